@@ -1,0 +1,193 @@
+//! The seam between Deputy and the machine it runs on.
+//!
+//! A host gives a clock, randomness, storage of expiring records, outgoing HTTP, and a place to finish work whose
+//! caller has gone. Everything else is shared, so that two hosts cannot drift apart. Everything here is `Send`; a
+//! single-threaded host asserts that once, in its adapter.
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A boxed future, so that hosts can be trait objects and the core is compiled once.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the core needs of a machine.
+pub trait Host: Send + Sync + 'static {
+    /// The wall clock. Read once per request and passed on as a value.
+    fn now(&self) -> Timestamp;
+
+    /// Fills `buffer` from a cryptographically secure source. A host that cannot must abort.
+    fn fill_random(&self, buffer: &mut [u8]);
+
+    /// Sends a request and reads the whole answer. Never follows redirects, never sends cookies, ends at the deadline
+    /// and at the size limit of `limits`.
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>>;
+
+    /// Completes after `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// Runs `work` to its end even when the request that started it is dropped: a client that hangs up must not lose
+    /// a refresh token that `PingOne` has already rotated.
+    fn detach(&self, work: BoxFuture<'static, ()>);
+
+    /// The store of records.
+    fn store(&self) -> &dyn Store;
+}
+
+/// Records that expire, under four verbs.
+///
+/// A record whose `expires_at` is not after `now` does not exist for any verb, whether or not it has been removed.
+/// When a verb answers, what it did is durable.
+pub trait Store: Send + Sync {
+    /// Reads a record. For [`Key::Client`] the answer may be stale by about a minute; for every other key it is the
+    /// last one written.
+    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
+
+    /// Writes a record, whatever was there.
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Writes a record if it is still at version `expected` (`None`: if there is no record). Answers whether it did.
+    /// Of any number of concurrent calls with the same `expected`, one succeeds.
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<Version>,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Reads a record and removes it. Of any number of concurrent calls, one gets it.
+    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
+}
+
+/// The name of a record. An enum, so that a host's choice of backend for each kind is an exhaustive `match`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A request that waits for the person's approval, by the digest of the page's handle. Lives 10 minutes.
+    Approval(Digest),
+    /// A registered client, by its `client_id`. Lives 90 days from its last use; reads may be stale.
+    Client(String),
+    /// What one finished login created. Lives as long as its refresh token.
+    Grant(GrantId),
+    /// A login under way at `PingOne`, by the digest of `state`. Lives 10 minutes.
+    Login(Digest),
+    /// The index of one person's grants, by the digest of issuer and `sub`.
+    User(Digest),
+}
+
+impl Key {
+    /// The kind of record, in lower case: a table name, a prefix, a label of a metric.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Approval(_) => "approval",
+            Self::Client(_) => "client",
+            Self::Grant(_) => "grant",
+            Self::Login(_) => "login",
+            Self::User(_) => "user",
+        }
+    }
+
+    /// The name within its kind: lower-case hexadecimal for digests and grants, the `client_id` for clients.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Approval(digest) | Self::Login(digest) | Self::User(digest) => hex(&digest.0),
+            Self::Client(id) => id.clone(),
+            Self::Grant(id) => hex(&id.0),
+        }
+    }
+}
+
+/// A SHA-256 digest, used as a name or kept instead of a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({}…)", hex(&self.0[..4]))
+    }
+}
+
+/// The random name of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GrantId(pub [u8; 16]);
+
+/// A stored record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What was written.
+    pub value: Vec<u8>,
+    /// Changes with every write of the record.
+    pub version: Version,
+    /// When it ceases to exist.
+    pub expires_at: Timestamp,
+}
+
+/// Which write of a record this is. Opaque; a record that was removed and written again has a version that no earlier
+/// reader has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub u64);
+
+/// Seconds since 1970-01-01 00:00:00 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The moment `seconds` later.
+    #[must_use]
+    pub const fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds from `earlier` to this moment, or 0.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How long and how large an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchLimits {
+    /// From the start of the connection to the last byte.
+    pub deadline: Duration,
+    /// Bytes of the body.
+    pub max_bytes: usize,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// No connection, or it broke. The text is for the log and names no secret.
+    #[error("connection failed: {0}")]
+    Connection(String),
+    /// The answer did not arrive whole before the deadline.
+    #[error("no whole answer before the deadline")]
+    Deadline,
+    /// The answer is larger than allowed.
+    #[error("the answer is larger than allowed")]
+    TooLarge,
+}
+
+/// Storage failed. The text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("storage failed: {0}")]
+pub struct StoreError(pub String);
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

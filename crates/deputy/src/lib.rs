@@ -1,0 +1,5 @@
+//! Deputy.
+
+pub mod host;
+pub mod mcp;
+pub mod secret;

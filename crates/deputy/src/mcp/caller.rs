@@ -1,0 +1,173 @@
+//! Who is calling, and the way from a tool to the API.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use crate::{
+    host::{BoxFuture, Timestamp},
+    secret::Secret,
+};
+
+/// The person on whose behalf a request is made, the client that makes it, and what it may do.
+///
+/// A tool finds it in the request's extensions. It can send requests to the API in the person's name, and it cannot see
+/// the token that makes this possible.
+#[derive(Clone)]
+pub struct Caller {
+    user: Arc<User>,
+    client: Arc<Client>,
+    scopes: Arc<[String]>,
+    now: Timestamp,
+    api: Arc<dyn Api>,
+    login_required: Arc<AtomicBool>,
+}
+
+impl Caller {
+    /// A caller whose requests go through `api`. `now` is the time of the request.
+    pub fn new(user: User, client: Client, scopes: Vec<String>, now: Timestamp, api: Arc<dyn Api>) -> Self {
+        Self {
+            user: Arc::new(user),
+            client: Arc::new(client),
+            scopes: scopes.into(),
+            now,
+            api,
+            login_required: Arc::default(),
+        }
+    }
+
+    /// The person, as `PingOne` named them when they logged in.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// The MCP client that this person approved.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The scopes of the bearer token of this request.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// Whether the bearer token of this request has `scope`.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|held| held == scope)
+    }
+
+    /// The time of this request.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sends `request` to the API with the person's own access token. The request's URI is a path (and query) below
+    /// `API_URL`; its `Authorization` header, if any, is replaced. Redirects are answers, not followed.
+    ///
+    /// A `401` is answered with a fresh token and one more try. If that is refused too, or the person's login at
+    /// `PingOne` has ended, this is [`ApiError::LoginRequired`] and the MCP client is told to log in again.
+    pub async fn fetch(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
+        self.noting(self.api.fetch(request).await)
+    }
+
+    /// What the `PingOne` access token says, after renewing it if it is about to expire.
+    pub async fn api_token(&self) -> Result<ApiToken, ApiError> {
+        self.noting(self.api.token().await)
+    }
+
+    /// Whether anything during this request ended with [`ApiError::LoginRequired`].
+    pub fn login_required(&self) -> bool {
+        self.login_required.load(Ordering::Relaxed)
+    }
+
+    fn noting<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        if matches!(result, Err(ApiError::LoginRequired)) {
+            self.login_required.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("user", &self.user.sub)
+            .field("client", &self.client.id)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A person, from the ID token and the `UserInfo` response (OpenID Connect Core §5.1). Only `sub` is always there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct User {
+    /// The person's identifier at `PingOne`.
+    pub sub: String,
+    /// Full name.
+    pub name: Option<String>,
+    /// `preferred_username`.
+    pub username: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+}
+
+/// The MCP client of a request. Its name is text that a stranger chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// `client_id`.
+    pub id: String,
+    /// `client_name`, if it registered one.
+    pub name: Option<String>,
+}
+
+/// The claims of a `PingOne` access token.
+#[derive(Clone, Debug)]
+pub struct ApiToken {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`: the person, as the API sees them.
+    pub subject: String,
+    /// `aud`: the resources that accept it.
+    pub audience: Vec<String>,
+    /// `scope`.
+    pub scopes: Vec<String>,
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// The token itself, only where the operator set `WHO_AM_I_TOKEN=full`.
+    pub raw: Option<Secret<String>>,
+}
+
+/// The way to the API in one person's name. Implemented by the flow that holds the grant, and by tests.
+pub trait Api: Send + Sync + 'static {
+    /// See [`Caller::fetch`].
+    fn fetch(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, ApiError>>;
+
+    /// See [`Caller::api_token`].
+    fn token(&self) -> BoxFuture<'_, Result<ApiToken, ApiError>>;
+}
+
+/// Why the API gave no answer. Safe to show to a model: no variant carries text from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// The person has to log in again.
+    #[error("the login at PingOne has ended; log in again")]
+    LoginRequired,
+    /// The request's URI is not a path below `API_URL`.
+    #[error("the request does not go to the API")]
+    NotTheApi,
+    /// The API took too long.
+    #[error("the API did not answer in time")]
+    Timeout,
+    /// The API's answer is larger than Deputy reads.
+    #[error("the API's answer is too large")]
+    TooLarge,
+    /// The API, or `PingOne` when a token had to be renewed, could not be reached. Trying again later may help.
+    #[error("the API cannot be reached at the moment")]
+    Unavailable,
+}
