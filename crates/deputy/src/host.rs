@@ -9,6 +9,8 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::hex;
+
 /// A boxed future, so that hosts can be trait objects and the core is compiled once.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -110,7 +112,7 @@ impl Key {
 
 /// A SHA-256 digest, used as a name or kept instead of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Digest(pub [u8; 32]);
+pub struct Digest(#[serde(with = "crate::encoding::base64url")] pub [u8; 32]);
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +122,7 @@ impl fmt::Debug for Digest {
 
 /// The random name of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct GrantId(pub [u8; 16]);
+pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
 
 /// A stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,11 +185,3 @@ pub enum FetchError {
 #[error("storage failed: {0}")]
 pub struct StoreError(pub String);
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -1,0 +1,349 @@
+//! From variables to [`Config`].
+
+use std::{cell::RefCell, time::Duration};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use url::{Host, Url};
+
+use super::{
+    Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, Upstream,
+};
+use crate::{
+    oauth::{RedirectUri, Scopes, is_loopback},
+    secret::Secret,
+};
+
+impl Config {
+    /// Reads every variable through `lookup`. A variable that is empty counts as absent.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let vars = Vars { lookup: &lookup, errors: RefCell::default() };
+        let public_url = vars.required("PUBLIC_URL", "", public_url);
+        let issuer = vars.required("PINGONE_ISSUER", misspelled(&lookup), pingone_issuer);
+        let policy_id = vars.required("PINGONE_DV_POLICY_ID", "", policy_id);
+        let client_id = vars.required("MCP_SERVER_CLIENT_ID", "", unpadded);
+        let client_secret = vars.required("MCP_SERVER_CLIENT_SECRET", "", unpadded).map(Secret::new);
+        let client_auth = vars.optional("MCP_SERVER_CLIENT_AUTH", ClientAuth::Basic, client_auth);
+        let send_resource = vars.optional("PINGONE_SEND_RESOURCE", true, on_or_off);
+        let identifier = vars.required("API_IDENTIFIER", "", unpadded);
+        let url = vars.required("API_URL", "", api_url);
+        let scopes = vars.optional("API_SCOPES", default_scopes(), api_scopes);
+        let reveal_token = vars.optional("WHO_AM_I_TOKEN", false, who_am_i_token);
+        let keys = vars.required("COOKIE_ENCRYPTION_KEY", "", keys);
+        let client_approval = vars.optional("CLIENT_APPROVAL", ClientApproval::Remember, client_approval);
+        let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
+        let allowed_origins = vars.optional("ALLOWED_ORIGINS", Vec::new(), origins);
+        let access_token_lifetime = vars.optional("ACCESS_TOKEN_LIFETIME", HOUR, lifetime);
+        let refresh_token_lifetime = vars.optional("REFRESH_TOKEN_LIFETIME", MONTH, lifetime);
+
+        let config = (|| {
+            Some(Self {
+                public_url: public_url?,
+                upstream: Upstream {
+                    issuer: issuer?,
+                    policy_id: policy_id?,
+                    client_id: client_id?,
+                    client_secret: client_secret?,
+                    client_auth: client_auth?,
+                    send_resource: send_resource?,
+                },
+                api: Api {
+                    identifier: identifier?,
+                    url: url?,
+                    scopes: scopes?,
+                    reveal_token: reveal_token?,
+                },
+                keys: keys?,
+                client_approval: client_approval?,
+                private_use_redirect_uris: private_use_redirect_uris?,
+                allowed_origins: allowed_origins?,
+                access_token_lifetime: access_token_lifetime?,
+                refresh_token_lifetime: refresh_token_lifetime?,
+            })
+        })();
+        config.ok_or_else(|| ConfigErrors(vars.errors.into_inner()))
+    }
+}
+
+/// Collects every mistake instead of stopping at the first.
+struct Vars<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    errors: RefCell<Vec<ConfigError>>,
+}
+
+impl Vars<'_> {
+    fn required<T>(&self, name: &'static str, hint: &'static str, parse: Parse<T>) -> Option<T> {
+        match self.value(name) {
+            Some(value) => self.checked(name, parse(&value)),
+            None => self.checked(name, Err(if hint.is_empty() { "is not set" } else { hint })),
+        }
+    }
+
+    fn optional<T>(&self, name: &'static str, default: T, parse: Parse<T>) -> Option<T> {
+        match self.value(name) {
+            Some(value) => self.checked(name, parse(&value)),
+            None => Some(default),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn checked<T>(&self, name: &'static str, parsed: Result<T, &'static str>) -> Option<T> {
+        parsed.map_err(|problem| self.errors.borrow_mut().push(ConfigError { name, problem })).ok()
+    }
+}
+
+type Parse<T> = fn(&str) -> Result<T, &'static str>;
+
+fn misspelled(lookup: &impl Fn(&str) -> Option<String>) -> &'static str {
+    match lookup("PING_AIC_ISSUER") {
+        Some(_) => "is not set, but PING_AIC_ISSUER is: rename it to PINGONE_ISSUER",
+        None => "",
+    }
+}
+
+fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
+    let url = Url::parse(value).map_err(|_| "is not a URL")?;
+    secure(&url)?;
+    let origin = url.origin().ascii_serialization();
+    if value.trim_end_matches('/') != origin {
+        return Err("must be an origin such as https://deputy.example.com: lower case, no path, no query");
+    }
+    let authority = origin.split_once("://").map(|(_, authority)| authority.to_owned()).unwrap_or_default();
+    Ok(PublicUrl { loopback: url.host().is_some_and(|host| is_loopback(&host)), authority, text: origin })
+}
+
+fn pingone_issuer(value: &str) -> Result<String, &'static str> {
+    let url = Url::parse(value).map_err(|_| "is not a URL")?;
+    secure(&url)?;
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err("must have no query, fragment or user name");
+    }
+    if value.contains("/.well-known/") {
+        return Err("is the address of the discovery document; the issuer is what stands before /.well-known/");
+    }
+    if value.ends_with('/') {
+        return Err("must not end with a slash");
+    }
+    if !value.ends_with("/as") {
+        return Err("must end with /as: https://auth.pingone.<region>/<environment id>/as");
+    }
+    Ok(value.to_owned())
+}
+
+fn policy_id(value: &str) -> Result<String, &'static str> {
+    let hexadecimal = value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if value.len() == 32 && hexadecimal {
+        return Ok(value.to_owned());
+    }
+    if value.len() == 36 && value.contains('-') {
+        return Err("looks like the id of something else; a DaVinci flow policy id is 32 hexadecimal digits without dashes");
+    }
+    Err("must be the id of a DaVinci flow policy: 32 hexadecimal digits in lower case")
+}
+
+fn unpadded(value: &str) -> Result<String, &'static str> {
+    match value.trim() {
+        "" => Err("is blank"),
+        trimmed if trimmed == value => Ok(value.to_owned()),
+        _ => Err("begins or ends with white space"),
+    }
+}
+
+fn client_auth(value: &str) -> Result<ClientAuth, &'static str> {
+    match value {
+        "client_secret_basic" => Ok(ClientAuth::Basic),
+        "client_secret_post" => Ok(ClientAuth::Post),
+        _ => Err("must be client_secret_basic or client_secret_post"),
+    }
+}
+
+fn on_or_off(value: &str) -> Result<bool, &'static str> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off"),
+    }
+}
+
+fn api_url(value: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(value).map_err(|_| "is not a URL")?;
+    secure(&url)?;
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err("must have no query, fragment or user name");
+    }
+    Ok(url)
+}
+
+fn api_scopes(value: &str) -> Result<Scopes, &'static str> {
+    let scopes = Scopes::parse(value).map_err(|_| "must be scopes separated by single spaces")?;
+    if scopes.is_empty() { Err("must name at least one scope") } else { Ok(scopes) }
+}
+
+fn default_scopes() -> Scopes {
+    Scopes::of(["todo:read", "todo:write"])
+}
+
+fn who_am_i_token(value: &str) -> Result<bool, &'static str> {
+    match value {
+        "claims" => Ok(false),
+        "full" => Ok(true),
+        _ => Err("must be claims or full"),
+    }
+}
+
+fn client_approval(value: &str) -> Result<ClientApproval, &'static str> {
+    match value {
+        "always" => Ok(ClientApproval::Always),
+        "remember" => Ok(ClientApproval::Remember),
+        _ => Err("must be always or remember"),
+    }
+}
+
+fn keys(value: &str) -> Result<Keys, &'static str> {
+    let secrets: Vec<Vec<u8>> = value
+        .split([',', ' '])
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let decoded =
+                STANDARD.decode(part).or_else(|_| STANDARD_NO_PAD.decode(part)).or_else(|_| URL_SAFE_NO_PAD.decode(part));
+            decoded.map_err(|_| "is not base64; make one with: openssl rand -base64 32")
+        })
+        .collect::<Result<_, _>>()?;
+    if secrets.is_empty() || secrets.iter().any(|secret| secret.len() < 32) {
+        return Err("must be at least 32 bytes in base64; make one with: openssl rand -base64 32");
+    }
+    if secrets.len() > 2 {
+        return Err("takes two values at most: the new one first, then the one it replaces");
+    }
+    Ok(Keys::derive(&secrets))
+}
+
+fn private_use(value: &str) -> Result<Vec<RedirectUri>, &'static str> {
+    value
+        .split_whitespace()
+        .map(|uri| {
+            let uri = RedirectUri::parse(uri).map_err(|_| "must be redirect URIs separated by spaces")?;
+            if uri.is_private_use() { Ok(uri) } else { Err("is for schemes other than http and https") }
+        })
+        .collect()
+}
+
+fn origins(value: &str) -> Result<Vec<String>, &'static str> {
+    value
+        .split_whitespace()
+        .map(|text| match Url::parse(text) {
+            Ok(url) if url.origin().is_tuple() && url.origin().ascii_serialization() == text => Ok(text.to_owned()),
+            _ => Err("must be origins separated by spaces, such as https://app.example.com"),
+        })
+        .collect()
+}
+
+fn lifetime(value: &str) -> Result<Duration, &'static str> {
+    match value.parse::<u64>() {
+        Ok(seconds @ 60..=31_536_000) => Ok(Duration::from_secs(seconds)),
+        _ => Err("must be seconds, from 60 to 31536000"),
+    }
+}
+
+/// Tokens and secrets travel over TLS, or do not leave this computer.
+fn secure(url: &Url) -> Result<(), &'static str> {
+    match (url.scheme(), url.host()) {
+        ("https", Some(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_))) => Ok(()),
+        ("http", Some(host)) if is_loopback(&host) => Ok(()),
+        ("http", _) => Err("must be https (http is for localhost only)"),
+        _ => Err("must be an https URL"),
+    }
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+const MONTH: Duration = Duration::from_hours(30 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 8] = [
+        ("PUBLIC_URL", "https://deputy.example"),
+        ("PINGONE_ISSUER", "https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as"),
+        ("PINGONE_DV_POLICY_ID", "8b560eda9614e47d163c8bb92750ac3b"),
+        ("MCP_SERVER_CLIENT_ID", "client"),
+        ("MCP_SERVER_CLIENT_SECRET", "canary"),
+        ("API_IDENTIFIER", "https://todo.example"),
+        ("API_URL", "https://todo.example"),
+        ("COOKIE_ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+    ];
+
+    fn parse_with(changes: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        Config::parse(|name| {
+            let of = |list: &[(&str, &str)]| list.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            of(changes).or_else(|| of(&GOOD))
+        })
+    }
+
+    fn refused(changes: &[(&str, &str)]) -> Vec<&'static str> {
+        parse_with(changes).map(|_| ()).unwrap_err().0.into_iter().map(|error| error.name).collect()
+    }
+
+    #[test]
+    fn a_complete_configuration_is_accepted_with_its_defaults() {
+        let config = parse_with(&[]).expect("good");
+        assert_eq!(config.public_url.resource(), "https://deputy.example/mcp");
+        assert_eq!(config.api.scopes.to_string(), "todo:read todo:write");
+        assert!(!config.api.reveal_token);
+        assert_eq!(config.client_approval, ClientApproval::Remember);
+    }
+
+    #[test]
+    fn every_wrong_variable_is_named_at_once_and_no_value_is_shown() {
+        let errors = parse_with(&[
+            ("PUBLIC_URL", "http://deputy.example"),
+            ("MCP_SERVER_CLIENT_SECRET", " canary"),
+            ("COOKIE_ENCRYPTION_KEY", "canary"),
+            ("API_URL", "ftp://canary"),
+        ])
+        .unwrap_err();
+        let names: Vec<_> = errors.0.iter().map(|error| error.name).collect();
+        assert_eq!(names, ["PUBLIC_URL", "MCP_SERVER_CLIENT_SECRET", "API_URL", "COOKIE_ENCRYPTION_KEY"]);
+        assert!(!errors.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn an_issuer_that_is_not_one_is_refused() {
+        for issuer in [
+            "pingone",
+            "http://auth.pingone.eu/x/as",
+            "https://auth.pingone.eu/x/as/",
+            "https://auth.pingone.eu/x",
+            "https://auth.pingone.eu/x/as/.well-known/openid-configuration",
+            "https://auth.pingone.eu/x/as?a=b",
+        ] {
+            assert_eq!(refused(&[("PINGONE_ISSUER", issuer)]), ["PINGONE_ISSUER"], "{issuer}");
+        }
+    }
+
+    #[test]
+    fn the_misspelled_issuer_variable_gets_a_hint() {
+        let errors = parse_with(&[("PINGONE_ISSUER", ""), ("PING_AIC_ISSUER", "https://x")]).unwrap_err();
+        assert!(errors.to_string().contains("rename it to PINGONE_ISSUER"), "{errors}");
+    }
+
+    #[test]
+    fn a_short_key_is_refused_and_two_keys_are_accepted() {
+        assert_eq!(refused(&[("COOKIE_ENCRYPTION_KEY", "AAAA")]), ["COOKIE_ENCRYPTION_KEY"]);
+        let two = format!("{0},{0}", GOOD[7].1);
+        assert_eq!(parse_with(&[("COOKIE_ENCRYPTION_KEY", &two)]).expect("good").keys.iter().count(), 2);
+    }
+
+    #[test]
+    fn a_public_url_with_a_path_is_refused_and_a_final_slash_is_not() {
+        assert_eq!(refused(&[("PUBLIC_URL", "https://deputy.example/a")]), ["PUBLIC_URL"]);
+        let config = parse_with(&[("PUBLIC_URL", "http://localhost:8787/")]).expect("good");
+        assert_eq!(config.public_url.issuer(), "http://localhost:8787");
+        assert!(config.public_url.is_loopback());
+    }
+}

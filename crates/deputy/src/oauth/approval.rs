@@ -1,0 +1,136 @@
+//! Binding a login to the browser of the person who approved it, and remembering what they approved.
+
+use crate::{
+    config::Keys,
+    encoding::{base64url_encode, hex},
+    host::Timestamp,
+    oauth::{AuthorizationRequest, Client},
+    seal,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// The cookie that binds an approval page to the browser it was shown in: name and value.
+pub fn approval_cookie(handle: &str, keys: &Keys) -> (String, String) {
+    browser_cookie("approve", handle, &keys.newest().cookies)
+}
+
+/// The cookie that binds a login to the browser in which it was approved: name and value.
+pub fn login_cookie(state: &str, keys: &Keys) -> (String, String) {
+    browser_cookie("login", state, &keys.newest().cookies)
+}
+
+/// Whether `cookies` hold the cookie that binds `secret` (of an approval or a login) to this browser.
+pub fn browser_is_bound(purpose: &str, secret: &str, cookies: &[(String, String)], keys: &Keys) -> bool {
+    keys.iter().any(|keys| {
+        let (name, value) = browser_cookie(purpose, secret, &keys.cookies);
+        cookies.iter().any(|(n, v)| *n == name && seal::equal(v.as_bytes(), value.as_bytes()))
+    })
+}
+
+// The value is a MAC of what the cookie is bound to, so checking it costs no look-up, and one cookie for each page lets
+// several tabs go on beside each other.
+fn browser_cookie(purpose: &str, secret: &str, key: &seal::Key) -> (String, String) {
+    let digest = seal::digest(purpose, secret.as_bytes());
+    let mac = key.mac(&[purpose.as_bytes(), secret.as_bytes()]);
+    (format!("__Host-mcp-{purpose}-{}", hex(&digest.0[..4])), base64url_encode(&mac[..16]))
+}
+
+/// From where a browser says a navigation came (Fetch Metadata, `Sec-Fetch-Site`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The person themselves, or a program on their computer that opened the browser.
+    Directly,
+    /// A page of ours.
+    FromUs,
+    /// Another site, or a browser that does not say.
+    FromElsewhere,
+}
+
+impl Fetched {
+    /// Reads `Sec-Fetch-Site`.
+    pub fn parse(header: Option<&[u8]>) -> Self {
+        match header {
+            Some(b"none") => Self::Directly,
+            Some(b"same-origin") => Self::FromUs,
+            _ => Self::FromElsewhere,
+        }
+    }
+}
+
+/// What one browser has approved: kept in that browser, readable and writable by us only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApprovedClients(Vec<Approved>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Approved {
+    what: [u8; 16],
+    until: Timestamp,
+}
+
+impl ApprovedClients {
+    /// The name of the cookie.
+    pub const COOKIE: &str = "__Host-mcp-approved";
+    /// How long an approval is remembered, in seconds: 30 days.
+    pub const LIFETIME: u64 = 30 * 24 * 3600;
+    const MOST: usize = 16;
+
+    /// Reads the cookie's value. Whatever is not ours, altered or expired counts as nothing.
+    pub fn parse(value: Option<&str>, keys: &Keys, now: Timestamp) -> Self {
+        Self::read(value, keys, now).unwrap_or_default()
+    }
+
+    fn read(value: Option<&str>, keys: &Keys, now: Timestamp) -> Option<Self> {
+        let (payload, tag) = value.filter(|value| value.len() < 1024)?.split_once('.')?;
+        let genuine = keys.iter().any(|keys| seal::equal(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
+        let payload = genuine.then(|| URL_SAFE_NO_PAD.decode(payload).ok())??;
+        let (entries, []) = payload.as_chunks::<ENTRY>() else { return None };
+        let entries = entries.iter().filter_map(|entry| {
+            let (what, until) = entry.split_first_chunk::<16>()?;
+            let until = Timestamp(u64::from_be_bytes(until.try_into().ok()?));
+            Some(Approved { what: *what, until })
+        });
+        Some(Self(entries.filter(|approved| approved.until > now).collect()))
+    }
+
+    /// The cookie's value.
+    pub fn render(&self, keys: &Keys) -> String {
+        let payload: Vec<u8> =
+            self.0.iter().flat_map(|approved| approved.what.into_iter().chain(approved.until.0.to_be_bytes())).collect();
+        let payload = base64url_encode(&payload);
+        let tag = Self::tag(&payload, &keys.newest().cookies);
+        format!("{payload}.{tag}")
+    }
+
+    /// Whether exactly this was approved.
+    pub fn cover(&self, request: &AuthorizationRequest, client: &Client) -> bool {
+        let what = fingerprint(request, client);
+        self.0.iter().any(|approved| approved.what == what)
+    }
+
+    /// Remembers an approval, forgetting the oldest beyond 16.
+    pub fn add(&mut self, request: &AuthorizationRequest, client: &Client, now: Timestamp) {
+        let what = fingerprint(request, client);
+        self.0.retain(|approved| approved.what != what);
+        self.0.insert(0, Approved { what, until: now.plus(Self::LIFETIME) });
+        self.0.truncate(Self::MOST);
+    }
+
+    fn tag(payload: &str, key: &seal::Key) -> String {
+        base64url_encode(&key.mac(&[b"approved", payload.as_bytes()])[..16])
+    }
+}
+
+/// The client at this redirect URI with these scopes, as it was shown. A loopback port does not count: native clients
+/// draw a new one each time.
+fn fingerprint(request: &AuthorizationRequest, client: &Client) -> [u8; 16] {
+    let uri = request.target.redirect_uri();
+    let mut scopes: Vec<&str> = request.terms.scopes.iter().collect();
+    scopes.sort_unstable();
+    let parts = serde_json::json!([client.id, client.display_name(), uri.for_any_port(), scopes]);
+    let digest = seal::digest("approved client", parts.to_string().as_bytes());
+    let mut what = [0; 16];
+    what.copy_from_slice(&digest.0[..16]);
+    what
+}
+
+const ENTRY: usize = 24;

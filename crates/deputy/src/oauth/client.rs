@@ -1,0 +1,74 @@
+//! Registered clients.
+
+use serde::{Deserialize, Serialize};
+
+use super::RedirectUri;
+use crate::host::{Digest, Timestamp};
+
+/// A client that registered (RFC 7591 §2). Everything in it but the id is text that a stranger chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// `client_id`.
+    pub id: String,
+    /// `client_name`, fit to be shown: no control characters, no direction overrides, at most 100 characters.
+    pub name: Option<String>,
+    /// `redirect_uris`.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// `token_endpoint_auth_method`.
+    pub auth_method: AuthMethod,
+    /// The digest of the secret of a confidential client.
+    pub secret: Option<Digest>,
+    /// `client_id_issued_at`.
+    pub issued_at: Timestamp,
+}
+
+/// How a client authenticates at the token endpoint (RFC 7591 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthMethod {
+    /// With HTTP Basic.
+    #[serde(rename = "client_secret_basic")]
+    ClientSecretBasic,
+    /// With its secret in the form.
+    #[serde(rename = "client_secret_post")]
+    ClientSecretPost,
+    /// Not at all: a public client.
+    #[serde(rename = "none")]
+    None,
+}
+
+impl Client {
+    /// How long a registration lives after its last use, in seconds: 90 days.
+    pub const LIFETIME: u64 = 90 * 24 * 3600;
+
+    /// What to call it, in front of a person.
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or("A client without a name")
+    }
+}
+
+/// What of a name can be shown to a person: no control characters, no characters that turn or hide text, single spaces,
+/// at most 100 characters.
+pub(super) fn presentable(name: &str) -> Option<String> {
+    let visible = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+                | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    let spaced: String = name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(visible).collect();
+    let name: String = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let name: String = name.chars().take(100).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direction_overrides_and_controls_are_taken_out_of_a_name() {
+        assert_eq!(presentable("Cl\u{202e}au\u{200b}de\n\t Code\0"), Some("Claude Code".into()));
+        assert_eq!(presentable("\u{202e}\u{feff} "), None);
+        assert_eq!(presentable(&"x".repeat(500)).map(|name| name.len()), Some(100));
+    }
+}

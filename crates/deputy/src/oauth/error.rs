@@ -1,0 +1,77 @@
+//! Error codes and the error response.
+
+use serde::Serialize;
+
+/// Every error code this server sends to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The person or `PingOne` said no (OAuth 2.1 §4.1.2.1).
+    AccessDenied,
+    /// Client authentication failed (OAuth 2.1 §3.2.4).
+    InvalidClient,
+    /// The registration is not acceptable (RFC 7591 §3.2.2).
+    InvalidClientMetadata,
+    /// The code or refresh token is unknown, expired, used, or another client's (OAuth 2.1 §3.2.4).
+    InvalidGrant,
+    /// A redirect URI of a registration is not acceptable (RFC 7591 §3.2.2).
+    InvalidRedirectUri,
+    /// A parameter is missing, repeated or malformed (OAuth 2.1 §3.2.4, §4.1.2.1).
+    InvalidRequest,
+    /// None of the scopes can be granted (OAuth 2.1 §3.2.4, §4.1.2.1).
+    InvalidScope,
+    /// The resource is not this server's (RFC 8707 §2).
+    InvalidTarget,
+    /// Something failed here (OAuth 2.1 §4.1.2.1).
+    ServerError,
+    /// `PingOne` cannot be reached; trying again may help (OAuth 2.1 §4.1.2.1).
+    TemporarilyUnavailable,
+    /// The client did not register for this grant type (OAuth 2.1 §3.2.4).
+    UnauthorizedClient,
+    /// The grant type is not one of ours (OAuth 2.1 §3.2.4).
+    UnsupportedGrantType,
+    /// The response type is not `code` (OAuth 2.1 §4.1.2.1).
+    UnsupportedResponseType,
+}
+
+impl ErrorCode {
+    /// As it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+        }
+    }
+}
+
+/// The body of an error response (OAuth 2.1 §3.2.4, RFC 7591 §3.2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorResponse {
+    /// The code.
+    pub error: ErrorCode,
+    /// What was wrong, for the person who reads the client's log. Never holds input.
+    pub error_description: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_serialized_as_it_is_displayed() {
+        for code in [ErrorCode::AccessDenied, ErrorCode::InvalidTarget, ErrorCode::UnsupportedResponseType] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+    }
+}

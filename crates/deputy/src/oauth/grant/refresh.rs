@@ -1,0 +1,178 @@
+//! Rotation of refresh tokens (OAuth 2.1 §4.3.1, RFC 9700 §4.14.2).
+//!
+//! A rotated token is tolerated once more, because an answer can be lost and because processes share credentials: until
+//! its successor has been used, and for ten minutes at most, it gives *the same* successor again. The successor is kept
+//! for this sealed under the rotated token itself. Any later use of a rotated token is a replay.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Grant, Issued, place};
+use crate::{
+    config::Config,
+    encoding::{base64url_decode, base64url_encode},
+    host::{Digest, Timestamp},
+    oauth::{ReferenceToken, Scopes, TokenKind},
+    seal::{self, Key, Random, Sealed},
+    secret::Secret,
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RefreshToken {
+    digest: Digest,
+    wrapped: Sealed,
+    predecessor: Option<Predecessor>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Predecessor {
+    digest: Digest,
+    wrapped: Sealed,
+    rotated_at: Timestamp,
+    answer: Sealed,
+}
+
+/// What was answered when a token was rotated. Exists only sealed.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    access_token: String,
+    refresh_token: String,
+    expires_at: Timestamp,
+    scopes: Scopes,
+}
+
+/// A refresh token was accepted.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// The answer that an earlier use of the same token got. Nothing is to be written.
+    Again(Issued),
+    /// New tokens. The grant is to be written.
+    Rotated(Box<Grant>, Issued),
+}
+
+/// Why a refresh token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// It was issued to another client.
+    #[error("the refresh token belongs to another client")]
+    Client,
+    /// It was rotated. On this the caller must delete the grant (OAuth 2.1 §4.3.1).
+    #[error("the refresh token was used before")]
+    Replayed,
+    /// A scope that was not granted.
+    #[error("the scope is wider than what was granted")]
+    Scope,
+}
+
+impl RefreshToken {
+    pub(super) fn new(digest: Digest, wrapped: Sealed) -> Self {
+        Self { digest, wrapped, predecessor: None }
+    }
+
+    fn is(&self, digest: &Digest) -> bool {
+        seal::equal(&self.digest.0, &digest.0)
+    }
+}
+
+impl Grant {
+    /// Exchanges a refresh token for new tokens (OAuth 2.1 §4.3). `token` carries our tag, so we issued it for this
+    /// grant: if it is neither the live one nor its predecessor, it is spent.
+    pub fn refresh(
+        mut self,
+        token: &ReferenceToken,
+        (client_id, scopes): (&str, Option<&Scopes>),
+        config: &Config,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<Refreshed, RefreshError> {
+        if self.client_id != client_id {
+            return Err(RefreshError::Client);
+        }
+        let current = self.refresh_token.take().ok_or(RefreshError::Replayed)?;
+        let presented = token.digest();
+        if !current.is(&presented) {
+            return self.answer_again(&current, token, scopes, now).map(Refreshed::Again);
+        }
+        let scopes = self.narrowed(scopes)?;
+        let key = token.key().unwrap(&place(self.id), &current.wrapped).ok_or(RefreshError::Replayed)?;
+        let (issued, mut next) = self.mint(scopes, &key, config, now, random);
+        next.predecessor = Some(Predecessor {
+            digest: current.digest,
+            wrapped: current.wrapped,
+            rotated_at: now,
+            answer: seal_answer(&issued, token, now, random),
+        });
+        self.refresh_token = Some(next);
+        Ok(Refreshed::Rotated(Box::new(self), issued))
+    }
+
+    /// The key to the tokens of `PingOne`, for the bearer of a refresh token that [`Grant::refresh`] would accept or
+    /// tolerate.
+    pub fn refresh_key(&self, token: &ReferenceToken) -> Option<Key> {
+        let current = self.refresh_token.as_ref()?;
+        let presented = token.digest();
+        let wrapped = if current.is(&presented) {
+            &current.wrapped
+        } else {
+            &current.predecessor.as_ref().filter(|old| seal::equal(&old.digest.0, &presented.0))?.wrapped
+        };
+        token.key().unwrap(&place(self.id), wrapped)
+    }
+
+    fn answer_again(
+        &self,
+        current: &RefreshToken,
+        token: &ReferenceToken,
+        scopes: Option<&Scopes>,
+        now: Timestamp,
+    ) -> Result<Issued, RefreshError> {
+        let predecessor = current.predecessor.as_ref().ok_or(RefreshError::Replayed)?;
+        let same = seal::equal(&predecessor.digest.0, &token.digest().0);
+        if !same || now.since(predecessor.rotated_at) >= TOLERANCE {
+            return Err(RefreshError::Replayed);
+        }
+        let answer = open_answer(&predecessor.answer, token).ok_or(RefreshError::Replayed)?;
+        if !answer.scopes.within(&self.narrowed(scopes)?) {
+            return Err(RefreshError::Scope);
+        }
+        let secret = |text: &str| base64url_decode(text).map(Secret::new).ok_or(RefreshError::Replayed);
+        Ok(Issued {
+            access_token: ReferenceToken::of(TokenKind::AccessToken, self.id, secret(&answer.access_token)?),
+            refresh_token: ReferenceToken::of(TokenKind::RefreshToken, self.id, secret(&answer.refresh_token)?),
+            expires_in: answer.expires_at.since(now),
+            scopes: answer.scopes,
+        })
+    }
+
+    /// OAuth 2.1 §4.3: the scope of a refresh must not exceed the grant's.
+    fn narrowed(&self, scopes: Option<&Scopes>) -> Result<Scopes, RefreshError> {
+        // Clients repeat what they once asked for, `offline_access` included.
+        match scopes.map(|scopes| self.scopes.and(scopes)) {
+            None => Ok(self.scopes.clone()),
+            Some(narrowed) if narrowed.is_empty() => Err(RefreshError::Scope),
+            Some(narrowed) => Ok(narrowed),
+        }
+    }
+}
+
+fn seal_answer(issued: &Issued, token: &ReferenceToken, now: Timestamp, random: Random<'_>) -> Sealed {
+    let answer = Answer {
+        access_token: base64url_encode(issued.access_token.secret().expose()),
+        refresh_token: base64url_encode(issued.refresh_token.secret().expose()),
+        expires_at: now.plus(issued.expires_in),
+        scopes: issued.scopes.clone(),
+    };
+    // Strings and numbers serialize.
+    let answer = zeroize::Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
+    token.key().seal(&answer_place(token), &answer, random)
+}
+
+fn open_answer(sealed: &Sealed, token: &ReferenceToken) -> Option<Answer> {
+    serde_json::from_slice(&token.key().open(&answer_place(token), sealed)?).ok()
+}
+
+fn answer_place(token: &ReferenceToken) -> Vec<u8> {
+    [b"answer", &token.grant().0[..]].concat()
+}
+
+/// Seconds for which a rotated token may be presented again.
+const TOLERANCE: u64 = 600;

@@ -1,0 +1,185 @@
+use std::{
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+
+use super::*;
+use crate::secret::Secret;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+/// RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const URI: &str = "https://client.example/cb";
+
+#[test]
+fn a_code_gives_tokens_that_open_the_tokens_of_pingone() {
+    let (grant, code) = issued(true);
+    let (grant, tokens) = redeem(grant, &code, NOW).unwrap();
+    let access = grant.access(&tokens.access_token, NOW).unwrap();
+    assert_eq!(grant.open_upstream(&access.key).unwrap().access_token.expose(), "upstream-access");
+    assert_eq!((tokens.expires_in, tokens.scopes.to_string()), (3600, "todo:read todo:write".into()));
+    assert!(grant.access(&tokens.access_token, NOW.plus(3600)).is_none(), "expired");
+    assert!(grant.access(&tokens.refresh_token, NOW).is_none(), "another kind");
+}
+
+#[test]
+fn a_code_of_another_client_redirect_or_verifier_is_refused() {
+    let (grant, code) = issued(true);
+    let redeem = |client, uri, verifier| {
+        grant.clone().redeem(&code, (client, uri, verifier), &config(), NOW, &random).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(redeem("other", Some(URI), VERIFIER), RedeemError::Client);
+    assert_eq!(redeem("client", Some("https://client.example/other"), VERIFIER), RedeemError::RedirectUri);
+    assert_eq!(redeem("client", Some(URI), CHALLENGE), RedeemError::Verifier);
+}
+
+#[test]
+fn a_code_expires_after_two_minutes() {
+    let (grant, code) = issued(true);
+    assert_eq!(redeem(grant, &code, NOW.plus(120)).map(|_| ()), Err(RedeemError::Expired));
+}
+
+#[test]
+fn a_code_that_was_redeemed_is_replayed() {
+    let (grant, code) = issued(true);
+    let (grant, _) = redeem(grant, &code, NOW).unwrap();
+    assert_eq!(redeem(grant, &code, NOW).map(|_| ()), Err(RedeemError::Replayed));
+}
+
+#[test]
+fn a_rotated_refresh_token_gives_the_same_answer_until_its_successor_is_used() {
+    let (grant, first) = connected();
+    let (grant, second) = rotate(grant, &first.refresh_token, NOW);
+    let Ok(Refreshed::Again(again)) = refresh(&grant, &first.refresh_token, NOW.plus(5)) else { panic!("refused") };
+    assert_eq!(again.refresh_token.digest(), second.refresh_token.digest());
+    assert_eq!(again.access_token.digest(), second.access_token.digest());
+    assert_eq!(again.expires_in, 3595);
+    let (grant, _) = rotate(grant, &again.refresh_token, NOW.plus(6));
+    assert_eq!(refresh(&grant, &first.refresh_token, NOW.plus(7)).unwrap_err(), RefreshError::Replayed);
+}
+
+#[test]
+fn a_rotated_refresh_token_is_tolerated_for_ten_minutes() {
+    let (grant, first) = connected();
+    let (grant, _) = rotate(grant, &first.refresh_token, NOW);
+    assert!(refresh(&grant, &first.refresh_token, NOW.plus(599)).is_ok());
+    assert_eq!(refresh(&grant, &first.refresh_token, NOW.plus(600)).unwrap_err(), RefreshError::Replayed);
+}
+
+#[test]
+fn access_tokens_survive_a_rotation_and_their_key_still_opens() {
+    let (grant, first) = connected();
+    let (grant, _) = rotate(grant, &first.refresh_token, NOW);
+    let access = grant.access(&first.access_token, NOW).unwrap();
+    assert!(grant.open_upstream(&access.key).is_some());
+}
+
+#[test]
+fn a_refresh_can_narrow_the_scopes_and_not_widen_them() {
+    let (grant, first) = connected();
+    let ask = |scope: &str| {
+        let scopes = Scopes::parse(scope).unwrap();
+        grant.clone().refresh(&first.refresh_token, ("client", Some(&scopes)), &config(), NOW, &random)
+    };
+    let Ok(Refreshed::Rotated(_, issued)) = ask("todo:read admin") else { panic!("refused") };
+    assert_eq!(issued.scopes.to_string(), "todo:read");
+    assert_eq!(ask("admin").unwrap_err(), RefreshError::Scope);
+    let error = grant.clone().refresh(&first.refresh_token, ("other", None), &config(), NOW, &random).unwrap_err();
+    assert_eq!(error, RefreshError::Client);
+}
+
+#[test]
+fn one_request_renews_the_tokens_of_pingone_at_a_time() {
+    let (grant, first) = connected();
+    let key = grant.access(&first.access_token, NOW).unwrap().key;
+    let grant = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
+    assert_eq!(grant.clone().begin_upstream_refresh([2; 16], NOW).map(|_| ()), Err(LeaseError::Held));
+    let stolen = grant.clone().begin_upstream_refresh([2; 16], NOW.plus(30)).unwrap();
+    assert!(stolen.finish_upstream_refresh([1; 16], &upstream(true), &key, &random).is_none());
+    let grant = grant.finish_upstream_refresh([1; 16], &upstream(true), &key, &random).unwrap();
+    assert_eq!((grant.upstream.generation, grant.upstream.is_leased(NOW)), (1, false));
+}
+
+#[test]
+fn a_grant_without_an_upstream_refresh_token_ends_with_the_access_token() {
+    let (grant, code) = issued(false);
+    let (grant, tokens) = redeem(grant, &code, NOW.plus(20)).unwrap();
+    assert_eq!((tokens.expires_in, grant.expires_at), (280, NOW.plus(300)));
+}
+
+#[test]
+fn nothing_usable_is_in_the_record() {
+    let (grant, tokens) = connected();
+    let keys = config().keys;
+    let text = serde_json::to_string(&grant).unwrap();
+    for secret in [tokens.access_token.render(&keys), tokens.refresh_token.render(&keys)] {
+        assert!(!text.contains(&secret.expose()[40..]), "{text}");
+    }
+    assert!(!text.contains("upstream-access"));
+}
+
+fn connected() -> (Grant, Issued) {
+    let (grant, code) = issued(true);
+    redeem(grant, &code, NOW).unwrap()
+}
+
+fn rotate(grant: Grant, token: &ReferenceToken, now: Timestamp) -> (Grant, Issued) {
+    match refresh(&grant, token, now) {
+        Ok(Refreshed::Rotated(grant, issued)) => (*grant, issued),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refresh(grant: &Grant, token: &ReferenceToken, now: Timestamp) -> Result<Refreshed, RefreshError> {
+    grant.clone().refresh(token, ("client", None), &config(), now, &random)
+}
+
+fn redeem(grant: Grant, code: &ReferenceToken, now: Timestamp) -> Result<(Grant, Issued), RedeemError> {
+    grant.redeem(code, ("client", Some(URI), VERIFIER), &config(), now, &random)
+}
+
+fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
+    let new = NewGrant {
+        user: User { sub: "alice".into(), ..User::default() },
+        client_id: "client".into(),
+        client_name: None,
+        redirect_uri: RedirectUri::parse(URI).unwrap(),
+        code_challenge: CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap(),
+        scopes: Scopes::of(["todo:read", "todo:write"]),
+        upstream: upstream(refreshable),
+    };
+    Grant::issue(new, NOW, &random)
+}
+
+fn upstream(refreshable: bool) -> UpstreamTokens {
+    UpstreamTokens {
+        access_token: Secret::new("upstream-access".into()),
+        refresh_token: refreshable.then(|| Secret::new("upstream-refresh".into())),
+        expires_at: NOW.plus(300),
+        subject: "alice".into(),
+    }
+}
+
+fn random(buffer: &mut [u8]) {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    buffer.fill(NEXT.fetch_add(1, Ordering::Relaxed));
+}
+
+fn config() -> Config {
+    let config = Config::parse(|name| {
+        let value = match name {
+            "PUBLIC_URL" => "https://deputy.example",
+            "PINGONE_ISSUER" => "https://auth.pingone.eu/x/as",
+            "PINGONE_DV_POLICY_ID" => "8b560eda9614e47d163c8bb92750ac3b",
+            "API_IDENTIFIER" | "API_URL" => "https://todo.example",
+            "COOKIE_ENCRYPTION_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "MCP_SERVER_CLIENT_ID" | "MCP_SERVER_CLIENT_SECRET" => "x",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    });
+    let config = config.unwrap();
+    assert_eq!(config.access_token_lifetime, Duration::from_hours(1));
+    config
+}

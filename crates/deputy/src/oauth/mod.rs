@@ -1,0 +1,33 @@
+//! The authorization server: OAuth 2.1 as decisions over values. Nothing here waits, reads a clock or draws randomness.
+
+mod approval;
+mod authorization;
+mod client;
+mod client_authentication;
+mod error;
+mod grant;
+mod metadata;
+mod params;
+mod pkce;
+mod redirect_uri;
+mod reference_token;
+mod registration;
+mod scope;
+mod token_request;
+
+pub use approval::{ApprovedClients, Fetched, approval_cookie, browser_is_bound, login_cookie};
+pub use authorization::{AuthorizationRequest, AuthorizeError, RequestError, Target, TargetError, Terms};
+pub use client::{AuthMethod, Client};
+pub use client_authentication::{ClientAuthError, ClientCredentials};
+pub use error::{ErrorCode, ErrorResponse};
+pub use grant::{
+    Access, Code, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, Refreshed, Upstream, UpstreamTokens,
+};
+pub use metadata::{authorization_server_metadata, protected_resource_metadata};
+pub use params::{Params, Repeated};
+pub use pkce::{CodeChallenge, PkceError};
+pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};
+pub use reference_token::{ReferenceToken, TokenKind};
+pub use registration::{RegistrationError, RegistrationParams, register};
+pub use scope::{ScopeError, Scopes};
+pub use token_request::{TokenRequest, TokenRequestError};

@@ -1,0 +1,231 @@
+//! Redirect URIs: what may be registered, what may be used, what is the same.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// A redirect URI as its client wrote it. Compared as text, but for the port of a loopback address (RFC 8252 §7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RedirectUri(String);
+
+/// Why a text is not a redirect URI that could ever be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedirectUriError {
+    /// A control character, a space, a backslash or a character beyond ASCII.
+    #[error("a redirect URI must consist of printable ASCII characters")]
+    Characters,
+    /// OAuth 2.1 §2.3.1: no fragment.
+    #[error("a redirect URI must not have a fragment")]
+    Fragment,
+    /// `http` to anything but this computer.
+    #[error("a redirect URI with http must go to localhost, 127.0.0.1 or [::1]")]
+    Insecure,
+    /// More than 2048 bytes.
+    #[error("a redirect URI must not be longer than 2048 bytes")]
+    Length,
+    /// Not an absolute URI.
+    #[error("a redirect URI must be an absolute URI")]
+    Relative,
+    /// A scheme that runs, reads or draws something instead of opening an application.
+    #[error("this scheme cannot be used in a redirect URI")]
+    Scheme,
+    /// A user name or password.
+    #[error("a redirect URI must not have a user name")]
+    UserInfo,
+}
+
+impl RedirectUri {
+    /// Reads a redirect URI of a registration or a request.
+    pub fn parse(text: &str) -> Result<Self, RedirectUriError> {
+        if text.len() > 2048 {
+            return Err(RedirectUriError::Length);
+        }
+        // Browsers strip or rewrite these before they look at the scheme.
+        if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+            return Err(RedirectUriError::Characters);
+        }
+        if text.contains('#') {
+            return Err(RedirectUriError::Fragment);
+        }
+        let url = Url::parse(text).map_err(|_| RedirectUriError::Relative)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(RedirectUriError::UserInfo);
+        }
+        match url.scheme() {
+            "https" => Ok(Self(text.to_owned())),
+            "http" if url.host().is_some_and(|host| is_loopback(&host)) => Ok(Self(text.to_owned())),
+            "http" => Err(RedirectUriError::Insecure),
+            scheme if NOT_FOR_APPLICATIONS.contains(&scheme) => Err(RedirectUriError::Scheme),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// As the client wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether its scheme belongs to an application (RFC 8252 §7.1). Such a URI can be used only where the operator
+    /// names it: any application may claim the scheme.
+    pub fn is_private_use(&self) -> bool {
+        self.url().is_none_or(|url| !matches!(url.scheme(), "http" | "https"))
+    }
+
+    /// Whether it goes to this computer, where any program may listen.
+    pub fn is_loopback(&self) -> bool {
+        self.url().is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)))
+    }
+
+    /// The host, or the scheme where there is none: what a person should read first.
+    pub fn host(&self) -> String {
+        let Some(url) = self.url() else { return String::new() };
+        match url.host() {
+            Some(host) if !self.is_private_use() => host.to_string(),
+            _ => format!("{}:", url.scheme()),
+        }
+    }
+
+    /// Whether a request for this URI may be answered when `registered` is registered: the same text, or a loopback
+    /// address that differs in its port only (RFC 8252 §7.3, OAuth 2.1 §4.1.3).
+    pub fn matches(&self, registered: &Self) -> bool {
+        if self == registered {
+            return true;
+        }
+        match (self.without_loopback_port(), registered.without_loopback_port()) {
+            (Some(this), Some(that)) => this == that,
+            _ => false,
+        }
+    }
+
+    /// The text, without the port where any port is the same.
+    pub fn for_any_port(&self) -> String {
+        match self.without_loopback_port() {
+            Some((host, tail)) => format!("http://{host}{tail}"),
+            None => self.0.clone(),
+        }
+    }
+
+    /// The text before and after the port of a loopback `http` address. Cut from the text, so that everything else is
+    /// still compared as text.
+    fn without_loopback_port(&self) -> Option<(&str, &str)> {
+        let rest = self.0.strip_prefix("http://")?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(end);
+        let host_end = match authority.rfind(']') {
+            Some(bracket) => bracket + 1,
+            None => authority.find(':').unwrap_or(authority.len()),
+        };
+        let (host, port) = authority.split_at(host_end);
+        let good_port = port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.parse::<u16>().is_ok());
+        let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        (loopback && good_port).then_some((host, tail))
+    }
+
+    fn url(&self) -> Option<Url> {
+        Url::parse(&self.0).ok()
+    }
+}
+
+impl fmt::Display for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a host is one of the three spellings of this computer that RFC 8252 §7.3 and §8.3 speak of.
+pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(domain) => domain.as_ref() == "localhost",
+        Host::Ipv4(address) => address.octets() == [127, 0, 0, 1],
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+const NOT_FOR_APPLICATIONS: [&str; 21] = [
+    "about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "gopher", "intent", "jar",
+    "javascript", "livescript", "mailto", "mocha", "resource", "tel", "vbscript", "view-source", "ws", "wss",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> RedirectUri {
+        RedirectUri::parse(text).unwrap()
+    }
+
+    #[test]
+    fn schemes_that_run_or_read_something_are_refused() {
+        for text in [
+            "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd",
+            "blob:https://a/b", "about:blank", "ws://a/b", "ftp://a/b", "view-source:https://a",
+        ] {
+            assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Scheme), "{text}");
+        }
+        for text in [" javascript:alert(1)", "java\tscript:alert(1)", "https://a/\r\nb", "https://a\\@b/"] {
+            assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Characters), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn http_is_for_this_computer_only() {
+        for text in ["http://a.example/", "http://localhost.attacker/", "http://0.0.0.0/", "http://169.254.169.254/"] {
+            assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Insecure), "{text}");
+        }
+        assert_eq!(RedirectUri::parse("http://localhost@attacker/"), Err(RedirectUriError::UserInfo));
+        assert_eq!(RedirectUri::parse("https://a/#"), Err(RedirectUriError::Fragment));
+        assert_eq!(RedirectUri::parse("/callback"), Err(RedirectUriError::Relative));
+    }
+
+    #[test]
+    fn what_real_clients_register_is_accepted() {
+        for text in [
+            "https://claude.ai/api/mcp/auth_callback", "http://localhost/callback", "http://127.0.0.1:33418/",
+            "http://[::1]:9/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/callback",
+        ] {
+            assert_eq!(uri(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_loopback_address_matches_with_any_port() {
+        for (asked, registered) in [
+            ("http://127.0.0.1:5000/cb", "http://127.0.0.1/cb"),
+            ("http://127.0.0.1:5000/cb", "http://127.0.0.1:33418/cb"),
+            ("http://localhost/cb", "http://localhost:1/cb"),
+            ("http://[::1]:5/cb?a=b", "http://[::1]/cb?a=b"),
+        ] {
+            assert!(uri(asked).matches(&uri(registered)), "{asked}");
+        }
+    }
+
+    #[test]
+    fn anything_else_must_be_the_same_text() {
+        for (asked, registered) in [
+            ("http://127.0.0.1:5000/other", "http://127.0.0.1/cb"),
+            ("http://localhost:5000/cb", "http://127.0.0.1/cb"),
+            ("http://127.0.0.1:5000/cb?x", "http://127.0.0.1/cb"),
+            ("https://localhost:5000/cb", "https://localhost/cb"),
+            ("https://a.example/cb/", "https://a.example/cb"),
+            ("https://a.example:443/cb", "https://a.example/cb"),
+            ("https://A.example/cb", "https://a.example/cb"),
+            ("https://a.example/cb?x=1", "https://a.example/cb"),
+            ("https://a.example.evil/cb", "https://a.example/cb"),
+            ("https://a.example/%63b", "https://a.example/cb"),
+            ("https://a.example/x/../cb", "https://a.example/cb"),
+        ] {
+            assert!(!uri(asked).matches(&uri(registered)), "{asked}");
+        }
+        for bad in ["http://127.0.0.1:99999/cb", "http://127.0.0.2:5000/cb", "http://user@127.0.0.1/cb"] {
+            assert!(RedirectUri::parse(bad).is_err() || !uri(bad).matches(&uri("http://127.0.0.1/cb")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_host_that_a_person_reads_is_the_one_the_browser_goes_to() {
+        assert_eq!(uri("https://claude.ai/x").host(), "claude.ai");
+        assert_eq!(uri("cursor://anysphere.cursor-mcp/x").host(), "cursor:");
+    }
+}

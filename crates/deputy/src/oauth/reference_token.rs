@@ -1,0 +1,102 @@
+//! Codes and tokens: opaque references to a grant (RFC 6749 §1.4, §10.10).
+//!
+//! ```text
+//! dpr_ base64url( grant id [16] | tag [12] | secret [32] )
+//! ```
+//!
+//! The tag authenticates the rest under a key of the server. So a token that was made up is refused before anything is
+//! looked up, and a token with a good tag that its grant does not know is one that we issued and that is spent.
+
+use crate::{
+    encoding::{base64url_decode, base64url_encode},
+    config::Keys,
+    host::{Digest, GrantId},
+    seal::{self, Key, Random, random_bytes},
+    secret::Secret,
+};
+
+/// What a reference is good for. A reference of one kind is never accepted as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// For the MCP endpoint.
+    AccessToken,
+    /// For one token request.
+    AuthorizationCode,
+    /// For token requests until it is rotated.
+    RefreshToken,
+}
+
+impl TokenKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::AccessToken => "dpa_",
+            Self::AuthorizationCode => "dpc_",
+            Self::RefreshToken => "dpr_",
+        }
+    }
+}
+
+/// A code or token that this server issued, to judge by its tag.
+#[derive(Debug)]
+pub struct ReferenceToken {
+    kind: TokenKind,
+    grant: GrantId,
+    secret: Secret<[u8; 32]>,
+}
+
+impl ReferenceToken {
+    /// A new reference to `grant`.
+    pub fn generate(kind: TokenKind, grant: GrantId, random: Random<'_>) -> Self {
+        Self { kind, grant, secret: Secret::new(random_bytes(random)) }
+    }
+
+    /// A reference to `grant` whose secret is known.
+    pub(super) const fn of(kind: TokenKind, grant: GrantId, secret: Secret<[u8; 32]>) -> Self {
+        Self { kind, grant, secret }
+    }
+
+    pub(super) const fn secret(&self) -> &Secret<[u8; 32]> {
+        &self.secret
+    }
+
+    /// Reads a reference of one kind. `None`: not of this kind, or not issued by this server.
+    pub fn parse(kind: TokenKind, text: &str, keys: &Keys) -> Option<Self> {
+        let bytes = zeroize::Zeroizing::new(base64url_decode::<60>(text.strip_prefix(kind.prefix())?)?);
+        let (grant, rest) = bytes.split_first_chunk::<16>()?;
+        let (tag, secret) = rest.split_first_chunk::<12>()?;
+        let token =
+            Self { kind, grant: GrantId(*grant), secret: Secret::new(<[u8; 32]>::try_from(secret).ok()?) };
+        keys.iter().any(|keys| seal::equal(&token.tag(&keys.tokens), tag)).then_some(token)
+    }
+
+    /// The text that the client gets.
+    pub fn render(&self, keys: &Keys) -> Secret<String> {
+        let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(60));
+        bytes.extend(self.grant.0);
+        bytes.extend(self.tag(&keys.newest().tokens));
+        bytes.extend(self.secret.expose());
+        Secret::new(format!("{}{}", self.kind.prefix(), base64url_encode(&bytes)))
+    }
+
+    /// The grant it refers to.
+    pub const fn grant(&self) -> GrantId {
+        self.grant
+    }
+
+    /// What is kept instead of it.
+    pub fn digest(&self) -> Digest {
+        seal::digest(self.kind.prefix(), self.secret.expose())
+    }
+
+    /// The key that only a bearer of this reference has.
+    pub fn key(&self) -> Key {
+        Key::derive(self.secret.expose(), self.kind.prefix())
+    }
+
+    fn tag(&self, key: &Key) -> [u8; 12] {
+        let mac = key.mac(&[self.kind.prefix().as_bytes(), &self.grant.0, self.secret.expose()]);
+        let mut tag = [0; 12];
+        tag.copy_from_slice(&mac[..12]);
+        tag
+    }
+}

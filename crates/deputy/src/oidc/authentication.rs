@@ -1,0 +1,115 @@
+//! The authentication request to `PingOne` and what its redirect brings back (OpenID Connect Core §3.1.2).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::Discovery;
+use crate::{
+    config::Config,
+    encoding::base64url_encode,
+    seal::{Random, random_bytes},
+};
+
+/// The secrets of one login. All drawn for it; nothing of the MCP client's request is in them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Authentication {
+    /// `nonce`
+    pub nonce: String,
+    /// PKCE with `PingOne` (RFC 7636 §4.1).
+    pub code_verifier: String,
+}
+
+impl Authentication {
+    /// Draws the secrets.
+    pub fn generate(random: Random<'_>) -> Self {
+        Self {
+            nonce: base64url_encode(&random_bytes::<32>(random)),
+            code_verifier: base64url_encode(&random_bytes::<32>(random)),
+        }
+    }
+}
+
+/// Where to send the browser. `scopes` are the API's; `client` is the MCP client's name and redirect host, for a DaVinci
+/// flow that wants to show them.
+pub fn authentication_url(
+    discovery: &Discovery,
+    config: &Config,
+    authentication: &Authentication,
+    state: &str,
+    scopes: &str,
+    client: (&str, &str),
+    log_in_again: bool,
+) -> Url {
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(authentication.code_verifier.as_bytes()));
+    let mut url = discovery.authorization_endpoint.clone();
+    {
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &config.upstream.client_id)
+            .append_pair("redirect_uri", &config.public_url.callback())
+            .append_pair("scope", &format!("openid profile offline_access {scopes}"))
+            .append_pair("state", state)
+            .append_pair("nonce", &authentication.nonce)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256")
+            .append_pair("acr_values", &config.upstream.policy_id);
+        if config.upstream.send_resource {
+            query.append_pair("resource", &config.api.identifier);
+        }
+        if log_in_again {
+            query.append_pair("prompt", "login");
+        }
+        query.append_pair("mcp_client_name", client.0).append_pair("mcp_redirect_host", client.1);
+    }
+    url
+}
+
+/// A well-formed redirect back to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallbackParams {
+    /// A code, to be exchanged.
+    Code(String),
+    /// No code, and why not.
+    Error(CallbackError),
+}
+
+/// What `PingOne` says instead of a code. A DaVinci flow chooses its error codes from a list that lacks `access_denied`,
+/// and a flow that dies says `login_required`; so every error means: not authorized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackError {
+    /// The person declined.
+    #[error("the person declined at PingOne")]
+    Denied,
+    /// The flow ended without a login.
+    #[error("PingOne ended the login without a result; the DaVinci flow log says why")]
+    Failed,
+    /// The person was not logged in.
+    #[error("the login at PingOne was not completed")]
+    NotLoggedIn,
+    /// `PingOne` says to try again.
+    #[error("PingOne is temporarily unavailable")]
+    Unavailable,
+}
+
+impl CallbackParams {
+    /// Reads the parameters. `None`: neither a code nor an error, both, or the answer of another issuer (RFC 9207 §2.4;
+    /// `PingOne` sends no `iss` so far).
+    pub fn read(code: Option<&str>, error: Option<&str>, iss: Option<&str>, issuer: &str) -> Option<Self> {
+        if iss.is_some_and(|iss| iss != issuer) {
+            return None;
+        }
+        match (code, error) {
+            (Some(code), None) => Some(Self::Code(code.to_owned())),
+            (None, Some(error)) => Some(Self::Error(match error {
+                "access_denied" => CallbackError::Denied,
+                "login_required" | "interaction_required" | "consent_required" => CallbackError::NotLoggedIn,
+                "temporarily_unavailable" => CallbackError::Unavailable,
+                _ => CallbackError::Failed,
+            })),
+            _ => None,
+        }
+    }
+}
