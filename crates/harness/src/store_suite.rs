@@ -1,0 +1,380 @@
+//! What every [`Store`] must do, as one table of behaviours that runs against each implementation.
+//!
+//! It needs no runtime: concurrency is `join_all`, time is the `now` that is passed in. Keys are made from a salt, so
+//! that the suite may run again on a store that keeps the records of an earlier run. Of [`Key::Client`], whose reads
+//! may be stale and whose store need not be atomic, it asks only what that allows.
+
+use std::{fmt::Debug, ops::Range};
+
+use deputy::host::{BoxFuture, Digest, GrantId, Key, Store, StoreError, Timestamp, Version};
+use futures_util::future::join_all;
+
+/// One behaviour: the sentence it proves, and the check.
+pub type Behaviour = (&'static str, for<'a> fn(Trial<'a>) -> BoxFuture<'a, Outcome>);
+
+/// Nothing, or what was seen instead.
+pub type Outcome = Result<(), String>;
+
+/// Every behaviour, in the order of the verbs.
+pub const SUITE: &[Behaviour] = &[
+    ("a record that was never written does not exist", |t| Box::pin(absent(t))),
+    ("what was put is what is read, for every kind of key", |t| Box::pin(put_and_get(t))),
+    ("put overwrites, with another version", |t| Box::pin(put_overwrites(t))),
+    ("keys of different kinds with the same name do not collide", |t| Box::pin(kinds_are_apart(t))),
+    ("a value of 64 KiB with every byte in it comes back whole, and so does an empty one", |t| {
+        Box::pin(sizes(t))
+    }),
+    ("client ids with quotes, wildcards, line breaks and letters of any script are names like others", |t| {
+        Box::pin(unusual_names(t))
+    }),
+    ("at its expiry a record ceases to exist for get", |t| Box::pin(get_expired(t))),
+    ("at its expiry a record ceases to exist for take", |t| Box::pin(take_expired(t))),
+    ("at its expiry a record ceases to exist for replace by version", |t| Box::pin(replace_expired(t))),
+    ("an expired record does not stop one from being created", |t| Box::pin(create_over_expired(t))),
+    ("replace creates a record only where there is none", |t| Box::pin(replace_creates(t))),
+    ("replace writes over the version it names, once", |t| Box::pin(replace_by_version(t))),
+    ("replace with a version of a record that is gone writes nothing", |t| Box::pin(replace_removed(t))),
+    ("of many that create the same record, one does", |t| Box::pin(create_race(t))),
+    ("of many that replace the same version, one does", |t| Box::pin(replace_race(t))),
+    ("take reads a record and removes it", |t| Box::pin(take_removes(t))),
+    ("of many that take the same record, one gets it", |t| Box::pin(take_race(t))),
+    ("take and replace of the same version exclude each other", |t| Box::pin(take_against_replace(t))),
+    ("a record removed and written again has a version nobody has seen", |t| Box::pin(versions_differ(t))),
+    ("many records written at once are each what was written", |t| Box::pin(many_at_once(t))),
+];
+
+/// Runs the whole suite and answers every failure, each after the sentence it breaks. `now` should be near the real
+/// time, for stores that remove records by a clock of their own.
+pub async fn run(store: &dyn Store, now: Timestamp, salt: u64) -> Vec<String> {
+    let mut failures = Vec::new();
+    for (index, (sentence, check)) in (0..).zip(SUITE) {
+        if let Err(seen) = check(Trial { store, now, salt, behaviour: index }).await {
+            failures.push(format!("{sentence}: {seen}"));
+        }
+    }
+    failures
+}
+
+/// One run of one behaviour.
+#[derive(Clone, Copy)]
+pub struct Trial<'a> {
+    store: &'a dyn Store,
+    now: Timestamp,
+    salt: u64,
+    behaviour: u64,
+}
+
+impl Trial<'_> {
+    /// When the records of this trial expire, unless the trial says otherwise.
+    fn later(&self) -> Timestamp {
+        self.now.plus(LIFE)
+    }
+
+    fn bytes<const N: usize>(&self, number: u64) -> [u8; N] {
+        let seed = [self.salt, self.behaviour, number];
+        let seed = seed.map(u64::to_be_bytes);
+        let mut bytes = [0; N];
+        // The number first, so that a grant's shorter name keeps it.
+        for (byte, seed) in
+            bytes.iter_mut().zip([seed[2], seed[1], seed[0]].iter().flat_map(|part| &part[4..]).cycle())
+        {
+            *byte = *seed;
+        }
+        bytes
+    }
+
+    fn grant(&self, number: u64) -> Key {
+        Key::Grant(GrantId(self.bytes(number)))
+    }
+
+    fn login(&self, number: u64) -> Key {
+        Key::Login(Digest(self.bytes(number)))
+    }
+
+    fn client(&self, name: &str) -> Key {
+        Key::Client(format!("{name} {} {}", self.salt, self.behaviour))
+    }
+
+    async fn put(&self, key: &Key, value: &[u8]) -> Outcome {
+        self.store.put(key, value.to_vec(), self.later()).await.map_err(failed)
+    }
+
+    /// The value and version at the time of the trial.
+    async fn read(&self, key: &Key) -> Result<Option<(Vec<u8>, Version)>, String> {
+        let record = self.store.get(key, self.now).await.map_err(failed)?;
+        Ok(record.map(|record| (record.value, record.version)))
+    }
+
+    async fn value(&self, key: &Key) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.read(key).await?.map(|(value, _)| value))
+    }
+
+    async fn version(&self, key: &Key) -> Result<Version, String> {
+        self.read(key)
+            .await?
+            .map(|(_, version)| version)
+            .ok_or_else(|| "no record to read a version of".to_owned())
+    }
+
+    async fn replace(&self, key: &Key, expected: Option<Version>, value: &[u8]) -> Result<bool, String> {
+        self.store.replace(key, expected, value.to_vec(), self.later(), self.now).await.map_err(failed)
+    }
+
+    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, String> {
+        let record = self.store.take(key, self.now).await.map_err(failed)?;
+        Ok(record.map(|record| record.value))
+    }
+}
+
+async fn absent(trial: Trial<'_>) -> Outcome {
+    for key in [trial.grant(0), trial.login(0), trial.client("absent")] {
+        same("get", trial.value(&key).await?, None)?;
+    }
+    same("take", trial.take(&trial.grant(0)).await?, None)
+}
+
+async fn put_and_get(trial: Trial<'_>) -> Outcome {
+    let digest = Digest(trial.bytes(0));
+    let keys =
+        [Key::Approval(digest), trial.client("known"), trial.grant(0), Key::Login(digest), Key::User(digest)];
+    for key in &keys {
+        trial.put(key, key.kind().as_bytes()).await?;
+    }
+    for key in &keys {
+        let record = trial.store.get(key, trial.now).await.map_err(failed)?;
+        let seen = record.map(|record| (record.value, record.expires_at));
+        same(key.kind(), seen, Some((key.kind().as_bytes().to_vec(), trial.later())))?;
+    }
+    Ok(())
+}
+
+async fn put_overwrites(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    trial.put(&key, b"first").await?;
+    let first = trial.version(&key).await?;
+    trial.put(&key, b"second").await?;
+    same("the value", trial.value(&key).await?, Some(b"second".to_vec()))?;
+    differs("the version", trial.version(&key).await?, first)
+}
+
+async fn kinds_are_apart(trial: Trial<'_>) -> Outcome {
+    let digest = Digest(trial.bytes(0));
+    let (approval, login, user) = (Key::Approval(digest), Key::Login(digest), Key::User(digest));
+    let client = Key::Client(login.name());
+    for key in [&approval, &client, &login, &user] {
+        trial.put(key, key.kind().as_bytes()).await?;
+    }
+    same("take of the login", trial.take(&login).await?, Some(b"login".to_vec()))?;
+    for key in [&approval, &client, &user] {
+        same(key.kind(), trial.value(key).await?, Some(key.kind().as_bytes().to_vec()))?;
+    }
+    Ok(())
+}
+
+async fn sizes(trial: Trial<'_>) -> Outcome {
+    let large: Vec<u8> = (0..=u8::MAX).cycle().take(64 * 1024).collect();
+    trial.put(&trial.grant(0), &large).await?;
+    trial.put(&trial.grant(1), b"").await?;
+    let seen = trial.value(&trial.grant(0)).await?;
+    if seen.as_ref() != Some(&large) {
+        return Err(format!("{:?} bytes came back, or other ones", seen.map(|value| value.len())));
+    }
+    same("the empty value", trial.value(&trial.grant(1)).await?, Some(Vec::new()))
+}
+
+async fn unusual_names(trial: Trial<'_>) -> Outcome {
+    let keys: Vec<Key> = UNUSUAL.iter().map(|name| trial.client(name)).collect();
+    for (key, name) in keys.iter().zip(UNUSUAL) {
+        trial.put(key, name.as_bytes()).await?;
+    }
+    for (key, name) in keys.iter().zip(UNUSUAL) {
+        same(name, trial.value(key).await?, Some(name.as_bytes().to_vec()))?;
+    }
+    Ok(())
+}
+
+async fn get_expired(trial: Trial<'_>) -> Outcome {
+    let key = trial.login(0);
+    trial.put(&key, b"value").await?;
+    let (before, at) = (trial.now.plus(LIFE - 1), trial.later());
+    same("a second before", exists(trial.store.get(&key, before).await)?, true)?;
+    same("at the second", exists(trial.store.get(&key, at).await)?, false)?;
+    same("long after", exists(trial.store.get(&key, at.plus(LIFE)).await)?, false)
+}
+
+async fn take_expired(trial: Trial<'_>) -> Outcome {
+    let (early, late) = (trial.login(0), trial.login(1));
+    trial.put(&early, b"value").await?;
+    trial.put(&late, b"value").await?;
+    let (before, at) = (trial.now.plus(LIFE - 1), trial.later());
+    same("a second before", exists(trial.store.take(&early, before).await)?, true)?;
+    same("at the second", exists(trial.store.take(&late, at).await)?, false)
+}
+
+async fn replace_expired(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    trial.put(&key, b"value").await?;
+    let version = trial.version(&key).await?;
+    let (at, end) = (trial.later(), trial.now.plus(2 * LIFE));
+    let replaced =
+        trial.store.replace(&key, Some(version), b"next".to_vec(), end, at).await.map_err(failed)?;
+    same("replaced", replaced, false)?;
+    same("the record", exists(trial.store.get(&key, at).await)?, false)
+}
+
+async fn create_over_expired(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    trial.put(&key, b"old").await?;
+    let old = trial.version(&key).await?;
+    let (at, end) = (trial.later(), trial.now.plus(2 * LIFE));
+    let created = trial.store.replace(&key, None, b"new".to_vec(), end, at).await.map_err(failed)?;
+    same("created", created, true)?;
+    let record = trial.store.get(&key, at).await.map_err(failed)?.ok_or("no record")?;
+    same("the value", record.value, b"new".to_vec())?;
+    differs("the version", record.version, old)
+}
+
+async fn replace_creates(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    same("where there is none", trial.replace(&key, None, b"first").await?, true)?;
+    same("where there is one", trial.replace(&key, None, b"second").await?, false)?;
+    same("the value", trial.value(&key).await?, Some(b"first".to_vec()))
+}
+
+async fn replace_by_version(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    trial.put(&key, b"first").await?;
+    let version = trial.version(&key).await?;
+    same("with the version", trial.replace(&key, Some(version), b"second").await?, true)?;
+    same("with it again", trial.replace(&key, Some(version), b"third").await?, false)?;
+    same("the value", trial.value(&key).await?, Some(b"second".to_vec()))?;
+    differs("the version", trial.version(&key).await?, version)
+}
+
+async fn replace_removed(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    trial.put(&key, b"value").await?;
+    let version = trial.version(&key).await?;
+    same("take", trial.take(&key).await?, Some(b"value".to_vec()))?;
+    same("replaced", trial.replace(&key, Some(version), b"next").await?, false)?;
+    same("the record", trial.value(&key).await?, None)
+}
+
+async fn create_race(trial: Trial<'_>) -> Outcome {
+    race(trial, trial.grant(0), None).await
+}
+
+async fn replace_race(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    trial.put(&key, b"value").await?;
+    let version = trial.version(&key).await?;
+    race(trial, key, Some(version)).await
+}
+
+/// Replaces `expected` from many callers at once: one wins, and its value is there.
+async fn race(trial: Trial<'_>, key: Key, expected: Option<Version>) -> Outcome {
+    let (trial, key) = (&trial, &key);
+    let results =
+        join_all(RACERS.map(|racer| async move { trial.replace(key, expected, &[racer]).await })).await;
+    let results: Vec<bool> = results.into_iter().collect::<Result<_, _>>()?;
+    let winners: Vec<u8> = RACERS.zip(results).filter(|(_, won)| *won).map(|(racer, _)| racer).collect();
+    same("the number of winners", winners.len(), 1)?;
+    same("the value", trial.value(key).await?, Some(winners))
+}
+
+async fn take_removes(trial: Trial<'_>) -> Outcome {
+    let key = trial.login(0);
+    trial.put(&key, b"value").await?;
+    same("the first", trial.take(&key).await?, Some(b"value".to_vec()))?;
+    same("the second", trial.take(&key).await?, None)?;
+    same("get", trial.value(&key).await?, None)
+}
+
+async fn take_race(trial: Trial<'_>) -> Outcome {
+    let key = trial.login(0);
+    trial.put(&key, b"value").await?;
+    let (trial, key) = (&trial, &key);
+    let results = join_all(RACERS.map(|_| async move { trial.take(key).await })).await;
+    let results: Vec<Option<Vec<u8>>> = results.into_iter().collect::<Result<_, _>>()?;
+    same("who got it", results.into_iter().flatten().collect(), vec![b"value".to_vec()])
+}
+
+async fn take_against_replace(trial: Trial<'_>) -> Outcome {
+    for number in 0..8 {
+        let key = trial.grant(number);
+        trial.put(&key, b"old").await?;
+        let version = trial.version(&key).await?;
+        let (taken, replaced) =
+            futures_util::future::join(trial.take(&key), trial.replace(&key, Some(version), b"new")).await;
+        match (taken?.as_deref(), replaced?) {
+            (Some(b"old"), false) | (Some(b"new"), true) => {
+                same("the record", trial.value(&key).await?, None)?;
+            }
+            seen => return Err(format!("taken and replaced: {seen:?}")),
+        }
+    }
+    Ok(())
+}
+
+async fn versions_differ(trial: Trial<'_>) -> Outcome {
+    let key = trial.grant(0);
+    let mut seen: Vec<Version> = Vec::new();
+    for round in 0..6 {
+        let created = trial.replace(&key, None, b"value").await?;
+        same("created", created, true)?;
+        let first = trial.version(&key).await?;
+        same("replaced", trial.replace(&key, Some(first), b"next").await?, true)?;
+        for version in [first, trial.version(&key).await?] {
+            if seen.contains(&version) {
+                return Err(format!("{version:?} came again in round {round}"));
+            }
+            seen.push(version);
+        }
+        trial.take(&key).await?;
+    }
+    Ok(())
+}
+
+async fn many_at_once(trial: Trial<'_>) -> Outcome {
+    let trial = &trial;
+    let written = join_all((0..200_u64).map(|number| async move {
+        trial.put(&trial.grant(number), &number.to_be_bytes()).await?;
+        same("a record", trial.value(&trial.grant(number)).await?, Some(number.to_be_bytes().to_vec()))
+    }));
+    written.await.into_iter().collect()
+}
+
+fn same<T: PartialEq + Debug>(what: &str, seen: T, expected: T) -> Outcome {
+    if seen == expected { Ok(()) } else { Err(format!("{what}: {seen:?}, not {expected:?}")) }
+}
+
+fn differs<T: PartialEq + Debug>(what: &str, seen: T, other: T) -> Outcome {
+    if seen == other { Err(format!("{what}: still {seen:?}")) } else { Ok(()) }
+}
+
+fn exists<T>(result: Result<Option<T>, StoreError>) -> Result<bool, String> {
+    result.map(|record| record.is_some()).map_err(failed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
+fn failed(error: StoreError) -> String {
+    error.to_string()
+}
+
+/// Seconds that a record of the suite lives; more than the shortest life that any store offers.
+const LIFE: u64 = 600;
+
+const RACERS: Range<u8> = 0..16;
+
+const UNUSUAL: [&str; 10] = [
+    "https://client.example/metadata.json?a=1&b=%2F#x",
+    "it's \"quoted\" `here`",
+    "'; DROP TABLE record; --",
+    "100% of_them*",
+    "line\r\nbreak\ttab",
+    "back\\slash/../..",
+    "Ünïcödé",
+    "U\u{308}nïcödé",
+    "客户端 🤖 \u{202e}rtl",
+    " ",
+];
