@@ -1,0 +1,142 @@
+//! [`deputy::host::Host`] on tokio.
+
+use std::{
+    error::Error as _,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::{Bytes, BytesMut};
+use deputy::host::{BoxFuture, FetchError, FetchLimits, Host, Store, Timestamp};
+use tokio_util::task::TaskTracker;
+
+use crate::store::SqliteStore;
+
+/// Clock, randomness, storage and outgoing HTTP of this machine.
+pub struct NativeHost {
+    store: Arc<SqliteStore>,
+    client: reqwest::Client,
+    detached: TaskTracker,
+}
+
+impl NativeHost {
+    /// A host that keeps its records in `store`.
+    pub fn new(store: Arc<SqliteStore>) -> Self {
+        Self { store, client: client(), detached: TaskTracker::new() }
+    }
+
+    /// Completes when all detached work has ended. Call it when no request is left to start more.
+    pub async fn drained(&self) {
+        self.detached.close();
+        self.detached.wait().await;
+    }
+}
+
+impl Host for NativeHost {
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is the host whose clock it is")]
+        let now = SystemTime::now();
+        // A clock before 1970 is not set; nothing has expired then.
+        Timestamp(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        fill_random(buffer);
+    }
+
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        Box::pin(async move {
+            tokio::time::timeout(limits.deadline, exchange(&self.client, request, limits.max_bytes))
+                .await
+                .unwrap_or(Err(FetchError::Deadline))
+        })
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        self.detached.spawn(work);
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+}
+
+/// Fills `buffer` from the operating system, or aborts: nothing that Deputy does is safe without randomness.
+pub(crate) fn fill_random(buffer: &mut [u8]) {
+    #[expect(clippy::disallowed_methods, reason = "this is the host whose randomness it is")]
+    let filled = getrandom::fill(buffer);
+    if let Err(error) = filled {
+        tracing::error!(%error, "the operating system gives no randomness");
+        std::process::abort();
+    }
+}
+
+async fn exchange(
+    client: &reqwest::Client,
+    request: http::Request<Bytes>,
+    max_bytes: usize,
+) -> Result<http::Response<Bytes>, FetchError> {
+    let request = reqwest::Request::try_from(request).map_err(connection)?;
+    let mut answer = client.execute(request).await.map_err(connection)?;
+    if answer.content_length().is_some_and(|length| length > max_bytes as u64) {
+        return Err(FetchError::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(connection)? {
+        if chunk.len() > max_bytes - body.len() {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut response = http::Response::new(body.freeze());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = std::mem::take(answer.headers_mut());
+    Ok(response)
+}
+
+/// The whole chain of causes, since the first says little, without the URL, since its query may hold a secret.
+fn connection(error: reqwest::Error) -> FetchError {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    FetchError::Connection(text)
+}
+
+fn client() -> reqwest::Client {
+    // Refused when a test of this process has installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = || {
+        reqwest::Client::builder()
+            .http1_only()
+            .no_proxy()
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("deputy/", env!("CARGO_PKG_VERSION")))
+    };
+    builder().build().unwrap_or_else(|error| {
+        tracing::warn!(%error, "this machine trusts no certificate authority: https requests will fail");
+        // The one part of a client that can fail to build is what the machine says about certificates.
+        builder()
+            .tls_certs_only([])
+            .build()
+            .expect("a client without certificates needs nothing of the machine")
+    })
+}
+
+/// Shorter than servers commonly keep an idle connection, so that a request is not sent into a closing one.
+const IDLE: Duration = Duration::from_secs(15);

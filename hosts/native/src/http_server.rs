@@ -1,0 +1,205 @@
+//! HTTP/1.1 for strangers: every connection is bounded in number, size and time.
+//!
+//! Deputy expects a TLS-terminating proxy in front of it, or a loopback address; such proxies speak HTTP/1.1 to what is
+//! behind them.
+
+mod body;
+mod listen;
+mod socket;
+
+use std::{
+    convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
+};
+
+use axum::{Router, body::Body};
+use futures_util::{FutureExt as _, future::join_all};
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service as _;
+
+use body::TimedBody;
+pub use listen::{BindError, Listen, Listening};
+use socket::Socket;
+
+/// How long and how many. The defaults are for the open Internet; tests shorten them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time. More wait in the operating system's queue.
+    pub connections: usize,
+    /// From the first byte of a request's head to its last, and between two requests of a connection.
+    pub head: Duration,
+    /// From the head of a request to the last byte of its body.
+    pub body: Duration,
+    /// How long a client may refuse to take the answer's next bytes.
+    pub write: Duration,
+    /// How long a connection lives after the client has stopped sending. A client that hung up looks the same as one
+    /// that only has no more to say and waits for its answer.
+    pub half_closed: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(20),
+            body: Duration::from_secs(45),
+            write: Duration::from_secs(45),
+            half_closed: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The two ways to end.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Accept no more connections, and finish the requests under way.
+    pub gracefully: CancellationToken,
+    /// Cut every connection.
+    pub at_once: CancellationToken,
+}
+
+/// Serves `router` under `name`, which is for the log, until it is told to stop and the last connection has ended.
+pub async fn serve(
+    name: &'static str,
+    listeners: Vec<TcpListener>,
+    router: Router,
+    limits: Limits,
+    stop: Stop,
+) {
+    let server = Arc::new(Server {
+        name,
+        router,
+        limits,
+        stop,
+        permits: Arc::new(Semaphore::new(limits.connections)),
+        connections: TaskTracker::new(),
+    });
+    join_all(listeners.into_iter().map(|listener| accept(&server, listener))).await;
+    server.connections.close();
+    server.connections.wait().await;
+}
+
+struct Server {
+    name: &'static str,
+    router: Router,
+    limits: Limits,
+    stop: Stop,
+    permits: Arc<Semaphore>,
+    connections: TaskTracker,
+}
+
+/// Starts a task for each connection. Drops the listener when told to stop, so that others find the port closed.
+async fn accept(server: &Arc<Server>, listener: TcpListener) {
+    let next = || async {
+        // Never closed, so there is always a permit in the end.
+        let permit = Arc::clone(&server.permits).acquire_owned().await;
+        (listener.accept().await, permit)
+    };
+    while let Some((accepted, permit)) = server.stop.gracefully.run_until_cancelled(next()).await {
+        match accepted {
+            Ok((stream, _)) => {
+                let task_server = Arc::clone(server);
+                server.connections.spawn(async move {
+                    connection(&task_server, stream).await;
+                    drop(permit);
+                });
+            }
+            // Either the client has gone again, or this process may open no more files: then waiting is all there is.
+            Err(error) => {
+                tracing::warn!(server = server.name, %error, "a connection was not accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(server: &Arc<Server>, stream: TcpStream) {
+    // Without it, an answer in two parts may wait for an acknowledgement. A socket that refuses is closing.
+    let _ = stream.set_nodelay(true);
+    let (socket, half_closed) = Socket::new(stream, server.limits.write);
+    let service = service_fn(|request| answer(Arc::clone(server), request));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(server.limits.head)
+            .max_header_size(HEAD_BYTES)
+            .half_close(true)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    let mut overstayed = pin!(async {
+        half_closed.cancelled().await;
+        sleep(server.limits.half_closed).await;
+    });
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(server = server.name, %error, "a connection broke");
+                }
+                break;
+            }
+            () = server.stop.gracefully.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = server.stop.at_once.cancelled() => break,
+            () = overstayed.as_mut() => break,
+        }
+    }
+}
+
+/// Answers one request. A panic is a bug, and the client gets an answer all the same.
+async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let started = Instant::now();
+    let method = request.method().clone();
+    // Without its query, which may hold a code.
+    let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
+    let request = request.map(|body| TimedBody::new(body, server.limits.body));
+    let mut router = server.router.clone();
+    let routed = AssertUnwindSafe(async move {
+        // A router is always ready, and never fails.
+        let Ok(()) = poll_fn(|context| router_ready(&mut router, context)).await;
+        router.call(request).await
+    });
+    let response = match routed.catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_) => internal_error(),
+    };
+    tracing::info!(
+        server = server.name,
+        %method,
+        path,
+        status = response.status().as_u16(),
+        ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "request"
+    );
+    Ok(response)
+}
+
+fn router_ready(
+    router: &mut Router,
+    context: &mut std::task::Context<'_>,
+) -> std::task::Poll<Result<(), Infallible>> {
+    tower_service::Service::<Request<TimedBody>>::poll_ready(router, context)
+}
+
+fn internal_error() -> Response<Body> {
+    let mut response = Response::new(Body::from("Something went wrong on our side.\n"));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// A request line and headers. A browser that logs in sends less than 8 KiB.
+const HEAD_BYTES: usize = 64 * 1024;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+const LOGGED_PATH: usize = 200;

@@ -1,0 +1,180 @@
+//! The thread that writes.
+
+use std::thread::{self, JoinHandle};
+
+use deputy::host::{Key, Record, StoreError, Timestamp, Version};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use tokio::sync::{
+    mpsc::{Receiver, error::TryRecvError},
+    oneshot,
+};
+
+use super::{SqliteStore, failed, integer, record, schema};
+
+/// A write and where its answer goes.
+pub(super) struct Job {
+    pub(super) write: Write,
+    pub(super) answer: oneshot::Sender<Result<Done, StoreError>>,
+}
+
+/// What to write.
+pub(super) enum Write {
+    Put { key: Key, value: Vec<u8>, expires_at: Timestamp },
+    Replace { key: Key, expected: Option<Version>, value: Vec<u8>, expires_at: Timestamp, now: Timestamp },
+    Sweep { now: Timestamp },
+    Take { key: Key, now: Timestamp },
+}
+
+/// What a write did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Done {
+    /// Records written or removed.
+    pub(super) count: usize,
+    /// The record that was taken.
+    pub(super) record: Option<Record>,
+}
+
+/// Starts the thread. It ends when the queue is closed and empty.
+pub(super) fn start(connection: Connection, queue: Receiver<Job>) -> std::io::Result<JoinHandle<()>> {
+    let writer = Writer { connection, versions: Versions::default() };
+    thread::Builder::new().name("deputy-store".to_owned()).spawn(move || writer.run(queue))
+}
+
+struct Writer {
+    connection: Connection,
+    versions: Versions,
+}
+
+impl Writer {
+    fn run(mut self, mut queue: Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH {
+                match queue.try_recv() {
+                    Ok(job) => batch.push(job),
+                    Err(TryRecvError::Disconnected | TryRecvError::Empty) => break,
+                }
+            }
+            self.answer(batch);
+        }
+    }
+
+    /// Does a batch and answers it: each with what it did, or all with why nothing was done.
+    fn answer(&mut self, batch: Vec<Job>) {
+        let (writes, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.write, job.answer)).unzip();
+        let results = match self.commit(&writes) {
+            Ok(done) => done.into_iter().map(Ok).collect(),
+            Err(error) => {
+                tracing::error!(%error, writes = writes.len(), "a write to the database failed");
+                vec![Err(failed(error)); answers.len()]
+            }
+        };
+        for (answer, result) in answers.into_iter().zip(results) {
+            // Whoever asked may have hung up; what was written stays written.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// One transaction. On an error it is rolled back when dropped, and the next batch starts afresh.
+    fn commit(&mut self, writes: &[Write]) -> rusqlite::Result<Vec<Done>> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // A block is taken inside the transaction that first uses it. If that is rolled back, so is the block.
+        let mut versions = self.versions;
+        let done = writes
+            .iter()
+            .map(|write| apply(&transaction, write, &mut versions))
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        transaction.commit()?;
+        self.versions = versions;
+        Ok(done)
+    }
+}
+
+fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) -> rusqlite::Result<Done> {
+    let count = match write {
+        Write::Put { key, value, expires_at } => transaction.prepare_cached(PUT)?.execute(params![
+            key.kind(),
+            key.name(),
+            value,
+            versions.next(transaction)?,
+            integer(expires_at.0)
+        ])?,
+        Write::Replace { key, expected: None, value, expires_at, now } => {
+            transaction.prepare_cached(CREATE)?.execute(params![
+                key.kind(),
+                key.name(),
+                value,
+                versions.next(transaction)?,
+                integer(expires_at.0),
+                integer(now.0)
+            ])?
+        }
+        Write::Replace { key, expected: Some(expected), value, expires_at, now } => {
+            transaction.prepare_cached(REPLACE)?.execute(params![
+                key.kind(),
+                key.name(),
+                value,
+                versions.next(transaction)?,
+                integer(expires_at.0),
+                integer(now.0),
+                integer(expected.0)
+            ])?
+        }
+        Write::Sweep { now } => transaction
+            .prepare_cached(SWEEP)?
+            .execute(params![integer(now.0), integer(SqliteStore::SWEEP as u64)])?,
+        Write::Take { key, now } => {
+            let record = transaction
+                .prepare_cached(TAKE)?
+                .query_row(params![key.kind(), key.name(), integer(now.0)], record)
+                .optional()?;
+            return Ok(Done { count: usize::from(record.is_some()), record });
+        }
+    };
+    Ok(Done { count, record: None })
+}
+
+/// Versions, taken from the database in blocks: no two blocks are alike, whoever takes them and whatever crashes, and
+/// most commits need not touch the counter.
+#[derive(Clone, Copy, Default)]
+struct Versions {
+    next: i64,
+    end: i64,
+}
+
+impl Versions {
+    fn next(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+        if self.next == self.end {
+            self.next =
+                transaction.prepare_cached(schema::TAKE_VERSIONS)?.query_row([BLOCK], |row| row.get(0))?;
+            self.end = self.next + BLOCK;
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+}
+
+/// Writes in one transaction, at most: beyond this, the first would wait longer than the shared `fsync` saves.
+const BATCH: usize = 256;
+
+const BLOCK: i64 = 65_536;
+
+const PUT: &str = "
+    INSERT INTO record (kind, name, value, version, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT DO UPDATE SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at";
+
+const CREATE: &str = "
+    INSERT INTO record (kind, name, value, version, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT DO UPDATE SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
+    WHERE record.expires_at <= ?6";
+
+const REPLACE: &str = "
+    UPDATE record SET value = ?3, version = ?4, expires_at = ?5
+    WHERE kind = ?1 AND name = ?2 AND version = ?7 AND expires_at > ?6";
+
+const TAKE: &str = "
+    DELETE FROM record WHERE kind = ?1 AND name = ?2 AND expires_at > ?3 RETURNING value, version, expires_at";
+
+const SWEEP: &str = "
+    DELETE FROM record WHERE id IN (SELECT id FROM record WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
