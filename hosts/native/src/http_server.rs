@@ -14,7 +14,7 @@ use std::{
 use axum::{Router, body::Body};
 use futures_util::{FutureExt as _, future::join_all};
 use http::{Request, Response, StatusCode};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,7 +26,7 @@ use tower_service::Service as _;
 
 use body::TimedBody;
 pub use listen::{BindError, Listen, Listening};
-use socket::Socket;
+use socket::{Incoming, Socket};
 
 /// How long and how many. The defaults are for the open Internet; tests shorten them.
 #[derive(Clone, Copy, Debug)]
@@ -123,21 +123,21 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) {
 async fn connection(server: &Arc<Server>, stream: TcpStream) {
     // Without it, an answer in two parts may wait for an acknowledgement. A socket that refuses is closing.
     let _ = stream.set_nodelay(true);
-    let (socket, half_closed) = Socket::new(stream, server.limits.write);
-    let service = service_fn(|request| answer(Arc::clone(server), request));
+    let incoming = Arc::new(Incoming::default());
+    let socket = Socket::new(stream, Arc::clone(&incoming), server.limits.write);
+    let service = service_fn(|request| answer(Arc::clone(server), Arc::clone(&incoming), request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(server.limits.head)
             .max_header_size(HEAD_BYTES)
-            .half_close(true)
             .serve_connection(TokioIo::new(socket), service)
     );
     let mut overstayed = pin!(async {
-        half_closed.cancelled().await;
+        incoming.ended.cancelled().await;
         sleep(server.limits.half_closed).await;
     });
-    let mut stopping = false;
+    let mut last_request = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -146,8 +146,8 @@ async fn connection(server: &Arc<Server>, stream: TcpStream) {
                 }
                 break;
             }
-            () = server.stop.gracefully.cancelled(), if !stopping => {
-                stopping = true;
+            () = either(&server.stop.gracefully, &incoming.ended), if !last_request => {
+                last_request = true;
                 connection.as_mut().graceful_shutdown();
             }
             () = server.stop.at_once.cancelled() => break,
@@ -156,13 +156,24 @@ async fn connection(server: &Arc<Server>, stream: TcpStream) {
     }
 }
 
+async fn either(one: &CancellationToken, other: &CancellationToken) {
+    tokio::select! {
+        () = one.cancelled() => {}
+        () = other.cancelled() => {}
+    }
+}
+
 /// Answers one request. A panic is a bug, and the client gets an answer all the same.
-async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    server: Arc<Server>,
+    incoming: Arc<Incoming>,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
     let method = request.method().clone();
     // Without its query, which may hold a code.
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
-    let request = request.map(|body| TimedBody::new(body, server.limits.body));
+    let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));
     let mut router = server.router.clone();
     let routed = AssertUnwindSafe(async move {
         // A router is always ready, and never fails.

@@ -3,26 +3,30 @@
 use std::{
     fmt, io,
     pin::Pin,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::socket::Incoming;
 
 /// The body that hyper reads, with a deadline for all of it.
 pub(super) struct TimedBody {
-    body: Incoming,
+    body: hyper::body::Incoming,
+    incoming: Arc<Incoming>,
     deadline: Instant,
     // Made when a reader first has to wait: most bodies arrive with their head.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimedBody {
-    pub(super) fn new(body: Incoming, time: Duration) -> Self {
-        Self { body, deadline: Instant::now() + time, timer: None }
+    pub(super) fn new(body: hyper::body::Incoming, incoming: Arc<Incoming>, time: Duration) -> Self {
+        incoming.whole.store(body.is_end_stream(), Ordering::Relaxed);
+        Self { body, incoming, deadline: Instant::now() + time, timer: None }
     }
 }
 
@@ -35,6 +39,9 @@ impl Body for TimedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            if frame.is_none() || self.body.is_end_stream() {
+                self.incoming.whole.store(true, Ordering::Relaxed);
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
         let deadline = self.deadline;

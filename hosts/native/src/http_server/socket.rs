@@ -3,7 +3,11 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,10 +18,22 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// What is known about the client's half of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    /// Whether the latest request has arrived with all of its body.
+    pub(super) whole: AtomicBool,
+    /// Cancelled when the client stopped sending after a whole request.
+    pub(super) ended: CancellationToken,
+}
+
 /// A TCP stream whose writes fail when no byte can be written for a while.
+///
+/// Once a request is whole, the end of the client's half is told by [`Incoming::ended`] and hidden from hyper, which
+/// would drop the request: the client may be waiting for its answer.
 pub(super) struct Socket {
     stream: TcpStream,
-    half_closed: CancellationToken,
+    incoming: Arc<Incoming>,
     patience: Duration,
     stalled: Pin<Box<Sleep>>,
     // Whether the timer runs: since a write could not go on.
@@ -25,11 +41,8 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Wraps `stream`. The token is cancelled when the client has stopped sending.
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> (Self, CancellationToken) {
-        let half_closed = CancellationToken::new();
-        let stalled = Box::pin(sleep(patience));
-        (Self { stream, half_closed: half_closed.clone(), patience, stalled, waiting: false }, half_closed)
+    pub(super) fn new(stream: TcpStream, incoming: Arc<Incoming>, patience: Duration) -> Self {
+        Self { stream, incoming, patience, stalled: Box::pin(sleep(patience)), waiting: false }
     }
 
     /// Passes on what a write said, unless it has been saying "not yet" for too long.
@@ -57,12 +70,17 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if matches!(read, Poll::Ready(Ok(()))) && buffer.remaining() > 0 && buffer.filled().len() == before {
-            self.half_closed.cancel();
+        if self.incoming.ended.is_cancelled() {
+            return Poll::Pending;
         }
-        read
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let ended = buffer.remaining() > 0 && buffer.filled().len() == before;
+        if ended && self.incoming.whole.load(Ordering::Relaxed) {
+            self.incoming.ended.cancel();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,0 +1,160 @@
+//! The host's outgoing HTTP and detached work.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, http::header, routing::any};
+use bytes::Bytes;
+use deputy::host::{FetchError, FetchLimits, Host as _};
+use deputy_native::{
+    host::NativeHost,
+    http_server::{Limits, Listen, Stop, serve},
+    store::SqliteStore,
+};
+use futures_util::StreamExt as _;
+use http::{HeaderMap, Method, Request, StatusCode};
+
+const LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000 };
+
+fn host(folder: &tempfile::TempDir) -> NativeHost {
+    NativeHost::new(Arc::new(SqliteStore::open(folder.path()).unwrap()))
+}
+
+/// A server on its own port, and its URL.
+async fn remote() -> String {
+    let router = Router::new()
+        .route(
+            "/echo",
+            any(async |method: Method, headers: HeaderMap, body: String| {
+                format!("{method} {:?} {:?} {body}", headers.get("x-sent"), headers.get(header::COOKIE))
+            }),
+        )
+        .route(
+            "/redirect",
+            any(async || {
+                let headers = [(header::LOCATION, "/echo"), (header::SET_COOKIE, "a=b")];
+                (StatusCode::FOUND, headers, "elsewhere")
+            }),
+        )
+        .route("/exact", any(async || "x".repeat(1000)))
+        .route("/large", any(async || "x".repeat(1001)))
+        .route(
+            "/large-in-parts",
+            any(async || {
+                let parts = (0..11).map(|_| Ok::<_, std::io::Error>("x".repeat(100)));
+                axum::body::Body::from_stream(futures_util::stream::iter(parts))
+            }),
+        )
+        .route("/never", any(async || std::future::pending::<String>().await))
+        .route(
+            "/never-ends",
+            any(async || {
+                let first = futures_util::stream::iter([Ok::<_, std::io::Error>("x")]);
+                axum::body::Body::from_stream(first.chain(futures_util::stream::pending()))
+            }),
+        );
+    let listening = Listen::localhost(0).bind("--port").await.unwrap();
+    tokio::spawn(serve("remote", listening.listeners, router, Limits::default(), Stop::default()));
+    format!("http://127.0.0.1:{}", listening.port)
+}
+
+fn get(url: &str) -> Request<Bytes> {
+    Request::get(url).body(Bytes::new()).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_is_sent_as_it_is_and_its_answer_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let request =
+        Request::patch(format!("{}/echo", remote().await)).header("x-sent", "1").body("body".into());
+    let answer = host(&folder).fetch(request.unwrap(), LIMITS).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    assert_eq!(answer.body(), "PATCH Some(\"1\") None body");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_its_cookie_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, remote) = (host(&folder), remote().await);
+    let answer = host.fetch(get(&format!("{remote}/redirect")), LIMITS).await.unwrap();
+    assert_eq!(
+        (answer.status(), &answer.headers()[header::LOCATION]),
+        (StatusCode::FOUND, &"/echo".parse().unwrap())
+    );
+    let answer = host.fetch(get(&format!("{remote}/echo")), LIMITS).await.unwrap();
+    assert_eq!(answer.body(), "GET None None ");
+}
+
+#[tokio::test]
+async fn an_answer_may_be_as_large_as_the_limit_and_no_larger() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, remote) = (host(&folder), remote().await);
+    let size = async |path: &str| {
+        host.fetch(get(&format!("{remote}{path}")), LIMITS).await.map(|answer| answer.body().len())
+    };
+    assert_eq!(size("/exact").await, Ok(1000));
+    assert_eq!(size("/large").await, Err(FetchError::TooLarge));
+    assert_eq!(size("/large-in-parts").await, Err(FetchError::TooLarge));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_or_does_not_end_is_given_up_at_the_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, remote) = (host(&folder), remote().await);
+    let limits = FetchLimits { deadline: Duration::from_millis(200), ..LIMITS };
+    for path in ["/never", "/never-ends"] {
+        let answer = host.fetch(get(&format!("{remote}{path}")), limits).await;
+        assert_eq!(answer.err(), Some(FetchError::Deadline), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_connection_is_explained_without_the_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error =
+        host(&folder).fetch(get(&format!("http://{free}/path?code=hunter2")), LIMITS).await.unwrap_err();
+    let FetchError::Connection(text) = error else { panic!("{error}") };
+    assert!(text.contains("refused"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("/path"), "{text}");
+}
+
+#[tokio::test]
+async fn an_https_request_to_a_server_without_tls_fails_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = remote().await.replace("http:", "https:");
+    let answer = host(&folder).fetch(get(&url), LIMITS).await;
+    assert!(matches!(answer, Err(FetchError::Connection(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn detached_work_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(&folder);
+    let done = Arc::new(AtomicBool::new(false));
+    let work_done = Arc::clone(&done);
+    let sleep = host.sleep(Duration::from_millis(100));
+    host.detach(Box::pin(async move {
+        sleep.await;
+        work_done.store(true, Ordering::SeqCst);
+    }));
+    host.drained().await;
+    assert!(done.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn randomness_is_not_the_same_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(&folder);
+    let (mut one, mut other) = ([0; 32], [0; 32]);
+    host.fill_random(&mut one);
+    host.fill_random(&mut other);
+    assert_ne!(one, other);
+    assert_ne!(one, [0; 32]);
+}
