@@ -1,3 +1,7 @@
-//! harness
+//! Test support: a host in memory, a network without sockets, a scripted browser, and the suite that every store passes.
 
+pub mod browser;
+mod html;
+pub mod memory;
+pub mod network;
 pub mod store_suite;

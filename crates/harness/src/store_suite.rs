@@ -344,10 +344,12 @@ async fn many_at_once(trial: Trial<'_>) -> Outcome {
     written.await.into_iter().collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that calls need no `&`")]
 fn same<T: PartialEq + Debug>(what: &str, seen: T, expected: T) -> Outcome {
     if seen == expected { Ok(()) } else { Err(format!("{what}: {seen:?}, not {expected:?}")) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that calls need no `&`")]
 fn differs<T: PartialEq + Debug>(what: &str, seen: T, other: T) -> Outcome {
     if seen == other { Err(format!("{what}: still {seen:?}")) } else { Ok(()) }
 }

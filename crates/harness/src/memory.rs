@@ -1,0 +1,182 @@
+//! A host in memory: a clock that stands still, randomness from a seed, a network of routers, a store that forgets.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use deputy::host::{
+    BoxFuture, FetchError, FetchLimits, Host, Key, Record, Store, StoreError, Timestamp, Version,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::network::Network;
+
+/// A host in memory. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct MemoryHost(Arc<Inner>);
+
+struct Inner {
+    now: AtomicU64,
+    random: Mutex<Stream>,
+    network: Network,
+    store: MemoryStore,
+}
+
+/// Where time begins: 2026-01-01 00:00:00 UTC.
+pub const BEGINNING: Timestamp = Timestamp(1_767_225_600);
+
+impl MemoryHost {
+    /// A host whose randomness follows from `seed`.
+    pub fn new(seed: u64, network: Network) -> Self {
+        Self(Arc::new(Inner {
+            now: AtomicU64::new(BEGINNING.0),
+            random: Mutex::new(Stream { seed, blocks: 0 }),
+            network,
+            store: MemoryStore::default(),
+        }))
+    }
+
+    /// Lets `seconds` pass.
+    pub fn advance(&self, seconds: u64) {
+        self.0.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The store, to look into.
+    pub fn memory(&self) -> &MemoryStore {
+        &self.0.store
+    }
+}
+
+impl Host for MemoryHost {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.now.load(Ordering::SeqCst))
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        locked(&self.0.random).fill(buffer);
+    }
+
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        Box::pin(async move {
+            let response = self.0.network.send(request).await.map_err(FetchError::Connection)?;
+            if response.body().len() > limits.max_bytes { Err(FetchError::TooLarge) } else { Ok(response) }
+        })
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        // The clock stands still, so waiting means: let the others go first.
+        Box::pin(async { tokio::task::yield_now().await })
+    }
+
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.0.store
+    }
+}
+
+/// SHA-256 of a seed and a counter: any amount of bytes, the same every time.
+struct Stream {
+    seed: u64,
+    blocks: u64,
+}
+
+impl Stream {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            self.blocks += 1;
+            let block = Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(self.blocks.to_be_bytes());
+            chunk.copy_from_slice(&block.finalize()[..chunk.len()]);
+        }
+    }
+}
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Records>);
+
+#[derive(Debug, Default)]
+struct Records {
+    records: HashMap<Key, Record>,
+    versions: u64,
+}
+
+impl Records {
+    fn live(&self, key: &Key, now: Timestamp) -> Option<&Record> {
+        self.records.get(key).filter(|record| record.expires_at > now)
+    }
+
+    fn write(&mut self, key: &Key, value: Vec<u8>, expires_at: Timestamp) {
+        self.versions += 1;
+        self.records.insert(key.clone(), Record { value, version: Version(self.versions), expires_at });
+    }
+}
+
+impl MemoryStore {
+    /// Every record that has not expired at `now`, as it lies there.
+    pub fn records(&self, now: Timestamp) -> Vec<(Key, Record)> {
+        let records = locked(&self.0);
+        records
+            .records
+            .iter()
+            .filter(|(_, record)| record.expires_at > now)
+            .map(|(key, record)| (key.clone(), record.clone()))
+            .collect()
+    }
+}
+
+impl Store for MemoryStore {
+    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(async move { Ok(locked(&self.0).live(key, now).cloned()) })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            locked(&self.0).write(key, value, expires_at);
+            Ok(())
+        })
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<Version>,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut records = locked(&self.0);
+            let matches = records.live(key, now).map(|record| record.version) == expected;
+            if matches {
+                records.write(key, value, expires_at);
+            }
+            Ok(matches)
+        })
+    }
+
+    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(async move { Ok(locked(&self.0).records.remove(key).filter(|record| record.expires_at > now)) })
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

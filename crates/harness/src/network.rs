@@ -1,0 +1,75 @@
+//! A network without sockets: routers by origin.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use tower_service::Service as _;
+
+/// Who answers for which origin. Cheap to clone; clones share everything.
+#[derive(Clone, Default)]
+pub struct Network(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    routers: BTreeMap<String, Router>,
+    exchanges: Vec<Exchange>,
+}
+
+/// A request and what was answered.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The request, its URI absolute.
+    pub request: http::Request<Bytes>,
+    /// The answer.
+    pub response: http::Response<Bytes>,
+}
+
+impl Network {
+    /// Lets `router` answer for `origin`.
+    pub fn serve(&self, origin: &str, router: Router) {
+        self.with(|inner| inner.routers.insert(origin.to_owned(), router));
+    }
+
+    /// Lets nobody answer for `origin`.
+    pub fn unplug(&self, origin: &str) {
+        self.with(|inner| inner.routers.remove(origin));
+    }
+
+    /// Everything that was sent so far, in the order in which it was answered.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.with(|inner| inner.exchanges.clone())
+    }
+
+    /// Sends a request to whoever answers for the origin of its URI.
+    pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
+        let uri = request.uri().clone();
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(format!("{uri} is not absolute"));
+        };
+        let origin = format!("{scheme}://{authority}");
+        let Some(mut router) = self.with(|inner| inner.routers.get(&origin).cloned()) else {
+            return Err(format!("connection to {origin} refused"));
+        };
+        let (mut parts, body) = request.clone().into_parts();
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        parts.uri = path.parse().map_err(|_| format!("{path} is not a path"))?;
+        if let Ok(host) = http::HeaderValue::try_from(authority.as_str()) {
+            parts.headers.entry(http::header::HOST).or_insert(host);
+        }
+        let Ok(response) = router.call(http::Request::from_parts(parts, Body::from(body))).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let response = http::Response::from_parts(parts, body);
+        self.with(|inner| inner.exchanges.push(Exchange { request, response: response.clone() }));
+        Ok(response)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
