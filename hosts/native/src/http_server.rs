@@ -175,12 +175,12 @@ async fn answer(
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
     let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));
     let mut router = server.router.clone();
-    let routed = AssertUnwindSafe(async move {
+    let answering = AssertUnwindSafe(async move {
         // A router is always ready, and never fails.
         let Ok(()) = poll_fn(|context| router_ready(&mut router, context)).await;
         router.call(request).await
     });
-    let response = match routed.catch_unwind().await {
+    let response = match answering.catch_unwind().await {
         Ok(Ok(response)) => response,
         Err(_) => internal_error(),
     };

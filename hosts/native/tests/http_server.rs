@@ -84,7 +84,7 @@ impl Running {
 /// What still comes, until the connection ends, in whatever way.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     let read = async {
         while let Ok(read @ 1..) = stream.read(&mut buffer).await {
             bytes.extend_from_slice(&buffer[..read]);
