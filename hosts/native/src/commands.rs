@@ -1,0 +1,214 @@
+//! The command line. `--help` is the reference of flags, variables and defaults.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind,
+};
+
+use crate::{
+    env_file::{EnvFile, EnvFileError},
+    http_server::Listen,
+    logging::LogFormat,
+};
+
+/// Lets AI agents call your API on behalf of people who logged in with PingOne and consented.
+///
+/// Deputy is an MCP server, an OAuth authorization server to MCP clients, and an OpenID Connect client of PingOne.
+/// `deputy demo` shows all of it on this computer, with nothing to set up.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve Deputy for your own PingOne environment and your own API
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeOptions),
+    /// Try Deputy on this computer, with a simulated PingOne and a Todo API
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoOptions),
+}
+
+/// Options of `deputy serve`.
+#[derive(Args, Debug)]
+pub struct ServeOptions {
+    /// Address and port to listen on; `localhost:8787` means both loopback addresses
+    #[arg(long, env = "LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
+    pub listen: Listen,
+    /// Folder of the database; created, readable by this user only
+    #[arg(long, env = "DATA_DIR", value_name = "FOLDER", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// File with variables, as NAME=value lines; real environment variables win [default: .env, if there is one]
+    #[arg(long, env = "ENV_FILE", value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Connections that may be open at a time; more wait
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_connections: u32,
+}
+
+/// Options of `deputy demo`.
+#[derive(Args, Debug)]
+pub struct DemoOptions {
+    /// Port of Deputy
+    #[arg(long, env = "DEMO_PORT", value_name = "PORT", default_value_t = 8787)]
+    pub port: u16,
+    /// Port of the Todo API
+    #[arg(long, env = "DEMO_TODO_API_PORT", value_name = "PORT", default_value_t = 8788)]
+    pub todo_api_port: u16,
+    /// Port of the simulated PingOne
+    #[arg(long, env = "DEMO_PINGONE_PORT", value_name = "PORT", default_value_t = 8789)]
+    pub pingone_port: u16,
+    /// Folder that keeps logins, todos and users until the next start
+    #[arg(long, env = "DEMO_DATA_DIR", value_name = "FOLDER", default_value = "./data/demo")]
+    pub data_dir: PathBuf,
+    /// Forget what an earlier demo kept
+    #[arg(long, env = "DEMO_RESET")]
+    pub reset: bool,
+}
+
+/// Options of logging.
+#[derive(Args, Debug)]
+pub struct LogOptions {
+    /// What to log: error, warn, info, debug or trace, or per part, as in `info,deputy=debug`; `RUST_LOG` works too
+    #[arg(
+        long,
+        env = "LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        global = true,
+        display_order = 100
+    )]
+    pub log: String,
+    /// How a line of the log looks
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t, global = true, display_order = 101)]
+    pub log_format: LogFormat,
+}
+
+/// Reads the command line, the environment, and the variables of the file that they name. A flag wins over a real
+/// variable, that over the file, that over the default.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString> + Clone,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<(Cli, EnvFile), clap::Error> {
+    // Only for the name of the file; what else is wrong is found the second time.
+    let first = Cli::command().ignore_errors(true).try_get_matches_from(arguments.clone())?;
+    let file = match first.subcommand() {
+        Some(("serve", matches)) => read_env_file(matches)?,
+        _ => EnvFile::default(),
+    };
+    let command = Cli::command()
+        .mut_args(|arg| with_default(arg, &file, &variable))
+        .mut_subcommand("serve", |serve| serve.mut_args(|arg| with_default(arg, &file, &variable)));
+    let cli = Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?;
+    Ok((cli, file))
+}
+
+fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Option<String>) -> clap::Arg {
+    let name = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned);
+    let from_file = name.as_deref().and_then(|name| file.get(name).map(str::to_owned));
+    let value =
+        from_file.or_else(|| if name.as_deref() == Some("LOG") { variable("RUST_LOG") } else { None });
+    match value.filter(|value| !value.is_empty()) {
+        Some(value) => arg.default_value(value),
+        None => arg,
+    }
+}
+
+fn read_env_file(matches: &ArgMatches) -> Result<EnvFile, clap::Error> {
+    let named: Option<&PathBuf> = matches.get_one("env_file");
+    let path = named.map_or(PathBuf::from(".env"), Clone::clone);
+    match EnvFile::read(&path) {
+        Ok(file) => Ok(file),
+        Err(EnvFileError::Io(error)) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(EnvFile::default())
+        }
+        Err(error) => {
+            let message = format!("the file {} (--env-file) cannot be used: {error}\n", path.display());
+            Err(Cli::command().error(ErrorKind::Io, message))
+        }
+    }
+}
+
+const AFTER_HELP: &str = "Exit status: 0 after a signal asked it to stop, 2 for wrong options or configuration, 1 for everything else.";
+
+const SERVE_HELP: &str = "\
+Configuration, from the environment or the file:
+  PINGONE_ISSUER            https://auth.pingone.<region>/<environment id>/as, or a custom domain
+  PINGONE_DV_POLICY_ID      the DaVinci flow policy that people log in with
+  MCP_SERVER_CLIENT_ID      Deputy's own client at PingOne
+  MCP_SERVER_CLIENT_SECRET
+  API_IDENTIFIER            the API's resource identifier, which its tokens have as audience
+  API_URL                   where the tools call the API
+  COOKIE_ENCRYPTION_KEY     base64 of at least 32 random bytes: openssl rand -base64 32
+  PUBLIC_URL                where browsers and MCP clients reach Deputy [default: http://localhost:<port>]
+  MCP_SERVER_CLIENT_AUTH    client_secret_basic or client_secret_post [default: client_secret_basic]
+  PINGONE_SEND_RESOURCE     whether logins name the API as resource (RFC 8707) [default: on]
+  API_SCOPES                scopes of the API [default: todo:read todo:write]
+  WHO_AM_I_TOKEN            claims, or full to let a tool show the raw PingOne token [default: claims]
+  CLIENT_APPROVAL           remember, or always to ask every time [default: remember]
+  ALLOWED_ORIGINS           web origins whose pages may call the MCP endpoint, beside Deputy's own
+  PRIVATE_USE_REDIRECT_URIS redirect URIs with an application's own scheme that may be used
+  ACCESS_TOKEN_LIFETIME     seconds [default: 3600]
+  REFRESH_TOKEN_LIFETIME    seconds since its last use [default: 2592000]
+
+All of it must be right before Deputy starts. What is wrong is named all at once.";
+
+const DEMO_HELP: &str =
+    "The demo listens on loopback addresses only, and calls nothing outside this computer.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(arguments: &[&str]) -> Result<(ServeOptions, LogOptions), clap::Error> {
+        let arguments = ["deputy", "serve"].iter().chain(arguments).map(OsString::from);
+        let arguments: Vec<OsString> = arguments.collect();
+        match parse(arguments, |_| None)?.0 {
+            Cli { command: Command::Serve(options), log } => Ok((options, log)),
+            cli => panic!("{cli:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        let command = Cli::command();
+        for command in command.get_subcommands().chain([&command]) {
+            for arg in command.get_arguments() {
+                assert!(arg.get_env().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn the_file_gives_defaults_and_a_flag_wins_over_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "LISTEN=127.0.0.1:1\nDATA_DIR=/from/file\nLOG=debug\n").unwrap();
+        let file = file.to_str().unwrap();
+        let (options, log) = serve(&["--env-file", file, "--listen", "127.0.0.1:2"]).unwrap();
+        assert_eq!((options.listen.port(), log.log.as_str()), (2, "debug"));
+        assert_eq!(options.data_dir, PathBuf::from("/from/file"));
+    }
+
+    #[test]
+    fn a_file_that_was_named_must_be_there() {
+        let error = serve(&["--env-file", "/nowhere/at-all"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("/nowhere/at-all"), "{error}");
+    }
+}

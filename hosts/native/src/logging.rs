@@ -1,0 +1,34 @@
+//! Logs, on standard error.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, for log collectors.
+    Json,
+}
+
+/// Starts logging what `filter` lets through, in the syntax of `tracing_subscriber`'s `EnvFilter`. Panics go to the
+/// log too: the server answers 500 and lives on, and somebody should know.
+pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter =
+        EnvFilter::builder().parse(filter).map_err(|error| format!("--log (LOG) cannot be used: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    started.map_err(|error| format!("the log cannot be started: {error}"))?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        // Without its message, which may quote the data that led to it.
+        tracing::error!(place, "a part of Deputy panicked; this is a bug");
+    }));
+    Ok(())
+}
