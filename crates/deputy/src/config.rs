@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::{
     oauth::{RedirectUri, Scopes},
-    secret::Secret,
     seal::Key,
+    secret::Secret,
 };
 
 /// What an operator decides. Made by [`Config::parse`]; every value has been checked.
@@ -147,8 +147,6 @@ pub struct ServerKeys {
     pub tokens: Key,
     /// Values of cookies.
     pub cookies: Key,
-    /// MCP request state.
-    pub request_state: Key,
 }
 
 impl Keys {
@@ -159,7 +157,6 @@ impl Keys {
                 .map(|secret| ServerKeys {
                     tokens: Key::derive(secret, "deputy token tags v1"),
                     cookies: Key::derive(secret, "deputy cookies v1"),
-                    request_state: Key::derive(secret, "deputy request state v1"),
                 })
                 .collect(),
         )

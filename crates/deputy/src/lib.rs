@@ -1,10 +1,72 @@
-//! Deputy.
+//! Deputy lets AI agents call a protected API on behalf of a person who logged in and consented.
+//!
+//! This crate is the whole server as an axum [`Router`](axum::Router) over one seam, [`Host`](host::Host). It has no
+//! sockets, clock, randomness or storage of its own; a host gives it these and nothing else, so that every host serves
+//! the same thing.
+//!
+//! # One login, from the outside in
+//!
+//! 1. An MCP client calls `POST /mcp` without a token and gets `401` with the address of the resource's metadata
+//!    (`flow::mcp`). It reads that document and the authorization server's ([`oauth::protected_resource_metadata`],
+//!    [`oauth::authorization_server_metadata`]), and registers ([`oauth::register`]).
+//! 2. It opens the person's browser at `GET /authorize`. The request is read into an [`oauth::AuthorizationRequest`] or
+//!    refused: on a page while nothing proves where the client is, at the client's redirect URI afterwards
+//!    ([`oauth::AuthorizeError`]). The person is asked on a page of ours whether *this client at this address* may use
+//!    Deputy as them; the request waits under a handle that only the page knows (`flow::authorize`).
+//! 3. `POST /approve` takes the request, and only now is there a login: `state`, `nonce` and a PKCE verifier, bound to
+//!    this browser by a cookie (`flow::approve`, `flow::login`). The browser goes to PingOne, where the DaVinci flow
+//!    policy logs the person in and asks for their consent ([`oidc::authentication_url`]).
+//! 4. `GET /callback` takes the login, exchanges the code, and checks the ID token, the access token and `UserInfo`
+//!    ([`oidc::IdTokenClaims`], [`oidc::AccessTokenClaims`]). What comes of it is one [`oauth::Grant`]: the person, the
+//!    client, the scopes, and PingOne's tokens sealed under a key that only our own code opens (`flow::issue`).
+//! 5. `POST /token` redeems the code. Each token of ours wraps the grant's key once more, so that storage alone opens
+//!    nothing ([`oauth::ReferenceToken`], [`seal`]).
+//! 6. `POST /mcp` with the token finds the grant, and a tool gets a [`mcp::Caller`]: who the person is, and a way to send
+//!    requests to the API with their token, which it cannot see (`flow::upstream`).
+//!
+//! # Layers
+//!
+//! `server → flow → {oauth, oidc, mcp, pages, records}`, and `records → {host, seal}`. [`oauth`] and [`oidc`] are pure
+//! and never meet; `flow` is the only place that waits.
+//!
+//! A grant is one aggregate with pure transitions. A flow loads it, transits, and writes it with compare-and-swap; who
+//! loses reads again and meets the winner's state. Nothing else is needed for a code to be redeemed once, a refresh token
+//! to be rotated once, and PingOne to be asked for new tokens once.
+//!
+//! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
+//! tokens, so a renewal that has begun must end even when the client that caused it hangs up.
+//!
+//! # Documents
+//!
+//! | Document | What of it |
+//! | --- | --- |
+//! | OAuth 2.1, draft-ietf-oauth-v2-1-13 | §4.1 code, §4.3 refresh with rotation, §2.4 client authentication, §3.2.4 errors |
+//! | RFC 7636 | `S256` only |
+//! | RFC 7591 | registration of public and confidential clients |
+//! | RFC 7009 | revocation; either token ends the grant |
+//! | RFC 8252 §7.3 | loopback redirect URIs with any port |
+//! | RFC 8414, RFC 9728 | both metadata documents, at every address clients look for them |
+//! | RFC 8707 | one resource, the MCP endpoint |
+//! | RFC 9207 | `iss` in every authorization response, errors too |
+//! | RFC 6750 | bearer tokens in the `Authorization` header only; `insufficient_scope` |
+//! | RFC 9700 | the security practices that bear on the above |
+//! | OpenID Connect Core 1.0 | §3.1.2 request, §3.1.3.7 ID token in that order, §5.3 `UserInfo`, §12 refresh |
+//! | OpenID Connect Discovery 1.0 | §4 |
+//! | MCP 2026-07-28, and `initialize`-based revisions since 2025-03-26 | authorization, Streamable HTTP |
 
 pub mod config;
 mod encoding;
+mod flow;
 pub mod host;
+mod http;
 pub mod mcp;
 pub mod oauth;
 pub mod oidc;
+mod pages;
+mod records;
 pub mod seal;
 pub mod secret;
+mod server;
+
+pub use pages::Wording;
+pub use server::Server;

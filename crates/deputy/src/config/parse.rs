@@ -8,9 +8,7 @@ use base64::{
 };
 use url::{Host, Url};
 
-use super::{
-    Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, Upstream,
-};
+use super::{Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, Upstream};
 use crate::{
     oauth::{RedirectUri, Scopes, is_loopback},
     secret::Secret,
@@ -49,12 +47,7 @@ impl Config {
                     client_auth: client_auth?,
                     send_resource: send_resource?,
                 },
-                api: Api {
-                    identifier: identifier?,
-                    url: url?,
-                    scopes: scopes?,
-                    reveal_token: reveal_token?,
-                },
+                api: Api { identifier: identifier?, url: url?, scopes: scopes?, reveal_token: reveal_token? },
                 keys: keys?,
                 client_approval: client_approval?,
                 private_use_redirect_uris: private_use_redirect_uris?,
@@ -120,11 +113,17 @@ fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
 fn pingone_issuer(value: &str) -> Result<String, &'static str> {
     let url = Url::parse(value).map_err(|_| "is not a URL")?;
     secure(&url)?;
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
         return Err("must have no query, fragment or user name");
     }
     if value.contains("/.well-known/") {
-        return Err("is the address of the discovery document; the issuer is what stands before /.well-known/");
+        return Err(
+            "is the address of the discovery document; the issuer is what stands before /.well-known/",
+        );
     }
     if value.ends_with('/') {
         return Err("must not end with a slash");
@@ -141,7 +140,9 @@ fn policy_id(value: &str) -> Result<String, &'static str> {
         return Ok(value.to_owned());
     }
     if value.len() == 36 && value.contains('-') {
-        return Err("looks like the id of something else; a DaVinci flow policy id is 32 hexadecimal digits without dashes");
+        return Err(
+            "looks like the id of something else; a DaVinci flow policy id is 32 hexadecimal digits without dashes",
+        );
     }
     Err("must be the id of a DaVinci flow policy: 32 hexadecimal digits in lower case")
 }
@@ -173,7 +174,11 @@ fn on_or_off(value: &str) -> Result<bool, &'static str> {
 fn api_url(value: &str) -> Result<Url, &'static str> {
     let url = Url::parse(value).map_err(|_| "is not a URL")?;
     secure(&url)?;
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+    if url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
         return Err("must have no query, fragment or user name");
     }
     Ok(url)
@@ -209,8 +214,10 @@ fn keys(value: &str) -> Result<Keys, &'static str> {
         .split([',', ' '])
         .filter(|part| !part.is_empty())
         .map(|part| {
-            let decoded =
-                STANDARD.decode(part).or_else(|_| STANDARD_NO_PAD.decode(part)).or_else(|_| URL_SAFE_NO_PAD.decode(part));
+            let decoded = STANDARD
+                .decode(part)
+                .or_else(|_| STANDARD_NO_PAD.decode(part))
+                .or_else(|_| URL_SAFE_NO_PAD.decode(part));
             decoded.map_err(|_| "is not base64; make one with: openssl rand -base64 32")
         })
         .collect::<Result<_, _>>()?;
@@ -237,7 +244,9 @@ fn origins(value: &str) -> Result<Vec<String>, &'static str> {
     value
         .split_whitespace()
         .map(|text| match Url::parse(text) {
-            Ok(url) if url.origin().is_tuple() && url.origin().ascii_serialization() == text => Ok(text.to_owned()),
+            Ok(url) if url.origin().is_tuple() && url.origin().ascii_serialization() == text => {
+                Ok(text.to_owned())
+            }
             _ => Err("must be origins separated by spaces, such as https://app.example.com"),
         })
         .collect()
@@ -280,7 +289,8 @@ mod tests {
 
     fn parse_with(changes: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::parse(|name| {
-            let of = |list: &[(&str, &str)]| list.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            let of =
+                |list: &[(&str, &str)]| list.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
             of(changes).or_else(|| of(&GOOD))
         })
     }

@@ -1,5 +1,20 @@
-//! The MCP server: the resource server half of Deputy.
+//! The MCP server: Streamable HTTP for both eras of the protocol, on one endpoint and without sessions.
+//!
+//! [`Front`] speaks HTTP and JSON-RPC. It hands each request to a [`Handler`] with a [`Caller`], and the body of the
+//! answer owns the handler's future: a client that hangs up cancels its call, on every host alike. [`rmcp`] makes a
+//! handler of any rmcp `ServerHandler`; Deputy itself takes nothing but types from rmcp.
 
 mod caller;
+mod exchange;
+mod front;
+mod handler;
+mod headers;
+mod message;
+#[cfg(feature = "rmcp-handler")]
+mod rmcp_handler;
 
 pub use caller::{Api, ApiError, ApiToken, Caller, Client, User};
+pub use front::{Front, Reply};
+pub use handler::{Call, Era, Handler, Notifier, RpcError};
+#[cfg(feature = "rmcp-handler")]
+pub use rmcp_handler::{RmcpHandler, rmcp};

@@ -81,7 +81,8 @@ impl ApprovedClients {
 
     fn read(value: Option<&str>, keys: &Keys, now: Timestamp) -> Option<Self> {
         let (payload, tag) = value.filter(|value| value.len() < 1024)?.split_once('.')?;
-        let genuine = keys.iter().any(|keys| seal::equal(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
+        let genuine =
+            keys.iter().any(|keys| seal::equal(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
         let payload = genuine.then(|| URL_SAFE_NO_PAD.decode(payload).ok())??;
         let (entries, []) = payload.as_chunks::<ENTRY>() else { return None };
         let entries = entries.iter().filter_map(|entry| {
@@ -94,8 +95,11 @@ impl ApprovedClients {
 
     /// The cookie's value.
     pub fn render(&self, keys: &Keys) -> String {
-        let payload: Vec<u8> =
-            self.0.iter().flat_map(|approved| approved.what.into_iter().chain(approved.until.0.to_be_bytes())).collect();
+        let payload: Vec<u8> = self
+            .0
+            .iter()
+            .flat_map(|approved| approved.what.into_iter().chain(approved.until.0.to_be_bytes()))
+            .collect();
         let payload = base64url_encode(&payload);
         let tag = Self::tag(&payload, &keys.newest().cookies);
         format!("{payload}.{tag}")

@@ -61,7 +61,9 @@ pub enum TargetError {
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,
     /// A private-use redirect URI that the operator does not admit.
-    #[error("This application wants its answer at an address that the operator of this server does not admit.")]
+    #[error(
+        "This application wants its answer at an address that the operator of this server does not admit."
+    )]
     PrivateUse,
     /// Not one redirect URI that the client registered.
     #[error("This application wants its answer at an address that it has not registered.")]
@@ -121,7 +123,9 @@ impl AuthorizationRequest {
     pub fn parse(params: &Params, client: &Client, config: &Config) -> Result<Self, AuthorizeError> {
         let mut target = Target::parse(params, client, config).map_err(AuthorizeError::Page)?;
         match params.one("state") {
-            Ok(state) if state.is_none_or(|state| state.len() <= 4096) => target.state = state.map(str::to_owned),
+            Ok(state) if state.is_none_or(|state| state.len() <= 4096) => {
+                target.state = state.map(str::to_owned);
+            }
             Ok(_) => return Err(AuthorizeError::Redirect { target, error: RequestError::State }),
             Err(_) => return Err(AuthorizeError::Redirect { target, error: RequestError::Repeated }),
         }
@@ -211,7 +215,8 @@ pub(super) fn resources_are_ours(params: &Params, config: &Config) -> bool {
                 && Url::parse(resource).is_ok_and(|url| {
                     url.origin().ascii_serialization() == config.public_url.issuer()
                         && matches!(url.path(), "/" | "/mcp" | "/mcp/")
-                        && (url.query(), url.fragment(), url.username(), url.password()) == (None, None, "", None)
+                        && (url.query(), url.fragment(), url.username(), url.password())
+                            == (None, None, "", None)
                 })
         }
     })
@@ -225,7 +230,11 @@ fn scopes(asked: Option<&str>, offered: &Scopes) -> Result<Scopes, RequestError>
     if !granted.is_empty() {
         return Ok(granted);
     }
-    if asked.iter().all(|scope| ABOUT_THE_LOGIN.contains(&scope)) { Ok(offered.clone()) } else { Err(RequestError::Scope) }
+    if asked.iter().all(|scope| ABOUT_THE_LOGIN.contains(&scope)) {
+        Ok(offered.clone())
+    } else {
+        Err(RequestError::Scope)
+    }
 }
 
 /// Scopes that clients ask for out of habit. They change nothing: a refresh token is issued by policy, and this server

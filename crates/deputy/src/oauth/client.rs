@@ -55,7 +55,8 @@ pub(super) fn presentable(name: &str) -> Option<String> {
                 | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
                 | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
     };
-    let spaced: String = name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(visible).collect();
+    let spaced: String =
+        name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(visible).collect();
     let name: String = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let name: String = name.chars().take(100).collect();
     (!name.is_empty()).then_some(name)

@@ -21,7 +21,8 @@ pub use client::{AuthMethod, Client};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Access, Code, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, Refreshed, Upstream, UpstreamTokens,
+    Access, Code, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, Refreshed, Upstream,
+    UpstreamTokens,
 };
 pub use metadata::{authorization_server_metadata, protected_resource_metadata};
 pub use params::{Params, Repeated};

@@ -69,7 +69,11 @@ mod tests {
     #[test]
     fn any_method_but_s256_is_refused() {
         for method in ["plain", "s256", "S512", "S256 ", ""] {
-            assert_eq!(CodeChallenge::parse(Some(CHALLENGE), Some(method)), Err(PkceError::Method), "{method:?}");
+            assert_eq!(
+                CodeChallenge::parse(Some(CHALLENGE), Some(method)),
+                Err(PkceError::Method),
+                "{method:?}"
+            );
         }
     }
 

@@ -144,8 +144,27 @@ pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
 }
 
 const NOT_FOR_APPLICATIONS: [&str; 21] = [
-    "about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "gopher", "intent", "jar",
-    "javascript", "livescript", "mailto", "mocha", "resource", "tel", "vbscript", "view-source", "ws", "wss",
+    "about",
+    "blob",
+    "chrome",
+    "chrome-extension",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "gopher",
+    "intent",
+    "jar",
+    "javascript",
+    "livescript",
+    "mailto",
+    "mocha",
+    "resource",
+    "tel",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
 ];
 
 #[cfg(test)]
@@ -159,8 +178,16 @@ mod tests {
     #[test]
     fn schemes_that_run_or_read_something_are_refused() {
         for text in [
-            "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd",
-            "blob:https://a/b", "about:blank", "ws://a/b", "ftp://a/b", "view-source:https://a",
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "blob:https://a/b",
+            "about:blank",
+            "ws://a/b",
+            "ftp://a/b",
+            "view-source:https://a",
         ] {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Scheme), "{text}");
         }
@@ -171,7 +198,9 @@ mod tests {
 
     #[test]
     fn http_is_for_this_computer_only() {
-        for text in ["http://a.example/", "http://localhost.attacker/", "http://0.0.0.0/", "http://169.254.169.254/"] {
+        for text in
+            ["http://a.example/", "http://localhost.attacker/", "http://0.0.0.0/", "http://169.254.169.254/"]
+        {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Insecure), "{text}");
         }
         assert_eq!(RedirectUri::parse("http://localhost@attacker/"), Err(RedirectUriError::UserInfo));
@@ -182,8 +211,12 @@ mod tests {
     #[test]
     fn what_real_clients_register_is_accepted() {
         for text in [
-            "https://claude.ai/api/mcp/auth_callback", "http://localhost/callback", "http://127.0.0.1:33418/",
-            "http://[::1]:9/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/callback",
+            "https://claude.ai/api/mcp/auth_callback",
+            "http://localhost/callback",
+            "http://127.0.0.1:33418/",
+            "http://[::1]:9/cb",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "com.example.app:/callback",
         ] {
             assert_eq!(uri(text).as_str(), text);
         }
@@ -219,7 +252,10 @@ mod tests {
             assert!(!uri(asked).matches(&uri(registered)), "{asked}");
         }
         for bad in ["http://127.0.0.1:99999/cb", "http://127.0.0.2:5000/cb", "http://user@127.0.0.1/cb"] {
-            assert!(RedirectUri::parse(bad).is_err() || !uri(bad).matches(&uri("http://127.0.0.1/cb")), "{bad}");
+            assert!(
+                RedirectUri::parse(bad).is_err() || !uri(bad).matches(&uri("http://127.0.0.1/cb")),
+                "{bad}"
+            );
         }
     }
 

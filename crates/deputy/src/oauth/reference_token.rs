@@ -8,8 +8,8 @@
 //! looked up, and a token with a good tag that its grant does not know is one that we issued and that is spent.
 
 use crate::{
-    encoding::{base64url_decode, base64url_encode},
     config::Keys,
+    encoding::{base64url_decode, base64url_encode},
     host::{Digest, GrantId},
     seal::{self, Key, Random, random_bytes},
     secret::Secret,

@@ -149,7 +149,8 @@ fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<RedirectUri>, Regis
     }
     uris.iter()
         .map(|uri| {
-            let uri = uri.as_str().ok_or(RegistrationError::RedirectUris("a redirect URI must be a string"))?;
+            let uri =
+                uri.as_str().ok_or(RegistrationError::RedirectUris("a redirect URI must be a string"))?;
             RedirectUri::parse(uri).map_err(RegistrationError::RedirectUri)
         })
         .collect()
@@ -164,10 +165,13 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
 }
 
 fn texts<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, RegistrationError> {
-    const WRONG: RegistrationError = RegistrationError::Metadata("a member that must be a list of strings is something else");
+    const WRONG: RegistrationError =
+        RegistrationError::Metadata("a member that must be a list of strings is something else");
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(values)) => values.iter().map(|v| v.as_str().ok_or(WRONG)).collect::<Result<_, _>>().map(Some),
+        Some(Value::Array(values)) => {
+            values.iter().map(|v| v.as_str().ok_or(WRONG)).collect::<Result<_, _>>().map(Some)
+        }
         Some(_) => Err(WRONG),
     }
 }
@@ -191,14 +195,18 @@ mod tests {
         let cursor = "cursor://anysphere.cursor-mcp/oauth/callback";
         assert!(parse(&json!({"redirect_uris": [cursor, "http://localhost:8787/callback"]})).is_ok());
         let alone = json!({"redirect_uris": [cursor]}).to_string();
-        assert!(matches!(parse(&json!({"redirect_uris": [cursor]})), Err(RegistrationError::RedirectUris(_))));
+        assert!(matches!(
+            parse(&json!({"redirect_uris": [cursor]})),
+            Err(RegistrationError::RedirectUris(_))
+        ));
         let admitted = [RedirectUri::parse(cursor).unwrap()];
         assert!(RegistrationParams::parse(alone.as_bytes(), &admitted).is_ok());
     }
 
     #[test]
     fn a_script_beside_a_good_redirect_uri_is_refused() {
-        let error = parse(&json!({"redirect_uris": ["https://a.example/cb", "javascript:alert(1)"]})).unwrap_err();
+        let error =
+            parse(&json!({"redirect_uris": ["https://a.example/cb", "javascript:alert(1)"]})).unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidRedirectUri);
     }
 

@@ -47,7 +47,12 @@ pub enum AccessTokenError {
 impl AccessTokenClaims {
     /// Judges an access token that came straight from the token endpoint (RFC 9068 §4, as far as PingOne goes: `typ` may
     /// be absent).
-    pub fn verify(token: &str, keys: &KeySet, config: &Config, now: Timestamp) -> Result<Self, AccessTokenError> {
+    pub fn verify(
+        token: &str,
+        keys: &KeySet,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Self, AccessTokenError> {
         let claims = keys.verify(token).map_err(AccessTokenError::Jwt)?;
         let text = |name| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(&config.upstream.issuer) {

@@ -45,8 +45,11 @@ impl KeySet {
             let signing = text("kty") == Some("RSA") && text("use").is_none_or(|r#use| r#use == "sig");
             let (kid, modulus, exponent) = (text("kid")?, text("n")?, text("e")?);
             // RFC 7518 §3.3: 2048 bits or more.
-            (signing && (342..=1400).contains(&modulus.len()) && exponent.len() <= 8)
-                .then(|| Key { kid: kid.into(), modulus: modulus.into(), exponent: exponent.into() })
+            (signing && (342..=1400).contains(&modulus.len()) && exponent.len() <= 8).then(|| Key {
+                kid: kid.into(),
+                modulus: modulus.into(),
+                exponent: exponent.into(),
+            })
         });
         let keys: Vec<_> = keys.take(50).collect();
         (!keys.is_empty()).then_some(Self(keys))
@@ -64,7 +67,8 @@ impl KeySet {
         // The header chooses among our keys; it cannot bring one (`jwk`, `jku`, `x5c` are not looked at).
         let kid = header.get("kid").and_then(Value::as_str).ok_or(JwtError::UnknownKey)?;
         let key = self.0.iter().find(|key| key.kid == kid).ok_or(JwtError::UnknownKey)?;
-        let key = DecodingKey::from_rsa_components(&key.modulus, &key.exponent).map_err(|_| JwtError::UnknownKey)?;
+        let key = DecodingKey::from_rsa_components(&key.modulus, &key.exponent)
+            .map_err(|_| JwtError::UnknownKey)?;
         // The library reads the system's clock; claims are judged by our callers, with a time that they are given.
         let mut signature_only = Validation::new(Algorithm::RS256);
         signature_only.required_spec_claims.clear();
@@ -72,7 +76,9 @@ impl KeySet {
         signature_only.validate_aud = false;
         match jsonwebtoken::decode(token, &key, &signature_only) {
             Ok(token) => Ok(token.claims),
-            Err(error) if matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_)) => Err(JwtError::Malformed),
+            Err(error) if matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_)) => {
+                Err(JwtError::Malformed)
+            }
             Err(_) => Err(JwtError::Signature),
         }
     }

@@ -48,7 +48,13 @@ pub enum TokenError {
 }
 
 /// The request that exchanges a code (OpenID Connect Core §3.1.3.1).
-pub fn code_request(endpoint: &Url, upstream: &Upstream, code: &str, verifier: &str, redirect_uri: &str) -> Request {
+pub fn code_request(
+    endpoint: &Url,
+    upstream: &Upstream,
+    code: &str,
+    verifier: &str,
+    redirect_uri: &str,
+) -> Request {
     let form = [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -74,7 +80,9 @@ impl TokenResponse {
         match response.status() {
             StatusCode::OK => {}
             status if status.is_server_error() => return Err(TokenError::Unavailable),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => return Err(TokenError::Unavailable),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                return Err(TokenError::Unavailable);
+            }
             _ => return Err(refusal(response)),
         }
         let members = object(response).ok_or(TokenError::Unusable)?;

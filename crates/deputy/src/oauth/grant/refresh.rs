@@ -137,7 +137,11 @@ impl Grant {
         let secret = |text: &str| base64url_decode(text).map(Secret::new).ok_or(RefreshError::Replayed);
         Ok(Issued {
             access_token: ReferenceToken::of(TokenKind::AccessToken, self.id, secret(&answer.access_token)?),
-            refresh_token: ReferenceToken::of(TokenKind::RefreshToken, self.id, secret(&answer.refresh_token)?),
+            refresh_token: ReferenceToken::of(
+                TokenKind::RefreshToken,
+                self.id,
+                secret(&answer.refresh_token)?,
+            ),
             expires_in: answer.expires_at.since(now),
             scopes: answer.scopes,
         })

@@ -147,4 +147,4 @@ fn upstream_place(id: GrantId) -> Vec<u8> {
 }
 
 /// Seconds: longer than the deadline of the request to `PingOne`.
-const LEASE: u64 = 30;
+const LEASE: u64 = 45;

@@ -1,0 +1,80 @@
+//! `GET /authorize`: check the request, then ask the person, or go on at once if this browser approved it before.
+
+use http::{HeaderMap, StatusCode};
+
+use super::login;
+use crate::{
+    config::ClientApproval,
+    encoding::base64url_encode,
+    host::StoreError,
+    http::{Answer, cookies, redirect, set_cookie},
+    oauth::{
+        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Fetched, Params, TargetError,
+        approval_cookie,
+    },
+    pages,
+    records::{self, Approval, LOGIN_LIFETIME},
+    seal::random_bytes,
+    server::Server,
+};
+
+pub(crate) async fn authorize(
+    server: &Server,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Answer, StoreError> {
+    let now = server.now();
+    let params = Params::decode(query.as_bytes());
+    let client = match AuthorizationRequest::client_id(&params) {
+        Ok(id) => records::client(server.host(), id, now).await?,
+        Err(error) => return Ok(refused(error)),
+    };
+    let Some(client) = client else { return Ok(refused(TargetError::Client)) };
+    let request = match AuthorizationRequest::parse(&params, &client, &server.config) {
+        Ok(request) => request,
+        Err(AuthorizeError::Page(error)) => return Ok(refused(error)),
+        Err(AuthorizeError::Redirect { target, error }) => {
+            tracing::info!(client = client.id, %error, "authorization request refused");
+            let description = error.to_string();
+            let answer = [("error", error.code().as_str()), ("error_description", description.as_str())];
+            return Ok(redirect(&target.answer(server.config.public_url.issuer(), &answer)));
+        }
+    };
+    if remembered(server, headers, &request, &client) {
+        return login::begin(server, request, client.name, now).await;
+    }
+    let handle = base64url_encode(&random_bytes::<32>(&server.random()));
+    let mut page = pages::approve(&request, &client, &handle, &server.wording);
+    let (name, value) = approval_cookie(&handle, &server.config.keys);
+    set_cookie(&mut page, &name, &value, LOGIN_LIFETIME);
+    records::put_ticket(server.host(), &handle, &Approval { request, client }, now).await?;
+    Ok(page)
+}
+
+/// Whether this browser has approved exactly this, and it was not another site that sent it here. A site that could
+/// send a person through silently could collect codes for a client that it is in league with.
+fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
+    let config = &server.config;
+    let fetched = Fetched::parse(headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes));
+    if config.client_approval == ClientApproval::Always
+        || request.terms.ask_again
+        || fetched == Fetched::FromElsewhere
+    {
+        return false;
+    }
+    let cookies = cookies(headers);
+    let value =
+        cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
+    ApprovedClients::parse(value, &config.keys, server.now()).cover(request, client)
+}
+
+fn refused(error: TargetError) -> Answer {
+    tracing::info!(%error, "authorization request refused");
+    pages::message(
+        StatusCode::BAD_REQUEST,
+        "This link cannot be used",
+        &error.to_string(),
+        "Nothing was sent to the application. Start the connection again from the application itself; if it keeps its \
+         registrations, remove this server there first and add it again.",
+    )
+}

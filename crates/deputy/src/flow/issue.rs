@@ -1,0 +1,66 @@
+//! The end of a login: a grant, and the code for it.
+
+use super::{login, provider::Authenticated};
+use crate::{
+    host::{StoreError, Timestamp},
+    http::{Answer, redirect},
+    mcp::User,
+    oauth::{AuthorizationRequest, ErrorCode, Grant, NewGrant, Scopes, UpstreamTokens},
+    records,
+    server::Server,
+};
+
+/// Creates the grant and sends the browser to the client with a code.
+pub(super) async fn code(
+    server: &Server,
+    request: AuthorizationRequest,
+    client_name: Option<String>,
+    Authenticated { tokens, access, person }: Authenticated,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let AuthorizationRequest { target, terms } = request;
+    // No wider than the person approved, and no wider than PingOne granted.
+    let scopes = match tokens.scope.as_deref().or(access.scope.as_deref()) {
+        Some(granted) => Scopes::parse(granted).map(|granted| terms.scopes.and(&granted)).unwrap_or_default(),
+        None => terms.scopes,
+    };
+    if scopes.is_empty() {
+        tracing::warn!(client = target.client_id(), "PingOne granted none of the scopes");
+        let text = "the identity provider granted none of the scopes";
+        return Ok(login::refused(server, &target, ErrorCode::AccessDenied, text));
+    }
+    let new = NewGrant {
+        user: User {
+            sub: person.sub,
+            name: person.name,
+            username: person.preferred_username,
+            email: person.email,
+        },
+        client_id: target.client_id().to_owned(),
+        client_name,
+        redirect_uri: target.redirect_uri().clone(),
+        code_challenge: terms.code_challenge,
+        scopes,
+        upstream: upstream_tokens(tokens, access.sub, access.expires_at, now),
+    };
+    let (grant, code) = Grant::issue(new, now, &server.random());
+    records::replace_grant(server.host(), &grant, None, now).await?;
+    tracing::info!(client = grant.client_id, grant = ?grant.id, "login finished");
+    let code = code.render(&server.config.keys);
+    Ok(redirect(&target.answer(server.config.public_url.issuer(), &[("code", code.expose())])))
+}
+
+/// What is kept of a token response. `exp` of the token and `expires_in` of the response should agree; the earlier counts.
+pub(super) fn upstream_tokens(
+    tokens: crate::oidc::TokenResponse,
+    subject: String,
+    exp: Timestamp,
+    now: Timestamp,
+) -> UpstreamTokens {
+    UpstreamTokens {
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        expires_at: tokens.expires_in.map_or(exp, |seconds| now.plus(seconds).min(exp)),
+        subject,
+    }
+}

@@ -1,0 +1,65 @@
+//! The way to `PingOne`, once a client is approved. Nothing of a login exists before that.
+
+use crate::{
+    encoding::base64url_encode,
+    host::{StoreError, Timestamp},
+    http::{Answer, redirect, set_cookie},
+    oauth::{AuthorizationRequest, ErrorCode, Target, login_cookie},
+    oidc::{Authentication, authentication_url},
+    records::{self, LOGIN_LIFETIME, Login},
+    seal::random_bytes,
+    server::Server,
+};
+
+use super::provider::ProviderError;
+
+/// Begins a login and sends the browser to `PingOne`.
+pub(super) async fn begin(
+    server: &Server,
+    request: AuthorizationRequest,
+    client_name: Option<String>,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let discovery = match server.provider.discovery(server.host(), &server.config).await {
+        Ok(discovery) => discovery,
+        Err(error) => return Ok(failed(server, &request.target, &error)),
+    };
+    let state = base64url_encode(&random_bytes::<32>(&server.random()));
+    let authentication = Authentication::generate(&server.random());
+    let shown = (client_name.as_deref().unwrap_or_default(), request.target.redirect_uri().host());
+    let url = authentication_url(
+        &discovery,
+        &server.config,
+        &authentication,
+        &state,
+        &request.terms.scopes.to_string(),
+        (shown.0, &shown.1),
+        request.terms.log_in_again,
+    );
+    let mut response = redirect(url.as_str());
+    let (name, value) = login_cookie(&state, &server.config.keys);
+    set_cookie(&mut response, &name, &value, LOGIN_LIFETIME);
+    let login = Login { request, client_name, authentication };
+    records::put_ticket(server.host(), &state, &login, now).await?;
+    Ok(response)
+}
+
+/// Tells the client that `PingOne` failed us. The cause goes to the log.
+pub(super) fn failed(server: &Server, target: &Target, error: &ProviderError) -> Answer {
+    tracing::error!(client = target.client_id(), %error, "login failed");
+    let (code, text) = if error.is_transient() {
+        (ErrorCode::TemporarilyUnavailable, "the identity provider cannot be reached; try again later")
+    } else {
+        (
+            ErrorCode::ServerError,
+            "the identity provider's answer could not be accepted; the server's log says why",
+        )
+    };
+    refused(server, target, code, text)
+}
+
+/// Tells the client that there is no authorization, and why.
+pub(super) fn refused(server: &Server, target: &Target, code: ErrorCode, text: &str) -> Answer {
+    let answer = [("error", code.as_str()), ("error_description", text)];
+    redirect(&target.answer(server.config.public_url.issuer(), &answer))
+}

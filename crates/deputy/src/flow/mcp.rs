@@ -1,0 +1,146 @@
+//! The MCP endpoint: who may enter, and in whose name.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+
+use super::upstream::ApiAccess;
+use crate::{
+    host::{StoreError, Timestamp},
+    http::{Answer, body, empty, json},
+    mcp::{Caller, Client, Reply},
+    oauth::{Access, Grant, ReferenceToken, Scopes, TokenKind},
+    records,
+    server::Server,
+};
+
+pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answer, StoreError> {
+    let now = server.now();
+    let (head, stream) = request.into_parts();
+    if !origin_is_allowed(server, &head.headers) {
+        return Ok(refused(StatusCode::FORBIDDEN, "the Origin of this request is not allowed"));
+    }
+    let bearer = match bearer(&head.headers) {
+        Ok(bearer) => bearer,
+        Err(challenge) => return Ok(unauthorized(server, challenge)),
+    };
+    let Some((grant, access)) = admitted(server, bearer, now).await? else {
+        return Ok(unauthorized(server, Challenge::InvalidToken));
+    };
+    // There is no stream to open and no session to delete.
+    if head.method != Method::POST {
+        let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "the MCP endpoint takes POST");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+        return Ok(response);
+    }
+    let body = match body(stream, BODY).await {
+        Ok(body) => body,
+        Err(error) => return Ok(refused(error.status(), "the body is too large or broken")),
+    };
+    let api = ApiAccess { server: server.clone(), grant: grant.id, key: access.key };
+    let client = Client { id: grant.client_id, name: grant.client_name };
+    let caller = Caller::new(grant.user, client, access.scopes.to_vec(), now, Arc::new(api));
+    Ok(match server.front.respond(&head, body, caller).await {
+        Reply::Response(response) => response,
+        Reply::InsufficientScope { required } => insufficient_scope(server, &access.scopes, &required),
+        Reply::LoginRequired => unauthorized(server, Challenge::InvalidToken),
+    })
+}
+
+/// Why a request does not enter.
+#[derive(Clone, Copy)]
+enum Challenge {
+    /// It carries no token (RFC 6750 §3.1: then no error code).
+    Missing,
+    /// It carries one that is not good, or no longer.
+    InvalidToken,
+}
+
+/// The token of the `Authorization` header, the one place for it (RFC 6750 §2.1, MCP authorization).
+fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Challenge::Missing) };
+    let value = value.to_str().map_err(|_| Challenge::InvalidToken)?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(Challenge::Missing),
+    }
+}
+
+/// The grant of a good access token.
+async fn admitted(
+    server: &Server,
+    bearer: &str,
+    now: Timestamp,
+) -> Result<Option<(Grant, Access)>, StoreError> {
+    let Some(token) = ReferenceToken::parse(TokenKind::AccessToken, bearer, &server.config.keys) else {
+        return Ok(None);
+    };
+    let grant = records::grant(server.host(), token.grant(), now).await?;
+    Ok(grant.and_then(|(grant, _)| grant.access(&token, now).map(|access| (grant, access))))
+}
+
+/// Whether a browser may make this request for the page it shows. Programs send no `Origin`.
+fn origin_is_allowed(server: &Server, headers: &HeaderMap) -> bool {
+    match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
+        None => true,
+        Some(Ok(origin)) => server.allows_origin(origin),
+        Some(Err(_)) => false,
+    }
+}
+
+/// 401 with what a client needs to find its way (RFC 9728 §5.1, RFC 6750 §3).
+fn unauthorized(server: &Server, challenge: Challenge) -> Answer {
+    let (error, text) = match challenge {
+        Challenge::Missing => ("", "a bearer token is needed"),
+        Challenge::InvalidToken => (
+            r#"error="invalid_token", error_description="the token is unknown, expired or revoked", "#,
+            "log in again",
+        ),
+    };
+    let scopes = &server.config.api.scopes;
+    let challenge = format!(r#"Bearer {error}{}, scope="{scopes}""#, resource_metadata(server));
+    challenged(StatusCode::UNAUTHORIZED, &challenge, "invalid_token", text)
+}
+
+/// 403 with every scope that the next token needs: those asked for now, and those held (MCP authorization, scope
+/// challenge).
+fn insufficient_scope(server: &Server, held: &Scopes, required: &[String]) -> Answer {
+    let missing = required.iter().map(String::as_str).filter(|scope| !held.contains(scope));
+    let wanted = Scopes::of(held.iter().chain(missing));
+    let text = format!("this needs the scope {}", required.join(" "));
+    let challenge = format!(
+        r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", {}"#,
+        resource_metadata(server)
+    );
+    challenged(StatusCode::FORBIDDEN, &challenge, "insufficient_scope", &text)
+}
+
+fn resource_metadata(server: &Server) -> String {
+    format!(
+        r#"resource_metadata="{}""#,
+        server.config.public_url.at("/.well-known/oauth-protected-resource/mcp")
+    )
+}
+
+fn challenged(status: StatusCode, challenge: &str, error: &str, text: &str) -> Answer {
+    let mut response = json(status, &serde_json::json!({ "error": error, "error_description": text }));
+    // Scopes, URLs and our own texts are visible ASCII.
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn refused(status: StatusCode, text: &str) -> Answer {
+    json(status, &serde_json::json!({ "error": "invalid_request", "error_description": text }))
+}
+
+/// `OPTIONS`.
+pub(crate) fn preflight() -> Answer {
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// Bytes of a JSON-RPC message.
+const BODY: usize = 4 * 1024 * 1024;

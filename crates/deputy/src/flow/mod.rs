@@ -1,0 +1,15 @@
+//! One file for each endpoint: read, decide, write, answer. The only place that waits.
+
+pub(crate) mod approve;
+pub(crate) mod authorize;
+pub(crate) mod callback;
+mod issue;
+mod login;
+pub(crate) mod mcp;
+mod provider;
+pub(crate) mod register;
+pub(crate) mod revoke;
+pub(crate) mod token;
+mod upstream;
+
+pub(crate) use provider::Provider;

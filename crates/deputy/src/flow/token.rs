@@ -1,0 +1,210 @@
+//! `POST /token`: codes and refresh tokens become access tokens.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::upstream::{self, Renewal};
+use crate::{
+    host::{GrantId, StoreError, Timestamp},
+    http::{Answer, error, has_media_type, json},
+    mcp::ApiError,
+    oauth::{
+        Client, ClientAuthError, ClientCredentials, ErrorCode, Grant, Issued, Params, RedeemError,
+        ReferenceToken, RefreshError, Refreshed, Scopes, TokenKind, TokenRequest,
+    },
+    records,
+    secret::Secret,
+    server::Server,
+};
+
+pub(crate) async fn token(server: &Server, headers: &HeaderMap, form: Bytes) -> Result<Answer, StoreError> {
+    let now = server.now();
+    if !has_media_type(headers, "application/x-www-form-urlencoded") {
+        let text = "the body must be application/x-www-form-urlencoded";
+        return Ok(error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, text));
+    }
+    let params = Params::decode(&form);
+    // What is asked, before who asks: a grant type that is not ours is that for everybody.
+    let request = match TokenRequest::parse(&params, &server.config) {
+        Ok(request) => request,
+        Err(refusal) => return Ok(error(StatusCode::BAD_REQUEST, refusal.code(), refusal)),
+    };
+    let client = match authenticated(server, headers, &params, now).await? {
+        Ok(client) => client,
+        Err(refusal) => return Ok(unauthenticated(refusal)),
+    };
+    match request {
+        TokenRequest::AuthorizationCode { code, code_verifier, redirect_uri } => {
+            redeem(server, &client, &code, &code_verifier, redirect_uri.as_deref(), now).await
+        }
+        TokenRequest::RefreshToken { refresh_token, scopes } => {
+            refresh(server, &client, &refresh_token, scopes.as_ref(), now).await
+        }
+    }
+}
+
+/// The client of a token or revocation request, authenticated.
+pub(super) async fn authenticated(
+    server: &Server,
+    headers: &HeaderMap,
+    params: &Params,
+    now: Timestamp,
+) -> Result<Result<Client, ClientAuthError>, StoreError> {
+    let header = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let credentials = match ClientCredentials::parse(header, params) {
+        Ok(credentials) => credentials,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let client = records::client(server.host(), credentials.client_id(), now).await?;
+    Ok(client
+        .ok_or(ClientAuthError::Wrong)
+        .and_then(|client| credentials.authenticate(&client).map(|()| client)))
+}
+
+/// OAuth 2.1 §3.2.4: 401 and a challenge where authentication failed.
+pub(super) fn unauthenticated(refusal: ClientAuthError) -> Answer {
+    tracing::info!(%refusal, "client authentication failed");
+    let code = refusal.code();
+    let status =
+        if code == ErrorCode::InvalidClient { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+    let mut response = error(status, code, refusal);
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"deputy\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+async fn redeem(
+    server: &Server,
+    client: &Client,
+    code: &Secret<String>,
+    code_verifier: &Secret<String>,
+    redirect_uri: Option<&str>,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let config = &server.config;
+    let Some(code) = ReferenceToken::parse(TokenKind::AuthorizationCode, code.expose(), &config.keys) else {
+        return Ok(invalid_grant(RedeemError::Unknown));
+    };
+    for _ in 0..records::MOST_RACES {
+        let Some((grant, version)) = records::grant(server.host(), code.grant(), now).await? else {
+            return Ok(invalid_grant(RedeemError::Unknown));
+        };
+        let proof = (client.id.as_str(), redirect_uri, code_verifier.expose().as_str());
+        let redeemed = grant.redeem(&code, proof, config, now, &server.random());
+        let (mut grant, issued) = match redeemed {
+            Ok(redeemed) => redeemed,
+            Err(refusal) => {
+                if refusal == RedeemError::Replayed {
+                    end(server, code.grant(), "a code was replayed", now).await?;
+                }
+                return Ok(invalid_grant(refusal));
+            }
+        };
+        index(server, &mut grant, now).await?;
+        if records::replace_grant(server.host(), &grant, Some(version), now).await? {
+            tracing::info!(client = client.id, grant = ?grant.id, "code redeemed");
+            return Ok(tokens(server, &issued));
+        }
+    }
+    Err(StoreError("a grant is contended".to_owned()))
+}
+
+async fn refresh(
+    server: &Server,
+    client: &Client,
+    token: &Secret<String>,
+    scopes: Option<&Scopes>,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let config = &server.config;
+    let Some(token) = ReferenceToken::parse(TokenKind::RefreshToken, token.expose(), &config.keys) else {
+        return Ok(invalid_grant("the refresh token is unknown"));
+    };
+    if upstream_has_ended(server, client, &token, now).await? {
+        return Ok(invalid_grant("the login at the identity provider has ended"));
+    }
+    for _ in 0..records::MOST_RACES {
+        let Some((grant, version)) = records::grant(server.host(), token.grant(), now).await? else {
+            return Ok(invalid_grant("the refresh token is unknown, expired or revoked"));
+        };
+        let refreshed = grant.refresh(&token, (&client.id, scopes), config, now, &server.random());
+        match refreshed {
+            Ok(Refreshed::Again(issued)) => return Ok(tokens(server, &issued)),
+            Ok(Refreshed::Rotated(mut grant, issued)) => {
+                if grant.expires_at > grant.indexed_until {
+                    index(server, &mut grant, now).await?;
+                }
+                if records::replace_grant(server.host(), &grant, Some(version), now).await? {
+                    return Ok(tokens(server, &issued));
+                }
+            }
+            Err(RefreshError::Scope) => {
+                return Ok(error(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, RefreshError::Scope));
+            }
+            Err(refusal) => {
+                if refusal == RefreshError::Replayed {
+                    end(server, token.grant(), "a refresh token was replayed", now).await?;
+                }
+                return Ok(invalid_grant(refusal));
+            }
+        }
+    }
+    Err(StoreError("a grant is contended".to_owned()))
+}
+
+/// Whether the tokens of `PingOne` are at their end, found out when they are about to expire. A client that is told so
+/// now logs in again; told later, it would hold a token that opens nothing.
+async fn upstream_has_ended(
+    server: &Server,
+    client: &Client,
+    token: &ReferenceToken,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some((grant, _)) = records::grant(server.host(), token.grant(), now).await? else { return Ok(false) };
+    if grant.client_id != client.id {
+        return Ok(false);
+    }
+    let Some(key) = grant.refresh_key(token) else { return Ok(false) };
+    match upstream::fresh(server, grant.id, &key, Renewal::IfExpiring).await {
+        Err(ApiError::LoginRequired) => Ok(true),
+        // What can be reached again later is no reason to lose a session.
+        Ok(_) | Err(ApiError::NotTheApi | ApiError::Timeout | ApiError::TooLarge | ApiError::Unavailable) => {
+            Ok(false)
+        }
+    }
+}
+
+/// Enters the grant into its person's index, before it becomes usable.
+async fn index(server: &Server, grant: &mut Grant, now: Timestamp) -> Result<(), StoreError> {
+    grant.indexed_until = now.plus(2 * server.config.refresh_token_lifetime.as_secs());
+    records::index_grant(server.host(), &server.config, grant, grant.indexed_until, now).await
+}
+
+async fn end(server: &Server, id: GrantId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    tracing::warn!(grant = ?id, reason, "grant ended");
+    records::end_grant(server.host(), id, now).await
+}
+
+/// OAuth 2.1 §3.2.3.
+fn tokens(server: &Server, issued: &Issued) -> Answer {
+    let keys = &server.config.keys;
+    json(
+        StatusCode::OK,
+        &json!({
+            "access_token": issued.access_token.render(keys).expose(),
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "refresh_token": issued.refresh_token.render(keys).expose(),
+            "scope": issued.scopes.to_string(),
+        }),
+    )
+}
+
+fn invalid_grant(refusal: impl ToString) -> Answer {
+    let refusal = refusal.to_string();
+    tracing::info!(refusal, "token request refused");
+    error(StatusCode::BAD_REQUEST, ErrorCode::InvalidGrant, refusal)
+}

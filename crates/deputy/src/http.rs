@@ -1,0 +1,103 @@
+//! Answers, and reading requests.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use serde::Serialize;
+
+use crate::oauth::{ErrorCode, ErrorResponse};
+
+/// An answer.
+pub(crate) type Answer = Response<Body>;
+
+/// A JSON document that must not be kept by a cache.
+pub(crate) fn json(status: StatusCode, document: &impl Serialize) -> Answer {
+    // Documents are made of strings, numbers, lists and maps with string keys.
+    json_text(status, serde_json::to_string(document).unwrap_or_default())
+}
+
+/// A JSON document that is text already.
+pub(crate) fn json_text(status: StatusCode, document: String) -> Answer {
+    let mut response = Response::new(Body::from(document));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An error response (OAuth 2.1 §3.2.4).
+pub(crate) fn error(status: StatusCode, error: ErrorCode, description: impl ToString) -> Answer {
+    json(status, &ErrorResponse { error, error_description: description.to_string() })
+}
+
+/// An empty answer.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A redirect that makes a `GET` of whatever it answers (RFC 9700 §4.12).
+pub(crate) fn redirect(location: &str) -> Answer {
+    let mut response = empty(StatusCode::SEE_OTHER);
+    let headers = response.headers_mut();
+    // Locations are made of checked URIs and form-encoded parameters, which are visible ASCII.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// The whole body, if it is no longer than `limit` bytes.
+pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(_) => Err(BodyError::Broken),
+    }
+}
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// The connection broke.
+    Broken,
+    /// Longer than allowed.
+    TooLarge,
+}
+
+impl BodyError {
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+}
+
+/// Whether the body's media type is `media_type`, whatever its parameters.
+pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(media_type)
+}
+
+/// The cookies of a request, in order.
+pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Sets a cookie that only this host gets, over TLS (or on this computer), and no script sees.
+pub(crate) fn set_cookie(response: &mut Answer, name: &str, value: &str, seconds: u64) {
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
+    // Names and values are base64url and hexadecimal.
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}

@@ -1,0 +1,132 @@
+//! One request under way: the body of its answer owns the handler's future, so dropping the body cancels the work.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+use serde_json::Value;
+
+use super::{Caller, Notifier, RpcError};
+use crate::host::BoxFuture;
+
+/// How the host waits.
+pub(super) type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A handler at work.
+pub(super) struct Exchange {
+    pub(super) id: Value,
+    pub(super) caller: Caller,
+    pub(super) stateless: bool,
+    pub(super) work: BoxFuture<'static, Result<Value, RpcError>>,
+    pub(super) notifier: Notifier,
+}
+
+/// What a handler did first.
+pub(super) enum First {
+    /// It finished, and nothing came before.
+    Result(Result<Value, RpcError>),
+    /// It sent something before its result.
+    Notifications(Vec<Value>),
+}
+
+impl Exchange {
+    /// Waits for whatever the handler does first.
+    pub(super) async fn first(&mut self) -> First {
+        std::future::poll_fn(|cx| {
+            // Registered before the handler runs: what it sends from elsewhere meanwhile is not missed.
+            self.notifier.register(cx.waker());
+            let result = self.work.as_mut().poll(cx);
+            match (self.notifier.take(), result) {
+                (sent, Poll::Ready(result)) if sent.is_empty() => Poll::Ready(First::Result(result)),
+                (mut sent, Poll::Ready(result)) => {
+                    sent.push(self.response(result));
+                    self.work = Box::pin(std::future::pending());
+                    Poll::Ready(First::Notifications(sent))
+                }
+                (sent, Poll::Pending) if sent.is_empty() => Poll::Pending,
+                (sent, Poll::Pending) => Poll::Ready(First::Notifications(sent)),
+            }
+        })
+        .await
+    }
+
+    /// The JSON-RPC response to this request.
+    pub(super) fn response(&self, result: Result<Value, RpcError>) -> Value {
+        super::front::response(&self.id, result)
+    }
+}
+
+/// The body of an answer that is a stream of events.
+pub(super) struct Events {
+    exchange: Exchange,
+    sleep: Sleep,
+    waiting: BoxFuture<'static, ()>,
+    ready: Vec<Value>,
+    done: bool,
+}
+
+impl Events {
+    /// A stream that begins with `ready`. It is over when that holds the response already.
+    pub(super) fn new(exchange: Exchange, ready: Vec<Value>, sleep: Sleep) -> Self {
+        let done = ready.last().is_some_and(|message| message.get("method").is_none());
+        Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, ready, done }
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        if !self.ready.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut self.ready).iter().map(event).collect()));
+        }
+        if self.done {
+            return Poll::Ready(None);
+        }
+        self.exchange.notifier.register(cx.waker());
+        let result = self.exchange.work.as_mut().poll(cx);
+        let mut messages = self.exchange.notifier.take();
+        if let Poll::Ready(result) = result {
+            self.done = true;
+            let result = match result {
+                // The status has been sent; the next request will meet the 401.
+                Ok(_) if self.exchange.caller.login_required() => {
+                    Err(RpcError::new(RpcError::INTERNAL_ERROR, "the login has ended; log in again"))
+                }
+                result => result,
+            };
+            messages.push(self.exchange.response(result));
+        }
+        if !messages.is_empty() {
+            self.waiting = (self.sleep)(KEEP_ALIVE);
+            return Poll::Ready(Some(messages.iter().map(event).collect()));
+        }
+        match self.waiting.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                self.waiting = (self.sleep)(KEEP_ALIVE);
+                Poll::Ready(Some(": keep-alive\n\n".to_owned()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl http_body::Body for Events {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.poll_chunk(cx).map(|chunk| chunk.map(|text| Ok(Frame::data(Bytes::from(text)))))
+    }
+}
+
+/// A server-sent event. JSON has no line breaks outside of strings, and none unescaped in them.
+fn event(message: &Value) -> String {
+    format!("event: message\ndata: {message}\n\n")
+}
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);

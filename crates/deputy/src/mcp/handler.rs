@@ -1,0 +1,134 @@
+//! The seam between the front and what answers requests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::task::AtomicWaker;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Caller;
+use crate::host::BoxFuture;
+
+/// What answers MCP requests. [`super::rmcp`] makes one of an rmcp `ServerHandler`.
+pub trait Handler: Send + Sync + 'static {
+    /// The scopes that a request needs beyond a valid token. `name` is the tool's, prompt's or resource's.
+    fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String>;
+
+    /// The input schema of a tool, if it exists: some of its arguments may have to be repeated in headers.
+    fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>>;
+
+    /// Answers one request. Dropping the future cancels the work.
+    fn handle(
+        &self,
+        call: Call,
+        caller: Caller,
+        notifier: Notifier,
+    ) -> BoxFuture<'static, Result<Value, RpcError>>;
+}
+
+/// One JSON-RPC request that the front has let through.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// A string or an integer.
+    pub id: Value,
+    /// Such as `tools/call`.
+    pub method: String,
+    /// Empty if there were none.
+    pub params: Map<String, Value>,
+    /// By which rules.
+    pub era: Era,
+}
+
+/// By which rules a request is made and answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// A revision with an `initialize` handshake: the one that was negotiated, as far as the request says.
+    Handshake(String),
+    /// A revision in which every request stands for itself: 2026-07-28 and later.
+    Stateless(String),
+}
+
+impl Era {
+    /// The revision.
+    pub fn version(&self) -> &str {
+        match self {
+            Self::Handshake(version) | Self::Stateless(version) => version,
+        }
+    }
+
+    /// Whether every request stands for itself.
+    pub const fn is_stateless(&self) -> bool {
+        matches!(self, Self::Stateless(_))
+    }
+}
+
+/// A JSON-RPC error. Its message is for the client and says nothing of the inside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RpcError {
+    /// JSON-RPC 2.0 §5.1, and MCP's own.
+    pub code: i64,
+    /// One sentence.
+    pub message: String,
+    /// What a program can use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+impl RpcError {
+    /// Parse error.
+    pub const PARSE_ERROR: i64 = -32700;
+    /// Invalid request.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// Method not found.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// Invalid params.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// Internal error.
+    pub const INTERNAL_ERROR: i64 = -32603;
+    /// MCP 2026-07-28: a header and the body disagree.
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// MCP 2026-07-28: the client lacks a capability.
+    pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
+    /// MCP 2026-07-28: the revision is not supported.
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+
+    /// An error without data.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+}
+
+/// Takes the messages that a handler sends before its result: progress, log entries. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Notifier(Arc<Outbox>);
+
+#[derive(Debug, Default)]
+struct Outbox {
+    messages: Mutex<Vec<Value>>,
+    waker: AtomicWaker,
+}
+
+impl Notifier {
+    /// Sends a JSON-RPC notification to the client.
+    pub fn notify(&self, message: Value) {
+        let mut messages = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        // A handler that never rests must not fill the memory of a client that does not read.
+        if messages.len() < MOST_WAITING {
+            messages.push(message);
+        }
+        drop(messages);
+        self.0.waker.wake();
+    }
+
+    /// What has been sent since the last time.
+    pub(super) fn take(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Wakes `waker` at the next message.
+    pub(super) fn register(&self, waker: &std::task::Waker) {
+        self.0.waker.register(waker);
+    }
+}
+
+const MOST_WAITING: usize = 1024;

@@ -1,0 +1,64 @@
+//! JSON-RPC messages from strangers (JSON-RPC 2.0 §4).
+
+use serde_json::{Map, Value};
+
+use super::RpcError;
+
+/// A well-formed message.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Message {
+    /// Expects no answer.
+    Notification { method: String },
+    /// Expects one.
+    Request { id: Value, method: String, params: Map<String, Value> },
+    /// Answers a request of ours.
+    Response,
+}
+
+/// Why there is no message, and the id if it could be read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Malformed {
+    pub(super) id: Value,
+    pub(super) error: RpcError,
+}
+
+impl Message {
+    /// Reads a body. The parser limits the depth to 128.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        let refused =
+            |id: &Value, code, text: &str| Malformed { id: id.clone(), error: RpcError::new(code, text) };
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|_| refused(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON"))?;
+        let invalid = |id: &Value, text| Err(refused(id, RpcError::INVALID_REQUEST, text));
+        let mut members = match value {
+            Value::Object(members) => members,
+            // Removed in 2025-06-18, and a way to make one request cost as much as many.
+            Value::Array(_) => return invalid(&Value::Null, "batches are not accepted"),
+            _ => return invalid(&Value::Null, "the body is not a JSON-RPC message"),
+        };
+        let id = members.remove("id");
+        let readable = id.clone().filter(is_id).unwrap_or_default();
+        if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+            return invalid(&readable, "jsonrpc must be \"2.0\"");
+        }
+        let Some(method) = members.remove("method") else {
+            let answers = members.contains_key("result") != members.contains_key("error");
+            return if answers { Ok(Self::Response) } else { invalid(&readable, "method is missing") };
+        };
+        let Value::String(method) = method else { return invalid(&readable, "method must be a string") };
+        let params = match members.remove("params") {
+            None => Map::new(),
+            Some(Value::Object(params)) => params,
+            Some(_) => return invalid(&readable, "params must be an object"),
+        };
+        match id {
+            None => Ok(Self::Notification { method }),
+            Some(id) if is_id(&id) => Ok(Self::Request { id, method, params }),
+            Some(_) => invalid(&readable, "id must be a string or an integer"),
+        }
+    }
+}
+
+fn is_id(id: &Value) -> bool {
+    id.is_i64() || id.is_u64() || id.as_str().is_some_and(|text| text.len() <= 256)
+}

@@ -1,0 +1,97 @@
+//! Pages for people.
+
+use askama::Template;
+use axum::body::Body;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderValue, Response, StatusCode, header};
+use sha2::{Digest as _, Sha256};
+
+use crate::oauth::{AuthorizationRequest, Client};
+
+/// The page on which a person approves a client.
+#[derive(Template)]
+#[template(path = "approve.html")]
+struct ApprovePage<'a> {
+    style: &'a str,
+    title: &'a str,
+    client: &'a str,
+    server: &'a str,
+    host: &'a str,
+    redirect_uri: &'a str,
+    loopback: bool,
+    scopes: Vec<(&'a str, &'a str)>,
+    handle: &'a str,
+}
+
+/// A page that says what happened and what to do.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage<'a> {
+    style: &'a str,
+    title: &'a str,
+    text: &'a str,
+    advice: &'a str,
+}
+
+/// What the pages call the server and its scopes.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    /// What the person connects to, such as "your todos".
+    pub api: String,
+    /// Each scope and what it allows, in words.
+    pub scopes: Vec<(String, String)>,
+}
+
+/// The approval page for `request`.
+pub(crate) fn approve(
+    request: &AuthorizationRequest,
+    client: &Client,
+    handle: &str,
+    words: &Wording,
+) -> Response<Body> {
+    let uri = request.target.redirect_uri();
+    let in_words =
+        |scope| words.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str());
+    render(
+        StatusCode::OK,
+        &ApprovePage {
+            style: STYLE,
+            title: "Connect an application",
+            client: client.display_name(),
+            server: &words.api,
+            host: &uri.host(),
+            redirect_uri: uri.as_str(),
+            loopback: uri.is_loopback(),
+            scopes: request.terms.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
+            handle,
+        },
+    )
+}
+
+/// A message.
+pub(crate) fn message(status: StatusCode, title: &str, text: &str, advice: &str) -> Response<Body> {
+    render(status, &MessagePage { style: STYLE, title, text, advice })
+}
+
+fn render(status: StatusCode, page: &impl Template) -> Response<Body> {
+    // Writing to a `String` fails only if a value's `Display` does, and ours are strings.
+    let mut response = Response::new(Body::from(page.render().unwrap_or_default()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // No `form-action`: Chromium applies it to the whole chain of redirects after a form, and would silently end the
+    // way to `PingOne` and back to the client.
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; frame-ancestors 'none'; base-uri 'none'",
+        STANDARD.encode(Sha256::digest(STYLE.as_bytes()))
+    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+const STYLE: &str = include_str!("../templates/style.css");

@@ -1,0 +1,217 @@
+//! What is stored, and how: typed records over the four verbs of the store.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    config::Config,
+    host::{Digest, GrantId, Host, Key, Record, StoreError, Timestamp, Version},
+    oauth::{AuthorizationRequest, Client, Grant},
+    oidc::Authentication,
+    seal::{self, Random, Sealed},
+};
+
+/// How long a person has for the approval page, and then for the login, in seconds: 10 minutes each.
+pub(crate) const LOGIN_LIFETIME: u64 = 600;
+
+/// A request that waits for the person's approval. Stored sealed under the handle that only the page has.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Approval {
+    pub(crate) request: AuthorizationRequest,
+    pub(crate) client: Client,
+}
+
+/// A login under way. Stored sealed under `state`, which only the browser and `PingOne` have.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) request: AuthorizationRequest,
+    pub(crate) client_name: Option<String>,
+    pub(crate) authentication: Authentication,
+}
+
+/// A record that is named by the digest of a secret and sealed under that secret, to be taken once.
+pub(crate) trait Ticket: Serialize + DeserializeOwned {
+    const PURPOSE: &'static str;
+    fn key(digest: Digest) -> Key;
+}
+
+impl Ticket for Approval {
+    const PURPOSE: &'static str = "approval";
+    fn key(digest: Digest) -> Key {
+        Key::Approval(digest)
+    }
+}
+
+impl Ticket for Login {
+    const PURPOSE: &'static str = "login";
+    fn key(digest: Digest) -> Key {
+        Key::Login(digest)
+    }
+}
+
+/// Stores a ticket under `secret`.
+pub(crate) async fn put_ticket<T: Ticket>(
+    host: &dyn Host,
+    secret: &str,
+    ticket: &T,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sealed = {
+        let plain = zeroize::Zeroizing::new(encode(ticket)?);
+        let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
+        seal::Key::derive(secret.as_bytes(), T::PURPOSE).seal(T::PURPOSE.as_bytes(), &plain, random)
+    };
+    let key = T::key(seal::digest(T::PURPOSE, secret.as_bytes()));
+    host.store().put(&key, sealed.0, now.plus(LOGIN_LIFETIME)).await
+}
+
+/// Takes the ticket of `secret`. Of two callers one gets it.
+pub(crate) async fn take_ticket<T: Ticket>(
+    host: &dyn Host,
+    secret: &str,
+    now: Timestamp,
+) -> Result<Option<T>, StoreError> {
+    let key = T::key(seal::digest(T::PURPOSE, secret.as_bytes()));
+    let Some(record) = host.store().take(&key, now).await? else { return Ok(None) };
+    let opened =
+        seal::Key::derive(secret.as_bytes(), T::PURPOSE).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
+    opened.map(|plain| decode(&plain)).transpose()
+}
+
+/// Loads a client.
+pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<Option<Client>, StoreError> {
+    // No id of ours is longer; a stranger's is not looked up.
+    if id.len() > 64 {
+        return Ok(None);
+    }
+    let record = host.store().get(&Key::Client(id.to_owned()), now).await?;
+    let Some(record) = record else { return Ok(None) };
+    let client: Client = decode(&record.value)?;
+    // Renewed by use, at most twice in its lifetime, so that a write is rare.
+    if record.expires_at.since(now) < Client::LIFETIME / 2 {
+        put_client(host, &client, now).await?;
+    }
+    Ok(Some(client))
+}
+
+/// Stores a client for its whole lifetime from now.
+pub(crate) async fn put_client(host: &dyn Host, client: &Client, now: Timestamp) -> Result<(), StoreError> {
+    host.store().put(&Key::Client(client.id.clone()), encode(client)?, now.plus(Client::LIFETIME)).await
+}
+
+/// Loads a grant, with the version to replace it by.
+pub(crate) async fn grant(
+    host: &dyn Host,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Option<(Grant, Version)>, StoreError> {
+    let record = host.store().get(&Key::Grant(id), now).await?;
+    record.map(|Record { value, version, .. }| Ok((decode(&value)?, version))).transpose()
+}
+
+/// Writes a grant over the version that was loaded, or for the first time. `false`: somebody came first.
+pub(crate) async fn replace_grant(
+    host: &dyn Host,
+    grant: &Grant,
+    version: Option<Version>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    host.store().replace(&Key::Grant(grant.id), version, encode(grant)?, grant.expires_at, now).await
+}
+
+/// Ends a grant: from now on no token of it is good.
+pub(crate) async fn end_grant(host: &dyn Host, id: GrantId, now: Timestamp) -> Result<(), StoreError> {
+    host.store().take(&Key::Grant(id), now).await.map(|_| ())
+}
+
+/// The index of one person's grants, so that they can be listed and ended.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct UserGrants {
+    pub(crate) grants: Vec<UserGrant>,
+}
+
+/// One entry of the index. What is shown of a grant is read from the grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UserGrant {
+    pub(crate) id: GrantId,
+    pub(crate) until: Timestamp,
+}
+
+/// Grants of one person at a time. Beyond this, the oldest ends.
+const GRANTS_OF_ONE_PERSON: usize = 100;
+
+/// The key of a person's index.
+pub(crate) fn user_key(config: &Config, sub: &str) -> Key {
+    let name = format!("{}\n{sub}", config.upstream.issuer);
+    Key::User(seal::digest("user", name.as_bytes()))
+}
+
+/// Enters a grant into its person's index, or prolongs its entry, until `until`.
+pub(crate) async fn index_grant(
+    host: &dyn Host,
+    config: &Config,
+    grant: &Grant,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut ended = Vec::new();
+    update_index(host, config, &grant.user.sub, now, |index| {
+        index.grants.retain(|entry| entry.id != grant.id);
+        index.grants.push(UserGrant { id: grant.id, until });
+        let surplus = index.grants.len().saturating_sub(GRANTS_OF_ONE_PERSON);
+        ended = index.grants.drain(..surplus).map(|entry| entry.id).collect();
+    })
+    .await?;
+    for id in ended {
+        end_grant(host, id, now).await?;
+    }
+    Ok(())
+}
+
+/// Takes a grant out of its person's index.
+pub(crate) async fn unindex_grant(
+    host: &dyn Host,
+    config: &Config,
+    sub: &str,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    update_index(host, config, sub, now, |index| index.grants.retain(|entry| entry.id != id)).await
+}
+
+async fn update_index(
+    host: &dyn Host,
+    config: &Config,
+    sub: &str,
+    now: Timestamp,
+    mut change: impl FnMut(&mut UserGrants) + Send,
+) -> Result<(), StoreError> {
+    let key = user_key(config, sub);
+    // Every loser of a race was beaten by a writer who made progress.
+    for _ in 0..MOST_RACES {
+        let record = host.store().get(&key, now).await?;
+        let version = record.as_ref().map(|record| record.version);
+        let mut index: UserGrants =
+            record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
+        index.grants.retain(|entry| entry.until > now);
+        change(&mut index);
+        let Some(until) = index.grants.iter().map(|entry| entry.until).max() else {
+            return host.store().take(&key, now).await.map(|_| ());
+        };
+        if host.store().replace(&key, version, encode(&index)?, until, now).await? {
+            return Ok(());
+        }
+    }
+    Err(StoreError("the index of a person's grants is contended".to_owned()))
+}
+
+/// How often a compare-and-swap is tried.
+pub(crate) const MOST_RACES: usize = 64;
+
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|_| StoreError("a record cannot be written".to_owned()))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    // The error's text may quote the record.
+    serde_json::from_slice(bytes).map_err(|_| StoreError("a record cannot be read".to_owned()))
+}

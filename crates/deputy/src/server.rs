@@ -1,0 +1,314 @@
+//! The route table, and what holds for every route.
+
+use std::{ops::Deref, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::{any, get, post},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use url::Url;
+
+use crate::{
+    config::Config,
+    flow::{self, Provider},
+    host::{Host, StoreError, Timestamp},
+    http::{Answer, body, empty, error, json},
+    mcp::{Front, Handler},
+    oauth::{ErrorCode, authorization_server_metadata, is_loopback, protected_resource_metadata},
+    pages::{self, Wording},
+};
+
+/// Everything a request needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+/// What is shared by all requests.
+pub struct Inner {
+    pub(crate) config: Config,
+    pub(crate) provider: Provider,
+    pub(crate) front: Front,
+    pub(crate) wording: Wording,
+    host: Arc<dyn Host>,
+}
+
+impl Deref for Server {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Server {
+    /// A server on `host` whose tools are those of `handler`.
+    pub fn new(config: Config, host: Arc<dyn Host>, handler: Arc<dyn Handler>, wording: Wording) -> Self {
+        let sleeper = Arc::clone(&host);
+        let front = Front::new(handler, Arc::new(move |duration| sleeper.sleep(duration)));
+        Self(Arc::new(Inner { config, provider: Provider::default(), front, wording, host }))
+    }
+
+    /// The HTTP interface.
+    pub fn router(&self) -> Router {
+        let metadata = Router::new()
+            .route("/.well-known/oauth-protected-resource", get(resource_metadata))
+            .route("/.well-known/oauth-protected-resource/mcp", get(resource_metadata))
+            .route("/mcp/.well-known/oauth-protected-resource", get(resource_metadata))
+            .route("/.well-known/oauth-authorization-server", get(server_metadata))
+            .route("/.well-known/oauth-authorization-server/mcp", get(server_metadata))
+            .route("/mcp/.well-known/oauth-authorization-server", get(server_metadata))
+            .route("/.well-known/openid-configuration", get(server_metadata))
+            .route("/.well-known/openid-configuration/mcp", get(server_metadata))
+            .route("/mcp/.well-known/openid-configuration", get(server_metadata));
+        let for_programs = metadata
+            .route("/register", post(register))
+            .route("/token", post(token))
+            .route("/revoke", post(revoke))
+            .layer(middleware::from_fn(open_to_all_origins));
+        let for_browsers = Router::new()
+            .route("/authorize", get(authorize))
+            .route("/approve", post(approve))
+            .route("/callback", get(callback));
+        let endpoint = Router::new()
+            .route("/mcp", any(mcp))
+            .layer(middleware::from_fn_with_state(self.clone(), open_to_allowed_origins));
+        Router::new()
+            .merge(for_programs)
+            .merge(for_browsers)
+            .merge(endpoint)
+            .route("/health", get(health))
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(middleware::from_fn_with_state(self.clone(), for_every_request))
+            .with_state(self.clone())
+    }
+
+    /// The time of a request.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
+    /// The host's randomness, for the pure parts.
+    pub(crate) fn random(&self) -> impl Fn(&mut [u8]) + Sync + '_ {
+        |buffer| self.host.fill_random(buffer)
+    }
+
+    pub(crate) fn host(&self) -> &dyn Host {
+        &*self.host
+    }
+
+    /// Whether pages of `origin` may call the MCP endpoint: our own, those the operator names, and on this computer
+    /// alone every page of this computer.
+    pub(crate) fn allows_origin(&self, origin: &str) -> bool {
+        let url = &self.config.public_url;
+        let local = || {
+            let parsed =
+                Url::parse(origin).ok().filter(|parsed| parsed.origin().ascii_serialization() == origin);
+            parsed.is_some_and(|parsed| parsed.host().is_some_and(|host| is_loopback(&host)))
+        };
+        origin == url.issuer()
+            || self.config.allowed_origins.iter().any(|allowed| allowed == origin)
+            || url.is_loopback() && local()
+    }
+}
+
+async fn resource_metadata(State(server): State<Server>) -> Answer {
+    document(protected_resource_metadata(&server.config))
+}
+
+async fn server_metadata(State(server): State<Server>) -> Answer {
+    document(authorization_server_metadata(&server.config))
+}
+
+/// A public document that changes with the configuration only.
+fn document(document: serde_json::Value) -> Answer {
+    let mut response = json(StatusCode::OK, &document);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+async fn authorize(State(server): State<Server>, request: Request) -> Answer {
+    // `HEAD` would begin a login whose answer nobody reads.
+    if request.method() != Method::GET {
+        return method_not_allowed().await;
+    }
+    match request.uri().query().unwrap_or_default() {
+        query if query.len() > QUERY => page_too_long(),
+        query => page(flow::authorize::authorize(&server, request.headers(), query).await),
+    }
+}
+
+async fn callback(State(server): State<Server>, request: Request) -> Answer {
+    if request.method() != Method::GET {
+        return method_not_allowed().await;
+    }
+    match request.uri().query().unwrap_or_default() {
+        query if query.len() > QUERY => page_too_long(),
+        query => page(flow::callback::callback(&server, request.headers(), query).await),
+    }
+}
+
+async fn approve(State(server): State<Server>, request: Request) -> Answer {
+    let (head, stream) = request.into_parts();
+    match body(stream, BODY).await {
+        Ok(form) => page(flow::approve::approve(&server, &head.headers, form).await),
+        Err(error) => pages::message(error.status(), "Not approved", "The form is too long.", "Start again."),
+    }
+}
+
+async fn register(State(server): State<Server>, request: Request) -> Answer {
+    let (head, stream) = request.into_parts();
+    match body(stream, BODY).await {
+        Ok(body) => document_or_failure(flow::register::register(&server, &head.headers, body).await),
+        Err(refusal) => {
+            error(refusal.status(), ErrorCode::InvalidClientMetadata, "the body is too large or broken")
+        }
+    }
+}
+
+async fn token(State(server): State<Server>, request: Request) -> Answer {
+    let (head, stream) = request.into_parts();
+    match body(stream, BODY).await {
+        Ok(form) => document_or_failure(flow::token::token(&server, &head.headers, form).await),
+        Err(refusal) => error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large or broken"),
+    }
+}
+
+async fn revoke(State(server): State<Server>, request: Request) -> Answer {
+    let (head, stream) = request.into_parts();
+    match body(stream, BODY).await {
+        Ok(form) => document_or_failure(flow::revoke::revoke(&server, &head.headers, form).await),
+        Err(refusal) => error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large or broken"),
+    }
+}
+
+async fn mcp(State(server): State<Server>, request: Request<Body>) -> Answer {
+    document_or_failure(flow::mcp::mcp(&server, request).await)
+}
+
+async fn health() -> Answer {
+    json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+}
+
+async fn not_found() -> Answer {
+    error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, "there is nothing at this address")
+}
+
+async fn method_not_allowed() -> Answer {
+    error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "this address does not take this method")
+}
+
+fn page_too_long() -> Answer {
+    let text = "The link that brought you here is too long.";
+    pages::message(
+        StatusCode::URI_TOO_LONG,
+        "This link cannot be used",
+        text,
+        "Start again from the application.",
+    )
+}
+
+/// A page, or the page that says that we failed.
+fn page(result: Result<Answer, StoreError>) -> Answer {
+    result.unwrap_or_else(|error| {
+        tracing::error!(%error, "internal failure");
+        let text = "The server could not do its work. This is not your fault.";
+        let advice = "Start the connection again from the application in a moment.";
+        pages::message(StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
+    })
+}
+
+/// A document, or the document that says that we failed.
+fn document_or_failure(result: Result<Answer, StoreError>) -> Answer {
+    result.unwrap_or_else(|failure| {
+        tracing::error!(error = %failure, "internal failure");
+        let text = "the server could not do its work; try again later";
+        error(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text)
+    })
+}
+
+/// On this computer, names that lead here by rebinding DNS are refused. And no answer is guessed at, framed or cached
+/// beyond what it says.
+async fn for_every_request(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let mut response =
+        if host_is_ours(&server, request.headers()) { next.run(request).await } else { misdirected() };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if server.config.public_url.is_https() {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(year);
+    }
+    response
+}
+
+/// Whether the request is addressed to this server. Judged on a loopback address only: elsewhere nothing is derived from
+/// `Host`, and proxies change it.
+fn host_is_ours(server: &Server, headers: &HeaderMap) -> bool {
+    let url = &server.config.public_url;
+    if !url.is_loopback() {
+        return true;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // Requests inside a process, and HTTP/2, have no `Host`.
+    host.is_none_or(|host| {
+        let port = url.authority().rsplit_once(':').map_or("", |(_, port)| port);
+        let (name, given) =
+            host.rsplit_once(':').filter(|(name, _)| !name.ends_with(':')).unwrap_or((host, ""));
+        matches!(name, "localhost" | "127.0.0.1" | "[::1]") && given == port
+    })
+}
+
+fn misdirected() -> Answer {
+    let text = "this server does not answer to that host name";
+    error(StatusCode::MISDIRECTED_REQUEST, ErrorCode::InvalidRequest, text)
+}
+
+/// Endpoints that take no cookies may be called by every page.
+async fn open_to_all_origins(request: Request, next: Next) -> Response {
+    let preflight = request.method() == Method::OPTIONS;
+    let mut response = if preflight { empty(StatusCode::NO_CONTENT) } else { next.run(request).await };
+    allow(response.headers_mut(), HeaderValue::from_static("*"), preflight);
+    response
+}
+
+/// The MCP endpoint may be called by pages of admitted origins, who can read its challenges too.
+async fn open_to_allowed_origins(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let allowed = origin.filter(|origin| origin.to_str().is_ok_and(|origin| server.allows_origin(origin)));
+    let preflight = request.method() == Method::OPTIONS;
+    let mut response = if preflight { flow::mcp::preflight() } else { next.run(request).await };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
+    if let Some(origin) = allowed {
+        allow(response.headers_mut(), origin, preflight);
+    }
+    response
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let pairs: &[(HeaderName, &'static str)] = if preflight { &PREFLIGHT } else { &EXPOSED };
+    for (name, value) in pairs {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+const EXPOSED: [(HeaderName, &str); 1] =
+    [(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, MCP-Protocol-Version, Mcp-Session-Id")];
+const PREFLIGHT: [(HeaderName, &str); 3] = [
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+    // `*` does not cover Authorization (Fetch §4.10).
+    (
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, \
+      Mcp-Session-Id, Mcp-Method, Mcp-Name, *",
+    ),
+    (header::ACCESS_CONTROL_MAX_AGE, "600"),
+];
+
+/// Bytes of a query.
+const QUERY: usize = 16 * 1024;
+/// Bytes of a form or a registration.
+const BODY: usize = 64 * 1024;

@@ -1,0 +1,185 @@
+use http::StatusCode;
+use serde_json::json;
+use url::Url;
+
+use crate::world::{CALLBACK, World};
+
+#[tokio::test]
+async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
+    let world = World::new();
+    let client = world.register(&json!({"client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"]})).await;
+    let path = world.authorize_path(client["client_id"].as_str().unwrap(), &[("redirect_uri", "http://localhost:5000/callback")]);
+    let page = world.get(&path).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for text in ["Claude Code", "http://localhost:5000/callback", "todo:read", "todo:write", "a program on this computer"] {
+        assert!(page.text.contains(text), "{text}");
+    }
+    assert_eq!(world.requests_to_pingone(), 0, "nobody has approved yet");
+}
+
+#[tokio::test]
+async fn the_page_cannot_be_framed_cached_or_scripted() {
+    let world = World::new();
+    let client = world.client().await;
+    let page = world.get(&world.authorize_path(&client, &[])).await;
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.ends_with("; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    let cookie = page.header("set-cookie");
+    assert!(cookie.starts_with("__Host-mcp-approve-"), "{cookie}");
+    assert!(cookie.ends_with("; Path=/; Max-Age=600; HttpOnly; Secure; SameSite=Lax"), "{cookie}");
+}
+
+#[tokio::test]
+async fn a_name_full_of_markup_is_shown_as_text() {
+    let world = World::new();
+    let name = "<script>alert(1)</script>\"'{{7*7}}\u{202e}";
+    let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
+    let page = world.get(&world.authorize_path(client["client_id"].as_str().unwrap(), &[("state", "<b>")])).await;
+    assert!(!page.text.contains("<script>") && !page.text.contains("<b>") && !page.text.contains('\u{202e}'));
+    assert!(page.text.contains("{{7*7}}"), "nothing is evaluated");
+}
+
+#[tokio::test]
+async fn deny_goes_back_to_the_client_and_never_to_pingone() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let answer = browser.submit(&page, &[], "deny").await;
+    assert!(answer.url.as_str().starts_with(CALLBACK));
+    assert_eq!(answer.query("error").as_deref(), Some("access_denied"));
+    assert_eq!(answer.query("state").as_deref(), Some("client-state"));
+    assert_eq!(answer.query("iss").as_deref(), Some("https://deputy.example"));
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_from_another_browser_is_refused() {
+    let world = World::new();
+    let client = world.client().await;
+    let page = world.browser().open(&world.authorize_url(&client, &[])).await;
+    let answer = world.browser().submit(&page, &[], "approve").await;
+    assert_eq!((answer.status, answer.url.path()), (StatusCode::BAD_REQUEST, "/approve"));
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_posted_from_another_site_is_refused() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let handle = page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let evil = Url::parse("https://evil.example/").unwrap();
+    let target = Url::parse("https://deputy.example/approve").unwrap();
+    let answer = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_counts_once() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let mut again = browser.clone();
+    assert_eq!(browser.submit(&page, &[], "approve").await.url.host_str(), Some("auth.pingone.eu"));
+    let second = again.submit(&page, &[], "approve").await;
+    assert_eq!((second.status, second.url.path()), (StatusCode::CONFLICT, "/approve"));
+}
+
+#[tokio::test]
+async fn an_approval_page_is_good_for_ten_minutes() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    world.host.advance(600);
+    assert_eq!(browser.submit(&page, &[], "approve").await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn forms_that_are_not_the_pages_are_refused() {
+    let world = World::new();
+    for body in ["", "handle=x", "handle=x&decision=approve", "decision=approve", "handle=a&handle=b&decision=deny"] {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        assert_eq!(world.request("POST", "/approve", &form, body).await.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_approved_is_remembered_for_this_client_redirect_and_scopes_only() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let opened = |options: &'static [(&'static str, &'static str)]| {
+        let (mut browser, url) = (browser.clone(), world.authorize_url(&client, options));
+        async move { browser.open(&url).await.url }
+    };
+    assert_eq!(opened(&[]).await.host_str(), Some("client.example"), "silently, through PingOne's session");
+    for options in [&[("prompt", "consent")][..], &[("scope", "todo:read")][..]] {
+        assert_eq!(opened(options).await.path(), "/authorize", "{options:?}: the page");
+    }
+    let other = world.client().await;
+    assert_eq!(browser.clone().open(&world.authorize_url(&other, &[])).await.url.path(), "/authorize");
+    assert_eq!(world.browser().open(&world.authorize_url(&client, &[])).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
+async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let page = browser.open_from(&world.authorize_url(&client, &[]), "cross-site").await;
+    assert_eq!(page.url.path(), "/authorize");
+}
+
+#[tokio::test]
+async fn an_edited_cookie_remembers_nothing() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let value = browser.cookie("https://deputy.example", "__Host-mcp-approved").unwrap().to_owned();
+    for edited in [value.replacen('A', "B", 1), value.to_lowercase(), format!("{value}A"), ".".into(), String::new()] {
+        browser.set_cookie("https://deputy.example", "__Host-mcp-approved", &edited);
+        assert_eq!(browser.clone().open(&world.authorize_url(&client, &[])).await.url.path(), "/authorize", "{edited}");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    world.host.advance(30 * 24 * 3600);
+    assert_eq!(browser.open(&world.authorize_url(&client, &[])).await.url.path(), "/authorize");
+    let world = World::with(&[("CLIENT_APPROVAL", "always")]);
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    assert_eq!(browser.open(&world.authorize_url(&client, &[])).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
+async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
+    let world = World::new();
+    let mut browser = world.browser();
+    for _ in 0..30 {
+        let client = world.client().await;
+        let page = browser.open(&world.authorize_url(&client, &[])).await;
+        browser.submit(&page, &[], "approve").await;
+    }
+    let origin = "https://deputy.example";
+    let size: usize = browser.cookie_names(origin).iter().map(|name| name.len() + browser.cookie(origin, name).unwrap().len() + 3).sum();
+    assert!(size < 6 * 1024, "{size}");
+}
