@@ -1,0 +1,62 @@
+//! Why a tool has no answer, in words for a model. None of them come from elsewhere.
+
+use std::fmt;
+
+use deputy::mcp::ApiError;
+
+/// Why a tool has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No request reached the API, or no answer came back.
+    Api(ApiError),
+    /// The list is full.
+    Full,
+    /// The server around this one gives no caller: nothing that a model can do anything about.
+    NoCaller,
+    /// The token of this call, or the API's, does not have this scope.
+    Scope(&'static str),
+    /// The API does not take this text.
+    Text,
+    /// The API has trouble of its own.
+    Trouble,
+    /// The answer is none that the API is known to give.
+    Unexpected,
+    /// There is no todo with this id.
+    Unknown,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(error) => match error {
+                ApiError::LoginRequired => {
+                    f.write_str("The person's login at PingOne has ended. They have to log in again.")
+                }
+                ApiError::NotTheApi | ApiError::TooLarge => Self::Unexpected.fmt(f),
+                ApiError::Timeout => f.write_str(
+                    "The Todo API did not answer in time. A change may have been made all the same: call \
+                     get_my_todo_list before you try again.",
+                ),
+                ApiError::Unavailable => {
+                    f.write_str("The Todo API cannot be reached at the moment. Try again later.")
+                }
+            },
+            Self::Full => f.write_str(
+                "The todo list is full, so nothing was added. Ask the person which todo may be deleted first.",
+            ),
+            Self::NoCaller => f.write_str("these tools need Deputy around them"),
+            Self::Scope(scope) => write!(
+                f,
+                "This needs the scope {scope}, which was not granted. The person can grant it by connecting again."
+            ),
+            Self::Text => f.write_str(
+                "The Todo API did not take this text. It must be one line of 1 to 2000 characters.",
+            ),
+            Self::Trouble => f.write_str("The Todo API has a problem at the moment. Try again later."),
+            Self::Unexpected => f.write_str(
+                "The Todo API gave an unexpected answer. Trying again will not help; tell the person.",
+            ),
+            Self::Unknown => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the tools take. A value of these types needs no further check.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `create_new_todo`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateTodo {
+    /// What is to be done, in one line.
+    pub(crate) text: TodoText,
+}
+
+/// `delete_todo`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteTodo {
+    /// The id of the todo, from `get_my_todo_list`.
+    pub(crate) id: TodoId,
+}
+
+/// `toggle_todo_status`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetCompleted {
+    /// The id of the todo, from `get_my_todo_list`.
+    pub(crate) id: TodoId,
+    /// Whether the todo is done: `true` marks it as done, `false` as open.
+    pub(crate) completed: bool,
+}
+
+/// A todo's id, which is one segment of a path whatever reads that path.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("minLength" = 1, "maxLength" = ID_CHARACTERS, "pattern" = "^[A-Za-z0-9_-]+$"))]
+pub(crate) struct TodoId(String);
+
+impl TodoId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TodoId {
+    type Error = &'static str;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        let valid = (1..=ID_CHARACTERS).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if valid { Ok(Self(id)) } else { Err("not the id of a todo; call get_my_todo_list for the ids") }
+    }
+}
+
+/// The text of a new todo. The API has the last word on what else it must be.
+#[derive(Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("minLength" = 1, "maxLength" = TEXT_CHARACTERS))]
+pub(crate) struct TodoText(String);
+
+impl TodoText {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TodoText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let text = text.trim();
+        if (1..=TEXT_CHARACTERS).contains(&text.chars().count()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("the text of a todo has 1 to 2000 characters")
+        }
+    }
+}
+
+/// How long a text can be.
+pub(crate) const TEXT_CHARACTERS: usize = 2000;
+
+const ID_CHARACTERS: usize = 128;

@@ -1,0 +1,133 @@
+//! What the tools do when all goes well.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Value, json};
+
+use crate::{
+    identity::{AUDIENCE, ISSUER, NOW},
+    session::{BOTH, Session, text},
+    world::World,
+};
+
+/// Creates a todo and answers its id.
+async fn create(session: &Session, what: &str) -> String {
+    let result = session.call("create_new_todo", json!({ "text": what })).await;
+    let structured = result.structured_content.unwrap();
+    structured["todos"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn todos(session: &Session) -> Value {
+    session.call("get_my_todo_list", json!({})).await.structured_content.unwrap()["todos"].take()
+}
+
+#[tokio::test]
+async fn an_empty_list_is_said_to_be_empty() {
+    let result = Session::new().await.call("get_my_todo_list", json!({})).await;
+    assert_eq!((result.is_error, text(&result).as_str()), (Some(false), "no todos."));
+    assert_eq!(result.structured_content, Some(json!({ "todos": [] })));
+}
+
+#[tokio::test]
+async fn a_todo_is_created_marked_and_deleted() {
+    let session = Session::new().await;
+    let created = session.call("create_new_todo", json!({ "text": " buy milk " })).await;
+    let id = todos(&session).await[0]["id"].as_str().unwrap().to_owned();
+    let list = |completed: bool| {
+        Some(json!({ "todos": [{ "id": id, "text": "buy milk", "completed": completed }] }))
+    };
+    assert_eq!(created.structured_content, list(false));
+    assert_eq!(text(&created), format!("Created. Now: 1 todo, 1 open.\n[ ] \"buy milk\" (id {id})"));
+    for completed in [true, true, false] {
+        let marked = session.call("toggle_todo_status", json!({ "id": id, "completed": completed })).await;
+        assert_eq!(marked.structured_content, list(completed));
+    }
+    let deleted = session.call("delete_todo", json!({ "id": id })).await;
+    assert_eq!(text(&deleted), "Deleted. Now: no todos.");
+    assert_eq!(todos(&session).await, json!([]));
+}
+
+#[tokio::test]
+async fn each_tool_sends_one_request() {
+    let session = Session::new().await;
+    let id = create(&session, "buy milk").await;
+    assert_eq!(session.api.requests(), [r#"POST /api/todos {"todoText":"buy milk"}"#]);
+    session.call("get_my_todo_list", json!({})).await;
+    assert_eq!(session.api.requests(), ["GET /api/todos"]);
+    session.call("toggle_todo_status", json!({ "id": id, "completed": true })).await;
+    assert_eq!(session.api.requests(), [format!(r#"PATCH /api/todos/{id} {{"completed":true}}"#)]);
+    session.call("delete_todo", json!({ "id": id })).await;
+    assert_eq!(session.api.requests(), [format!("DELETE /api/todos/{id}")]);
+    session.call("who_am_i", json!({})).await;
+    assert_eq!(session.api.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nobody_sees_the_todos_of_another() {
+    let world = Arc::new(World::new());
+    let alice = Session::with(&world, "alice", BOTH, BOTH).await;
+    let bob = Session::with(&world, "bob", BOTH, BOTH).await;
+    create(&alice, "buy milk").await;
+    assert_eq!(todos(&bob).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_text_cannot_pass_for_a_line_of_the_list() {
+    let session = Session::new().await;
+    let what = "x\" (id a)\u{a}[ ] \"y\\";
+    let body = json!({ "todos": [{ "id": "a", "text": what, "completed": true }] }).to_string();
+    session.answer_instead(Ok(Response::new(Bytes::from(body))));
+    let result = session.call("get_my_todo_list", json!({})).await;
+    let expected = "1 todo, 0 open.\n[x] \"x\\\" (id a) [ ] \\\"y\\\\\" (id a)";
+    assert_eq!(text(&result), expected);
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_long_is_cut() {
+    let session = Session::new().await;
+    let body = json!({ "todos": [{ "id": "a", "text": "ü".repeat(5000), "completed": false }] }).to_string();
+    session.answer_instead(Ok(Response::new(Bytes::from(body))));
+    let shown = todos(&session).await;
+    assert_eq!(shown[0]["text"], format!("{}…", "ü".repeat(2000)));
+}
+
+#[tokio::test]
+async fn who_am_i_says_who_acts_and_what_the_token_allows() {
+    let session = Session::with(&Arc::new(World::new()), "alice", "todo:read", BOTH).await;
+    let result = session.call("who_am_i", json!({})).await;
+    let expected = json!({
+        "user": { "sub": "alice", "name": "Alice \"A\" Doe" },
+        "client": { "id": "client-1", "name": "Some Client" },
+        "scopes": ["todo:read"],
+        "accessToken": {
+            "issuer": ISSUER, "subject": "alice", "audience": [AUDIENCE], "scopes": ["todo:read", "todo:write"],
+            "expiresAt": NOW + 3600, "expiresIn": 3600,
+        },
+    });
+    assert_eq!(result.structured_content, Some(expected));
+    let expected = format!(
+        "You act for \"Alice \\\"A\\\" Doe\" (sub \"alice\") through the client \"Some Client\".\n\
+         Scopes of this connection: todo:read.\n\
+         PingOne access token: issued by {ISSUER} for {AUDIENCE}, scopes todo:read todo:write, expires in 60 minutes."
+    );
+    assert_eq!(text(&result), expected);
+}
+
+#[tokio::test]
+async fn who_am_i_shows_the_token_only_if_the_operator_chose_to() {
+    let session = Session::new().await;
+    let hidden = serde_json::to_string(&session.call("who_am_i", json!({})).await).unwrap();
+    assert!(!hidden.contains(session.api.token()));
+    *session.api.shows_token.lock().unwrap() = true;
+    let shown = session.call("who_am_i", json!({})).await;
+    assert_eq!(shown.structured_content.as_ref().unwrap()["accessToken"]["raw"], session.api.token());
+    assert!(text(&shown).ends_with(session.api.token()));
+}
+
+#[tokio::test]
+async fn who_am_i_needs_no_scope() {
+    let session = Session::with(&Arc::new(World::new()), "alice", "", "").await;
+    assert_eq!(session.call("who_am_i", json!({})).await.is_error, Some(false));
+}

@@ -1,0 +1,183 @@
+//! What a model is told when something goes wrong.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deputy::mcp::ApiError;
+use http::Response;
+use rmcp::{model::ErrorCode, service::ServiceError};
+use serde_json::{Value, json};
+use todo::SCOPES;
+
+use crate::{
+    session::{BOTH, Session, call},
+    world::World,
+};
+
+const SECRET: &str = "hunter2";
+
+/// What is said when the API answers `get_my_todo_list` with this.
+async fn said(status: u16, body: &str) -> String {
+    let session = Session::new().await;
+    session
+        .answer_instead(Ok(Response::builder().status(status).body(Bytes::from(body.to_owned())).unwrap()));
+    session.error("get_my_todo_list", json!({})).await
+}
+
+const UNEXPECTED: &str =
+    "The Todo API gave an unexpected answer. Trying again will not help; tell the person.";
+const TROUBLE: &str = "The Todo API has a problem at the moment. Try again later.";
+const UNKNOWN: &str = "There is no todo with this id. Call get_my_todo_list for the ids.";
+
+#[tokio::test]
+async fn an_unknown_id_is_answered_with_the_way_to_the_ids() {
+    let session = Session::new().await;
+    let id = "AAAAAAAAAAClpaWlpaWlpQ";
+    assert_eq!(session.error("toggle_todo_status", json!({ "id": id, "completed": true })).await, UNKNOWN);
+    assert_eq!(session.error("delete_todo", json!({ "id": id })).await, UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_scope_that_the_apis_token_lacks_is_named() {
+    let session = Session::with(&Arc::new(World::new()), "alice", BOTH, "todo:write").await;
+    let expected =
+        "This needs the scope todo:read, which was not granted. The person can grant it by connecting again.";
+    assert_eq!(session.error("get_my_todo_list", json!({})).await, expected);
+    let session = Session::with(&Arc::new(World::new()), "alice", BOTH, "todo:read").await;
+    let said = session.error("create_new_todo", json!({ "text": "x" })).await;
+    assert_eq!(said, expected.replace("read", "write"));
+}
+
+#[tokio::test]
+async fn a_scope_that_the_call_lacks_keeps_the_api_uncalled() {
+    let session = Session::with(&Arc::new(World::new()), "alice", "", BOTH).await;
+    for (tool, scopes) in SCOPES {
+        let Some(scope) = scopes.first() else { continue };
+        let arguments = match *tool {
+            "create_new_todo" => json!({ "text": "x" }),
+            "delete_todo" => json!({ "id": "a" }),
+            "toggle_todo_status" => json!({ "id": "a", "completed": true }),
+            _ => json!({}),
+        };
+        let said = session.error(tool, arguments).await;
+        assert!(said.starts_with(&format!("This needs the scope {scope},")), "{tool}: {said}");
+    }
+    assert_eq!(session.api.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_full_list_is_explained() {
+    let session = Session::new().await;
+    session.answer_instead(Ok(Response::builder().status(409).body(Bytes::from(SECRET)).unwrap()));
+    let said = session.error("create_new_todo", json!({ "text": "one more" })).await;
+    assert_eq!(
+        said,
+        "The todo list is full, so nothing was added. Ask the person which todo may be deleted first."
+    );
+}
+
+#[tokio::test]
+async fn a_text_that_the_api_does_not_take_is_explained() {
+    let said = Session::new().await.error("create_new_todo", json!({ "text": "two\nlines" })).await;
+    assert_eq!(said, "The Todo API did not take this text. It must be one line of 1 to 2000 characters.");
+}
+
+#[tokio::test]
+async fn trouble_of_the_api_is_said_to_pass() {
+    for status in [429, 500, 502, 503, 504] {
+        assert_eq!(said(status, SECRET).await, TROUBLE, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_understood_is_not_shown() {
+    let todo = |id: &str| json!({ "id": id, "text": SECRET, "completed": false });
+    let many: Vec<Value> = (0..=1000).map(|id| todo(&id.to_string())).collect();
+    let bodies = [
+        String::new(),
+        format!("<html>{SECRET}"),
+        json!({ "todos": SECRET }).to_string(),
+        json!({ "todos": [{ "id": SECRET }] }).to_string(),
+        json!({ "todos": [todo("../x")] }).to_string(),
+        json!({ "todos": many }).to_string(),
+    ];
+    for body in bodies {
+        assert_eq!(said(200, &body).await, UNEXPECTED, "{body:.80}");
+    }
+    for status in [204, 302, 400, 401, 418] {
+        assert_eq!(said(status, SECRET).await, UNEXPECTED, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_from_the_api_is_explained() {
+    let login = "The person's login at PingOne has ended. They have to log in again.";
+    let timeout = "The Todo API did not answer in time. A change may have been made all the same: call \
+                   get_my_todo_list before you try again.";
+    let unavailable = "The Todo API cannot be reached at the moment. Try again later.";
+    let session = Session::new().await;
+    for (error, expected) in [
+        (ApiError::LoginRequired, login),
+        (ApiError::NotTheApi, UNEXPECTED),
+        (ApiError::Timeout, timeout),
+        (ApiError::TooLarge, UNEXPECTED),
+        (ApiError::Unavailable, unavailable),
+    ] {
+        for tool in ["get_my_todo_list", "who_am_i"] {
+            session.answer_instead(Err(error));
+            assert_eq!(session.error(tool, json!({})).await, expected, "{tool}");
+        }
+    }
+    let todos = session.call("get_my_todo_list", json!({})).await;
+    assert_eq!(todos.structured_content, Some(json!({ "todos": [] })), "the next call is fine");
+}
+
+#[tokio::test]
+async fn arguments_of_the_wrong_type_are_refused_before_the_api_is_called() {
+    let session = Session::new().await;
+    let long = "x".repeat(2001);
+    let calls = [
+        ("create_new_todo", json!({})),
+        ("create_new_todo", json!({ "text": 1 })),
+        ("create_new_todo", json!({ "text": "  " })),
+        ("create_new_todo", json!({ "text": long })),
+        ("create_new_todo", json!({ "text": "x", "id": "y" })),
+        ("toggle_todo_status", json!({ "id": "a" })),
+        ("toggle_todo_status", json!({ "id": "a", "completed": "true" })),
+        ("toggle_todo_status", json!({ "id": 1, "completed": true })),
+        ("delete_todo", json!({ "id": null })),
+        ("delete_todo", json!({ "id": "a", "force": true })),
+    ];
+    for (tool, arguments) in calls {
+        let said = session.error(tool, arguments.clone()).await;
+        assert!(said.starts_with("failed to deserialize parameters: "), "{arguments}: {said}");
+    }
+    assert_eq!(session.api.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_id_cannot_leave_its_place_in_the_path() {
+    let session = Session::new().await;
+    for id in ["", "..", "../admin", "%2e%2e", "a/b", "a?b", "a#b", "a\\b", "a b", "ä", &"a".repeat(129)] {
+        for tool in ["delete_todo", "toggle_todo_status"] {
+            let mut arguments = json!({ "id": id });
+            if tool == "toggle_todo_status" {
+                arguments["completed"] = json!(true);
+            }
+            let said = session.error(tool, arguments).await;
+            let expected =
+                "failed to deserialize parameters: not the id of a todo; call get_my_todo_list for the ids";
+            assert_eq!(said, expected, "{id}");
+        }
+    }
+    assert_eq!(session.api.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn tools_without_deputy_around_them_are_an_error_of_the_server() {
+    let client = Session::without_caller().await;
+    match call(&client, "who_am_i", json!({})).await {
+        Err(ServiceError::McpError(error)) => assert_eq!(error.code, ErrorCode::INTERNAL_ERROR),
+        other => panic!("{other:?}"),
+    }
+}

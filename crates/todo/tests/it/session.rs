@@ -1,0 +1,198 @@
+//! An MCP session of one person, whose API is real until a test says what it answers instead.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use deputy::{
+    host::{BoxFuture, Timestamp},
+    mcp::{Api, ApiError, ApiToken, Caller, Client, User},
+    secret::Secret,
+};
+use http::{Request, Response};
+use rmcp::{
+    ErrorData, RoleClient, RoleServer, Service, ServiceExt as _,
+    model::{
+        CallToolRequestParams, CallToolResult, ClientNotification, ClientRequest, ServerConfig,
+        ServerPeerInfo, ServerResult, Tool,
+    },
+    service::{NotificationContext, RequestContext, RunningService, ServiceError},
+};
+use serde_json::{Map, Value};
+use todo::TodoServer;
+
+use crate::{
+    identity::{AUDIENCE, ISSUER, NOW, token_for},
+    world::World,
+};
+
+pub struct Session {
+    client: RunningService<RoleClient, ()>,
+    pub api: Arc<TestApi>,
+}
+
+impl Session {
+    /// A session of alice with both scopes, everywhere.
+    pub async fn new() -> Self {
+        Self::with(&Arc::new(World::new()), "alice", BOTH, BOTH).await
+    }
+
+    /// A session of `subject`; the bearer token of its calls has the scopes `mcp`, the API's token those of `api`.
+    pub async fn with(world: &Arc<World>, subject: &str, mcp: &str, api: &str) -> Self {
+        let api = Arc::new(TestApi {
+            world: Arc::clone(world),
+            token: token_for(subject, api),
+            scopes: api.to_owned(),
+            shows_token: Mutex::default(),
+            instead: Mutex::default(),
+            requests: Mutex::default(),
+        });
+        let user =
+            User { sub: subject.to_owned(), name: Some("Alice \"A\" Doe".to_owned()), ..User::default() };
+        let client = Client { id: "client-1".to_owned(), name: Some("Some Client".to_owned()) };
+        let scopes = mcp.split_whitespace().map(str::to_owned).collect();
+        let caller = Caller::new(user, client, scopes, Timestamp(NOW), Arc::clone(&api) as Arc<dyn Api>);
+        Self { client: connect(Some(caller)).await, api }
+    }
+
+    /// The tools without Deputy around them.
+    pub async fn without_caller() -> RunningService<RoleClient, ()> {
+        connect(None).await
+    }
+
+    pub async fn tools(&self) -> Vec<Tool> {
+        self.client.list_all_tools().await.unwrap()
+    }
+
+    pub fn server(&self) -> Arc<ServerPeerInfo> {
+        self.client.peer_info().unwrap()
+    }
+
+    pub async fn call(&self, tool: &'static str, arguments: Value) -> CallToolResult {
+        call(&self.client, tool, arguments).await.unwrap()
+    }
+
+    /// The text of an answer that is an error.
+    pub async fn error(&self, tool: &'static str, arguments: Value) -> String {
+        let result = self.call(tool, arguments).await;
+        assert_eq!((result.is_error, &result.structured_content), (Some(true), &None));
+        text(&result)
+    }
+
+    /// Makes the API answer the next request with `answer`.
+    pub fn answer_instead(&self, answer: Result<Response<Bytes>, ApiError>) {
+        *self.api.instead.lock().unwrap() = Some(answer);
+    }
+}
+
+pub async fn call(
+    client: &RunningService<RoleClient, ()>,
+    tool: &'static str,
+    arguments: Value,
+) -> Result<CallToolResult, ServiceError> {
+    let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
+    client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await
+}
+
+/// The one text block of an answer.
+pub fn text(result: &CallToolResult) -> String {
+    assert_eq!(result.content.len(), 1);
+    result.content[0].as_text().unwrap().text.clone()
+}
+
+/// The API behind a caller, which records what it is asked.
+pub struct TestApi {
+    world: Arc<World>,
+    token: String,
+    scopes: String,
+    pub shows_token: Mutex<bool>,
+    instead: Mutex<Option<Result<Response<Bytes>, ApiError>>>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl TestApi {
+    /// Method, path and body of each request since the last call.
+    pub fn requests(&self) -> Vec<String> {
+        mem::take(&mut *self.requests.lock().unwrap())
+    }
+
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+impl Api for TestApi {
+    fn fetch(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, ApiError>> {
+        let (mut parts, body) = request.into_parts();
+        let line = format!("{} {} {}", parts.method, parts.uri, String::from_utf8_lossy(&body));
+        self.requests.lock().unwrap().push(line.trim_end().to_owned());
+        if let Some(answer) = self.instead.lock().unwrap().take() {
+            return Box::pin(std::future::ready(answer));
+        }
+        parts.headers.insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
+        Box::pin(async move {
+            let answer = self.world.send(Request::from_parts(parts, body.into())).await;
+            Ok(Response::builder().status(answer.status).body(answer.body.to_string().into()).unwrap())
+        })
+    }
+
+    fn token(&self) -> BoxFuture<'_, Result<ApiToken, ApiError>> {
+        if let Some(Err(error)) = self.instead.lock().unwrap().take() {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let shown = *self.shows_token.lock().unwrap();
+        let token = ApiToken {
+            issuer: ISSUER.to_owned(),
+            subject: "alice".to_owned(),
+            audience: vec![AUDIENCE.to_owned()],
+            scopes: self.scopes.split_whitespace().map(str::to_owned).collect(),
+            expires_at: Timestamp(NOW + 3600),
+            raw: shown.then(|| Secret::new(self.token.clone())),
+        };
+        Box::pin(std::future::ready(Ok(token)))
+    }
+}
+
+async fn connect(caller: Option<Caller>) -> RunningService<RoleClient, ()> {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        let server = Front { tools: TodoServer::new(), caller }.serve(ours).await.unwrap();
+        server.waiting().await.unwrap();
+    });
+    ().serve(theirs).await.unwrap()
+}
+
+/// Does what Deputy does around the tools: it says who is calling.
+struct Front {
+    tools: TodoServer,
+    caller: Option<Caller>,
+}
+
+impl Service<RoleServer> for Front {
+    async fn handle_request(
+        &self,
+        request: ClientRequest,
+        mut context: RequestContext<RoleServer>,
+    ) -> Result<ServerResult, ErrorData> {
+        if let Some(caller) = &self.caller {
+            context.extensions.insert(caller.clone());
+        }
+        self.tools.handle_request(request, context).await
+    }
+
+    async fn handle_notification(
+        &self,
+        notification: ClientNotification,
+        context: NotificationContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tools.handle_notification(notification, context).await
+    }
+
+    fn get_info(&self) -> ServerConfig {
+        Service::get_info(&self.tools)
+    }
+}
+
+pub const BOTH: &str = "todo:read todo:write";
