@@ -111,6 +111,8 @@ fn client() -> Result<reqwest::Client, StartError> {
     // Refused only if there is one already, which would do as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
+        .no_proxy()
+        .retry(reqwest::retry::never())
         .timeout(FETCH_DEADLINE)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("todo-api/", env!("CARGO_PKG_VERSION")))
