@@ -2,7 +2,7 @@
 
 use std::{
     future::IntoFuture as _,
-    io,
+    io::{self, IsTerminal as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         // They would be printed to a standard error that is gone, and that panics.
         .log_internal_errors(false)
         .init();

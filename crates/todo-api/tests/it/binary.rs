@@ -65,7 +65,7 @@ struct Running {
 impl Running {
     fn start(issuer: &str, data_dir: &Path) -> Self {
         let mut command = command(data_dir);
-        command.env("PINGONE_ISSUER", issuer).args(["--api-identifier", AUDIENCE]).env("NO_COLOR", "1");
+        command.env("PINGONE_ISSUER", issuer).args(["--api-identifier", AUDIENCE]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
