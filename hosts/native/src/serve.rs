@@ -1,0 +1,101 @@
+//! `deputy serve`, and what the demo shares with it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use axum::Router;
+use deputy::{config::Config, host::Host as _};
+use tokio::{net::TcpListener, time::timeout};
+
+use crate::{
+    StartError,
+    commands::ServeOptions,
+    env_file::EnvFile,
+    host::NativeHost,
+    http_server::{self, Limits, Stop},
+    shutdown,
+    store::SqliteStore,
+    tools,
+};
+
+/// Serves until a signal.
+pub async fn run(options: ServeOptions, file: EnvFile) -> Result<(), StartError> {
+    let config_at = |port: u16| {
+        Config::parse(|name| {
+            let set = std::env::var(name).ok().or_else(|| file.get(name).map(str::to_owned));
+            set.or_else(|| (name == "PUBLIC_URL").then(|| format!("http://localhost:{port}")))
+        })
+    };
+    // Before anything is created or opened.
+    let mut config = config_at(options.listen.port())?;
+    let listening = options.listen.bind("--listen (LISTEN)").await?;
+    if options.listen.port() == 0 {
+        config = config_at(listening.port)?;
+    }
+    let limits = Limits {
+        // At most 100,000, says the command line.
+        connections: options.max_connections as usize,
+        ..Limits::default()
+    };
+    let stop = Stop::default();
+    signals(&stop)?;
+    let resource = config.public_url.resource();
+    let app = Deputy::open(config, &options.data_dir)?;
+    println!("Deputy listens on port {}. MCP clients connect to {resource}", listening.port);
+    app.serve(listening.listeners, limits, stop).await;
+    Ok(())
+}
+
+/// Has `stop` follow the signals that the process gets.
+pub(crate) fn signals(stop: &Stop) -> Result<(), StartError> {
+    shutdown::on_signals(stop.clone())
+        .map_err(|error| StartError::Other(format!("signals cannot be received: {error}")))
+}
+
+/// Deputy with the Todo tools on its own store.
+pub(crate) struct Deputy {
+    router: Router,
+    host: Arc<NativeHost>,
+    store: Arc<SqliteStore>,
+}
+
+impl Deputy {
+    /// Opens the store in `folder`.
+    pub(crate) fn open(config: Config, folder: &Path) -> Result<Self, StartError> {
+        let store = Arc::new(SqliteStore::open(folder)?);
+        let host = Arc::new(NativeHost::new(Arc::clone(&store)));
+        let router = tools::server(config, host.clone()).router();
+        Ok(Self { router, host, store })
+    }
+
+    /// Serves until told to stop; then waits for detached work, and closes the store.
+    pub(crate) async fn serve(self, listeners: Vec<TcpListener>, limits: Limits, stop: Stop) {
+        let Self { router, host, store } = self;
+        let sweeping = tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store)));
+        http_server::serve("deputy", listeners, router, limits, stop).await;
+        sweeping.abort();
+        if timeout(DRAIN, host.drained()).await.is_err() {
+            tracing::warn!("stopped before all detached work had ended");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Removes expired records, a little at a time.
+async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
+    loop {
+        match store.sweep(host.now()).await {
+            Ok(removed) if removed == SqliteStore::SWEEP => tokio::time::sleep(SWEEP_PAUSE).await,
+            // What failed is in the log; the next time may be better.
+            Ok(_) | Err(_) => tokio::time::sleep(SWEEP_EVERY).await,
+        }
+    }
+}
+
+/// How long detached work may take when no request is left: with the grace of requests, less than the 15 seconds after
+/// which supervisors lose patience.
+const DRAIN: Duration = Duration::from_secs(4);
+
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// Between two parts of a long sweep.
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);

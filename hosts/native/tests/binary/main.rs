@@ -1,0 +1,4 @@
+//! The real binary, as people meet it.
+
+mod serve;
+mod support;
