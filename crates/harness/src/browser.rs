@@ -106,7 +106,12 @@ impl Browser {
         for _ in 0..20 {
             let request = self.request(&method, &url, &headers, &body, site);
             let Ok(response) = self.network.send(request).await else {
-                return Page { url, status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), text: String::new() };
+                return Page {
+                    url,
+                    status: StatusCode::NO_CONTENT,
+                    headers: HeaderMap::new(),
+                    text: String::new(),
+                };
             };
             self.keep_cookies(&url, response.headers());
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());

@@ -20,7 +20,9 @@ pub(crate) fn form_with_button(html: &str, value: &str) -> Option<Form> {
                 let kind = attribute(input, "type").unwrap_or_default();
                 let on = !matches!(kind.as_str(), "checkbox" | "radio") || input.contains(" checked");
                 form.inputs.extend(named(input).filter(|_| on));
-            } else if let Some((name, _)) = tag.strip_prefix("button").and_then(named).filter(|(_, v)| v == value) {
+            } else if let Some((name, _)) =
+                tag.strip_prefix("button").and_then(named).filter(|(_, v)| v == value)
+            {
                 form.button = name;
             }
         }
@@ -35,9 +37,17 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 
 fn unescape(text: &str) -> String {
     let mut text = text.to_owned();
-    for (entity, character) in
-        [("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&lt;", "<"), ("&#62;", ">"), ("&gt;", ">"), ("&#38;", "&"), ("&amp;", "&")]
-    {
+    for (entity, character) in [
+        ("&#34;", "\""),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&lt;", "<"),
+        ("&#62;", ">"),
+        ("&gt;", ">"),
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+    ] {
         text = text.replace(entity, character);
     }
     text

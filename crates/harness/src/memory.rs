@@ -19,11 +19,13 @@ use crate::network::Network;
 
 /// A host in memory. Cheap to clone; clones share everything.
 #[derive(Clone)]
-pub struct MemoryHost(Arc<Inner>);
+pub struct MemoryHost {
+    shared: Arc<Inner>,
+    random: Arc<Mutex<Stream>>,
+}
 
 struct Inner {
     now: AtomicU64,
-    random: Mutex<Stream>,
     network: Network,
     store: MemoryStore,
 }
@@ -34,32 +36,34 @@ pub const BEGINNING: Timestamp = Timestamp(1_767_225_600);
 impl MemoryHost {
     /// A host whose randomness follows from `seed`.
     pub fn new(seed: u64, network: Network) -> Self {
-        Self(Arc::new(Inner {
-            now: AtomicU64::new(BEGINNING.0),
-            random: Mutex::new(Stream { seed, blocks: 0 }),
-            network,
-            store: MemoryStore::default(),
-        }))
+        let shared = Inner { now: AtomicU64::new(BEGINNING.0), network, store: MemoryStore::default() };
+        Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
+    }
+
+    /// The same host with randomness of its own.
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self { shared: Arc::clone(&self.shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
     }
 
     /// Lets `seconds` pass.
     pub fn advance(&self, seconds: u64) {
-        self.0.now.fetch_add(seconds, Ordering::SeqCst);
+        self.shared.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// The store, to look into.
     pub fn memory(&self) -> &MemoryStore {
-        &self.0.store
+        &self.shared.store
     }
 }
 
 impl Host for MemoryHost {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.now.load(Ordering::SeqCst))
+        Timestamp(self.shared.now.load(Ordering::SeqCst))
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        locked(&self.0.random).fill(buffer);
+        locked(&self.random).fill(buffer);
     }
 
     fn fetch(
@@ -68,7 +72,7 @@ impl Host for MemoryHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
-            let response = self.0.network.send(request).await.map_err(FetchError::Connection)?;
+            let response = self.shared.network.send(request).await.map_err(FetchError::Connection)?;
             if response.body().len() > limits.max_bytes { Err(FetchError::TooLarge) } else { Ok(response) }
         })
     }
@@ -83,7 +87,7 @@ impl Host for MemoryHost {
     }
 
     fn store(&self) -> &dyn Store {
-        &self.0.store
+        &self.shared.store
     }
 }
 
@@ -97,7 +101,8 @@ impl Stream {
     fn fill(&mut self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(32) {
             self.blocks += 1;
-            let block = Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(self.blocks.to_be_bytes());
+            let block =
+                Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(self.blocks.to_be_bytes());
             chunk.copy_from_slice(&block.finalize()[..chunk.len()]);
         }
     }
@@ -173,7 +178,9 @@ impl Store for MemoryStore {
     }
 
     fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(async move { Ok(locked(&self.0).records.remove(key).filter(|record| record.expires_at > now)) })
+        Box::pin(
+            async move { Ok(locked(&self.0).records.remove(key).filter(|record| record.expires_at > now)) },
+        )
     }
 }
 

@@ -43,6 +43,10 @@ pub const SCOPES: &[(&str, &[&str])] = &[
     ("who_am_i", &[]),
 ];
 
+/// What the scopes allow, in words for the person who is asked to approve.
+pub const SCOPES_IN_WORDS: &[(&str, &str)] =
+    &[(READ, "See your to-do list"), (WRITE, "Add to-dos, check them off and delete them")];
+
 /// The Todo tools.
 #[derive(Clone, Debug)]
 pub struct TodoServer {
