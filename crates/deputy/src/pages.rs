@@ -42,6 +42,14 @@ pub struct Wording {
     pub scopes: Vec<(String, String)>,
 }
 
+impl Wording {
+    /// Wording for an API with these scopes.
+    pub fn new(api: &str, scopes: &[(&str, &str)]) -> Self {
+        let scopes = scopes.iter().map(|(scope, words)| ((*scope).to_owned(), (*words).to_owned())).collect();
+        Self { api: api.to_owned(), scopes }
+    }
+}
+
 /// The approval page for `request`.
 pub(crate) fn approve(
     request: &AuthorizationRequest,

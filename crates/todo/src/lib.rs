@@ -43,6 +43,9 @@ pub const SCOPES: &[(&str, &[&str])] = &[
     ("who_am_i", &[]),
 ];
 
+/// What a person connects to, in words.
+pub const API_IN_WORDS: &str = "your to-do list";
+
 /// What the scopes allow, in words for the person who is asked to approve.
 pub const SCOPES_IN_WORDS: &[(&str, &str)] =
     &[(READ, "See your to-do list"), (WRITE, "Add to-dos, check them off and delete them")];
