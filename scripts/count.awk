@@ -1,0 +1,29 @@
+# Adds up what cargo test, node --test and unittest said at their ends: "<passed> <failed> <skipped>".
+
+/^test result: / {
+    for (i = 1; i < NF; i++) {
+        if ($(i + 1) == "passed;") passed += $i
+        if ($(i + 1) == "failed;") failed += $i
+        if ($(i + 1) == "ignored;") skipped += $i
+    }
+}
+
+/^(ℹ|#) (pass|fail|cancelled|skipped|todo) [0-9]+$/ {
+    if ($2 == "pass") passed += $3
+    else if ($2 == "fail" || $2 == "cancelled") failed += $3
+    else skipped += $3
+}
+
+/^Ran [0-9]+ tests? in / { passed += $2 }
+
+# Such as "FAILED (failures=1, errors=2, skipped=3)". What failed or was skipped has run, says unittest.
+/^(OK|FAILED) \(/ {
+    n = split($0, parts, /[(), ]+/)
+    for (i = 2; i <= n; i++) {
+        split(parts[i], count, "=")
+        if (count[1] == "failures" || count[1] == "errors") { failed += count[2]; passed -= count[2] }
+        if (count[1] == "skipped") { skipped += count[2]; passed -= count[2] }
+    }
+}
+
+END { print passed + 0, failed + 0, skipped + 0 }

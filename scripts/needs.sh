@@ -1,0 +1,94 @@
+# Sourced. Finds what the tests with real clients need, installs what it may, and names the rest.
+# Uses `cache`. Sets `chromium`.
+
+missing=""
+
+# Remembers that $1 is not there, and that $2 is what to do about it.
+lack() {
+  missing="$missing
+  $1: $2"
+}
+
+# Installs Debian packages where that needs no question: as root, with apt-get.
+apt_install() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  if [ -z "${apt_updated:-}" ]; then
+    apt-get update -qq || return 1
+    apt_updated=yes
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Whether command $1 exists, and the version it prints for the arguments after $2 is at least $2 (major.minor).
+at_least() {
+  local command="$1" least="$2" found
+  shift 2
+  found="$("$command" "$@" 2>/dev/null | sed -n 's/^[^0-9]*\([0-9]*\)\.\([0-9]*\).*/\1 \2/p' | head -n 1)"
+  [ -n "$found" ] || return 1
+  set -- $found "${least%.*}" "${least#*.}"
+  [ "$1" -gt "$3" ] || { [ "$1" -eq "$3" ] && [ "$2" -ge "$4" ]; }
+}
+
+need_rust() {
+  command -v cargo >/dev/null || lack cargo "install Rust, see https://rustup.rs"
+  command -v cc >/dev/null || apt_install gcc libc6-dev ||
+    lack "a C compiler" "apt-get install gcc libc6-dev, or on macOS xcode-select --install"
+}
+
+need_node() {
+  at_least node 20.0 --version ||
+    lack "node 20 or newer" "install it from your system's packages, with brew install node, or from https://nodejs.org"
+  command -v npm >/dev/null || lack npm "it comes with Node.js; on Debian it is a package of its own, npm"
+}
+
+need_python() {
+  at_least python3 3.10 --version || lack "python3 3.10 or newer" "apt-get install python3, or brew install python"
+  python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv ||
+    lack "Python's venv" "apt-get install python3-venv"
+}
+
+find_chromium() {
+  local candidate
+  for candidate in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable \
+    "/Applications/Chromium.app/Contents/MacOS/Chromium" \
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+    [ -n "$candidate" ] && chromium="$(command -v "$candidate")" && return 0
+  done
+  return 1
+}
+
+need_chromium() {
+  find_chromium || { apt_install chromium fonts-liberation && find_chromium; } ||
+    lack "Chromium or Chrome" "apt-get install chromium, or brew install --cask google-chrome, or set CHROMIUM to its path"
+}
+
+# Ends the run, naming everything that is missing at once.
+stop_if_missing() {
+  [ -z "$missing" ] || { echo "This is missing:$missing" >&2; exit 1; }
+}
+
+# The npm packages of the lock file, in the cache, linked to where Node looks for them.
+install_node_packages() {
+  local project=tests/clients/node folder unfinished
+  folder="$cache/npm-$(git hash-object $project/package-lock.json)-$(uname -sm | tr ' ' -)"
+  if [ ! -d "$folder" ]; then
+    unfinished="$folder.$$"
+    mkdir -p "$unfinished" &&
+      cp $project/package.json $project/package-lock.json $project/.npmrc "$unfinished" &&
+      # None of them needs an install script.
+      (cd "$unfinished" && npm ci --ignore-scripts --loglevel=error) &&
+      mv "$unfinished" "$folder" || return 1
+  fi
+  rm -rf $project/node_modules && ln -s "$folder/node_modules" $project/node_modules
+}
+
+# The Python packages of the requirements, in a virtual environment in the cache. Sets `python`.
+install_python_packages() {
+  local project=tests/clients/python folder
+  folder="$cache/venv-$(git hash-object $project/requirements.txt)-$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')"
+  python="$folder/bin/python"
+  [ -f "$folder/complete" ] && return 0
+  rm -rf "$folder" && mkdir -p "$cache" && python3 -m venv "$folder" &&
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r $project/requirements.txt &&
+    "$python" -m pip check --disable-pip-version-check && touch "$folder/complete"
+}
