@@ -67,11 +67,13 @@ impl Server {
             .route("/register", post(register))
             .route("/token", post(token))
             .route("/revoke", post(revoke))
+            .method_not_allowed_fallback(method_not_allowed)
             .layer(middleware::from_fn(open_to_all_origins));
         let for_browsers = Router::new()
             .route("/authorize", get(authorize))
             .route("/approve", post(approve))
-            .route("/callback", get(callback));
+            .route("/callback", get(callback))
+            .method_not_allowed_fallback(method_not_allowed);
         let endpoint = Router::new()
             .route("/mcp", any(mcp))
             .layer(middleware::from_fn_with_state(self.clone(), open_to_allowed_origins));
@@ -81,7 +83,6 @@ impl Server {
             .merge(endpoint)
             .route("/health", get(health))
             .fallback(not_found)
-            .method_not_allowed_fallback(method_not_allowed)
             .layer(middleware::from_fn_with_state(self.clone(), for_every_request))
             .with_state(self.clone())
     }

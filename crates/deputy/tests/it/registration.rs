@@ -6,10 +6,10 @@ use crate::world::World;
 #[tokio::test]
 async fn a_public_client_gets_an_id_and_no_secret() {
     let world = World::new();
-    let response = world.post_json("/register", &json!({
+    let metadata = json!({
         "client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"], "token_endpoint_auth_method": "none",
-    }));
-    let response = response.await;
+    });
+    let response = world.post_json("/register", &metadata).await;
     assert_eq!((response.status, response.header("cache-control")), (StatusCode::CREATED, "no-store".into()));
     let client = response.json();
     assert_eq!(client["client_name"], "Claude Code");

@@ -1,0 +1,339 @@
+use harness::browser::Page;
+use http::StatusCode;
+use pingone_sim::{Failure, Signature};
+use serde_json::{Value, json};
+
+use crate::world::{API, CALLBACK, DEPUTY, PINGONE, World, claims};
+
+/// What a client is told of a login during which something goes wrong at PingOne.
+async fn told(failure: Failure) -> String {
+    let world = World::new();
+    world.pingone.force(failure);
+    let client = world.client().await;
+    let page = world.log_in_to(&mut world.browser(), &client).await;
+    answer(&world, &page)
+}
+
+/// The error that a client got with its state and our issuer, and no code.
+fn answer(world: &World, page: &Page) -> String {
+    assert!(page.url.as_str().starts_with(CALLBACK), "{}: {}", page.url, page.text);
+    assert_eq!((page.query("state").as_deref(), page.query("iss").as_deref()), (Some("client-state"), Some(DEPUTY)));
+    assert_eq!(page.query("code"), None);
+    let secret = &world.config.application.client_secret;
+    assert!(!page.url.as_str().contains(secret.as_str()));
+    page.query("error").expect("an error")
+}
+
+#[tokio::test]
+async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    browser.submit(&page, &[], "approve").await;
+    let exchanges = world.network.exchanges();
+    let sent = exchanges.iter().find(|e| e.request.uri().path().ends_with("/as/authorize")).unwrap();
+    let url = url::Url::parse(&sent.request.uri().to_string()).unwrap();
+    let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned()).unwrap_or_default();
+    for (name, expected) in [
+        ("response_type", "code"),
+        ("redirect_uri", "https://deputy.example/callback"),
+        ("scope", "openid profile offline_access todo:read todo:write"),
+        ("code_challenge_method", "S256"),
+        ("acr_values", world.config.policy_id.as_str()),
+        ("resource", API),
+        ("mcp_client_name", "Test client"),
+        ("mcp_redirect_host", "client.example"),
+    ] {
+        assert_eq!(value(name), expected, "{name}");
+    }
+    for name in ["state", "nonce", "code_challenge"] {
+        assert_eq!(value(name).len(), 43, "{name}: 256 bits");
+    }
+    assert!(!url.as_str().contains("client-state") && !url.as_str().contains(&client));
+}
+
+#[tokio::test]
+async fn a_login_ends_with_code_state_and_issuer_once_each() {
+    let world = World::new();
+    let client = world.client().await;
+    let page = world.log_in_to(&mut world.browser(), &client).await;
+    let names: Vec<_> = page.url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["code", "state", "iss"]);
+    assert!(page.query("code").is_some_and(|code| code.len() == 84 && !code.contains("alice")));
+    assert!(world.network.exchanges().iter().all(|e| !matches!(e.response.status().as_u16(), 307 | 308)));
+}
+
+#[tokio::test]
+async fn id_tokens_that_prove_nothing_give_no_code() {
+    let later = harness::memory::BEGINNING.0 + 86_400;
+    for (name, value) in [
+        ("iss", json!("https://evil.example/as")),
+        ("iss", json!(format!("{PINGONE}/5e1f0000-0000-4000-8000-00000000de90/as/"))),
+        ("nonce", json!("another")),
+        ("nonce", Value::Null),
+        ("aud", json!("another")),
+        ("aud", json!(["another"])),
+        ("aud", json!(["dec1a2e0-0000-4000-8000-000000000c1d", "another"])),
+        ("aud", Value::Null),
+        ("azp", json!("another")),
+        ("exp", json!(1)),
+        ("exp", Value::Null),
+        ("iat", json!(later)),
+        ("iat", Value::Null),
+        ("nbf", json!(later)),
+        ("sub", json!("")),
+        ("sub", Value::Null),
+        ("acr", json!("Single_Factor")),
+        ("acr", Value::Null),
+        ("at_hash", json!("another")),
+    ] {
+        let error = told(Failure::IdTokenClaim(name.into(), value.clone())).await;
+        assert_eq!(error, "server_error", "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn id_tokens_that_pingone_did_not_sign_give_no_code() {
+    for signature in [
+        Signature::AlgNone,
+        Signature::ClientSecret,
+        Signature::Critical,
+        Signature::Flipped,
+        Signature::OtherKey,
+        Signature::PublicKey,
+        Signature::UnknownKid,
+    ] {
+        assert_eq!(told(Failure::IdTokenSignature(signature)).await, "server_error", "{signature:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_half_a_minute_off_does_no_harm() {
+    let now = harness::memory::BEGINNING.0;
+    for (name, value) in [("iat", now + 30), ("exp", now - 30)] {
+        let world = World::new();
+        world.pingone.force(Failure::IdTokenClaim(name.into(), json!(value)));
+        let client = world.client().await;
+        assert!(world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn access_tokens_that_are_not_for_the_api_give_no_code() {
+    for (name, value) in [
+        ("aud", json!(["https://api.pingone.example"])),
+        ("iss", json!("https://evil.example/as")),
+        ("client_id", json!("another")),
+        ("exp", json!(1)),
+        ("sub", Value::Null),
+    ] {
+        assert_eq!(told(Failure::AccessTokenClaim(name.into(), value)).await, "server_error", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn token_responses_that_are_none_give_no_code() {
+    for (failure, error) in [
+        (Failure::TokenMember("access_token".into(), Value::Null), "server_error"),
+        (Failure::TokenMember("id_token".into(), Value::Null), "server_error"),
+        (Failure::TokenMember("token_type".into(), json!("mac")), "server_error"),
+        (Failure::Token(200, "<html>".into()), "server_error"),
+        (Failure::Token(200, "{\"access_token\":\"x".into()), "server_error"),
+        (Failure::Token(400, "{\"error\":\"invalid_grant\"}".into()), "server_error"),
+        (Failure::Token(401, "{\"error\":\"invalid_client\"}".into()), "server_error"),
+        (Failure::Token(302, String::new()), "server_error"),
+        (Failure::Token(429, String::new()), "temporarily_unavailable"),
+        (Failure::Token(500, "secret stack trace".into()), "temporarily_unavailable"),
+        (Failure::Token(503, String::new()), "temporarily_unavailable"),
+        (Failure::TokenBytes(1024 * 1024), "temporarily_unavailable"),
+    ] {
+        assert_eq!(told(failure.clone()).await, error, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
+    for (failure, error) in [
+        (Failure::Discovery(500), "temporarily_unavailable"),
+        (Failure::DiscoveryIssuer("https://evil.example/as".into()), "server_error"),
+        (Failure::Jwks(500), "temporarily_unavailable"),
+    ] {
+        let world = World::new();
+        world.pingone.force(failure.clone());
+        let client = world.client().await;
+        let page = world.log_in_to(&mut world.browser(), &client).await;
+        assert_eq!(answer(&world, &page), error, "{failure:?}");
+        assert!(world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(), "{failure:?}: and then it works");
+    }
+}
+
+#[tokio::test]
+async fn keys_may_be_rotated_at_any_time() {
+    let world = World::new();
+    world.connected().await;
+    for _ in 0..2 {
+        world.pingone.rotate_keys();
+        world.pingone.rotate_keys();
+        world.pingone.drop_old_keys();
+        world.connected().await;
+    }
+    assert_eq!(world.pingone.requests("jwks"), 3, "once, and once for each rotation");
+}
+
+#[tokio::test]
+async fn userinfo_about_another_person_gives_no_code_and_one_that_fails_does_no_harm() {
+    assert_eq!(told(Failure::UserInfoSub("mallory".into())).await, "server_error");
+    for failure in [
+        Failure::UserInfo(500, String::new()),
+        Failure::UserInfo(200, "<html>".into()),
+        Failure::UserInfoRedirect("https://evil.example/".into()),
+    ] {
+        let world = World::new();
+        world.pingone.force(failure);
+        let tokens = world.connected().await;
+        let me = world.call(&tokens.access, "who_am_i", json!({})).await;
+        assert!(me.text.contains("Alice Anders"), "from the ID token: {}", me.text);
+        assert_eq!(world.requests_to("https://evil.example", ""), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_pingone_says_instead_of_a_code_becomes_an_error_for_the_client() {
+    for (said, told_as) in [
+        ("access_denied", "access_denied"),
+        ("login_required", "access_denied"),
+        ("temporarily_unavailable", "temporarily_unavailable"),
+        ("server_error", "server_error"),
+        ("invalid_scope", "server_error"),
+        ("<script>alert(1)</script>", "server_error"),
+    ] {
+        assert_eq!(told(Failure::CallbackError(said.into())).await, told_as, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn declining_at_pingone_is_told_to_the_client() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let page = browser.submit(&page, &[], "approve").await;
+    let page = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
+    let page = browser.submit(&page, &[], "DECLINE").await;
+    assert_eq!(answer(&world, &page), "access_denied");
+}
+
+#[tokio::test]
+async fn a_callback_that_is_not_an_answer_to_this_login_is_refused() {
+    for (name, value) in [
+        ("state", None),
+        ("state", Some("another")),
+        ("code", None),
+        ("error", Some("server_error")),
+        ("iss", Some("https://evil.example/as")),
+    ] {
+        let world = World::new();
+        world.pingone.force(Failure::CallbackParameter(name.into(), value.map(str::to_owned)));
+        let client = world.client().await;
+        let page = world.log_in_to(&mut world.browser(), &client).await;
+        assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"), "{name}: {value:?}");
+        assert_eq!(world.pingone.requests("token"), 0);
+    }
+    let world = World::new();
+    for query in ["", "state=", "state=x&code=y", "state=../&code=y", "state=a&state=b&code=y", &format!("state={}&code=y", "x".repeat(9000))] {
+        assert_eq!(world.get(&format!("/callback?{query}")).await.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_belongs_to_the_browser_that_approved_it() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut attacker = world.browser();
+    let page = attacker.open(&world.authorize_url(&client, &[])).await;
+    let at_pingone = attacker.submit(&page, &[], "approve").await;
+    let mut victim = world.browser();
+    world.log_in_to(&mut victim, &world.client().await).await;
+    let page = world.log_in(&mut victim, "alice", at_pingone.url.as_str()).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"));
+}
+
+#[tokio::test]
+async fn a_callback_counts_once_and_for_ten_minutes() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let page = browser.submit(&page, &[], "approve").await;
+    let mut late = browser.clone();
+    let consent = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
+    let mut again = browser.clone();
+    let done = browser.submit(&consent, &[], "APPROVE").await;
+    assert!(done.query("code").is_some());
+    let exchanges = world.network.exchanges();
+    let callback = exchanges.iter().rev().find(|e| e.request.uri().path() == "/callback").unwrap().request.uri().to_string();
+    assert_eq!(again.open(&callback).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(world.pingone.requests("token"), 1);
+    world.host.advance(600);
+    assert_eq!(late.open(&callback).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn two_tabs_finish_beside_each_other() {
+    let world = World::new();
+    let (one, two) = (world.client().await, world.client().await);
+    let mut browser = world.browser();
+    let first = browser.open(&world.authorize_url(&one, &[])).await;
+    let second = browser.open(&world.authorize_url(&two, &[])).await;
+    let second = browser.submit(&second, &[], "approve").await;
+    let first = browser.submit(&first, &[], "approve").await;
+    for page in [second, first] {
+        let page = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
+        let page = if page.text.contains("APPROVE") { browser.submit(&page, &[], "APPROVE").await } else { page };
+        assert!(page.query("code").is_some(), "{}", page.url);
+    }
+}
+
+#[tokio::test]
+async fn the_grant_is_no_wider_than_what_pingone_granted() {
+    let world = World::new();
+    world.pingone.force(Failure::TokenMember("scope".into(), json!("openid todo:read")));
+    assert_eq!(world.connected().await.answer["scope"], "todo:read");
+    world.pingone.force(Failure::TokenMember("scope".into(), json!("openid")));
+    let client = world.client().await;
+    let page = world.log_in_to(&mut world.browser(), &client).await;
+    assert_eq!(answer(&world, &page), "access_denied");
+}
+
+#[tokio::test]
+async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let cookie = browser.cookie(DEPUTY, "__Host-mcp-approved").unwrap();
+    let headers = [
+        ("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("sec-fetch-site", "none"),
+        ("cookie", &format!("__Host-mcp-approved={cookie}")),
+    ];
+    let response = world.request("GET", &world.authorize_path(&client, &[]), &headers, "").await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    assert!(!response.header("location").contains("evil"));
+}
+
+#[tokio::test]
+async fn nothing_that_is_stored_or_sent_to_the_client_opens_anything() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    world.start(&[("WHO_AM_I_TOKEN", "full")]);
+    let me = world.call(&tokens.access, "who_am_i", json!({})).await.json();
+    let upstream = me["result"]["structuredContent"]["accessToken"]["raw"].as_str().unwrap().to_owned();
+    assert_eq!(claims(&upstream)["aud"], json!([API]));
+    for (key, record) in world.host.memory().records(deputy::host::Timestamp(world.now())) {
+        let stored = String::from_utf8_lossy(&record.value);
+        for secret in [&tokens.access[45..], &tokens.refresh[45..], &upstream[200..240], "client-state"] {
+            assert!(!stored.contains(secret), "{key:?}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+use axum::{Router, body::Body, routing::any};
+use futures_util::future::join_all;
+use http::{Response, StatusCode};
+use pingone_sim::Failure;
+use serde_json::json;
+
+use crate::world::{API, Answer, Tokens, World};
+
+const HOUR: u64 = 3600;
+
+async fn list(world: &World, token: &str) -> Answer {
+    world.call(token, "get_my_todo_list", json!({})).await
+}
+
+/// A fresh access token of ours while PingOne's is `left` seconds from its end.
+async fn about_to_expire(world: &World, left: u64) -> Tokens {
+    let tokens = world.connected().await;
+    world.host.advance(HOUR - 61);
+    let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
+    world.host.advance(61 - left);
+    tokens
+}
+
+#[tokio::test]
+async fn the_api_gets_the_persons_token_and_nothing_of_the_clients() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_my_todo_list"}});
+    let headers = [
+        ("content-type", "application/json"), ("authorization", bearer.as_str()), ("cookie", "a=b"), ("x-api-key", "k"),
+    ];
+    assert_eq!(world.request("POST", "/mcp", &headers, &call.to_string()).await.status, StatusCode::OK);
+    let exchanges = world.network.exchanges();
+    let sent = &exchanges.iter().find(|e| e.request.uri().path() == "/api/todos").unwrap().request;
+    let authorization: Vec<_> = sent.headers().get_all("authorization").iter().collect();
+    assert_eq!(authorization.len(), 1);
+    assert!(authorization[0].as_bytes().starts_with(b"Bearer eyJ"));
+    assert!(!sent.headers().contains_key("cookie") && !sent.headers().contains_key("x-api-key"));
+}
+
+#[tokio::test]
+async fn an_expiring_token_is_renewed_before_it_is_used() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    assert_eq!(world.pingone.requests("refresh"), 1);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_once_renew_once() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    let answers = join_all((0..100).map(|_| list(&world, &tokens.access))).await;
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    assert_eq!(world.pingone.requests("refresh"), 1);
+}
+
+#[tokio::test]
+async fn a_login_that_pingone_has_ended_is_ended_here() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    world.pingone.end_sessions();
+    let response = list(&world, &tokens.access).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert!(response.header("www-authenticate").contains("invalid_token"));
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_client_that_refreshes_after_pingone_ended_the_login_is_told_so() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    world.host.advance(HOUR);
+    world.pingone.end_sessions();
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn trouble_at_pingone_ends_nothing() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    world.pingone.force_always(Failure::Token(503, String::new()));
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK, "the token is good for half a minute");
+    world.host.advance(30);
+    let failed = list(&world, &tokens.access).await;
+    assert_eq!((failed.status, &failed.json()["result"]["isError"]), (StatusCode::OK, &json!(true)));
+    let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "a client's session does not depend on it");
+    world.pingone.clear_failures();
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_kept_even_when_the_keys_cannot_be_had() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    // Twice: the next key is published before it is used.
+    world.pingone.rotate_keys();
+    world.pingone.rotate_keys();
+    world.pingone.force(Failure::Jwks(500));
+    let answer = list(&world, &tokens.access).await;
+    assert_eq!(answer.json()["result"]["isError"], json!(false), "nobody logs in again: {}", answer.text);
+    assert_eq!(world.pingone.requests("refresh"), 2);
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_our_tokens_live_as_long_as_pingones() {
+    let world = World::new();
+    world.pingone.force(Failure::TokenMember("refresh_token".into(), json!(null)));
+    world.pingone.force(Failure::TokenMember("expires_in".into(), json!(120)));
+    let tokens = world.connected().await;
+    assert_eq!(tokens.answer["expires_in"], 120);
+    world.host.advance(119);
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    world.host.advance(1);
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+}
+
+/// An API that answers everything like this.
+fn api(world: &World, status: StatusCode, headers: &'static [(&'static str, &'static str)], body: String) {
+    let answer = move || {
+        let body = body.clone();
+        async move {
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            response.body(Body::from(body)).unwrap()
+        }
+    };
+    world.network.serve(API, Router::new().fallback(any(answer)));
+}
+
+#[tokio::test]
+async fn an_api_that_refuses_a_good_token_twice_makes_the_client_log_in_again() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
+    let response = list(&world, &tokens.access).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert_eq!((world.requests_to(API, "/api/todos"), world.pingone.requests("refresh")), (2, 1));
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn whatever_the_api_answers_becomes_a_short_tool_error() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let echo = "Authorization: Bearer eyJcanary at /srv/api.js:17".to_owned();
+    for (status, body) in [
+        (StatusCode::FORBIDDEN, echo.clone()),
+        (StatusCode::NOT_FOUND, echo.clone()),
+        (StatusCode::INTERNAL_SERVER_ERROR, echo.clone()),
+        (StatusCode::SERVICE_UNAVAILABLE, echo.clone()),
+        (StatusCode::OK, "<html>".into()),
+        (StatusCode::OK, "{\"todos\":".into()),
+        (StatusCode::OK, String::new()),
+        (StatusCode::OK, "x".repeat(5 * 1024 * 1024)),
+    ] {
+        api(&world, status, &[], body);
+        let answer = list(&world, &tokens.access).await;
+        assert_eq!((answer.status, &answer.json()["result"]["isError"]), (StatusCode::OK, &json!(true)), "{status}");
+        assert!(!answer.text.contains("canary") && !answer.text.contains("api.js"), "{}", answer.text);
+    }
+    world.network.unplug(API);
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_api_is_not_followed() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    api(&world, StatusCode::FOUND, &[("location", "https://evil.example/")], String::new());
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
+    assert_eq!(world.requests_to("https://evil.example", ""), 0);
+}

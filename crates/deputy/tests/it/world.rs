@@ -1,0 +1,292 @@
+//! Everything a test needs: Deputy, PingOne and the API in one process, and a person with a browser.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use deputy::{Server, Wording, config::Config, host::Host as _};
+use harness::{
+    browser::{Browser, Page},
+    memory::MemoryHost,
+    network::Network,
+};
+use http::{HeaderMap, StatusCode};
+use pingone_sim::{SimConfig, SimEnvironment, Simulator};
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+pub(crate) const DEPUTY: &str = "https://deputy.example";
+pub(crate) const PINGONE: &str = "https://auth.pingone.eu";
+pub(crate) const API: &str = "https://todo.example";
+pub(crate) const CALLBACK: &str = "https://client.example/cb";
+/// RFC 7636 appendix B.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+pub(crate) struct World {
+    pub(crate) host: MemoryHost,
+    pub(crate) network: Network,
+    pub(crate) pingone: Simulator,
+    pub(crate) config: SimConfig,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+/// What a client has after a login.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    pub(crate) client: String,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    pub(crate) answer: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> String {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
+    }
+
+    pub(crate) fn location(&self) -> Url {
+        Url::parse(&self.header("location")).expect("a location")
+    }
+}
+
+/// The same clock and randomness for the simulator.
+struct Environment(MemoryHost);
+
+impl SimEnvironment for Environment {
+    fn now(&self) -> u64 {
+        self.0.now().0
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        self.0.fill_random(buffer);
+    }
+
+    fn sleep(&self, duration: Duration) -> deputy::host::BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A world in which these variables are set.
+    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        let network = Network::default();
+        let host = MemoryHost::new(1, network.clone());
+        let config = SimConfig::demo(PINGONE, &format!("{DEPUTY}/callback"), API);
+        // The simulator draws from a stream of its own, so that its keys do not depend on what Deputy draws.
+        let environment = Environment(host.with_seed(2));
+        let pingone = Simulator::new(config.clone(), Arc::new(environment));
+        network.serve(PINGONE, pingone.router());
+        let api = crate::api::router(&config.issuer(), API, &host, &network);
+        network.serve(API, api);
+        let world = Self { host, network, pingone, config };
+        world.start(variables);
+        world
+    }
+
+    /// Starts Deputy, again if it was there: it keeps nothing but what the host stores.
+    pub(crate) fn start(&self, variables: &[(&str, &str)]) {
+        let config = Config::parse(|name| {
+            let set = variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+            set.or_else(|| self.variable(name))
+        });
+        let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
+        let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+        let server = Server::new(config.expect("usable"), Arc::new(self.host.clone()), Arc::new(handler), wording);
+        self.network.serve(DEPUTY, server.router());
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "PUBLIC_URL" => DEPUTY.into(),
+            "PINGONE_ISSUER" => self.config.issuer(),
+            "PINGONE_DV_POLICY_ID" => self.config.policy_id.clone(),
+            "MCP_SERVER_CLIENT_ID" => self.config.application.client_id.clone(),
+            "MCP_SERVER_CLIENT_SECRET" => self.config.application.client_secret.clone(),
+            "API_IDENTIFIER" | "API_URL" => API.into(),
+            "COOKIE_ENCRYPTION_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(),
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.host.now().0
+    }
+
+    pub(crate) fn browser(&self) -> Browser {
+        Browser::new(self.network.clone())
+    }
+
+    /// Requests that anybody has sent to PingOne.
+    pub(crate) fn requests_to_pingone(&self) -> usize {
+        self.requests_to(PINGONE, "")
+    }
+
+    /// Requests to addresses of `origin` that end with `path`.
+    pub(crate) fn requests_to(&self, origin: &str, path: &str) -> usize {
+        let exchanges = self.network.exchanges();
+        let urls = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
+        urls.filter(|url| url.starts_with(origin) && url.split('?').next().is_some_and(|url| url.ends_with(path))).count()
+    }
+
+    pub(crate) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let url = if path.starts_with("https:") { path.to_owned() } else { format!("{DEPUTY}{path}") };
+        let mut request = http::Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::from(body.to_owned())).expect("a request");
+        let response = self.network.send(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.request("POST", path, &[("content-type", "application/json")], &body.to_string()).await
+    }
+
+    pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.request("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &body).await
+    }
+
+    pub(crate) async fn register(&self, metadata: &Value) -> Value {
+        let response = self.post_json("/register", metadata).await;
+        assert_eq!(response.status, StatusCode::CREATED, "{}", response.text);
+        response.json()
+    }
+
+    /// A public client whose redirect URI is [`CALLBACK`].
+    pub(crate) async fn client(&self) -> String {
+        let metadata = json!({
+            "client_name": "Test client", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
+        });
+        self.register(&metadata).await["client_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The path of a good authorization request, with some parameters otherwise.
+    pub(crate) fn authorize_path(&self, client: &str, otherwise: &[(&str, &str)]) -> String {
+        let mut params = vec![
+            ("response_type", "code"),
+            ("client_id", client),
+            ("redirect_uri", CALLBACK),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+            ("state", "client-state"),
+        ];
+        params.retain(|(name, _)| !otherwise.iter().any(|(other, _)| other == name));
+        params.extend(otherwise);
+        format!("/authorize?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish())
+    }
+
+    pub(crate) fn authorize_url(&self, client: &str, otherwise: &[(&str, &str)]) -> String {
+        format!("{DEPUTY}{}", self.authorize_path(client, otherwise))
+    }
+
+    /// Alice approves `client` and logs in, as far as she is asked. Ends at the client's redirect URI.
+    pub(crate) async fn log_in_to(&self, browser: &mut Browser, client: &str) -> Page {
+        self.log_in(browser, "alice", &self.authorize_url(client, &[])).await
+    }
+
+    /// Opens `url` and does whatever the pages ask.
+    pub(crate) async fn log_in(&self, browser: &mut Browser, person: &str, url: &str) -> Page {
+        let mut page = browser.open(url).await;
+        if page.url.path() == "/authorize" {
+            page = browser.submit(&page, &[], "approve").await;
+        }
+        if page.text.contains("value=\"SIGNON\"") {
+            let password = format!("{}{}-demo-1", person[..1].to_uppercase(), &person[1..]);
+            page = browser.submit(&page, &[("username", person), ("password", &password)], "SIGNON").await;
+        }
+        if page.text.contains("value=\"APPROVE\"") {
+            page = browser.submit(&page, &[], "APPROVE").await;
+        }
+        page
+    }
+
+    /// The code of a login that went well.
+    pub(crate) async fn code(&self, client: &str) -> String {
+        let page = self.log_in_to(&mut self.browser(), client).await;
+        page.query("code").unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+    }
+
+    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Answer {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", CALLBACK),
+        ];
+        self.post_form("/token", &form).await
+    }
+
+    pub(crate) async fn refresh(&self, client: &str, token: &str) -> Answer {
+        let form = [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
+        self.post_form("/token", &form).await
+    }
+
+    /// A client that Alice is connected with.
+    pub(crate) async fn connected(&self) -> Tokens {
+        self.connected_as("alice", &[]).await
+    }
+
+    pub(crate) async fn connected_as(&self, person: &str, otherwise: &[(&str, &str)]) -> Tokens {
+        let client = self.client().await;
+        let page = self.log_in(&mut self.browser(), person, &self.authorize_url(&client, otherwise)).await;
+        let code = page.query("code").unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
+        let response = self.redeem(&client, &code).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        Tokens::of(&client, &response)
+    }
+
+    /// A request to the MCP endpoint, by the rules of 2025-11-25.
+    pub(crate) async fn mcp(&self, token: Option<&str>, message: &Value) -> Answer {
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        self.request("POST", "/mcp", &headers, &message.to_string()).await
+    }
+
+    pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {
+        let params = json!({ "name": tool, "arguments": arguments });
+        self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })).await
+    }
+}
+
+impl Tokens {
+    pub(crate) fn of(client: &str, response: &Answer) -> Self {
+        let answer = response.json();
+        let text = |name| answer[name].as_str().unwrap_or_default().to_owned();
+        Self { client: client.to_owned(), access: text("access_token"), refresh: text("refresh_token"), answer }
+    }
+}
+
+/// The claims of a JWT, unverified.
+pub(crate) fn claims(jwt: &str) -> Value {
+    let payload = jwt.split('.').nth(1).expect("three parts");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON")
+}

@@ -1,0 +1,64 @@
+//! Ways to misbehave.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Something that goes wrong, once or until it is cleared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// A claim of the access token has this value, or is missing (`null`).
+    AccessTokenClaim(String, Value),
+    /// The callback brings this error instead of a code.
+    CallbackError(String),
+    /// The callback brings a code and an error.
+    CallbackWithCodeAndError,
+    /// The callback brings a parameter of this name and value more, or instead.
+    CallbackParameter(String, Option<String>),
+    /// Discovery answers with this status.
+    Discovery(u16),
+    /// Discovery names another issuer.
+    DiscoveryIssuer(String),
+    /// A claim of the ID token has this value, or is missing (`null`).
+    IdTokenClaim(String, Value),
+    /// The ID token is signed like this.
+    IdTokenSignature(Signature),
+    /// The keys answer with this status.
+    Jwks(u16),
+    /// A refresh is refused with `invalid_grant`.
+    RefreshInvalidGrant,
+    /// The token endpoint answers with this status and body.
+    Token(u16, String),
+    /// The token endpoint answers after this many seconds.
+    TokenAfter(u64),
+    /// The token endpoint answers with this many bytes.
+    TokenBytes(usize),
+    /// A member of the token response has this value, or is missing (`null`).
+    TokenMember(String, Value),
+    /// `UserInfo` answers with this status and body.
+    UserInfo(u16, String),
+    /// `UserInfo` redirects there.
+    UserInfoRedirect(String),
+    /// `UserInfo` is about this person.
+    UserInfoSub(String),
+}
+
+/// How an ID token can be signed wrongly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// `alg: none`, and no signature.
+    AlgNone,
+    /// `HS256` keyed with the client secret.
+    ClientSecret,
+    /// One bit is wrong.
+    Flipped,
+    /// The other key signs, under the name of the current one.
+    OtherKey,
+    /// `HS256` keyed with the public key.
+    PublicKey,
+    /// A header with a `crit` that nobody knows.
+    Critical,
+    /// A `kid` that is not published.
+    UnknownKid,
+}

@@ -1,0 +1,60 @@
+//! The simulator as a program.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use pingone_sim::{SimConfig, Simulator, SystemEnvironment};
+
+/// A local PingOne with a DaVinci flow, for demos and tests. It is a simulator and says so on every page.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// Where to listen. Only this computer should reach it.
+    #[arg(long, env = "PINGONE_SIM_LISTEN", default_value = "127.0.0.1:8789")]
+    listen: SocketAddr,
+    /// Where browsers reach it, if not at localhost with the port of --listen.
+    #[arg(long, env = "PINGONE_SIM_BASE_URL")]
+    base_url: Option<String>,
+    /// The redirect URI of the application.
+    #[arg(long, env = "PINGONE_SIM_REDIRECT_URI", default_value = "http://localhost:8787/callback")]
+    redirect_uri: String,
+    /// The audience of the API's access tokens.
+    #[arg(long, env = "API_IDENTIFIER", default_value = "http://localhost:8788")]
+    api_identifier: String,
+    /// A file to keep people, sessions, tokens and keys in.
+    #[arg(long, env = "PINGONE_SIM_STATE_FILE")]
+    state_file: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> std::io::Result<()> {
+    let base_url = options.base_url.unwrap_or_else(|| format!("http://localhost:{}", options.listen.port()));
+    let config = SimConfig::demo(&base_url, &options.redirect_uri, &options.api_identifier);
+    let environment = Arc::new(SystemEnvironment);
+    let simulator = match &options.state_file {
+        Some(file) => Simulator::with_state_file(config, environment, file)?,
+        None => Simulator::new(config, environment),
+    };
+    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    let config = simulator.config();
+    println!("PINGONE_ISSUER={}", config.issuer());
+    println!("PINGONE_DV_POLICY_ID={}", config.policy_id);
+    println!("MCP_SERVER_CLIENT_ID={}", config.application.client_id);
+    println!("MCP_SERVER_CLIENT_SECRET={}", config.application.client_secret);
+    axum::serve(listener, simulator.router())
+        .with_graceful_shutdown(async {
+            // Without signals there is nothing to wait for.
+            let _ = tokio::signal::ctrl_c().await;
+        })
+        .await
+}
