@@ -15,6 +15,7 @@ use crate::{
 /// Lets AI agents call your API on behalf of people who logged in with PingOne and consented.
 ///
 /// Deputy is an MCP server, an OAuth authorization server to MCP clients, and an OpenID Connect client of PingOne.
+/// `deputy demo` shows all of it on this computer, with nothing to set up.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -32,6 +33,9 @@ pub enum Command {
     /// Serve Deputy for your own PingOne environment and your own API
     #[command(after_help = SERVE_HELP)]
     Serve(ServeOptions),
+    /// Try Deputy on this computer, with a simulated PingOne and a Todo API
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoOptions),
 }
 
 /// Options of `deputy serve`.
@@ -50,6 +54,26 @@ pub struct ServeOptions {
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,
+}
+
+/// Options of `deputy demo`.
+#[derive(Args, Debug)]
+pub struct DemoOptions {
+    /// Port of Deputy
+    #[arg(long, env = "DEMO_PORT", value_name = "PORT", default_value_t = 8787)]
+    pub port: u16,
+    /// Port of the Todo API
+    #[arg(long, env = "DEMO_TODO_API_PORT", value_name = "PORT", default_value_t = 8788)]
+    pub todo_api_port: u16,
+    /// Port of the simulated PingOne
+    #[arg(long, env = "DEMO_PINGONE_PORT", value_name = "PORT", default_value_t = 8789)]
+    pub pingone_port: u16,
+    /// Folder that keeps logins, todos and users until the next start
+    #[arg(long, env = "DEMO_DATA_DIR", value_name = "FOLDER", default_value = "./data/demo")]
+    pub data_dir: PathBuf,
+    /// Forget what an earlier demo kept
+    #[arg(long, env = "DEMO_RESET")]
+    pub reset: bool,
 }
 
 /// Options of logging.
@@ -139,6 +163,9 @@ Configuration, from the environment or the file:
 
 All of it must be right before Deputy starts. What is wrong is named all at once.";
 
+const DEMO_HELP: &str =
+    "The demo listens on loopback addresses only, and calls nothing outside this computer.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,8 +173,10 @@ mod tests {
     fn serve(arguments: &[&str]) -> Result<(ServeOptions, LogOptions), clap::Error> {
         let arguments = ["deputy", "serve"].iter().chain(arguments).map(OsString::from);
         let arguments: Vec<OsString> = arguments.collect();
-        let Cli { command: Command::Serve(options), log } = parse(arguments, |_| None)?.0;
-        Ok((options, log))
+        match parse(arguments, |_| None)?.0 {
+            Cli { command: Command::Serve(options), log } => Ok((options, log)),
+            cli => panic!("{cli:?}"),
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use deputy_native::{
     StartError,
     commands::{self, Cli, Command},
+    demo,
     env_file::EnvFile,
     logging, serve,
 };
@@ -29,6 +30,7 @@ fn run(cli: Cli, file: EnvFile) -> Result<(), StartError> {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(options) => serve::run(options, file).await,
+            Command::Demo(options) => demo::run(options).await,
         }
     })
 }

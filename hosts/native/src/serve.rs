@@ -67,6 +67,11 @@ impl Deputy {
         Ok(Self { router, host, store })
     }
 
+    /// The machine it runs on.
+    pub(crate) fn host(&self) -> &Arc<NativeHost> {
+        &self.host
+    }
+
     /// Serves until told to stop; then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, limits: Limits, stop: Stop) {
         let Self { router, host, store } = self;

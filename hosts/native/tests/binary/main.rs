@@ -1,4 +1,5 @@
 //! The real binary, as people meet it.
 
+mod demo;
 mod serve;
 mod support;

@@ -1,0 +1,103 @@
+//! `deputy demo`: Deputy, the Todo API and a simulated PingOne in one process, on loopback addresses.
+
+mod banner;
+mod pingone;
+mod state;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use axum::Router;
+use deputy::{
+    config::Config,
+    host::{FetchLimits, Host as _},
+};
+use todo_api::native::{NativeBackend, SqliteTodos};
+
+use crate::{
+    StartError,
+    commands::DemoOptions,
+    host::NativeHost,
+    http_server::{self, Limits, Listen, Stop},
+    serve::{self, Deputy},
+};
+use banner::Banner;
+use pingone::PingOne;
+use state::State;
+
+/// Runs the demo until a signal.
+pub async fn run(options: DemoOptions) -> Result<(), StartError> {
+    let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
+    let api_listening = Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?;
+    let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
+    let public_url = format!("http://localhost:{}", deputy_listening.port);
+    let api_url = format!("http://localhost:{}", api_listening.port);
+    let pingone_url = format!("http://localhost:{}", pingone_listening.port);
+
+    let state = State::open(&options.data_dir, options.reset)?;
+    let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
+    let config = config(&pingone, &public_url, &api_url, &state)?;
+    let mcp = config.public_url.resource();
+    let deputy = Deputy::open(config, &state.deputy)?;
+    let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
+
+    let stop = Stop::default();
+    serve::signals(&stop)?;
+    // The others stop after Deputy, whose last requests need them.
+    let stop_others = Stop { at_once: stop.at_once.clone(), ..Stop::default() };
+    let limits = Limits::default();
+    let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]
+        .map(|(name, listening, router)| {
+            tokio::spawn(http_server::serve(name, listening.listeners, router, limits, stop_others.clone()))
+        });
+    let people = &pingone.people;
+    println!(
+        "{}",
+        Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, people, data_dir: &options.data_dir }
+    );
+    deputy.serve(deputy_listening.listeners, limits, stop).await;
+    stop_others.gracefully.cancel();
+    for other in others {
+        // A server that panicked has been reported.
+        let _ = other.await;
+    }
+    Ok(())
+}
+
+fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> Result<Config, StartError> {
+    let key = state.cookie_encryption_key()?;
+    let config = Config::parse(|name| {
+        let value = match name {
+            "API_IDENTIFIER" => &pingone.api_identifier,
+            "API_URL" => api_url,
+            "COOKIE_ENCRYPTION_KEY" => key.expose(),
+            "MCP_SERVER_CLIENT_ID" => &pingone.client_id,
+            "MCP_SERVER_CLIENT_SECRET" => pingone.client_secret.expose(),
+            "PINGONE_DV_POLICY_ID" => &pingone.policy_id,
+            "PINGONE_ISSUER" => &pingone.issuer,
+            "PUBLIC_URL" => public_url,
+            // What Cursor registers, so that it can be tried.
+            "PRIVATE_USE_REDIRECT_URIS" => "cursor://anysphere.cursor-mcp/oauth/callback",
+            "WHO_AM_I_TOKEN" => "full",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })?;
+    Ok(config)
+}
+
+fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<Router, StartError> {
+    let failed =
+        |error: &dyn std::fmt::Display| StartError::Other(format!("the Todo API does not start: {error}"));
+    let config = todo_api::Config::new(&pingone.issuer, &pingone.api_identifier)
+        .map_err(|errors| failed(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let todos = SqliteTodos::open(&folder.join("todos.sqlite3")).map_err(|error| failed(&error))?;
+    let host = Arc::clone(host);
+    let backend = NativeBackend::new(todos, move |request| {
+        let host = Arc::clone(&host);
+        Box::pin(async move { host.fetch(request, KEYS).await.map_err(|error| error.to_string()) })
+    });
+    Ok(todo_api::router(config, Arc::new(backend)))
+}
+
+/// What the Todo API fetches: documents of keys.
+const KEYS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024 };

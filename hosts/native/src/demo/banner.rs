@@ -1,0 +1,49 @@
+//! What the demo prints when it is ready.
+
+use std::{fmt, path::Path};
+
+/// Where everything is, who can log in, and how to connect a client.
+pub(super) struct Banner<'a> {
+    pub(super) mcp: &'a str,
+    pub(super) todo_api: &'a str,
+    pub(super) pingone: &'a str,
+    /// Usernames and passwords.
+    pub(super) people: &'a [(String, String)],
+    pub(super) data_dir: &'a Path,
+}
+
+impl fmt::Display for Banner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mcp, todo_api, pingone, people, data_dir } = self;
+        writeln!(
+            f,
+            "\nDeputy's demo is ready. Everything runs on this computer, and PingOne is a simulator.\n"
+        )?;
+        writeln!(f, "  MCP server   {mcp}")?;
+        writeln!(f, "  Todo API     {todo_api}")?;
+        writeln!(f, "  PingOne      {pingone}\n")?;
+        writeln!(f, "Connect a client:\n")?;
+        writeln!(
+            f,
+            "  MCP Inspector   npx @modelcontextprotocol/inspector --transport http --server-url {mcp}"
+        )?;
+        writeln!(f, "  Claude Code     claude mcp add --transport http todos {mcp}")?;
+        writeln!(f, "                  then type /mcp in Claude Code and authenticate")?;
+        writeln!(
+            f,
+            "  VS Code         code --add-mcp '{{\"name\":\"todos\",\"type\":\"http\",\"url\":\"{mcp}\"}}'"
+        )?;
+        writeln!(f, "  Cursor          put this into .cursor/mcp.json:")?;
+        writeln!(f, "                  {{\"mcpServers\":{{\"todos\":{{\"url\":\"{mcp}\"}}}}}}\n")?;
+        writeln!(f, "A browser opens. Approve the client, and log in as\n")?;
+        for (username, password) in *people {
+            writeln!(f, "  {username:<12} password {password}")?;
+        }
+        writeln!(f, "\nor register somebody new. Then ask for your todos.\n")?;
+        writeln!(
+            f,
+            "Logins and todos are kept in {}; --reset forgets them. Control-C stops.",
+            data_dir.display()
+        )
+    }
+}
