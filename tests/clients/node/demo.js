@@ -1,0 +1,107 @@
+// `deputy demo`: Deputy, the Todo API and the simulated PingOne, on ports and a folder of its own.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+/** The folder of the repository. */
+export const repository = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** The identifier of the demo's Todo API, which its access tokens are audienced for. */
+export const API_IDENTIFIER = "https://todo.deputy.example";
+
+export const alice = { username: "alice", password: "Alice-demo-1" };
+export const bob = { username: "bob", password: "Bob-demo-1" };
+
+export class Demo {
+  #process;
+  #output = "";
+
+  /** Starts the demo, and waits until it answers. */
+  static async start() {
+    const demo = new Demo();
+    demo.folder = await mkdtemp(join(tmpdir(), "deputy-demo-"));
+    [demo.port, demo.todoApiPort, demo.pingonePort] = await freePorts(3);
+    await demo.#run();
+    return demo;
+  }
+
+  /** The URL that MCP clients are given. */
+  get mcp() {
+    return `http://localhost:${this.port}/mcp`;
+  }
+
+  /** A URL of Deputy's. */
+  at(path) {
+    return `http://localhost:${this.port}${path}`;
+  }
+
+  /** Ends the process and starts another with the same folder. */
+  async restart() {
+    await this.#end();
+    await this.#run();
+  }
+
+  /** Ends the demo for good. */
+  async stop() {
+    await this.#end();
+    await rm(this.folder, { recursive: true });
+  }
+
+  async #run() {
+    const binary = process.env.DEPUTY ?? join(repository, "target/debug/deputy");
+    if (!existsSync(binary)) {
+      throw new Error(`${binary} is not there; build it with: cargo build -p deputy-native`);
+    }
+    const numbers = { port: this.port, "todo-api-port": this.todoApiPort, "pingone-port": this.pingonePort };
+    const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    const deputy = spawn(binary, ["demo", ...flags, "--data-dir", this.folder], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#process = deputy;
+    const keep = (chunk) => (this.#output += chunk);
+    deputy.stdout.on("data", keep);
+    deputy.stderr.on("data", keep);
+    for (let tries = 0; tries < 300; tries += 1) {
+      if (deputy.exitCode !== null) {
+        throw new Error(`the demo ended with ${deputy.exitCode}:\n${this.#output}`);
+      }
+      const answer = await fetch(this.at("/.well-known/oauth-protected-resource")).catch(() => null);
+      if (answer?.ok) return;
+      await sleep(100);
+    }
+    await this.#end();
+    throw new Error(`the demo does not answer:\n${this.#output}`);
+  }
+
+  async #end() {
+    const deputy = this.#process;
+    if (!deputy || deputy.exitCode !== null || deputy.signalCode !== null) return;
+    const ended = new Promise((resolve) => deputy.once("exit", resolve));
+    deputy.kill("SIGTERM");
+    const overdue = setTimeout(() => deputy.kill("SIGKILL"), 15_000);
+    await ended;
+    clearTimeout(overdue);
+  }
+}
+
+/** Ports that were free a moment ago, on both loopback addresses. */
+async function freePorts(count) {
+  const servers = [];
+  while (servers.length < count) {
+    const server = createServer();
+    await new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, resolve);
+    });
+    servers.push(server);
+  }
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

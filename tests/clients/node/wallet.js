@@ -1,0 +1,89 @@
+// What an application with an SDK keeps: its registration, its tokens, and what it has asked the person to open.
+
+export class Wallet {
+  redirectUrl = "http://127.0.0.1:33418/callback";
+  /** The URLs that the SDK wanted a person to open. */
+  asked = [];
+  #kept;
+  #verifier;
+  #state;
+
+  constructor(name, kept = "{}") {
+    this.name = name;
+    this.#kept = JSON.parse(kept);
+  }
+
+  /** What the application would write to its disk. */
+  toString() {
+    return JSON.stringify(this.#kept);
+  }
+
+  get clientMetadata() {
+    return {
+      client_name: this.name,
+      redirect_uris: [this.redirectUrl],
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      token_endpoint_auth_method: "none",
+    };
+  }
+
+  clientInformation() {
+    return this.#kept.client;
+  }
+
+  saveClientInformation(client) {
+    this.#kept.client = client;
+  }
+
+  tokens() {
+    return this.#kept.tokens;
+  }
+
+  saveTokens(tokens) {
+    this.#kept.tokens = tokens;
+  }
+
+  /** Stands in for time: the access token is one that Deputy does not take. */
+  spoilAccessToken() {
+    this.#kept.tokens.access_token = "expired";
+  }
+
+  state() {
+    this.#state = crypto.randomUUID();
+    return this.#state;
+  }
+
+  /** The parameters of the arrival, if it answers what was asked last (OAuth 2.1 §7.12). */
+  received(arrival) {
+    const state = arrival.searchParams.get("state");
+    if (state !== this.#state) throw new Error(`state is ${state} instead of ${this.#state}`);
+    return arrival.searchParams;
+  }
+
+  redirectToAuthorization(url) {
+    this.asked.push(url.href);
+  }
+
+  saveCodeVerifier(verifier) {
+    this.#verifier = verifier;
+  }
+
+  codeVerifier() {
+    return this.#verifier;
+  }
+
+  discoveryState() {
+    return this.#kept.discovery;
+  }
+
+  saveDiscoveryState(state) {
+    this.#kept.discovery = state;
+  }
+
+  invalidateCredentials(scope) {
+    if (scope === "all" || scope === "client") delete this.#kept.client;
+    if (scope === "all" || scope === "tokens") delete this.#kept.tokens;
+    if (scope === "all" || scope === "discovery") delete this.#kept.discovery;
+  }
+}
