@@ -45,10 +45,6 @@ pub(crate) fn submit(
         show(sim, &id, "")
     };
     match (step, field("action").as_str()) {
-        (_, "CANCEL") => {
-            remove(sim, &id);
-            declined(sim, &request, correlation)
-        }
         (Step::SignOn, "SIGNON") => match sign_on(sim, &field("username"), &field("password")) {
             Ok(session) => signed_on(sim, &id, request, &session, correlation),
             Err(message) => show(sim, &id, &message),

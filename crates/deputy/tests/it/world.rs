@@ -184,6 +184,7 @@ impl World {
     }
 
     /// The path of a good authorization request, with some parameters otherwise.
+    #[expect(clippy::unused_self, reason = "reads as what the world's client asks")]
     pub(crate) fn authorize_path(&self, client: &str, otherwise: &[(&str, &str)]) -> String {
         let mut params = vec![
             ("response_type", "code"),
