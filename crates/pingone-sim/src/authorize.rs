@@ -94,7 +94,9 @@ fn check(
     }
     let mode = sim.state().knobs.resource_mode;
     match (one("resource"), mode) {
-        (Some(_), ResourceMode::Rejected) => Err(("invalid_scope", "May not request scopes for multiple resources")),
+        (Some(_), ResourceMode::Rejected) => {
+            Err(("invalid_scope", "May not request scopes for multiple resources"))
+        }
         (Some(resource), ResourceMode::Honoured) if resource != sim.config().resource.audience => {
             Err(("invalid_target", "The requested resource is invalid"))
         }
@@ -121,7 +123,8 @@ pub(crate) fn finish(
     sim.change(|state| state.codes.insert(code.clone(), issued));
     let mut request = request.clone();
     let mut parameters = vec![("code".to_owned(), code)];
-    if !sim.failures(|failure| matches!(failure, Failure::CallbackWithCodeAndError).then_some(())).is_empty() {
+    if !sim.failures(|failure| matches!(failure, Failure::CallbackWithCodeAndError).then_some(())).is_empty()
+    {
         parameters.push(("error".to_owned(), "server_error".to_owned()));
     }
     let changed = sim.failures(|failure| match failure {
@@ -145,10 +148,10 @@ fn same(asked: &str, registered: &str) -> bool {
     let without_port = |uri: &str| {
         let url = url::Url::parse(uri).ok()?;
         let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
-        (url.scheme() == "http" && local).then(|| format!("{}{}", url.host_str().unwrap_or_default(), &url[url::Position::BeforePath..]))
+        (url.scheme() == "http" && local)
+            .then(|| format!("{}{}", url.host_str().unwrap_or_default(), &url[url::Position::BeforePath..]))
     };
-    asked == registered
-        || without_port(asked).is_some_and(|asked| Some(asked) == without_port(registered))
+    asked == registered || without_port(asked).is_some_and(|asked| Some(asked) == without_port(registered))
 }
 
 /// Errors of the application or its address are shown, not redirected.

@@ -74,13 +74,20 @@ pub struct Person {
 impl SimConfig {
     /// The environment of the demo. Its secrets are published here and good for nothing else.
     pub fn demo(base_url: &str, redirect_uri: &str, api_identifier: &str) -> Self {
-        let scope = |name: &str, description: &str| Scope { name: name.into(), description: description.into() };
+        let scope =
+            |name: &str, description: &str| Scope { name: name.into(), description: description.into() };
         let mut people = vec![
             person("a11ce000-0000-4000-8000-000000000001", "alice", "Alice-demo-1", "Alice", "Anders"),
             person("b0b00000-0000-4000-8000-000000000002", "bob", "Bob-demo-1", "Bob", "Brandt"),
             person("ca401000-0000-4000-8000-000000000003", "carol", "Carol-demo-1", "Carol", "Clarke"),
             person("a0700000-0000-4000-8000-000000000004", "auto", "Auto-demo-1", "Auto", "Approve"),
-            person("a0700000-0000-4000-8000-000000000005", "auto-deny", "Auto-deny-demo-1", "Auto", "Decline"),
+            person(
+                "a0700000-0000-4000-8000-000000000005",
+                "auto-deny",
+                "Auto-deny-demo-1",
+                "Auto",
+                "Decline",
+            ),
         ];
         people[2].locked = true;
         people[3].headless = Some(true);

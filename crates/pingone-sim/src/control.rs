@@ -75,7 +75,8 @@ async fn reset(State(sim): State<Simulator>) -> StatusCode {
 
 async fn state(State(sim): State<Simulator>) -> Response {
     let state = sim.state();
-    let people: Vec<_> = state.people.iter().map(|person| json!({"id": person.id, "username": person.username})).collect();
+    let people: Vec<_> =
+        state.people.iter().map(|person| json!({"id": person.id, "username": person.username})).collect();
     let body = json!({
         "simulator": true,
         "people": people,

@@ -94,12 +94,16 @@ async fn exchange(
 
 async fn jwks(State(sim): State<Simulator>) -> Response {
     sim.count("jwks");
-    let forced = sim.failures(|failure| if let Failure::Jwks(status) = failure { Some(*status) } else { None });
+    let forced =
+        sim.failures(|failure| if let Failure::Jwks(status) = failure { Some(*status) } else { None });
     if let Some(response) = forced.first().map(|status| broken(*status)) {
         return response;
     }
     let keys: Vec<_> = sim.state().keys.clone();
-    document(StatusCode::OK, &json!({ "keys": keys.iter().map(crate::keys::SigningKey::jwk).collect::<Vec<_>>() }))
+    document(
+        StatusCode::OK,
+        &json!({ "keys": keys.iter().map(crate::keys::SigningKey::jwk).collect::<Vec<_>>() }),
+    )
 }
 
 async fn userinfo(State(sim): State<Simulator>, headers: HeaderMap) -> Response {
@@ -119,7 +123,8 @@ async fn userinfo(State(sim): State<Simulator>, headers: HeaderMap) -> Response 
     }
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or_default();
-    let claims = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(token).map(|token| token.claims);
+    let claims =
+        jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(token).map(|token| token.claims);
     let claims = claims.unwrap_or_default();
     let (now, session) = (sim.now(), claims["sid"].as_str().unwrap_or_default().to_owned());
     let good = claims["exp"].as_u64().is_some_and(|exp| exp > now);
@@ -129,7 +134,9 @@ async fn userinfo(State(sim): State<Simulator>, headers: HeaderMap) -> Response 
     }
     let scopes: Vec<_> = claims["scope"].as_str().unwrap_or_default().split(' ').map(str::to_owned).collect();
     let mut members = token::person_claims(&sim, claims["sub"].as_str().unwrap_or_default(), &scopes);
-    for sub in sim.failures(|failure| if let Failure::UserInfoSub(sub) = failure { Some(sub.clone()) } else { None }) {
+    for sub in
+        sim.failures(|failure| if let Failure::UserInfoSub(sub) = failure { Some(sub.clone()) } else { None })
+    {
         members.insert("sub".to_owned(), json!(sub));
     }
     document(StatusCode::OK, &members.into())
@@ -146,7 +153,8 @@ async fn revoke(
         return invalid_client(&correlation);
     }
     let pairs = pairs(&form);
-    let token = pairs.iter().find(|(name, _)| name == "token").map(|(_, value)| value.clone()).unwrap_or_default();
+    let token =
+        pairs.iter().find(|(name, _)| name == "token").map(|(_, value)| value.clone()).unwrap_or_default();
     sim.change(|state| {
         if let Some(family) = state.family(&token) {
             family.revoked = true;
@@ -166,7 +174,8 @@ async fn signoff(State(sim): State<Simulator>, headers: HeaderMap) -> Response {
 
 async fn discovery(State(sim): State<Simulator>) -> Response {
     sim.count("discovery");
-    let forced = sim.failures(|failure| if let Failure::Discovery(status) = failure { Some(*status) } else { None });
+    let forced =
+        sim.failures(|failure| if let Failure::Discovery(status) = failure { Some(*status) } else { None });
     if let Some(response) = forced.first().map(|status| broken(*status)) {
         return response;
     }
@@ -197,7 +206,11 @@ async fn discovery(State(sim): State<Simulator>) -> Response {
         "code_challenge_methods_supported": ["plain", "S256"],
     });
     for issuer in
-        sim.failures(|failure| if let Failure::DiscoveryIssuer(issuer) = failure { Some(issuer.clone()) } else { None })
+        sim.failures(
+            |failure| {
+                if let Failure::DiscoveryIssuer(issuer) = failure { Some(issuer.clone()) } else { None }
+            },
+        )
     {
         body["issuer"] = json!(issuer);
     }

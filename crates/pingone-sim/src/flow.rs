@@ -27,13 +27,12 @@ pub(crate) fn ask_consent(sim: &Simulator, request: Request, session: &Session) 
 }
 
 /// A form of a page of a flow.
-pub(crate) fn submit(
-    sim: &Simulator,
-    form: &[(String, String)],
-    correlation: &Correlation,
-) -> Response {
+pub(crate) fn submit(sim: &Simulator, form: &[(String, String)], correlation: &Correlation) -> Response {
     let field = |name: &str| {
-        form.iter().find(|(held, _)| held == name).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        form.iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.trim().to_owned())
+            .unwrap_or_default()
     };
     let id = field("flow");
     let flow = sim.state().flows.get(&id).filter(|flow| flow.expires_at > sim.now()).cloned();
@@ -80,7 +79,9 @@ pub(crate) fn submit(
             });
             go(Step::SignOn)
         }
-        (Step::Verify { .. } | Step::Reset { .. }, "VERIFY" | "RESET") => show(sim, &id, "Invalid verification code"),
+        (Step::Verify { .. } | Step::Reset { .. }, "VERIFY" | "RESET") => {
+            show(sim, &id, "Invalid verification code")
+        }
         (Step::Recover, "RECOVER") => {
             let person = sim.change(|state| state.named(&field("username")).map(|person| person.id.clone()));
             // Whether somebody exists is not told: the page is the same.
@@ -130,7 +131,8 @@ pub(crate) fn session_of(sim: &Simulator, headers: &HeaderMap) -> Option<Session
 pub(crate) fn headless(sim: &Simulator, username: &str) -> Option<(Session, bool)> {
     let (id, now) = (sim.uuid(), sim.now());
     sim.change(|state| {
-        let (person, approves) = state.named(username).and_then(|person| Some((person.id.clone(), person.headless?)))?;
+        let (person, approves) =
+            state.named(username).and_then(|person| Some((person.id.clone(), person.headless?)))?;
         Some((state.begin_session(id, &person, now), approves))
     })
 }
@@ -162,7 +164,9 @@ fn sign_on(sim: &Simulator, username: &str, password: &str) -> Result<Session, S
     sim.change(|state| {
         let person = state.named(username).ok_or(WRONG)?;
         if person.locked || person.failures >= MOST_FAILURES {
-            return Err("Your account is locked. Use Having trouble signing on? to reset your password.".to_owned());
+            return Err(
+                "Your account is locked. Use Having trouble signing on? to reset your password.".to_owned()
+            );
         }
         if person.password != password {
             person.failures += 1;
@@ -175,7 +179,10 @@ fn sign_on(sim: &Simulator, username: &str, password: &str) -> Result<Session, S
 }
 
 fn acceptable(sim: &Simulator, newcomer: &Newcomer) -> Result<(), &'static str> {
-    if !(1..=64).contains(&newcomer.username.len()) || !newcomer.email.contains('@') || newcomer.email.len() > 200 {
+    if !(1..=64).contains(&newcomer.username.len())
+        || !newcomer.email.contains('@')
+        || newcomer.email.len() > 200
+    {
         return Err("Enter a username and an email address.");
     }
     if sim.change(|state| state.named(&newcomer.username).is_some()) {
@@ -190,8 +197,10 @@ fn good_password(password: &str) -> Result<(), &'static str> {
     if (8..=255).contains(&password.len()) && strong {
         Ok(())
     } else {
-        Err("New password did not satisfy password policy requirements: eight characters or more, with upper case, lower \
-             case and a digit.")
+        Err(
+            "New password did not satisfy password policy requirements: eight characters or more, with upper case, lower \
+             case and a digit.",
+        )
     }
 }
 

@@ -34,7 +34,9 @@ impl SigningKey {
 
     /// As PingOne publishes it: without `alg`.
     pub(crate) fn jwk(&self) -> Value {
-        self.with(|key| json!({"kty": "RSA", "use": "sig", "kid": self.kid, "n": key.modulus, "e": key.exponent}))
+        self.with(
+            |key| json!({"kty": "RSA", "use": "sig", "kid": self.kid, "n": key.modulus, "e": key.exponent}),
+        )
     }
 
     pub(crate) fn sign(&self, claims: &Map<String, Value>) -> String {
@@ -57,7 +59,8 @@ impl SigningKey {
         let hmac = |secret: &[u8]| {
             let mut header = Header::new(Algorithm::HS256);
             header.kid = Some(self.kid.clone());
-            jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret)).expect("any secret signs")
+            jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret))
+                .expect("any secret signs")
         };
         match signature {
             Signature::AlgNone => {
@@ -90,7 +93,8 @@ impl SigningKey {
         static MADE: OnceLock<Mutex<HashMap<[u8; 32], Material>>> = OnceLock::new();
         let mut made = MADE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         act(made.entry(self.seed).or_insert_with(|| {
-            let key = RsaPrivateKey::new(&mut ChaCha20Rng::from_seed(self.seed), 2048).expect("2048 bits are enough");
+            let key = RsaPrivateKey::new(&mut ChaCha20Rng::from_seed(self.seed), 2048)
+                .expect("2048 bits are enough");
             Material {
                 der: key.to_pkcs1_der().expect("a key that was just made").as_bytes().to_vec(),
                 modulus: URL_SAFE_NO_PAD.encode(key.n().to_bytes_be()),

@@ -34,9 +34,17 @@ enum View<'a> {
     },
     Recover,
     Register,
-    Reset { code: &'a str },
-    SignOn { people: Vec<Person>, hint: &'a str },
-    Verify { email: &'a str, code: &'a str },
+    Reset {
+        code: &'a str,
+    },
+    SignOn {
+        people: Vec<Person>,
+        hint: &'a str,
+    },
+    Verify {
+        email: &'a str,
+        code: &'a str,
+    },
 }
 
 #[derive(Template)]
@@ -63,7 +71,8 @@ pub(crate) fn step(sim: &Simulator, id: &str, flow: &Flow, message: &str) -> Res
     let view = match &flow.step {
         Step::Consent { session } => {
             let state = sim.state();
-            let person = state.sessions.iter().find(|held| held.id == *session).and_then(|s| state.person(&s.person));
+            let person =
+                state.sessions.iter().find(|held| held.id == *session).and_then(|s| state.person(&s.person));
             View::Consent {
                 application: &config.application.name,
                 person: person.map(|person| person.username.clone()).unwrap_or_default(),
@@ -75,10 +84,9 @@ pub(crate) fn step(sim: &Simulator, id: &str, flow: &Flow, message: &str) -> Res
         Step::Recover => View::Recover,
         Step::Register => View::Register,
         Step::Reset { code, .. } => View::Reset { code },
-        Step::SignOn => View::SignOn {
-            people: seeded(sim),
-            hint: request.login_hint.as_deref().unwrap_or_default(),
-        },
+        Step::SignOn => {
+            View::SignOn { people: seeded(sim), hint: request.login_hint.as_deref().unwrap_or_default() }
+        }
         Step::Verify { person, code } => View::Verify { email: &person.email, code },
     };
     let action = format!("/{}/davinci/flow", config.environment_id);
@@ -102,7 +110,13 @@ pub(crate) fn index(sim: &Simulator) -> Response {
 
 fn seeded(sim: &Simulator) -> Vec<Person> {
     let state = sim.state();
-    state.people.iter().filter(|person| !person.locked && person.headless.is_none()).take(5).cloned().collect()
+    state
+        .people
+        .iter()
+        .filter(|person| !person.locked && person.headless.is_none())
+        .take(5)
+        .cloned()
+        .collect()
 }
 
 fn described<'a>(sim: &'a Simulator, scope: &'a str) -> Option<(&'a str, &'a str)> {
@@ -126,7 +140,9 @@ fn render(status: StatusCode, page: &impl Template) -> Response {
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"),
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+        ),
     );
     response
 }

@@ -29,13 +29,19 @@ pub(crate) fn with(status: StatusCode, media_type: &'static str, text: String) -
 }
 
 /// An error of an OAuth endpoint.
-pub(crate) fn oauth_error(status: StatusCode, error: &str, detail: &str, correlation: &Correlation) -> Response {
+pub(crate) fn oauth_error(
+    status: StatusCode,
+    error: &str,
+    detail: &str,
+    correlation: &Correlation,
+) -> Response {
     document(status, &json!({ "error": error, "error_description": described(detail, correlation) }))
 }
 
 /// Our client is not who it says, or proves it in another way than it is registered for: PingOne says the same for both.
 pub(crate) fn invalid_client(correlation: &Correlation) -> Response {
-    let text = format!("Request denied: Unsupported authentication method (Correlation ID: {})", correlation.0);
+    let text =
+        format!("Request denied: Unsupported authentication method (Correlation ID: {})", correlation.0);
     let mut response =
         document(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_client", "error_description": text }));
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));

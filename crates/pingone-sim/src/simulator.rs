@@ -46,8 +46,9 @@ impl Simulator {
         file: &Path,
     ) -> io::Result<Self> {
         let state = match fs::read(file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display())))?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()))
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => fresh(&config, &*environment),
             Err(error) => return Err(error),
         };
@@ -270,7 +271,14 @@ fn uuid(environment: &dyn SimEnvironment) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let n = u128::from_be_bytes(bytes);
-    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", n >> 96, n >> 80 & 0xffff, n >> 64 & 0xffff, n >> 48 & 0xffff, n & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        n >> 96,
+        n >> 80 & 0xffff,
+        n >> 64 & 0xffff,
+        n >> 48 & 0xffff,
+        n & 0xffff_ffff_ffff
+    )
 }
 
 fn random<const N: usize>(environment: &dyn SimEnvironment) -> [u8; N] {

@@ -28,10 +28,13 @@ pub(crate) async fn token(
     form: &[(String, String)],
     correlation: &Correlation,
 ) -> Response {
-    let field = |name: &str| form.iter().find(|(held, _)| held == name).map(|(_, value)| value.clone()).unwrap_or_default();
+    let field = |name: &str| {
+        form.iter().find(|(held, _)| held == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
     let refresh = field("grant_type") == "refresh_token";
     sim.count(if refresh { "refresh" } else { "token" });
-    let seconds = sim.failures(|failure| if let Failure::TokenAfter(seconds) = failure { Some(*seconds) } else { None });
+    let seconds = sim
+        .failures(|failure| if let Failure::TokenAfter(seconds) = failure { Some(*seconds) } else { None });
     if let Some(seconds) = seconds.first() {
         sim.environment().sleep(Duration::from_secs(*seconds)).await;
     }
@@ -43,15 +46,24 @@ pub(crate) async fn token(
     }
     let refused = |detail| oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", detail, correlation);
     match field("grant_type").as_str() {
-        "authorization_code" => match redeem(sim, &field("code"), &field("redirect_uri"), &field("code_verifier")) {
-            Ok(code) => issue(sim, &code.session, &code.request.scopes, code.request.nonce.as_deref(), None),
-            Err(detail) => refused(detail),
-        },
+        "authorization_code" => {
+            match redeem(sim, &field("code"), &field("redirect_uri"), &field("code_verifier")) {
+                Ok(code) => {
+                    issue(sim, &code.session, &code.request.scopes, code.request.nonce.as_deref(), None)
+                }
+                Err(detail) => refused(detail),
+            }
+        }
         "refresh_token" => match rotate(sim, &field("refresh_token")) {
             Ok((family, next)) => issue(sim, &family.session, &family.scopes, None, Some(next)),
             Err(detail) => refused(detail),
         },
-        _ => oauth_error(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Unsupported grant type", correlation),
+        _ => oauth_error(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            "Unsupported grant type",
+            correlation,
+        ),
     }
 }
 
@@ -69,7 +81,8 @@ pub(crate) fn is_our_client(sim: &Simulator, headers: &HeaderMap) -> bool {
 }
 
 fn forced(sim: &Simulator, refresh: bool, correlation: &Correlation) -> Option<Response> {
-    let bytes = sim.failures(|failure| if let Failure::TokenBytes(bytes) = failure { Some(*bytes) } else { None });
+    let bytes =
+        sim.failures(|failure| if let Failure::TokenBytes(bytes) = failure { Some(*bytes) } else { None });
     if let Some(bytes) = bytes.first() {
         return Some(with(StatusCode::OK, "application/json", " ".repeat(*bytes)));
     }
@@ -79,7 +92,12 @@ fn forced(sim: &Simulator, refresh: bool, correlation: &Correlation) -> Option<R
         _ => None,
     });
     match answers.into_iter().next()? {
-        (0, _) => Some(oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", "Refresh token is invalid", correlation)),
+        (0, _) => Some(oauth_error(
+            StatusCode::BAD_REQUEST,
+            "invalid_grant",
+            "Refresh token is invalid",
+            correlation,
+        )),
         (status, body) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = with(status, "application/json", body);
@@ -232,8 +250,9 @@ fn id_token(
         _ => None,
     });
     let keys = sim.state().keys.clone();
-    let signatures =
-        sim.failures(|failure| if let Failure::IdTokenSignature(signature) = failure { Some(*signature) } else { None });
+    let signatures = sim.failures(|failure| {
+        if let Failure::IdTokenSignature(signature) = failure { Some(*signature) } else { None }
+    });
     match signatures.first() {
         Some(signature) => keys[0].missign(&claims, *signature, &keys[1], &config.application.client_secret),
         None => keys[0].sign(&claims),
@@ -259,7 +278,11 @@ pub(crate) fn person_claims(sim: &Simulator, id: &str, scopes: &[String]) -> Map
 }
 
 /// Sets or removes members as forced.
-fn apply(sim: &Simulator, members: &mut Map<String, Value>, select: impl Fn(&Failure) -> Option<(String, Value)>) {
+fn apply(
+    sim: &Simulator,
+    members: &mut Map<String, Value>,
+    select: impl Fn(&Failure) -> Option<(String, Value)>,
+) {
     for (name, value) in sim.failures(select) {
         if value.is_null() {
             members.remove(&name);
