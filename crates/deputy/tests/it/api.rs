@@ -40,7 +40,9 @@ impl Backend for Memory {
         Box::pin(async move {
             let mut all = self.todos.lock().unwrap_or_else(PoisonError::into_inner);
             let todos = all.entry(user).or_default();
-            let position = |todos: &[Todo], id: &str| todos.iter().position(|todo| todo.id == id).ok_or(TodosError::Unknown);
+            let position = |todos: &[Todo], id: &str| {
+                todos.iter().position(|todo| todo.id == id).ok_or(TodosError::Unknown)
+            };
             match operation {
                 Operation::Create(_) if todos.len() >= MAX_TODOS as usize => return Err(TodosError::Full),
                 Operation::Create(todo) => todos.push(todo),

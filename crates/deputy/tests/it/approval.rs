@@ -7,11 +7,22 @@ use crate::world::{CALLBACK, World};
 #[tokio::test]
 async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
     let world = World::new();
-    let client = world.register(&json!({"client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"]})).await;
-    let path = world.authorize_path(client["client_id"].as_str().unwrap(), &[("redirect_uri", "http://localhost:5000/callback")]);
+    let client = world
+        .register(&json!({"client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"]}))
+        .await;
+    let path = world.authorize_path(
+        client["client_id"].as_str().unwrap(),
+        &[("redirect_uri", "http://localhost:5000/callback")],
+    );
     let page = world.get(&path).await;
     assert_eq!(page.status, StatusCode::OK);
-    for text in ["Claude Code", "http://localhost:5000/callback", "todo:read", "todo:write", "a program on this computer"] {
+    for text in [
+        "Claude Code",
+        "http://localhost:5000/callback",
+        "todo:read",
+        "todo:write",
+        "a program on this computer",
+    ] {
         assert!(page.text.contains(text), "{text}");
     }
     assert_eq!(world.requests_to_pingone(), 0, "nobody has approved yet");
@@ -39,7 +50,8 @@ async fn a_name_full_of_markup_is_shown_as_text() {
     let world = World::new();
     let name = "<script>alert(1)</script>\"'{{7*7}}\u{202e}";
     let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
-    let page = world.get(&world.authorize_path(client["client_id"].as_str().unwrap(), &[("state", "<b>")])).await;
+    let page =
+        world.get(&world.authorize_path(client["client_id"].as_str().unwrap(), &[("state", "<b>")])).await;
     assert!(!page.text.contains("<script>") && !page.text.contains("<b>") && !page.text.contains('\u{202e}'));
     assert!(page.text.contains("{{7*7}}"), "nothing is evaluated");
 }
@@ -74,7 +86,8 @@ async fn a_decision_posted_from_another_site_is_refused() {
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let handle = page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let handle =
+        page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let evil = Url::parse("https://evil.example/").unwrap();
     let target = Url::parse("https://deputy.example/approve").unwrap();
     let answer = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
@@ -107,9 +120,15 @@ async fn an_approval_page_is_good_for_ten_minutes() {
 #[tokio::test]
 async fn forms_that_are_not_the_pages_are_refused() {
     let world = World::new();
-    for body in ["", "handle=x", "handle=x&decision=approve", "decision=approve", "handle=a&handle=b&decision=deny"] {
+    for body in
+        ["", "handle=x", "handle=x&decision=approve", "decision=approve", "handle=a&handle=b&decision=deny"]
+    {
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        assert_eq!(world.request("POST", "/approve", &form, body).await.status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(
+            world.request("POST", "/approve", &form, body).await.status,
+            StatusCode::BAD_REQUEST,
+            "{body}"
+        );
     }
 }
 
@@ -149,9 +168,15 @@ async fn an_edited_cookie_remembers_nothing() {
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     let value = browser.cookie("https://deputy.example", "__Host-mcp-approved").unwrap().to_owned();
-    for edited in [value.replacen('A', "B", 1), value.to_lowercase(), format!("{value}A"), ".".into(), String::new()] {
+    for edited in
+        [value.replacen('A', "B", 1), value.to_lowercase(), format!("{value}A"), ".".into(), String::new()]
+    {
         browser.set_cookie("https://deputy.example", "__Host-mcp-approved", &edited);
-        assert_eq!(browser.clone().open(&world.authorize_url(&client, &[])).await.url.path(), "/authorize", "{edited}");
+        assert_eq!(
+            browser.clone().open(&world.authorize_url(&client, &[])).await.url.path(),
+            "/authorize",
+            "{edited}"
+        );
     }
 }
 
@@ -180,6 +205,10 @@ async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
         browser.submit(&page, &[], "approve").await;
     }
     let origin = "https://deputy.example";
-    let size: usize = browser.cookie_names(origin).iter().map(|name| name.len() + browser.cookie(origin, name).unwrap().len() + 3).sum();
+    let size: usize = browser
+        .cookie_names(origin)
+        .iter()
+        .map(|name| name.len() + browser.cookie(origin, name).unwrap().len() + 3)
+        .sum();
     assert!(size < 6 * 1024, "{size}");
 }

@@ -8,7 +8,11 @@ async fn an_unknown_client_gets_a_page_and_no_redirect() {
     let world = World::new();
     for id in ["", "unknown", "https://evil.example/client.json", &"x".repeat(5000)] {
         let response = world.get(&world.authorize_path(id, &[])).await;
-        assert_eq!((response.status, response.header("location")), (StatusCode::BAD_REQUEST, String::new()), "{id}");
+        assert_eq!(
+            (response.status, response.header("location")),
+            (StatusCode::BAD_REQUEST, String::new()),
+            "{id}"
+        );
         assert!(response.header("content-type").starts_with("text/html"));
     }
 }
@@ -18,14 +22,30 @@ async fn a_redirect_uri_that_is_not_registered_gets_a_page_and_no_redirect() {
     let world = World::new();
     let client = world.client().await;
     for uri in [
-        "https://evil.example/cb", "https://client.example/cb/", "https://client.example/CB", "https://client.example/cb?x=1",
-        "https://client.example:444/cb", "http://client.example/cb", "https://client.example@evil.example/cb",
-        "https://client.example.evil.example/cb", "https://client.example/x/../cb", "https://client.example/%63b",
-        "https://client.example/cb#", "https://client.example/cb\r\nx: y", "https://client.example/cb\0", "javascript:alert(1)",
-        "https://client.example\\@evil.example/cb", "//client.example/cb", "/cb",
+        "https://evil.example/cb",
+        "https://client.example/cb/",
+        "https://client.example/CB",
+        "https://client.example/cb?x=1",
+        "https://client.example:444/cb",
+        "http://client.example/cb",
+        "https://client.example@evil.example/cb",
+        "https://client.example.evil.example/cb",
+        "https://client.example/x/../cb",
+        "https://client.example/%63b",
+        "https://client.example/cb#",
+        "https://client.example/cb\r\nx: y",
+        "https://client.example/cb\0",
+        "javascript:alert(1)",
+        "https://client.example\\@evil.example/cb",
+        "//client.example/cb",
+        "/cb",
     ] {
         let response = world.get(&world.authorize_path(&client, &[("redirect_uri", uri)])).await;
-        assert_eq!((response.status, response.header("location")), (StatusCode::BAD_REQUEST, String::new()), "{uri:?}");
+        assert_eq!(
+            (response.status, response.header("location")),
+            (StatusCode::BAD_REQUEST, String::new()),
+            "{uri:?}"
+        );
     }
     assert_eq!(world.requests_to_pingone(), 0);
 }
@@ -37,7 +57,10 @@ async fn a_redirect_uri_may_be_left_out_only_when_there_is_one() {
     assert_eq!(world.get(&world.authorize_path(&one, &[("redirect_uri", "")])).await.status, StatusCode::OK);
     let two = world.register(&json!({"redirect_uris": [CALLBACK, "https://client.example/other"]})).await;
     let two = two["client_id"].as_str().unwrap();
-    assert_eq!(world.get(&world.authorize_path(two, &[("redirect_uri", "")])).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        world.get(&world.authorize_path(two, &[("redirect_uri", "")])).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -63,7 +86,11 @@ async fn what_else_is_wrong_is_told_to_the_client_with_state_and_issuer() {
         assert_eq!(response.status, StatusCode::SEE_OTHER, "{name}={value}");
         let answer = response.location();
         assert!(answer.as_str().starts_with(&format!("{CALLBACK}?")), "{answer}");
-        let values: Vec<_> = answer.query_pairs().filter(|(k, _)| k != "error_description").map(|(_, v)| v.into_owned()).collect();
+        let values: Vec<_> = answer
+            .query_pairs()
+            .filter(|(k, _)| k != "error_description")
+            .map(|(_, v)| v.into_owned())
+            .collect();
         assert_eq!(values, [error, "client-state", "https://deputy.example"], "{name}={value}");
         assert_eq!(answer.fragment(), None);
     }
@@ -80,7 +107,8 @@ async fn a_repeated_parameter_is_refused() {
     }
     for name in ["state", "scope", "response_type", "code_challenge", "code_challenge_method"] {
         let response = world.get(&format!("{path}&{name}=x&{name}=x")).await;
-        let error = response.location().query_pairs().find(|(key, _)| key == "error").map(|(_, v)| v.into_owned());
+        let error =
+            response.location().query_pairs().find(|(key, _)| key == "error").map(|(_, v)| v.into_owned());
         assert_eq!(error.as_deref(), Some("invalid_request"), "{name}");
     }
 }
@@ -89,18 +117,28 @@ async fn a_repeated_parameter_is_refused() {
 async fn the_resource_may_be_spelled_as_clients_spell_it() {
     let world = World::new();
     let client = world.client().await;
-    for resource in ["https://deputy.example/mcp", "https://deputy.example/mcp/", "https://deputy.example", "https://deputy.example/", "https://DEPUTY.example:443/mcp"] {
+    for resource in [
+        "https://deputy.example/mcp",
+        "https://deputy.example/mcp/",
+        "https://deputy.example",
+        "https://deputy.example/",
+        "https://DEPUTY.example:443/mcp",
+    ] {
         let path = world.authorize_path(&client, &[("resource", resource)]);
         assert_eq!(world.get(&path).await.status, StatusCode::OK, "{resource}");
     }
-    let twice = format!("{}&resource=https://deputy.example/mcp&resource=https://deputy.example", world.authorize_path(&client, &[]));
+    let twice = format!(
+        "{}&resource=https://deputy.example/mcp&resource=https://deputy.example",
+        world.authorize_path(&client, &[])
+    );
     assert_eq!(world.get(&twice).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_loopback_redirect_uri_may_have_any_port() {
     let world = World::new();
-    let client = world.register(&json!({"redirect_uris": ["http://127.0.0.1/cb", "http://localhost:3000/cb"]})).await;
+    let client =
+        world.register(&json!({"redirect_uris": ["http://127.0.0.1/cb", "http://localhost:3000/cb"]})).await;
     let client = client["client_id"].as_str().unwrap();
     for (uri, status) in [
         ("http://127.0.0.1:49152/cb", StatusCode::OK),
@@ -109,7 +147,11 @@ async fn a_loopback_redirect_uri_may_have_any_port() {
         ("http://127.0.0.2:49152/cb", StatusCode::BAD_REQUEST),
         ("http://127.0.0.1:99999/cb", StatusCode::BAD_REQUEST),
     ] {
-        assert_eq!(world.get(&world.authorize_path(client, &[("redirect_uri", uri)])).await.status, status, "{uri}");
+        assert_eq!(
+            world.get(&world.authorize_path(client, &[("redirect_uri", uri)])).await.status,
+            status,
+            "{uri}"
+        );
     }
 }
 

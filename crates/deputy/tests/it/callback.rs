@@ -17,7 +17,10 @@ async fn told(failure: Failure) -> String {
 /// The error that a client got with its state and our issuer, and no code.
 fn answer(world: &World, page: &Page) -> String {
     assert!(page.url.as_str().starts_with(CALLBACK), "{}: {}", page.url, page.text);
-    assert_eq!((page.query("state").as_deref(), page.query("iss").as_deref()), (Some("client-state"), Some(DEPUTY)));
+    assert_eq!(
+        (page.query("state").as_deref(), page.query("iss").as_deref()),
+        (Some("client-state"), Some(DEPUTY))
+    );
     assert_eq!(page.query("code"), None);
     let secret = &world.config.application.client_secret;
     assert!(!page.url.as_str().contains(secret.as_str()));
@@ -34,7 +37,9 @@ async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
     let exchanges = world.network.exchanges();
     let sent = exchanges.iter().find(|e| e.request.uri().path().ends_with("/as/authorize")).unwrap();
     let url = url::Url::parse(&sent.request.uri().to_string()).unwrap();
-    let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned()).unwrap_or_default();
+    let value = |name: &str| {
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned()).unwrap_or_default()
+    };
     for (name, expected) in [
         ("response_type", "code"),
         ("redirect_uri", "https://deputy.example/callback"),
@@ -164,7 +169,10 @@ async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
         let client = world.client().await;
         let page = world.log_in_to(&mut world.browser(), &client).await;
         assert_eq!(answer(&world, &page), error, "{failure:?}");
-        assert!(world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(), "{failure:?}: and then it works");
+        assert!(
+            world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(),
+            "{failure:?}: and then it works"
+        );
     }
 }
 
@@ -237,11 +245,22 @@ async fn a_callback_that_is_not_an_answer_to_this_login_is_refused() {
         world.pingone.force(Failure::CallbackParameter(name.into(), value.map(str::to_owned)));
         let client = world.client().await;
         let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"), "{name}: {value:?}");
+        assert_eq!(
+            (page.status, page.url.path()),
+            (StatusCode::BAD_REQUEST, "/callback"),
+            "{name}: {value:?}"
+        );
         assert_eq!(world.pingone.requests("token"), 0);
     }
     let world = World::new();
-    for query in ["", "state=", "state=x&code=y", "state=../&code=y", "state=a&state=b&code=y", &format!("state={}&code=y", "x".repeat(9000))] {
+    for query in [
+        "",
+        "state=",
+        "state=x&code=y",
+        "state=../&code=y",
+        "state=a&state=b&code=y",
+        &format!("state={}&code=y", "x".repeat(9000)),
+    ] {
         assert_eq!(world.get(&format!("/callback?{query}")).await.status, StatusCode::BAD_REQUEST, "{query}");
     }
 }
@@ -267,12 +286,20 @@ async fn a_callback_counts_once_and_for_ten_minutes() {
     let page = browser.open(&world.authorize_url(&client, &[])).await;
     let page = browser.submit(&page, &[], "approve").await;
     let mut late = browser.clone();
-    let consent = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
+    let consent =
+        browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
     let mut again = browser.clone();
     let done = browser.submit(&consent, &[], "APPROVE").await;
     assert!(done.query("code").is_some());
     let exchanges = world.network.exchanges();
-    let callback = exchanges.iter().rev().find(|e| e.request.uri().path() == "/callback").unwrap().request.uri().to_string();
+    let callback = exchanges
+        .iter()
+        .rev()
+        .find(|e| e.request.uri().path() == "/callback")
+        .unwrap()
+        .request
+        .uri()
+        .to_string();
     assert_eq!(again.open(&callback).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(world.pingone.requests("token"), 1);
     world.host.advance(600);
@@ -289,8 +316,10 @@ async fn two_tabs_finish_beside_each_other() {
     let second = browser.submit(&second, &[], "approve").await;
     let first = browser.submit(&first, &[], "approve").await;
     for page in [second, first] {
-        let page = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
-        let page = if page.text.contains("APPROVE") { browser.submit(&page, &[], "APPROVE").await } else { page };
+        let page =
+            browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
+        let page =
+            if page.text.contains("APPROVE") { browser.submit(&page, &[], "APPROVE").await } else { page };
         assert!(page.query("code").is_some(), "{}", page.url);
     }
 }
@@ -314,7 +343,9 @@ async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
     world.log_in_to(&mut browser, &client).await;
     let cookie = browser.cookie(DEPUTY, "__Host-mcp-approved").unwrap();
     let headers = [
-        ("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("sec-fetch-site", "none"),
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("sec-fetch-site", "none"),
         ("cookie", &format!("__Host-mcp-approved={cookie}")),
     ];
     let response = world.request("GET", &world.authorize_path(&client, &[]), &headers, "").await;

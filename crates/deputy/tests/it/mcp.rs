@@ -27,7 +27,9 @@ async fn stateless(world: &World, token: &str, headers: &[(&str, &str)], message
 async fn an_initialize_handshake_gets_the_revision_it_asked_for_and_no_session() {
     let world = World::new();
     let token = world.connected().await.access;
-    for (asked, agreed) in [("2025-03-26", "2025-03-26"), ("2025-11-25", "2025-11-25"), ("2099-01-01", "2025-11-25")] {
+    for (asked, agreed) in
+        [("2025-03-26", "2025-03-26"), ("2025-11-25", "2025-11-25"), ("2099-01-01", "2025-11-25")]
+    {
         let params = json!({"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
         let message = json!({"jsonrpc": "2.0", "id": "one", "method": "initialize", "params": params});
         // As clients send it: no version header yet, and perhaps a session of somebody else's.
@@ -44,11 +46,14 @@ async fn a_stateless_client_discovers_lists_and_calls_without_a_handshake() {
     let world = World::new();
     let token = world.connected().await.access;
     let version = ("mcp-protocol-version", "2026-07-28");
-    let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta()}});
+    let discover =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta()}});
     let response = stateless(&world, &token, &[version, ("mcp-method", "server/discover")], &discover).await;
     assert_eq!(response.status, StatusCode::OK, "{}", response.text);
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"_meta": meta()}});
-    let result = stateless(&world, &token, &[version, ("mcp-method", "tools/list")], &list).await.json()["result"].clone();
+    let result =
+        stateless(&world, &token, &[version, ("mcp-method", "tools/list")], &list).await.json()["result"]
+            .clone();
     assert_eq!((&result["resultType"], &result["cacheScope"]), (&json!("complete"), &json!("private")));
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "deputy");
     let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call",
@@ -64,10 +69,20 @@ async fn headers_that_do_not_say_what_the_body_says_are_refused() {
     let token = world.connected().await.access;
     let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call",
         "params": {"name": "create_new_todo", "arguments": {"text": "x"}, "_meta": meta()}});
-    let good = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "create_new_todo")];
+    let good = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "create_new_todo"),
+    ];
     for (name, value) in [
-        ("mcp-protocol-version", ""), ("mcp-protocol-version", "2025-11-25"), ("mcp-method", ""), ("mcp-method", "Tools/Call"),
-        ("mcp-method", "tools/list"), ("mcp-name", ""), ("mcp-name", "who_am_i"), ("mcp-name", "=?base64?!?="),
+        ("mcp-protocol-version", ""),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-method", ""),
+        ("mcp-method", "Tools/Call"),
+        ("mcp-method", "tools/list"),
+        ("mcp-name", ""),
+        ("mcp-name", "who_am_i"),
+        ("mcp-name", "=?base64?!?="),
     ] {
         let mut headers = good.to_vec();
         headers.retain(|(held, _)| *held != name);
@@ -75,7 +90,11 @@ async fn headers_that_do_not_say_what_the_body_says_are_refused() {
             headers.push((name, value));
         }
         let response = stateless(&world, &token, &headers, &call).await;
-        assert_eq!((response.status, &response.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32020)), "{name}: {value}");
+        assert_eq!(
+            (response.status, &response.json()["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!(-32020)),
+            "{name}: {value}"
+        );
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0, "nothing was executed");
 }
@@ -86,7 +105,10 @@ async fn an_unknown_revision_is_refused_with_those_that_are_known() {
     let token = world.connected().await.access;
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
     let response = stateless(&world, &token, &[("mcp-protocol-version", "2099-01-01")], &list).await;
-    assert_eq!((response.status, &response.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32022)));
+    assert_eq!(
+        (response.status, &response.json()["error"]["code"]),
+        (StatusCode::BAD_REQUEST, &json!(-32022))
+    );
     let supported = &response.json()["error"]["data"]["supported"];
     assert_eq!(supported, &json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]));
 }
@@ -95,10 +117,14 @@ async fn an_unknown_revision_is_refused_with_those_that_are_known() {
 async fn the_manifest_is_complete() {
     let world = World::new();
     let token = world.connected().await.access;
-    let list = world.mcp(Some(&token), &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await.json();
+    let list =
+        world.mcp(Some(&token), &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await.json();
     let tools = list["result"]["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["create_new_todo", "delete_todo", "get_my_todo_list", "toggle_todo_status", "who_am_i"]);
+    assert_eq!(
+        names,
+        ["create_new_todo", "delete_todo", "get_my_todo_list", "toggle_todo_status", "who_am_i"]
+    );
     for tool in tools {
         for member in ["title", "description", "annotations", "inputSchema", "outputSchema"] {
             assert!(!tool[member].is_null(), "{}: {member}", tool["name"]);
@@ -161,7 +187,9 @@ async fn tokens_that_are_not_ours_are_refused() {
     let me = world.call(&tokens.access, "who_am_i", json!({})).await.json();
     let pingones = me["result"]["structuredContent"]["accessToken"]["raw"].as_str().unwrap().to_owned();
     let altered = format!("{}A", &tokens.access[..tokens.access.len() - 1]);
-    for token in ["", "x", "eyJhbGciOiJub25lIn0.e30.", &pingones, &altered, &tokens.refresh, &"A".repeat(10_000)] {
+    for token in
+        ["", "x", "eyJhbGciOiJub25lIn0.e30.", &pingones, &altered, &tokens.refresh, &"A".repeat(10_000)]
+    {
         let response = world.call(token, "who_am_i", json!({})).await;
         assert_eq!(response.status, StatusCode::UNAUTHORIZED);
         assert!(response.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
@@ -183,10 +211,17 @@ async fn a_token_anywhere_but_in_the_authorization_header_is_no_token() {
         ("/mcp".into(), Some(("x-authorization", bare.as_str()))),
     ] {
         let headers: Vec<_> = [json].into_iter().chain(extra).collect();
-        assert_eq!(world.request("POST", &path, &headers, &ping).await.status, StatusCode::UNAUTHORIZED, "{extra:?}");
+        assert_eq!(
+            world.request("POST", &path, &headers, &ping).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{extra:?}"
+        );
     }
     let lower = format!("bearer {token}");
-    assert_eq!(world.request("POST", "/mcp", &[json, ("authorization", &lower)], &ping).await.status, StatusCode::OK);
+    assert_eq!(
+        world.request("POST", "/mcp", &[json, ("authorization", &lower)], &ping).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -205,7 +240,10 @@ async fn the_endpoint_takes_post_and_nothing_else() {
     let bearer = format!("Bearer {}", world.connected().await.access);
     for method in ["GET", "DELETE", "PUT"] {
         let response = world.request(method, "/mcp", &[("authorization", &bearer)], "").await;
-        assert_eq!((response.status, response.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "POST, OPTIONS".into()));
+        assert_eq!(
+            (response.status, response.header("allow")),
+            (StatusCode::METHOD_NOT_ALLOWED, "POST, OPTIONS".into())
+        );
         assert_eq!(world.request(method, "/mcp", &[], "").await.status, StatusCode::UNAUTHORIZED);
     }
 }
@@ -234,7 +272,14 @@ async fn messages_that_are_none_are_refused_and_not_executed() {
     let bearer = format!("Bearer {}", world.connected().await.access);
     let call = r#""method":"tools/call","params":{"name":"create_new_todo","arguments":{"text":"x"}}"#;
     for body in [
-        "", "{", "[]", "null", "7", "\"x\"", &"[".repeat(200), "{\"jsonrpc\":\"2.0\"}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        "\"x\"",
+        &"[".repeat(200),
+        "{\"jsonrpc\":\"2.0\"}",
         &format!("[{{\"jsonrpc\":\"2.0\",\"id\":1,{call}}}]"),
         &format!("{{\"jsonrpc\":\"1.0\",\"id\":1,{call}}}"),
         &format!("{{\"id\":1,{call}}}"),
@@ -281,7 +326,10 @@ async fn notifications_are_accepted_and_a_session_of_somebody_elses_is_unknown()
     assert_eq!((response.status, response.text.as_str()), (StatusCode::ACCEPTED, ""));
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     assert_eq!(world.mcp(Some(&token), &ping).await.json()["result"], json!({}));
-    assert_eq!(stateless(&world, &token, &[("mcp-session-id", "x")], &ping).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        stateless(&world, &token, &[("mcp-session-id", "x")], &ping).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]

@@ -31,7 +31,11 @@ async fn the_metadata_is_at_every_address_where_clients_look() {
         assert_eq!(document["scopes_supported"], json!(["todo:read", "todo:write"]));
     }
     for name in ["oauth-authorization-server", "openid-configuration"] {
-        for path in [format!("/.well-known/{name}"), format!("/.well-known/{name}/mcp"), format!("/mcp/.well-known/{name}")] {
+        for path in [
+            format!("/.well-known/{name}"),
+            format!("/.well-known/{name}/mcp"),
+            format!("/mcp/.well-known/{name}"),
+        ] {
             let response = world.get(&path).await;
             assert_eq!(response.status, StatusCode::OK, "{path}");
             assert_eq!(response.json()["issuer"], "https://deputy.example");
@@ -48,8 +52,13 @@ async fn the_authorization_server_offers_codes_with_s256_and_nothing_weaker() {
     assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(document["scopes_supported"], json!(["todo:read", "todo:write", "offline_access"]));
-    for endpoint in ["authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint"] {
-        assert!(document[endpoint].as_str().is_some_and(|url| url.starts_with("https://deputy.example/")), "{endpoint}");
+    for endpoint in
+        ["authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint"]
+    {
+        assert!(
+            document[endpoint].as_str().is_some_and(|url| url.starts_with("https://deputy.example/")),
+            "{endpoint}"
+        );
     }
 }
 
@@ -58,7 +67,10 @@ async fn pages_of_any_origin_may_use_what_takes_no_cookies_and_nothing_else() {
     let world = World::new();
     for path in ["/.well-known/oauth-authorization-server", "/register", "/token", "/revoke"] {
         let response = world.request("OPTIONS", path, &[("origin", "https://evil.example")], "").await;
-        assert_eq!((response.status, response.header("access-control-allow-origin")), (StatusCode::NO_CONTENT, "*".into()));
+        assert_eq!(
+            (response.status, response.header("access-control-allow-origin")),
+            (StatusCode::NO_CONTENT, "*".into())
+        );
         assert_eq!(response.header("access-control-allow-credentials"), "");
     }
     for path in ["/authorize", "/approve", "/callback", "/mcp"] {
@@ -84,7 +96,17 @@ async fn what_is_not_there_gets_a_short_answer() {
         assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}");
         assert_eq!(response.json()["error"], "invalid_request");
     }
-    for (method, path) in [("DELETE", "/register"), ("GET", "/token"), ("PUT", "/authorize"), ("HEAD", "/authorize"), ("TRACE", "/token")] {
-        assert_eq!(world.request(method, path, &[], "").await.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+    for (method, path) in [
+        ("DELETE", "/register"),
+        ("GET", "/token"),
+        ("PUT", "/authorize"),
+        ("HEAD", "/authorize"),
+        ("TRACE", "/token"),
+    ] {
+        assert_eq!(
+            world.request(method, path, &[], "").await.status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method} {path}"
+        );
     }
 }

@@ -60,7 +60,8 @@ async fn a_registration_that_is_not_one_is_refused_with_a_reason() {
 async fn bytes_that_are_no_json_are_refused_and_too_many_are_not_read() {
     let world = World::new();
     for body in ["", "{", "\u{fffd}", "[[[[[[[["] {
-        let response = world.request("POST", "/register", &[("content-type", "application/json")], body).await;
+        let response =
+            world.request("POST", "/register", &[("content-type", "application/json")], body).await;
         assert_eq!(response.status, StatusCode::BAD_REQUEST, "{body}");
     }
     let large = json!({"redirect_uris": ["https://a.example/cb"], "contacts": vec!["x"; 50_000]});

@@ -56,13 +56,20 @@ async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
         ("resource", "https://deputy.example/mcp#x", "invalid_target"),
     ] {
         let mut form = vec![
-            ("grant_type", "authorization_code"), ("client_id", &client), ("code", &code), ("code_verifier", VERIFIER),
+            ("grant_type", "authorization_code"),
+            ("client_id", &client),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
             ("redirect_uri", CALLBACK),
         ];
         form.retain(|(held, _)| *held != name);
         form.push((name, value));
         let response = world.post_form("/token", &form).await;
-        assert_eq!((response.status, &response.json()["error"]), (StatusCode::BAD_REQUEST, &json!(error)), "{name}={value}");
+        assert_eq!(
+            (response.status, &response.json()["error"]),
+            (StatusCode::BAD_REQUEST, &json!(error)),
+            "{name}={value}"
+        );
     }
     assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK, "nothing was consumed");
 }
@@ -81,7 +88,9 @@ async fn garbage_and_tokens_of_another_kind_are_invalid_grants() {
     let world = World::new();
     let tokens = world.connected().await;
     let long = "x".repeat(20_000);
-    for code in ["x", "\0", "::", "ü", &long, &tokens.access, &tokens.refresh, &format!("dpc_{}", "A".repeat(80))] {
+    for code in
+        ["x", "\0", "::", "ü", &long, &tokens.access, &tokens.refresh, &format!("dpc_{}", "A".repeat(80))]
+    {
         assert_eq!(world.redeem(&tokens.client, code).await.json()["error"], "invalid_grant");
         let refreshed = world.refresh(&tokens.client, if code == tokens.refresh { "x" } else { code }).await;
         assert_eq!(refreshed.json()["error"], "invalid_grant");
@@ -93,22 +102,40 @@ async fn garbage_and_tokens_of_another_kind_are_invalid_grants() {
 async fn a_confidential_client_must_prove_itself_by_basic_or_form() {
     let world = World::new();
     let registered = world.register(&json!({"redirect_uris": [CALLBACK]})).await;
-    let (client, secret) = (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
+    let (client, secret) =
+        (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
     let code = world.code(client).await;
     for wrong in [None, Some(""), Some("wrong")] {
-        let mut form = vec![("grant_type", "authorization_code"), ("client_id", client), ("code", &code), ("code_verifier", VERIFIER)];
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ];
         form.extend(wrong.map(|secret| ("client_secret", secret)));
         let response = world.post_form("/token", &form).await;
-        assert_eq!((response.status, &response.json()["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
+        assert_eq!(
+            (response.status, &response.json()["error"]),
+            (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
+        );
         assert!(response.header("www-authenticate").starts_with("Basic "));
     }
-    let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{client}:{secret}"));
+    let basic =
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{client}:{secret}"));
     let body = format!("grant_type=authorization_code&code={code}&code_verifier={VERIFIER}");
-    let headers = [("content-type", "application/x-www-form-urlencoded; charset=UTF-8"), ("authorization", &format!("Basic {basic}"))];
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded; charset=UTF-8"),
+        ("authorization", &format!("Basic {basic}")),
+    ];
     let response = world.request("POST", "/token", &headers, &body).await;
     assert_eq!(response.status, StatusCode::OK, "{}", response.text);
     let refresh = response.json()["refresh_token"].as_str().unwrap().to_owned();
-    let form = [("grant_type", "refresh_token"), ("client_id", client), ("client_secret", secret), ("refresh_token", &refresh)];
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client),
+        ("client_secret", secret),
+        ("refresh_token", &refresh),
+    ];
     assert_eq!(world.post_form("/token", &form).await.status, StatusCode::OK);
 }
 
@@ -116,12 +143,19 @@ async fn a_confidential_client_must_prove_itself_by_basic_or_form() {
 async fn requests_that_are_no_token_requests_are_refused() {
     let world = World::new();
     let client = world.client().await;
-    for grant_type in ["password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:device_code"] {
+    for grant_type in
+        ["password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:device_code"]
+    {
         let response = world.post_form("/token", &[("grant_type", grant_type), ("client_id", &client)]).await;
         assert_eq!(response.json()["error"], "unsupported_grant_type", "{grant_type}");
     }
     assert_eq!(world.post_form("/token", &[]).await.json()["error"], "invalid_request");
-    let twice = [("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", "a"), ("refresh_token", "b")];
+    let twice = [
+        ("grant_type", "refresh_token"),
+        ("client_id", &client),
+        ("refresh_token", "a"),
+        ("refresh_token", "b"),
+    ];
     assert_eq!(world.post_form("/token", &twice).await.json()["error"], "invalid_request");
     let json = world.post_json("/token", &json!({"grant_type": "refresh_token"})).await;
     assert_eq!((json.status, &json.json()["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")));
@@ -169,18 +203,24 @@ async fn a_refresh_narrows_scopes_and_never_widens_them() {
     let world = World::new();
     let tokens = world.connected().await;
     let with = |scope: &'static str, refresh: String| {
-        let form = [("grant_type", "refresh_token"), ("client_id", tokens.client.as_str())].map(|(a, b)| (a, b.to_owned()));
+        let form = [("grant_type", "refresh_token"), ("client_id", tokens.client.as_str())]
+            .map(|(a, b)| (a, b.to_owned()));
         let world = &world;
         async move {
             let form: Vec<_> = form.iter().map(|(a, b)| (*a, b.as_str())).collect();
-            world.post_form("/token", &[&form[..], &[("scope", scope), ("refresh_token", &refresh)]].concat()).await
+            world
+                .post_form("/token", &[&form[..], &[("scope", scope), ("refresh_token", &refresh)]].concat())
+                .await
         }
     };
     assert_eq!(with("admin", tokens.refresh.clone()).await.json()["error"], "invalid_scope");
     let narrowed = with("todo:read offline_access", tokens.refresh.clone()).await;
     assert_eq!(narrowed.json()["scope"], "todo:read");
     let access = narrowed.json()["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(world.call(&access, "create_new_todo", json!({"text": "x"})).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        world.call(&access, "create_new_todo", json!({"text": "x"})).await.status,
+        StatusCode::FORBIDDEN
+    );
 }
 
 #[tokio::test]
@@ -204,9 +244,14 @@ async fn revoking_either_token_ends_the_grant_and_pingones_too() {
     for which in ["access", "refresh"] {
         let tokens = world.connected().await;
         let token = if which == "access" { &tokens.access } else { &tokens.refresh };
-        let form = [("token", token.as_str()), ("client_id", &tokens.client), ("token_type_hint", "nonsense")];
+        let form =
+            [("token", token.as_str()), ("client_id", &tokens.client), ("token_type_hint", "nonsense")];
         assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
-        assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::UNAUTHORIZED, "{which}");
+        assert_eq!(
+            world.call(&tokens.access, "who_am_i", json!({})).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{which}"
+        );
         assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
         tokio::task::yield_now().await;
     }
@@ -218,7 +263,9 @@ async fn revoking_what_is_unknown_or_anothers_changes_nothing() {
     let world = World::new();
     let tokens = world.connected().await;
     let other = world.client().await;
-    for (client, token) in [(&other, tokens.refresh.as_str()), (&tokens.client, "unknown"), (&tokens.client, "")] {
+    for (client, token) in
+        [(&other, tokens.refresh.as_str()), (&tokens.client, "unknown"), (&tokens.client, "")]
+    {
         let status = world.post_form("/revoke", &[("token", token), ("client_id", client)]).await.status;
         assert_eq!(status, if token.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK });
     }
@@ -234,5 +281,9 @@ async fn what_was_issued_survives_a_restart_and_the_rotation_of_our_key() {
     assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::OK);
     let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
     world.start(&[("COOKIE_ENCRYPTION_KEY", new.split(',').next().unwrap())]);
-    assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::OK, "made with the new key");
+    assert_eq!(
+        world.call(&tokens.access, "who_am_i", json!({})).await.status,
+        StatusCode::OK,
+        "made with the new key"
+    );
 }

@@ -18,7 +18,10 @@ async fn the_transcript_in_the_documentation_is_what_happens() {
         std::fs::write(PATH, &transcript).expect("writable");
     }
     let documented = std::fs::read_to_string(PATH).expect("docs/one-login.http");
-    assert!(documented == transcript, "docs/one-login.http is out of date; UPDATE_TRANSCRIPT=1 cargo test -p deputy writes it anew");
+    assert!(
+        documented == transcript,
+        "docs/one-login.http is out of date; UPDATE_TRANSCRIPT=1 cargo test -p deputy writes it anew"
+    );
 }
 
 async fn one_login() -> String {
@@ -31,7 +34,8 @@ async fn one_login() -> String {
         "client_name": "Example client", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
     });
     let client = world.register(&metadata).await["client_id"].as_str().expect("an id").to_owned();
-    let url = world.authorize_url(&client, &[("resource", &format!("{DEPUTY}/mcp")), ("scope", "todo:read todo:write")]);
+    let url = world
+        .authorize_url(&client, &[("resource", &format!("{DEPUTY}/mcp")), ("scope", "todo:read todo:write")]);
     let page = world.log_in(&mut world.browser(), "alice", &url).await;
     let code = page.query("code").expect("a code");
     let tokens = world.redeem(&client, &code).await.json();
@@ -39,7 +43,9 @@ async fn one_login() -> String {
     let params = json!({
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "example", "version": "1" },
     });
-    world.mcp(Some(access), &json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params })).await;
+    world
+        .mcp(Some(access), &json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }))
+        .await;
     world.call(access, "create_new_todo", json!({ "text": "Write it down" })).await;
     let refreshed = world.refresh(&client, tokens["refresh_token"].as_str().expect("a token")).await.json();
     let refresh = refreshed["refresh_token"].as_str().expect("a token");

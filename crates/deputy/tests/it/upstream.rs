@@ -25,9 +25,13 @@ async fn about_to_expire(world: &World, left: u64) -> Tokens {
 async fn the_api_gets_the_persons_token_and_nothing_of_the_clients() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_my_todo_list"}});
+    let call =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_my_todo_list"}});
     let headers = [
-        ("content-type", "application/json"), ("authorization", bearer.as_str()), ("cookie", "a=b"), ("x-api-key", "k"),
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+        ("cookie", "a=b"),
+        ("x-api-key", "k"),
     ];
     assert_eq!(world.request("POST", "/mcp", &headers, &call.to_string()).await.status, StatusCode::OK);
     let exchanges = world.network.exchanges();
@@ -81,7 +85,11 @@ async fn trouble_at_pingone_ends_nothing() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     world.pingone.force_always(Failure::Token(503, String::new()));
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK, "the token is good for half a minute");
+    assert_eq!(
+        list(&world, &tokens.access).await.status,
+        StatusCode::OK,
+        "the token is good for half a minute"
+    );
     world.host.advance(30);
     let failed = list(&world, &tokens.access).await;
     assert_eq!((failed.status, &failed.json()["result"]["isError"]), (StatusCode::OK, &json!(true)));
@@ -161,7 +169,11 @@ async fn whatever_the_api_answers_becomes_a_short_tool_error() {
     ] {
         api(&world, status, &[], body);
         let answer = list(&world, &tokens.access).await;
-        assert_eq!((answer.status, &answer.json()["result"]["isError"]), (StatusCode::OK, &json!(true)), "{status}");
+        assert_eq!(
+            (answer.status, &answer.json()["result"]["isError"]),
+            (StatusCode::OK, &json!(true)),
+            "{status}"
+        );
         assert!(!answer.text.contains("canary") && !answer.text.contains("api.js"), "{}", answer.text);
     }
     world.network.unplug(API);

@@ -107,7 +107,8 @@ impl World {
         });
         let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
         let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
-        let server = Server::new(config.expect("usable"), Arc::new(self.host.clone()), Arc::new(handler), wording);
+        let server =
+            Server::new(config.expect("usable"), Arc::new(self.host.clone()), Arc::new(handler), wording);
         self.network.serve(DEPUTY, server.router());
     }
 
@@ -141,10 +142,19 @@ impl World {
     pub(crate) fn requests_to(&self, origin: &str, path: &str) -> usize {
         let exchanges = self.network.exchanges();
         let urls = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
-        urls.filter(|url| url.starts_with(origin) && url.split('?').next().is_some_and(|url| url.ends_with(path))).count()
+        urls.filter(|url| {
+            url.starts_with(origin) && url.split('?').next().is_some_and(|url| url.ends_with(path))
+        })
+        .count()
     }
 
-    pub(crate) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let url = if path.starts_with("https:") { path.to_owned() } else { format!("{DEPUTY}{path}") };
         let mut request = http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
@@ -153,7 +163,11 @@ impl World {
         let request = request.body(Bytes::from(body.to_owned())).expect("a request");
         let response = self.network.send(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&body).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&body).into_owned(),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -196,7 +210,10 @@ impl World {
         ];
         params.retain(|(name, _)| !otherwise.iter().any(|(other, _)| other == name));
         params.extend(otherwise);
-        format!("/authorize?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish())
+        format!(
+            "/authorize?{}",
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
+        )
     }
 
     pub(crate) fn authorize_url(&self, client: &str, otherwise: &[(&str, &str)]) -> String {
@@ -274,7 +291,8 @@ impl World {
 
     pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {
         let params = json!({ "name": tool, "arguments": arguments });
-        self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })).await
+        self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
+            .await
     }
 }
 
@@ -282,7 +300,12 @@ impl Tokens {
     pub(crate) fn of(client: &str, response: &Answer) -> Self {
         let answer = response.json();
         let text = |name| answer[name].as_str().unwrap_or_default().to_owned();
-        Self { client: client.to_owned(), access: text("access_token"), refresh: text("refresh_token"), answer }
+        Self {
+            client: client.to_owned(),
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+            answer,
+        }
     }
 }
 
