@@ -1,0 +1,85 @@
+//! `deputy demo`: Deputy, the Todo API and the simulated PingOne, on ports and a folder of its own.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use tempfile::TempDir;
+use url::Url;
+
+/// A demo that runs until it is dropped.
+pub(crate) struct Demo {
+    folder: TempDir,
+    process: Child,
+    /// What MCP clients are given.
+    pub(crate) mcp: Url,
+    todo_api: Url,
+    /// The simulated PingOne.
+    pub(crate) pingone: Url,
+}
+
+impl Demo {
+    /// Starts a demo on ports of the system's choice.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (process, [mcp, todo_api, pingone]) = run(&folder, [0, 0, 0]);
+        Self { folder, process, mcp, todo_api, pingone }
+    }
+
+    /// Kills the process, and starts another with the same folder and ports.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let ports = [&self.mcp, &self.todo_api, &self.pingone].map(|url| url.port().unwrap());
+        (self.process, _) = run(&self.folder, ports);
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts the demo, and waits until it has said where everything is.
+fn run(folder: &TempDir, ports: [u16; 3]) -> (Child, [Url; 3]) {
+    let [port, todo_api, pingone] = ports.map(|port| port.to_string());
+    let mut process = Command::new(binary())
+        .args(["demo", "--port", &port, "--todo-api-port", &todo_api, "--pingone-port", &pingone])
+        .arg("--data-dir")
+        .arg(folder.path())
+        .env("LOG", "warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut url = |label: &str| {
+        let line = lines.find(|line| line.trim_start().starts_with(label));
+        let line = line.unwrap_or_else(|| panic!("the demo ended without naming its {label}"));
+        Url::parse(line.split_whitespace().last().unwrap()).unwrap()
+    };
+    let urls = [url("MCP server"), url("Todo API"), url("PingOne")];
+    // So that the demo never waits for a reader.
+    thread::spawn(move || lines.for_each(drop));
+    (process, urls)
+}
+
+/// `$DEPUTY`, or the binary beside this test.
+fn binary() -> PathBuf {
+    let built = || {
+        let test = env::current_exe().unwrap();
+        test.ancestors().nth(2).unwrap().join(format!("deputy{}", env::consts::EXE_SUFFIX))
+    };
+    let binary = env::var_os("DEPUTY").map_or_else(built, PathBuf::from);
+    assert!(binary.exists(), "{} is not there; cargo build -p deputy-native", binary.display());
+    binary
+}
