@@ -94,7 +94,7 @@ async fn redeem(
         };
         let proof = (client.id.as_str(), redirect_uri, code_verifier.expose().as_str());
         let redeemed = grant.redeem(&code, proof, config, now, &server.random());
-        let (mut grant, issued) = match redeemed {
+        let (grant, issued) = match redeemed {
             Ok(redeemed) => redeemed,
             Err(refusal) => {
                 if refusal == RedeemError::Replayed {
@@ -103,8 +103,9 @@ async fn redeem(
                 return Ok(invalid_grant(refusal));
             }
         };
-        index(server, &mut grant, now).await?;
         if records::replace_grant(server.host(), &grant, Some(version), now).await? {
+            // Only the winner of the race enters the index. Should this be cut off here, the first refresh does it.
+            index(server, &grant, indexed_until(server, now), now).await?;
             tracing::info!(client = client.id, grant = ?grant.id, "code redeemed");
             return Ok(tokens(server, &issued));
         }
@@ -134,10 +135,14 @@ async fn refresh(
         match refreshed {
             Ok(Refreshed::Again(issued)) => return Ok(tokens(server, &issued)),
             Ok(Refreshed::Rotated(mut grant, issued)) => {
-                if grant.expires_at > grant.indexed_until {
-                    index(server, &mut grant, now).await?;
+                let leaves_index = grant.expires_at > grant.indexed_until;
+                if leaves_index {
+                    grant.indexed_until = indexed_until(server, now);
                 }
                 if records::replace_grant(server.host(), &grant, Some(version), now).await? {
+                    if leaves_index {
+                        index(server, &grant, grant.indexed_until, now).await?;
+                    }
                     return Ok(tokens(server, &issued));
                 }
             }
@@ -177,10 +182,14 @@ async fn upstream_has_ended(
     }
 }
 
-/// Enters the grant into its person's index, before it becomes usable.
-async fn index(server: &Server, grant: &mut Grant, now: Timestamp) -> Result<(), StoreError> {
-    grant.indexed_until = now.plus(2 * server.config.refresh_token_lifetime.as_secs());
-    records::index_grant(server.host(), &server.config, grant, grant.indexed_until, now).await
+/// Enters the grant into its person's index.
+async fn index(server: &Server, grant: &Grant, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    records::index_grant(server.host(), &server.config, grant, until, now).await
+}
+
+/// Long enough that a grant in use is entered anew about once in its refresh token's lifetime.
+fn indexed_until(server: &Server, now: Timestamp) -> Timestamp {
+    now.plus(2 * server.config.refresh_token_lifetime.as_secs())
 }
 
 async fn end(server: &Server, id: GrantId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
