@@ -10,7 +10,7 @@ use rmcp::{
     RoleServer, ServerHandler, Service,
     model::{
         ClientCapabilities, ClientRequest, GetExtensions as _, Implementation, InitializeRequestParams,
-        ProtocolVersion, RequestId, ServerConfig,
+        JsonRpcMessage, ProtocolVersion, RequestId, ServerConfig,
     },
     service::{RequestContext, RunningService, RxJsonRpcMessage, TxJsonRpcMessage, serve_directly},
     transport::Transport,
@@ -78,7 +78,6 @@ async fn handle<S: ServerHandler>(
     std::mem::swap(&mut context.extensions, request.extensions_mut());
     context.meta = context.extensions.remove().unwrap_or_default();
     context.extensions.insert(caller);
-    let info = server.get_info();
     let result = peer.during(server.handle_request(request, context)).await;
     let mut result = match result {
         Ok(result) => serde_json::to_value(result),
@@ -92,7 +91,11 @@ async fn handle<S: ServerHandler>(
     }
     .map_err(|_| RpcError::new(RpcError::INTERNAL_ERROR, "the result cannot be written"))?;
     if era.is_stateless() {
-        complete(&mut result, info);
+        complete(&mut result, server.get_info());
+    } else if CACHEABLE.contains(&method.as_str()) {
+        for member in ["ttlMs", "cacheScope"] {
+            result.as_object_mut().map(|members| members.remove(member));
+        }
     }
     Ok(result)
 }
@@ -206,8 +209,14 @@ impl ServerHandler for Idle {}
 /// The loop's transport: everything it sends is a message to the client, and nothing comes in.
 struct Outbox(Notifier);
 
+/// A tool asked the client something (sampling, elicitation, roots). The client's reply would come with a request of its
+/// own, which nothing connects with this one; without this error the tool would wait for ever.
+#[derive(Debug, thiserror::Error)]
+#[error("the client cannot be asked while it waits for an answer")]
+struct NoReply;
+
 impl Transport<RoleServer> for Outbox {
-    type Error = std::convert::Infallible;
+    type Error = NoReply;
 
     fn name() -> Cow<'static, str> {
         "deputy".into()
@@ -217,10 +226,17 @@ impl Transport<RoleServer> for Outbox {
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        if let Ok(message) = serde_json::to_value(item) {
-            self.0.notify(message);
-        }
-        std::future::ready(Ok(()))
+        std::future::ready(match item {
+            JsonRpcMessage::Notification(_) => {
+                if let Ok(message) = serde_json::to_value(item) {
+                    self.0.notify(message);
+                }
+                Ok(())
+            }
+            JsonRpcMessage::Request(_) | JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
+                Err(NoReply)
+            }
+        })
     }
 
     fn receive(&mut self) -> impl Future<Output = Option<RxJsonRpcMessage<RoleServer>>> + Send {
@@ -231,6 +247,10 @@ impl Transport<RoleServer> for Outbox {
         std::future::ready(Ok(()))
     }
 }
+
+/// Methods whose results may be cached (MCP 2026-07-28, Caching).
+const CACHEABLE: [&str; 5] =
+    ["prompts/list", "resources/list", "resources/read", "resources/templates/list", "tools/list"];
 
 /// Methods whose params rmcp reads.
 const KNOWN: [&str; 14] = [
