@@ -21,17 +21,16 @@ pub(super) type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + 
 pub(super) struct Exchange {
     pub(super) id: Value,
     pub(super) caller: Caller,
-    pub(super) stateless: bool,
     pub(super) work: BoxFuture<'static, Result<Value, RpcError>>,
     pub(super) notifier: Notifier,
 }
 
 /// What a handler did first.
 pub(super) enum First {
-    /// It finished, and nothing came before.
+    /// It sent something before its result. The result may have followed at once, and is the last of `messages` then.
+    Events { messages: Vec<Value>, done: bool },
+    /// It finished, and nothing that matters came before.
     Result(Result<Value, RpcError>),
-    /// It sent something before its result.
-    Notifications(Vec<Value>),
 }
 
 impl Exchange {
@@ -42,14 +41,16 @@ impl Exchange {
             self.notifier.register(cx.waker());
             let result = self.work.as_mut().poll(cx);
             match (self.notifier.take(), result) {
-                (sent, Poll::Ready(result)) if sent.is_empty() => Poll::Ready(First::Result(result)),
-                (mut sent, Poll::Ready(result)) => {
-                    sent.push(self.response(result));
-                    self.work = Box::pin(std::future::pending());
-                    Poll::Ready(First::Notifications(sent))
+                // Nothing has left yet, so that the answer can still be 401.
+                (sent, Poll::Ready(result)) if sent.is_empty() || self.caller.login_required() => {
+                    Poll::Ready(First::Result(result))
+                }
+                (mut messages, Poll::Ready(result)) => {
+                    messages.push(self.response(result));
+                    Poll::Ready(First::Events { messages, done: true })
                 }
                 (sent, Poll::Pending) if sent.is_empty() => Poll::Pending,
-                (sent, Poll::Pending) => Poll::Ready(First::Notifications(sent)),
+                (messages, Poll::Pending) => Poll::Ready(First::Events { messages, done: false }),
             }
         })
         .await
@@ -71,9 +72,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// A stream that begins with `ready`. It is over when that holds the response already.
-    pub(super) fn new(exchange: Exchange, ready: Vec<Value>, sleep: Sleep) -> Self {
-        let done = ready.last().is_some_and(|message| message.get("method").is_none());
+    /// A stream that begins with `ready`, and is over after that if the handler is `done`.
+    pub(super) fn new(exchange: Exchange, ready: Vec<Value>, done: bool, sleep: Sleep) -> Self {
         Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, ready, done }
     }
 

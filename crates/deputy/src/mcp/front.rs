@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Caller, Handler, Notifier, RpcError,
+    Call, Caller, Era, Handler, Notifier, RpcError,
     exchange::{Events, Exchange, First, Sleep},
     headers,
     message::{Malformed, Message},
+    notifier::Wanted,
 };
 use crate::http::has_media_type;
 
@@ -47,75 +48,79 @@ impl Front {
             let error = RpcError::new(RpcError::INVALID_REQUEST, "Content-Type must be application/json");
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Value::Null, error);
         }
-        if !accepts(headers) {
+        let Some(readable) = Readable::by(headers) else {
             let text = "Accept must allow application/json and text/event-stream";
             let error = RpcError::new(RpcError::INVALID_REQUEST, text);
             return refused(StatusCode::NOT_ACCEPTABLE, &Value::Null, error);
-        }
+        };
         let (id, method, params) = match Message::parse(&body) {
             Ok(Message::Request { id, method, params }) => (id, method, params),
-            Ok(Message::Notification { method }) => {
-                tracing::debug!(method = method.chars().take(64).collect::<String>(), "notification");
-                return Reply::Response(empty(StatusCode::ACCEPTED));
-            }
-            Ok(Message::Response) => return Reply::Response(empty(StatusCode::ACCEPTED)),
+            Ok(Message::Notification | Message::Response) => return accepted(headers),
             Err(Malformed { id, error }) => return refused(StatusCode::BAD_REQUEST, &id, error),
         };
         let era = match headers::era(headers, &method, &params) {
             Ok(era) => era,
             Err(error) => return refused(status(&error), &id, error),
         };
-        if !era.is_stateless() && method != "initialize" && headers.contains_key("mcp-session-id") {
-            // We never issue one. 404 makes a client that kept one of somebody else's initialize again.
-            let error = RpcError::new(RpcError::INVALID_REQUEST, "this server has no sessions");
-            return refused(StatusCode::NOT_FOUND, &id, error);
+        if method != "initialize" && names_session(headers, &era) {
+            return refused(StatusCode::NOT_FOUND, &id, no_sessions());
         }
+        let mut wanted = Wanted::All;
         if era.is_stateless() {
-            let schema = match headers::name(&method, &params) {
-                Some(tool) if method == "tools/call" => self.handler.input_schema(tool),
-                _ => None,
-            };
-            if let Err(error) = headers::agree(headers, &method, &params, schema.as_deref()) {
-                return refused(status(&error), &id, error);
-            }
-            if REMOVED.contains(&method.as_str()) {
-                let error =
-                    RpcError::new(RpcError::METHOD_NOT_FOUND, "this revision does not have this method");
-                return refused(StatusCode::NOT_FOUND, &id, error);
+            match self.stateless(headers, &method, &params) {
+                Ok(logs) => wanted = logs,
+                Err(error) => return refused(status(&error), &id, error),
             }
         }
         let required = self.handler.required_scopes(&method, headers::name(&method, &params));
         if !required.iter().all(|scope| caller.has_scope(scope)) {
             return Reply::InsufficientScope { required };
         }
-        self.answer(Call { id, method, params, era }, caller).await
+        if readable == Readable::Json {
+            wanted = Wanted::Nothing;
+        }
+        self.answer(Call { id, method, params, era }, caller, Notifier::new(wanted), readable).await
+    }
+
+    /// What a stateless request wants to read, if its headers say the same as its body.
+    fn stateless(
+        &self,
+        headers: &HeaderMap,
+        method: &str,
+        params: &Map<String, Value>,
+    ) -> Result<Wanted, RpcError> {
+        if REMOVED.contains(&method) {
+            return Err(RpcError::new(RpcError::METHOD_NOT_FOUND, "this revision does not have this method"));
+        }
+        let schema = match headers::name(method, params) {
+            Some(tool) if method == "tools/call" => self.handler.input_schema(tool),
+            _ => None,
+        };
+        headers::agree(headers, method, params, schema.as_deref())?;
+        Ok(headers::log_level(params)?.map_or(Wanted::NoLog, Wanted::LogFrom))
     }
 
     /// Lets the handler work: one JSON document if it has nothing to say before its result, events otherwise.
-    async fn answer(&self, call: Call, caller: Caller) -> Reply {
+    async fn answer(&self, call: Call, caller: Caller, notifier: Notifier, readable: Readable) -> Reply {
         let (id, stateless) = (call.id.clone(), call.era.is_stateless());
-        let notifier = Notifier::default();
         let work = self.handler.handle(call, caller.clone(), notifier.clone());
-        let mut exchange = Exchange { id, caller, stateless, work, notifier };
+        let mut exchange = Exchange { id, caller, work, notifier };
         match exchange.first().await {
+            First::Events { messages, done } => {
+                events(Events::new(exchange, messages, done, Arc::clone(&self.sleep)))
+            }
             First::Result(_) if exchange.caller.login_required() => Reply::LoginRequired,
             First::Result(result) => {
                 let status = match &result {
                     // Revisions with a handshake answer errors of the method with 200.
-                    Err(error) if exchange.stateless => status_of_answer(error),
+                    Err(error) if stateless => status_of_answer(error),
                     _ => StatusCode::OK,
                 };
-                Reply::Response(json_response(status, &exchange.response(result)))
-            }
-            First::Notifications(sent) => {
-                let events = Events::new(exchange, sent, Arc::clone(&self.sleep));
-                let mut response = Response::new(Body::new(events));
-                let headers = response.headers_mut();
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                // Proxies that collect answers would hold events back.
-                headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-                Reply::Response(response)
+                let response = exchange.response(result);
+                if readable == Readable::Events && status == StatusCode::OK {
+                    return events(Events::new(exchange, vec![response], true, Arc::clone(&self.sleep)));
+                }
+                Reply::Response(crate::http::json(status, &response))
             }
         }
     }
@@ -125,24 +130,87 @@ impl Front {
 pub(super) fn response(id: &Value, result: Result<Value, RpcError>) -> Value {
     match result {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        // MCP 2026-07-28: an id that could not be read is left out.
-        Err(error) if id.is_null() => json!({ "jsonrpc": "2.0", "error": error }),
-        Err(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+        Err(mut error) => {
+            if let Some((end, _)) = error.message.char_indices().nth(LONGEST_MESSAGE) {
+                error.message.truncate(end);
+            }
+            match id {
+                // MCP 2026-07-28: an id that could not be read is left out.
+                Value::Null => json!({ "jsonrpc": "2.0", "error": error }),
+                id => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+            }
+        }
     }
 }
 
-/// Whether the client can read what we may answer. Some send `*/*` or nothing.
-fn accepts(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    let absent = values.peek().is_none();
-    let mut types = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    absent
-        || types.any(|media_type| {
-            let essence = media_type.split(';').next().unwrap_or_default().trim();
-            ["application/json", "text/event-stream", "application/*", "text/*", "*/*"]
-                .iter()
-                .any(|readable| essence.eq_ignore_ascii_case(readable))
-        })
+/// What a client reads. It must be able to read both (MCP 2025-03-26); some name one of them, `*/*` or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readable {
+    /// Whatever suits the answer.
+    Both,
+    /// Only `text/event-stream`.
+    Events,
+    /// Only `application/json`.
+    Json,
+}
+
+impl Readable {
+    fn by(headers: &HeaderMap) -> Option<Self> {
+        if !headers.contains_key(header::ACCEPT) {
+            return Some(Self::Both);
+        }
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let types: Vec<_> = values.flat_map(|value| value.split(',').map(essence)).collect();
+        let any =
+            |readable: [&str; 3]| types.iter().any(|media_type| readable.contains(&media_type.as_str()));
+        match (any(["application/json", "application/*", "*/*"]), any(["text/event-stream", "text/*", "*/*"]))
+        {
+            (true, true) => Some(Self::Both),
+            (true, false) => Some(Self::Json),
+            (false, true) => Some(Self::Events),
+            (false, false) => None,
+        }
+    }
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A notification, or the answer to a request that nobody made: there is nothing to say to it.
+fn accepted(headers: &HeaderMap) -> Reply {
+    match headers::named(headers) {
+        Ok(era) if names_session(headers, &era) => {
+            refused(StatusCode::NOT_FOUND, &Value::Null, no_sessions())
+        }
+        Ok(_) => {
+            let mut response = crate::http::empty(StatusCode::ACCEPTED);
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Reply::Response(response)
+        }
+        Err(error) => refused(status(&error), &Value::Null, error),
+    }
+}
+
+/// Whether a client keeps a session that it has from somebody else; we never open one. 404 makes it initialize again
+/// (MCP 2025-03-26). Where requests stand for themselves the header means nothing.
+fn names_session(headers: &HeaderMap, era: &Era) -> bool {
+    !era.is_stateless() && headers.contains_key("mcp-session-id")
+}
+
+fn no_sessions() -> RpcError {
+    RpcError::new(RpcError::INVALID_REQUEST, "this server has no sessions")
+}
+
+fn events(events: Events) -> Reply {
+    let mut response = Response::new(Body::new(events));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that collect answers would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Reply::Response(response)
 }
 
 /// The status of a request that was not handed to the handler.
@@ -166,16 +234,10 @@ const fn status_of_answer(error: &RpcError) -> StatusCode {
 
 fn refused(status: StatusCode, id: &Value, error: RpcError) -> Reply {
     tracing::info!(code = error.code, reason = error.message, "MCP request refused");
-    Reply::Response(json_response(status, &response(id, Err(error))))
-}
-
-fn json_response(status: StatusCode, document: &Value) -> Response<Body> {
-    crate::http::json(status, document)
-}
-
-fn empty(status: StatusCode) -> Response<Body> {
-    crate::http::empty(status)
+    Reply::Response(crate::http::json(status, &response(id, Err(error))))
 }
 
 /// Methods that revisions without a handshake do not have.
 const REMOVED: [&str; 4] = ["logging/setLevel", "ping", "resources/subscribe", "resources/unsubscribe"];
+/// Characters. Some messages of handlers repeat what the client sent.
+const LONGEST_MESSAGE: usize = 512;

@@ -1,12 +1,11 @@
 //! The seam between the front and what answers requests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::task::AtomicWaker;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Caller;
+use super::{Caller, Notifier};
 use crate::host::BoxFuture;
 
 /// What answers MCP requests. [`super::rmcp`] makes one of an rmcp `ServerHandler`.
@@ -97,38 +96,3 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 }
-
-/// Takes the messages that a handler sends before its result: progress, log entries. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Notifier(Arc<Outbox>);
-
-#[derive(Debug, Default)]
-struct Outbox {
-    messages: Mutex<Vec<Value>>,
-    waker: AtomicWaker,
-}
-
-impl Notifier {
-    /// Sends a JSON-RPC notification to the client.
-    pub fn notify(&self, message: Value) {
-        let mut messages = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        // A handler that never rests must not fill the memory of a client that does not read.
-        if messages.len() < MOST_WAITING {
-            messages.push(message);
-        }
-        drop(messages);
-        self.0.waker.wake();
-    }
-
-    /// What has been sent since the last time.
-    pub(super) fn take(&self) -> Vec<Value> {
-        std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Wakes `waker` at the next message.
-    pub(super) fn register(&self, waker: &std::task::Waker) {
-        self.0.waker.register(waker);
-    }
-}
-
-const MOST_WAITING: usize = 1024;

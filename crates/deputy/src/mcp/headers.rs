@@ -2,9 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};
+use rmcp::model::ClientCapabilities;
 use serde_json::{Map, Value};
 
-use super::{Era, RpcError};
+use super::{Era, RpcError, notifier::LogLevel};
 
 /// Revisions with an `initialize` handshake, oldest first.
 pub(super) const HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -16,47 +17,59 @@ const UNNAMED: &str = "2025-03-26";
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// By which rules a request is to be answered.
 pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>) -> Result<Era, RpcError> {
-    let header = single(headers, &PROTOCOL_VERSION)?;
     let meta = params.get("_meta").and_then(Value::as_object);
     let in_body =
         meta.and_then(|meta| meta.get(META_VERSION)).map(|version| version.as_str().unwrap_or_default());
     if method == "initialize" {
-        return handshake(header, in_body, params);
+        return handshake(headers, in_body, params);
     }
     let Some(in_body) = in_body else {
-        return match header {
+        return match named(headers)? {
             // A stateless request must say in its body what its header says.
-            Some(version) if method == "server/discover" || STATELESS.contains(&version) => {
-                Err(missing_meta())
-            }
-            None if method == "server/discover" => Err(missing_meta()),
-            Some(version) if HANDSHAKE.contains(&version) => Ok(Era::Handshake(version.to_owned())),
-            Some(version) => Err(unsupported(version)),
-            None => Ok(Era::Handshake(UNNAMED.to_owned())),
+            Era::Stateless(_) => Err(missing_meta()),
+            Era::Handshake(_) if method == "server/discover" => Err(missing_meta()),
+            era @ Era::Handshake(_) => Ok(era),
         };
     };
-    match header {
+    match single(headers, &PROTOCOL_VERSION)? {
         None => return Err(mismatch("MCP-Protocol-Version is missing")),
         Some(header) if header != in_body => {
             return Err(mismatch("MCP-Protocol-Version is not the protocolVersion of the body"));
         }
         Some(_) => {}
     }
-    if !STATELESS.contains(&in_body) {
-        return Err(unsupported(in_body));
-    }
-    if !meta.and_then(|meta| meta.get(META_CAPABILITIES)).is_some_and(Value::is_object) {
+    let era = named(headers)?;
+    let capabilities = meta.and_then(|meta| meta.get(META_CAPABILITIES)).cloned().unwrap_or_default();
+    if era.is_stateless() && serde_json::from_value::<ClientCapabilities>(capabilities).is_err() {
         return Err(missing_meta());
     }
-    Ok(Era::Stateless(in_body.to_owned()))
+    Ok(era)
+}
+
+/// The rules of the revision that the header names, which is all that a notification says.
+pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
+    match single(headers, &PROTOCOL_VERSION)? {
+        None => Ok(Era::Handshake(UNNAMED.to_owned())),
+        Some(version) if HANDSHAKE.contains(&version) => Ok(Era::Handshake(version.to_owned())),
+        Some(version) if STATELESS.contains(&version) => Ok(Era::Stateless(version.to_owned())),
+        Some(version) => Err(unsupported(version)),
+    }
+}
+
+/// The log entries that a stateless request asks for (MCP 2026-07-28, Logging).
+pub(super) fn log_level(params: &Map<String, Value>) -> Result<Option<LogLevel>, RpcError> {
+    let Some(level) = params.get("_meta").and_then(|meta| meta.get(META_LOG_LEVEL)) else { return Ok(None) };
+    let level = level.as_str().and_then(LogLevel::parse);
+    level.map(Some).ok_or_else(|| RpcError::new(RpcError::INVALID_PARAMS, "there is no such log level"))
 }
 
 /// `initialize` opens a handshake, whatever revision it names; where requests stand for themselves it does not exist.
 fn handshake(
-    header: Option<&str>,
+    headers: &HeaderMap,
     in_body: Option<&str>,
     params: &Map<String, Value>,
 ) -> Result<Era, RpcError> {
@@ -64,11 +77,11 @@ fn handshake(
         return Err(RpcError::new(RpcError::METHOD_NOT_FOUND, "this revision has no initialize"));
     }
     let asked = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
-    if header.is_some_and(|header| header != asked) {
-        let text = "MCP-Protocol-Version is not the protocolVersion of the body";
-        return Err(RpcError::new(RpcError::INVALID_REQUEST, text));
+    match single(headers, &PROTOCOL_VERSION)? {
+        // A client that begins anew may still name what it agreed on before.
+        Some(header) if header != asked && !HANDSHAKE.contains(&header) => Err(unsupported(header)),
+        _ => Ok(Era::Handshake(asked.to_owned())),
     }
-    Ok(Era::Handshake(asked.to_owned()))
 }
 
 /// Whether `Mcp-Method`, `Mcp-Name` and `Mcp-Param-*` say what the body says. What stands between client and server may
@@ -102,7 +115,7 @@ pub(super) fn agree(
         let Ok(header) = HeaderName::try_from(format!("mcp-param-{header}")) else { continue };
         let same = match (single(headers, &header)?, value) {
             (None, None) => true,
-            (Some(header), Some(value)) => decoded(header).as_deref() == Some(&value),
+            (Some(header), Some(value)) => decoded(header).is_some_and(|text| says(&text, value)),
             _ => false,
         };
         if !same {
@@ -124,21 +137,40 @@ pub(super) fn name<'a>(method: &str, params: &'a Map<String, Value>) -> Option<&
 }
 
 /// The header names and values of the arguments that a schema marks with `x-mcp-header`, nested ones included.
-fn annotated(schema: &Map<String, Value>, value: &Value, into: &mut Vec<(String, Option<String>)>) {
+fn annotated<'a>(schema: &Map<String, Value>, value: &'a Value, into: &mut Vec<(String, Option<&'a Value>)>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (name, property) in properties.iter().filter_map(|(name, schema)| Some((name, schema.as_object()?))) {
         let value = value.get(name).unwrap_or(&Value::Null);
         if let Some(header) =
             property.get("x-mcp-header").and_then(Value::as_str).filter(|header| !header.is_empty())
         {
-            let text = match value {
-                Value::String(text) => Some(text.clone()),
-                Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-                Value::Null | Value::Array(_) | Value::Object(_) => None,
-            };
-            into.push((header.to_ascii_lowercase(), text));
+            // Lists and objects have no form in a header; the tool's own schema refuses them.
+            let primitive = value.is_string() || value.is_boolean() || value.is_number();
+            into.push((header.to_ascii_lowercase(), primitive.then_some(value)));
         }
         annotated(property, value, into);
+    }
+}
+
+/// Whether a header's text is an argument's value. Integers are compared as numbers: `42.0` is `42`.
+fn says(text: &str, value: &Value) -> bool {
+    match value {
+        Value::String(string) => string == text,
+        Value::Number(number) => {
+            let number = number.to_string();
+            number == text || integer(text).is_some_and(|header| integer(&number) == Some(header))
+        }
+        Value::Bool(true) => text == "true",
+        Value::Bool(false) => text == "false",
+        Value::Array(_) | Value::Null | Value::Object(_) => false,
+    }
+}
+
+fn integer(text: &str) -> Option<i64> {
+    match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => whole.parse().ok(),
+        Some(_) => None,
+        None => text.parse().ok(),
     }
 }
 

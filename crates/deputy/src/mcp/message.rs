@@ -8,7 +8,7 @@ use super::RpcError;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Message {
     /// Expects no answer.
-    Notification { method: String },
+    Notification,
     /// Expects one.
     Request { id: Value, method: String, params: Map<String, Value> },
     /// Answers a request of ours.
@@ -52,7 +52,7 @@ impl Message {
             Some(_) => return invalid(&readable, "params must be an object"),
         };
         match id {
-            None => Ok(Self::Notification { method }),
+            None => Ok(Self::Notification),
             Some(id) if is_id(&id) => Ok(Self::Request { id, method, params }),
             Some(_) => invalid(&readable, "id must be a string or an integer"),
         }
@@ -60,5 +60,5 @@ impl Message {
 }
 
 fn is_id(id: &Value) -> bool {
-    id.is_i64() || id.is_u64() || id.as_str().is_some_and(|text| text.len() <= 256)
+    id.is_i64() || id.as_str().is_some_and(|text| text.len() <= 256)
 }

@@ -10,11 +10,13 @@ mod front;
 mod handler;
 mod headers;
 mod message;
+mod notifier;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
 
 pub use caller::{Api, ApiError, ApiToken, Caller, Client, User};
 pub use front::{Front, Reply};
-pub use handler::{Call, Era, Handler, Notifier, RpcError};
+pub use handler::{Call, Era, Handler, RpcError};
+pub use notifier::Notifier;
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
