@@ -67,9 +67,9 @@ stop_if_missing() {
   [ -z "$missing" ] || { echo "This is missing:$missing" >&2; exit 1; }
 }
 
-# The npm packages of the lock file, in the cache, linked to where Node looks for them.
+# The npm packages of the lock file in folder $1, in the cache, linked to where Node looks for them.
 install_node_packages() {
-  local project=tests/clients/node folder unfinished
+  local project="$1" folder unfinished
   folder="$cache/npm-$(git hash-object $project/package-lock.json)-$(uname -sm | tr ' ' -)"
   if [ ! -d "$folder" ]; then
     unfinished="$folder.$$"
@@ -77,7 +77,7 @@ install_node_packages() {
       cp $project/package.json $project/package-lock.json $project/.npmrc "$unfinished" &&
       # None of them needs an install script.
       (cd "$unfinished" && npm ci --ignore-scripts --loglevel=error) &&
-      mv "$unfinished" "$folder" || return 1
+      mv "$unfinished" "$folder" || { rm -rf "$unfinished"; return 1; }
   fi
   rm -rf $project/node_modules && ln -s "$folder/node_modules" $project/node_modules
 }
