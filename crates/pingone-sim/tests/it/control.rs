@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use pingone_sim::{Failure, SimEnvironment, Simulator};
+use serde_json::{Value, json};
+
+use crate::world::{World, claims};
+
+#[tokio::test]
+async fn every_answer_says_that_it_is_a_simulators_and_has_a_correlation_id() {
+    let world = World::new();
+    for path in ["/", "/nowhere", &world.at("jwks"), &world.at("authorize")] {
+        let answer = world.send("GET", path, &[], String::new()).await;
+        assert_eq!(answer.headers["x-pingone-simulator"], "true", "{path}");
+        assert_eq!(answer.headers["correlation-id"].len(), 36, "{path}");
+    }
+    let page = world.authorize(&[], "").await;
+    assert!(page.text.contains("This is a simulator, not PingOne."));
+}
+
+#[tokio::test]
+async fn discovery_names_endpoints_and_keys_have_no_alg() {
+    let world = World::new();
+    let discovery =
+        world.send("GET", &world.at(".well-known/openid-configuration"), &[], String::new()).await.json();
+    assert_eq!(discovery["issuer"], world.sim.config().issuer());
+    assert_eq!(discovery["registration_endpoint"], Value::Null);
+    let keys = world.send("GET", &world.at("jwks"), &[], String::new()).await.json();
+    let keys = keys["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 2, "the current one and the next");
+    assert!(
+        keys.iter().all(|key| key["alg"].is_null()
+            && key["use"] == "sig"
+            && key["n"].as_str().unwrap().len() == 342)
+    );
+}
+
+#[tokio::test]
+async fn what_is_forced_happens_once_or_until_it_is_cleared() {
+    let world = World::new();
+    let force = |always: bool| json!({"failure": {"token": [503, "{}"]}, "always": always}).to_string();
+    let headers = [("content-type", "application/json")];
+    assert_eq!(
+        world.send("POST", "/sim/failures", &headers, force(false)).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(world.redeem("x").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.redeem("x").await.status, StatusCode::BAD_REQUEST);
+    world.send("POST", "/sim/failures", &headers, force(true)).await;
+    for _ in 0..3 {
+        assert_eq!(world.redeem("x").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    world.send("DELETE", "/sim/failures", &[], String::new()).await;
+    assert_eq!(world.redeem("x").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(world.sim.requests("token"), 6);
+}
+
+#[tokio::test]
+async fn claims_can_be_forced() {
+    let world = World::new();
+    world.sim.force(Failure::IdTokenClaim("acr".into(), json!("Single_Factor")));
+    world.sim.force(Failure::TokenMember("scope".into(), Value::Null));
+    let tokens = world.tokens().await;
+    assert_eq!(
+        (&claims(&tokens["id_token"])["acr"], &tokens["scope"]),
+        (&json!("Single_Factor"), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn keys_people_and_tokens_survive_a_restart_with_a_state_file() {
+    let folder = std::env::temp_dir().join(format!("pingone-sim-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("state.json");
+    let world = World::new();
+    let open = || {
+        let environment = Arc::clone(&world.environment) as Arc<dyn SimEnvironment>;
+        let config = world.sim.config().clone();
+        World {
+            sim: Simulator::with_state_file(config, environment, &file).unwrap(),
+            environment: Arc::clone(&world.environment),
+        }
+    };
+    let before = open();
+    let token = before.tokens().await["refresh_token"].as_str().unwrap().to_owned();
+    let keys = before.send("GET", &before.at("jwks"), &[], String::new()).await.text;
+    let after = open();
+    assert_eq!(after.send("GET", &after.at("jwks"), &[], String::new()).await.text, keys);
+    assert_eq!(after.refresh(&token).await.status, StatusCode::OK);
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -1,0 +1,87 @@
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::world::{API, World, claims};
+
+#[tokio::test]
+async fn a_person_signs_on_approves_and_comes_back_with_a_code() {
+    let world = World::new();
+    let consent = world.sign_on("alice", "Alice-demo-1").await;
+    assert!(
+        consent.text.contains("See your to-do list") && consent.text.contains("APPROVE"),
+        "{}",
+        consent.text
+    );
+    let back = world.submit(&consent.flow(), "APPROVE", &[]).await;
+    assert_eq!((back.status, back.told("state").as_deref()), (StatusCode::FOUND, Some("s")));
+    let tokens = world.redeem(&back.told("code").unwrap()).await.json();
+    let id_token = claims(&tokens["id_token"]);
+    assert_eq!((&id_token["nonce"], &id_token["preferred_username"]), (&json!("n"), &json!("alice")));
+    assert_eq!(id_token["acr"], world.sim.config().policy_id);
+    assert_eq!(claims(&tokens["access_token"])["aud"], json!([API]));
+    let again = world.authorize(&[], &consent.cookie()).await;
+    assert!(again.told("code").is_some(), "session and consent are remembered");
+    let asked = world.authorize(&[("prompt", "login")], &consent.cookie()).await;
+    assert!(asked.text.contains("SIGNON"));
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_and_lock_the_account() {
+    let world = World::new();
+    for remaining in (0..5).rev() {
+        let page = world.sign_on("alice", "wrong").await;
+        assert!(page.text.contains(&format!("{remaining} attempts remaining")), "{}", page.text);
+    }
+    assert!(world.sign_on("alice", "Alice-demo-1").await.text.contains("locked"));
+    assert!(world.sign_on("carol", "Carol-demo-1").await.text.contains("locked"));
+    assert!(world.sign_on("nobody", "x").await.text.contains("Incorrect username or password."));
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_reset_with_a_code() {
+    let world = World::new();
+    let page = world.authorize(&[], "").await;
+    let page = world.submit(&page.flow(), "TROUBLE", &[]).await;
+    let page = world.submit(&page.flow(), "RECOVER", &[("username", "carol")]).await;
+    let wrong = world.submit(&page.flow(), "RESET", &[("code", "x"), ("password", "New-password-1")]).await;
+    assert!(wrong.text.contains("Invalid verification code"));
+    let code = page.mailed();
+    let weak = world.submit(&page.flow(), "RESET", &[("code", &code), ("password", "weak")]).await;
+    assert!(weak.text.contains("password policy"));
+    world.submit(&page.flow(), "RESET", &[("code", &code), ("password", "New-password-1")]).await;
+    assert!(world.sign_on("alice", "Alice-demo-1").await.text.contains("APPROVE"), "others are as before");
+}
+
+#[tokio::test]
+async fn somebody_new_registers_verifies_and_is_asked_for_consent() {
+    let world = World::new();
+    let page = world.authorize(&[], "").await;
+    let page = world.submit(&page.flow(), "REGISTER", &[]).await;
+    let fields = |username: &'static str| {
+        [
+            ("username", username),
+            ("email", "d@example.com"),
+            ("password", "Dora-demo-1"),
+            ("given_name", "<b>Dora</b>"),
+        ]
+    };
+    assert!(world.submit(&page.flow(), "REGISTER", &fields("alice")).await.text.contains("already in use"));
+    let page = world.submit(&page.flow(), "REGISTER", &fields("dora")).await;
+    let code = page.mailed();
+    let consent = world.submit(&page.flow(), "VERIFY", &[("code", &code)]).await;
+    assert!(consent.text.contains("dora") && !consent.text.contains("<b>"), "{}", consent.text);
+}
+
+#[tokio::test]
+async fn declining_is_told_with_the_error_that_the_flows_author_chose() {
+    let world = World::new();
+    let consent = world.sign_on("alice", "Alice-demo-1").await;
+    assert_eq!(
+        world.submit(&consent.flow(), "DECLINE", &[]).await.told("error").as_deref(),
+        Some("access_denied")
+    );
+    world.sim.configure(|pingone| pingone.decline_error = "invalid_request".into());
+    let answer = world.authorize(&[("login_hint", "auto-deny")], "").await;
+    assert_eq!(answer.told("error").as_deref(), Some("invalid_request"));
+    assert!(answer.told("error_description").unwrap().contains("(Correlation ID: "));
+}
