@@ -20,3 +20,6 @@ pub use handler::{Call, Era, Handler, RpcError};
 pub use notifier::Notifier;
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
+
+#[cfg(test)]
+mod tests;

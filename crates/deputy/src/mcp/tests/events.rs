@@ -1,0 +1,232 @@
+//! What is sent before a result, and what becomes of work whose client goes.
+
+use std::{
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+
+use super::{
+    super::{Front, Reply, RpcError},
+    Answer, STATELESS, Scripted, Work, answer, meta, post, request, response, send,
+};
+use crate::host::BoxFuture;
+
+fn progress(value: u32) -> Value {
+    let params = json!({ "progressToken": "p", "progress": value });
+    json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })
+}
+
+fn log(level: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": level, "data": level } })
+}
+
+fn call() -> Value {
+    request("tools/call", json!({ "name": "x" }))
+}
+
+/// Sends these messages, and answers.
+fn telling(messages: Vec<Value>) -> Arc<Scripted> {
+    Arc::new(Scripted::new(move |_, _, notifier| {
+        for message in &messages {
+            notifier.notify(message.clone());
+        }
+        Box::pin(async { Ok(json!({ "done": true })) })
+    }))
+}
+
+/// Says when it is dropped.
+struct Working(Arc<AtomicBool>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Sends these messages and never ends; the flag tells when it was dropped.
+fn endless(messages: Vec<Value>) -> (Arc<Scripted>, Arc<AtomicBool>) {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&dropped);
+    let handler = Scripted::new(move |_, _, notifier| {
+        let working = Working(Arc::clone(&flag));
+        let messages = messages.clone();
+        Box::pin(async move {
+            for message in messages {
+                notifier.notify(message);
+            }
+            std::future::pending::<()>().await;
+            drop(working);
+            Ok(Value::Null)
+        })
+    });
+    (Arc::new(handler), dropped)
+}
+
+async fn frame(body: &mut Body) -> String {
+    let frame = body.frame().await.unwrap().unwrap();
+    String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+}
+
+fn is_waiting(body: &mut Body) -> bool {
+    matches!(Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())), Poll::Pending)
+}
+
+#[tokio::test]
+async fn messages_before_a_result_make_a_stream_that_ends_with_it() {
+    let answer = answer(&telling(vec![progress(1), progress(2)]), &[], call()).await;
+    let result = json!({ "jsonrpc": "2.0", "id": 7, "result": { "done": true } });
+    assert_eq!((answer.status.as_u16(), answer.events()), (200, vec![progress(1), progress(2), result]));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["x-accel-buffering"], "no");
+}
+
+#[tokio::test]
+async fn the_first_event_leaves_before_the_work_ends_and_dropping_the_stream_cancels_it() {
+    let (handler, dropped) = endless(vec![progress(1)]);
+    let mut body = response(post(&handler, &[], call()).await).into_body();
+    assert_eq!(frame(&mut body).await, format!("event: message\ndata: {}\n\n", progress(1)));
+    assert!(is_waiting(&mut body));
+    assert!(!dropped.load(Ordering::SeqCst));
+    drop(body);
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_the_first_byte_cancels_the_work() {
+    let (handler, dropped) = endless(Vec::new());
+    {
+        let mut reply = pin!(post(&handler, &[], call()));
+        assert!(reply.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!((handler.runs(), dropped.load(Ordering::SeqCst)), (1, false));
+    }
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_message_from_another_task_wakes_the_stream() {
+    let handler = Arc::new(Scripted::new(|_, _, notifier| {
+        tokio::spawn(async move {
+            notifier.notify(progress(1));
+            tokio::task::yield_now().await;
+            notifier.notify(progress(2));
+        });
+        Box::pin(std::future::pending())
+    }));
+    let mut body = response(post(&handler, &[], call()).await).into_body();
+    assert!(frame(&mut body).await.contains(r#""progress":1"#));
+    assert!(frame(&mut body).await.contains(r#""progress":2"#));
+}
+
+#[tokio::test]
+async fn a_quiet_stream_is_kept_alive_every_15_seconds() {
+    let slept = Arc::new(Mutex::new(Vec::new()));
+    let sleeps = Arc::clone(&slept);
+    let sleep = Arc::new(move |duration: Duration| -> BoxFuture<'static, ()> {
+        sleeps.lock().unwrap().push(duration.as_secs());
+        Box::pin(std::future::ready(()))
+    });
+    let (handler, _) = endless(vec![progress(1)]);
+    let mut body = response(send(&Front::new(handler, sleep), &[], call()).await).into_body();
+    assert!(frame(&mut body).await.starts_with("event: message"));
+    assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
+    assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
+    assert_eq!(*slept.lock().unwrap(), [15, 15, 15]);
+}
+
+#[tokio::test]
+async fn line_breaks_in_a_message_do_not_break_its_event() {
+    let text = "a\nb\r\n\ndata: forged\u{2028}";
+    let message =
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "message": text } });
+    assert_eq!(answer(&telling(vec![message.clone()]), &[], call()).await.events()[0], message);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_documents_only_gets_the_result_alone() {
+    let answer = answer(&telling(vec![progress(1)]), &[("accept", "application/json")], call()).await;
+    assert_eq!(
+        (answer.media_type(), &answer.json()["result"]),
+        ("application/json", &json!({ "done": true }))
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_reads_events_only_gets_the_result_as_one() {
+    let answer = answer(&telling(Vec::new()), &[("accept", "text/event-stream")], call()).await;
+    assert_eq!(answer.events(), [json!({ "jsonrpc": "2.0", "id": 7, "result": { "done": true } })]);
+}
+
+#[tokio::test]
+async fn a_handler_that_never_rests_does_not_fill_the_memory() {
+    let answer = answer(&telling(vec![progress(1); 5000]), &[], call()).await;
+    assert_eq!(answer.events().len(), 1024 + 1);
+}
+
+#[tokio::test]
+async fn a_stateless_request_gets_the_log_entries_that_it_asks_for() {
+    for (level, expected) in [
+        (None, &[][..]),
+        (Some("debug"), &["debug", "warning", "emergency"]),
+        (Some("warning"), &["warning", "emergency"]),
+        (Some("emergency"), &["emergency"]),
+    ] {
+        let mut meta = meta();
+        if let Some(level) = level {
+            meta["io.modelcontextprotocol/logLevel"] = json!(level);
+        }
+        let handler =
+            telling(vec![log("debug"), log("warning"), log("emergency"), log("no such level"), progress(1)]);
+        let headers = [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
+        let body = request("tools/call", json!({ "name": "x", "_meta": meta }));
+        let events = answer(&handler, &headers, body).await.events();
+        let logged: Vec<_> = events.iter().filter_map(|event| event["params"]["level"].as_str()).collect();
+        // A level that does not exist is below every other.
+        assert_eq!((logged.as_slice(), events.len()), (expected, expected.len() + 2), "{level:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_revision_gets_every_log_entry() {
+    assert_eq!(answer(&telling(vec![log("debug")]), &[], call()).await.events()[0], log("debug"));
+}
+
+fn login_ends(notify_first: bool, rest: bool) -> Arc<Scripted> {
+    Arc::new(Scripted::new(move |_, caller, notifier| -> Work {
+        Box::pin(async move {
+            if notify_first {
+                notifier.notify(progress(1));
+            }
+            if rest {
+                tokio::task::yield_now().await;
+            }
+            let refused = caller.fetch(http::Request::default()).await;
+            Ok(json!({ "refused": refused.is_err() }))
+        })
+    }))
+}
+
+#[tokio::test]
+async fn a_login_that_ended_is_401_as_long_as_nothing_has_left() {
+    for (notify_first, rest) in [(false, false), (false, true), (true, false)] {
+        let reply = post(&login_ends(notify_first, rest), &[], call()).await;
+        assert!(matches!(reply, Reply::LoginRequired), "{notify_first} {rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_ends_during_a_stream_is_an_error_in_the_stream() {
+    let reply = post(&login_ends(true, true), &[], call()).await;
+    let events = Answer::of(reply).await.events();
+    let error = json!({ "code": RpcError::INTERNAL_ERROR, "message": "the login has ended; log in again" });
+    assert_eq!(events, [progress(1), json!({ "jsonrpc": "2.0", "id": 7, "error": error })]);
+}

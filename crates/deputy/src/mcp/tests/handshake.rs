@@ -1,0 +1,102 @@
+//! Revisions that begin with `initialize`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{super::RpcError, STATELESS, Scripted, answer, meta, request};
+
+#[tokio::test]
+async fn every_handshake_revision_is_served_with_or_without_its_header() {
+    for version in ["", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let handler = Arc::new(Scripted::new(|call, _, _| {
+            Box::pin(async move {
+                Ok(json!({ "version": call.era.version(), "stateless": call.era.is_stateless() }))
+            })
+        }));
+        let answer = answer(&handler, &[("mcp-protocol-version", version)], request("ping", json!({}))).await;
+        let expected = if version.is_empty() { "2025-03-26" } else { version };
+        assert_eq!(answer.json()["result"], json!({ "version": expected, "stateless": false }));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_revision_is_refused_with_those_that_are_known() {
+    let answer = answer(
+        &Arc::new(Scripted::echo()),
+        &[("mcp-protocol-version", "1900-01-01")],
+        request("ping", json!({})),
+    )
+    .await;
+    assert_eq!(answer.outcome(), (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION));
+    let supported = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+    assert_eq!(answer.json()["error"]["data"], json!({ "supported": supported, "requested": "1900-01-01" }));
+}
+
+#[tokio::test]
+async fn a_session_of_somebody_elses_is_unknown_but_does_not_hinder_initialize() {
+    let handler = Arc::new(Scripted::echo());
+    let session = [("mcp-session-id", "0123456789abcdef")];
+    assert_eq!(
+        answer(&handler, &session, request("tools/list", json!({}))).await.outcome(),
+        (404, RpcError::INVALID_REQUEST)
+    );
+    let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    assert_eq!(answer(&handler, &session, notification).await.outcome(), (404, RpcError::INVALID_REQUEST));
+    assert_eq!(handler.runs(), 0);
+    let initialize =
+        answer(&handler, &session, request("initialize", json!({ "protocolVersion": "2025-06-18" }))).await;
+    assert_eq!((initialize.outcome(), initialize.headers.get("mcp-session-id")), ((200, 0), None));
+}
+
+#[tokio::test]
+async fn initialize_may_carry_the_header_of_an_earlier_handshake_and_no_other() {
+    let initialize = request("initialize", json!({ "protocolVersion": "2099-01-01" }));
+    for (header, outcome) in [
+        ("", (200, 0)),
+        ("2099-01-01", (200, 0)),
+        ("2025-11-25", (200, 0)),
+        ("2026-07-28", (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION)),
+        ("1900-01-01", (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION)),
+    ] {
+        let answer =
+            answer(&Arc::new(Scripted::echo()), &[("mcp-protocol-version", header)], &initialize).await;
+        assert_eq!(answer.outcome(), outcome, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn initialize_in_a_revision_without_it_does_not_exist() {
+    let handler = Arc::new(Scripted::echo());
+    let params = json!({ "protocolVersion": "2026-07-28", "_meta": meta() });
+    let answer =
+        answer(&handler, &[STATELESS, ("mcp-method", "initialize")], request("initialize", params)).await;
+    assert_eq!((answer.outcome(), handler.runs()), ((404, RpcError::METHOD_NOT_FOUND), 0));
+}
+
+#[tokio::test]
+async fn a_handshake_revision_in_the_body_is_served_as_such() {
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2025-11-25" });
+    let ping = request("ping", json!({ "_meta": meta }));
+    let handler = Arc::new(Scripted::echo());
+    assert_eq!(answer(&handler, &[("mcp-protocol-version", "2025-11-25")], &ping).await.outcome(), (200, 0));
+    let other = answer(&handler, &[("mcp-protocol-version", "2025-06-18")], &ping).await;
+    assert_eq!((other.outcome(), handler.runs()), ((400, RpcError::HEADER_MISMATCH), 1));
+}
+
+#[tokio::test]
+async fn an_error_of_the_method_is_answered_with_200() {
+    for code in [RpcError::METHOD_NOT_FOUND, RpcError::INVALID_PARAMS, RpcError::INTERNAL_ERROR] {
+        let handler = Arc::new(Scripted::failing(RpcError::new(code, "no")));
+        assert_eq!(answer(&handler, &[], request("tools/call", json!({}))).await.outcome(), (200, code));
+    }
+}
+
+#[tokio::test]
+async fn headers_of_the_stateless_revision_mean_nothing_here() {
+    let headers = [("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/call"), ("mcp-name", "x")];
+    assert_eq!(
+        answer(&Arc::new(Scripted::echo()), &headers, request("ping", json!({}))).await.outcome(),
+        (200, 0)
+    );
+}

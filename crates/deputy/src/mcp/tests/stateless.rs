@@ -1,0 +1,161 @@
+//! MCP 2026-07-28.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{super::RpcError, Answer, STATELESS, Scripted, answer, meta, request};
+
+async fn list(handler: &Arc<Scripted>, headers: &[(&str, &str)], meta: Value) -> Answer {
+    answer(handler, headers, request("tools/list", json!({ "_meta": meta }))).await
+}
+
+const LIST: [(&str, &str); 2] = [STATELESS, ("mcp-method", "tools/list")];
+
+#[tokio::test]
+async fn a_request_stands_for_itself() {
+    let handler = Arc::new(Scripted::new(|call, _, _| {
+        Box::pin(
+            async move { Ok(json!({ "version": call.era.version(), "stateless": call.era.is_stateless() })) },
+        )
+    }));
+    let answer = list(&handler, &LIST, meta()).await;
+    assert_eq!(answer.json()["result"], json!({ "version": "2026-07-28", "stateless": true }));
+}
+
+#[tokio::test]
+async fn a_body_without_its_required_members_is_malformed() {
+    let handler = Arc::new(Scripted::echo());
+    let version = "io.modelcontextprotocol/protocolVersion";
+    let capabilities = "io.modelcontextprotocol/clientCapabilities";
+    for meta in [
+        json!(null),
+        json!({}),
+        json!({ version: "2026-07-28" }),
+        json!({ capabilities: {} }),
+        json!({ version: "2026-07-28", capabilities: null }),
+        json!({ version: "2026-07-28", capabilities: [] }),
+        json!({ version: "2026-07-28", capabilities: { "sampling": 7 } }),
+    ] {
+        assert_eq!(
+            list(&handler, &LIST, meta.clone()).await.outcome(),
+            (400, RpcError::INVALID_PARAMS),
+            "{meta}"
+        );
+    }
+    let bare = answer(&handler, &LIST, json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" })).await;
+    assert_eq!((bare.outcome(), handler.runs()), ((400, RpcError::INVALID_PARAMS), 0));
+}
+
+#[tokio::test]
+async fn discovery_without_metadata_is_malformed_whatever_the_header() {
+    for header in ["", "2025-11-25", "2026-07-28"] {
+        let headers = [("mcp-protocol-version", header), ("mcp-method", "server/discover")];
+        let answer =
+            answer(&Arc::new(Scripted::echo()), &headers, request("server/discover", json!({}))).await;
+        assert_eq!(answer.outcome(), (400, RpcError::INVALID_PARAMS), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_revision_in_the_body_that_the_header_does_not_name_is_a_mismatch() {
+    for header in ["", "2025-11-25", "2099-01-01", "2026-07-28x"] {
+        let headers = [("mcp-protocol-version", header), ("mcp-method", "tools/list")];
+        let answer = list(&Arc::new(Scripted::echo()), &headers, meta()).await;
+        assert_eq!(answer.outcome(), (400, RpcError::HEADER_MISMATCH), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_revision_in_both_places_is_unsupported() {
+    let mut meta = meta();
+    meta["io.modelcontextprotocol/protocolVersion"] = json!("v999.0.0");
+    let headers = [("mcp-protocol-version", "v999.0.0"), ("mcp-method", "tools/list")];
+    let answer = list(&Arc::new(Scripted::echo()), &headers, meta).await;
+    assert_eq!(answer.outcome(), (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION));
+    assert_eq!(answer.json()["error"]["data"]["requested"], "v999.0.0");
+    assert_eq!(answer.json()["id"], 7);
+}
+
+#[tokio::test]
+async fn the_method_in_the_header_is_that_of_the_body_letter_by_letter() {
+    let handler = Arc::new(Scripted::echo());
+    for method in ["", "tools/call", "Tools/List", "tools/list,tools/call", "=?base64?dG9vbHMvbGlzdA==?="] {
+        let answer = list(&handler, &[STATELESS, ("mcp-method", method)], meta()).await;
+        assert_eq!(answer.outcome(), (400, RpcError::HEADER_MISMATCH), "{method}");
+    }
+    let twice = [STATELESS, ("mcp-method", "tools/list"), ("mcp-method", "tools/list")];
+    assert_eq!(list(&handler, &twice, meta()).await.outcome(), (400, RpcError::HEADER_MISMATCH));
+    assert_eq!(handler.runs(), 0);
+    assert_eq!(
+        list(&handler, &[STATELESS, ("mcp-method", " tools/list\t")], meta()).await.outcome(),
+        (200, 0)
+    );
+}
+
+#[tokio::test]
+async fn the_name_in_the_header_is_that_of_the_body_plain_or_in_base64() {
+    let handler = Arc::new(Scripted::echo());
+    for (method, member) in [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")] {
+        let body = request(method, json!({ member: "weather", "_meta": meta() }));
+        for (name, outcome) in [
+            ("weather", (200, 0)),
+            ("=?base64?d2VhdGhlcg==?=", (200, 0)),
+            ("", (400, RpcError::HEADER_MISMATCH)),
+            ("Weather", (400, RpcError::HEADER_MISMATCH)),
+            ("=?base64?d2VhdGhlcg?=", (400, RpcError::HEADER_MISMATCH)),
+            ("=?BASE64?d2VhdGhlcg==?=", (400, RpcError::HEADER_MISMATCH)),
+            ("=?base64?b3RoZXI=?=", (400, RpcError::HEADER_MISMATCH)),
+        ] {
+            let headers = [STATELESS, ("mcp-method", method), ("mcp-name", name)];
+            assert_eq!(answer(&handler, &headers, &body).await.outcome(), outcome, "{method}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn methods_that_this_revision_removed_do_not_exist() {
+    let handler = Arc::new(Scripted::echo());
+    for method in ["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
+        let body = request(method, json!({ "_meta": meta() }));
+        let answer = answer(&handler, &[STATELESS, ("mcp-method", method)], body).await;
+        assert_eq!(answer.outcome(), (404, RpcError::METHOD_NOT_FOUND), "{method}");
+    }
+    assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn errors_of_the_protocol_have_a_status_and_those_of_the_tool_have_200() {
+    for (code, status) in [
+        (RpcError::HEADER_MISMATCH, 400),
+        (RpcError::MISSING_CLIENT_CAPABILITY, 400),
+        (RpcError::UNSUPPORTED_PROTOCOL_VERSION, 400),
+        (RpcError::METHOD_NOT_FOUND, 404),
+        (RpcError::INVALID_PARAMS, 200),
+        (RpcError::INTERNAL_ERROR, 200),
+    ] {
+        let handler = Arc::new(Scripted::failing(RpcError::new(code, "no")));
+        assert_eq!(list(&handler, &LIST, meta()).await.outcome(), (status, code));
+    }
+}
+
+#[tokio::test]
+async fn a_session_id_means_nothing_here() {
+    let handler = Arc::new(Scripted::echo());
+    let headers = [LIST[0], LIST[1], ("mcp-session-id", "x"), ("last-event-id", "1")];
+    assert_eq!(list(&handler, &headers, meta()).await.outcome(), (200, 0));
+    let notification = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" });
+    let accepted = answer(&handler, &[STATELESS, ("mcp-session-id", "x")], notification).await;
+    assert_eq!(accepted.status.as_u16(), 202);
+}
+
+#[tokio::test]
+async fn a_log_level_that_does_not_exist_is_refused() {
+    let handler = Arc::new(Scripted::echo());
+    for level in [json!("loud"), json!(3), json!(null)] {
+        let mut meta = meta();
+        meta["io.modelcontextprotocol/logLevel"] = level;
+        assert_eq!(list(&handler, &LIST, meta).await.outcome(), (400, RpcError::INVALID_PARAMS));
+    }
+    assert_eq!(handler.runs(), 0);
+}

@@ -1,0 +1,226 @@
+//! HTTP and JSON-RPC, whatever the revision.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{Reply, RpcError},
+    Answer, STATELESS, Scripted, answer, meta, post, request,
+};
+
+#[tokio::test]
+async fn a_request_gets_one_document_that_no_cache_keeps() {
+    let answer = answer(&Arc::new(Scripted::echo()), &[], request("ping", json!({}))).await;
+    assert_eq!((answer.status.as_u16(), answer.media_type()), (200, "application/json"));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.json(), json!({ "jsonrpc": "2.0", "id": 7, "result": { "method": "ping" } }));
+}
+
+#[tokio::test]
+async fn an_id_comes_back_as_it_was() {
+    for id in [json!("seven"), json!(""), json!(0), json!(-1), json!(i64::MAX)] {
+        let ping = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+        assert_eq!(answer(&Arc::new(Scripted::echo()), &[], ping).await.json()["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_json_by_its_media_type_whatever_its_charset() {
+    for (media_type, status) in [
+        ("application/json", 200),
+        ("Application/JSON; charset=utf-8", 200),
+        ("text/plain", 415),
+        ("application/jsonx", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("", 415),
+    ] {
+        let handler = Arc::new(Scripted::echo());
+        let answer = answer(&handler, &[("content-type", media_type)], request("ping", json!({}))).await;
+        assert_eq!(
+            (answer.status.as_u16(), handler.runs()),
+            (status, usize::from(status == 200)),
+            "{media_type}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_of_ours_is_told_so() {
+    for (accept, status) in [
+        ("", 200),
+        ("*/*", 200),
+        ("application/*;q=0.5", 200),
+        ("Application/JSON", 200),
+        ("text/html, text/event-stream", 200),
+        ("text/html", 406),
+        ("image/*", 406),
+    ] {
+        let handler = Arc::new(Scripted::echo());
+        let answer = answer(&handler, &[("accept", accept)], request("ping", json!({}))).await;
+        assert_eq!(
+            (answer.status.as_u16(), handler.runs()),
+            (status, usize::from(status == 200)),
+            "{accept}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_a_parse_error_without_an_id() {
+    for body in ["", "{", "\u{feff}{}", "{\"a\":1}x", "nul", "\"\\ud800\"", "1e999", &"[".repeat(100_000)] {
+        let answer = answer(&Arc::new(Scripted::echo()), &[], body).await;
+        assert_eq!(answer.outcome(), (400, RpcError::PARSE_ERROR), "{}", answer.text);
+        assert_eq!(answer.json().get("id"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_another_shape_is_an_invalid_request_and_is_not_executed() {
+    let handler = Arc::new(Scripted::echo());
+    for body in [
+        json!(null),
+        json!(7),
+        json!("ping"),
+        json!({}),
+        json!({ "jsonrpc": "2.0" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": {}, "error": {} }),
+        json!({ "id": 1, "method": "ping" }),
+        json!({ "jsonrpc": 2.0, "id": 1, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": ["ping"] }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": null }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": [] }),
+        json!({ "jsonrpc": "2.0", "id": null, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1.5, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": u64::MAX, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": { "a": 1 }, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": "x".repeat(257), "method": "ping" }),
+    ] {
+        assert_eq!(answer(&handler, &[], &body).await.outcome(), (400, RpcError::INVALID_REQUEST), "{body}");
+    }
+    assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn an_id_that_could_be_read_is_in_the_refusal() {
+    let message = json!({ "jsonrpc": "2.0", "id": "a", "method": 7 });
+    assert_eq!(answer(&Arc::new(Scripted::echo()), &[], message).await.json()["id"], "a");
+}
+
+#[tokio::test]
+async fn a_batch_is_refused_whole() {
+    let handler = Arc::new(Scripted::echo());
+    for batch in
+        [json!([]), json!([request("ping", json!({}))]), Value::from(vec![request("ping", json!({})); 200])]
+    {
+        assert_eq!(answer(&handler, &[], batch).await.outcome(), (400, RpcError::INVALID_REQUEST));
+    }
+    assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn of_two_members_with_one_name_the_checks_and_the_handler_see_the_same() {
+    let handler = Arc::new(Scripted::echo());
+    let meta = meta();
+    let headers = [STATELESS, ("mcp-method", "tools/list")];
+    let body = |first: &str, last: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{first}","method":"{last}","params":{{"_meta":{meta}}}}}"#
+        )
+    };
+    let smuggled = answer(&handler, &headers, body("tools/list", "prompts/list")).await;
+    assert_eq!((smuggled.outcome(), handler.runs()), ((400, RpcError::HEADER_MISMATCH), 0));
+    let same = answer(&handler, &headers, body("prompts/list", "tools/list")).await;
+    assert_eq!(same.json()["result"]["method"], "tools/list");
+}
+
+#[tokio::test]
+async fn notifications_and_responses_are_accepted_without_a_word() {
+    let handler = Arc::new(Scripted::echo());
+    for message in [
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "method": "no/such", "params": {} }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
+        json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": 1, "message": "no" } }),
+    ] {
+        let answer = answer(&handler, &[], &message).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""), "{message}");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+    assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn a_notification_of_an_unknown_revision_is_refused() {
+    let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let answer =
+        answer(&Arc::new(Scripted::echo()), &[("mcp-protocol-version", "1900-01-01")], notification).await;
+    assert_eq!(answer.outcome(), (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION));
+    assert_eq!(answer.json().get("id"), None);
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_named_and_nothing_runs() {
+    let handler = Arc::new(Scripted { scopes: vec!["read".into(), "write".into()], ..Scripted::echo() });
+    let reply = post(&handler, &[], request("tools/call", json!({ "name": "costly" }))).await;
+    assert!(matches!(reply, Reply::InsufficientScope { required } if required == ["read", "write"]));
+    assert_eq!(handler.runs(), 0);
+    let free = post(&handler, &[], request("tools/call", json!({ "name": "free" }))).await;
+    assert_eq!((Answer::of(free).await.outcome(), handler.runs()), ((200, 0), 1));
+}
+
+#[tokio::test]
+async fn a_login_that_ended_is_told_instead_of_the_result() {
+    let handler = Arc::new(Scripted::new(|_, caller, _| {
+        Box::pin(async move {
+            let refused = caller.fetch(http::Request::default()).await;
+            Ok(json!({ "refused": refused.is_err() }))
+        })
+    }));
+    assert!(matches!(post(&handler, &[], request("tools/call", json!({}))).await, Reply::LoginRequired));
+}
+
+#[tokio::test]
+async fn the_message_of_an_error_is_bounded_and_stays_text() {
+    let handler = Arc::new(Scripted::failing(RpcError::new(RpcError::METHOD_NOT_FOUND, "é".repeat(100_000))));
+    let answer = answer(&handler, &[], request("no/such", json!({}))).await;
+    assert_eq!(answer.json()["error"]["message"], "é".repeat(512));
+}
+
+#[tokio::test]
+async fn no_body_however_broken_is_worse_than_refused() {
+    let handler = Arc::new(Scripted::echo());
+    let whole =
+        request("tools/call", json!({ "name": "x", "arguments": { "a": 1 }, "_meta": meta() })).to_string();
+    let headers = [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
+    assert_eq!(answer(&handler, &headers, &whole).await.outcome(), (200, 0));
+    for at in 0..whole.len() {
+        assert_eq!(
+            answer(&handler, &headers, &whole[..at]).await.outcome(),
+            (400, RpcError::PARSE_ERROR),
+            "{at}"
+        );
+        for other in ["\"", "}", "7", "\\", "\u{0}", "é"] {
+            let body = format!("{}{other}{}", &whole[..at], &whole[at + 1..]);
+            let status = answer(&handler, &headers, &body).await.status.as_u16();
+            assert!([200, 202, 400, 404].contains(&status), "{status}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_header_however_odd_is_worse_than_refused() {
+    let handler = Arc::new(Scripted::echo());
+    let body = request("tools/call", json!({ "name": "x", "arguments": {}, "_meta": meta() }));
+    for name in ["accept", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name"] {
+        for value in ["é", "=?base64?", "=?base64??=", "=?base64?/w==?=", ";", ",", "\t", &"x".repeat(60_000)]
+        {
+            let mut headers = vec![STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
+            headers.retain(|(given, _)| *given != name);
+            headers.push((name, value));
+            let status = answer(&handler, &headers, &body).await.status.as_u16();
+            assert!([400, 406, 415].contains(&status), "{status}: {name}: {value}");
+        }
+    }
+    assert_eq!(handler.runs(), 0);
+}
