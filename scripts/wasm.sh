@@ -71,7 +71,7 @@ build_wasm_std() {
 
 # The version of package $1 that the Worker is locked to.
 locked_version() {
-  awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' "${WORKER_LOCK:-$worker/Cargo.lock}"
+  awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' "$worker/Cargo.lock"
 }
 
 # Installs version $2 of the crate $1 once, and prints the folder of its programs.
