@@ -46,7 +46,15 @@ pub(crate) fn submit(sim: &Simulator, form: &[(String, String)], correlation: &C
     match (step, field("action").as_str()) {
         (Step::SignOn, "SIGNON") => match sign_on(sim, &field("username"), &field("password")) {
             Ok(session) => signed_on(sim, &id, request, &session, correlation),
-            Err(message) => show(sim, &id, &message),
+            Err(message) => {
+                // The name stays in its field.
+                sim.change(|state| {
+                    if let Some(flow) = state.flows.get_mut(&id) {
+                        flow.request.login_hint = Some(field("username"));
+                    }
+                });
+                show(sim, &id, &message)
+            }
         },
         (Step::SignOn, "REGISTER") => go(Step::Register),
         (Step::SignOn, "TROUBLE") => go(Step::Recover),

@@ -31,6 +31,7 @@ async fn wrong_passwords_are_counted_and_lock_the_account() {
     for remaining in (0..5).rev() {
         let page = world.sign_on("alice", "wrong").await;
         assert!(page.text.contains(&format!("{remaining} attempts remaining")), "{}", page.text);
+        assert!(page.text.contains("value=\"alice\""), "the name stays");
     }
     assert!(world.sign_on("alice", "Alice-demo-1").await.text.contains("locked"));
     assert!(world.sign_on("carol", "Carol-demo-1").await.text.contains("locked"));
@@ -42,14 +43,15 @@ async fn a_forgotten_password_is_reset_with_a_code() {
     let world = World::new();
     let page = world.authorize(&[], "").await;
     let page = world.submit(&page.flow(), "TROUBLE", &[]).await;
-    let page = world.submit(&page.flow(), "RECOVER", &[("username", "carol")]).await;
+    let page = world.submit(&page.flow(), "RECOVER", &[("username", "alice")]).await;
     let wrong = world.submit(&page.flow(), "RESET", &[("code", "x"), ("password", "New-password-1")]).await;
     assert!(wrong.text.contains("Invalid verification code"));
     let code = page.mailed();
     let weak = world.submit(&page.flow(), "RESET", &[("code", &code), ("password", "weak")]).await;
     assert!(weak.text.contains("password policy"));
     world.submit(&page.flow(), "RESET", &[("code", &code), ("password", "New-password-1")]).await;
-    assert!(world.sign_on("alice", "Alice-demo-1").await.text.contains("APPROVE"), "others are as before");
+    assert!(world.sign_on("alice", "Alice-demo-1").await.text.contains("Incorrect username or password."));
+    assert!(world.sign_on("alice", "New-password-1").await.text.contains("APPROVE"));
 }
 
 #[tokio::test]
