@@ -121,8 +121,14 @@ impl fmt::Debug for Digest {
 }
 
 /// The random name of a grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
+
+impl fmt::Debug for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
 
 /// A stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]

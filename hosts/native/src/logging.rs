@@ -17,9 +17,13 @@ pub enum LogFormat {
 /// Starts logging what `filter` lets through, in the syntax of `tracing_subscriber`'s `EnvFilter`. Panics go to the
 /// log too: the server answers 500 and lives on, and somebody should know.
 pub fn start(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter =
-        EnvFilter::builder().parse(filter).map_err(|error| format!("--log (LOG) cannot be used: {error}"))?;
+    // rmcp tells of every request that its loop ends; a filter that names rmcp comes later, and counts.
+    let filter = EnvFilter::builder()
+        .parse(format!("rmcp=warn,{filter}"))
+        .map_err(|error| format!("--log (LOG) cannot be used: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A standard error that nobody reads any more must not become a panic.
+    let builder = builder.log_internal_errors(false);
     let started = match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
