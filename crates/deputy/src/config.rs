@@ -87,7 +87,7 @@ pub enum ClientApproval {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     text: String,
-    authority: String,
+    port: Option<u16>,
     loopback: bool,
 }
 
@@ -112,9 +112,9 @@ impl PublicUrl {
         format!("{}{path}", self.text)
     }
 
-    /// Host and port, as a `Host` header has them.
-    pub fn authority(&self) -> &str {
-        &self.authority
+    /// The port, where it is not the scheme's own.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Whether only this computer can reach us.

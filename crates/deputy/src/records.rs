@@ -17,7 +17,7 @@ pub(crate) const LOGIN_LIFETIME: u64 = 600;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Approval {
     pub(crate) request: AuthorizationRequest,
-    pub(crate) client: Client,
+    pub(crate) client_name: Option<String>,
 }
 
 /// A login under way. Stored sealed under `state`, which only the browser and `PingOne` have.
@@ -84,18 +84,30 @@ pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<
         return Ok(None);
     }
     let record = host.store().get(&Key::Client(id.to_owned()), now).await?;
-    let Some(record) = record else { return Ok(None) };
-    let client: Client = decode(&record.value)?;
-    // Renewed by use, at most twice in its lifetime, so that a write is rare.
-    if record.expires_at.since(now) < Client::LIFETIME / 2 {
-        put_client(host, &client, now).await?;
-    }
-    Ok(Some(client))
+    record.map(|record| decode(&record.value)).transpose()
 }
 
-/// Stores a client for its whole lifetime from now.
-pub(crate) async fn put_client(host: &dyn Host, client: &Client, now: Timestamp) -> Result<(), StoreError> {
-    host.store().put(&Key::Client(client.id.clone()), encode(client)?, now.plus(Client::LIFETIME)).await
+/// Stores a client that has just registered. Whoever may register may fill the store, so until a person has logged in with
+/// it, it lives shortly.
+pub(crate) async fn put_new_client(
+    host: &dyn Host,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
+}
+
+/// Keeps a client that a person uses for its whole lifetime from now. Writes rarely.
+pub(crate) async fn keep_client(host: &dyn Host, client: &Client, now: Timestamp) -> Result<(), StoreError> {
+    let record = host.store().get(&Key::Client(client.id.clone()), now).await?;
+    match record {
+        Some(record) if record.expires_at.since(now) >= Client::LIFETIME / 2 => Ok(()),
+        _ => put_client(host, client, now.plus(Client::LIFETIME)).await,
+    }
+}
+
+async fn put_client(host: &dyn Host, client: &Client, until: Timestamp) -> Result<(), StoreError> {
+    host.store().put(&Key::Client(client.id.clone()), encode(client)?, until).await
 }
 
 /// Loads a grant, with the version to replace it by.

@@ -73,6 +73,7 @@ impl Server {
             .route("/authorize", get(authorize))
             .route("/approve", post(approve))
             .route("/callback", get(callback))
+            .route("/health", get(health))
             .method_not_allowed_fallback(method_not_allowed);
         let endpoint = Router::new()
             .route("/mcp", any(mcp))
@@ -81,7 +82,6 @@ impl Server {
             .merge(for_programs)
             .merge(for_browsers)
             .merge(endpoint)
-            .route("/health", get(health))
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), for_every_request))
             .with_state(self.clone())
@@ -252,14 +252,15 @@ fn host_is_ours(server: &Server, headers: &HeaderMap) -> bool {
     if !url.is_loopback() {
         return true;
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    // Requests inside a process, and HTTP/2, have no `Host`.
-    host.is_none_or(|host| {
-        let port = url.authority().rsplit_once(':').map_or("", |(_, port)| port);
-        let (name, given) =
-            host.rsplit_once(':').filter(|(name, _)| !name.ends_with(':')).unwrap_or((host, ""));
-        matches!(name, "localhost" | "127.0.0.1" | "[::1]") && given == port
-    })
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        // Requests inside a process, and HTTP/2, have no `Host`.
+        (None, _) => return true,
+        (Some(host), None) => host.to_str().map(str::to_ascii_lowercase).unwrap_or_default(),
+        (Some(_), Some(_)) => return false,
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host == format!("{name}{port}"))
 }
 
 fn misdirected() -> Answer {

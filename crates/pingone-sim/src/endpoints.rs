@@ -44,7 +44,16 @@ pub(crate) fn router(sim: Simulator) -> Router {
 async fn labelled(State(sim): State<Simulator>, mut request: Request, next: Next) -> Response {
     let correlation = sim.uuid();
     request.extensions_mut().insert(Correlation(correlation.clone()));
-    let mut response = next.run(request).await;
+    // The control interface is for programs of this computer, not for pages that its browser shows.
+    let page = request
+        .headers()
+        .get(header::ORIGIN)
+        .is_some_and(|o| o.as_bytes() != sim.config().base_url.as_bytes());
+    let mut response = if page && request.uri().path().starts_with("/sim/") {
+        with(StatusCode::FORBIDDEN, "text/plain", "pages of other origins may not do this".to_owned())
+    } else {
+        next.run(request).await
+    };
     let headers = response.headers_mut();
     headers.insert("x-pingone-simulator", HeaderValue::from_static("true"));
     if let Ok(correlation) = HeaderValue::try_from(correlation) {

@@ -49,7 +49,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             head: Duration::from_secs(20),
-            body: Duration::from_secs(45),
+            body: Duration::from_secs(15),
             write: Duration::from_secs(45),
             half_closed: Duration::from_secs(30),
         }

@@ -106,8 +106,11 @@ fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
     if value.trim_end_matches('/') != origin {
         return Err("must be an origin such as https://deputy.example.com: lower case, no path, no query");
     }
-    let authority = origin.split_once("://").map(|(_, authority)| authority.to_owned()).unwrap_or_default();
-    Ok(PublicUrl { loopback: url.host().is_some_and(|host| is_loopback(&host)), authority, text: origin })
+    Ok(PublicUrl {
+        loopback: url.host().is_some_and(|host| is_loopback(&host)),
+        port: url.port(),
+        text: origin,
+    })
 }
 
 fn pingone_issuer(value: &str) -> Result<String, &'static str> {

@@ -30,7 +30,8 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
             "This page was not opened in this browser, or the browser did not keep its cookie.",
         ));
     }
-    let Some(Approval { request, client }) = records::take_ticket(server.host(), handle, now).await? else {
+    let Some(Approval { request, client_name }) = records::take_ticket(server.host(), handle, now).await?
+    else {
         return Ok(pages::message(
             StatusCode::CONFLICT,
             "This page was already answered",
@@ -40,14 +41,14 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     };
     let (approval_name, _) = approval_cookie(handle, &config.keys);
     let mut response = if decision == "deny" {
-        tracing::info!(client = client.id, "the person denied a client");
+        tracing::info!(client = request.target.client_id(), "the person denied a client");
         login::refused(server, &request.target, ErrorCode::AccessDenied, "the person denied the request")
     } else {
         let value =
             cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
         let mut approved = ApprovedClients::parse(value, &config.keys, now);
-        approved.add(&request, &client, now);
-        let mut response = login::begin(server, request, client.name, now).await?;
+        approved.add(&request, client_name.as_deref(), now);
+        let mut response = login::begin(server, request, client_name, now).await?;
         set_cookie(
             &mut response,
             ApprovedClients::COOKIE,

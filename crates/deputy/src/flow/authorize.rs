@@ -47,7 +47,7 @@ pub(crate) async fn authorize(
     let mut page = pages::approve(&request, &client, &handle, &server.wording);
     let (name, value) = approval_cookie(&handle, &server.config.keys);
     set_cookie(&mut page, &name, &value, LOGIN_LIFETIME);
-    records::put_ticket(server.host(), &handle, &Approval { request, client }, now).await?;
+    records::put_ticket(server.host(), &handle, &Approval { request, client_name: client.name }, now).await?;
     Ok(page)
 }
 
@@ -65,7 +65,7 @@ fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationReque
     let cookies = cookies(headers);
     let value =
         cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
-    ApprovedClients::parse(value, &config.keys, server.now()).cover(request, client)
+    ApprovedClients::parse(value, &config.keys, server.now()).cover(request, client.name.as_deref())
 }
 
 fn refused(error: TargetError) -> Answer {

@@ -29,6 +29,12 @@ pub(super) async fn code(
         let text = "the identity provider granted none of the scopes";
         return Ok(login::refused(server, &target, ErrorCode::AccessDenied, text));
     }
+    let upstream = upstream_tokens(tokens, access.sub, access.expires_at, now);
+    if upstream.refresh_token.is_none() && upstream.expires_at <= now {
+        tracing::error!(client = target.client_id(), "PingOne issued an expired token and no refresh token");
+        let text = "the identity provider's answer could not be accepted; the server's log says why";
+        return Ok(login::refused(server, &target, ErrorCode::ServerError, text));
+    }
     let new = NewGrant {
         user: User {
             sub: person.sub,
@@ -41,7 +47,7 @@ pub(super) async fn code(
         redirect_uri: target.redirect_uri().clone(),
         code_challenge: terms.code_challenge,
         scopes,
-        upstream: upstream_tokens(tokens, access.sub, access.expires_at, now),
+        upstream,
     };
     let (grant, code) = Grant::issue(new, now, &server.random());
     records::replace_grant(server.host(), &grant, None, now).await?;

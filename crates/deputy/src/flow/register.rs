@@ -31,7 +31,7 @@ pub(crate) async fn register(
         }
     };
     let (client, response) = registered(params, &config.api.scopes, now, &server.random());
-    records::put_client(server.host(), &client, now).await?;
+    records::put_new_client(server.host(), &client, now).await?;
     tracing::info!(client = client.id, name = client.display_name(), "client registered");
     Ok(json_text(StatusCode::CREATED, response.expose().clone()))
 }

@@ -106,6 +106,7 @@ async fn redeem(
         if records::replace_grant(server.host(), &grant, Some(version), now).await? {
             // Only the winner of the race enters the index. Should this be cut off here, the first refresh does it.
             index(server, &grant, indexed_until(server, now), now).await?;
+            records::keep_client(server.host(), client, now).await?;
             tracing::info!(client = client.id, grant = ?grant.id, "code redeemed");
             return Ok(tokens(server, &issued));
         }
@@ -143,6 +144,7 @@ async fn refresh(
                     if leaves_index {
                         index(server, &grant, grant.indexed_until, now).await?;
                     }
+                    records::keep_client(server.host(), client, now).await?;
                     return Ok(tokens(server, &issued));
                 }
             }

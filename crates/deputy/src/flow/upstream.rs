@@ -121,6 +121,9 @@ async fn renewal(
         .access_token(server.host(), &server.config, response.access_token.expose(), now)
         .await;
     let (tokens, result) = match checked {
+        Ok(claims) if claims.sub != old.subject => {
+            return end(server, id, "PingOne renewed the token for another person").await;
+        }
         Ok(claims) => (upstream_tokens(response, claims.sub, claims.expires_at, now), Ok(())),
         // The keys cannot be had just now. The rotated refresh token must be kept; the access token waits for nothing.
         Err(error) if error.is_transient() => {

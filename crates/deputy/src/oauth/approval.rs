@@ -4,7 +4,7 @@ use crate::{
     config::Keys,
     encoding::{base64url_encode, hex},
     host::Timestamp,
-    oauth::{AuthorizationRequest, Client},
+    oauth::AuthorizationRequest,
     seal,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -106,14 +106,14 @@ impl ApprovedClients {
     }
 
     /// Whether exactly this was approved.
-    pub fn cover(&self, request: &AuthorizationRequest, client: &Client) -> bool {
-        let what = fingerprint(request, client);
+    pub fn cover(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> bool {
+        let what = fingerprint(request, client_name);
         self.0.iter().any(|approved| approved.what == what)
     }
 
     /// Remembers an approval, forgetting the oldest beyond 16.
-    pub fn add(&mut self, request: &AuthorizationRequest, client: &Client, now: Timestamp) {
-        let what = fingerprint(request, client);
+    pub fn add(&mut self, request: &AuthorizationRequest, client_name: Option<&str>, now: Timestamp) {
+        let what = fingerprint(request, client_name);
         self.0.retain(|approved| approved.what != what);
         self.0.insert(0, Approved { what, until: now.plus(Self::LIFETIME) });
         self.0.truncate(Self::MOST);
@@ -124,13 +124,13 @@ impl ApprovedClients {
     }
 }
 
-/// The client at this redirect URI with these scopes, as it was shown. A loopback port does not count: native clients
-/// draw a new one each time.
-fn fingerprint(request: &AuthorizationRequest, client: &Client) -> [u8; 16] {
-    let uri = request.target.redirect_uri();
+/// The client at exactly this redirect URI with these scopes, as it was shown. On a loopback address that means this port
+/// too: any program of this computer may listen at another (RFC 8252 §8.6).
+fn fingerprint(request: &AuthorizationRequest, client_name: Option<&str>) -> [u8; 16] {
+    let target = &request.target;
     let mut scopes: Vec<&str> = request.terms.scopes.iter().collect();
     scopes.sort_unstable();
-    let parts = serde_json::json!([client.id, client.display_name(), uri.for_any_port(), scopes]);
+    let parts = serde_json::json!([target.client_id(), client_name, target.redirect_uri(), scopes]);
     let digest = seal::digest("approved client", parts.to_string().as_bytes());
     let mut what = [0; 16];
     what.copy_from_slice(&digest.0[..16]);

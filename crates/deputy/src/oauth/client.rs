@@ -37,8 +37,10 @@ pub enum AuthMethod {
 }
 
 impl Client {
-    /// How long a registration lives after its last use, in seconds: 90 days.
+    /// How long a registration lives after a person last used it, in seconds: 90 days.
     pub const LIFETIME: u64 = 90 * 24 * 3600;
+    /// How long it lives until a person uses it, in seconds: 7 days.
+    pub const UNUSED_LIFETIME: u64 = 7 * 24 * 3600;
 
     /// What to call it, in front of a person.
     pub fn display_name(&self) -> &str {
@@ -52,7 +54,7 @@ pub(super) fn presentable(name: &str) -> Option<String> {
     let visible = |c: &char| {
         !c.is_control()
             && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
                 | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
     };
     let spaced: String =

@@ -50,6 +50,17 @@ impl RedirectUri {
             return Err(RedirectUriError::Fragment);
         }
         let url = Url::parse(text).map_err(|_| RedirectUriError::Relative)?;
+        if matches!(url.scheme(), "http" | "https") {
+            // What reads well, and what a browser makes of it, must be the same: no `https:/host`, no empty user name.
+            let (_, rest) = text.split_once("://").ok_or(RedirectUriError::Relative)?;
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            if text.find(':') != text.find("://") || authority.is_empty() {
+                return Err(RedirectUriError::Relative);
+            }
+            if authority.contains('@') {
+                return Err(RedirectUriError::UserInfo);
+            }
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(RedirectUriError::UserInfo);
         }
@@ -96,14 +107,6 @@ impl RedirectUri {
         match (self.without_loopback_port(), registered.without_loopback_port()) {
             (Some(this), Some(that)) => this == that,
             _ => false,
-        }
-    }
-
-    /// The text, without the port where any port is the same.
-    pub fn for_any_port(&self) -> String {
-        match self.without_loopback_port() {
-            Some((host, tail)) => format!("http://{host}{tail}"),
-            None => self.0.clone(),
         }
     }
 
@@ -205,7 +208,12 @@ mod tests {
         }
         assert_eq!(RedirectUri::parse("http://localhost@attacker/"), Err(RedirectUriError::UserInfo));
         assert_eq!(RedirectUri::parse("https://a/#"), Err(RedirectUriError::Fragment));
-        assert_eq!(RedirectUri::parse("/callback"), Err(RedirectUriError::Relative));
+        for text in
+            ["/callback", "https:/a.example/", "https:callback", "https:///a.example/", "http:localhost/cb"]
+        {
+            assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Relative), "{text}");
+        }
+        assert_eq!(RedirectUri::parse("https://@a.example/"), Err(RedirectUriError::UserInfo));
     }
 
     #[test]

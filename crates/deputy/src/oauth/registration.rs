@@ -147,6 +147,9 @@ fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<RedirectUri>, Regis
     if !(1..=16).contains(&uris.len()) {
         return Err(RegistrationError::RedirectUris("redirect_uris must have 1 to 16 entries"));
     }
+    if uris.iter().filter_map(Value::as_str).map(str::len).sum::<usize>() > 8192 {
+        return Err(RegistrationError::RedirectUris("redirect_uris are too long together"));
+    }
     uris.iter()
         .map(|uri| {
             let uri =

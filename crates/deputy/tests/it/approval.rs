@@ -57,6 +57,35 @@ async fn a_name_full_of_markup_is_shown_as_text() {
 }
 
 #[tokio::test]
+async fn a_name_cannot_rewrite_the_question() {
+    let world = World::new();
+    let name = "Claude” to read the weather? Verified. Do not allow “Other";
+    let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
+    let page = world.get(&world.authorize_path(client["client_id"].as_str().unwrap(), &[])).await;
+    assert!(
+        page.text.contains("<h1>Allow an application to use your to-do list as you?</h1>"),
+        "{}",
+        page.text
+    );
+    assert!(page.text.contains("It calls itself (nobody has verified this)"));
+}
+
+#[tokio::test]
+async fn a_remembered_loopback_approval_is_for_its_port_only() {
+    let world = World::new();
+    let client = world
+        .register(&json!({"redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none"}))
+        .await;
+    let client = client["client_id"].as_str().unwrap();
+    let url =
+        |port: u16| world.authorize_url(client, &[("redirect_uri", &format!("http://127.0.0.1:{port}/cb"))]);
+    let mut browser = world.browser();
+    world.log_in(&mut browser, "alice", &url(5000)).await;
+    assert!(browser.clone().open(&url(5000)).await.query("code").is_some());
+    assert_eq!(browser.open(&url(6666)).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
 async fn deny_goes_back_to_the_client_and_never_to_pingone() {
     let world = World::new();
     let client = world.client().await;

@@ -71,13 +71,20 @@ async fn bytes_that_are_no_json_are_refused_and_too_many_are_not_read() {
 }
 
 #[tokio::test]
-async fn a_registration_expires_ninety_days_after_its_last_use() {
+async fn a_registration_lives_a_week_and_ninety_days_from_each_use_by_a_person() {
     let world = World::new();
-    let client = world.client().await;
+    let (used, unused) = (world.connected().await.client, world.client().await);
+    let status = async |client: &str| world.get(&world.authorize_path(client, &[])).await.status;
+    world.host.advance(7 * 24 * 3600 - 1);
+    assert_eq!((status(&used).await, status(&unused).await), (StatusCode::OK, StatusCode::OK));
+    world.host.advance(1);
+    assert_eq!((status(&used).await, status(&unused).await), (StatusCode::OK, StatusCode::BAD_REQUEST));
     world.host.advance(80 * 24 * 3600);
-    assert_eq!(world.get(&world.authorize_path(&client, &[])).await.status, StatusCode::OK);
-    world.host.advance(80 * 24 * 3600);
-    assert_eq!(world.get(&world.authorize_path(&client, &[])).await.status, StatusCode::OK);
-    world.host.advance(90 * 24 * 3600);
-    assert_eq!(world.get(&world.authorize_path(&client, &[])).await.status, StatusCode::BAD_REQUEST);
+    world.log_in_to(&mut world.browser(), &used).await;
+    let code = world.code(&used).await;
+    assert_eq!(world.redeem(&used, &code).await.status, StatusCode::OK);
+    world.host.advance(89 * 24 * 3600);
+    assert_eq!(status(&used).await, StatusCode::OK);
+    world.host.advance(24 * 3600);
+    assert_eq!(status(&used).await, StatusCode::BAD_REQUEST);
 }

@@ -126,6 +126,16 @@ async fn without_a_refresh_token_our_tokens_live_as_long_as_pingones() {
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
 }
 
+#[tokio::test]
+async fn a_renewed_token_for_another_person_ends_the_grant() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    world.pingone.force(Failure::AccessTokenClaim("sub".into(), json!("mallory")));
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+}
+
 /// An API that answers everything like this.
 fn api(world: &World, status: StatusCode, headers: &'static [(&'static str, &'static str)], body: String) {
     let answer = move || {

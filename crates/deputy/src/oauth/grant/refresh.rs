@@ -1,7 +1,7 @@
 //! Rotation of refresh tokens (OAuth 2.1 §4.3.1, RFC 9700 §4.14.2).
 //!
 //! A rotated token is tolerated once more, because an answer can be lost and because processes share credentials: until
-//! its successor has been used, and for ten minutes at most, it gives *the same* successor again. The successor is kept
+//! its successor has been used, and for two minutes at most, it gives *the same* successor again. The successor is kept
 //! for this sealed under the rotated token itself. Any later use of a rotated token is a replay.
 
 use serde::{Deserialize, Serialize};
@@ -179,4 +179,4 @@ fn answer_place(token: &ReferenceToken) -> Vec<u8> {
 }
 
 /// Seconds for which a rotated token may be presented again.
-const TOLERANCE: u64 = 600;
+const TOLERANCE: u64 = 120;
