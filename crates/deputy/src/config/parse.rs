@@ -116,13 +116,7 @@ fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
 fn pingone_issuer(value: &str) -> Result<String, &'static str> {
     let url = Url::parse(value).map_err(|_| "is not a URL")?;
     secure(&url)?;
-    if url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some()
-    {
-        return Err("must have no query, fragment or user name");
-    }
+    bare(&url)?;
     if value.contains("/.well-known/") {
         return Err(
             "is the address of the discovery document; the issuer is what stands before /.well-known/",
@@ -177,13 +171,7 @@ fn on_or_off(value: &str) -> Result<bool, &'static str> {
 fn api_url(value: &str) -> Result<Url, &'static str> {
     let url = Url::parse(value).map_err(|_| "is not a URL")?;
     secure(&url)?;
-    if url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some()
-    {
-        return Err("must have no query, fragment or user name");
-    }
+    bare(&url)?;
     Ok(url)
 }
 
@@ -260,6 +248,12 @@ fn lifetime(value: &str) -> Result<Duration, &'static str> {
         Ok(seconds @ 60..=31_536_000) => Ok(Duration::from_secs(seconds)),
         _ => Err("must be seconds, from 60 to 31536000"),
     }
+}
+
+/// An address and nothing more.
+fn bare(url: &Url) -> Result<(), &'static str> {
+    let more = (url.query(), url.fragment(), url.username(), url.password()) != (None, None, "", None);
+    if more { Err("must have no query, fragment or user name") } else { Ok(()) }
 }
 
 /// Tokens and secrets travel over TLS, or do not leave this computer.
