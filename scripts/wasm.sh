@@ -9,6 +9,14 @@ need_wasm() {
     lack "Rust's standard library for $wasm_target" "rustup target add $wasm_target"
 }
 
+# Sets `worker_node`, a Node.js that runs wrangler.
+install_wrangler() {
+  local folder
+  install_node_packages $worker || return 1
+  folder="$(node_folder)"
+  worker_node="${folder:+$folder/}node"
+}
+
 # Sets what worker-build and wrangler need in the environment, for this shell and what it starts.
 use_wasm() {
   local bindgen builder node

@@ -4,4 +4,6 @@ pub mod browser;
 mod html;
 pub mod memory;
 pub mod network;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod store_suite;

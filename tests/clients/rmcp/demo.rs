@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -37,8 +38,10 @@ impl Demo {
         (self.process, _) = run(&self.folder, ports);
     }
 
+    /// Kills it and what it has started, without a chance to tidy up.
     fn kill(&mut self) {
-        self.process.kill().unwrap();
+        let group = format!("-{}", self.process.id());
+        assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
         self.process.wait().unwrap();
     }
 }
@@ -57,6 +60,7 @@ fn run(folder: &TempDir, ports: [u16; 3]) -> (Child, [Url; 3]) {
         .arg("--data-dir")
         .arg(folder.path())
         .env("LOG", "warn")
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

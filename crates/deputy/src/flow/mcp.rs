@@ -62,10 +62,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Challenge::Missing) };
     let value = value.to_str().map_err(|_| Challenge::InvalidToken)?;
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(Challenge::Missing),
-    }
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Challenge::Missing) }
 }
 
 /// The grant of a good access token.

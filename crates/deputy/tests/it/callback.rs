@@ -3,7 +3,7 @@ use http::StatusCode;
 use pingone_sim::{Failure, Signature};
 use serde_json::{Value, json};
 
-use crate::world::{API, CALLBACK, DEPUTY, PINGONE, World, claims};
+use crate::world::{API, CALLBACK, DEPUTY, PINGONE, World};
 
 /// What a client is told of a login during which something goes wrong at PingOne.
 async fn told(failure: Failure) -> String {
@@ -71,7 +71,7 @@ async fn a_login_ends_with_code_state_and_issuer_once_each() {
 
 #[tokio::test]
 async fn id_tokens_that_prove_nothing_give_no_code() {
-    let later = harness::memory::BEGINNING.0 + 86_400;
+    let later = World::new().now() + 86_400;
     for (name, value) in [
         ("iss", json!("https://evil.example/as")),
         ("iss", json!(format!("{PINGONE}/5e1f0000-0000-4000-8000-00000000de90/as/"))),
@@ -115,9 +115,9 @@ async fn id_tokens_that_pingone_did_not_sign_give_no_code() {
 
 #[tokio::test]
 async fn a_clock_that_is_half_a_minute_off_does_no_harm() {
-    let now = harness::memory::BEGINNING.0;
-    for (name, value) in [("iat", now + 30), ("exp", now - 30)] {
+    for (name, ahead) in [("iat", 30), ("exp", -30)] {
         let world = World::new();
+        let value = world.now().checked_add_signed(ahead);
         world.pingone.force(Failure::IdTokenClaim(name.into(), json!(value)));
         let client = world.client().await;
         assert!(world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(), "{name}");
@@ -351,20 +351,4 @@ async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
     let response = world.request("GET", &world.authorize_path(&client, &[]), &headers, "").await;
     assert_eq!(response.status, StatusCode::SEE_OTHER);
     assert!(!response.header("location").contains("evil"));
-}
-
-#[tokio::test]
-async fn nothing_that_is_stored_or_sent_to_the_client_opens_anything() {
-    let world = World::new();
-    let tokens = world.connected().await;
-    world.start(&[("WHO_AM_I_TOKEN", "full")]);
-    let me = world.call(&tokens.access, "who_am_i", json!({})).await.json();
-    let upstream = me["result"]["structuredContent"]["accessToken"]["raw"].as_str().unwrap().to_owned();
-    assert_eq!(claims(&upstream)["aud"], json!([API]));
-    for (key, record) in world.host.memory().records(deputy::host::Timestamp(world.now())) {
-        let stored = String::from_utf8_lossy(&record.value);
-        for secret in [&tokens.access[45..], &tokens.refresh[45..], &upstream[200..240], "client-state"] {
-            assert!(!stored.contains(secret), "{key:?}");
-        }
-    }
 }

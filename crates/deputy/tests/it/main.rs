@@ -1,14 +1,17 @@
 //! Requests in, responses out: the whole server on a host in memory, with a simulated PingOne and the real Todo API.
+//!
+//! With `DEPUTY_WORKER` set to where `hosts/cloudflare/testing` listens, Deputy runs there instead, on the Workers runtime;
+//! all but the tests of [`in_memory`] hold of it too.
 
 mod api;
 mod approval;
 mod authorize;
 mod callback;
+mod in_memory;
 mod mcp;
 mod metadata;
 mod registration;
-mod store;
 mod token;
-mod transcript;
 mod upstream;
+mod workers;
 mod world;

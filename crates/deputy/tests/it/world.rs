@@ -15,6 +15,8 @@ use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
+use crate::workers::OnWorkers;
+
 pub(crate) const DEPUTY: &str = "https://deputy.example";
 pub(crate) const PINGONE: &str = "https://auth.pingone.eu";
 pub(crate) const API: &str = "https://todo.example";
@@ -28,6 +30,7 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) pingone: Simulator,
     pub(crate) config: SimConfig,
+    on_workers: Option<OnWorkers>,
 }
 
 /// An answer, whole.
@@ -94,17 +97,23 @@ impl World {
         network.serve(PINGONE, pingone.router());
         let api = crate::api::router(&config.issuer(), API, &host, &network);
         network.serve(API, api);
-        let world = Self { host, network, pingone, config };
+        let on_workers = OnWorkers::from_environment(&host, &network);
+        let world = Self { host, network, pingone, config, on_workers };
         world.start(variables);
         world
     }
 
     /// Starts Deputy, again if it was there: it keeps nothing but what the host stores.
     pub(crate) fn start(&self, variables: &[(&str, &str)]) {
-        let config = Config::parse(|name| {
+        let variable = |name: &str| {
             let set = variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
             set.or_else(|| self.variable(name))
-        });
+        };
+        if let Some(on_workers) = &self.on_workers {
+            self.network.serve(DEPUTY, on_workers.start(variables, variable));
+            return;
+        }
+        let config = Config::parse(variable);
         let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
         let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
         let server =

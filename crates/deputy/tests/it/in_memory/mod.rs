@@ -1,0 +1,5 @@
+//! What needs the host in memory: its store to look into, its randomness to be the same every time.
+
+mod secrets;
+mod store;
+mod transcript;

@@ -1,0 +1,92 @@
+//! Deputy on the Workers runtime, in `hosts/cloudflare/testing`, with the clock and the network of a test.
+
+use std::{
+    env, process,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::{Router, extract::Request};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use deputy::host::Host as _;
+use harness::{
+    memory::MemoryHost,
+    network::Network,
+    remote::{Remote, listen},
+};
+use http::{HeaderValue, header};
+use serde_json::json;
+use url::Url;
+
+pub(crate) struct OnWorkers {
+    worker: Remote,
+    host: MemoryHost,
+    /// Where the Worker finds the network.
+    network: String,
+    /// Whose records it sees.
+    records: String,
+}
+
+impl OnWorkers {
+    /// The Worker that `DEPUTY_WORKER` names, if it does.
+    pub(crate) fn from_environment(host: &MemoryHost, network: &Network) -> Option<Self> {
+        let worker = env::var("DEPUTY_WORKER").ok()?;
+        let worker = Remote::at(&Url::parse(&worker).expect("DEPUTY_WORKER is a URL"));
+        // Alarms and the expiry of records in KV go by the runtime's clock.
+        #[expect(clippy::disallowed_methods, reason = "the clock begins where the runtime's is")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        host.advance(now.as_secs() - host.now().0);
+        let network = format!("http://{}/", listen(network));
+        Some(Self { worker, host: host.clone(), network, records: unique() })
+    }
+
+    /// A Deputy with these variables, which sees the same records as the one before.
+    pub(crate) fn start(&self, set: &[(&str, &str)], variable: impl Fn(&str) -> Option<String>) -> Router {
+        let variables: serde_json::Map<_, _> = VARIABLES
+            .iter()
+            .copied()
+            .chain(set.iter().map(|(name, _)| *name))
+            .filter_map(|name| Some((name.to_owned(), variable(name)?.into())))
+            .collect();
+        let (id, records, network) = (unique(), self.records.clone(), self.network.clone());
+        let evict = env::var_os("DEPUTY_EVICTS").is_some();
+        let (worker, host) = (self.worker.clone(), self.host.clone());
+        Router::new().fallback(async move |mut request: Request| {
+            let hosts: Vec<_> = request
+                .headers()
+                .get_all(header::HOST)
+                .iter()
+                .filter_map(|host| host.to_str().ok())
+                .collect();
+            let world = json!({
+                "hosts": hosts,
+                "id": id, "records": records, "now": host.now().0, "variables": variables,
+                "network": network, "evict": evict,
+            });
+            // `wrangler dev` rewrites what looks like its own address.
+            let world = URL_SAFE_NO_PAD.encode(world.to_string());
+            let world = HeaderValue::try_from(world).expect("visible ASCII");
+            request.headers_mut().insert("x-test-world", world);
+            request.headers_mut().remove(header::HOST);
+            worker.send(request).await
+        })
+    }
+}
+
+/// A name that no other world of any test has.
+fn unique() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What every world sets.
+const VARIABLES: [&str; 8] = [
+    "API_IDENTIFIER",
+    "API_URL",
+    "COOKIE_ENCRYPTION_KEY",
+    "MCP_SERVER_CLIENT_ID",
+    "MCP_SERVER_CLIENT_SECRET",
+    "PINGONE_DV_POLICY_ID",
+    "PINGONE_ISSUER",
+    "PUBLIC_URL",
+];

@@ -1,0 +1,166 @@
+#!/usr/bin/env node
+// `deputy demo` on workerd: the same options, the same people, the same way to log in. Deputy and the Todo API are
+// Workers, which ./build.sh must have built; the simulated PingOne is the native program.
+
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const programs = process.env.DEPUTY_PROGRAMS ?? join(here, "../../target/debug");
+const API_IDENTIFIER = "https://todo.deputy.example";
+
+const { values: options } = parseArgs({
+  // The first word is `demo`, as for the native program.
+  allowPositionals: true,
+  options: {
+    port: { type: "string", default: "8787" },
+    "todo-api-port": { type: "string", default: "8788" },
+    "pingone-port": { type: "string", default: "8789" },
+    "data-dir": { type: "string", default: "data/worker-demo" },
+  },
+});
+
+const folder = resolve(options["data-dir"]);
+mkdirSync(folder, { recursive: true });
+const children = [];
+let stopping = false;
+
+/** Starts a program that ends with us, and we with it. */
+function start(command, args, { cwd, env, stdout } = {}) {
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", stdout ?? "inherit", "inherit"],
+  });
+  child.on("error", (error) => stop(`${command}: ${error.message}`));
+  child.on("exit", (code, signal) => stopping || stop(`${command} ended (${code ?? signal})`));
+  children.push(child);
+  return child;
+}
+
+async function stop(reason) {
+  if (stopping) return;
+  stopping = true;
+  if (reason) console.error(reason);
+  const running = children.filter(({ exitCode, signalCode, pid }) => pid && exitCode === null && signalCode === null);
+  const ends = running.map((child) => once(child, "exit"));
+  running.forEach((child) => child.kill("SIGTERM"));
+  const overdue = setTimeout(() => running.forEach((child) => child.kill("SIGKILL")), 8_000);
+  await Promise.all(ends);
+  clearTimeout(overdue);
+  process.exit(reason ? 1 : 0);
+}
+process.on("SIGTERM", () => stop());
+process.on("SIGINT", () => stop());
+
+/** What `NAME=value` lines a program prints first. */
+async function printed(child, count) {
+  const values = {};
+  for await (const line of createInterface(child.stdout)) {
+    const [, name, value] = line.match(/^([A-Z_]+)=(.*)$/) ?? [];
+    if (name) values[name] = value;
+    if (Object.keys(values).length === count) break;
+  }
+  child.stdout.resume();
+  return values;
+}
+
+/** A value that is made once and kept. */
+function kept(name, make) {
+  const file = join(folder, name);
+  if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600 });
+  return readFileSync(file, "utf8");
+}
+
+/** A port that was free a moment ago, and that the system gives to nobody who does not ask for it. */
+async function freePort() {
+  for (;;) {
+    const server = createServer();
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const listens = await new Promise((settle) => server.once("error", () => settle(false)).listen(port, () => settle(true)));
+    if (!listens) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+}
+
+// wrangler may need a newer Node.js than the one that runs this.
+const pinned = readdirSync(join(here, "node_modules")).find((name) => /^node-(?!bin$)/.test(name));
+const node = pinned ? join(here, "node_modules", pinned, "bin/node") : process.execPath;
+
+/** Starts the Worker of the folder `name` on `port`, and waits until it answers `path`. */
+async function startWorker(name, port, variables, path) {
+  const worker = start(
+    node,
+    [
+      join(here, "node_modules/wrangler/bin/wrangler.js"),
+      ...["dev", "--config", join(here, name, "wrangler.jsonc"), "--port", String(port), "--ip", "127.0.0.1"],
+      ...["--persist-to", join(folder, "workerd"), "--log-level", "error", "--inspector-port", "0"],
+      "--show-interactive-dev-session=false",
+      ...Object.entries(variables).flatMap(([variable, value]) => ["--var", `${variable}:${value}`]),
+    ],
+    // What its log has is for those who ask for it.
+    { cwd: join(here, name), env: { CI: "1", WRANGLER_SEND_METRICS: "false", WORKER_IS_BUILT: "1" }, stdout: "pipe" },
+  );
+  worker.stdout.on("data", (chunk) => /\S/.test(chunk) && process.stderr.write(chunk));
+  while (worker.exitCode === null) {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => null);
+    if (answer) return;
+    await sleep(100);
+  }
+}
+
+const ports = {};
+for (const name of ["port", "todo-api-port", "pingone-port"]) ports[name] = Number(options[name]) || (await freePort());
+const [url, api, issuer] = Object.values(ports).map((port) => `http://localhost:${port}`);
+
+const pingone = start(
+  join(programs, "pingone-sim"),
+  [
+    ...["--listen", `127.0.0.1:${ports["pingone-port"]}`, "--base-url", issuer],
+    ...["--redirect-uri", `${url}/callback`, "--api-identifier", API_IDENTIFIER],
+    ...["--state-file", join(folder, "pingone.json")],
+  ],
+  { stdout: "pipe" },
+);
+const upstream = await printed(pingone, 4);
+
+await Promise.all([
+  startWorker("todo-api", ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
+  startWorker(
+    ".",
+    ports.port,
+    {
+      ...upstream,
+      API_IDENTIFIER,
+      API_URL: api,
+      COOKIE_ENCRYPTION_KEY: kept("cookie-encryption-key", () => randomBytes(32).toString("base64")),
+      PRIVATE_USE_REDIRECT_URIS: "cursor://anysphere.cursor-mcp/oauth/callback",
+      PUBLIC_URL: url,
+      WHO_AM_I_TOKEN: "full",
+    },
+    "/health",
+  ),
+]);
+
+console.log(`Deputy's demo on workerd is ready. Everything runs on this computer, and PingOne is a simulator.
+
+  MCP server   ${url}/mcp
+  Todo API     ${api}
+  PingOne      ${issuer}
+
+Connect a client as in the README, and log in as
+
+  alice        password Alice-demo-1
+  bob          password Bob-demo-1
+
+Logins and todos are kept in ${folder}. Control-C stops.`);

@@ -1,0 +1,53 @@
+//! [`deputy::host::Host`] on Workers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use deputy::host::{BoxFuture, FetchError, FetchLimits, Host, Store, Timestamp};
+use worker::{Env, send::SendFuture};
+
+use crate::store::WorkersStore;
+
+/// Clock, randomness, storage and outgoing HTTP of Workers. It holds bindings only, which are the same for every request
+/// of an isolate; what belongs to one request is looked up when it is needed.
+#[derive(Debug)]
+pub struct WorkersHost {
+    store: WorkersStore,
+}
+
+impl WorkersHost {
+    /// A host with the bindings of `env`.
+    pub fn new(env: &Env) -> worker::Result<Self> {
+        Ok(Self { store: WorkersStore::new(env)? })
+    }
+}
+
+impl Host for WorkersHost {
+    fn now(&self) -> Timestamp {
+        machine::now()
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        machine::fill_random(buffer);
+    }
+
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        Box::pin(SendFuture::new(machine::fetch(request, limits)))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(SendFuture::new(async move { machine::Timer::start(duration).await }))
+    }
+
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        machine::detach(work);
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+}

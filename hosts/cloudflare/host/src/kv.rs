@@ -1,0 +1,66 @@
+//! Registered clients, in KV: read on every login, written rarely, and none the worse for being a minute old.
+
+use std::fmt::Write as _;
+
+use deputy::host::{Record, StoreError, Timestamp, Version};
+use machine::{fill_random, now};
+use sha2::{Digest as _, Sha256};
+use worker::{Env, KvError, KvStore};
+
+/// The namespace `OAUTH_KV`.
+#[derive(Debug)]
+pub(crate) struct Clients(KvStore);
+
+impl Clients {
+    pub(crate) fn new(env: &Env) -> worker::Result<Self> {
+        env.kv("OAUTH_KV").map(Self)
+    }
+
+    pub(crate) async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        let Some(stored) = self.0.get(&name(id)).bytes().await.map_err(failed)? else { return Ok(None) };
+        let record = decode(&stored).ok_or_else(|| StoreError("a client in KV cannot be read".to_owned()))?;
+        Ok(Some(record).filter(|record| record.expires_at > now))
+    }
+
+    pub(crate) async fn put(&self, id: &str, value: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
+        // KV refuses what expires within a minute; the record's own expiry is exact.
+        let expiration = expires_at.max(now().plus(60 + 5)).0;
+        let put = self.0.put_bytes(&name(id), &encode(value, expires_at)).map_err(failed)?;
+        put.expiration(expiration).execute().await.map_err(failed)
+    }
+
+    pub(crate) async fn delete(&self, id: &str) -> Result<(), StoreError> {
+        self.0.delete(&name(id)).await.map_err(failed)
+    }
+}
+
+/// A `client_id` may be a URL that is longer than KV's names.
+fn name(id: &str) -> String {
+    let mut name = "client:".to_owned();
+    for byte in Sha256::digest(id) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+/// Version and expiry, eight bytes each, before the value.
+fn encode(value: &[u8], expires_at: Timestamp) -> Vec<u8> {
+    let mut version = [0; 8];
+    fill_random(&mut version);
+    [&version[..], &expires_at.0.to_be_bytes(), value].concat()
+}
+
+fn decode(stored: &[u8]) -> Option<Record> {
+    let (version, rest) = stored.split_first_chunk()?;
+    let (expires_at, value) = rest.split_first_chunk()?;
+    Some(Record {
+        value: value.to_vec(),
+        version: Version(u64::from_be_bytes(*version)),
+        expires_at: Timestamp(u64::from_be_bytes(*expires_at)),
+    })
+}
+
+fn failed(error: KvError) -> StoreError {
+    StoreError(format!("KV: {error}"))
+}

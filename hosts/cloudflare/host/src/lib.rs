@@ -1,0 +1,45 @@
+//! Deputy's host on Cloudflare Workers: [`host`] gives clock, randomness, outgoing HTTP and time to finish work, [`store`]
+//! keeps clients in KV and every other record in a Durable Object of its own ([`object`]).
+//!
+//! A Worker exports a function `fetch` that calls [`serve`]; the class [`RecordObject`] comes with this crate.
+
+mod host;
+mod kv;
+#[expect(missing_docs, reason = "worker's macro makes methods without")]
+mod object;
+mod store;
+
+use std::{cell::RefCell, sync::Arc};
+
+use axum::Router;
+use deputy::{Server, config::Config, host::Host};
+use worker::{Env, js_sys::Promise, web_sys::Request};
+
+pub use host::WorkersHost;
+pub use object::RecordObject;
+pub use store::WorkersStore;
+
+/// To be called once, before anything else.
+pub use machine::start;
+
+/// Answers a request with the server that `server` makes of the configuration in `env`.
+pub fn serve(request: Request, env: Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Promise {
+    machine::serve(request, move || router(&env, server))
+}
+
+thread_local! {
+    /// The server of this isolate: its configuration and its bindings are those of every request.
+    static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
+}
+
+fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Router, String> {
+    if let Some(router) = ROUTER.with_borrow(Clone::clone) {
+        return Ok(router);
+    }
+    let variable = |name: &str| env.var(name).ok().map(|value| value.to_string());
+    let config = Config::parse(variable).map_err(|error| error.to_string())?;
+    let host = WorkersHost::new(env).map_err(|error| format!("a binding is missing: {error}"))?;
+    let router = server(config, Arc::new(host)).router();
+    ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
+    Ok(router)
+}

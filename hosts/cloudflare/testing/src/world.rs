@@ -1,0 +1,236 @@
+//! The world of one test: its variables, its clock, its network, records of its own.
+//!
+//! The test's process holds PingOne, the API and the clock. It says where in the header `x-test-world` of each request;
+//! outgoing requests go to that process with the address they are meant for in `x-test-url`.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use deputy::{
+    Server, Wording,
+    config::Config,
+    host::{
+        BoxFuture, Digest, FetchError, FetchLimits, Host, Key, Record, Store, StoreError, Timestamp, Version,
+    },
+    mcp::rmcp,
+};
+use deputy_on_workers::WorkersStore;
+use http::{HeaderValue, Request, StatusCode, header};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use todo::TodoServer;
+use tower_service::Service as _;
+use worker::{Env, send::SendFuture};
+
+/// What a test says of its world.
+#[derive(Deserialize)]
+struct Description {
+    /// The values of `Host`.
+    hosts: Vec<String>,
+    /// Tells worlds apart. A Deputy that was restarted is in another world with the same records.
+    id: String,
+    /// Whose records it sees.
+    records: String,
+    /// The time of the request, in seconds.
+    now: u64,
+    /// Deputy's configuration.
+    variables: HashMap<String, String>,
+    /// Who answers outgoing requests.
+    network: String,
+    /// Whether every object is evicted after each use.
+    evict: bool,
+}
+
+/// Answers a request in the world that it describes.
+pub(crate) async fn answer(State(env): State<Env>, mut request: Request<Body>) -> Response {
+    let described = request.headers_mut().remove("x-test-world");
+    let described = described.and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
+    let described = described.and_then(|value| serde_json::from_slice::<Description>(&value).ok());
+    let Some(description) = described else {
+        return (StatusCode::BAD_REQUEST, "the request describes no world").into_response();
+    };
+    // The runtime's proxy has made its own of it.
+    request.headers_mut().remove(header::HOST);
+    for host in description.hosts.iter().filter_map(|host| HeaderValue::try_from(host).ok()) {
+        request.headers_mut().append(header::HOST, host);
+    }
+    match router(description, &env) {
+        Ok(mut router) => {
+            let Ok(response) = router.call(request).await;
+            response
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
+}
+
+thread_local! {
+    static WORLDS: RefCell<HashMap<String, (Router, Arc<AtomicU64>)>> = RefCell::new(HashMap::new());
+}
+
+fn router(description: Description, env: &Env) -> Result<Router, String> {
+    let known = WORLDS.with_borrow(|worlds| worlds.get(&description.id).cloned());
+    if let Some((router, now)) = known {
+        now.store(description.now, Ordering::Relaxed);
+        return Ok(router);
+    }
+    let config =
+        Config::parse(|name| description.variables.get(name).cloned()).map_err(|error| error.to_string())?;
+    let store = WorkersStore::new(env).map_err(|error| error.to_string())?;
+    let now = Arc::new(AtomicU64::new(description.now));
+    let host = TestHost {
+        now: Arc::clone(&now),
+        network: description.network,
+        store: TestStore { inner: store, owner: description.records, evict: description.evict },
+    };
+    let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
+    let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+    let router = Server::new(config, Arc::new(host), Arc::new(tools), wording).router();
+    WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, (router.clone(), now)));
+    Ok(router)
+}
+
+/// The Workers host, but for the clock and the network, which are the test's.
+struct TestHost {
+    now: Arc<AtomicU64>,
+    network: String,
+    store: TestStore,
+}
+
+impl Host for TestHost {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Ordering::Relaxed))
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        machine::fill_random(buffer);
+    }
+
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        let redirected = self.redirected(request);
+        Box::pin(SendFuture::new(async move {
+            let response = machine::fetch(redirected?, limits).await?;
+            if response.headers().contains_key("x-test-unplugged") {
+                return Err(FetchError::Connection("nobody answers there".to_owned()));
+            }
+            Ok(response)
+        }))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // The clock stands still, so waiting means: let the others go first.
+        let duration = duration.min(Duration::from_millis(20));
+        Box::pin(SendFuture::new(async move { machine::Timer::start(duration).await }))
+    }
+
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        machine::detach(work);
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+}
+
+impl TestHost {
+    fn redirected(&self, request: http::Request<Bytes>) -> Result<http::Request<Bytes>, FetchError> {
+        let unusable = |_| FetchError::Connection("the address is not one".to_owned());
+        let (mut head, body) = request.into_parts();
+        let url = HeaderValue::try_from(head.uri.to_string()).map_err(unusable)?;
+        head.headers.insert("x-test-url", url);
+        head.uri = self
+            .network
+            .parse()
+            .map_err(|_| FetchError::Connection("the network has no address".to_owned()))?;
+        Ok(http::Request::from_parts(head, body))
+    }
+}
+
+/// The Workers store, in which people of other worlds are other people.
+struct TestStore {
+    inner: WorkersStore,
+    owner: String,
+    evict: bool,
+}
+
+impl TestStore {
+    fn key(&self, key: &Key) -> Key {
+        match key {
+            Key::User(digest) => {
+                let mixed = Sha256::new().chain_update(&self.owner).chain_update(digest.0).finalize();
+                Key::User(Digest(mixed.into()))
+            }
+            // These have random names.
+            Key::Approval(_) | Key::Client(_) | Key::Grant(_) | Key::Login(_) => key.clone(),
+        }
+    }
+
+    /// Does `verb`, and evicts the object that did it.
+    async fn then_evict<T>(&self, key: &Key, verb: impl Future<Output = T>) -> T {
+        let done = verb.await;
+        if self.evict {
+            self.inner.evict(key).await;
+        }
+        done
+    }
+}
+
+impl Store for TestStore {
+    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(SendFuture::new(async move {
+            let key = self.key(key);
+            self.then_evict(&key, self.inner.get(&key, now)).await
+        }))
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(SendFuture::new(async move {
+            let key = self.key(key);
+            self.then_evict(&key, self.inner.put(&key, value, expires_at)).await
+        }))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<Version>,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(SendFuture::new(async move {
+            let key = self.key(key);
+            self.then_evict(&key, self.inner.replace(&key, expected, value, expires_at, now)).await
+        }))
+    }
+
+    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(SendFuture::new(async move {
+            let key = self.key(key);
+            self.then_evict(&key, self.inner.take(&key, now)).await
+        }))
+    }
+}

@@ -1,0 +1,63 @@
+# Sourced after wasm.sh. Builds the Workers, runs the one that tests need, and prints what the one that is deployed weighs.
+
+# Builds the Workers of the folders $@ of hosts/cloudflare, each into its folder build/. A shell of its own keeps what that
+# takes from the rest.
+build_workers() (
+  use_wasm || exit 1
+  for folder in "$@"; do
+    (cd "$worker/$folder" && worker-build --release) || exit 1
+  done
+)
+
+# Starts the Worker of the tests. Sets DEPUTY_WORKER, its address, and DEPUTY_WORKER_DATA, the folder of its records.
+start_testing_worker() {
+  local port tries
+  port="$(free_port)" || return 1
+  DEPUTY_WORKER_DATA="$(mktemp -d)"
+  DEPUTY_WORKER="http://127.0.0.1:$port"
+  export DEPUTY_WORKER DEPUTY_WORKER_DATA
+  (
+    cd "$worker/testing" || exit 1
+    export WORKER_IS_BUILT=1 WRANGLER_SEND_METRICS=false CI=1
+    exec "$worker_node" ../node_modules/wrangler/bin/wrangler.js dev --config wrangler.jsonc --ip 127.0.0.1 --port "$port" \
+      --persist-to "$DEPUTY_WORKER_DATA" --show-interactive-dev-session=false --inspector-port 0
+  ) >"$DEPUTY_WORKER_DATA/log" 2>&1 &
+  testing_worker=$!
+  trap stop_testing_worker EXIT
+  for tries in $(seq 300); do
+    curl --silent --output /dev/null "$DEPUTY_WORKER/test/constant" && return
+    kill -0 $testing_worker 2>/dev/null || break
+    sleep 0.2
+  done
+  cat "$DEPUTY_WORKER_DATA/log" >&2
+  return 1
+}
+
+stop_testing_worker() {
+  [ -n "${testing_worker:-}" ] || return 0
+  kill $testing_worker 2>/dev/null
+  wait $testing_worker 2>/dev/null
+  rm -rf "$DEPUTY_WORKER_DATA"
+  unset testing_worker DEPUTY_WORKER DEPUTY_WORKER_DATA
+}
+
+free_port() {
+  node -e 'const server = require("net").createServer().listen(0, () => { console.log(server.address().port); server.close(); })'
+}
+
+# The size of the Worker that is deployed, and how long it takes until it could start.
+print_worker() {
+  local module="$worker/build/index_bg.wasm"
+  "$worker_node" -e '
+    const bytes = require("fs").readFileSync(process.argv[1]);
+    const times = [];
+    for (let round = 0; round < 5; round += 1) {
+      const begin = performance.now();
+      new WebAssembly.Module(bytes);
+      times.push(performance.now() - begin);
+    }
+    const median = times.sort((one, other) => one - other)[2].toFixed(1);
+    const gzip = require("zlib").gzipSync(bytes, { level: 9 }).length;
+    console.log(`Worker: ${bytes.length} bytes of WebAssembly, ${gzip} after gzip, compiled in ${median} ms`);
+  ' "$module"
+}
