@@ -24,16 +24,21 @@ use_wasm() {
   builder="$(cargo_tool worker-build "$(locked_version worker)")" &&
     bindgen="$(cargo_tool wasm-bindgen-cli "$(locked_version wasm-bindgen)")" &&
     install_node_packages $worker || return 1
-  [ -z "$wasm_rust" ] || PATH="$wasm_rust:$PATH"
+  use_wasm_compiler
   node="$(node_folder)"
   PATH="${node:+$node:}$builder:$PATH"
-  export PATH
   export WASM_BINDGEN_BIN="$bindgen/wasm-bindgen"
   export ESBUILD_BIN="$PWD/$worker/node_modules/.bin/esbuild"
   export WASM_OPT_BIN="$PWD/$worker/node_modules/.bin/wasm-opt"
+  export WRANGLER_SEND_METRICS=false
+}
+
+# Has cargo compile with the compiler to WebAssembly. `usual_path` finds the usual one.
+use_wasm_compiler() {
+  usual_path="$PATH"
+  [ -z "$wasm_rust" ] || export PATH="$wasm_rust:$PATH"
   # Two compilers, and two builds of one standard library, cannot share a folder.
   export CARGO_TARGET_DIR="$PWD/target/wasm-$(cat "$(wasm_libraries)"/libstd-*.rlib | cksum | cut -d ' ' -f 1)"
-  export WRANGLER_SEND_METRICS=false
 }
 
 # A folder to put first in PATH, for the Rust that compiles to WebAssembly; empty when it is the usual one.

@@ -5,9 +5,13 @@ cd "$(dirname "$0")/../.." || exit 1
 . scripts/cache.sh
 . scripts/needs.sh
 . scripts/wasm.sh
+. scripts/workers.sh
+# Cloudflare's own builds have everything but Rust.
+if [ -n "${WORKERS_CI:-}" ] && ! command -v cargo >/dev/null; then
+  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal && . "$HOME/.cargo/env" || exit 1
+fi
 need_rust
 need_node
 need_wasm
 stop_if_missing
-use_wasm || exit 1
-build_worker "${1:-.}"
+build_workers "${1:-.}"

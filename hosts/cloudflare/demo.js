@@ -14,7 +14,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const programs = process.env.DEPUTY_PROGRAMS ?? join(here, "../../target/debug");
+const repository = join(here, "../..");
+const programs = process.env.DEPUTY_PROGRAMS ?? join(repository, "target/debug");
 const API_IDENTIFIER = "https://todo.deputy.example";
 
 const { values: options } = parseArgs({
@@ -97,19 +98,19 @@ async function freePort() {
 const pinned = readdirSync(join(here, "node_modules")).find((name) => /^node-(?!bin$)/.test(name));
 const node = pinned ? join(here, "node_modules", pinned, "bin/node") : process.execPath;
 
-/** Starts the Worker of the folder `name` on `port`, and waits until it answers `path`. */
-async function startWorker(name, port, variables, path) {
+/** Starts the Worker whose wrangler.jsonc is in the folder `root` on `port`, and waits until it answers `path`. */
+async function startWorker(root, port, variables, path) {
   const worker = start(
     node,
     [
       join(here, "node_modules/wrangler/bin/wrangler.js"),
-      ...["dev", "--config", join(here, name, "wrangler.jsonc"), "--port", String(port), "--ip", "127.0.0.1"],
+      ...["dev", "--config", join(root, "wrangler.jsonc"), "--port", String(port), "--ip", "127.0.0.1"],
       ...["--persist-to", join(folder, "workerd"), "--log-level", "error", "--inspector-port", "0"],
       "--show-interactive-dev-session=false",
       ...Object.entries(variables).flatMap(([variable, value]) => ["--var", `${variable}:${value}`]),
     ],
     // What its log has is for those who ask for it.
-    { cwd: join(here, name), env: { CI: "1", WRANGLER_SEND_METRICS: "false", WORKER_IS_BUILT: "1" }, stdout: "pipe" },
+    { cwd: root, env: { CI: "1", WRANGLER_SEND_METRICS: "false", WORKER_IS_BUILT: "1" }, stdout: "pipe" },
   );
   worker.stdout.on("data", (chunk) => /\S/.test(chunk) && process.stderr.write(chunk));
   while (worker.exitCode === null) {
@@ -135,9 +136,9 @@ const pingone = start(
 const upstream = await printed(pingone, 4);
 
 await Promise.all([
-  startWorker("todo-api", ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
+  startWorker(join(here, "todo-api"), ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
   startWorker(
-    ".",
+    repository,
     ports.port,
     {
       ...upstream,

@@ -1,16 +1,14 @@
 // Records and their objects come and go together.
 
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Demo, alice } from "../clients/node/demo.js";
-import { authorize } from "../clients/node/person.js";
+import { authorizationRequest, logIn, register } from "../clients/node/login.js";
 import { living, objects } from "./objects.js";
-
-const REDIRECT_URI = "http://127.0.0.1:33418/callback";
 
 describe("Durable Objects", () => {
   let demo, data;
@@ -21,33 +19,6 @@ describe("Durable Objects", () => {
   after(() => demo?.stop());
 
   const post = (path, form) => fetch(demo.at(path), { method: "POST", body: new URLSearchParams(form) });
-
-  async function register() {
-    const answer = await fetch(demo.at("/register"), {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ redirect_uris: [REDIRECT_URI], token_endpoint_auth_method: "none" }),
-    });
-    assert.equal(answer.status, 201);
-    return (await answer.json()).client_id;
-  }
-
-  async function tokens(client_id) {
-    const code_verifier = randomBytes(32).toString("base64url");
-    const query = new URLSearchParams({
-      response_type: "code",
-      client_id,
-      redirect_uri: REDIRECT_URI,
-      code_challenge: createHash("sha256").update(code_verifier).digest("base64url"),
-      code_challenge_method: "S256",
-    });
-    const { arrival } = await authorize(demo.at(`/authorize?${query}`), REDIRECT_URI, alice);
-    const code = arrival.searchParams.get("code");
-    const form = { grant_type: "authorization_code", client_id, code, code_verifier, redirect_uri: REDIRECT_URI };
-    const answer = await post("/token", form);
-    assert.equal(answer.status, 200);
-    return answer.json();
-  }
 
   const call = (token) =>
     fetch(demo.mcp, {
@@ -61,8 +32,8 @@ describe("Durable Objects", () => {
     });
 
   test("a login leaves the grant and the person's index, and a revocation nothing", async () => {
-    const client = await register();
-    const { access_token: access, refresh_token: refresh } = await tokens(client);
+    const client = await register(demo.at("/register"));
+    const { access_token: access, refresh_token: refresh } = await logIn(demo, client, alice);
     assert.equal((await call(access)).status, 200);
     assert.equal(living(data, "deputy").length, 2);
     assert.equal((await post("/revoke", { token: refresh, client_id: client })).status, 200);
@@ -71,8 +42,8 @@ describe("Durable Objects", () => {
   });
 
   test("what strangers send as tokens wakes no object", async () => {
-    const client = await register();
-    const { access_token: access, refresh_token: refresh } = await tokens(client);
+    const client = await register(demo.at("/register"));
+    const { access_token: access, refresh_token: refresh } = await logIn(demo, client, alice);
     const before = objects(data, "deputy").length;
     const other = (token, at) => token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
     // The id of the grant, and its tag.
@@ -96,20 +67,8 @@ describe("Durable Objects", () => {
     const world = describeWorld({ now: Math.floor(Date.now() / 1000) - 597 });
     const to = (path, init) =>
       fetch(process.env.DEPUTY_WORKER + path, { ...init, headers: { ...init?.headers, "x-test-world": world } });
-    const registered = await to("/register", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ redirect_uris: [REDIRECT_URI], token_endpoint_auth_method: "none" }),
-    });
-    assert.equal(registered.status, 201, await registered.clone().text());
-    const { client_id } = await registered.json();
-    const query = new URLSearchParams({
-      response_type: "code",
-      client_id,
-      redirect_uri: REDIRECT_URI,
-      code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-      code_challenge_method: "S256",
-    });
+    const client = await register("/register", to);
+    const query = authorizationRequest(client, randomBytes(32).toString("base64url"));
     assert.equal((await to(`/authorize?${query}`)).status, 200);
     const opened = living(folder, "deputy-testing").filter((file) => !before.has(file));
     assert.equal(opened.length, 1);
