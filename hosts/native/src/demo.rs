@@ -14,7 +14,7 @@ use deputy::{
 use todo_api::native::{NativeBackend, SqliteTodos};
 
 use crate::{
-    StartError,
+    StartError, Tools,
     commands::DemoOptions,
     host::NativeHost,
     http_server::{self, Limits, Listen, Stop},
@@ -25,7 +25,7 @@ use pingone::PingOne;
 use state::State;
 
 /// Runs the demo until a signal.
-pub async fn run(options: DemoOptions) -> Result<(), StartError> {
+pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
     let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
     let api_listening = Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?;
     let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
@@ -37,7 +37,7 @@ pub async fn run(options: DemoOptions) -> Result<(), StartError> {
     let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
     let config = config(&pingone, &public_url, &api_url, &state)?;
     let mcp = config.public_url.resource();
-    let deputy = Deputy::open(config, &state.deputy)?;
+    let deputy = Deputy::open(config, &state.deputy, tools)?;
     let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
 
     let stop = Stop::default();

@@ -7,18 +7,17 @@ use deputy::{config::Config, host::Host as _};
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
-    StartError,
+    StartError, Tools,
     commands::ServeOptions,
     env_file::EnvFile,
     host::NativeHost,
     http_server::{self, Limits, Stop},
     shutdown,
     store::SqliteStore,
-    tools,
 };
 
 /// Serves until a signal.
-pub async fn run(options: ServeOptions, file: EnvFile) -> Result<(), StartError> {
+pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(), StartError> {
     let config_at = |port: u16| {
         Config::parse(|name| {
             let set = std::env::var(name).ok().or_else(|| file.get(name).map(str::to_owned));
@@ -39,7 +38,7 @@ pub async fn run(options: ServeOptions, file: EnvFile) -> Result<(), StartError>
     let stop = Stop::default();
     signals(&stop)?;
     let resource = config.public_url.resource();
-    let app = Deputy::open(config, &options.data_dir)?;
+    let app = Deputy::open(config, &options.data_dir, tools)?;
     println!("Deputy listens on port {}. MCP clients connect to {resource}", listening.port);
     app.serve(listening.listeners, limits, stop).await;
     Ok(())
@@ -51,7 +50,7 @@ pub(crate) fn signals(stop: &Stop) -> Result<(), StartError> {
         .map_err(|error| StartError::Other(format!("signals cannot be received: {error}")))
 }
 
-/// Deputy with the Todo tools on its own store.
+/// Deputy on its own store.
 pub(crate) struct Deputy {
     router: Router,
     host: Arc<NativeHost>,
@@ -60,10 +59,10 @@ pub(crate) struct Deputy {
 
 impl Deputy {
     /// Opens the store in `folder`.
-    pub(crate) fn open(config: Config, folder: &Path) -> Result<Self, StartError> {
+    pub(crate) fn open(config: Config, folder: &Path, tools: Tools) -> Result<Self, StartError> {
         let store = Arc::new(SqliteStore::open(folder)?);
         let host = Arc::new(NativeHost::new(Arc::clone(&store)));
-        let router = tools::server(config, host.clone()).router();
+        let router = tools(config, host.clone()).router();
         Ok(Self { router, host, store })
     }
 
