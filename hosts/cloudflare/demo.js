@@ -98,14 +98,17 @@ async function freePort() {
 const pinned = readdirSync(join(here, "node_modules")).find((name) => /^node-(?!bin$)/.test(name));
 const node = pinned ? join(here, "node_modules", pinned, "bin/node") : process.execPath;
 
-/** Starts the Worker whose wrangler.jsonc is in the folder `root` on `port`, and waits until it answers `path`. */
-async function startWorker(root, port, variables, path) {
+/**
+ * Starts the Worker whose wrangler.jsonc is in the folder `root` on `port`, and waits until it answers `path`. Its data is
+ * in the folder `data` of ours, alone: two runtimes lock each other out.
+ */
+async function startWorker(root, data, port, variables, path) {
   const worker = start(
     node,
     [
       join(here, "node_modules/wrangler/bin/wrangler.js"),
       ...["dev", "--config", join(root, "wrangler.jsonc"), "--port", String(port), "--ip", "127.0.0.1"],
-      ...["--persist-to", join(folder, "workerd"), "--log-level", "error", "--inspector-port", "0"],
+      ...["--persist-to", join(folder, data), "--log-level", "error", "--inspector-port", "0"],
       "--show-interactive-dev-session=false",
       ...Object.entries(variables).flatMap(([variable, value]) => ["--var", `${variable}:${value}`]),
     ],
@@ -136,9 +139,10 @@ const pingone = start(
 const upstream = await printed(pingone, 4);
 
 await Promise.all([
-  startWorker(join(here, "todo-api"), ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
+  startWorker(join(here, "todo-api"), "workerd-todo-api", ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
   startWorker(
     repository,
+    "workerd",
     ports.port,
     {
       ...upstream,
