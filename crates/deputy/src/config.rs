@@ -147,6 +147,8 @@ pub struct ServerKeys {
     pub tokens: Key,
     /// Values of cookies.
     pub cookies: Key,
+    /// State of MCP requests that clients keep for us.
+    pub states: Key,
 }
 
 impl Keys {
@@ -157,6 +159,7 @@ impl Keys {
                 .map(|secret| ServerKeys {
                     tokens: Key::derive(secret, "deputy token tags v1"),
                     cookies: Key::derive(secret, "deputy cookies v1"),
+                    states: Key::derive(secret, "deputy request states v1"),
                 })
                 .collect(),
         )

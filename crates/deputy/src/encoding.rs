@@ -27,6 +27,11 @@ pub(crate) fn base64url_decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
+/// Reads canonical `base64url` without padding of any length.
+pub(crate) fn base64url_decode_all(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// For `#[serde(with = …)]`: bytes as `base64url` text.
 pub(crate) mod base64url {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -84,6 +84,8 @@ pub enum Key {
     Grant(GrantId),
     /// A login under way at `PingOne`, by the digest of `state`. Lives 10 minutes.
     Login(Digest),
+    /// A client's reply to a question of the server, by the digest of the question's name. Lives 10 minutes.
+    Reply(Digest),
     /// The index of one person's grants, by the digest of issuer and `sub`.
     User(Digest),
 }
@@ -96,6 +98,7 @@ impl Key {
             Self::Client(_) => "client",
             Self::Grant(_) => "grant",
             Self::Login(_) => "login",
+            Self::Reply(_) => "reply",
             Self::User(_) => "user",
         }
     }
@@ -103,7 +106,7 @@ impl Key {
     /// The name within its kind: lower-case hexadecimal for digests and grants, the `client_id` for clients.
     pub fn name(&self) -> String {
         match self {
-            Self::Approval(digest) | Self::Login(digest) | Self::User(digest) => hex(&digest.0),
+            Self::Approval(digest) | Self::Login(digest) | Self::Reply(digest) | Self::User(digest) => hex(&digest.0),
             Self::Client(id) => id.clone(),
             Self::Grant(id) => hex(&id.0),
         }

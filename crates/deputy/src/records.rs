@@ -77,6 +77,57 @@ pub(crate) async fn take_ticket<T: Ticket>(
     opened.map(|plain| decode(&plain)).transpose()
 }
 
+/// How long a client's reply waits for whoever asked, in seconds; and how long a question waits for its reply.
+pub(crate) const REPLY_LIFETIME: u64 = 600;
+
+/// Bytes of a reply. An image that a model looks at fits; Cloudflare keeps no more than 2 MB in one record.
+const LONGEST_REPLY: usize = 1024 * 1024;
+
+fn reply_key(question: &str) -> Key {
+    Key::Reply(seal::digest(REPLY, question.as_bytes()))
+}
+
+/// Stores the reply to `question`, sealed under the key of its grant. The first one counts.
+pub(crate) async fn put_reply(
+    host: &dyn Host,
+    key: &seal::Key,
+    question: &str,
+    reply: serde_json::Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut plain = zeroize::Zeroizing::new(encode(&reply)?);
+    if plain.len() > LONGEST_REPLY {
+        // So that whoever waits learns of it.
+        let text = "the client's reply is too long";
+        *plain = encode(&serde_json::json!({ "error": { "code": -32603, "message": text } }))?;
+    }
+    let sealed = {
+        let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
+        key.subkey(REPLY).seal(question.as_bytes(), &plain, random)
+    };
+    let until = now.plus(REPLY_LIFETIME);
+    host.store().replace(&reply_key(question), None, sealed.0, until, now).await.map(|_| ())
+}
+
+/// Takes the reply to `question`, if it has come.
+pub(crate) async fn take_reply(
+    host: &dyn Host,
+    key: &seal::Key,
+    question: &str,
+    now: Timestamp,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    let place = reply_key(question);
+    // Looking costs no write.
+    if host.store().get(&place, now).await?.is_none() {
+        return Ok(None);
+    }
+    let Some(record) = host.store().take(&place, now).await? else { return Ok(None) };
+    let opened = key.subkey(REPLY).open(question.as_bytes(), &Sealed(record.value));
+    opened.map(|plain| decode(&plain)).transpose()
+}
+
+const REPLY: &str = "reply";
+
 /// Loads a client.
 pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<Option<Client>, StoreError> {
     // No id of ours is longer; a stranger's is not looked up.

@@ -44,6 +44,11 @@ impl Key {
         Self(Secret::new(key))
     }
 
+    /// The key that this one gives for `purpose`.
+    pub fn subkey(&self, purpose: &str) -> Self {
+        Self::derive(self.0.expose(), purpose)
+    }
+
     /// Seals `plaintext` for the place named by `place`.
     pub fn seal(&self, place: &[u8], plaintext: &[u8], random: Random<'_>) -> Sealed {
         let nonce: [u8; NONCE] = random_bytes(random);

@@ -135,8 +135,14 @@ async fn absent(trial: Trial<'_>) -> Outcome {
 
 async fn put_and_get(trial: Trial<'_>) -> Outcome {
     let digest = Digest(trial.bytes(0));
-    let keys =
-        [Key::Approval(digest), trial.client("known"), trial.grant(0), Key::Login(digest), Key::User(digest)];
+    let keys = [
+        Key::Approval(digest),
+        trial.client("known"),
+        trial.grant(0),
+        Key::Login(digest),
+        Key::Reply(digest),
+        Key::User(digest),
+    ];
     for key in &keys {
         trial.put(key, key.kind().as_bytes()).await?;
     }
@@ -160,12 +166,12 @@ async fn put_overwrites(trial: Trial<'_>) -> Outcome {
 async fn kinds_are_apart(trial: Trial<'_>) -> Outcome {
     let digest = Digest(trial.bytes(0));
     let (approval, login, user) = (Key::Approval(digest), Key::Login(digest), Key::User(digest));
-    let client = Key::Client(login.name());
-    for key in [&approval, &client, &login, &user] {
+    let (client, reply) = (Key::Client(login.name()), Key::Reply(digest));
+    for key in [&approval, &client, &login, &reply, &user] {
         trial.put(key, key.kind().as_bytes()).await?;
     }
     same("take of the login", trial.take(&login).await?, Some(b"login".to_vec()))?;
-    for key in [&approval, &client, &user] {
+    for key in [&approval, &client, &reply, &user] {
         same(key.kind(), trial.value(key).await?, Some(key.kind().as_bytes().to_vec()))?;
     }
     Ok(())

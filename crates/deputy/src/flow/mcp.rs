@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
-use super::upstream::ApiAccess;
+use super::{conversation::GrantConversation, upstream::ApiAccess};
 use crate::{
     host::{StoreError, Timestamp},
     http::{Answer, body, empty, json},
@@ -38,10 +38,18 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         Ok(body) => body,
         Err(error) => return Ok(refused(error.status(), "the body is too large or broken")),
     };
-    let api = ApiAccess { server: server.clone(), grant: grant.id, key: access.key };
+    let api = ApiAccess { server: server.clone(), grant: grant.id, key: access.key.clone() };
+    let conversation = GrantConversation {
+        server: server.clone(),
+        grant: grant.id,
+        key: access.key.clone(),
+        parties: parties(&grant),
+        agreed: grant.agreed,
+        admitted_until: access.expires_at,
+    };
     let client = Client { id: grant.client_id, name: grant.client_name };
     let caller = Caller::new(grant.user, client, access.scopes.to_vec(), now, Arc::new(api));
-    Ok(match server.front.respond(&head, body, caller).await {
+    Ok(match server.front.respond(&head, body, caller, Arc::new(conversation)).await {
         Reply::Response(response) => response,
         Reply::InsufficientScope { required } => insufficient_scope(server, &access.scopes, &required),
         Reply::LoginRequired => unauthorized(server, Challenge::InvalidToken),
@@ -77,6 +85,11 @@ async fn admitted(
     };
     let grant = records::grant(server.host(), token.grant(), now).await?;
     Ok(grant.and_then(|(grant, _)| grant.access(&token, now).map(|access| (grant, access))))
+}
+
+/// The person and the client, without ambiguity.
+fn parties(grant: &Grant) -> Vec<u8> {
+    format!("{} {} {}", grant.user.sub.len(), grant.user.sub, grant.client_id).into_bytes()
 }
 
 /// Whether a browser may make this request for the page it shows. Programs send no `Origin`.

@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod authorize;
 pub(crate) mod callback;
+mod conversation;
 mod issue;
 mod login;
 pub(crate) mod mcp;

@@ -142,7 +142,7 @@ async fn renewal(
 }
 
 /// Applies the end of a renewal to the grant, however often somebody else writes it meanwhile.
-async fn settle(
+pub(super) async fn settle(
     server: &Server,
     id: GrantId,
     transition: impl Fn(Grant) -> Option<Grant> + Send,

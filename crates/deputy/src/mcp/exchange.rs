@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde_json::Value;
 
-use super::{Caller, Notifier, RpcError};
+use super::{Caller, Peer, RpcError};
 use crate::host::BoxFuture;
 
 /// How the host waits.
@@ -22,7 +22,7 @@ pub(super) struct Exchange {
     pub(super) id: Value,
     pub(super) caller: Caller,
     pub(super) work: BoxFuture<'static, Result<Value, RpcError>>,
-    pub(super) notifier: Notifier,
+    pub(super) peer: Peer,
 }
 
 /// What a handler did first.
@@ -38,9 +38,9 @@ impl Exchange {
     pub(super) async fn first(&mut self) -> First {
         std::future::poll_fn(|cx| {
             // Registered before the handler runs: what it sends from elsewhere meanwhile is not missed.
-            self.notifier.register(cx.waker());
+            self.peer.register(cx.waker());
             let result = self.work.as_mut().poll(cx);
-            match (self.notifier.take(), result) {
+            match (self.peer.take(), result) {
                 // Nothing has left yet, so that the answer can still be 401.
                 (sent, Poll::Ready(result)) if sent.is_empty() || self.caller.login_required() => {
                     Poll::Ready(First::Result(result))
@@ -67,14 +67,23 @@ pub(super) struct Events {
     exchange: Exchange,
     sleep: Sleep,
     waiting: BoxFuture<'static, ()>,
+    /// Until the bearer token expires, where that ends the stream.
+    admitted: BoxFuture<'static, ()>,
     ready: Vec<Value>,
     done: bool,
 }
 
 impl Events {
-    /// A stream that begins with `ready`, and is over after that if the handler is `done`.
-    pub(super) fn new(exchange: Exchange, ready: Vec<Value>, done: bool, sleep: Sleep) -> Self {
-        Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, ready, done }
+    /// A stream that begins with `ready`, and is over after that if the handler is `done`, or else after its `lifetime`, if it has one.
+    pub(super) fn new(
+        exchange: Exchange,
+        ready: Vec<Value>,
+        done: bool,
+        sleep: Sleep,
+        lifetime: Option<Duration>,
+    ) -> Self {
+        let admitted = lifetime.map_or_else(|| Box::pin(std::future::pending()) as _, |time| sleep(time));
+        Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, admitted, ready, done }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
@@ -84,9 +93,9 @@ impl Events {
         if self.done {
             return Poll::Ready(None);
         }
-        self.exchange.notifier.register(cx.waker());
+        self.exchange.peer.register(cx.waker());
         let result = self.exchange.work.as_mut().poll(cx);
-        let mut messages = self.exchange.notifier.take();
+        let mut messages = self.exchange.peer.take();
         if let Poll::Ready(result) = result {
             self.done = true;
             let result = match result {
@@ -101,6 +110,11 @@ impl Events {
         if !messages.is_empty() {
             self.waiting = (self.sleep)(KEEP_ALIVE);
             return Poll::Ready(Some(messages.iter().map(event).collect()));
+        }
+        if self.admitted.as_mut().poll(cx).is_ready() {
+            self.done = true;
+            let error = RpcError::new(RpcError::INTERNAL_ERROR, "the access token of this request has expired");
+            return Poll::Ready(Some(event(&self.exchange.response(Err(error)))));
         }
         match self.waiting.as_mut().poll(cx) {
             Poll::Ready(()) => {

@@ -8,18 +8,19 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts}
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Caller, Era, Handler, Notifier, RpcError,
+    Call, Caller, Conversation, Era, Handler, Peer, RpcError,
     exchange::{Events, Exchange, First, Sleep},
     headers,
+    input::Round,
     message::{Malformed, Message},
-    notifier::Wanted,
+    peer::{Asking, Wanted},
 };
 use crate::http::has_media_type;
 
 /// The MCP endpoint behind the bearer check.
 pub struct Front {
-    handler: Arc<dyn Handler>,
-    sleep: Sleep,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) sleep: Sleep,
 }
 
 /// What comes of a request.
@@ -41,8 +42,14 @@ impl Front {
         Self { handler, sleep }
     }
 
-    /// Answers a `POST` of `caller`.
-    pub async fn respond(&self, head: &Parts, body: Bytes, caller: Caller) -> Reply {
+    /// Answers a `POST` of `caller` in their `conversation`.
+    pub async fn respond(
+        &self,
+        head: &Parts,
+        body: Bytes,
+        caller: Caller,
+        conversation: Arc<dyn Conversation>,
+    ) -> Reply {
         let headers = &head.headers;
         if !has_media_type(headers, "application/json") {
             let error = RpcError::new(RpcError::INVALID_REQUEST, "Content-Type must be application/json");
@@ -55,7 +62,8 @@ impl Front {
         };
         let (id, method, params) = match Message::parse(&body) {
             Ok(Message::Request { id, method, params }) => (id, method, params),
-            Ok(Message::Notification | Message::Response) => return accepted(headers),
+            Ok(Message::Notification) => return accepted(headers),
+            Ok(Message::Response { id, reply }) => return delivered(headers, &id, reply, &*conversation).await,
             Err(Malformed { id, error }) => return refused(StatusCode::BAD_REQUEST, &id, error),
         };
         let era = match headers::era(headers, &method, &params) {
@@ -65,12 +73,15 @@ impl Front {
         if method != "initialize" && names_session(headers, &era) {
             return refused(StatusCode::NOT_FOUND, &id, no_sessions());
         }
-        let mut wanted = Wanted::All;
+        let agreed = conversation.agreed();
+        let mut wanted = agreed.log_level.map_or(Wanted::All, Wanted::LogFrom);
+        let mut capabilities = agreed.capabilities.clone();
         if era.is_stateless() {
             match self.stateless(headers, &method, &params) {
                 Ok(logs) => wanted = logs,
                 Err(error) => return refused(status(&error), &id, error),
             }
+            capabilities = headers::capabilities(&params);
         }
         let required = self.handler.required_scopes(&method, headers::name(&method, &params));
         if !required.iter().all(|scope| caller.has_scope(scope)) {
@@ -79,7 +90,11 @@ impl Front {
         if readable == Readable::Json {
             wanted = Wanted::Nothing;
         }
-        self.answer(Call { id, method, params, era }, caller, Notifier::new(wanted), readable).await
+        let can_ask = !era.is_stateless() && readable != Readable::Json && method != "initialize";
+        let asking = can_ask
+            .then(|| Asking { capabilities: capabilities.clone(), conversation: Arc::clone(&conversation) });
+        let call = Call { id, method, params, era, capabilities };
+        self.answer(call, caller, conversation, Peer::new(wanted, asking), readable).await
     }
 
     /// What a stateless request wants to read, if its headers say the same as its body.
@@ -101,14 +116,36 @@ impl Front {
     }
 
     /// Lets the handler work: one JSON document if it has nothing to say before its result, events otherwise.
-    async fn answer(&self, call: Call, caller: Caller, notifier: Notifier, readable: Readable) -> Reply {
+    async fn answer(
+        &self,
+        mut call: Call,
+        caller: Caller,
+        conversation: Arc<dyn Conversation>,
+        peer: Peer,
+        readable: Readable,
+    ) -> Reply {
         let (id, stateless) = (call.id.clone(), call.era.is_stateless());
-        let work = self.handler.handle(call, caller.clone(), notifier.clone());
-        let mut exchange = Exchange { id, caller, work, notifier };
-        match exchange.first().await {
-            First::Events { messages, done } => {
-                events(Events::new(exchange, messages, done, Arc::clone(&self.sleep)))
+        let round = match Round::begin(&mut call, Arc::clone(&conversation)) {
+            Ok(round) => round,
+            Err(error) => return refused(status(&error), &id, error),
+        };
+        // A call ends by itself; who listens must be told to come back with a token that is still good.
+        let lifetime = (call.method == "subscriptions/listen").then(|| conversation.lifetime());
+        let agreed = (!stateless).then(|| conversation.agreed().after(&call.method, &call.params)).flatten();
+        let work = self.handler.handle(call, caller.clone(), peer.clone());
+        let work = Box::pin(async move {
+            let result = round.end(work.await?)?;
+            if let Some(agreed) = agreed {
+                conversation.agree(agreed).await;
             }
+            Ok(result)
+        });
+        let mut exchange = Exchange { id, caller, work, peer };
+        let stream = |exchange, messages, done| {
+            events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), lifetime))
+        };
+        match exchange.first().await {
+            First::Events { messages, done } => stream(exchange, messages, done),
             First::Result(_) if exchange.caller.login_required() => Reply::LoginRequired,
             First::Result(result) => {
                 let status = match &result {
@@ -118,7 +155,7 @@ impl Front {
                 };
                 let response = exchange.response(result);
                 if readable == Readable::Events && status == StatusCode::OK {
-                    return events(Events::new(exchange, vec![response], true, Arc::clone(&self.sleep)));
+                    return stream(exchange, vec![response], true);
                 }
                 Reply::Response(crate::http::json(status, &response))
             }
@@ -178,7 +215,7 @@ fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// A notification, or the answer to a request that nobody made: there is nothing to say to it.
+/// A notification: there is nothing to say to it.
 fn accepted(headers: &HeaderMap) -> Reply {
     match headers::named(headers) {
         Ok(era) if names_session(headers, &era) => {
@@ -191,6 +228,26 @@ fn accepted(headers: &HeaderMap) -> Reply {
         }
         Err(error) => refused(status(&error), &Value::Null, error),
     }
+}
+
+/// The reply to a question. Another request waits for it, perhaps in another process.
+async fn delivered(
+    headers: &HeaderMap,
+    id: &Value,
+    reply: Value,
+    conversation: &dyn Conversation,
+) -> Reply {
+    let accepted = accepted(headers);
+    let Reply::Response(response) = &accepted else { return accepted };
+    if !response.status().is_success() {
+        return accepted;
+    }
+    if conversation.deliver(id.as_str().unwrap_or_default(), reply).await {
+        return accepted;
+    }
+    let error = RpcError::new(RpcError::INVALID_REQUEST, "this answers no question of this server");
+    // Without the id: it would name a request of the client's.
+    refused(StatusCode::BAD_REQUEST, &Value::Null, error)
 }
 
 /// Whether a client keeps a session that it has from somebody else; we never open one. 404 makes it initialize again

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use rmcp::model::ClientCapabilities;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Caller, Notifier};
+use super::{Caller, Peer};
 use crate::host::BoxFuture;
 
 /// What answers MCP requests. [`super::rmcp`] makes one of an rmcp `ServerHandler`.
@@ -21,7 +22,7 @@ pub trait Handler: Send + Sync + 'static {
         &self,
         call: Call,
         caller: Caller,
-        notifier: Notifier,
+        peer: Peer,
     ) -> BoxFuture<'static, Result<Value, RpcError>>;
 }
 
@@ -36,6 +37,8 @@ pub struct Call {
     pub params: Map<String, Value>,
     /// By which rules.
     pub era: Era,
+    /// What the client says it can do: with this request, or when it initialized.
+    pub capabilities: ClientCapabilities,
 }
 
 /// By which rules a request is made and answered.
@@ -94,5 +97,14 @@ impl RpcError {
     /// An error without data.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: None }
+    }
+
+    /// The error that a client answered a question with.
+    pub(super) fn of_client(error: &Value) -> Self {
+        Self {
+            code: error.get("code").and_then(Value::as_i64).unwrap_or(Self::INTERNAL_ERROR),
+            message: error.get("message").and_then(Value::as_str).unwrap_or("the client failed").to_owned(),
+            data: error.get("data").cloned(),
+        }
     }
 }

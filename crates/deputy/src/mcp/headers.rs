@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName};
 use rmcp::model::ClientCapabilities;
 use serde_json::{Map, Value};
 
-use super::{Era, RpcError, notifier::LogLevel};
+use super::{Era, RpcError, peer::LogLevel};
 
 /// Revisions with an `initialize` handshake, oldest first.
 pub(super) const HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -58,6 +58,12 @@ pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
         Some(version) if STATELESS.contains(&version) => Ok(Era::Stateless(version.to_owned())),
         Some(version) => Err(unsupported(version)),
     }
+}
+
+/// What a stateless request says that its client can do.
+pub(super) fn capabilities(params: &Map<String, Value>) -> ClientCapabilities {
+    let declared = params.get("_meta").and_then(|meta| meta.get(META_CAPABILITIES)).cloned();
+    serde_json::from_value(declared.unwrap_or_default()).unwrap_or_default()
 }
 
 /// The log entries that a stateless request asks for (MCP 2026-07-28, Logging).

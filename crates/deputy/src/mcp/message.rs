@@ -1,6 +1,6 @@
 //! JSON-RPC messages from strangers (JSON-RPC 2.0 §4).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::RpcError;
 
@@ -11,8 +11,8 @@ pub(super) enum Message {
     Notification,
     /// Expects one.
     Request { id: Value, method: String, params: Map<String, Value> },
-    /// Answers a request of ours.
-    Response,
+    /// Answers a question of ours: `{"result": …}` or `{"error": …}`.
+    Response { id: Value, reply: Value },
 }
 
 /// Why there is no message, and the id if it could be read.
@@ -42,8 +42,11 @@ impl Message {
             return invalid(&readable, "jsonrpc must be \"2.0\"");
         }
         let Some(method) = members.remove("method") else {
-            let answers = members.contains_key("result") != members.contains_key("error");
-            return if answers { Ok(Self::Response) } else { invalid(&readable, "method is missing") };
+            return match (members.remove("result"), members.remove("error")) {
+                (Some(result), None) => Ok(Self::Response { id: readable, reply: json!({ "result": result }) }),
+                (None, Some(error)) => Ok(Self::Response { id: readable, reply: json!({ "error": error }) }),
+                (Some(_), Some(_)) | (None, None) => invalid(&readable, "method is missing"),
+            };
         };
         let Value::String(method) = method else { return invalid(&readable, "method must be a string") };
         let params = match members.remove("params") {

@@ -5,19 +5,22 @@
 //! handler of any rmcp `ServerHandler`; Deputy itself takes nothing but types from rmcp.
 
 mod caller;
+mod conversation;
 mod exchange;
 mod front;
 mod handler;
 mod headers;
+mod input;
 mod message;
-mod notifier;
+mod peer;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
 
 pub use caller::{Api, ApiError, ApiToken, Caller, Client, User};
+pub use conversation::{Agreed, Conversation};
 pub use front::{Front, Reply};
 pub use handler::{Call, Era, Handler, RpcError};
-pub use notifier::Notifier;
+pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
 

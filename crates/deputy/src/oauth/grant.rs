@@ -13,7 +13,7 @@ use super::{CodeChallenge, RedirectUri, ReferenceToken, Scopes, TokenKind};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Timestamp},
-    mcp::User,
+    mcp::{Agreed, User},
     seal::{self, Key, Random, Sealed, random_bytes},
 };
 
@@ -39,6 +39,9 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// Until when the index of the person's grants is kept for it.
     pub indexed_until: Timestamp,
+    /// What the client and the MCP server agreed on, where their revision of MCP does so once for many requests.
+    #[serde(default)]
+    pub agreed: Agreed,
     /// The tokens of `PingOne`.
     pub upstream: Upstream,
     code: Code,
@@ -104,6 +107,8 @@ pub struct Access {
     pub scopes: Scopes,
     /// The key to the tokens of `PingOne`.
     pub key: Key,
+    /// When the token expires.
+    pub expires_at: Timestamp,
 }
 
 /// Tokens for a client, once (OAuth 2.1 §3.2.3).
@@ -162,6 +167,7 @@ impl Grant {
             created_at: now,
             expires_at,
             indexed_until: now,
+            agreed: Agreed::default(),
             upstream: Upstream::seal(&upstream, &key, id, random),
             code: Code::Issued {
                 digest: code.digest(),
@@ -219,7 +225,8 @@ impl Grant {
         let digest = token.digest();
         let held = self.access_tokens.iter().find(|held| seal::equal(&held.digest.0, &digest.0))?;
         let key = token.key().unwrap(&place(self.id), &held.wrapped)?;
-        (held.expires_at > now).then(|| Access { scopes: held.scopes.clone(), key })
+        (held.expires_at > now)
+            .then(|| Access { scopes: held.scopes.clone(), key, expires_at: held.expires_at })
     }
 
     /// Whether `token` is a live token of this grant, of either kind: what a client may revoke (RFC 7009 §2.1). Gives the

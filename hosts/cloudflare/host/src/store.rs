@@ -61,7 +61,7 @@ async fn read<T: DeserializeOwned>(response: &mut worker::Response) -> worker::R
 fn place(key: &Key) -> Place<'_> {
     match key {
         Key::Client(id) => Place::Client(id),
-        Key::Approval(_) | Key::Grant(_) | Key::Login(_) | Key::User(_) => {
+        Key::Approval(_) | Key::Grant(_) | Key::Login(_) | Key::Reply(_) | Key::User(_) => {
             Place::Object(format!("{}:{}", key.kind(), key.name()))
         }
     }

@@ -179,7 +179,7 @@ impl TestStore {
                 Key::User(Digest(mixed.into()))
             }
             // These have random names.
-            Key::Approval(_) | Key::Client(_) | Key::Grant(_) | Key::Login(_) => key.clone(),
+            Key::Approval(_) | Key::Client(_) | Key::Grant(_) | Key::Login(_) | Key::Reply(_) => key.clone(),
         }
     }
 

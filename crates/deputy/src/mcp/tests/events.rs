@@ -36,9 +36,9 @@ fn call() -> Value {
 
 /// Sends these messages, and answers.
 fn telling(messages: Vec<Value>) -> Arc<Scripted> {
-    Arc::new(Scripted::new(move |_, _, notifier| {
+    Arc::new(Scripted::new(move |_, _, peer| {
         for message in &messages {
-            notifier.notify(message.clone());
+            peer.notify(message.clone());
         }
         Box::pin(async { Ok(json!({ "done": true })) })
     }))
@@ -57,12 +57,12 @@ impl Drop for Working {
 fn endless(messages: Vec<Value>) -> (Arc<Scripted>, Arc<AtomicBool>) {
     let dropped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&dropped);
-    let handler = Scripted::new(move |_, _, notifier| {
+    let handler = Scripted::new(move |_, _, peer| {
         let working = Working(Arc::clone(&flag));
         let messages = messages.clone();
         Box::pin(async move {
             for message in messages {
-                notifier.notify(message);
+                peer.notify(message);
             }
             std::future::pending::<()>().await;
             drop(working);
@@ -114,10 +114,10 @@ async fn a_client_that_goes_before_the_first_byte_cancels_the_work() {
 
 #[tokio::test]
 async fn every_message_from_another_task_wakes_the_stream() {
-    let handler = Arc::new(Scripted::new(|_, _, notifier| {
+    let handler = Arc::new(Scripted::new(|_, _, peer| {
         tokio::spawn(async move {
             for value in 1..=4 {
-                notifier.notify(progress(value));
+                peer.notify(progress(value));
                 tokio::task::yield_now().await;
             }
         });
@@ -205,10 +205,10 @@ async fn a_handshake_revision_gets_every_log_entry() {
 }
 
 fn login_ends(notify_first: bool, rest: bool) -> Arc<Scripted> {
-    Arc::new(Scripted::new(move |_, caller, notifier| -> Work {
+    Arc::new(Scripted::new(move |_, caller, peer| -> Work {
         Box::pin(async move {
             if notify_first {
-                notifier.notify(progress(1));
+                peer.notify(progress(1));
             }
             if rest {
                 tokio::task::yield_now().await;

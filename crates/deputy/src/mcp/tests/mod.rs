@@ -1,5 +1,6 @@
 //! The front, requests in and responses out, before a handler that is a closure and before an rmcp server.
 
+mod asking;
 mod events;
 mod handshake;
 mod params;
@@ -9,8 +10,9 @@ mod stateless;
 mod transport;
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,11 +20,15 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_channel::oneshot;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
-use super::{Api, ApiError, ApiToken, Call, Caller, Client, Front, Handler, Notifier, Reply, RpcError, User};
+use super::{
+    Agreed, Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply, RpcError,
+    User,
+};
 use crate::host::{BoxFuture, Timestamp};
 
 type Work = BoxFuture<'static, Result<Value, RpcError>>;
@@ -32,11 +38,11 @@ struct Scripted {
     runs: AtomicUsize,
     scopes: Vec<String>,
     schema: Option<Value>,
-    act: Box<dyn Fn(Call, Caller, Notifier) -> Work + Send + Sync>,
+    act: Box<dyn Fn(Call, Caller, Peer) -> Work + Send + Sync>,
 }
 
 impl Scripted {
-    fn new(act: impl Fn(Call, Caller, Notifier) -> Work + Send + Sync + 'static) -> Self {
+    fn new(act: impl Fn(Call, Caller, Peer) -> Work + Send + Sync + 'static) -> Self {
         Self { runs: AtomicUsize::new(0), scopes: Vec::new(), schema: None, act: Box::new(act) }
     }
 
@@ -64,9 +70,9 @@ impl Handler for Scripted {
         self.schema.as_ref().and_then(Value::as_object).cloned().map(Arc::new)
     }
 
-    fn handle(&self, call: Call, caller: Caller, notifier: Notifier) -> Work {
+    fn handle(&self, call: Call, caller: Caller, peer: Peer) -> Work {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        (self.act)(call, caller, notifier)
+        (self.act)(call, caller, peer)
     }
 }
 
@@ -91,6 +97,73 @@ async fn post(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl 
 
 /// Sends `body` with `headers` beside those that every client sends; an empty value takes one of these away.
 async fn send(front: &Front, headers: &[(&str, &str)], body: impl ToString) -> Reply {
+    send_in(Arc::new(Talk::default()), front, headers, body).await
+}
+
+/// A conversation that is kept in this process.
+#[derive(Default)]
+struct Talk {
+    agreed: Agreed,
+    agreed_next: Mutex<Option<Agreed>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
+}
+
+impl Talk {
+    /// The conversation after what has been agreed on in it.
+    fn next(&self) -> Arc<Self> {
+        let agreed = self.agreed_next.lock().unwrap().clone().unwrap_or_else(|| self.agreed.clone());
+        Arc::new(Self { agreed, ..Self::default() })
+    }
+}
+
+impl Conversation for Talk {
+    fn agreed(&self) -> &Agreed {
+        &self.agreed
+    }
+
+    fn agree(&self, agreed: Agreed) -> BoxFuture<'_, ()> {
+        *self.agreed_next.lock().unwrap() = Some(agreed);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn question(&self) -> String {
+        format!("q{}", self.waiting.lock().unwrap().len())
+    }
+
+    fn reply(&self, question: &str) -> BoxFuture<'static, Option<Value>> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap().insert(question.to_owned(), sender);
+        Box::pin(async { receiver.await.ok() })
+    }
+
+    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, bool> {
+        let sender = self.waiting.lock().unwrap().remove(question);
+        Box::pin(std::future::ready(sender.is_some_and(|sender| sender.send(reply).is_ok())))
+    }
+
+    fn seal(&self, request: &[u8], state: &str) -> String {
+        format!("{}|{state}", String::from_utf8_lossy(request))
+    }
+
+    fn open(&self, request: &[u8], sealed: &str) -> Option<String> {
+        let (bound, state) = sealed.rsplit_once('|')?;
+        (bound.as_bytes() == request).then(|| state.to_owned())
+    }
+
+    fn lifetime(&self) -> Duration {
+        LIFETIME
+    }
+}
+
+/// How long the bearer token of every request here is good.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+async fn send_in(
+    conversation: Arc<dyn Conversation>,
+    front: &Front,
+    headers: &[(&str, &str)],
+    body: impl ToString,
+) -> Reply {
     let mut all = HeaderMap::new();
     let usual = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
     for (name, value) in usual.iter().filter(|(name, _)| headers.iter().all(|(given, _)| given != name)) {
@@ -104,7 +177,7 @@ async fn send(front: &Front, headers: &[(&str, &str)], body: impl ToString) -> R
     let user = User { sub: "alice".into(), ..User::default() };
     let client = Client { id: "client".into(), name: None };
     let caller = Caller::new(user, client, vec!["read".into()], Timestamp(0), Arc::new(LoggedOut));
-    front.respond(&head, Bytes::from(body.to_string()), caller).await
+    front.respond(&head, Bytes::from(body.to_string()), caller, conversation).await
 }
 
 fn response(reply: Reply) -> Response<Body> {

@@ -5,12 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use http_body_util::BodyExt as _;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
-    handler::server::wrapper::Parameters,
+    handler::server::{tool::{InputResponses, RequestState}, wrapper::Parameters},
     model::{
-        CacheScope, Implementation, ListResourcesResult, PaginatedRequestParams, ProgressNotificationParam,
-        ServerCapabilities, ServerConfig,
+        CacheScope, CallToolResponse, CallToolResult, ContentBlock, Implementation, InputRequiredResult,
+        ListResourcesResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities,
+        ServerConfig,
     },
     schemars::{self, JsonSchema},
     service::RequestContext,
@@ -20,9 +22,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Caller, Reply, RmcpHandler, RpcError, rmcp},
-    Answer, STATELESS, answer, meta, post, request, response,
+    super::{Caller, Front, Reply, RmcpHandler, RpcError, rmcp},
+    Answer, STATELESS, Talk, answer, meta, post, request, response, send_in,
 };
+use crate::host::BoxFuture;
 
 /// Tools that do one thing each.
 #[derive(Clone, Default)]
@@ -51,6 +54,23 @@ impl Fixture {
         #[expect(deprecated, reason = "the shortest question there is")]
         let answer = context.peer.list_roots().await;
         answer.map_or_else(|_| "no answer".to_owned(), |_| "an answer".to_owned())
+    }
+
+    #[tool(description = "Asks for input twice, then repeats it.")]
+    async fn confirms(
+        &self,
+        InputResponses(responses): InputResponses,
+        RequestState(state): RequestState,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let round = state.map_or(0, |state| state.len());
+        if round == 2 {
+            let said = json!(responses).to_string();
+            return Ok(CallToolResult::success(vec![ContentBlock::text(said)]).into());
+        }
+        let params = json!({ "message": format!("Sure {round}?"), "requestedSchema": { "type": "object", "properties": {} } });
+        let question = json!({ "sure": { "method": "elicitation/create", "params": params } });
+        let questions = serde_json::from_value(question).expect("questions");
+        Ok(InputRequiredResult::new(Some(questions), Some("x".repeat(round + 1))).into())
     }
 
     #[tool(description = "Reports progress and never ends.")]
@@ -204,6 +224,62 @@ async fn a_tool_that_asks_the_client_is_told_that_it_cannot() {
     for answer in [called("asks").await, stateless("tools/call", call("asks")).await] {
         assert_eq!(answer.json()["result"]["content"][0]["text"], "no answer");
     }
+}
+
+/// Calls `tool` as a client that can do this, and answers each question with what is left of `replies`.
+async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
+    let handler = handler(&Fixture::default());
+    let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
+    let front = Front::new(handler, Arc::new(sleep));
+    let talk = Arc::new(Talk::default());
+    let info = json!({ "name": "test", "version": "1" });
+    let params =
+        json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });
+    Answer::of(send_in(talk.clone(), &front, &[], request("initialize", params)).await).await;
+    let talk = talk.next();
+    let mut body = response(send_in(talk.clone(), &front, &[], request("tools/call", call(tool))).await).into_body();
+    let (mut replies, mut questions) = (replies.iter(), Vec::new());
+    loop {
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        let text = String::from_utf8(frame.to_vec()).unwrap();
+        let mut message: Value = serde_json::from_str(text.split("data: ").nth(1).unwrap()).unwrap();
+        if message.get("method").is_none() {
+            return (questions, message["result"].take());
+        }
+        let reply = json!({ "jsonrpc": "2.0", "id": message["id"], "result": replies.next().unwrap() });
+        assert_eq!(Answer::of(send_in(talk.clone(), &front, &[], reply).await).await.status, 202);
+        questions.push(message);
+    }
+}
+
+#[tokio::test]
+async fn a_tool_asks_a_client_through_its_rmcp_peer() {
+    let roots = json!({ "roots": [] });
+    let (questions, result) = conversation("asks", json!({ "roots": {} }), &[roots]).await;
+    assert_eq!(questions[0]["method"], "roots/list");
+    assert_eq!(result["content"][0]["text"], "an answer");
+}
+
+#[tokio::test]
+async fn a_reply_of_another_shape_is_no_answer() {
+    let (_, result) = conversation("asks", json!({ "roots": {} }), &[json!(7)]).await;
+    assert_eq!(result["content"][0]["text"], "no answer");
+}
+
+#[tokio::test]
+async fn a_tool_that_needs_input_asks_an_older_client_on_the_stream() {
+    let replies = [json!({ "action": "accept", "content": { "n": 1 } }), json!({ "action": "decline" })];
+    let (questions, result) = conversation("confirms", json!({ "elicitation": {} }), &replies).await;
+    let asked: Vec<_> = questions.iter().map(|question| &question["params"]["message"]).collect();
+    assert_eq!(asked, ["Sure 0?", "Sure 1?"]);
+    assert_eq!(result["content"][0]["text"], json!({ "sure": { "action": "decline" } }).to_string());
+    assert_eq!((result.get("resultType"), result.get("requestState")), (None, None));
+}
+
+#[tokio::test]
+async fn a_tool_that_needs_input_tells_an_older_client_that_it_cannot_give_it() {
+    let answer = called("confirms").await;
+    assert_eq!(answer.outcome(), (200, RpcError::MISSING_CLIENT_CAPABILITY));
 }
 
 #[tokio::test]

@@ -2,22 +2,22 @@
 //!
 //! rmcp's own transports want a runtime with a clock and sessions in memory. Its handlers want neither: one request goes
 //! in through `Service::handle_request`, one result comes out. What a handler sends meanwhile goes through its `Peer`,
-//! which a small serve loop beside the request carries to the [`Notifier`].
+//! which a small serve loop beside the request carries to ours.
 
-use std::{borrow::Cow, future::Future, sync::Arc};
+mod beside;
+mod rounds;
+
+use std::sync::Arc;
 
 use rmcp::{
-    RoleServer, ServerHandler, Service,
-    model::{
-        ClientCapabilities, ClientRequest, GetExtensions as _, Implementation, InitializeRequestParams,
-        JsonRpcMessage, ProtocolVersion, RequestId, ServerConfig,
-    },
-    service::{RequestContext, RunningService, RxJsonRpcMessage, TxJsonRpcMessage, serve_directly},
-    transport::Transport,
+    ServerHandler, Service,
+    model::{ClientRequest, GetExtensions as _, RequestId, ServerConfig},
+    service::RequestContext,
 };
 use serde_json::{Map, Value, json};
 
-use super::{Call, Caller, Era, Handler, Notifier, RpcError};
+use self::beside::Beside;
+use super::{Call, Caller, Handler, Peer, RpcError};
 use crate::host::BoxFuture;
 
 /// Makes a handler of an rmcp server.
@@ -58,10 +58,10 @@ impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
         &self,
         call: Call,
         caller: Caller,
-        notifier: Notifier,
+        peer: Peer,
     ) -> BoxFuture<'static, Result<Value, RpcError>> {
         let server = self.server.clone();
-        Box::pin(handle(server, call, caller, notifier))
+        Box::pin(handle(server, call, caller, peer))
     }
 }
 
@@ -69,17 +69,23 @@ async fn handle<S: ServerHandler>(
     server: S,
     call: Call,
     caller: Caller,
-    notifier: Notifier,
+    peer: Peer,
 ) -> Result<Value, RpcError> {
-    let Call { id, method, params, era } = call;
+    let beside = Beside::start(&peer, &call);
+    let Call { id, method, params, era, .. } = call;
     let (mut request, id) = read(&id, &method, params)?;
-    let peer = Beside::start(&notifier, &method, &era);
-    let mut context = RequestContext::new(id, peer.running.peer().clone());
+    let mut context = RequestContext::new(id, beside.peer());
     std::mem::swap(&mut context.extensions, request.extensions_mut());
     context.meta = context.extensions.remove().unwrap_or_default();
     context.extensions.insert(caller);
-    let result = peer.during(server.handle_request(request, context)).await;
-    let mut result = match result {
+    let work = async {
+        if era.is_stateless() {
+            server.handle_request(request, context).await
+        } else {
+            rounds::handle(&server, request, context, &peer).await
+        }
+    };
+    let mut result = match beside.during(work).await {
         Ok(result) => serde_json::to_value(result),
         Err(error) => {
             return Err(RpcError {
@@ -138,122 +144,12 @@ fn read(
     }
 }
 
-/// The serve loop beside one request: it carries what the handler sends through its peer.
-struct Beside {
-    running: RunningService<RoleServer, Idle>,
-    #[cfg(target_family = "wasm")]
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Beside {
-    fn start(notifier: &Notifier, method: &str, era: &Era) -> Self {
-        // What stands in for the handshake that another process may have had with this client.
-        let client = match era {
-            Era::Handshake(version) if method != "initialize" => Some(client_of(version)),
-            Era::Handshake(_) | Era::Stateless(_) => None,
-        };
-        let outbox = Outbox(notifier.clone());
-        #[cfg(target_family = "wasm")]
-        {
-            // A runtime of this request's own: one request's work must not run in another's context.
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().build().expect("needs nothing of the system");
-            let entered = runtime.enter();
-            let running = serve_directly(Idle, outbox, client);
-            drop(entered);
-            Self { running, runtime }
-        }
-        #[cfg(not(target_family = "wasm"))]
-        Self { running: serve_directly(Idle, outbox, client) }
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    async fn during<T>(self, work: impl Future<Output = T>) -> T {
-        work.await
-    }
-
-    /// The loop waits for nothing but the handler, so it is given its turn after each of the handler's.
-    #[cfg(target_family = "wasm")]
-    async fn during<T>(self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        std::future::poll_fn(|cx| {
-            let entered = self.runtime.enter();
-            let result = work.as_mut().poll(cx);
-            drop(entered);
-            self.runtime.block_on(async {
-                for _ in 0..4 {
-                    tokio::task::yield_now().await;
-                }
-            });
-            result
-        })
-        .await
-    }
-}
-
-fn client_of(version: &str) -> InitializeRequestParams {
-    let mut client =
-        InitializeRequestParams::new(ClientCapabilities::default(), Implementation::new("unknown", "0"));
-    // A string is a version.
-    if let Ok(version) = serde_json::from_value::<ProtocolVersion>(json!(version)) {
-        client.protocol_version = version;
-    }
-    client
-}
-
-/// A service that is never asked: the loop is there for its peer.
-struct Idle;
-
-impl ServerHandler for Idle {}
-
-/// The loop's transport: everything it sends is a message to the client, and nothing comes in.
-struct Outbox(Notifier);
-
-/// A tool asked the client something (sampling, elicitation, roots). The client's reply would come with a request of its
-/// own, which nothing connects with this one; without this error the tool would wait for ever.
-#[derive(Debug, thiserror::Error)]
-#[error("the client cannot be asked while it waits for an answer")]
-struct NoReply;
-
-impl Transport<RoleServer> for Outbox {
-    type Error = NoReply;
-
-    fn name() -> Cow<'static, str> {
-        "deputy".into()
-    }
-
-    fn send(
-        &mut self,
-        item: TxJsonRpcMessage<RoleServer>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        std::future::ready(match item {
-            JsonRpcMessage::Notification(_) => {
-                if let Ok(message) = serde_json::to_value(item) {
-                    self.0.notify(message);
-                }
-                Ok(())
-            }
-            JsonRpcMessage::Request(_) | JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
-                Err(NoReply)
-            }
-        })
-    }
-
-    fn receive(&mut self) -> impl Future<Output = Option<RxJsonRpcMessage<RoleServer>>> + Send {
-        std::future::pending()
-    }
-
-    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        std::future::ready(Ok(()))
-    }
-}
-
 /// Methods whose results may be cached (MCP 2026-07-28, Caching).
 const CACHEABLE: [&str; 5] =
     ["prompts/list", "resources/list", "resources/read", "resources/templates/list", "tools/list"];
 
 /// Methods whose params rmcp reads.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "completion/complete",
     "initialize",
     "logging/setLevel",
@@ -266,6 +162,7 @@ const KNOWN: [&str; 14] = [
     "resources/templates/list",
     "resources/unsubscribe",
     "server/discover",
+    "subscriptions/listen",
     "tools/call",
     "tools/list",
 ];

@@ -1,0 +1,138 @@
+//! What outlives one MCP request, kept with the grant: what client and server agreed on, and the client's replies to
+//! questions of the server.
+//!
+//! A question is asked on the answer to one request, and its reply is a request of its own, which may reach another
+//! process. So the two meet in the store: the reply is written under a name that only this grant's bearers can have,
+//! and whoever asked looks for it. Nothing is stored for a question as long as nobody answers it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::upstream::settle;
+use crate::{
+    encoding::{base64url_decode, base64url_decode_all, base64url_encode},
+    host::{BoxFuture, GrantId, Timestamp},
+    mcp::{Agreed, Conversation},
+    records,
+    seal::{self, Key, Sealed, random_bytes},
+    server::Server,
+};
+
+/// The grant of one request.
+pub(super) struct GrantConversation {
+    pub(super) server: Server,
+    pub(super) grant: GrantId,
+    pub(super) key: Key,
+    /// Who may open what a client keeps: the person, and the client.
+    pub(super) parties: Vec<u8>,
+    pub(super) agreed: Agreed,
+    pub(super) admitted_until: Timestamp,
+}
+
+impl Conversation for GrantConversation {
+    fn agreed(&self) -> &Agreed {
+        &self.agreed
+    }
+
+    fn agree(&self, agreed: Agreed) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let kept = settle(&self.server, self.grant, |mut grant| {
+                grant.agreed = agreed.clone();
+                Some(grant)
+            });
+            // What is lost with it is that this client can be asked.
+            if let Err(error) = kept.await {
+                tracing::error!(%error, "what was agreed with a client could not be kept");
+            }
+        })
+    }
+
+    fn question(&self) -> String {
+        let random: [u8; 16] = random_bytes(&self.server.random());
+        let tag = tag(&self.key, &random);
+        base64url_encode(&[random, tag].concat())
+    }
+
+    fn reply(&self, question: &str) -> BoxFuture<'static, Option<Value>> {
+        let (server, key, question) = (self.server.clone(), self.key.clone(), question.to_owned());
+        Box::pin(async move {
+            let mut pause = FIRST_PAUSE;
+            let until = server.now().plus(records::REPLY_LIFETIME);
+            while server.now() < until {
+                match records::take_reply(server.host(), &key, &question, server.now()).await {
+                    Ok(None) => {}
+                    Ok(reply) => return reply,
+                    Err(error) => {
+                        tracing::error!(%error, "a client's reply could not be read");
+                        return None;
+                    }
+                }
+                server.host().sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            None
+        })
+    }
+
+    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, bool> {
+        let ours = base64url_decode::<32>(question).is_some_and(|bytes| {
+            let (random, presented) = bytes.split_at(16);
+            seal::equal(&tag(&self.key, random), presented)
+        });
+        let question = question.to_owned();
+        Box::pin(async move {
+            if !ours {
+                return false;
+            }
+            let (host, now) = (self.server.host(), self.server.now());
+            match records::put_reply(host, &self.key, &question, reply, now).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::error!(%error, "a client's reply could not be kept");
+                    false
+                }
+            }
+        })
+    }
+
+    fn seal(&self, request: &[u8], state: &str) -> String {
+        let until = self.server.now().plus(STATE_LIFETIME);
+        let plain = [&until.0.to_be_bytes(), state.as_bytes()].concat();
+        let key = &self.server.config.keys.newest().states;
+        base64url_encode(&key.seal(&self.place(request), &plain, &self.server.random()).0)
+    }
+
+    fn open(&self, request: &[u8], sealed: &str) -> Option<String> {
+        let sealed = Sealed(base64url_decode_all(sealed)?);
+        let place = self.place(request);
+        let plain = self.server.config.keys.iter().find_map(|keys| keys.states.open(&place, &sealed))?;
+        let (until, state) = plain.split_first_chunk::<8>()?;
+        let live = Timestamp(u64::from_be_bytes(*until)) > self.server.now();
+        live.then(|| String::from_utf8(state.to_vec()).ok())?
+    }
+
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.admitted_until.since(self.server.now()))
+    }
+}
+
+impl GrantConversation {
+    /// Where a state belongs.
+    fn place(&self, request: &[u8]) -> Vec<u8> {
+        [&(self.parties.len() as u64).to_be_bytes(), self.parties.as_slice(), request].concat()
+    }
+}
+
+/// What shows that a question is one of this grant's.
+fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
+    let mac = key.subkey("question").mac(&[random]);
+    let mut tag = [0; 16];
+    tag.copy_from_slice(&mac[..16]);
+    tag
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Seconds in which a person gives the input that a tool asks for.
+const STATE_LIFETIME: u64 = 600;

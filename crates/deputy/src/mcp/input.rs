@@ -1,0 +1,57 @@
+//! Input that a handler asks for before it can finish, over several requests (MCP 2026-07-28, Multi Round-Trip Requests).
+//!
+//! Between two of them the handler's state is with the client, as `requestState`. A handler writes and reads plain text;
+//! what the client holds is sealed, and opens for the same person, client, tool and arguments only.
+
+use std::sync::Arc;
+
+use rmcp::model::ClientCapabilities;
+use serde_json::Value;
+
+use super::{Call, Conversation, RpcError, conversation::can_be_asked};
+
+/// One request of several.
+pub(super) struct Round {
+    conversation: Arc<dyn Conversation>,
+    capabilities: ClientCapabilities,
+    request: Vec<u8>,
+}
+
+impl Round {
+    /// Opens the state that the client sends back with `call`.
+    pub(super) fn begin(call: &mut Call, conversation: Arc<dyn Conversation>) -> Result<Self, RpcError> {
+        let mut params = call.params.clone();
+        for member in ["_meta", INPUT_RESPONSES, REQUEST_STATE] {
+            params.remove(member);
+        }
+        let request = serde_json::to_vec(&(&call.method, params)).unwrap_or_default();
+        if !call.era.is_stateless() {
+            // Here the handler is asked again by us, and nothing of it comes from the client.
+            call.params.remove(INPUT_RESPONSES);
+            call.params.remove(REQUEST_STATE);
+        } else if let Some(sealed) = call.params.get_mut(REQUEST_STATE) {
+            let state = sealed.as_str().and_then(|sealed| conversation.open(&request, sealed));
+            let text = "requestState is not of this request, was altered, or has expired";
+            *sealed = Value::String(state.ok_or_else(|| RpcError::new(RpcError::INVALID_PARAMS, text))?);
+        }
+        Ok(Self { conversation, capabilities: call.capabilities.clone(), request })
+    }
+
+    /// Seals the state of a result that asks for input, if the client can give it.
+    pub(super) fn end(&self, mut result: Value) -> Result<Value, RpcError> {
+        if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
+            return Ok(result);
+        }
+        for request in result.get("inputRequests").and_then(Value::as_object).into_iter().flat_map(|all| all.values()) {
+            let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
+            can_be_asked(&self.capabilities, method, request.get("params"))?;
+        }
+        if let Some(Value::String(state)) = result.get_mut(REQUEST_STATE) {
+            *state = self.conversation.seal(&self.request, state);
+        }
+        Ok(result)
+    }
+}
+
+const INPUT_RESPONSES: &str = "inputResponses";
+const REQUEST_STATE: &str = "requestState";

@@ -1,0 +1,238 @@
+//! Input that handlers ask clients for: on the stream of a request, and over several requests.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+
+use super::{
+    super::{Call, Front, Peer, RpcError},
+    Answer, LIFETIME, STATELESS, Scripted, Talk, Work, meta, request, response, send, send_in,
+};
+use crate::host::BoxFuture;
+
+const ABLE: &str = "elicitation/create";
+
+fn front(act: impl Fn(Call, Peer) -> Work + Send + Sync + 'static) -> Front {
+    let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
+    Front::new(Arc::new(Scripted::new(move |call, _, peer| act(call, peer))), Arc::new(sleep))
+}
+
+/// A front whose every request is one question to the client; its result is what came of it.
+fn questioning(method: &'static str, params: Value) -> Front {
+    front(move |_, peer| {
+        let params = params.clone();
+        Box::pin(async move { Ok(json!({ "reply": peer.ask(method, Some(&params))?.await? })) })
+    })
+}
+
+fn call() -> Value {
+    request("tools/call", json!({ "name": "x", "arguments": {} }))
+}
+
+/// A conversation in which the client has said what it can do.
+async fn able(front: &Front, capabilities: Value) -> Arc<Talk> {
+    let talk = Arc::new(Talk::default());
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities });
+    let answer = Answer::of(send_in(talk.clone(), front, &[], request("initialize", params)).await).await;
+    assert_eq!(answer.status, 200);
+    talk.next()
+}
+
+fn silent() -> Front {
+    front(|_, _| Box::pin(std::future::ready(Ok(json!({})))))
+}
+
+async fn frame(body: &mut axum::body::Body) -> Value {
+    let bytes = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    serde_json::from_str(text.split("data: ").nth(1).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_question_goes_out_on_the_stream_and_its_reply_comes_with_another_request() {
+    let talk = able(&silent(), json!({ "elicitation": {} })).await;
+    let front = questioning(ABLE, json!({ "message": "Sure?" }));
+    let mut body = response(send_in(talk.clone(), &front, &[], call()).await).into_body();
+    let question = frame(&mut body).await;
+    let (id, params) = (&question["id"], json!({ "message": "Sure?" }));
+    assert_eq!(question, json!({ "jsonrpc": "2.0", "id": id, "method": ABLE, "params": params }));
+    let reply = json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "accept" } });
+    let accepted = Answer::of(send_in(talk, &front, &[], reply).await).await;
+    assert_eq!((accepted.status.as_u16(), accepted.text.as_str()), (202, ""));
+    assert_eq!(frame(&mut body).await["result"], json!({ "reply": { "action": "accept" } }));
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn an_error_of_the_client_is_the_outcome_of_the_question() {
+    let talk = able(&silent(), json!({ "sampling": {} })).await;
+    let front = questioning("sampling/createMessage", json!({}));
+    let mut body = response(send_in(talk.clone(), &front, &[], call()).await).into_body();
+    let error = json!({ "code": -1, "message": "no" });
+    let reply = json!({ "jsonrpc": "2.0", "id": frame(&mut body).await["id"], "error": error });
+    assert_eq!(Answer::of(send_in(talk, &front, &[], reply).await).await.status, 202);
+    assert_eq!(frame(&mut body).await["error"], error);
+}
+
+#[tokio::test]
+async fn a_reply_to_no_question_is_refused() {
+    for id in [json!("q0"), json!(0), Value::Null] {
+        let reply = json!({ "jsonrpc": "2.0", "id": id, "result": {} });
+        let answer = Answer::of(send(&silent(), &[], reply).await).await;
+        assert_eq!(answer.outcome(), (400, RpcError::INVALID_REQUEST), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_asked_nothing_that_it_has_not_declared() {
+    let forms = json!({ "elicitation": {} });
+    for (capabilities, method, params, answered) in [
+        (forms.clone(), ABLE, json!({}), true),
+        (forms.clone(), ABLE, json!({ "mode": "form" }), true),
+        (forms.clone(), ABLE, json!({ "mode": "url" }), false),
+        (json!({ "elicitation": { "url": {} } }), ABLE, json!({ "mode": "url" }), true),
+        (json!({ "elicitation": { "url": {} } }), ABLE, json!({}), false),
+        (forms.clone(), "sampling/createMessage", json!({}), false),
+        (json!({ "sampling": {} }), "sampling/createMessage", json!({}), true),
+        (json!({ "roots": {} }), "roots/list", json!({}), true),
+        (json!({}), "roots/list", json!({}), false),
+        (json!({}), "ping", json!({}), true),
+        (forms, "tools/call", json!({}), false),
+    ] {
+        let talk = able(&silent(), capabilities.clone()).await;
+        let front = questioning(method, params.clone());
+        let mut body = response(send_in(talk, &front, &[], call()).await).into_body();
+        if answered {
+            assert_eq!(frame(&mut body).await["method"], method, "{capabilities} {params}");
+        } else {
+            let bytes = body.collect().await.unwrap().to_bytes();
+            let refused: Value = serde_json::from_slice(&bytes).unwrap();
+            let code = &refused["error"]["code"];
+            assert_eq!(code, RpcError::MISSING_CLIENT_CAPABILITY, "{capabilities} {params}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_reads_no_events_or_needs_no_handshake_is_not_asked() {
+    let front = questioning("ping", json!({}));
+    let headers = [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
+    let modern = request("tools/call", json!({ "name": "x", "_meta": meta() }));
+    for (headers, body) in [(&[("accept", "application/json")][..], call()), (&headers[..], modern)] {
+        let answer = Answer::of(send(&front, headers, body).await).await;
+        assert_eq!(answer.outcome(), (200, RpcError::INVALID_REQUEST));
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_declares_is_kept_without_what_has_no_bound() {
+    let huge = json!({ "experimental": { "x": { "y": "z" } }, "extensions": { "x": {} }, "roots": {} });
+    let talk = able(&silent(), huge).await;
+    assert_eq!(serde_json::to_value(&talk.agreed).unwrap(), json!({ "capabilities": { "roots": {} } }));
+}
+
+#[tokio::test]
+async fn a_log_level_that_a_client_sets_holds_for_its_later_requests() {
+    let talking = front(|_, peer| {
+        for level in ["info", "error"] {
+            let params = json!({ "level": level, "data": "x" });
+            peer.notify(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params }));
+        }
+        Box::pin(std::future::ready(Ok(json!({}))))
+    });
+    let talk = able(&silent(), json!({})).await;
+    let level = request("logging/setLevel", json!({ "level": "warning" }));
+    Answer::of(send_in(talk.clone(), &silent(), &[], level).await).await;
+    let events = Answer::of(send_in(talk.next(), &talking, &[], call()).await).await.events();
+    assert_eq!(events.iter().filter_map(|event| event["params"]["level"].as_str()).collect::<Vec<_>>(), ["error"]);
+}
+
+/// What a handler answers that needs input: a question, and its state.
+fn input_required(state: &str) -> Value {
+    let question = json!({ "method": ABLE, "params": { "message": "Sure?" } });
+    json!({ "resultType": "input_required", "inputRequests": { "sure": question }, "requestState": state })
+}
+
+/// A front that asks for input, and repeats the state that it gets back.
+fn rounds() -> Front {
+    front(|call, _| {
+        let result = match call.params.get("requestState") {
+            Some(state) => json!({ "state": state, "responses": call.params["inputResponses"] }),
+            None => input_required("my state"),
+        };
+        Box::pin(std::future::ready(Ok(result)))
+    })
+}
+
+/// Calls tool `name` by the rules of 2026-07-28.
+async fn called(front: &Front, name: &str, mut params: Value) -> Answer {
+    params["name"] = json!(name);
+    params["_meta"] = meta();
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+    let headers = [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", name)];
+    Answer::of(send(front, &headers, request("tools/call", params)).await).await
+}
+
+#[tokio::test]
+async fn the_state_of_a_handler_is_sealed_on_its_way_through_the_client() {
+    let first = called(&rounds(), "x", json!({ "arguments": { "id": 1 } })).await.json()["result"].clone();
+    assert_eq!(first["inputRequests"]["sure"]["method"], ABLE);
+    let state = first["requestState"].as_str().unwrap();
+    assert_ne!(state, "my state");
+    let params = json!({ "arguments": { "id": 1 }, "requestState": state, "inputResponses": { "sure": 1 } });
+    let second = called(&rounds(), "x", params).await.json()["result"].clone();
+    assert_eq!(second, json!({ "state": "my state", "responses": { "sure": 1 } }));
+}
+
+#[tokio::test]
+async fn a_state_of_another_call_or_made_up_is_refused() {
+    let first = called(&rounds(), "x", json!({ "arguments": { "id": 1 } })).await.json()["result"].clone();
+    let state = first["requestState"].as_str().unwrap();
+    for (name, arguments, state) in [
+        ("y", json!({ "id": 1 }), json!(state)),
+        ("x", json!({ "id": 2 }), json!(state)),
+        ("x", json!({}), json!(state)),
+        ("x", json!({ "id": 1 }), json!("my state")),
+        ("x", json!({ "id": 1 }), json!("")),
+        ("x", json!({ "id": 1 }), json!({})),
+    ] {
+        let params = json!({ "arguments": arguments, "requestState": state });
+        assert_eq!(called(&rounds(), name, params).await.outcome(), (400, RpcError::INVALID_PARAMS));
+    }
+}
+
+#[tokio::test]
+async fn input_that_a_client_cannot_give_is_a_missing_capability() {
+    let params = json!({ "name": "x", "_meta": meta() });
+    let headers = [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
+    let answer = Answer::of(send(&rounds(), &headers, request("tools/call", params)).await).await;
+    assert_eq!(answer.outcome(), (400, RpcError::MISSING_CLIENT_CAPABILITY));
+    let needed = &answer.json()["error"]["data"]["requiredCapabilities"];
+    assert_eq!(needed, &json!({ "elicitation": { "form": {} } }));
+}
+
+#[tokio::test]
+async fn a_client_with_a_handshake_cannot_bring_a_state_of_its_own() {
+    let echo = front(|call, _| Box::pin(std::future::ready(Ok(json!(call.params)))));
+    let params = json!({ "name": "x", "requestState": "forged", "inputResponses": { "sure": "yes" } });
+    let answer = Answer::of(send(&echo, &[], request("tools/call", params)).await).await;
+    assert_eq!(answer.json()["result"], json!({ "name": "x" }));
+}
+
+#[tokio::test]
+async fn who_listens_is_sent_away_when_the_token_expires() {
+    let listening = front(|_, peer| {
+        peer.notify(json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged" }));
+        Box::pin(std::future::pending())
+    });
+    let Front { handler, .. } = listening;
+    let sleep = Arc::new(|duration| -> BoxFuture<'static, ()> {
+        if duration == LIFETIME { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
+    });
+    let headers = [STATELESS, ("mcp-method", "subscriptions/listen")];
+    let body = request("subscriptions/listen", json!({ "_meta": meta() }));
+    let events = Answer::of(send(&Front { handler, sleep }, &headers, body).await).await.events();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[1]["error"]["message"], "the access token of this request has expired");
+}
