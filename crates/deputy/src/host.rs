@@ -106,7 +106,9 @@ impl Key {
     /// The name within its kind: lower-case hexadecimal for digests and grants, the `client_id` for clients.
     pub fn name(&self) -> String {
         match self {
-            Self::Approval(digest) | Self::Login(digest) | Self::Reply(digest) | Self::User(digest) => hex(&digest.0),
+            Self::Approval(digest) | Self::Login(digest) | Self::Reply(digest) | Self::User(digest) => {
+                hex(&digest.0)
+            }
             Self::Client(id) => id.clone(),
             Self::Grant(id) => hex(&id.0),
         }

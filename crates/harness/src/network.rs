@@ -47,6 +47,16 @@ impl Network {
 
     /// Sends a request to whoever answers for the origin of its URI.
     pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
+        let sent = request.clone();
+        let (parts, body) = self.open(request).await?.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let response = http::Response::from_parts(parts, body);
+        self.with(|inner| inner.exchanges.push(Exchange { request: sent, response: response.clone() }));
+        Ok(response)
+    }
+
+    /// Sends a request, and gives the answer while it is being made. It is not recorded.
+    pub async fn open(&self, request: http::Request<Bytes>) -> Result<http::Response<Body>, String> {
         let uri = request.uri().clone();
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(format!("{uri} is not absolute"));
@@ -55,17 +65,13 @@ impl Network {
         let Some(mut router) = self.with(|inner| inner.routers.get(&origin).cloned()) else {
             return Err(format!("connection to {origin} refused"));
         };
-        let (mut parts, body) = request.clone().into_parts();
+        let (mut parts, body) = request.into_parts();
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         parts.uri = path.parse().map_err(|_| format!("{path} is not a path"))?;
         if let Ok(host) = http::HeaderValue::try_from(authority.as_str()) {
             parts.headers.entry(http::header::HOST).or_insert(host);
         }
         let Ok(response) = router.call(http::Request::from_parts(parts, Body::from(body))).await;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-        let response = http::Response::from_parts(parts, body);
-        self.with(|inner| inner.exchanges.push(Exchange { request, response: response.clone() }));
         Ok(response)
     }
 

@@ -29,6 +29,11 @@ struct Todo {
 }
 
 impl TodoList {
+    /// The quoted text of one todo.
+    pub(crate) fn quote(&self, id: &TodoId) -> Option<String> {
+        self.todos.iter().find(|todo| todo.id == *id).map(|todo| quoted(&todo.text))
+    }
+
     /// One line for each todo. Quoted, so that no text can pass for a line of ours.
     pub(crate) fn text(&self) -> String {
         let open = self.todos.iter().filter(|todo| !todo.completed).count();

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use deputy::mcp::ApiError;
+use rmcp::ErrorData;
 
 /// Why a tool has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// No request reached the API, or no answer came back.
     Api(ApiError),
+    /// The person was asked and did not say yes.
+    Declined,
     /// The list is full.
     Full,
     /// The server around this one gives no caller: nothing that a model can do anything about.
@@ -41,6 +44,9 @@ impl fmt::Display for Failure {
                     f.write_str("The Todo API cannot be reached at the moment. Try again later.")
                 }
             },
+            Self::Declined => f.write_str(
+                "The person was asked and did not agree, so nothing was changed. Do not try again unless they ask.",
+            ),
             Self::Full => f.write_str(
                 "The todo list is full, so nothing was added. Ask the person which todo may be deleted first.",
             ),
@@ -58,5 +64,11 @@ impl fmt::Display for Failure {
             ),
             Self::Unknown => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
         }
+    }
+}
+
+impl From<Failure> for ErrorData {
+    fn from(failure: Failure) -> Self {
+        Self::internal_error(failure.to_string(), None)
     }
 }

@@ -11,6 +11,8 @@
 
 mod answers;
 mod api;
+mod context;
+mod deletion;
 mod failure;
 mod inputs;
 
@@ -18,27 +20,34 @@ use deputy::mcp::Caller;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::{
-        router::tool::ToolRouter,
-        tool::{IntoCallToolResult, schema_for_output},
+        router::{prompt::PromptRouter, tool::ToolRouter},
+        tool::{InputResponses, IntoCallToolResult, RequestState, schema_for_output},
         wrapper::Parameters,
     },
     model::{
-        CallToolResponse, CallToolResult, ContentBlock, Implementation, ServerCapabilities, ServerConfig,
+        CallToolResponse, CallToolResult, ContentBlock, Implementation, ListResourcesResult,
+        PaginatedRequestParams, PromptMessage, ReadResourceRequestParams, ReadResourceResponse,
+        ReadResourceResult, ServerCapabilities, ServerConfig,
     },
+    prompt, prompt_handler, prompt_router,
     service::RequestContext,
     tool, tool_handler, tool_router,
 };
 
 use answers::{TodoList, WhoAmI};
 use api::TodoApi;
+use context::{PlanMyDay, TODOS};
+use deletion::Earlier;
 use failure::Failure;
 use inputs::{CreateTodo, DeleteTodo, SetCompleted};
 
-/// The scopes that the bearer token of a call must have, for each tool.
+/// The scopes that the bearer token of a request must have, for each tool, prompt and resource.
 pub const SCOPES: &[(&str, &[&str])] = &[
     ("create_new_todo", &[WRITE]),
     ("delete_todo", &[WRITE]),
     ("get_my_todo_list", &[READ]),
+    ("plan_my_day", &[READ]),
+    (TODOS, &[READ]),
     ("toggle_todo_status", &[WRITE]),
     ("who_am_i", &[]),
 ];
@@ -50,16 +59,17 @@ pub const API_IN_WORDS: &str = "your to-do list";
 pub const SCOPES_IN_WORDS: &[(&str, &str)] =
     &[(READ, "See your to-do list"), (WRITE, "Add to-dos, check them off and delete them")];
 
-/// The Todo tools.
+/// The Todo tools, with the list as a resource and a prompt that uses it.
 #[derive(Clone, Debug)]
 pub struct TodoServer {
     tools: ToolRouter<Self>,
+    prompts: PromptRouter<Self>,
 }
 
 impl TodoServer {
     /// The tools, which keep nothing between calls.
     pub fn new() -> Self {
-        Self { tools: Self::tool_router() }
+        Self { tools: Self::tool_router(), prompts: Self::prompt_router() }
     }
 }
 
@@ -70,13 +80,51 @@ impl Default for TodoServer {
 }
 
 #[tool_handler(router = self.tools)]
+#[prompt_handler(router = self.prompts)]
 impl ServerHandler for TodoServer {
     fn get_info(&self) -> ServerConfig {
         let implementation = Implementation::new("deputy", env!("CARGO_PKG_VERSION"))
             .with_title("Deputy: Todos behind PingOne");
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(implementation)
-            .with_instructions(INSTRUCTIONS)
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_prompts().enable_resources().build();
+        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(ListResourcesResult::with_all_items(context::resources()))
+    }
+
+    async fn read_resource(
+        &self,
+        ReadResourceRequestParams { uri, .. }: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if uri != TODOS {
+            return Err(ErrorData::resource_not_found("there is no such resource", None));
+        }
+        let todos = TodoApi(caller(&context, TODOS)?).list().await?;
+        Ok(ReadResourceResult::new(vec![context::contents(&todos)?]).into())
+    }
+}
+
+#[expect(missing_docs, reason = "the macro gives a function for each prompt, and no words for it")]
+#[prompt_router]
+impl TodoServer {
+    #[prompt(
+        title = "Plan my day",
+        description = "Turns the open todos of the signed-in person into a plan for today."
+    )]
+    async fn plan_my_day(
+        &self,
+        Parameters(PlanMyDay { hours }): Parameters<PlanMyDay>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Vec<PromptMessage>, ErrorData> {
+        let todos = TodoApi(caller(&context, "plan_my_day")?).list().await?;
+        context::plan(&todos, hours.as_deref())
     }
 }
 
@@ -155,7 +203,8 @@ impl TodoServer {
     #[tool(
         title = "Delete a todo",
         description = "Deletes one todo of the signed-in person for good, and answers the rest of the list. Get the id \
-                       from get_my_todo_list, and be sure that the person means this one.",
+                       from get_my_todo_list, and be sure that the person means this one. Where the client can ask \
+                       them, the person has to agree first.",
         output_schema = schema_for_output::<TodoList>(),
         annotations(
             read_only_hint = false,
@@ -167,20 +216,27 @@ impl TodoServer {
     async fn delete_todo(
         &self,
         Parameters(DeleteTodo { id }): Parameters<DeleteTodo>,
+        InputResponses(responses): InputResponses,
+        RequestState(state): RequestState,
         context: RequestContext<RoleServer>,
-    ) -> Answer {
-        let todos = TodoApi(caller(&context, "delete_todo")?).delete(&id).await?;
-        answer(format!("Deleted. Now: {}", todos.text()), &todos)
+    ) -> Result<CallToolResponse, Failure> {
+        let api = TodoApi(caller(&context, "delete_todo")?);
+        let earlier = Earlier { responses, state };
+        if let Some(question) = deletion::question(&api, &id, earlier, &context).await? {
+            return Ok(question.into());
+        }
+        let todos = api.delete(&id).await?;
+        answer(format!("Deleted. Now: {}", todos.text()), &todos).map(CallToolResponse::from)
     }
 }
 
 type Answer = Result<CallToolResult, Failure>;
 
-/// Who calls `tool`, if they may. Deputy asks the same before it calls us, and answers so that the client can ask for
+/// Who asks for a tool, prompt or resource, if they may. Deputy asks the same before it calls us, and answers so that the client can ask for
 /// more; this is the last line, for whoever puts another server around these tools.
-fn caller<'a>(context: &'a RequestContext<RoleServer>, tool: &str) -> Result<&'a Caller, Failure> {
+fn caller<'a>(context: &'a RequestContext<RoleServer>, name: &str) -> Result<&'a Caller, Failure> {
     let caller = context.extensions.get::<Caller>().ok_or(Failure::NoCaller)?;
-    let (_, needed) = SCOPES.iter().find(|(name, _)| *name == tool).ok_or(Failure::NoCaller)?;
+    let (_, needed) = SCOPES.iter().find(|(named, _)| *named == name).ok_or(Failure::NoCaller)?;
     match needed.iter().find(|scope| !caller.has_scope(scope)) {
         Some(scope) => Err(Failure::Scope(scope)),
         None => Ok(caller),

@@ -113,7 +113,8 @@ impl Events {
         }
         if self.admitted.as_mut().poll(cx).is_ready() {
             self.done = true;
-            let error = RpcError::new(RpcError::INTERNAL_ERROR, "the access token of this request has expired");
+            let error =
+                RpcError::new(RpcError::INTERNAL_ERROR, "the access token of this request has expired");
             return Poll::Ready(Some(event(&self.exchange.response(Err(error)))));
         }
         match self.waiting.as_mut().poll(cx) {

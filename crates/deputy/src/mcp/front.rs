@@ -63,7 +63,9 @@ impl Front {
         let (id, method, params) = match Message::parse(&body) {
             Ok(Message::Request { id, method, params }) => (id, method, params),
             Ok(Message::Notification) => return accepted(headers),
-            Ok(Message::Response { id, reply }) => return delivered(headers, &id, reply, &*conversation).await,
+            Ok(Message::Response { id, reply }) => {
+                return delivered(headers, &id, reply, &*conversation).await;
+            }
             Err(Malformed { id, error }) => return refused(StatusCode::BAD_REQUEST, &id, error),
         };
         let era = match headers::era(headers, &method, &params) {
@@ -231,12 +233,7 @@ fn accepted(headers: &HeaderMap) -> Reply {
 }
 
 /// The reply to a question. Another request waits for it, perhaps in another process.
-async fn delivered(
-    headers: &HeaderMap,
-    id: &Value,
-    reply: Value,
-    conversation: &dyn Conversation,
-) -> Reply {
+async fn delivered(headers: &HeaderMap, id: &Value, reply: Value, conversation: &dyn Conversation) -> Reply {
     let accepted = accepted(headers);
     let Reply::Response(response) = &accepted else { return accepted };
     if !response.status().is_success() {

@@ -18,12 +18,7 @@ pub trait Handler: Send + Sync + 'static {
     fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>>;
 
     /// Answers one request. Dropping the future cancels the work.
-    fn handle(
-        &self,
-        call: Call,
-        caller: Caller,
-        peer: Peer,
-    ) -> BoxFuture<'static, Result<Value, RpcError>>;
+    fn handle(&self, call: Call, caller: Caller, peer: Peer) -> BoxFuture<'static, Result<Value, RpcError>>;
 }
 
 /// One JSON-RPC request that the front has let through.

@@ -42,7 +42,9 @@ impl Round {
         if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
             return Ok(result);
         }
-        for request in result.get("inputRequests").and_then(Value::as_object).into_iter().flat_map(|all| all.values()) {
+        for request in
+            result.get("inputRequests").and_then(Value::as_object).into_iter().flat_map(|all| all.values())
+        {
             let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
             can_be_asked(&self.capabilities, method, request.get("params"))?;
         }

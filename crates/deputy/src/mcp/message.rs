@@ -43,7 +43,9 @@ impl Message {
         }
         let Some(method) = members.remove("method") else {
             return match (members.remove("result"), members.remove("error")) {
-                (Some(result), None) => Ok(Self::Response { id: readable, reply: json!({ "result": result }) }),
+                (Some(result), None) => {
+                    Ok(Self::Response { id: readable, reply: json!({ "result": result }) })
+                }
                 (None, Some(error)) => Ok(Self::Response { id: readable, reply: json!({ "error": error }) }),
                 (Some(_), Some(_)) | (None, None) => invalid(&readable, "method is missing"),
             };

@@ -225,8 +225,11 @@ impl Grant {
         let digest = token.digest();
         let held = self.access_tokens.iter().find(|held| seal::equal(&held.digest.0, &digest.0))?;
         let key = token.key().unwrap(&place(self.id), &held.wrapped)?;
-        (held.expires_at > now)
-            .then(|| Access { scopes: held.scopes.clone(), key, expires_at: held.expires_at })
+        (held.expires_at > now).then(|| Access {
+            scopes: held.scopes.clone(),
+            key,
+            expires_at: held.expires_at,
+        })
     }
 
     /// Whether `token` is a live token of this grant, of either kind: what a client may revoke (RFC 7009 §2.1). Gives the

@@ -5,6 +5,7 @@
 
 mod api;
 mod approval;
+mod asking;
 mod authorize;
 mod callback;
 mod in_memory;

@@ -11,6 +11,7 @@ use harness::{
     network::Network,
 };
 use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
 use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
@@ -39,6 +40,31 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+}
+
+/// The rest of an answer that is a stream of events.
+pub(crate) struct Stream {
+    body: axum::body::Body,
+    text: String,
+}
+
+impl Stream {
+    /// The next message.
+    pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data = event.split_once("data: ").map(|(_, data)| data.to_owned());
+                self.text = rest.to_owned();
+                match data {
+                    Some(data) => return serde_json::from_str(&data).expect("JSON"),
+                    // A comment keeps the connection alive.
+                    None => continue,
+                }
+            }
+            let frame = self.body.frame().await.expect("an event before the end").expect("a whole stream");
+            self.text += str::from_utf8(&frame.into_data().expect("data")).expect("UTF-8");
+        }
+    }
 }
 
 /// What a client has after a login.
@@ -296,6 +322,19 @@ impl World {
         ];
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         self.request("POST", "/mcp", &headers, &message.to_string()).await
+    }
+
+    /// The events of such a request's answer, one by one.
+    pub(crate) async fn stream(&self, token: &str, message: &Value) -> Stream {
+        let request = http::Request::post(format!("{DEPUTY}/mcp"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Bytes::from(message.to_string()));
+        let response = self.network.open(request.expect("a request")).await.expect("an answer");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Stream { body: response.into_body(), text: String::new() }
     }
 
     pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {

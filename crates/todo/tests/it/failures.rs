@@ -57,6 +57,7 @@ async fn a_scope_that_the_call_lacks_keeps_the_api_uncalled() {
             "create_new_todo" => json!({ "text": "x" }),
             "delete_todo" => json!({ "id": "a" }),
             "toggle_todo_status" => json!({ "id": "a", "completed": true }),
+            "plan_my_day" | "todo://list" => continue,
             _ => json!({}),
         };
         let said = session.error(tool, arguments).await;
@@ -179,5 +180,23 @@ async fn tools_without_deputy_around_them_are_an_error_of_the_server() {
     match call(&client, "who_am_i", json!({})).await {
         Err(ServiceError::McpError(error)) => assert_eq!(error.code, ErrorCode::INTERNAL_ERROR),
         other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_scope_that_a_resource_or_prompt_lacks_keeps_the_api_uncalled() {
+    let session = Session::with(&Arc::new(World::new()), "alice", "", BOTH).await;
+    for said in [session.read("todo://list").await, session.prompt("plan_my_day", json!({})).await] {
+        assert!(said.unwrap_err().to_string().contains("This needs the scope todo:read,"));
+    }
+    assert_eq!(session.api.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_resource_that_does_not_exist_and_hours_that_nobody_has_are_refused() {
+    let session = Session::new().await;
+    assert!(session.read("todo://other").await.is_err());
+    for hours in ["0", "25", "-1", "NaN", "inf", "many", ""] {
+        assert!(session.prompt("plan_my_day", json!({ "hours": hours })).await.is_err(), "{hours}");
     }
 }

@@ -15,8 +15,8 @@ use http::{Request, Response};
 use rmcp::{
     ErrorData, RoleClient, RoleServer, Service, ServiceExt as _,
     model::{
-        CallToolRequestParams, CallToolResult, ClientNotification, ClientRequest, ServerConfig,
-        ServerPeerInfo, ServerResult, Tool,
+        CallToolRequestParams, CallToolResult, ClientNotification, ClientRequest, GetPromptRequestParams,
+        ReadResourceRequestParams, ServerConfig, ServerPeerInfo, ServerResult, Tool,
     },
     service::{NotificationContext, RequestContext, RunningService, ServiceError},
 };
@@ -72,6 +72,17 @@ impl Session {
 
     pub async fn call(&self, tool: &'static str, arguments: Value) -> CallToolResult {
         call(&self.client, tool, arguments).await.unwrap()
+    }
+
+    pub async fn read(&self, uri: &str) -> Result<Value, ServiceError> {
+        let result = self.client.read_resource(ReadResourceRequestParams::new(uri)).await?;
+        Ok(serde_json::to_value(result).unwrap())
+    }
+
+    pub async fn prompt(&self, name: &str, arguments: Value) -> Result<Value, ServiceError> {
+        let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
+        let params = GetPromptRequestParams::new(name).with_arguments(arguments);
+        Ok(serde_json::to_value(self.client.get_prompt(params).await?).unwrap())
     }
 
     /// The text of an answer that is an error.

@@ -172,9 +172,9 @@ impl Transport<RoleServer> for Line {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         std::future::ready(match item {
             JsonRpcMessage::Request(_) => self.ask(&item),
-            JsonRpcMessage::Notification(_) => {
-                serde_json::to_value(item).map(|message| self.peer.notify(message)).map_err(|_| NotSent::Unwritable)
-            }
+            JsonRpcMessage::Notification(_) => serde_json::to_value(item)
+                .map(|message| self.peer.notify(message))
+                .map_err(|_| NotSent::Unwritable),
             // The loop is asked nothing.
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Ok(()),
         })

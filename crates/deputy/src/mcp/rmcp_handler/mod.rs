@@ -25,7 +25,7 @@ pub fn rmcp<S: ServerHandler + Clone>(server: S) -> RmcpHandler<S> {
     RmcpHandler { server, scopes: &[] }
 }
 
-/// An rmcp server, and which of its tools need which scopes. Its tools find a [`Caller`] in the extensions of their
+/// An rmcp server, and what of it needs which scopes. Its handlers find a [`Caller`] in the extensions of their
 /// `RequestContext`.
 #[derive(Clone)]
 pub struct RmcpHandler<S> {
@@ -34,7 +34,10 @@ pub struct RmcpHandler<S> {
 }
 
 impl<S: ServerHandler + Clone> RmcpHandler<S> {
-    /// Declares the scopes that tools need.
+    /// Declares the scopes that tools, prompts (by name) and resources (by URI) need.
+    ///
+    /// Who declares any declares them for every tool, if only as `&[]`: a tool without an entry is not called, so that a
+    /// misspelled entry opens nothing. A prompt or resource without one needs a valid token and no scope.
     #[must_use]
     pub fn require_all(mut self, scopes: &'static [(&'static str, &'static [&'static str])]) -> Self {
         self.scopes = scopes;
@@ -42,11 +45,16 @@ impl<S: ServerHandler + Clone> RmcpHandler<S> {
     }
 }
 
+impl<S> RmcpHandler<S> {
+    fn declared(&self, name: &str) -> Option<&'static [&'static str]> {
+        self.scopes.iter().find(|(named, _)| *named == name).map(|(_, scopes)| *scopes)
+    }
+}
+
 impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
     fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String> {
-        let tool = name.filter(|_| method == "tools/call");
-        let scopes =
-            self.scopes.iter().find(|(named, _)| Some(*named) == tool).map_or(&[][..], |(_, scopes)| scopes);
+        let name = name.filter(|_| SCOPED.contains(&method));
+        let scopes = name.and_then(|name| self.declared(name)).unwrap_or_default();
         scopes.iter().map(|scope| (*scope).to_owned()).collect()
     }
 
@@ -54,12 +62,18 @@ impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
         self.server.get_tool(tool).map(|tool| tool.input_schema)
     }
 
-    fn handle(
-        &self,
-        call: Call,
-        caller: Caller,
-        peer: Peer,
-    ) -> BoxFuture<'static, Result<Value, RpcError>> {
+    fn handle(&self, call: Call, caller: Caller, peer: Peer) -> BoxFuture<'static, Result<Value, RpcError>> {
+        if call.method == "tools/call"
+            && let Some(tool) = call.params.get("name").and_then(Value::as_str)
+            && !self.scopes.is_empty()
+            && self.declared(tool).is_none()
+            && self.server.get_tool(tool).is_some()
+        {
+            tracing::error!(tool, "the tool has no entry in the scopes that were declared; it is not called");
+            let error =
+                RpcError::new(RpcError::INTERNAL_ERROR, "the server declares no scopes for this tool");
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let server = self.server.clone();
         Box::pin(handle(server, call, caller, peer))
     }
@@ -143,6 +157,9 @@ fn read(
         Err(_) => Err(RpcError::new(RpcError::METHOD_NOT_FOUND, "there is no such method")),
     }
 }
+
+/// Methods that scopes can be declared for.
+const SCOPED: [&str; 4] = ["prompts/get", "resources/read", "resources/subscribe", "tools/call"];
 
 /// Methods whose results may be cached (MCP 2026-07-28, Caching).
 const CACHEABLE: [&str; 5] =

@@ -43,7 +43,9 @@ async fn rounds<S: ServerHandler, P: Resumed>(
 ) -> Result<ServerResult, ErrorData> {
     for _ in 0..DEFAULT_MRTR_MAX_ROUNDS {
         match params.clone().call(server, context.clone()).await? {
-            ServerResult::InputRequiredResult(InputRequiredResult { input_requests, request_state, .. }) => {
+            ServerResult::InputRequiredResult(InputRequiredResult {
+                input_requests, request_state, ..
+            }) => {
                 let mut responses = BTreeMap::new();
                 // One after the other: each is a dialog before a person.
                 for (name, question) in input_requests.into_iter().flatten() {

@@ -145,7 +145,10 @@ async fn a_log_level_that_a_client_sets_holds_for_its_later_requests() {
     let level = request("logging/setLevel", json!({ "level": "warning" }));
     Answer::of(send_in(talk.clone(), &silent(), &[], level).await).await;
     let events = Answer::of(send_in(talk.next(), &talking, &[], call()).await).await.events();
-    assert_eq!(events.iter().filter_map(|event| event["params"]["level"].as_str()).collect::<Vec<_>>(), ["error"]);
+    assert_eq!(
+        events.iter().filter_map(|event| event["params"]["level"].as_str()).collect::<Vec<_>>(),
+        ["error"]
+    );
 }
 
 /// What a handler answers that needs input: a question, and its state.

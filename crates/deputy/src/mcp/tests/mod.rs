@@ -26,8 +26,8 @@ use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Agreed, Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply, RpcError,
-    User,
+    Agreed, Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply,
+    RpcError, User,
 };
 use crate::host::{BoxFuture, Timestamp};
 

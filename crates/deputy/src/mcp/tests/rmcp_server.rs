@@ -8,7 +8,10 @@ use std::sync::{
 use http_body_util::BodyExt as _;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
-    handler::server::{tool::{InputResponses, RequestState}, wrapper::Parameters},
+    handler::server::{
+        tool::{InputResponses, RequestState},
+        wrapper::Parameters,
+    },
     model::{
         CacheScope, CallToolResponse, CallToolResult, ContentBlock, Implementation, InputRequiredResult,
         ListResourcesResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities,
@@ -80,6 +83,11 @@ impl Fixture {
         std::future::pending().await
     }
 
+    #[tool(description = "Has no entry among the scopes.")]
+    async fn misspelled(&self) -> String {
+        unreachable!("it is not called")
+    }
+
     #[tool(description = "Reports progress twice.")]
     async fn progress(&self, context: RequestContext<RoleServer>) -> Result<String, ErrorData> {
         report(&context, 1.0).await?;
@@ -131,8 +139,20 @@ impl ServerHandler for Fixture {
     }
 }
 
+const SCOPES: &[(&str, &[&str])] = &[
+    ("asks", &[]),
+    ("confirms", &[]),
+    ("forever", &[]),
+    ("misspeled", &[]),
+    ("progress", &[]),
+    ("region", &[]),
+    ("secret", &["admin"]),
+    ("test://secret", &["admin"]),
+    ("who", &["read"]),
+];
+
 fn handler(fixture: &Fixture) -> Arc<RmcpHandler<Fixture>> {
-    Arc::new(rmcp(fixture.clone()).require_all(&[("secret", &["admin"]), ("who", &["read"])]))
+    Arc::new(rmcp(fixture.clone()).require_all(SCOPES))
 }
 
 /// Asks by the rules of 2025-11-25.
@@ -199,6 +219,19 @@ async fn a_tool_without_its_scope_is_not_run() {
 }
 
 #[tokio::test]
+async fn a_resource_without_its_scope_is_not_read() {
+    let params = json!({ "uri": "test://secret" });
+    let reply = handshake(&Fixture::default(), "resources/read", params).await;
+    assert!(matches!(reply, Reply::InsufficientScope { required } if required == ["admin"]));
+}
+
+#[tokio::test]
+async fn a_tool_that_no_scopes_are_declared_for_is_not_called() {
+    assert_eq!(called("misspelled").await.outcome(), (200, RpcError::INTERNAL_ERROR));
+    assert_eq!(called("misspeled").await.outcome(), (200, RpcError::INVALID_PARAMS), "there is no such tool");
+}
+
+#[tokio::test]
 async fn progress_through_the_peer_comes_before_the_result() {
     for answer in [called("progress").await, stateless("tools/call", call("progress")).await] {
         let events = answer.events();
@@ -233,11 +266,11 @@ async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Ve
     let front = Front::new(handler, Arc::new(sleep));
     let talk = Arc::new(Talk::default());
     let info = json!({ "name": "test", "version": "1" });
-    let params =
-        json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });
     Answer::of(send_in(talk.clone(), &front, &[], request("initialize", params)).await).await;
     let talk = talk.next();
-    let mut body = response(send_in(talk.clone(), &front, &[], request("tools/call", call(tool))).await).into_body();
+    let mut body =
+        response(send_in(talk.clone(), &front, &[], request("tools/call", call(tool))).await).into_body();
     let (mut replies, mut questions) = (replies.iter(), Vec::new());
     loop {
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();

@@ -1,0 +1,277 @@
+//! A tool that asks the person before it acts, by the rules of either era.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Stream, World};
+
+/// A client of 2026-07-28 that can show forms calls `delete_todo`, with what it has from earlier rounds.
+async fn delete(world: &World, token: &str, id: &str, earlier: Value) -> Answer {
+    let mut params = json!({ "name": "delete_todo", "arguments": { "id": id }, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
+        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+    } });
+    for (name, value) in earlier.as_object().into_iter().flatten() {
+        params[name] = value.clone();
+    }
+    let authorization = format!("Bearer {token}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "delete_todo"),
+    ];
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    world.request("POST", "/mcp", &headers, &message.to_string()).await
+}
+
+/// The person's reply, with the state that the client was given.
+fn replied(action: &str, state: &Value) -> Value {
+    json!({ "inputResponses": { "delete": { "action": action } }, "requestState": state })
+}
+
+/// A new todo's id.
+async fn todo(world: &World, token: &str, text: &str) -> String {
+    let list = world.call(token, "create_new_todo", json!({ "text": text })).await.json();
+    let todos = list["result"]["structuredContent"]["todos"].as_array().expect("todos").clone();
+    todos.last().expect("a todo")["id"].as_str().expect("an id").to_owned()
+}
+
+async fn texts(world: &World, token: &str) -> Vec<String> {
+    let list = world.call(token, "get_my_todo_list", json!({})).await.json();
+    let todos = list["result"]["structuredContent"]["todos"].as_array().expect("todos").clone();
+    todos.iter().map(|todo| todo["text"].as_str().expect("a text").to_owned()).collect()
+}
+
+/// The state that the client holds after it was asked about `id`.
+async fn asked(world: &World, token: &str, id: &str) -> Value {
+    let answer = delete(world, token, id, json!({})).await.json();
+    assert_eq!(answer["result"]["resultType"], "input_required", "{answer}");
+    answer["result"]["requestState"].clone()
+}
+
+const INVALID_PARAMS: i64 = -32602;
+
+fn refused(answer: &Answer) -> bool {
+    answer.status == StatusCode::BAD_REQUEST && answer.json()["error"]["code"] == INVALID_PARAMS
+}
+
+#[tokio::test]
+async fn a_todo_is_deleted_when_the_person_has_said_yes_to_it() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let answer = delete(&world, &token, &id, json!({})).await.json();
+    let question = &answer["result"]["inputRequests"]["delete"];
+    assert_eq!(question["method"], "elicitation/create");
+    assert_eq!(question["params"]["message"], "Delete \"Buy milk\"? This cannot be undone.");
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+    let yes = replied("accept", &answer["result"]["requestState"]);
+    let answer = delete(&world, &token, &id, yes).await.json();
+    assert_eq!(answer["result"]["structuredContent"]["todos"], json!([]), "{answer}");
+}
+
+#[tokio::test]
+async fn a_todo_stays_when_the_person_says_no_or_nothing() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let state = asked(&world, &token, &id).await;
+    for action in ["decline", "cancel", "no such action"] {
+        let answer = delete(&world, &token, &id, replied(action, &state)).await.json();
+        assert_eq!(answer["result"]["isError"], true, "{action}");
+    }
+    let unasked = json!({ "inputResponses": { "delete": { "action": "accept" } } });
+    let answer = delete(&world, &token, &id, unasked).await.json();
+    assert_eq!(answer["result"]["resultType"], "input_required", "a yes to no question");
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn a_yes_is_for_the_todo_that_the_person_was_shown() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let (one, other) = (todo(&world, &token, "One").await, todo(&world, &token, "Other").await);
+    let state = asked(&world, &token, &one).await;
+    assert!(refused(&delete(&world, &token, &other, replied("accept", &state)).await));
+    assert_eq!(texts(&world, &token).await, ["One", "Other"]);
+}
+
+#[tokio::test]
+async fn a_state_of_another_person_or_another_client_is_refused() {
+    let world = World::new();
+    let alice = world.connected().await.access;
+    let id = todo(&world, &alice, "Buy milk").await;
+    let yes = replied("accept", &asked(&world, &alice, &id).await);
+    let elsewhere = world.connected().await.access;
+    let bob = world.connected_as("bob", &[]).await.access;
+    for token in [&elsewhere, &bob] {
+        assert!(refused(&delete(&world, token, &id, yes.clone()).await));
+    }
+    assert_eq!(texts(&world, &alice).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn a_state_that_was_altered_or_made_up_is_refused() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let state = asked(&world, &token, &id).await.as_str().expect("a text").to_owned();
+    let altered = format!("{}{}", if state.starts_with('A') { 'B' } else { 'A' }, &state[1..]);
+    for state in [altered.as_str(), &state[..20], "", "\"Buy milk\"", "not base64url!"] {
+        assert!(refused(&delete(&world, &token, &id, replied("accept", &json!(state))).await), "{state}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_expires_after_ten_minutes() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let yes = replied("accept", &asked(&world, &token, &id).await);
+    world.host.advance(600);
+    assert!(refused(&delete(&world, &token, &id, yes).await));
+}
+
+#[tokio::test]
+async fn a_state_survives_the_rotation_of_the_key() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let yes = replied("accept", &asked(&world, &token, &id).await);
+    let (new, old) =
+        ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    world.start(&[("COOKIE_ENCRYPTION_KEY", &format!("{new} {old}"))]);
+    delete(&world, &token, &id, yes).await;
+    assert_eq!(texts(&world, &token).await, Vec::<String>::new());
+}
+
+/// A client of 2025-11-25 says what it can do.
+async fn initialize(world: &World, token: &str, capabilities: Value) {
+    let info = json!({ "name": "test", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
+    let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    assert_eq!(world.mcp(Some(token), &message).await.status, StatusCode::OK);
+}
+
+/// The stream of its call of `delete_todo`.
+async fn deleting(world: &World, token: &str, id: &str) -> Stream {
+    let params = json!({ "name": "delete_todo", "arguments": { "id": id } });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    world.stream(token, &message).await
+}
+
+async fn reply(world: &World, token: &str, question: &Value, result: Value) -> StatusCode {
+    let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
+    world.mcp(Some(token), &reply).await.status
+}
+
+#[tokio::test]
+async fn an_older_client_is_asked_on_the_stream_and_replies_with_a_request() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    initialize(&world, &token, json!({ "elicitation": {} })).await;
+    for (action, left) in [("decline", 1), ("accept", 0)] {
+        let mut stream = deleting(&world, &token, &id).await;
+        let question = stream.next().await;
+        assert_eq!(question["method"], "elicitation/create");
+        assert_eq!(question["params"]["message"], "Delete \"Buy milk\"? This cannot be undone.");
+        let accepted = reply(&world, &token, &question, json!({ "action": action })).await;
+        assert_eq!(accepted, StatusCode::ACCEPTED);
+        let answer = stream.next().await;
+        assert_eq!(answer["id"], 1, "{answer}");
+        assert_eq!(texts(&world, &token).await.len(), left);
+    }
+}
+
+#[tokio::test]
+async fn an_older_client_that_cannot_be_asked_is_not() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for capabilities in [json!({ "roots": {} }), json!({ "elicitation": { "url": {} } }), json!({})] {
+        let id = todo(&world, &token, "Buy milk").await;
+        initialize(&world, &token, json!({ "elicitation": {} })).await;
+        initialize(&world, &token, capabilities).await;
+        let answer = world.call(&token, "delete_todo", json!({ "id": id })).await.json();
+        assert_eq!(answer["result"]["structuredContent"]["todos"], json!([]), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_answered_by_its_own_grant_alone_and_once() {
+    let world = World::new();
+    let alice = world.connected().await.access;
+    let id = todo(&world, &alice, "Buy milk").await;
+    initialize(&world, &alice, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &alice, &id).await;
+    let question = stream.next().await;
+    let elsewhere = world.connected().await.access;
+    let bob = world.connected_as("bob", &[]).await.access;
+    let yes = json!({ "action": "accept" });
+    for token in [&elsewhere, &bob] {
+        assert_eq!(reply(&world, token, &question, yes.clone()).await, StatusCode::BAD_REQUEST);
+    }
+    let name = question["id"].as_str().expect("a name");
+    for forged in
+        [&name[..42], "", "q1", &format!("{}{}", if name.starts_with('A') { 'B' } else { 'A' }, &name[1..])]
+    {
+        let question = json!({ "id": forged });
+        assert_eq!(reply(&world, &alice, &question, yes.clone()).await, StatusCode::BAD_REQUEST, "{forged}");
+    }
+    let no = json!({ "action": "decline" });
+    assert_eq!(reply(&world, &alice, &question, no).await, StatusCode::ACCEPTED);
+    // Late, and not what was said first.
+    assert_eq!(reply(&world, &alice, &question, yes).await, StatusCode::ACCEPTED);
+    assert_eq!(stream.next().await["result"]["isError"], true);
+    assert_eq!(texts(&world, &alice).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn a_reply_beyond_all_bounds_ends_the_call_and_is_not_stored() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    initialize(&world, &token, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &token, &id).await;
+    let question = stream.next().await;
+    let huge = json!({ "action": "accept", "content": { "x": "x".repeat(1024 * 1024) } });
+    assert_eq!(reply(&world, &token, &question, huge).await, StatusCode::ACCEPTED);
+    assert_eq!(stream.next().await["error"]["message"], "the client's reply is too long");
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_asked_about_goes_on_in_another_process() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    initialize(&world, &token, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &token, &id).await;
+    let question = stream.next().await;
+    // Another process takes the reply; the first still has the call.
+    world.start(&[]);
+    reply(&world, &token, &question, json!({ "action": "accept" })).await;
+    assert_eq!(stream.next().await["result"]["structuredContent"]["todos"], json!([]));
+}
+
+#[tokio::test]
+async fn the_list_is_a_resource_and_a_prompt_brings_it_along() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    todo(&world, &token, "Buy milk").await;
+    let send = async |method: &str, params: Value| {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        world.mcp(Some(&token), &message).await.json()["result"].take()
+    };
+    let read = send("resources/read", json!({ "uri": "todo://list" })).await;
+    let list: Value =
+        serde_json::from_str(read["contents"][0]["text"].as_str().expect("a text")).expect("JSON");
+    assert_eq!(list["todos"][0]["text"], "Buy milk");
+    let plan = send("prompts/get", json!({ "name": "plan_my_day", "arguments": { "hours": "4" } })).await;
+    assert!(plan["messages"][0]["content"]["text"].as_str().expect("a text").contains("I have 4 hours."));
+    assert_eq!(plan["messages"][1]["content"]["resource"]["text"], read["contents"][0]["text"]);
+}
