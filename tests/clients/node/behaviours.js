@@ -10,7 +10,8 @@ import { Wallet } from "./wallet.js";
 export const TOOLS = ["create_new_todo", "delete_todo", "get_my_todo_list", "toggle_todo_status", "who_am_i"];
 
 /**
- * Tests of one SDK. `connect(url, wallet)` gives a connected client or throws the SDK's `UnauthorizedError`;
+ * Tests of one SDK. `connect(url, wallet, decide)` gives a connected client or throws the SDK's `UnauthorizedError`; where
+ * there is a `decide`, the client can ask the person, who answers what it returns of the message;
  * `finish(url, wallet, parameters)` exchanges the code; `revision(client)` is the MCP revision in use.
  */
 export function behaviours(title, { connect, finish, revision, UnauthorizedError, expectedRevision }) {
@@ -20,12 +21,12 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
     after(() => demo?.stop());
 
     /** Logs a person in, with an application that has never been here. */
-    async function loggedIn(person) {
+    async function loggedIn(person, decide) {
       const wallet = new Wallet(title);
       await assert.rejects(connect(demo.mcp, wallet), UnauthorizedError);
       const { arrival, pressed } = await authorize(wallet.asked[0], wallet.redirectUrl, person);
       await finish(demo.mcp, wallet, wallet.received(arrival));
-      return { client: await connect(demo.mcp, wallet), wallet, pressed, arrival };
+      return { client: await connect(demo.mcp, wallet, decide), wallet, pressed, arrival };
     }
 
     test("a first run goes from 401 through approval, sign-on and consent to a connection", async () => {
@@ -102,6 +103,33 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       assert.equal(done(await todos(client)), undefined);
       const again = await client.callTool({ name: "delete_todo", arguments: { id } });
       assert.equal(again.isError, true);
+      await client.close();
+    });
+
+    test("where the client can ask, a todo is deleted when the person says yes", async () => {
+      const asked = [];
+      const decide = (message) => ((asked.push(message) === 1) ? "decline" : "accept");
+      const { client } = await loggedIn(alice, decide);
+      const { id } = await add(client, "ask me first");
+      const refused = await client.callTool({ name: "delete_todo", arguments: { id } });
+      assert.equal(refused.isError, true);
+      assert.ok((await todos(client)).some((todo) => todo.id === id));
+      const deleted = await client.callTool({ name: "delete_todo", arguments: { id } });
+      assert.ok(!deleted.structuredContent.todos.some((todo) => todo.id === id));
+      const question = 'Delete "ask me first"? This cannot be undone.';
+      assert.deepEqual(asked, [question, question]);
+      await client.close();
+    });
+
+    test("the list is a resource, and a prompt brings it along", async () => {
+      const { client } = await loggedIn(alice);
+      await add(client, "read me");
+      assert.deepEqual((await client.listResources()).resources.map(({ uri }) => uri), ["todo://list"]);
+      const { contents } = await client.readResource({ uri: "todo://list" });
+      assert.ok(JSON.parse(contents[0].text).todos.some(({ text }) => text === "read me"));
+      assert.deepEqual((await client.listPrompts()).prompts.map(({ name }) => name), ["plan_my_day"]);
+      const { messages } = await client.getPrompt({ name: "plan_my_day", arguments: { hours: "4" } });
+      assert.equal(messages[1].content.resource.text, contents[0].text);
       await client.close();
     });
 

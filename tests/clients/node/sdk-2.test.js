@@ -11,8 +11,13 @@ const transport = (url, wallet) => new StreamableHTTPClientTransport(new URL(url
 behaviours("TypeScript SDK 2.x", {
   UnauthorizedError,
   expectedRevision: REVISION,
-  async connect(url, wallet) {
-    const client = new Client({ name: "sdk-2", version: "1.0.0" }, { versionNegotiation: { mode: { pin: REVISION } } });
+  async connect(url, wallet, decide) {
+    const capabilities = decide ? { elicitation: {} } : {};
+    const versionNegotiation = { mode: { pin: REVISION } };
+    const client = new Client({ name: "sdk-2", version: "1.0.0" }, { capabilities, versionNegotiation });
+    if (decide) {
+      client.setRequestHandler("elicitation/create", ({ params }) => ({ action: decide(params.message), content: {} }));
+    }
     await client.connect(transport(url, wallet));
     return client;
   },
