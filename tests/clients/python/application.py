@@ -9,6 +9,7 @@ from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.types import ElicitResult
 
 from browser import authorize
 
@@ -52,11 +53,16 @@ class Application:
         )
 
     @asynccontextmanager
-    async def connected(self):
-        """A connection of the SDK, which logs in on its way if it must."""
+    async def connected(self, decide=None):
+        """A connection of the SDK, which logs in on its way if it must. With `decide`, the person can be asked."""
+
+        async def ask(_, question):
+            return ElicitResult(action=decide(question.message), content={})
+
         async with httpx2.AsyncClient(auth=self.provider, timeout=30) as http_client:
             transport = streamable_http_client(self.demo.mcp, http_client=http_client)
-            async with Client(transport, mode=self.mode, cache=None) as client:
+            options = {"elicitation_callback": ask} if decide else {}
+            async with Client(transport, mode=self.mode, cache=None, **options) as client:
                 yield client
 
     def expire_access_token(self):

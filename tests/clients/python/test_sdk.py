@@ -78,6 +78,22 @@ class Behaviours:
             again = await client.call_tool("delete_todo", {"id": identifier})
             self.assertTrue(again.is_error)
 
+    async def test_where_the_client_can_ask_a_todo_is_deleted_when_the_person_says_yes(self):
+        asked = []
+
+        def decide(message):
+            asked.append(message)
+            return "decline" if len(asked) == 1 else "accept"
+
+        async with self.application().connected(decide) as client:
+            identifier = await add(client, "ask me first")
+            refused = await client.call_tool("delete_todo", {"id": identifier})
+            self.assertTrue(refused.is_error)
+            self.assertIn(identifier, [todo["id"] for todo in await todos(client)])
+            await client.call_tool("delete_todo", {"id": identifier})
+            self.assertNotIn(identifier, [todo["id"] for todo in await todos(client)])
+        self.assertEqual(asked, ['Delete "ask me first"? This cannot be undone.'] * 2)
+
     async def test_another_person_sees_none_of_the_todos(self):
         async with self.application(ALICE).connected() as client:
             await add(client, "not for bob")
