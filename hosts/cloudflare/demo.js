@@ -16,6 +16,8 @@ import { parseArgs } from "node:util";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const repository = join(here, "../..");
 const programs = process.env.DEPUTY_PROGRAMS ?? join(repository, "target/debug");
+// The folder whose wrangler.jsonc is the Worker's: one with other tools stands elsewhere.
+const deputy = resolve(process.env.DEPUTY_WORKER_FOLDER ?? repository);
 const API_IDENTIFIER = "https://todo.deputy.example";
 
 const { values: options } = parseArgs({
@@ -141,7 +143,7 @@ const upstream = await printed(pingone, 4);
 await Promise.all([
   startWorker(join(here, "todo-api"), "workerd-todo-api", ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
   startWorker(
-    repository,
+    deputy,
     "workerd",
     ports.port,
     {
