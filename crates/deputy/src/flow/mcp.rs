@@ -38,17 +38,17 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         Ok(body) => body,
         Err(error) => return Ok(refused(error.status(), "the body is too large or broken")),
     };
-    let api = ApiAccess { server: server.clone(), grant: grant.id, key: access.key.clone() };
     let conversation = GrantConversation {
         server: server.clone(),
         grant: grant.id,
         key: access.key.clone(),
         parties: parties(&grant),
-        agreed: grant.agreed,
+        agreed: grant.agreed.clone(),
         admitted_until: access.expires_at,
     };
-    let client = Client { id: grant.client_id, name: grant.client_name };
-    let caller = Caller::new(grant.user, client, access.scopes.to_vec(), now, Arc::new(api));
+    let client = Client { id: grant.client_id.clone(), name: grant.client_name.clone() };
+    let (user, api) = (grant.user.clone(), ApiAccess::new(server, grant, access.key, now));
+    let caller = Caller::new(user, client, access.scopes.to_vec(), now, Arc::new(api));
     Ok(match server.front.respond(&head, body, caller, Arc::new(conversation)).await {
         Reply::Response(response) => response,
         Reply::InsufficientScope { required } => insufficient_scope(server, &access.scopes, &required),

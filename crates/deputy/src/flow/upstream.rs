@@ -1,6 +1,9 @@
 //! The way to the API in a person's name: their access token, renewed by one request at a time.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -9,7 +12,7 @@ use url::Url;
 
 use super::{issue::upstream_tokens, provider::ProviderError};
 use crate::{
-    host::{BoxFuture, FetchError, FetchLimits, GrantId, StoreError},
+    host::{BoxFuture, FetchError, FetchLimits, GrantId, StoreError, Timestamp},
     mcp::{Api, ApiError, ApiToken},
     oauth::{Grant, UpstreamTokens},
     oidc::TokenError,
@@ -166,9 +169,11 @@ async fn end(server: &Server, id: GrantId, reason: &str) -> Result<(), ApiError>
 
 /// The API, in the name of the person of one grant.
 pub(super) struct ApiAccess {
-    pub(super) server: Server,
-    pub(super) grant: GrantId,
-    pub(super) key: Key,
+    server: Server,
+    grant: GrantId,
+    key: Key,
+    /// The grant as the request's token was checked by it, until it is used or too old to be.
+    admitted: Mutex<Option<(Grant, Timestamp)>>,
 }
 
 impl Api for ApiAccess {
@@ -182,6 +187,11 @@ impl Api for ApiAccess {
 }
 
 impl ApiAccess {
+    /// The API in the name of the person of `grant`, which has been read `now`.
+    pub(super) fn new(server: &Server, grant: Grant, key: Key, now: Timestamp) -> Self {
+        Self { server: server.clone(), grant: grant.id, key, admitted: Mutex::new(Some((grant, now))) }
+    }
+
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
         let request = below_api_url(&self.server.config.api.url, request).ok_or(ApiError::NotTheApi)?;
         let (tokens, generation) = self.fresh(Renewal::IfExpiring).await?;
@@ -231,7 +241,21 @@ impl ApiAccess {
     }
 
     async fn fresh(&self, renewal: Renewal) -> Result<(UpstreamTokens, u32), ApiError> {
+        if renewal == Renewal::IfExpiring
+            && let Some(tokens) = self.admitted_tokens()
+        {
+            return Ok(tokens);
+        }
         fresh(&self.server, self.grant, &self.key, renewal).await
+    }
+
+    /// The tokens of the grant that the request came with, if nothing has to be done for them. Spares most calls of the
+    /// API a second reading.
+    fn admitted_tokens(&self) -> Option<(UpstreamTokens, u32)> {
+        let (grant, at) = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let now = self.server.now();
+        let tokens = grant.open_upstream(&self.key).filter(|tokens| tokens.expires_at > now.plus(EARLY))?;
+        (now.since(at) <= STILL_TRUE).then_some((tokens, grant.upstream.generation))
     }
 
     async fn send(
@@ -272,6 +296,8 @@ fn storage(error: StoreError) -> ApiError {
     ApiError::Unavailable
 }
 
+/// Seconds for which what was read of a grant is as good as what could be read.
+const STILL_TRUE: u64 = 1;
 const ENDED: ApiError = ApiError::LoginRequired;
 /// Seconds before its expiry at which a token is renewed.
 const EARLY: u64 = 60;
