@@ -51,7 +51,7 @@ impl Default for Limits {
             head: Duration::from_secs(20),
             body: Duration::from_secs(15),
             write: Duration::from_secs(45),
-            half_closed: Duration::from_secs(30),
+            half_closed: Duration::from_secs(2),
         }
     }
 }
