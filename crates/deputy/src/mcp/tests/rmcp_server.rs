@@ -13,9 +13,9 @@ use rmcp::{
         wrapper::Parameters,
     },
     model::{
-        CacheScope, CallToolResponse, CallToolResult, ContentBlock, Implementation, InputRequiredResult,
-        ListResourcesResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities,
-        ServerConfig,
+        CacheScope, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, CompletionInfo,
+        ContentBlock, Implementation, InputRequiredResult, ListPromptsResult, ListResourcesResult,
+        PaginatedRequestParams, ProgressNotificationParam, Prompt, ServerCapabilities, ServerConfig,
     },
     schemars::{self, JsonSchema},
     service::RequestContext,
@@ -125,6 +125,27 @@ impl ServerHandler for Fixture {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
         ServerConfig::new(capabilities).with_server_info(Implementation::new("fixture", "1"))
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let values = vec![format!("{}ice", request.argument.value)];
+        Ok(CompleteResult::new(CompletionInfo::new(values).expect("few")))
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let page = request.and_then(|request| request.cursor);
+        let name = page.clone().unwrap_or_else(|| "first".to_owned());
+        let mut result = ListPromptsResult::with_all_items(vec![Prompt::new(name, None::<String>, None)]);
+        result.next_cursor = page.is_none().then(|| "second".to_owned());
+        Ok(result)
     }
 
     async fn list_resources(
@@ -339,6 +360,29 @@ async fn every_stateless_result_is_complete_and_names_the_server() {
         let result = &answer.json()["result"];
         assert_eq!(result["resultType"], "complete", "{method}");
         assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "fixture", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_its_cursor_points() {
+    for (cursor, name, next) in [(None, "first", json!("second")), (Some("second"), "second", Value::Null)] {
+        let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
+        let reply = Answer::of(handshake(&Fixture::default(), "prompts/list", params.clone()).await).await;
+        for answer in [reply, stateless("prompts/list", params).await] {
+            let result = &answer.json()["result"];
+            assert_eq!((&result["prompts"][0]["name"], &result["nextCursor"]), (&json!(name), &next));
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_are_completed() {
+    let params = json!({
+        "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "who", "value": "al" },
+    });
+    let reply = Answer::of(handshake(&Fixture::default(), "completion/complete", params.clone()).await).await;
+    for answer in [reply, stateless("completion/complete", params).await] {
+        assert_eq!(answer.json()["result"]["completion"]["values"], json!(["alice"]), "{}", answer.text);
     }
 }
 
