@@ -18,6 +18,8 @@ export function living(data, worker) {
   return objects(data, worker).filter((file) => {
     const database = new DatabaseSync(file, { readOnly: true });
     try {
+      // workerd may be writing.
+      database.exec("PRAGMA busy_timeout = 10000");
       const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
       // The runtime's own note of an object's name, which there is on this computer only.
       return tables.some(({ name }) => name !== "__miniflare_do_name");
