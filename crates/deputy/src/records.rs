@@ -92,10 +92,10 @@ pub(crate) async fn put_reply(
     host: &dyn Host,
     key: &seal::Key,
     question: &str,
-    reply: serde_json::Value,
+    reply: &serde_json::Value,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut plain = zeroize::Zeroizing::new(encode(&reply)?);
+    let mut plain = zeroize::Zeroizing::new(encode(reply)?);
     if plain.len() > LONGEST_REPLY {
         // So that whoever waits learns of it.
         let text = "the client's reply is too long";
@@ -117,11 +117,9 @@ pub(crate) async fn take_reply(
     now: Timestamp,
 ) -> Result<Option<serde_json::Value>, StoreError> {
     let place = reply_key(question);
-    // Looking costs no write.
-    if host.store().get(&place, now).await?.is_none() {
-        return Ok(None);
-    }
-    let Some(record) = host.store().take(&place, now).await? else { return Ok(None) };
+    let Some(record) = host.store().get(&place, now).await? else { return Ok(None) };
+    // What is not removed now expires.
+    let _ = host.store().take(&place, now).await;
     let opened = key.subkey(REPLY).open(question.as_bytes(), &Sealed(record.value));
     opened.map(|plain| decode(&plain)).transpose()
 }

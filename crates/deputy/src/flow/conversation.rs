@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::upstream::settle;
 use crate::{
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
-    host::{BoxFuture, GrantId, Timestamp},
+    host::{BoxFuture, GrantId, StoreError, Timestamp},
     mcp::{Agreed, Conversation},
     records,
     seal::{self, Key, Sealed, random_bytes},
@@ -63,10 +63,8 @@ impl Conversation for GrantConversation {
                 match records::take_reply(server.host(), &key, &question, server.now()).await {
                     Ok(None) => {}
                     Ok(reply) => return reply,
-                    Err(error) => {
-                        tracing::error!(%error, "a client's reply could not be read");
-                        return None;
-                    }
+                    // It may go better next time, and nothing is lost by trying.
+                    Err(error) => tracing::warn!(%error, "a client's reply could not be looked for"),
                 }
                 server.host().sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -75,7 +73,7 @@ impl Conversation for GrantConversation {
         })
     }
 
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, bool> {
+    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, StoreError>> {
         let ours = base64url_decode::<32>(question).is_some_and(|bytes| {
             let (random, presented) = bytes.split_at(16);
             seal::equal(&tag(&self.key, random), presented)
@@ -83,14 +81,19 @@ impl Conversation for GrantConversation {
         let question = question.to_owned();
         Box::pin(async move {
             if !ours {
-                return false;
+                return Ok(false);
             }
             let (host, now) = (self.server.host(), self.server.now());
-            match records::put_reply(host, &self.key, &question, reply, now).await {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::error!(%error, "a client's reply could not be kept");
-                    false
+            // Clients do not try again. Writing it twice is as good as once.
+            let mut tries = 1;
+            loop {
+                match records::put_reply(host, &self.key, &question, &reply, now).await {
+                    Err(error) if tries < MOST_TRIES => {
+                        tracing::warn!(%error, "a client's reply could not be kept yet");
+                        host.sleep(FIRST_PAUSE * tries).await;
+                        tries += 1;
+                    }
+                    kept => return kept.map(|()| true),
                 }
             }
         })
@@ -133,6 +136,8 @@ fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// How often a reply is offered to the store.
+const MOST_TRIES: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Seconds in which a person gives the input that a tool asks for.
 const STATE_LIFETIME: u64 = 600;

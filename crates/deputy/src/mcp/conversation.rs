@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{RpcError, peer::LogLevel};
-use crate::host::BoxFuture;
+use crate::host::{BoxFuture, StoreError};
 
 /// The grant behind a request, as far as MCP needs it. Implemented by the flow that holds the grant, and by tests.
 pub trait Conversation: Send + Sync + 'static {
@@ -25,7 +25,7 @@ pub trait Conversation: Send + Sync + 'static {
     fn reply(&self, question: &str) -> BoxFuture<'static, Option<Value>>;
 
     /// Hands a reply to whoever waits for it, in whatever process. `false`: the question is not one of this grant's.
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, bool>;
+    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Seals what a client keeps for us and can neither read nor alter. It opens for the same person and client, for the
     /// same `request`, and not for long.

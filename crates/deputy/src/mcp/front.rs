@@ -239,12 +239,22 @@ async fn delivered(headers: &HeaderMap, id: &Value, reply: Value, conversation: 
     if !response.status().is_success() {
         return accepted;
     }
-    if conversation.deliver(id.as_str().unwrap_or_default(), reply).await {
-        return accepted;
-    }
-    let error = RpcError::new(RpcError::INVALID_REQUEST, "this answers no question of this server");
+    let (status, code, text) = match conversation.deliver(id.as_str().unwrap_or_default(), reply).await {
+        Ok(true) => return accepted,
+        Ok(false) => {
+            (StatusCode::BAD_REQUEST, RpcError::INVALID_REQUEST, "this answers no question of this server")
+        }
+        Err(error) => {
+            tracing::error!(%error, "a client's reply could not be kept");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                RpcError::INTERNAL_ERROR,
+                "the reply could not be kept; try again",
+            )
+        }
+    };
     // Without the id: it would name a request of the client's.
-    refused(StatusCode::BAD_REQUEST, &Value::Null, error)
+    refused(status, &Value::Null, RpcError::new(code, text))
 }
 
 /// Whether a client keeps a session that it has from somebody else; we never open one. 404 makes it initialize again

@@ -29,7 +29,7 @@ use super::{
     Agreed, Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply,
     RpcError, User,
 };
-use crate::host::{BoxFuture, Timestamp};
+use crate::host::{BoxFuture, StoreError, Timestamp};
 
 type Work = BoxFuture<'static, Result<Value, RpcError>>;
 
@@ -136,9 +136,9 @@ impl Conversation for Talk {
         Box::pin(async { receiver.await.ok() })
     }
 
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, bool> {
+    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, StoreError>> {
         let sender = self.waiting.lock().unwrap().remove(question);
-        Box::pin(std::future::ready(sender.is_some_and(|sender| sender.send(reply).is_ok())))
+        Box::pin(std::future::ready(Ok(sender.is_some_and(|sender| sender.send(reply).is_ok()))))
     }
 
     fn seal(&self, request: &[u8], state: &str) -> String {
