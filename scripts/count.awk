@@ -1,4 +1,4 @@
-# Adds up what cargo test, node --test and unittest said at their ends: "<passed> <failed> <skipped>".
+# Adds up what cargo test, node --test, unittest and the conformance suite said at their ends: "<passed> <failed> <skipped>".
 
 /^test result: / {
     for (i = 1; i < NF; i++) {
@@ -23,6 +23,14 @@
         split(parts[i], count, "=")
         if (count[1] == "failures" || count[1] == "errors") { failed += count[2]; passed -= count[2] }
         if (count[1] == "skipped") { skipped += count[2]; passed -= count[2] }
+    }
+}
+
+# Such as "conformance 2025-11-25: 30 scenarios, 67 checks passed, 0 failed, 2 expected to fail (native)".
+/^conformance / {
+    for (i = 2; i < NF; i++) {
+        if ($i == "checks") passed += $(i - 1)
+        if ($i ~ /^failed/) failed += $(i - 1)
     }
 }
 

@@ -45,6 +45,7 @@ impl Key {
     }
 
     /// The key that this one gives for `purpose`.
+    #[must_use]
     pub fn subkey(&self, purpose: &str) -> Self {
         Self::derive(self.0.expose(), purpose)
     }

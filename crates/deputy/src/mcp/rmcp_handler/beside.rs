@@ -128,13 +128,20 @@ struct Line {
 }
 
 impl Line {
-    /// Asks under a name that a stranger cannot guess, and gives the reply the name that rmcp waits for.
-    fn ask(&self, question: &TxJsonRpcMessage<RoleServer>) -> Result<(), NotSent> {
-        let question = serde_json::to_value(question).map_err(|_| NotSent::Unwritable)?;
+    /// Asks under a name that a stranger cannot guess, and gives the reply the name that rmcp waits for. A client that
+    /// cannot be asked replies at once that it cannot.
+    fn ask(&self, question: &TxJsonRpcMessage<RoleServer>) -> Result<(), Unwritable> {
+        let question = serde_json::to_value(question).map_err(|_| Unwritable)?;
         let method = question.get("method").and_then(Value::as_str).unwrap_or_default();
-        let reply = self.peer.ask(method, question.get("params")).map_err(NotSent::Refused)?;
+        let asked = self.peer.ask(method, question.get("params"));
         let id = question.get("id").cloned().unwrap_or_default();
-        self.questions.push(Box::pin(async move { reply_to(&id, reply.await) }));
+        self.questions.push(Box::pin(async move {
+            let reply = match asked {
+                Ok(reply) => reply.await,
+                Err(refused) => Err(refused),
+            };
+            reply_to(&id, reply)
+        }));
         self.peer.wake();
         Ok(())
     }
@@ -150,17 +157,13 @@ fn reply_to(id: &Value, reply: Result<Value, RpcError>) -> RxJsonRpcMessage<Role
     serde_json::from_value(response).unwrap_or_else(|_| unreadable())
 }
 
-/// Why a message did not leave.
+/// A message that is no JSON.
 #[derive(Debug, thiserror::Error)]
-enum NotSent {
-    #[error("{}", .0.message)]
-    Refused(RpcError),
-    #[error("the message cannot be written")]
-    Unwritable,
-}
+#[error("the message cannot be written")]
+struct Unwritable;
 
 impl Transport<RoleServer> for Line {
-    type Error = NotSent;
+    type Error = Unwritable;
 
     fn name() -> Cow<'static, str> {
         "deputy".into()
@@ -172,9 +175,9 @@ impl Transport<RoleServer> for Line {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         std::future::ready(match item {
             JsonRpcMessage::Request(_) => self.ask(&item),
-            JsonRpcMessage::Notification(_) => serde_json::to_value(item)
-                .map(|message| self.peer.notify(message))
-                .map_err(|_| NotSent::Unwritable),
+            JsonRpcMessage::Notification(_) => {
+                serde_json::to_value(item).map(|message| self.peer.notify(message)).map_err(|_| Unwritable)
+            }
             // The loop is asked nothing.
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Ok(()),
         })

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rmcp::{
     ServerHandler, Service,
-    model::{ClientRequest, GetExtensions as _, RequestId, ServerConfig},
+    model::{ClientRequest, ErrorCode, GetExtensions as _, RequestId, ServerConfig},
     service::RequestContext,
 };
 use serde_json::{Map, Value, json};
@@ -102,11 +102,12 @@ async fn handle<S: ServerHandler>(
     let mut result = match beside.during(work).await {
         Ok(result) => serde_json::to_value(result),
         Err(error) => {
-            return Err(RpcError {
-                code: error.code.0.into(),
-                message: error.message.into_owned(),
-                data: error.data,
-            });
+            let mut message = error.message.into_owned();
+            // All that rmcp says of a method that is not there is its name.
+            if error.code == ErrorCode::METHOD_NOT_FOUND && message == method {
+                message = format!("this server does not have the method {method}");
+            }
+            return Err(RpcError { code: error.code.0.into(), message, data: error.data });
         }
     }
     .map_err(|_| RpcError::new(RpcError::INTERNAL_ERROR, "the result cannot be written"))?;

@@ -1,0 +1,66 @@
+//! Tools whose input schemas must reach the client, and Deputy, whole.
+
+use std::sync::Arc;
+
+use rmcp::{handler::server::wrapper::Parameters, model::JsonObject, tool, tool_router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Fixture;
+
+/// `test_x_mcp_header`.
+#[derive(Deserialize, JsonSchema)]
+struct Query {
+    /// Where the query goes: what stands between client and server routes by it.
+    #[schemars(extend("x-mcp-header" = "Region"))]
+    region: String,
+    /// How many rows come back.
+    #[serde(default)]
+    #[schemars(extend("x-mcp-header" = "Limit"))]
+    limit: Option<i64>,
+}
+
+#[tool_router(router = schemas, vis = "pub(crate)")]
+impl Fixture {
+    #[tool(description = "Tool with JSON Schema 2020-12 features", input_schema = contact())]
+    fn json_schema_2020_12_tool(arguments: JsonObject) -> String {
+        format!("Got {} arguments.", arguments.len())
+    }
+
+    #[tool(description = "Repeats what headers of its request repeat too.")]
+    fn test_x_mcp_header(Parameters(Query { region, limit }): Parameters<Query>) -> String {
+        format!("region={region}, limit={limit:?}")
+    }
+}
+
+/// A schema with the keywords that libraries tend to lose (JSON Schema 2020-12 §8.2, §10.2).
+fn contact() -> Arc<JsonObject> {
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "$defs": {
+            "address": {
+                "$anchor": "addressDef",
+                "type": "object",
+                "properties": { "street": { "type": "string" }, "city": { "type": "string" } },
+            },
+        },
+        "properties": {
+            "name": { "type": "string" },
+            "address": { "$ref": "#/$defs/address" },
+            "contactMethod": { "type": "string", "enum": ["phone", "email"] },
+            "phone": { "type": "string" },
+            "email": { "type": "string" },
+        },
+        "allOf": [{ "anyOf": [{ "required": ["phone"] }, { "required": ["email"] }] }],
+        "if": { "properties": { "contactMethod": { "const": "phone" } }, "required": ["contactMethod"] },
+        "then": { "required": ["phone"] },
+        "else": { "required": ["email"] },
+        "additionalProperties": false,
+    });
+    match schema {
+        Value::Object(schema) => Arc::new(schema),
+        _ => Arc::default(),
+    }
+}
