@@ -52,11 +52,11 @@ impl Stream {
     /// The next message.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let data = event.split_once("data: ").map(|(_, data)| data.to_owned());
-                self.text = rest.to_owned();
-                match data {
-                    Some(data) => return serde_json::from_str(&data).expect("JSON"),
+            if let Some(end) = self.text.find("\n\n") {
+                let rest = self.text.split_off(end + 2);
+                let event = std::mem::replace(&mut self.text, rest);
+                match event.split_once("data: ") {
+                    Some((_, data)) => return serde_json::from_str(data).expect("JSON"),
                     // A comment keeps the connection alive.
                     None => continue,
                 }

@@ -156,7 +156,7 @@ impl Conversation for Talk {
 }
 
 /// How long the bearer token of every request here is good.
-const LIFETIME: Duration = Duration::from_secs(3600);
+const LIFETIME: Duration = Duration::from_hours(1);
 
 async fn send_in(
     conversation: Arc<dyn Conversation>,
