@@ -17,21 +17,22 @@ export async function register(url, send = fetch) {
   return (await answer.json()).client_id;
 }
 
-/** The query of an authorization request. */
-export function authorizationRequest(client_id, code_verifier) {
+/** The query of an authorization request, for all scopes or for `scope`. */
+export function authorizationRequest(client_id, code_verifier, scope) {
   return new URLSearchParams({
     response_type: "code",
     client_id,
     redirect_uri: REDIRECT_URI,
     code_challenge: createHash("sha256").update(code_verifier).digest("base64url"),
     code_challenge_method: "S256",
+    ...(scope && { scope }),
   });
 }
 
-/** The token response to a login of `person` at `demo` with a client of this id. */
-export async function logIn(demo, client_id, person) {
+/** The token response to a login of `person` at `demo` with a client of this id, for all scopes or for `scope`. */
+export async function logIn(demo, client_id, person, scope) {
   const code_verifier = randomBytes(32).toString("base64url");
-  const url = demo.at(`/authorize?${authorizationRequest(client_id, code_verifier)}`);
+  const url = demo.at(`/authorize?${authorizationRequest(client_id, code_verifier, scope)}`);
   const { arrival } = await authorize(url, REDIRECT_URI, person);
   const code = arrival.searchParams.get("code");
   const form = { grant_type: "authorization_code", client_id, code, code_verifier, redirect_uri: REDIRECT_URI };

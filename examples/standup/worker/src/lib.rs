@@ -1,0 +1,15 @@
+//! The stand-up tools behind Deputy, as a Cloudflare Worker.
+
+use wasm_bindgen::prelude::*;
+use worker::{Env, js_sys::Promise, web_sys::Request};
+
+#[wasm_bindgen(start)]
+fn start() {
+    deputy_on_workers::start();
+}
+
+/// The fetch event.
+#[wasm_bindgen]
+pub fn fetch(request: Request, env: Env) -> Promise {
+    deputy_on_workers::serve(request, env, standup::deputy)
+}

@@ -1,0 +1,15 @@
+// What the documentation quotes is what is built.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+test("docs/your-own-tools.md quotes the example as it is", () => {
+  const files = ["src/lib.rs", "src/main.rs", "src/tools.rs", "worker/src/lib.rs"];
+  const example = files.map((file) => read(`examples/standup/${file}`));
+  const blocks = [...read("docs/your-own-tools.md").matchAll(/^```rust\n([^]*?)^```$/gm)].map(([, block]) => block);
+  assert.ok(blocks.length >= 5);
+  for (const block of blocks) assert.ok(example.some((file) => file.includes(block)), `not in the example:\n${block}`);
+});
