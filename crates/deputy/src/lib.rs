@@ -33,6 +33,10 @@
 //! loses reads again and meets the winner's state. Nothing else is needed for a code to be redeemed once, a refresh token
 //! to be rotated once, and PingOne to be asked for new tokens once.
 //!
+//! What outlives one MCP request is with the grant too, in no process and no session ([`mcp::Conversation`]): what a client
+//! said it can do, and its reply to a question that a tool asked on the stream of another request. The reply is written to
+//! the store under a name that only this grant can have made, and whoever asked finds it there, on any replica.
+//!
 //! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
 //! tokens, so a renewal that has begun must end even when the client that caused it hangs up.
 //!
@@ -52,7 +56,8 @@
 //! | RFC 9700 | the security practices that bear on the above |
 //! | OpenID Connect Core 1.0 | §3.1.2 request, §3.1.3.7 ID token in that order, §5.3 `UserInfo`, §12 refresh |
 //! | OpenID Connect Discovery 1.0 | §4 |
-//! | MCP 2026-07-28, and `initialize`-based revisions since 2025-03-26 | authorization, Streamable HTTP |
+//! | MCP 2026-07-28 | authorization, Streamable HTTP, discovery, caching, multi round-trip requests, subscriptions |
+//! | MCP 2025-03-26, 2025-06-18, 2025-11-25 | authorization, Streamable HTTP without sessions, elicitation, sampling, roots |
 
 pub mod config;
 mod encoding;
