@@ -104,9 +104,9 @@ async fn redeem(
             }
         };
         if records::replace_grant(server.host(), &grant, Some(version), now).await? {
-            // Only the winner of the race enters the index. Should this be cut off here, the first refresh does it.
-            index(server, &grant, indexed_until(server, now), now).await?;
-            records::keep_client(server.host(), client, now).await?;
+            // Only the winner of the race enters the index.
+            index(server, &grant, indexed_until(server, now), now).await;
+            keep(server, client, now).await;
             tracing::info!(client = client.id, grant = ?grant.id, "code redeemed");
             return Ok(tokens(server, &issued));
         }
@@ -137,14 +137,11 @@ async fn refresh(
             Ok(Refreshed::Again(issued)) => return Ok(tokens(server, &issued)),
             Ok(Refreshed::Rotated(mut grant, issued)) => {
                 let leaves_index = grant.expires_at > grant.indexed_until;
-                if leaves_index {
+                if leaves_index && index(server, &grant, indexed_until(server, now), now).await {
                     grant.indexed_until = indexed_until(server, now);
                 }
                 if records::replace_grant(server.host(), &grant, Some(version), now).await? {
-                    if leaves_index {
-                        index(server, &grant, grant.indexed_until, now).await?;
-                    }
-                    records::keep_client(server.host(), client, now).await?;
+                    keep(server, client, now).await;
                     return Ok(tokens(server, &issued));
                 }
             }
@@ -184,9 +181,21 @@ async fn upstream_has_ended(
     }
 }
 
-/// Enters the grant into its person's index.
-async fn index(server: &Server, grant: &Grant, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-    records::index_grant(server.host(), &server.config, grant, until, now).await
+/// Enters the grant into its person's index. Its tokens are issued whether or not this works; if not, the next refresh
+/// tries it again.
+async fn index(server: &Server, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
+    let entered = records::index_grant(server.host(), &server.config, grant, until, now).await;
+    if let Err(error) = &entered {
+        tracing::error!(grant = ?grant.id, %error, "a grant could not be entered into its person's index");
+    }
+    entered.is_ok()
+}
+
+/// Keeps the client for as long as it is used. If that does not work, the next use does it.
+async fn keep(server: &Server, client: &Client, now: Timestamp) {
+    if let Err(error) = records::keep_client(server.host(), client, now).await {
+        tracing::error!(client = client.id, %error, "a client could not be kept");
+    }
 }
 
 /// Long enough that a grant in use is entered anew about once in its refresh token's lifetime.

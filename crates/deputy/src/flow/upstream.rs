@@ -144,21 +144,39 @@ async fn renewal(
     result
 }
 
-/// Applies the end of a renewal to the grant, however often somebody else writes it meanwhile.
+/// Applies to the grant what has happened and cannot be undone, however often somebody else writes it meanwhile, and also
+/// when storage fails for a moment: `PingOne` has rotated the refresh token, and what is not written is lost.
 pub(super) async fn settle(
     server: &Server,
     id: GrantId,
-    transition: impl Fn(Grant) -> Option<Grant> + Send,
+    transition: impl Fn(Grant) -> Option<Grant> + Send + Sync,
 ) -> Result<(), StoreError> {
+    let mut failures = 0;
     for _ in 0..records::MOST_RACES {
-        let now = server.now();
-        let Some((grant, version)) = records::grant(server.host(), id, now).await? else { return Ok(()) };
-        let Some(grant) = transition(grant) else { return Ok(()) };
-        if records::replace_grant(server.host(), &grant, Some(version), now).await? {
-            return Ok(());
+        match settled(server, id, &transition).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) if failures == MOST_FAILURES => return Err(error),
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(grant = ?id, %error, "a grant could not be written yet");
+                server.host().sleep(WAIT * failures * failures).await;
+            }
         }
     }
     Err(StoreError("a grant is contended".to_owned()))
+}
+
+/// One try. `false`: somebody else came first.
+async fn settled(
+    server: &Server,
+    id: GrantId,
+    transition: &(impl Fn(Grant) -> Option<Grant> + Send + Sync),
+) -> Result<bool, StoreError> {
+    let now = server.now();
+    let Some((grant, version)) = records::grant(server.host(), id, now).await? else { return Ok(true) };
+    let Some(grant) = transition(grant) else { return Ok(true) };
+    records::replace_grant(server.host(), &grant, Some(version), now).await
 }
 
 async fn end(server: &Server, id: GrantId, reason: &str) -> Result<(), ApiError> {
@@ -301,6 +319,8 @@ const STILL_TRUE: u64 = 1;
 const ENDED: ApiError = ApiError::LoginRequired;
 /// Seconds before its expiry at which a token is renewed.
 const EARLY: u64 = 60;
+/// Failures of storage that a write is tried beyond: 10 seconds in all.
+const MOST_FAILURES: u32 = 8;
 const WAIT: Duration = Duration::from_millis(50);
 /// Times `WAIT`: 15 seconds.
 const WAITS: u32 = 300;

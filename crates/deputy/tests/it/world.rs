@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use deputy::{Server, Wording, config::Config, host::Host as _};
+use deputy::{Server, Wording, config::Config, host::Host};
 use harness::{
     browser::{Browser, Page},
     memory::MemoryHost,
@@ -139,12 +139,13 @@ impl World {
             self.network.serve(DEPUTY, on_workers.start(variables, variable));
             return;
         }
-        let config = Config::parse(variable);
-        let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
-        let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
-        let server =
-            Server::new(config.expect("usable"), Arc::new(self.host.clone()), Arc::new(handler), wording);
-        self.network.serve(DEPUTY, server.router());
+        let config = Config::parse(variable).expect("usable");
+        self.network.serve(DEPUTY, server(config, Arc::new(self.host.clone())).router());
+    }
+
+    /// Another Deputy, on `host`.
+    pub(crate) fn server(&self, host: Arc<dyn Host>) -> Server {
+        server(Config::parse(|name| self.variable(name)).expect("usable"), host)
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -344,9 +345,19 @@ impl World {
     }
 }
 
+/// Deputy with the Todo tools.
+fn server(config: Config, host: Arc<dyn Host>) -> Server {
+    let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
+    let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+    Server::new(config, host, Arc::new(handler), wording)
+}
+
 impl Tokens {
     pub(crate) fn of(client: &str, response: &Answer) -> Self {
-        let answer = response.json();
+        Self::from_json(client, response.json())
+    }
+
+    pub(crate) fn from_json(client: &str, answer: Value) -> Self {
         let text = |name| answer[name].as_str().unwrap_or_default().to_owned();
         Self {
             client: client.to_owned(),

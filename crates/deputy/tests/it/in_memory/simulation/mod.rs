@@ -1,0 +1,311 @@
+//! What a grant is worth when everything happens at once: requests whose steps interleave at every verb of the store, clients
+//! that hang up, storage that fails, a process that ends.
+//!
+//! Each run follows from its seed. `DEPUTY_SEEDS` is how many there are (150), `DEPUTY_SEED` runs one of them again.
+
+mod host;
+mod scheduler;
+
+use std::sync::{Arc, Mutex};
+
+use axum::{Router, body::Body};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower_service::Service as _;
+use url::form_urlencoded;
+
+use self::{
+    host::ContendedHost,
+    scheduler::{Dice, Tasks},
+};
+use crate::world::{CALLBACK, DEPUTY, Tokens, VERIFIER, World};
+
+/// What one request was, and what it was answered.
+#[derive(Clone, Debug)]
+struct Outcome {
+    kind: &'static str,
+    status: StatusCode,
+    json: Value,
+}
+
+/// How rough a run is. Every number is one in so many steps, and 0 is never.
+#[derive(Clone, Copy, Default)]
+struct Weather {
+    hang_ups: usize,
+    store_failures: usize,
+    crashes: usize,
+}
+
+const ROUGH: Weather = Weather { hang_ups: 30, store_failures: 40, crashes: 0 };
+
+/// One run.
+struct Run<'a> {
+    world: &'a World,
+    dice: Dice,
+    weather: Weather,
+    tasks: Tasks,
+    host: ContendedHost,
+    router: Router,
+    outcomes: Arc<Mutex<Vec<Outcome>>>,
+}
+
+/// Whether a run was cut off, and at which moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    AllAnswered,
+    Crashed { renewing: bool },
+}
+
+impl<'a> Run<'a> {
+    fn new(world: &'a World, seed: u64, weather: Weather) -> Self {
+        let (tasks, dice) = (Tasks::default(), Dice::new(seed));
+        let store_dice = Dice::new(!seed);
+        let host = ContendedHost::new(world.host.clone(), tasks.clone(), store_dice, weather.store_failures);
+        let router = world.server(Arc::new(host.clone())).router();
+        Self { world, dice, weather, tasks, host, router, outcomes: Arc::default() }
+    }
+
+    /// A client sends a request.
+    fn send(&self, kind: &'static str, request: Request<Body>) {
+        let (mut router, outcomes) = (self.router.clone(), Arc::clone(&self.outcomes));
+        self.tasks.client(async move {
+            let Ok(response) = router.call(request).await;
+            let (head, body) = response.into_parts();
+            let bytes = body.collect().await.expect("a whole answer").to_bytes();
+            let json = serde_json::from_slice(&bytes).unwrap_or_default();
+            outcomes.lock().unwrap().push(Outcome { kind, status: head.status, json });
+        });
+    }
+
+    fn form(&self, kind: &'static str, path: &str, form: &[(&str, &str)]) {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = Request::post(format!("{DEPUTY}{path}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body));
+        self.send(kind, request.expect("a request"));
+    }
+
+    fn redeem(&self, client: &str, code: &str) {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", CALLBACK),
+        ];
+        self.form("redeem", "/token", &form);
+    }
+
+    fn refresh(&self, tokens: &Tokens) {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", tokens.client.as_str()),
+            ("refresh_token", tokens.refresh.as_str()),
+        ];
+        self.form("refresh", "/token", &form);
+    }
+
+    fn revoke(&self, tokens: &Tokens) {
+        let form = [("client_id", tokens.client.as_str()), ("token", tokens.refresh.as_str())];
+        self.form("revoke", "/revoke", &form);
+    }
+
+    fn call(&self, tokens: &Tokens) {
+        let params = json!({ "name": "get_my_todo_list", "arguments": {} });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let request = Request::post(format!("{DEPUTY}/mcp"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25")
+            .header("authorization", format!("Bearer {}", tokens.access))
+            .body(Body::from(message.to_string()));
+        self.send("call", request.expect("a request"));
+    }
+
+    fn happens(&mut self, one_in: usize) -> bool {
+        one_in > 0 && self.dice.below(one_in) == 0
+    }
+
+    /// Lets everything go on, in some order, until nothing is left to do or the process ends.
+    fn until_the_end(&mut self) -> End {
+        for _ in 0..100_000 {
+            if !self.tasks.step(&mut self.dice) {
+                return End::AllAnswered;
+            }
+            if self.happens(self.weather.hang_ups) {
+                self.tasks.hang_up(&mut self.dice);
+            }
+            if self.happens(self.weather.crashes) {
+                let renewing = self.host.is_renewing();
+                self.tasks.crash();
+                return End::Crashed { renewing };
+            }
+        }
+        panic!("it never ends");
+    }
+
+    fn outcomes(&self, kind: &str) -> Vec<Outcome> {
+        self.outcomes.lock().unwrap().iter().filter(|outcome| outcome.kind == kind).cloned().collect()
+    }
+
+    /// The token responses of this kind.
+    fn issued(&self, kind: &str, client: &str) -> Vec<Tokens> {
+        let good = self.outcomes(kind).into_iter().filter(|outcome| outcome.status == StatusCode::OK);
+        good.map(|outcome| Tokens::from_json(client, outcome.json)).collect()
+    }
+
+    /// Whether, when all is quiet, neither of these tokens is good for anything.
+    async fn is_dead(&self, tokens: &Tokens) -> bool {
+        let call = self.world.call(&tokens.access, "who_am_i", json!({})).await;
+        let refresh = self.world.refresh(&tokens.client, &tokens.refresh).await;
+        call.status == StatusCode::UNAUTHORIZED && refresh.status == StatusCode::BAD_REQUEST
+    }
+
+    /// New tokens for these, when all is quiet.
+    async fn refreshed(&self, tokens: &Tokens) -> Tokens {
+        let answer = self.world.refresh(&tokens.client, &tokens.refresh).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        Tokens::of(&tokens.client, &answer)
+    }
+}
+
+/// The seeds to run. A world serves a few of them.
+async fn for_each_seed(run: impl AsyncFn(&World, u64)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seeds = match number("DEPUTY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("DEPUTY_SEEDS").unwrap_or(150),
+    };
+    let mut world = World::new();
+    for seed in seeds {
+        if seed % 50 == 0 {
+            world = World::new();
+        }
+        let failed = SaysItsSeed(seed);
+        run(&world, seed).await;
+        std::mem::forget(failed);
+    }
+}
+
+struct SaysItsSeed(u64);
+
+impl Drop for SaysItsSeed {
+    fn drop(&mut self) {
+        eprintln!("this was DEPUTY_SEED={}", self.0);
+    }
+}
+
+/// Tokens of ours that are fresh, while PingOne's has half a minute left.
+async fn about_to_expire(world: &World) -> Tokens {
+    let tokens = world.connected().await;
+    world.host.advance(3600 - 61);
+    let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
+    world.host.advance(31);
+    tokens
+}
+
+#[tokio::test]
+async fn a_code_is_redeemed_once_and_a_replay_ends_what_it_gave() {
+    for_each_seed(async |world, seed| {
+        let client = world.client().await;
+        let code = world.code(&client).await;
+        let mut run = Run::new(world, seed, if seed % 2 == 0 { Weather::default() } else { ROUGH });
+        let attempts = 1 + seed % 4;
+        for _ in 0..attempts {
+            run.redeem(&client, &code);
+        }
+        run.until_the_end();
+        let issued = run.issued("redeem", &client);
+        assert!(issued.len() <= 1, "{issued:?}");
+        let replayed = run
+            .outcomes("redeem")
+            .iter()
+            .any(|outcome| outcome.json["error_description"] == "the code was used before");
+        for tokens in &issued {
+            if replayed {
+                assert!(run.is_dead(tokens).await, "a replay went unpunished");
+            } else if attempts == 1 {
+                run.refreshed(tokens).await;
+            }
+        }
+        let late = world.redeem(&client, &code).await;
+        assert!(late.status == StatusCode::OK && issued.is_empty() || late.status == StatusCode::BAD_REQUEST);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_is_renewed_once_and_never_lost() {
+    for_each_seed(async |world, seed| {
+        let tokens = about_to_expire(world).await;
+        let before = world.pingone.requests("refresh");
+        let mut run = Run::new(world, seed, if seed % 2 == 0 { Weather::default() } else { ROUGH });
+        for _ in 0..3 {
+            run.refresh(&tokens);
+            run.call(&tokens);
+        }
+        run.until_the_end();
+        assert!(world.pingone.requests("refresh") - before <= 1, "PingOne was asked twice");
+        let issued = run.issued("refresh", &tokens.client);
+        assert!(issued.windows(2).all(|pair| pair[0].refresh == pair[1].refresh), "{issued:?}");
+        // If a lease was left behind it has run out now, and PingOne's first token has expired.
+        world.host.advance(46);
+        // An answer that was lost can be had again.
+        let first = run.refreshed(issued.first().unwrap_or(&tokens)).await;
+        let second = run.refreshed(&first).await;
+        assert_eq!(world.call(&second.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
+        assert!(world.pingone.requests("refresh") - before <= 1, "PingOne was asked twice");
+        // And now what was spent long ago is a replay.
+        assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::BAD_REQUEST);
+        assert!(run.is_dead(&second).await, "a replay went unpunished");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_revoked_does_not_rise_again() {
+    for_each_seed(async |world, seed| {
+        let tokens = about_to_expire(world).await;
+        let mut run = Run::new(world, seed, if seed % 2 == 0 { Weather::default() } else { ROUGH });
+        for _ in 0..2 {
+            run.refresh(&tokens);
+            run.call(&tokens);
+            run.revoke(&tokens);
+        }
+        run.until_the_end();
+        if run.outcomes("revoke").iter().all(|outcome| outcome.status != StatusCode::OK) {
+            return;
+        }
+        assert!(run.is_dead(&tokens).await, "the revoked token lives");
+        for issued in run.issued("refresh", &tokens.client) {
+            assert!(run.is_dead(&issued).await, "a token that was issued meanwhile lives");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crash_costs_a_login_only_while_pingone_is_asked() {
+    for_each_seed(async |world, seed| {
+        let tokens = about_to_expire(world).await;
+        let mut run = Run::new(world, seed, Weather { crashes: 60, ..Weather::default() });
+        for _ in 0..2 {
+            run.refresh(&tokens);
+            run.call(&tokens);
+        }
+        let end = run.until_the_end();
+        let issued = run.issued("refresh", &tokens.client);
+        // The lease of a process that is gone runs out.
+        world.host.advance(46);
+        let newest = issued.first().unwrap_or(&tokens);
+        if end == (End::Crashed { renewing: true }) {
+            let answer = world.refresh(&tokens.client, &newest.refresh).await;
+            assert!(matches!(answer.status, StatusCode::OK | StatusCode::BAD_REQUEST), "{}", answer.text);
+            return;
+        }
+        let next = run.refreshed(newest).await;
+        assert_eq!(world.call(&next.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
+    })
+    .await;
+}
