@@ -154,6 +154,8 @@ await Promise.all([
       PRIVATE_USE_REDIRECT_URIS: "cursor://anysphere.cursor-mcp/oauth/callback",
       PUBLIC_URL: url,
       WHO_AM_I_TOKEN: "full",
+      // It calls nothing outside this computer.
+      CLIENT_ID_METADATA_DOCUMENTS: "off",
     },
     "/health",
   ),

@@ -25,6 +25,8 @@ pub struct Config {
     pub keys: Keys,
     /// `CLIENT_APPROVAL`: whether an approval is remembered in the browser that gave it.
     pub client_approval: ClientApproval,
+    /// `CLIENT_ID_METADATA_DOCUMENTS`: whether a `client_id` may be the URL of the client's metadata.
+    pub client_id_metadata_documents: bool,
     /// `PRIVATE_USE_REDIRECT_URIS`: redirect URIs with a scheme of an application's own that may be used.
     pub private_use_redirect_uris: Vec<RedirectUri>,
     /// `ALLOWED_ORIGINS`: web origins, beside our own, whose pages may call the MCP endpoint.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::hex;
+pub use crate::public_address::is_public;
 
 /// A boxed future, so that hosts can be trait objects and the core is compiled once.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -175,6 +176,18 @@ pub struct FetchLimits {
     pub deadline: Duration,
     /// Bytes of the body.
     pub max_bytes: usize,
+    /// Which hosts.
+    pub reach: Reach,
+}
+
+/// Which hosts a request may go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Any: the operator has named it.
+    Anywhere,
+    /// Those that anybody could reach: a stranger has named it. The host resolves the name once, refuses it if any
+    /// address is not [`is_public`], and connects to what it has judged.
+    PublicInternet,
 }
 
 /// Why a request has no answer.
@@ -186,6 +199,9 @@ pub enum FetchError {
     /// The answer did not arrive whole before the deadline.
     #[error("no whole answer before the deadline")]
     Deadline,
+    /// The host has an address that is not on the public Internet, and no connection was made.
+    #[error("the host is not on the public Internet")]
+    NotPublic,
     /// The answer is larger than allowed.
     #[error("the answer is larger than allowed")]
     TooLarge,

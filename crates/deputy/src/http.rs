@@ -86,6 +86,13 @@ pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     essence.eq_ignore_ascii_case(media_type)
 }
 
+/// Whether the body is JSON, by itself or as another format's syntax (RFC 6839 §3.1).
+pub(crate) fn has_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json")
+}
+
 /// The cookies of a request, in order.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());

@@ -48,6 +48,7 @@
 //! | RFC 7636 | `S256` only |
 //! | RFC 7591 | registration of public and confidential clients |
 //! | RFC 7009 | revocation; either token ends the grant |
+//! | Client ID Metadata Document, draft 00 | clients whose `client_id` is the URL of their metadata; public clients |
 //! | RFC 8252 §7.3 | loopback redirect URIs with any port |
 //! | RFC 8414, RFC 9728 | both metadata documents, at every address clients look for them |
 //! | RFC 8707 | one resource, the MCP endpoint |
@@ -68,6 +69,7 @@ pub mod mcp;
 pub mod oauth;
 pub mod oidc;
 mod pages;
+mod public_address;
 mod records;
 pub mod seal;
 pub mod secret;

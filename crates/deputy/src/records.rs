@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     config::Config,
+    encoding::base64url_encode,
     host::{Digest, GrantId, Host, Key, Record, StoreError, Timestamp, Version},
-    oauth::{AuthorizationRequest, Client, Grant},
+    oauth::{AuthorizationRequest, Client, ClientIdUrl, Grant},
     oidc::Authentication,
     seal::{self, Random, Sealed},
 };
@@ -133,7 +134,34 @@ pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<
         return Ok(None);
     }
     let record = host.store().get(&Key::Client(id.to_owned()), now).await?;
+    let client = record.map(|record| decode::<Client>(&record.value)).transpose()?;
+    // Documents are kept beside, under names of ours.
+    Ok(client.filter(|client| client.id == id))
+}
+
+/// The client that a metadata document described, as long as that is fresh.
+pub(crate) async fn document(
+    host: &dyn Host,
+    url: &ClientIdUrl,
+    now: Timestamp,
+) -> Result<Option<Client>, StoreError> {
+    let record = host.store().get(&document_key(url), now).await?;
     record.map(|record| decode(&record.value)).transpose()
+}
+
+/// Keeps what a metadata document describes.
+pub(crate) async fn put_document(
+    host: &dyn Host,
+    url: &ClientIdUrl,
+    client: &Client,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    host.store().put(&document_key(url), encode(client)?, until).await
+}
+
+fn document_key(url: &ClientIdUrl) -> Key {
+    let digest = seal::digest("client metadata document", url.as_str().as_bytes());
+    Key::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
 /// Stores a client that has just registered. Whoever may register may fill the store, so until a person has logged in with
@@ -148,6 +176,9 @@ pub(crate) async fn put_new_client(
 
 /// Keeps a client that a person uses for its whole lifetime from now. Writes rarely.
 pub(crate) async fn keep_client(host: &dyn Host, client: &Client, now: Timestamp) -> Result<(), StoreError> {
+    if ClientIdUrl::is_meant(&client.id) {
+        return Ok(());
+    }
     let record = host.store().get(&Key::Client(client.id.clone()), now).await?;
     match record {
         Some(record) if record.expires_at.since(now) >= Client::LIFETIME / 2 => Ok(()),

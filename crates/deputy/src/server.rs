@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::{
     config::Config,
-    flow::{self, Provider},
+    flow::{self, Documents, Provider},
     host::{Host, StoreError, Timestamp},
     http::{Answer, body, empty, error, json},
     mcp::{Front, Handler},
@@ -31,6 +31,7 @@ pub struct Server(Arc<Inner>);
 pub struct Inner {
     pub(crate) config: Config,
     pub(crate) provider: Provider,
+    pub(crate) documents: Documents,
     pub(crate) front: Front,
     pub(crate) wording: Wording,
     host: Arc<dyn Host>,
@@ -48,7 +49,14 @@ impl Server {
     pub fn new(config: Config, host: Arc<dyn Host>, handler: Arc<dyn Handler>, wording: Wording) -> Self {
         let sleeper = Arc::clone(&host);
         let front = Front::new(handler, Arc::new(move |duration| sleeper.sleep(duration)));
-        Self(Arc::new(Inner { config, provider: Provider::default(), front, wording, host }))
+        Self(Arc::new(Inner {
+            config,
+            provider: Provider::default(),
+            documents: Documents::default(),
+            front,
+            wording,
+            host,
+        }))
     }
 
     /// The HTTP interface.

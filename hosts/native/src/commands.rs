@@ -156,6 +156,7 @@ Configuration, from the environment or the file:
   API_SCOPES                scopes of the API [default: todo:read todo:write]
   WHO_AM_I_TOKEN            claims, or full to let a tool show the raw PingOne token [default: claims]
   CLIENT_APPROVAL           remember, or always to ask every time [default: remember]
+  CLIENT_ID_METADATA_DOCUMENTS  on, or off: a client_id may be the URL of its metadata [default: on]
   ALLOWED_ORIGINS           web origins whose pages may call the MCP endpoint, beside Deputy's own
   PRIVATE_USE_REDIRECT_URIS redirect URIs with an application's own scheme that may be used
   ACCESS_TOKEN_LIFETIME     seconds [default: 3600]

@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use axum::Router;
 use deputy::{
     config::Config,
-    host::{FetchLimits, Host as _},
+    host::{FetchLimits, Host as _, Reach},
 };
 use todo_api::native::{NativeBackend, SqliteTodos};
 
@@ -78,6 +78,8 @@ fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> 
             // What Cursor registers, so that it can be tried.
             "PRIVATE_USE_REDIRECT_URIS" => "cursor://anysphere.cursor-mcp/oauth/callback",
             "WHO_AM_I_TOKEN" => "full",
+            // It calls nothing outside this computer.
+            "CLIENT_ID_METADATA_DOCUMENTS" => "off",
             _ => return None,
         };
         Some(value.to_owned())
@@ -100,4 +102,5 @@ fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<
 }
 
 /// What the Todo API fetches: documents of keys.
-const KEYS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024 };
+const KEYS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };

@@ -3,12 +3,14 @@
 use std::{
     error::Error as _,
     fmt::Write as _,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Bytes, BytesMut};
-use deputy::host::{BoxFuture, FetchError, FetchLimits, Host, Store, Timestamp};
+use deputy::host::{BoxFuture, FetchError, FetchLimits, Host, Reach, Store, Timestamp, is_public};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio_util::task::TaskTracker;
 
 use crate::store::SqliteStore;
@@ -17,13 +19,16 @@ use crate::store::SqliteStore;
 pub struct NativeHost {
     store: Arc<SqliteStore>,
     client: reqwest::Client,
+    /// For requests to hosts that a stranger has named.
+    public_client: reqwest::Client,
     detached: TaskTracker,
 }
 
 impl NativeHost {
     /// A host that keeps its records in `store`.
     pub fn new(store: Arc<SqliteStore>) -> Self {
-        Self { store, client: client(), detached: TaskTracker::new() }
+        let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
+        Self { store, client: client(|builder| builder), public_client, detached: TaskTracker::new() }
     }
 
     /// Completes when all detached work has ended. Call it when no request is left to start more.
@@ -51,7 +56,13 @@ impl Host for NativeHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
-            tokio::time::timeout(limits.deadline, exchange(&self.client, request, limits.max_bytes))
+            let client = match limits.reach {
+                Reach::Anywhere => &self.client,
+                // An address that is written out is not resolved.
+                Reach::PublicInternet if is_address(request.uri()) => return Err(FetchError::NotPublic),
+                Reach::PublicInternet => &self.public_client,
+            };
+            tokio::time::timeout(limits.deadline, exchange(client, request, limits.max_bytes))
                 .await
                 .unwrap_or(Err(FetchError::Deadline))
         })
@@ -103,12 +114,41 @@ async fn exchange(
     Ok(response)
 }
 
+/// Whether the host of a URI is an address instead of a name.
+fn is_address(uri: &http::Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    host.starts_with('[') || host.parse::<IpAddr>().is_ok()
+}
+
+/// Resolves a name once, for the connection that is made then, and refuses it if any of its addresses is not public.
+struct PublicResolver;
+
+impl Resolve for PublicResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if addresses.iter().all(|address| is_public(address.ip())) {
+                Ok(Box::new(addresses.into_iter()) as Addrs)
+            } else {
+                Err(NotPublic.into())
+            }
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the name has an address that is not public")]
+struct NotPublic;
+
 /// The whole chain of causes, since the first says little, without the URL, since its query may hold a secret.
 fn connection(error: reqwest::Error) -> FetchError {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
+        if error.is::<NotPublic>() {
+            return FetchError::NotPublic;
+        }
         // Writing to a `String` cannot fail.
         let _ = write!(text, ": {error}");
         cause = error.source();
@@ -116,17 +156,18 @@ fn connection(error: reqwest::Error) -> FetchError {
     FetchError::Connection(text)
 }
 
-fn client() -> reqwest::Client {
+fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
     // Refused when a test of this process has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .http1_only()
             .no_proxy()
             .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .user_agent(concat!("deputy/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("deputy/", env!("CARGO_PKG_VERSION")));
+        with(builder)
     };
     builder().build().unwrap_or_else(|error| {
         tracing::warn!(%error, "this machine trusts no certificate authority: https requests will fail");

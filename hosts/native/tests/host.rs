@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Router, http::header, routing::any};
 use bytes::Bytes;
-use deputy::host::{FetchError, FetchLimits, Host as _};
+use deputy::host::{FetchError, FetchLimits, Host as _, Reach};
 use deputy_native::{
     host::NativeHost,
     http_server::{Limits, Listen, Stop, serve},
@@ -19,7 +19,8 @@ use deputy_native::{
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode};
 
-const LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000 };
+const LIMITS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000, reach: Reach::Anywhere };
 
 fn host(folder: &tempfile::TempDir) -> NativeHost {
     NativeHost::new(Arc::new(SqliteStore::open(folder.path()).unwrap()))
@@ -157,4 +158,19 @@ async fn randomness_is_not_the_same_twice() {
     host.fill_random(&mut other);
     assert_ne!(one, other);
     assert_ne!(one, [0; 32]);
+}
+
+#[tokio::test]
+async fn what_a_stranger_names_is_not_connected_to_where_only_we_can_reach_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let limits = FetchLimits { reach: Reach::PublicInternet, ..LIMITS };
+    for name in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "LOCALHOST"] {
+        let request = Request::get(format!("http://{name}:{port}/")).body(Bytes::new()).unwrap();
+        let answer = host(&folder).fetch(request, limits).await;
+        assert_eq!(answer.map(|answer| answer.status()), Err(FetchError::NotPublic), "{name}");
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody connected");
 }

@@ -31,6 +31,7 @@ impl Config {
         let reveal_token = vars.optional("WHO_AM_I_TOKEN", false, who_am_i_token);
         let keys = vars.required("COOKIE_ENCRYPTION_KEY", "", keys);
         let client_approval = vars.optional("CLIENT_APPROVAL", ClientApproval::Remember, client_approval);
+        let client_id_metadata_documents = vars.optional("CLIENT_ID_METADATA_DOCUMENTS", true, on_or_off);
         let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
         let allowed_origins = vars.optional("ALLOWED_ORIGINS", Vec::new(), origins);
         let access_token_lifetime = vars.optional("ACCESS_TOKEN_LIFETIME", HOUR, lifetime);
@@ -50,6 +51,7 @@ impl Config {
                 api: Api { identifier: identifier?, url: url?, scopes: scopes?, reveal_token: reveal_token? },
                 keys: keys?,
                 client_approval: client_approval?,
+                client_id_metadata_documents: client_id_metadata_documents?,
                 private_use_redirect_uris: private_use_redirect_uris?,
                 allowed_origins: allowed_origins?,
                 access_token_lifetime: access_token_lifetime?,

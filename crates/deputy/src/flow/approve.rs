@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 
-use super::login;
+use super::{authorize::can_be_remembered, login};
 use crate::{
     host::StoreError,
     http::{Answer, cookies, set_cookie},
@@ -47,7 +47,9 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
         let value =
             cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
         let mut approved = ApprovedClients::parse(value, &config.keys, now);
-        approved.add(&request, client_name.as_deref(), now);
+        if can_be_remembered(&request) {
+            approved.add(&request, client_name.as_deref(), now);
+        }
         let mut response = login::begin(server, request, client_name, now).await?;
         set_cookie(
             &mut response,

@@ -1,15 +1,17 @@
 //! `GET /authorize`: check the request, then ask the person, or go on at once if this browser approved it before.
 
+use std::fmt::Display;
+
 use http::{HeaderMap, StatusCode};
 
-use super::login;
+use super::{client, login};
 use crate::{
     config::ClientApproval,
     encoding::base64url_encode,
     host::StoreError,
     http::{Answer, cookies, redirect, set_cookie},
     oauth::{
-        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Fetched, Params, TargetError,
+        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, ClientIdUrl, Fetched, Params,
         approval_cookie,
     },
     pages,
@@ -26,10 +28,13 @@ pub(crate) async fn authorize(
     let now = server.now();
     let params = Params::decode(query.as_bytes());
     let client = match AuthorizationRequest::client_id(&params) {
-        Ok(id) => records::client(server.host(), id, now).await?,
+        Ok(id) => client::client(server, id, now).await?,
         Err(error) => return Ok(refused(error)),
     };
-    let Some(client) = client else { return Ok(refused(TargetError::Client)) };
+    let client = match client {
+        Ok(client) => client,
+        Err(unknown) => return Ok(refused(unknown)),
+    };
     let request = match AuthorizationRequest::parse(&params, &client, &server.config) {
         Ok(request) => request,
         Err(AuthorizeError::Page(error)) => return Ok(refused(error)),
@@ -58,6 +63,7 @@ fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationReque
     let fetched = Fetched::parse(headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes));
     if config.client_approval == ClientApproval::Always
         || request.terms.ask_again
+        || !can_be_remembered(request)
         || fetched == Fetched::FromElsewhere
     {
         return false;
@@ -68,7 +74,13 @@ fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationReque
     ApprovedClients::parse(value, &config.keys, server.now()).cover(request, client.name.as_deref())
 }
 
-fn refused(error: TargetError) -> Answer {
+/// Whether the next who asks with this is the one who asked now. Anybody can present a document, and any program can
+/// listen on this computer.
+pub(super) fn can_be_remembered(request: &AuthorizationRequest) -> bool {
+    !(ClientIdUrl::is_meant(request.target.client_id()) && request.target.redirect_uri().is_loopback())
+}
+
+fn refused(error: impl Display) -> Answer {
     tracing::info!(%error, "authorization request refused");
     pages::message(
         StatusCode::BAD_REQUEST,

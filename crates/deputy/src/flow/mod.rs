@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod authorize;
 pub(crate) mod callback;
+mod client;
 mod conversation;
 mod issue;
 mod login;
@@ -13,4 +14,5 @@ pub(crate) mod revoke;
 pub(crate) mod token;
 mod upstream;
 
+pub(crate) use client::Documents;
 pub(crate) use provider::Provider;

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     config::Config,
-    host::{FetchError, FetchLimits, Host, Timestamp},
+    host::{FetchError, FetchLimits, Host, Reach, Timestamp},
     oidc::{
         AccessTokenClaims, AccessTokenError, Discovery, DiscoveryError, IdTokenClaims, IdTokenError,
         JwtError, KeySet, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError,
@@ -214,4 +214,5 @@ async fn fetch(host: &dyn Host, request: Request) -> Result<Response, ProviderEr
 }
 
 const FRESH: u64 = 3600;
-const LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024 };
+const LIMITS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };

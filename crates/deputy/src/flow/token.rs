@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::upstream::{self, Renewal};
+use super::{
+    client,
+    upstream::{self, Renewal},
+};
 use crate::{
     host::{GrantId, StoreError, Timestamp},
     http::{Answer, error, has_media_type, json},
@@ -56,7 +59,7 @@ pub(super) async fn authenticated(
         Ok(credentials) => credentials,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let client = records::client(server.host(), credentials.client_id(), now).await?;
+    let client = client::authenticating(server, credentials.client_id(), now).await?;
     Ok(client
         .ok_or(ClientAuthError::Wrong)
         .and_then(|client| credentials.authenticate(&client).map(|()| client)))

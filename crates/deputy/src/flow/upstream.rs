@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{issue::upstream_tokens, provider::ProviderError};
 use crate::{
-    host::{BoxFuture, FetchError, FetchLimits, GrantId, StoreError, Timestamp},
+    host::{BoxFuture, FetchError, FetchLimits, GrantId, Reach, StoreError, Timestamp},
     mcp::{Api, ApiError, ApiToken},
     oauth::{Grant, UpstreamTokens},
     oidc::TokenError,
@@ -287,7 +287,7 @@ impl ApiAccess {
         self.server.host().fetch(request, API_LIMITS).await.map_err(|error| {
             tracing::warn!(%error, "the API did not answer");
             match error {
-                FetchError::Connection(_) => ApiError::Unavailable,
+                FetchError::Connection(_) | FetchError::NotPublic => ApiError::Unavailable,
                 FetchError::Deadline => ApiError::Timeout,
                 FetchError::TooLarge => ApiError::TooLarge,
             }
@@ -324,7 +324,8 @@ const MOST_FAILURES: u32 = 8;
 const WAIT: Duration = Duration::from_millis(50);
 /// Times `WAIT`: 15 seconds.
 const WAITS: u32 = 300;
-const API_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(15), max_bytes: 4 * 1024 * 1024 };
+const API_LIMITS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(15), max_bytes: 4 * 1024 * 1024, reach: Reach::Anywhere };
 
 #[cfg(test)]
 mod tests {

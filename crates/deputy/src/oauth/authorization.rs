@@ -54,9 +54,6 @@ pub enum AuthorizeError {
 /// Why there is no [`Target`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// No such client.
-    #[error("This application is not registered here, or its registration has expired.")]
-    Client,
     /// Not one `client_id`.
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,

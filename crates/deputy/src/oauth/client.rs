@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::RedirectUri;
 use crate::host::{Digest, Timestamp};
 
-/// A client that registered (RFC 7591 §2). Everything in it but the id is text that a stranger chose.
+/// A client that registered (RFC 7591 §2), or that its metadata document describes. Everything in it but the id is text
+/// that a stranger chose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// `client_id`.

@@ -26,6 +26,7 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
         "issuer": url.issuer(),
         "authorization_endpoint": url.at("/authorize"),
         "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": config.client_id_metadata_documents,
         "code_challenge_methods_supported": ["S256"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "registration_endpoint": url.at("/register"),

@@ -4,9 +4,11 @@ mod approval;
 mod authorization;
 mod client;
 mod client_authentication;
+mod client_id_url;
 mod error;
 mod grant;
 mod metadata;
+mod metadata_document;
 mod params;
 mod pkce;
 mod redirect_uri;
@@ -19,12 +21,14 @@ pub use approval::{ApprovedClients, Fetched, approval_cookie, browser_is_bound, 
 pub use authorization::{AuthorizationRequest, AuthorizeError, RequestError, Target, TargetError, Terms};
 pub use client::{AuthMethod, Client};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
+pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
     Access, Code, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, Refreshed, Upstream,
     UpstreamTokens,
 };
 pub use metadata::{authorization_server_metadata, protected_resource_metadata};
+pub use metadata_document::DocumentError;
 pub use params::{Params, Repeated};
 pub use pkce::{CodeChallenge, PkceError};
 pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};

@@ -140,7 +140,7 @@ pub(super) fn secret_digest(secret: &str) -> crate::host::Digest {
     seal::digest("client secret", secret.as_bytes())
 }
 
-fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<RedirectUri>, RegistrationError> {
+pub(super) fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<RedirectUri>, RegistrationError> {
     let Some(Value::Array(uris)) = members.get("redirect_uris") else {
         return Err(RegistrationError::RedirectUris("redirect_uris must be a list"));
     };
@@ -159,7 +159,10 @@ fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<RedirectUri>, Regis
         .collect()
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, RegistrationError> {
+pub(super) fn text<'a>(
+    members: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, RegistrationError> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -167,7 +170,10 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
     }
 }
 
-fn texts<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, RegistrationError> {
+pub(super) fn texts<'a>(
+    members: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<Vec<&'a str>>, RegistrationError> {
     const WRONG: RegistrationError =
         RegistrationError::Metadata("a member that must be a list of strings is something else");
     match members.get(name) {

@@ -8,6 +8,7 @@ mod approval;
 mod asking;
 mod authorize;
 mod callback;
+mod documents;
 mod in_memory;
 mod mcp;
 mod metadata;

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
-use deputy::host::{FetchError, FetchLimits};
+use deputy::host::{FetchError, FetchLimits, Reach};
 use futures_util::{
     StreamExt as _,
     future::{Either, select},
@@ -24,12 +24,21 @@ pub async fn fetch(
     request: http::Request<Bytes>,
     limits: FetchLimits,
 ) -> Result<http::Response<Bytes>, FetchError> {
+    // What a name leads to, the runtime judges (`global_fetch_strictly_public`, and Cloudflare's own network).
+    if limits.reach == Reach::PublicInternet && is_address(request.uri().host().unwrap_or_default()) {
+        return Err(FetchError::NotPublic);
+    }
     let deadline = pin!(Timer::start(limits.deadline));
     let exchange = pin!(exchange(request, limits.max_bytes));
     match select(exchange, deadline).await {
         Either::Left((answer, _)) => answer,
         Either::Right(((), _)) => Err(FetchError::Deadline),
     }
+}
+
+/// Whether a host is an address instead of a name.
+fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
 }
 
 async fn exchange(

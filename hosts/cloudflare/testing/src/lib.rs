@@ -12,7 +12,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use deputy::host::{FetchLimits, GrantId, Key, Store as _};
+use deputy::host::{FetchLimits, Reach, GrantId, Key, Store as _};
 use deputy_on_workers::WorkersStore;
 use harness::store_suite;
 use http::StatusCode;
@@ -58,7 +58,7 @@ struct Wanted {
 /// What an outgoing request to the parameter `url` comes to, whose answer may have `max` bytes and take half a second.
 async fn fetches(Query(Wanted { url, max }): Query<Wanted>) -> Result<String, StatusCode> {
     let request = http::Request::get(url).body(Bytes::new()).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let limits = FetchLimits { deadline: Duration::from_millis(500), max_bytes: max };
+    let limits = FetchLimits { deadline: Duration::from_millis(500), max_bytes: max, reach: Reach::Anywhere };
     Ok(match SendFuture::new(machine::fetch(request, limits)).await {
         Ok(answer) => format!("{}, {} bytes", answer.status().as_u16(), answer.body().len()),
         Err(error) => error.to_string(),

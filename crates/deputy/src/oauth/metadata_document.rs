@@ -1,0 +1,176 @@
+//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-00 §4): a client that is described where its
+//! identifier points, and registers nowhere.
+
+use serde_json::{Map, Value};
+
+use super::{
+    AuthMethod, Client, ClientIdUrl, RedirectUri,
+    client::presentable,
+    registration::{redirect_uris, text, texts},
+};
+use crate::host::Timestamp;
+
+/// Why a document describes no client that can be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not a JSON object.
+    #[error("it is not a JSON object")]
+    Json,
+    /// `client_id` is not the URL it was fetched from.
+    #[error("its client_id is not its own URL")]
+    ClientId,
+    /// `client_name` is missing, or nothing of it can be shown.
+    #[error("it has no client_name")]
+    Name,
+    /// `redirect_uris`.
+    #[error("its redirect_uris are missing, or cannot be used here")]
+    RedirectUris,
+    /// Anything can read the document, so it can prove nothing.
+    #[error("it has a secret, which everybody can read")]
+    Secret,
+    /// Only public clients.
+    #[error("its token_endpoint_auth_method is not none")]
+    AuthMethod,
+    /// A grant or response type that is not ours.
+    #[error("it does not use the authorization code grant")]
+    Grant,
+}
+
+impl Client {
+    /// The client that the document at `url` describes. `private_use` are the redirect URIs of applications that the
+    /// operator admits.
+    pub fn from_document(
+        url: &ClientIdUrl,
+        document: &[u8],
+        private_use: &[RedirectUri],
+        now: Timestamp,
+    ) -> Result<Self, DocumentError> {
+        let Ok(Value::Object(members)) = serde_json::from_slice(document) else {
+            return Err(DocumentError::Json);
+        };
+        if text(&members, "client_id") != Ok(Some(url.as_str())) {
+            return Err(DocumentError::ClientId);
+        }
+        if members.contains_key("client_secret") || has_private_key(&members) {
+            return Err(DocumentError::Secret);
+        }
+        if !matches!(text(&members, "token_endpoint_auth_method"), Ok(None | Some("none"))) {
+            return Err(DocumentError::AuthMethod);
+        }
+        let uses = |name, value: &str| {
+            texts(&members, name).is_ok_and(|values| values.is_none_or(|values| values.contains(&value)))
+        };
+        if !uses("grant_types", "authorization_code") || !uses("response_types", "code") {
+            return Err(DocumentError::Grant);
+        }
+        let name = text(&members, "client_name").ok().flatten().and_then(presentable);
+        let redirect_uris = redirect_uris(&members).map_err(|_| DocumentError::RedirectUris)?;
+        if !redirect_uris.iter().any(|uri| !uri.is_private_use() || private_use.contains(uri)) {
+            return Err(DocumentError::RedirectUris);
+        }
+        Ok(Self {
+            id: url.as_str().to_owned(),
+            name: Some(name.ok_or(DocumentError::Name)?),
+            redirect_uris,
+            auth_method: AuthMethod::None,
+            secret: None,
+            issued_at: now,
+        })
+    }
+
+    /// The client with this URL where nothing of its document matters: it has no secret, and proves what it is by the
+    /// code or token that it holds.
+    pub fn at_url(url: &ClientIdUrl, now: Timestamp) -> Self {
+        Self {
+            id: url.as_str().to_owned(),
+            name: None,
+            redirect_uris: Vec::new(),
+            auth_method: AuthMethod::None,
+            secret: None,
+            issued_at: now,
+        }
+    }
+
+    /// The host of its document, if it has one.
+    pub fn document_host(&self) -> Option<String> {
+        ClientIdUrl::parse(&self.id).ok().map(|url| url.host().to_owned())
+    }
+}
+
+/// Whether `jwks` has a private or symmetric key (RFC 7518 §6).
+fn has_private_key(members: &Map<String, Value>) -> bool {
+    let keys = members.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
+    keys.into_iter().flatten().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const URL: &str = "https://client.example/metadata.json";
+
+    fn parse(change: impl FnOnce(&mut Value)) -> Result<Client, DocumentError> {
+        let mut document = json!({
+            "client_id": URL,
+            "client_name": "Client",
+            "redirect_uris": ["https://client.example/cb", "http://127.0.0.1:7777/cb"],
+            "token_endpoint_auth_method": "none",
+            "logo_uri": "https://client.example/logo.png",
+        });
+        change(&mut document);
+        let url = ClientIdUrl::parse(URL).unwrap();
+        Client::from_document(&url, document.to_string().as_bytes(), &[], Timestamp(1))
+    }
+
+    #[test]
+    fn a_document_that_says_its_own_url_is_a_public_client() {
+        let client = parse(|_| ()).unwrap();
+        assert_eq!((client.id.as_str(), client.name.as_deref()), (URL, Some("Client")));
+        assert_eq!((client.auth_method, client.secret), (AuthMethod::None, None));
+        assert_eq!(client.document_host().as_deref(), Some("client.example"));
+    }
+
+    #[test]
+    fn a_document_of_somebody_else_or_with_a_secret_or_without_what_is_needed_is_refused() {
+        use DocumentError as E;
+        for (member, value, error) in [
+            ("client_id", json!("https://client.example/metadata.json/"), E::ClientId),
+            ("client_id", json!("https://other.example/metadata.json"), E::ClientId),
+            ("client_id", json!(7), E::ClientId),
+            ("client_id", Value::Null, E::ClientId),
+            ("client_name", Value::Null, E::Name),
+            ("client_name", json!("\u{202e}"), E::Name),
+            ("client_name", json!(["Client"]), E::Name),
+            ("redirect_uris", Value::Null, E::RedirectUris),
+            ("redirect_uris", json!([]), E::RedirectUris),
+            ("redirect_uris", json!(["javascript:alert(1)", "https://client.example/cb"]), E::RedirectUris),
+            ("redirect_uris", json!(["http://client.example/cb"]), E::RedirectUris),
+            ("redirect_uris", json!(["cursor://x/cb"]), E::RedirectUris),
+            ("client_secret", json!("s"), E::Secret),
+            ("client_secret", Value::Null, E::Secret),
+            ("jwks", json!({ "keys": [{ "kty": "EC", "d": "x" }] }), E::Secret),
+            ("jwks", json!({ "keys": [{ "kty": "oct", "k": "x" }] }), E::Secret),
+            ("token_endpoint_auth_method", json!("client_secret_post"), E::AuthMethod),
+            ("token_endpoint_auth_method", json!("private_key_jwt"), E::AuthMethod),
+            ("token_endpoint_auth_method", json!(["none"]), E::AuthMethod),
+            ("grant_types", json!(["client_credentials"]), E::Grant),
+            ("response_types", json!(["token"]), E::Grant),
+            ("response_types", json!("code"), E::Grant),
+        ] {
+            assert_eq!(parse(|document| document[member] = value.clone()), Err(error), "{member} {value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_refused() {
+        let url = ClientIdUrl::parse(URL).unwrap();
+        for document in ["", "{", "[]", "null", "<html>", "\"x\"", "\u{feff}{}"] {
+            let client = Client::from_document(&url, document.as_bytes(), &[], Timestamp(1));
+            assert_eq!(client, Err(DocumentError::Json), "{document}");
+        }
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(Client::from_document(&url, deep.as_bytes(), &[], Timestamp(1)), Err(DocumentError::Json));
+    }
+}

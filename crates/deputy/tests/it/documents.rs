@@ -1,0 +1,244 @@
+//! Clients whose `client_id` is the URL of their metadata document.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, body::Body, routing::any};
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::world::{CALLBACK, Tokens, World};
+
+const SITE: &str = "https://app.example";
+const CLIENT: &str = "https://app.example/oauth/client.json";
+const LOOPBACK: &str = "http://127.0.0.1:7777/callback";
+
+fn document() -> Value {
+    json!({
+        "client_id": CLIENT,
+        "client_name": "An app",
+        "redirect_uris": [CALLBACK, LOOPBACK],
+        "token_endpoint_auth_method": "none",
+    })
+}
+
+fn json_response(document: &Value) -> Response<Body> {
+    let response = Response::builder().header("content-type", "application/json");
+    response.body(Body::from(document.to_string())).expect("a response")
+}
+
+/// Publishes what `answer` makes, and counts how often it is asked for.
+fn publish(
+    world: &World,
+    answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
+) -> Arc<AtomicUsize> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let router = Router::new().fallback(any(async move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        answer()
+    }));
+    world.network.serve(SITE, router);
+    asked
+}
+
+/// What the person sees.
+async fn page(world: &World, client: &str) -> (StatusCode, String) {
+    let answer = world.get(&world.authorize_path(client, &[])).await;
+    (answer.status, answer.text)
+}
+
+#[tokio::test]
+async fn a_client_with_a_document_connects_without_registering() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    let (status, text) = page(&world, CLIENT).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    assert!(text.contains("It is published by") && text.contains("app.example") && text.contains("An app"));
+    let code = world.code(CLIENT).await;
+    let tokens = Tokens::of(CLIENT, &world.redeem(CLIENT, &code).await);
+    let answer = world.call(&tokens.access, "who_am_i", json!({})).await.json();
+    assert_eq!(answer["result"]["structuredContent"]["client"], json!({ "id": CLIENT, "name": "An app" }));
+}
+
+#[tokio::test]
+async fn the_metadata_says_that_documents_are_taken() {
+    for (setting, taken) in [("on", true), ("off", false)] {
+        let world = World::with(&[("CLIENT_ID_METADATA_DOCUMENTS", setting)]);
+        let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
+        assert_eq!(metadata["client_id_metadata_document_supported"], taken);
+    }
+}
+
+#[tokio::test]
+async fn where_documents_are_not_taken_none_is_fetched() {
+    let world = World::with(&[("CLIENT_ID_METADATA_DOCUMENTS", "off")]);
+    let asked = publish(&world, || json_response(&document()));
+    let (status, text) = page(&world, CLIENT).await;
+    assert_eq!((status, asked.load(Ordering::SeqCst)), (StatusCode::BAD_REQUEST, 0));
+    assert!(text.contains("not registered here"));
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_once_while_it_is_fresh() {
+    let world = World::new();
+    let asked = publish(&world, || {
+        let mut response = json_response(&document());
+        response.headers_mut().insert("cache-control", "max-age=600".parse().expect("a value"));
+        response
+    });
+    for _ in 0..3 {
+        assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    world.host.advance(601);
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_and_revoked_while_the_document_cannot_be_had() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    let code = world.code(CLIENT).await;
+    world.network.unplug(SITE);
+    world.host.advance(100);
+    let tokens = Tokens::of(CLIENT, &world.redeem(CLIENT, &code).await);
+    world.host.advance(24 * 3600);
+    let answer = world.refresh(CLIENT, &tokens.refresh).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let tokens = Tokens::of(CLIENT, &answer);
+    let form = [("client_id", CLIENT), ("token", tokens.refresh.as_str())];
+    assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+    assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_code_of_one_document_is_no_good_for_another_or_with_a_secret() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    let code = world.code(CLIENT).await;
+    let other = "https://app.example/oauth/other.json";
+    assert_eq!(world.redeem(other, &code).await.json()["error"], "invalid_grant");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", CLIENT),
+        ("client_secret", "x"),
+        ("refresh_token", "x"),
+    ];
+    assert_eq!(world.post_form("/token", &form).await.json()["error"], "invalid_client");
+    assert_eq!(world.redeem(CLIENT, &code).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_again() {
+    let with = |status: u16, media_type: &'static str, body: String| {
+        move || {
+            let response = Response::builder().status(status).header("content-type", media_type);
+            response.header("location", CLIENT).body(Body::from(body.clone())).expect("a response")
+        }
+    };
+    let (json, html) = ("application/json", "text/html");
+    let good = document().to_string();
+    let mut other = document();
+    other["client_id"] = json!("https://evil.example/client.json");
+    let mut secret = document();
+    secret["client_secret"] = json!("x");
+    let mut large = document();
+    large["logo_uri"] = json!("x".repeat(5 * 1024));
+    for (status, media_type, body) in [
+        (302, json, good.clone()),
+        (301, json, good.clone()),
+        (404, json, good.clone()),
+        (500, json, good.clone()),
+        (204, json, String::new()),
+        (200, html, good.clone()),
+        (200, json, "{".to_owned()),
+        (200, json, "[]".to_owned()),
+        (200, json, other.to_string()),
+        (200, json, secret.to_string()),
+        (200, json, large.to_string()),
+        (200, json, "x".repeat(5 * 1024 * 1024)),
+    ] {
+        let world = World::new();
+        let asked = publish(&world, with(status, media_type, body));
+        for _ in 0..2 {
+            let (status, text) = page(&world, CLIENT).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+            assert!(text.contains("metadata document"), "{text}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "errors are not kept, and redirects not followed");
+        assert_eq!(world.requests_to_pingone(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_leads_elsewhere_than_to_the_public_internet_is_not_asked() {
+    let world = World::new();
+    for client in [
+        "https://127.0.0.1/client.json",
+        "https://localhost/client.json",
+        "https://[::1]/client.json",
+        "https://2130706433/client.json",
+        "https://0177.0.0.1/client.json",
+        "https://0x7f000001/client.json",
+        "https://[::ffff:127.0.0.1]/client.json",
+        "https://0.0.0.0/client.json",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[fd00::1]/client.json",
+        "https://metadata.google.internal/client.json",
+        "https://user@app.example/client.json",
+        "http://app.example/client.json",
+        "file:///etc/passwd",
+        "gopher://app.example/x",
+        "https://app.example",
+        "https://app.example/",
+        "https://app.example/a/../client.json",
+        "https://app.example/client.json#x",
+        "https://app.example/client.json?x",
+        "https://app.example/cl ient.json",
+        "https://app.example\\client.json",
+    ] {
+        let (status, text) = page(&world, client).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{client}: {text}");
+        assert!(text.contains("a client_id that is a URL must"), "{client}: {text}");
+    }
+    assert_eq!(world.network.exchanges().len(), 22, "nobody but us was asked anything");
+}
+
+#[tokio::test]
+async fn a_redirect_uri_that_is_not_in_the_document_is_refused() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    for uri in ["https://evil.example/cb", "https://client.example/cb/", "http://127.0.0.1:7777/other"] {
+        let answer = world.get(&world.authorize_path(CLIENT, &[("redirect_uri", uri)])).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
+        assert_eq!(answer.header("location"), "");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_is_remembered_but_never_for_an_answer_to_this_computer() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    for (uri, pages) in [(CALLBACK, 0), (LOOPBACK, 1)] {
+        let mut browser = world.browser();
+        let url = world.authorize_url(CLIENT, &[("redirect_uri", uri)]);
+        world.log_in(&mut browser, "alice", &url).await;
+        let again = browser.open(&url).await;
+        assert_eq!(usize::from(again.url.path() == "/authorize"), pages, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn the_name_under_which_a_document_is_kept_is_no_client() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
+    let code = world.code(CLIENT).await;
+    for guess in ["document-", "document", "client:document"] {
+        assert_eq!(world.redeem(guess, &code).await.status, StatusCode::UNAUTHORIZED, "{guess}");
+    }
+}
