@@ -144,4 +144,6 @@ fn event(message: &Value) -> String {
     format!("event: message\ndata: {message}\n\n")
 }
 
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Proxies end connections that are quiet for a minute or so. And on Workers it is by writing that one learns that a
+/// client has gone, so this is how long it is worked for.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);

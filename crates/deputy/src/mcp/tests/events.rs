@@ -132,7 +132,7 @@ async fn every_message_from_another_task_wakes_the_stream() {
 }
 
 #[tokio::test]
-async fn a_quiet_stream_is_kept_alive_every_15_seconds() {
+async fn a_quiet_stream_is_kept_alive_every_5_seconds() {
     let slept = Arc::new(Mutex::new(Vec::new()));
     let sleeps = Arc::clone(&slept);
     let sleep = Arc::new(move |duration: Duration| -> BoxFuture<'static, ()> {
@@ -144,7 +144,7 @@ async fn a_quiet_stream_is_kept_alive_every_15_seconds() {
     assert!(frame(&mut body).await.starts_with("event: message"));
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
-    assert_eq!(*slept.lock().unwrap(), [15, 15, 15]);
+    assert_eq!(*slept.lock().unwrap(), [5, 5, 5]);
 }
 
 #[tokio::test]
