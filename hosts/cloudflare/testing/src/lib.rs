@@ -12,7 +12,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use deputy::host::{FetchLimits, Reach, GrantId, Key, Store as _};
+use deputy::host::{FetchLimits, GrantId, Key, Reach, Store as _};
 use deputy_on_workers::WorkersStore;
 use harness::store_suite;
 use http::StatusCode;

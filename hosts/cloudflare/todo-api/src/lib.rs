@@ -6,7 +6,7 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use axum::Router;
 use bytes::Bytes;
-use deputy::host::FetchLimits;
+use deputy::host::{FetchLimits, Reach};
 use todo_api::{Backend, BoxFuture, Config, Operation, Todo, TodosError};
 use wasm_bindgen::prelude::*;
 use worker::{Env, ObjectNamespace, js_sys::Promise, send::SendFuture, web_sys::Request};
@@ -71,4 +71,5 @@ impl Backend for Workers {
 }
 
 /// What the API fetches: documents of keys.
-const KEYS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };
+const KEYS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };
