@@ -284,15 +284,45 @@ impl ApiAccess {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| ENDED)?;
         value.set_sensitive(true);
         request.headers_mut().insert(header::AUTHORIZATION, value);
-        self.server.host().fetch(request, API_LIMITS).await.map_err(|error| {
+        let response = self.server.host().fetch(request, API_LIMITS).await.map_err(|error| {
             tracing::warn!(%error, "the API did not answer");
             match error {
                 FetchError::Connection(_) | FetchError::NotPublic => ApiError::Unavailable,
                 FetchError::Deadline => ApiError::Timeout,
                 FetchError::TooLarge => ApiError::TooLarge,
             }
-        })
+        })?;
+        Ok(without_token(response, token.expose()))
     }
+}
+
+/// The response without the token that was sent, which some APIs repeat in their errors: tools show answers to models.
+fn without_token(response: http::Response<Bytes>, token: &str) -> http::Response<Bytes> {
+    // The end of a JWT is its signature, without which the rest opens nothing.
+    let secret = token.rsplit('.').next().filter(|part| part.len() >= 32).unwrap_or(token).as_bytes();
+    let repeats = |bytes: &[u8]| bytes.windows(secret.len().max(1)).any(|window| window == secret);
+    let (mut head, mut body) = response.into_parts();
+    let repeating = head.headers.iter().filter(|(_, value)| repeats(value.as_bytes()));
+    let names: Vec<_> = repeating.map(|(name, _)| name.clone()).collect();
+    let repeated = repeats(&body);
+    if repeated {
+        let mut rest = &body[..];
+        let mut kept = Vec::with_capacity(body.len());
+        while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
+            kept.extend_from_slice(&rest[..at]);
+            kept.extend_from_slice(b"[redacted]");
+            rest = &rest[at + secret.len()..];
+        }
+        kept.extend_from_slice(rest);
+        body = kept.into();
+    }
+    if repeated || !names.is_empty() {
+        tracing::warn!("the API repeats the access token in its answer; it was taken out");
+        for name in names {
+            head.headers.remove(name);
+        }
+    }
+    http::Response::from_parts(head, body)
 }
 
 /// The request with its path put below `API_URL`. `None`: it would go elsewhere.
@@ -334,6 +364,21 @@ mod tests {
     fn target(base: &str, path: &str) -> Option<String> {
         let request = http::Request::builder().uri(path).body(Bytes::new()).ok()?;
         below_api_url(&Url::parse(base).ok()?, request).map(|request| request.uri().to_string())
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_token_loses_it() {
+        let signature = "s".repeat(40);
+        let token = format!("head.claims.{signature}");
+        let response = http::Response::builder()
+            .header("x-echo", format!("Bearer {token}"))
+            .header("x-other", "kept")
+            .body(Bytes::from(format!(r#"["Bearer {token}", "and {token}"]"#)));
+        let cleaned = without_token(response.unwrap(), &token);
+        assert_eq!(cleaned.body(), r#"["Bearer head.claims.[redacted]", "and head.claims.[redacted]"]"#);
+        assert!(cleaned.headers().get("x-echo").is_none() && cleaned.headers().get("x-other").is_some());
+        let untouched = without_token(http::Response::new(Bytes::from_static(b"todos")), &token);
+        assert_eq!(untouched.body(), "todos");
     }
 
     #[test]
