@@ -1,0 +1,50 @@
+//! The query of `GET /authorize`, read for a client whose redirect URIs are known.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use deputy::{
+    config::Config,
+    host::Timestamp,
+    oauth::{AuthMethod, AuthorizationRequest, AuthorizeError, Client, Params, RedirectUri, Target},
+};
+use deputy_fuzz::{CALLBACK, config};
+use libfuzzer_sys::fuzz_target;
+
+static CONFIG: LazyLock<Config> = LazyLock::new(config);
+static CLIENT: LazyLock<Client> = LazyLock::new(|| Client {
+    id: "client".to_owned(),
+    name: None,
+    redirect_uris: [CALLBACK, "http://127.0.0.1/cb"].map(|uri| RedirectUri::parse(uri).expect("good")).into(),
+    auth_method: AuthMethod::None,
+    secret: None,
+    issued_at: Timestamp(0),
+});
+
+fuzz_target!(|query: &[u8]| {
+    let params = Params::decode(query);
+    let _ = AuthorizationRequest::client_id(&params);
+    match AuthorizationRequest::parse(&params, &CLIENT, &CONFIG) {
+        Ok(request) => {
+            goes_where_it_may(&request.target);
+            assert!(request.terms.scopes.within(&CONFIG.api.scopes));
+        }
+        Err(AuthorizeError::Redirect { target, .. }) => goes_where_it_may(&target),
+        Err(AuthorizeError::Page(_)) => {}
+    }
+});
+
+/// Whatever else is in the request, its answer goes to an address that the client registered.
+fn goes_where_it_may(target: &Target) {
+    let location = target.answer(CONFIG.public_url.issuer(), &[("code", "secret")]);
+    let url = url::Url::parse(&location).expect("a URL");
+    let host = url.host_str().expect("a host");
+    let registered = match url.scheme() {
+        "https" => url.as_str().starts_with("https://client.example/cb?") && url.port().is_none(),
+        "http" => host == "127.0.0.1" && url.path() == "/cb",
+        _ => false,
+    };
+    assert!(registered && url.username().is_empty() && url.fragment().is_none(), "{location}");
+    let given = |name| url.query_pairs().filter(|(key, _)| key == name).count();
+    assert!(given("code") == 1 && given("iss") == 1 && given("state") <= 1, "{location}");
+}

@@ -1,0 +1,56 @@
+//! A registration, and the same bytes as a client's metadata document.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use deputy::{
+    host::Timestamp,
+    oauth::{Client, ClientIdUrl, RegistrationParams, Scopes, register},
+};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+const DOCUMENT: &str = "https://client.example/metadata.json";
+
+static SCOPES: LazyLock<Scopes> = LazyLock::new(|| Scopes::of(["todo:read", "todo:write"]));
+
+fuzz_target!(|body: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(body)
+        && let Ok(url) = ClientIdUrl::parse(text)
+    {
+        let parsed = url::Url::parse(text).expect("a client_id that is a URL is one");
+        assert_eq!(parsed.as_str(), text, "read and fetched are the same");
+        assert_eq!((parsed.scheme(), parsed.username(), parsed.fragment()), ("https", "", None));
+        assert_eq!(parsed.host_str(), Some(url.host()));
+    }
+    if let Ok(params) = RegistrationParams::parse(body, &[]) {
+        let (client, response) = register(params, &SCOPES, Timestamp(1), &|buffer: &mut [u8]| buffer.fill(7));
+        can_be_shown(&client);
+        let response: Value = serde_json::from_str(response.expose()).expect("JSON");
+        assert_eq!(response["redirect_uris"].as_array().map(Vec::len), Some(client.redirect_uris.len()));
+        assert_eq!(response["client_secret"].is_string(), client.secret.is_some());
+    }
+    let url = ClientIdUrl::parse(DOCUMENT).expect("good");
+    if let Ok(client) = Client::from_document(&url, body, &[], Timestamp(1)) {
+        assert_eq!(client.id, DOCUMENT);
+        assert!(client.secret.is_none() && client.name.is_some());
+        can_be_shown(&client);
+    }
+});
+
+/// What a person will see, and where a browser may be sent.
+fn can_be_shown(client: &Client) {
+    let name = client.display_name();
+    assert!(
+        name.chars().count() <= 100 && !name.chars().any(char::is_control) && !name.trim().is_empty(),
+        "{name:?}"
+    );
+    assert!((1..=16).contains(&client.redirect_uris.len()));
+    for uri in &client.redirect_uris {
+        let scheme = uri.as_str().split(':').next().unwrap_or_default().to_ascii_lowercase();
+        assert!(
+            !["javascript", "data", "vbscript", "file", "blob", "about"].contains(&scheme.as_str()),
+            "{uri}"
+        );
+    }
+}

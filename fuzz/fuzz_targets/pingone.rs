@@ -1,0 +1,30 @@
+//! What PingOne may answer: discovery, tokens, UserInfo.
+#![no_main]
+
+use bytes::Bytes;
+use deputy::oidc::{Discovery, TokenResponse, UserInfo};
+use deputy_fuzz::config;
+use http::{Response, StatusCode};
+use libfuzzer_sys::fuzz_target;
+
+// The first byte is the status.
+fuzz_target!(|input: &[u8]| {
+    let [status, body @ ..] = input else { return };
+    let mut response = Response::new(Bytes::copy_from_slice(body));
+    *response.status_mut() = match status {
+        b'0' => StatusCode::OK,
+        b'1' => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let issuer = config().upstream.issuer;
+    let discovered = Discovery::read(&response, &issuer);
+    let tokens = TokenResponse::read(&response);
+    let person = UserInfo::read(&response, "alice");
+    if *status != b'0' {
+        assert!(discovered.is_err() && tokens.is_err() && person.is_err());
+    }
+    // What goes into logs and pages says nothing of what was sent.
+    if let Err(error) = tokens {
+        assert!(error.to_string().len() < 200, "{error}");
+    }
+});
