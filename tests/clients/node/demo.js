@@ -47,6 +47,14 @@ export class Demo {
     await this.#run();
   }
 
+  /** Kills the process, and all that it started, in the middle of what they do; then starts another with the same folder. */
+  async crash() {
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    process.kill(-this.#process.pid, "SIGKILL");
+    await ended;
+    await this.#run();
+  }
+
   /** Ends the demo for good. */
   async stop() {
     await this.#end();
@@ -62,8 +70,12 @@ export class Demo {
     const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const deputy = spawn(binary, ["demo", ...flags, "--data-dir", this.folder], {
       stdio: ["ignore", "pipe", "pipe"],
+      // A group of its own can be killed as one.
+      detached: true,
     });
     this.#process = deputy;
+    running.add(deputy);
+    deputy.once("exit", () => running.delete(deputy));
     const keep = (chunk) => (this.#output += chunk);
     deputy.stdout.on("data", keep);
     deputy.stderr.on("data", keep);
@@ -89,6 +101,11 @@ export class Demo {
     clearTimeout(overdue);
   }
 }
+
+// A group of its own does not end with ours by itself.
+const running = new Set();
+process.once("exit", () => running.forEach(({ pid }) => process.kill(-pid, "SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 /** Ports that were free a moment ago, on both loopback addresses. */
 async function freePorts(count) {

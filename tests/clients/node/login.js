@@ -29,13 +29,18 @@ export function authorizationRequest(client_id, code_verifier, scope) {
   });
 }
 
-/** The token response to a login of `person` at `demo` with a client of this id, for all scopes or for `scope`. */
-export async function logIn(demo, client_id, person, scope) {
+/** What redeems the code of a login of `person` at `demo` with a client of this id, for all scopes or for `scope`. */
+export async function redemption(demo, client_id, person, scope) {
   const code_verifier = randomBytes(32).toString("base64url");
   const url = demo.at(`/authorize?${authorizationRequest(client_id, code_verifier, scope)}`);
   const { arrival } = await authorize(url, REDIRECT_URI, person);
   const code = arrival.searchParams.get("code");
-  const form = { grant_type: "authorization_code", client_id, code, code_verifier, redirect_uri: REDIRECT_URI };
+  return { grant_type: "authorization_code", client_id, code, code_verifier, redirect_uri: REDIRECT_URI };
+}
+
+/** The token response to such a login. */
+export async function logIn(demo, client_id, person, scope) {
+  const form = await redemption(demo, client_id, person, scope);
   const answer = await fetch(demo.at("/token"), { method: "POST", body: new URLSearchParams(form) });
   if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`);
   return answer.json();
