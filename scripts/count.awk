@@ -1,4 +1,4 @@
-# Adds up what cargo test, node --test, unittest and the conformance suite said at their ends: "<passed> <failed> <skipped>".
+# Adds up what cargo test, node --test, unittest, the conformance suite and libFuzzer said at their ends: "<passed> <failed> <skipped>".
 
 /^test result: / {
     for (i = 1; i < NF; i++) {
@@ -33,5 +33,8 @@
         if ($i ~ /^failed/) failed += $(i - 1)
     }
 }
+
+# libFuzzer, such as "Done 20000 runs in 3 second(s)". It says nothing of the kind when it has found something.
+/^Done [0-9]+ runs in / { passed += 1 }
 
 END { print passed + 0, failed + 0, skipped + 0 }

@@ -35,6 +35,19 @@ need_rust() {
     lack "a C compiler" "apt-get install gcc libc6-dev, or on macOS xcode-select --install"
 }
 
+need_fuzzer() {
+  command -v c++ >/dev/null || apt_install g++ ||
+    lack "a C++ compiler" "apt-get install g++, or on macOS xcode-select --install"
+}
+
+# Sets `cargo_fuzz`.
+install_cargo_fuzz() {
+  local version=0.13.2 root
+  root="$cache/cargo-fuzz-$version"
+  cargo_fuzz="$root/bin/cargo-fuzz"
+  [ -x "$cargo_fuzz" ] || cargo install --quiet --locked --version "$version" --root "$root" cargo-fuzz
+}
+
 need_node() {
   at_least node 20.0 --version ||
     lack "node 20 or newer" "install it from your system's packages, with brew install node, or from https://nodejs.org"

@@ -2,11 +2,12 @@
 
 mod parse;
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
 
 use url::Url;
 
 use crate::{
+    host::Endpoint,
     oauth::{RedirectUri, Scopes},
     seal::Key,
     secret::Secret,
@@ -31,6 +32,8 @@ pub struct Config {
     pub private_use_redirect_uris: Vec<RedirectUri>,
     /// `ALLOWED_ORIGINS`: web origins, beside our own, whose pages may call the MCP endpoint.
     pub allowed_origins: Vec<String>,
+    /// `RATE_LIMITS`: how much strangers may ask from one address, or `None` for no limit.
+    pub rate_limits: Option<RateLimits>,
     /// `ACCESS_TOKEN_LIFETIME`.
     pub access_token_lifetime: Duration,
     /// `REFRESH_TOKEN_LIFETIME`: since its last use.
@@ -83,6 +86,38 @@ pub enum ClientApproval {
     Always,
     /// The page is skipped for what this browser approved within 30 days.
     Remember,
+}
+
+/// `RATE_LIMITS`: requests a minute from one address. An address may be that of a hosted client for all of its users, or of
+/// a whole company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    /// To `/authorize`.
+    pub authorize: NonZeroU32,
+    /// To `/register`.
+    pub register: NonZeroU32,
+    /// To `/token` and `/revoke`.
+    pub token: NonZeroU32,
+}
+
+impl RateLimits {
+    /// Requests a minute to `endpoint`.
+    pub const fn of(&self, endpoint: Endpoint) -> NonZeroU32 {
+        match endpoint {
+            Endpoint::Authorize => self.authorize,
+            Endpoint::Register => self.register,
+            Endpoint::Token => self.token,
+        }
+    }
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        const fn number(value: u32) -> NonZeroU32 {
+            NonZeroU32::new(value).expect("positive")
+        }
+        Self { authorize: number(120), register: number(60), token: number(600) }
+    }
 }
 
 /// An origin: scheme, host and port, without a trailing slash.

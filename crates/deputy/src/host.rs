@@ -1,10 +1,10 @@
 //! The seam between Deputy and the machine it runs on.
 //!
-//! A host gives a clock, randomness, storage of expiring records, outgoing HTTP, and a place to finish work whose
-//! caller has gone. Everything else is shared, so that two hosts cannot drift apart. Everything here is `Send`; a
+//! A host gives a clock, randomness, storage of expiring records, outgoing HTTP, counts of requests by address, and a
+//! place to finish work whose caller has gone. Everything else is shared, so that two hosts cannot drift apart. Everything here is `Send`; a
 //! single-threaded host asserts that once, in its adapter.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, future::Future, net::IpAddr, num::NonZeroU32, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -38,9 +38,38 @@ pub trait Host: Send + Sync + 'static {
     /// a refresh token that `PingOne` has already rotated.
     fn detach(&self, work: BoxFuture<'static, ()>);
 
+    /// Counts a request to `endpoint` from `source`, of which `per_minute` are admitted. Counts are kept for as long as
+    /// they matter and in a bounded place; a host that has lost them, or has no room for more, admits.
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        per_minute: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>>;
+
     /// The store of records.
     fn store(&self) -> &dyn Store;
 }
+
+/// Where a request comes from. A host that knows puts it into the request's extensions; requests without it are not
+/// counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// What strangers can ask for, counted by the address that they ask from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `GET /authorize`
+    Authorize,
+    /// `POST /register`
+    Register,
+    /// `POST /token` and `POST /revoke`
+    Token,
+}
+
+/// A request is one too many. The next may come after so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryAfter(pub u64);
 
 /// Records that expire, under four verbs.
 ///

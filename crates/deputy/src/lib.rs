@@ -38,7 +38,12 @@
 //! the store under a name that only this grant can have made, and whoever asked finds it there, on any replica.
 //!
 //! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
-//! tokens, so a renewal that has begun must end even when the client that caused it hangs up.
+//! tokens, so a renewal that has begun must end even when the client that caused it hangs up. And it has
+//! [`Host::admit`](host::Host::admit): what strangers may ask is counted by address, and only a host knows addresses, and
+//! where counting is cheap.
+//!
+//! Tokens of `PingOne` are verified by `jsonwebtoken` with whatever provider of cryptography the host has installed: its
+//! feature `rust_crypto` natively, RS256 alone on Workers. A host of your own chooses one of the two.
 //!
 //! # Documents
 //!
@@ -65,6 +70,7 @@ mod encoding;
 mod flow;
 pub mod host;
 mod http;
+mod limits;
 pub mod mcp;
 pub mod oauth;
 pub mod oidc;

@@ -16,8 +16,9 @@ use url::Url;
 use crate::{
     config::Config,
     flow::{self, Documents, Provider},
-    host::{Host, StoreError, Timestamp},
+    host::{Endpoint, Host, RetryAfter, StoreError, Timestamp},
     http::{Answer, body, empty, error, json},
+    limits::{Concurrent, admitted, with_retry_after},
     mcp::{Front, Handler},
     oauth::{ErrorCode, authorization_server_metadata, is_loopback, protected_resource_metadata},
     pages::{self, Wording},
@@ -33,6 +34,7 @@ pub struct Inner {
     pub(crate) provider: Provider,
     pub(crate) documents: Documents,
     pub(crate) front: Front,
+    pub(crate) concurrent: Concurrent,
     pub(crate) wording: Wording,
     host: Arc<dyn Host>,
 }
@@ -54,6 +56,7 @@ impl Server {
             provider: Provider::default(),
             documents: Documents::default(),
             front,
+            concurrent: Concurrent::default(),
             wording,
             host,
         }))
@@ -144,6 +147,9 @@ async fn authorize(State(server): State<Server>, request: Request) -> Answer {
     if request.method() != Method::GET {
         return method_not_allowed().await;
     }
+    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Authorize).await {
+        return page_too_many(wait);
+    }
     match request.uri().query().unwrap_or_default() {
         query if query.len() > QUERY => page_too_long(),
         query => page(flow::authorize::authorize(&server, request.headers(), query).await),
@@ -169,6 +175,9 @@ async fn approve(State(server): State<Server>, request: Request) -> Answer {
 }
 
 async fn register(State(server): State<Server>, request: Request) -> Answer {
+    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Register).await {
+        return too_many(wait);
+    }
     let (head, stream) = request.into_parts();
     match body(stream, BODY).await {
         Ok(body) => document_or_failure(flow::register::register(&server, &head.headers, body).await),
@@ -179,6 +188,9 @@ async fn register(State(server): State<Server>, request: Request) -> Answer {
 }
 
 async fn token(State(server): State<Server>, request: Request) -> Answer {
+    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Token).await {
+        return too_many(wait);
+    }
     let (head, stream) = request.into_parts();
     match body(stream, BODY).await {
         Ok(form) => document_or_failure(flow::token::token(&server, &head.headers, form).await),
@@ -187,6 +199,9 @@ async fn token(State(server): State<Server>, request: Request) -> Answer {
 }
 
 async fn revoke(State(server): State<Server>, request: Request) -> Answer {
+    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Token).await {
+        return too_many(wait);
+    }
     let (head, stream) = request.into_parts();
     match body(stream, BODY).await {
         Ok(form) => document_or_failure(flow::revoke::revoke(&server, &head.headers, form).await),
@@ -208,6 +223,18 @@ async fn not_found() -> Answer {
 
 async fn method_not_allowed() -> Answer {
     error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "this address does not take this method")
+}
+
+/// RFC 6585 §4.
+fn too_many(wait: RetryAfter) -> Answer {
+    let text = "too many requests from this address; try again later";
+    with_retry_after(error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, text), wait)
+}
+
+fn page_too_many(wait: RetryAfter) -> Answer {
+    let text = "Too many connections were begun from your network within a minute.";
+    let advice = "Wait a minute, and start the connection again from the application.";
+    with_retry_after(pages::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice), wait)
 }
 
 fn page_too_long() -> Answer {

@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, FetchError, FetchLimits, Host, Key, Record, Store, StoreError, Timestamp, Version,
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Record, RetryAfter, Store, StoreError,
+    Timestamp, Version,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -27,6 +30,7 @@ pub struct MemoryHost {
 struct Inner {
     now: AtomicU64,
     network: Network,
+    requests: Mutex<HashMap<(Endpoint, IpAddr, u64), u32>>,
     store: MemoryStore,
 }
 
@@ -36,7 +40,12 @@ pub const BEGINNING: Timestamp = Timestamp(1_767_225_600);
 impl MemoryHost {
     /// A host whose randomness follows from `seed`.
     pub fn new(seed: u64, network: Network) -> Self {
-        let shared = Inner { now: AtomicU64::new(BEGINNING.0), network, store: MemoryStore::default() };
+        let shared = Inner {
+            now: AtomicU64::new(BEGINNING.0),
+            network,
+            requests: Mutex::default(),
+            store: MemoryStore::default(),
+        };
         Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
     }
 
@@ -84,6 +93,20 @@ impl Host for MemoryHost {
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
         tokio::spawn(work);
+    }
+
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        per_minute: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        let now = self.now().0;
+        let mut requests = locked(&self.shared.requests);
+        let count = requests.entry((endpoint, source, now / 60)).or_default();
+        *count += 1;
+        let admitted = if *count > per_minute.get() { Err(RetryAfter(60 - now % 60)) } else { Ok(()) };
+        Box::pin(async move { admitted })
     }
 
     fn store(&self) -> &dyn Store {

@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind,
 };
+use http::HeaderName;
 
 use crate::{
     env_file::{EnvFile, EnvFileError},
@@ -54,6 +55,9 @@ pub struct ServeOptions {
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,
+    /// Header in which a proxy names the client's address, such as `x-forwarded-for`: the last one in it counts
+    #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
+    pub client_address_header: Option<HeaderName>,
 }
 
 /// Options of `deputy demo`.
@@ -161,6 +165,8 @@ Configuration, from the environment or the file:
   PRIVATE_USE_REDIRECT_URIS redirect URIs with an application's own scheme that may be used
   ACCESS_TOKEN_LIFETIME     seconds [default: 3600]
   REFRESH_TOKEN_LIFETIME    seconds since its last use [default: 2592000]
+  RATE_LIMITS               on, off, or numbers of requests a minute from one address, of which the rest stay as they
+                            are [default: authorize=120,register=60,token=600]
 
 All of it must be right before Deputy starts. What is wrong is named all at once.";
 

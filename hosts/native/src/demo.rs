@@ -47,7 +47,13 @@ pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
     let limits = Limits::default();
     let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]
         .map(|(name, listening, router)| {
-            tokio::spawn(http_server::serve(name, listening.listeners, router, limits, stop_others.clone()))
+            tokio::spawn(http_server::serve(
+                name,
+                listening.listeners,
+                router,
+                limits.clone(),
+                stop_others.clone(),
+            ))
         });
     let people = &pingone.people;
     println!(

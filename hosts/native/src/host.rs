@@ -4,16 +4,19 @@ use std::{
     error::Error as _,
     fmt::Write as _,
     net::IpAddr,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Bytes, BytesMut};
-use deputy::host::{BoxFuture, FetchError, FetchLimits, Host, Reach, Store, Timestamp, is_public};
+use deputy::host::{
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Reach, RetryAfter, Store, Timestamp, is_public,
+};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio_util::task::TaskTracker;
 
-use crate::store::SqliteStore;
+use crate::{rate_limits::RateLimits, store::SqliteStore};
 
 /// Clock, randomness, storage and outgoing HTTP of this machine.
 pub struct NativeHost {
@@ -22,13 +25,20 @@ pub struct NativeHost {
     /// For requests to hosts that a stranger has named.
     public_client: reqwest::Client,
     detached: TaskTracker,
+    rate_limits: RateLimits,
 }
 
 impl NativeHost {
     /// A host that keeps its records in `store`.
     pub fn new(store: Arc<SqliteStore>) -> Self {
         let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
-        Self { store, client: client(|builder| builder), public_client, detached: TaskTracker::new() }
+        Self {
+            store,
+            client: client(|builder| builder),
+            public_client,
+            detached: TaskTracker::new(),
+            rate_limits: RateLimits::default(),
+        }
     }
 
     /// Completes when all detached work has ended. Call it when no request is left to start more.
@@ -74,6 +84,15 @@ impl Host for NativeHost {
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
         self.detached.spawn(work);
+    }
+
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        per_minute: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        Box::pin(std::future::ready(self.rate_limits.admit(endpoint, source, per_minute)))
     }
 
     fn store(&self) -> &dyn Store {

@@ -3,17 +3,20 @@
 //! Deputy expects a TLS-terminating proxy in front of it, or a loopback address; such proxies speak HTTP/1.1 to what is
 //! behind them.
 
+mod address;
 mod body;
 mod listen;
 mod socket;
 
 use std::{
-    convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
+    convert::Infallible, future::poll_fn, net::IpAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc,
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
+use deputy::host::ClientAddress;
 use futures_util::{FutureExt as _, future::join_all};
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -29,7 +32,7 @@ pub use listen::{BindError, Listen, Listening};
 use socket::{Incoming, Socket};
 
 /// How long and how many. The defaults are for the open Internet; tests shorten them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections at a time. More wait in the operating system's queue.
     pub connections: usize,
@@ -42,6 +45,8 @@ pub struct Limits {
     /// How long a connection lives after the client has stopped sending. A client that hung up looks the same as one
     /// that only has no more to say and waits for its answer.
     pub half_closed: Duration,
+    /// The header in which a proxy says for whom it speaks. Without it, who connects is who asks.
+    pub client_address_header: Option<HeaderName>,
 }
 
 impl Default for Limits {
@@ -52,6 +57,7 @@ impl Default for Limits {
             body: Duration::from_secs(15),
             write: Duration::from_secs(45),
             half_closed: Duration::from_secs(2),
+            client_address_header: None,
         }
     }
 }
@@ -76,9 +82,9 @@ pub async fn serve(
     let server = Arc::new(Server {
         name,
         router,
+        permits: Arc::new(Semaphore::new(limits.connections)),
         limits,
         stop,
-        permits: Arc::new(Semaphore::new(limits.connections)),
         connections: TaskTracker::new(),
     });
     join_all(listeners.into_iter().map(|listener| accept(&server, listener))).await;
@@ -104,10 +110,10 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) {
     };
     while let Some((accepted, permit)) = server.stop.gracefully.run_until_cancelled(next()).await {
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let task_server = Arc::clone(server);
                 server.connections.spawn(async move {
-                    connection(&task_server, stream).await;
+                    connection(&task_server, stream, peer.ip()).await;
                     drop(permit);
                 });
             }
@@ -120,12 +126,12 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) {
     }
 }
 
-async fn connection(server: &Arc<Server>, stream: TcpStream) {
+async fn connection(server: &Arc<Server>, stream: TcpStream, peer: IpAddr) {
     // Without it, an answer in two parts may wait for an acknowledgement. A socket that refuses is closing.
     let _ = stream.set_nodelay(true);
     let incoming = Arc::new(Incoming::default());
     let socket = Socket::new(stream, Arc::clone(&incoming), server.limits.write);
-    let service = service_fn(|request| answer(Arc::clone(server), Arc::clone(&incoming), request));
+    let service = service_fn(|request| answer(Arc::clone(server), Arc::clone(&incoming), peer, request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -167,12 +173,16 @@ async fn either(one: &CancellationToken, other: &CancellationToken) {
 async fn answer(
     server: Arc<Server>,
     incoming: Arc<Incoming>,
-    request: Request<hyper::body::Incoming>,
+    peer: IpAddr,
+    mut request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
     let method = request.method().clone();
     // Without its query, which may hold a code.
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
+    let named = server.limits.client_address_header.as_ref();
+    let address = ClientAddress(address::client_address(peer, request.headers(), named));
+    request.extensions_mut().insert(address);
     let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));
     let mut router = server.router.clone();
     let answering = AssertUnwindSafe(async move {

@@ -10,6 +10,7 @@ mod error;
 pub mod host;
 pub mod http_server;
 pub mod logging;
+mod rate_limits;
 pub mod serve;
 mod shutdown;
 pub mod store;

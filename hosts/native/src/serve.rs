@@ -33,10 +33,22 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
     let limits = Limits {
         // At most 100,000, says the command line.
         connections: options.max_connections as usize,
+        client_address_header: options.client_address_header,
         ..Limits::default()
     };
     let stop = Stop::default();
     signals(&stop)?;
+    if config.rate_limits.is_some()
+        && limits.client_address_header.is_none()
+        && options.listen.is_loopback()
+        && !config.public_url.is_loopback()
+    {
+        tracing::warn!(
+            "requests are not limited by address: all of them come from a proxy on this computer. Have it name its \
+             clients in a header, and name that header with --client-address-header (CLIENT_ADDRESS_HEADER); or set \
+             RATE_LIMITS=off"
+        );
+    }
     let resource = config.public_url.resource();
     let app = Deputy::open(config, &options.data_dir, tools)?;
     println!("Deputy listens on port {}. MCP clients connect to {resource}", listening.port);

@@ -20,7 +20,14 @@ const SHORT: Duration = Duration::from_millis(300);
 /// Longer than [`SHORT`] by so much that a busy machine does not matter.
 const LONG: Duration = Duration::from_secs(20);
 
-const LENIENT: Limits = Limits { connections: 64, head: LONG, body: LONG, write: LONG, half_closed: LONG };
+const LENIENT: Limits = Limits {
+    connections: 64,
+    head: LONG,
+    body: LONG,
+    write: LONG,
+    half_closed: LONG,
+    client_address_header: None,
+};
 
 struct Running {
     port: u16,

@@ -8,7 +8,9 @@ use base64::{
 };
 use url::{Host, Url};
 
-use super::{Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, Upstream};
+use super::{
+    Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, RateLimits, Upstream,
+};
 use crate::{
     oauth::{RedirectUri, Scopes, is_loopback},
     secret::Secret,
@@ -34,6 +36,7 @@ impl Config {
         let client_id_metadata_documents = vars.optional("CLIENT_ID_METADATA_DOCUMENTS", true, on_or_off);
         let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
         let allowed_origins = vars.optional("ALLOWED_ORIGINS", Vec::new(), origins);
+        let rate_limits = vars.optional("RATE_LIMITS", Some(RateLimits::default()), rate_limits);
         let access_token_lifetime = vars.optional("ACCESS_TOKEN_LIFETIME", HOUR, lifetime);
         let refresh_token_lifetime = vars.optional("REFRESH_TOKEN_LIFETIME", MONTH, lifetime);
 
@@ -54,6 +57,7 @@ impl Config {
                 client_id_metadata_documents: client_id_metadata_documents?,
                 private_use_redirect_uris: private_use_redirect_uris?,
                 allowed_origins: allowed_origins?,
+                rate_limits: rate_limits?,
                 access_token_lifetime: access_token_lifetime?,
                 refresh_token_lifetime: refresh_token_lifetime?,
             })
@@ -245,6 +249,28 @@ fn origins(value: &str) -> Result<Vec<String>, &'static str> {
         .collect()
 }
 
+fn rate_limits(value: &str) -> Result<Option<RateLimits>, &'static str> {
+    const PROBLEM: &str = "must be on, off, or numbers of requests a minute from one address, such as \
+                           authorize=120,register=60,token=600";
+    let mut limits = RateLimits::default();
+    match value {
+        "on" => return Ok(Some(limits)),
+        "off" => return Ok(None),
+        _ => {}
+    }
+    for part in value.split(',') {
+        let (name, number) = part.split_once('=').ok_or(PROBLEM)?;
+        let limit = match name {
+            "authorize" => &mut limits.authorize,
+            "register" => &mut limits.register,
+            "token" => &mut limits.token,
+            _ => return Err(PROBLEM),
+        };
+        *limit = number.parse().map_err(|_| PROBLEM)?;
+    }
+    Ok(Some(limits))
+}
+
 fn lifetime(value: &str) -> Result<Duration, &'static str> {
     match value.parse::<u64>() {
         Ok(seconds @ 60..=31_536_000) => Ok(Duration::from_secs(seconds)),
@@ -332,6 +358,20 @@ mod tests {
             "https://auth.pingone.eu/x/as?a=b",
         ] {
             assert_eq!(refused(&[("PINGONE_ISSUER", issuer)]), ["PINGONE_ISSUER"], "{issuer}");
+        }
+    }
+
+    #[test]
+    fn rate_limits_are_on_off_or_numbers() {
+        let limits = |value| parse_with(&[("RATE_LIMITS", value)]).expect("good").rate_limits;
+        assert_eq!(limits("off"), None);
+        assert_eq!(limits("on"), Some(RateLimits::default()));
+        let few = limits("register=2,token=3").expect("on");
+        assert_eq!((few.authorize.get(), few.register.get(), few.token.get()), (120, 2, 3));
+        for wrong in
+            ["no", "register", "register=0", "register=-1", "mcp=1", "register=2,", "token=99999999999"]
+        {
+            assert_eq!(refused(&[("RATE_LIMITS", wrong)]), ["RATE_LIMITS"], "{wrong}");
         }
     }
 

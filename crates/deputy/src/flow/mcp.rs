@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 use super::{conversation::GrantConversation, upstream::ApiAccess};
 use crate::{
-    host::{StoreError, Timestamp},
+    host::{RetryAfter, StoreError, Timestamp},
     http::{Answer, body, empty, json},
+    limits::with_retry_after,
     mcp::{Caller, Client, Reply},
     oauth::{Access, Grant, ReferenceToken, Scopes, TokenKind},
     records,
@@ -34,6 +35,11 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
         return Ok(response);
     }
+    let Some(counted) = server.concurrent.begin(&grant.user.sub) else {
+        tracing::warn!(grant = ?grant.id, "too many requests of one person at a time");
+        let answer = refused(StatusCode::TOO_MANY_REQUESTS, "too many requests of this person at a time");
+        return Ok(with_retry_after(answer, RetryAfter(1)));
+    };
     let body = match body(stream, BODY).await {
         Ok(body) => body,
         Err(error) => return Ok(refused(error.status(), "the body is too large or broken")),
@@ -49,11 +55,12 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
     let client = Client { id: grant.client_id.clone(), name: grant.client_name.clone() };
     let (user, api) = (grant.user.clone(), ApiAccess::new(server, grant, access.key, now));
     let caller = Caller::new(user, client, access.scopes.to_vec(), now, Arc::new(api));
-    Ok(match server.front.respond(&head, body, caller, Arc::new(conversation)).await {
+    let answer = match server.front.respond(&head, body, caller, Arc::new(conversation)).await {
         Reply::Response(response) => response,
         Reply::InsufficientScope { required } => insufficient_scope(server, &access.scopes, &required),
         Reply::LoginRequired => unauthorized(server, Challenge::InvalidToken),
-    })
+    };
+    Ok(counted.until_sent(answer))
 }
 
 /// Why a request does not enter.

@@ -10,6 +10,7 @@ mod authorize;
 mod callback;
 mod documents;
 mod in_memory;
+mod limits;
 mod mcp;
 mod metadata;
 mod registration;

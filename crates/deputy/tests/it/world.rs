@@ -1,10 +1,15 @@
 //! Everything a test needs: Deputy, PingOne and the API in one process, and a person with a browser.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv6Addr, sync::Arc, time::Duration};
 
+use axum::{extract::Request, middleware::map_request};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use deputy::{Server, Wording, config::Config, host::Host};
+use deputy::{
+    Server, Wording,
+    config::Config,
+    host::{ClientAddress, Host},
+};
 use harness::{
     browser::{Browser, Page},
     memory::MemoryHost,
@@ -31,6 +36,8 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) pingone: Simulator,
     pub(crate) config: SimConfig,
+    /// An address for the header `x-test-address`, which no other world has: where a request comes from.
+    pub(crate) address: String,
     on_workers: Option<OnWorkers>,
 }
 
@@ -124,7 +131,7 @@ impl World {
         let api = crate::api::router(&config.issuer(), API, &host, &network);
         network.serve(API, api);
         let on_workers = OnWorkers::from_environment(&host, &network);
-        let world = Self { host, network, pingone, config, on_workers };
+        let world = Self { host, network, pingone, config, address: address(), on_workers };
         world.start(variables);
         world
     }
@@ -140,7 +147,8 @@ impl World {
             return;
         }
         let config = Config::parse(variable).expect("usable");
-        self.network.serve(DEPUTY, server(config, Arc::new(self.host.clone())).router());
+        let router = server(config, Arc::new(self.host.clone())).router();
+        self.network.serve(DEPUTY, router.layer(map_request(from_test_address)));
     }
 
     /// Another Deputy, on `host`.
@@ -343,6 +351,24 @@ impl World {
         self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
             .await
     }
+}
+
+/// A request comes from where its header says.
+async fn from_test_address(mut request: Request) -> Request {
+    let address = request.headers_mut().remove("x-test-address");
+    if let Some(address) = address.and_then(|address| address.to_str().ok()?.parse().ok()) {
+        request.extensions_mut().insert(ClientAddress(address));
+    }
+    request
+}
+
+/// Hosts may count across worlds, and remember those of earlier runs.
+fn address() -> String {
+    let mut random = [0; 8];
+    #[expect(clippy::disallowed_methods, reason = "the address tells worlds apart and nothing else")]
+    getrandom::fill(&mut random).expect("randomness");
+    let network = (0x2001_0db8_u128 << 96) | (u128::from(u64::from_be_bytes(random)) << 32);
+    Ipv6Addr::from_bits(network).to_string()
 }
 
 /// Deputy with the Todo tools.

@@ -1,24 +1,25 @@
 //! [`deputy::host::Host`] on Workers.
 
-use std::time::Duration;
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
-use deputy::host::{BoxFuture, FetchError, FetchLimits, Host, Store, Timestamp};
+use deputy::host::{BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Store, Timestamp};
 use worker::{Env, send::SendFuture};
 
-use crate::store::WorkersStore;
+use crate::{rate_limits::RateLimits, store::WorkersStore};
 
 /// Clock, randomness, storage and outgoing HTTP of Workers. It holds bindings only, which are the same for every request
 /// of an isolate; what belongs to one request is looked up when it is needed.
 #[derive(Debug)]
 pub struct WorkersHost {
+    rate_limits: RateLimits,
     store: WorkersStore,
 }
 
 impl WorkersHost {
     /// A host with the bindings of `env`.
     pub fn new(env: &Env) -> worker::Result<Self> {
-        Ok(Self { store: WorkersStore::new(env)? })
+        Ok(Self { rate_limits: RateLimits::new(env)?, store: WorkersStore::new(env)? })
     }
 }
 
@@ -45,6 +46,15 @@ impl Host for WorkersHost {
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
         machine::detach(work);
+    }
+
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        _: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        Box::pin(self.rate_limits.admit(endpoint, source))
     }
 
     fn store(&self) -> &dyn Store {

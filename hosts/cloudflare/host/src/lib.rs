@@ -1,5 +1,5 @@
 //! Deputy's host on Cloudflare Workers: [`host`] gives clock, randomness, outgoing HTTP and time to finish work, [`store`]
-//! keeps clients in KV and every other record in a Durable Object of its own ([`object`]).
+//! keeps clients in KV and every other record in a Durable Object of its own ([`object`]), and [`rate_limits`] counts.
 //!
 //! A Worker exports a function `fetch` that calls [`serve`]; the class [`RecordObject`] comes with this crate.
 
@@ -7,16 +7,22 @@ mod host;
 mod kv;
 #[expect(missing_docs, reason = "worker's macro makes methods without")]
 mod object;
+mod rate_limits;
 mod store;
 
 use std::{cell::RefCell, sync::Arc};
 
 use axum::Router;
-use deputy::{Server, config::Config, host::Host};
+use deputy::{
+    Server,
+    config::{self, Config},
+    host::Host,
+};
 use worker::{Env, js_sys::Promise, web_sys::Request};
 
 pub use host::WorkersHost;
 pub use object::RecordObject;
+pub use rate_limits::RateLimits;
 pub use store::WorkersStore;
 
 /// To be called once, before anything else.
@@ -38,6 +44,11 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
     }
     let variable = |name: &str| env.var(name).ok().map(|value| value.to_string());
     let config = Config::parse(variable).map_err(|error| error.to_string())?;
+    if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
+        return Err(
+            "RATE_LIMITS: must be on or off; the numbers are in wrangler.jsonc, at ratelimits".to_owned()
+        );
+    }
     let host = WorkersHost::new(env).map_err(|error| format!("a binding is missing: {error}"))?;
     let router = server(config, Arc::new(host)).router();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));

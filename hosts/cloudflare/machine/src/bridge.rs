@@ -7,6 +7,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
+use deputy::host::ClientAddress;
 use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
@@ -25,6 +26,11 @@ pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
     *converted.method_mut() = request.method().parse().ok()?;
     *converted.uri_mut() = request.url().parse().ok()?;
     *converted.headers_mut() = headers(&request.headers());
+    // Set by Cloudflare, whatever the client sent.
+    let address = converted.headers().get("cf-connecting-ip").and_then(|value| value.to_str().ok());
+    if let Some(address) = address.and_then(|address| address.parse().ok()) {
+        converted.extensions_mut().insert(ClientAddress(address));
+    }
     Some(converted)
 }
 

@@ -8,6 +8,7 @@ mod bridge;
 mod log;
 mod outgoing;
 mod panics;
+mod rs256;
 mod timer;
 
 use axum::Router;
@@ -27,6 +28,7 @@ pub use timer::Timer;
 pub fn start() {
     panics::answer_them();
     log::to_console();
+    rs256::verifies_tokens();
 }
 
 /// Answers a request with the server that `router` gives.

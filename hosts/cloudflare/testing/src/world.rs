@@ -6,6 +6,8 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    net::IpAddr,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,12 +27,12 @@ use deputy::{
     Server, Wording,
     config::Config,
     host::{
-        BoxFuture, Digest, FetchError, FetchLimits, Host, Key, Reach, Record, Store, StoreError, Timestamp,
-        Version,
+        BoxFuture, ClientAddress, Digest, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record,
+        RetryAfter, Store, StoreError, Timestamp, Version,
     },
     mcp::rmcp,
 };
-use deputy_on_workers::WorkersStore;
+use deputy_on_workers::{RateLimits, WorkersStore};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -65,6 +67,12 @@ pub(crate) async fn answer(State(env): State<Env>, mut request: Request<Body>) -
     let Some(description) = described else {
         return (StatusCode::BAD_REQUEST, "the request describes no world").into_response();
     };
+    // Where the request comes from is for the test to say.
+    request.extensions_mut().remove::<ClientAddress>();
+    let address = request.headers_mut().remove("x-test-address");
+    if let Some(address) = address.and_then(|address| address.to_str().ok()?.parse().ok()) {
+        request.extensions_mut().insert(ClientAddress(address));
+    }
     // The runtime's proxy has made its own of it.
     request.headers_mut().remove(header::HOST);
     for host in description.hosts.iter().filter_map(|host| HeaderValue::try_from(host).ok()) {
@@ -96,6 +104,7 @@ fn router(description: Description, env: &Env) -> Result<Router, String> {
     let host = TestHost {
         now: Arc::clone(&now),
         network: description.network,
+        rate_limits: RateLimits::new(env).map_err(|error| error.to_string())?,
         store: TestStore { inner: store, owner: description.records, evict: description.evict },
     };
     let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
@@ -109,6 +118,7 @@ fn router(description: Description, env: &Env) -> Result<Router, String> {
 struct TestHost {
     now: Arc<AtomicU64>,
     network: String,
+    rate_limits: RateLimits,
     store: TestStore,
 }
 
@@ -146,6 +156,15 @@ impl Host for TestHost {
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
         machine::detach(work);
+    }
+
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        _: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        Box::pin(self.rate_limits.admit(endpoint, source))
     }
 
     fn store(&self) -> &dyn Store {

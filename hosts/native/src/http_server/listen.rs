@@ -33,6 +33,14 @@ impl Listen {
         self.port
     }
 
+    /// Whether only this computer can connect.
+    pub const fn is_loopback(&self) -> bool {
+        match self.host {
+            Host::Address(address) => address.is_loopback(),
+            Host::Localhost => true,
+        }
+    }
+
     /// Listens. `flag` is what an operator would change, for the error.
     pub async fn bind(&self, flag: &'static str) -> Result<Listening, BindError> {
         let failed = |address| move |error| BindError { address, flag, error };

@@ -1,6 +1,8 @@
 //! A host on which everybody else may get ahead, before and after whatever is asked of it.
 
 use std::{
+    net::IpAddr,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, FetchError, FetchLimits, Host, Key, Record, Store, StoreError, Timestamp, Version,
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Record, RetryAfter, Store, StoreError,
+    Timestamp, Version,
 };
 use harness::memory::MemoryHost;
 
@@ -83,6 +86,15 @@ impl Host for ContendedHost {
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
         self.tasks.detached(work);
+    }
+
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        per_minute: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        self.inner.admit(endpoint, source, per_minute)
     }
 
     fn store(&self) -> &dyn Store {

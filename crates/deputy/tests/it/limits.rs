@@ -1,0 +1,113 @@
+//! How much strangers may ask, and one person at a time.
+
+use std::sync::Arc;
+
+use axum::Router;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use http::StatusCode;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::world::{API, Answer, CALLBACK, World};
+
+/// More than any limit that is not set otherwise.
+const MANY: usize = 200;
+
+/// The first answer that refuses, of `request` from one address.
+async fn refusal(world: &World, request: (&str, &str, &str)) -> Answer {
+    let (method, path, body) = request;
+    let media_type =
+        if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+    for _ in 0..MANY {
+        let headers = [("x-test-address", world.address.as_str()), ("content-type", media_type)];
+        let answer = world.request(method, path, &headers, body).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            return answer;
+        }
+        assert!(answer.status.as_u16() < 500, "{}", answer.text);
+    }
+    panic!("{MANY} requests to {path} were admitted");
+}
+
+fn registration() -> String {
+    json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none" }).to_string()
+}
+
+#[tokio::test]
+async fn too_many_registrations_from_one_address_are_told_when_to_come_again() {
+    let world = World::new();
+    let old = world.client().await;
+    let answer = refusal(&world, ("POST", "/register", &registration())).await;
+    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+    let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    // Neither others nor those who have registered notice.
+    world.client().await;
+    let page = world.get(&world.authorize_path(&old, &[])).await;
+    assert_eq!(page.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn too_many_authorization_requests_from_one_address_get_a_page() {
+    let world = World::new();
+    let path = world.authorize_path(&world.client().await, &[]);
+    let answer = refusal(&world, ("GET", &path, "")).await;
+    assert!(answer.text.contains("Too many requests"), "{}", answer.text);
+    assert!(!answer.header("retry-after").is_empty());
+    assert_eq!(answer.header("location"), "");
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn tokens_are_not_guessed_without_end() {
+    let world = World::with(&[("RATE_LIMITS", "on")]);
+    let client = world.client().await;
+    let form = format!("grant_type=refresh_token&refresh_token=guess&client_id={client}");
+    for _ in 0..3 {
+        let headers = [
+            ("x-test-address", world.address.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        let requests = (0..MANY).map(|_| world.request("POST", "/token", &headers, &form));
+        let answers = futures_util::future::join_all(requests).await;
+        assert!(answers.iter().all(|answer| [400, 429].contains(&answer.status.as_u16())));
+    }
+    let answer = refusal(&world, ("POST", "/token", &form)).await;
+    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn where_rate_limits_are_off_nobody_is_refused() {
+    let world = World::with(&[("RATE_LIMITS", "off")]);
+    let headers = [("x-test-address", world.address.as_str()), ("content-type", "application/json")];
+    for _ in 0..MANY {
+        let answer = world.request("POST", "/register", &headers, &registration()).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
+async fn one_person_cannot_take_every_place_and_others_keep_theirs() {
+    let world = World::new();
+    let alice = world.connected().await;
+    let bob = world.connected_as("bob", &[]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let closed = Arc::clone(&gate);
+    // An API that answers nobody for now.
+    let slow = Router::new().fallback(async move || {
+        let _ = closed.acquire().await;
+        StatusCode::SERVICE_UNAVAILABLE
+    });
+    world.network.serve(API, slow);
+    let calls = (0..MANY).map(|_| world.call(&alice.access, "get_my_todo_list", json!({})));
+    let mut calls: FuturesUnordered<_> = calls.collect();
+    let refused = calls.next().await.expect("an answer");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text);
+    assert_eq!(refused.header("retry-after"), "1");
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    assert_eq!(world.mcp(Some(&bob.access), &ping).await.status, StatusCode::OK);
+    gate.close();
+    let rest: Vec<_> = calls.collect().await;
+    assert_eq!(rest.iter().filter(|answer| answer.status == StatusCode::OK).count(), 128);
+    assert_eq!(world.mcp(Some(&alice.access), &ping).await.status, StatusCode::OK);
+}
