@@ -241,3 +241,45 @@ async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
         .sum();
     assert!(size < 6 * 1024, "{size}");
 }
+
+#[tokio::test]
+async fn another_redirect_uri_of_an_approved_client_is_asked_about() {
+    let world = World::new();
+    let second = "https://client.example/another";
+    let metadata = json!({ "redirect_uris": [CALLBACK, second], "token_endpoint_auth_method": "none" });
+    let client = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let page = browser.open(&world.authorize_url(&client, &[("redirect_uri", second)])).await;
+    assert_eq!(page.url.path(), "/authorize");
+    assert!(page.text.contains(second), "{}", page.text);
+}
+
+#[tokio::test]
+async fn more_scopes_than_were_approved_are_asked_about() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let url = |scope| world.authorize_url(&client, &[("scope", scope)]);
+    world.log_in(&mut browser, "alice", &url("todo:read")).await;
+    assert!(browser.clone().open(&url("todo:read")).await.query("code").is_some());
+    assert_eq!(browser.open(&url("todo:read todo:write")).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
+async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_themselves() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let url = world.authorize_url(&client, &[]);
+    assert_eq!(browser.clone().open_from(&url, "same-site").await.url.path(), "/authorize");
+    let value = browser.cookie("https://deputy.example", "__Host-mcp-approved").unwrap();
+    let cookie = format!("__Host-mcp-approved={value}");
+    let sent = [("cookie", cookie.as_str())];
+    let without = world.request("GET", &world.authorize_path(&client, &[]), &sent, "").await;
+    assert_eq!(without.status, StatusCode::OK, "the page");
+    let sent = [("cookie", cookie.as_str()), ("sec-fetch-site", "none")];
+    let with = world.request("GET", &world.authorize_path(&client, &[]), &sent, "").await;
+    assert_eq!(with.status, StatusCode::SEE_OTHER, "silently");
+}

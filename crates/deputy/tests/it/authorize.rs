@@ -175,3 +175,17 @@ async fn a_link_that_is_too_long_gets_a_page() {
     let response = world.get(&format!("/authorize?state={}", "x".repeat(20_000))).await;
     assert_eq!(response.status, StatusCode::URI_TOO_LONG);
 }
+
+#[tokio::test]
+async fn a_request_object_is_neither_fetched_nor_believed() {
+    let world = World::new();
+    let client = world.client().await;
+    let request = "eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmkiOiJodHRwczovL2V2aWwuZXhhbXBsZS9jYiJ9.";
+    for (name, value) in [("request_uri", "https://evil.example/request"), ("request", request)] {
+        let page = world.get(&world.authorize_path(&client, &[(name, value)])).await;
+        assert_eq!(page.status, StatusCode::OK, "{name}");
+        assert!(page.text.contains(CALLBACK) && !page.text.contains("evil.example"), "{name}: {}", page.text);
+        assert_eq!(world.get(&format!("/authorize?{name}={value}")).await.status, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(world.requests_to("https://evil.example", ""), 0);
+}

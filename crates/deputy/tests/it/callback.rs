@@ -352,3 +352,26 @@ async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
     assert_eq!(response.status, StatusCode::SEE_OTHER);
     assert!(!response.header("location").contains("evil"));
 }
+
+#[tokio::test]
+async fn a_login_that_took_longer_than_ten_minutes_is_no_longer_one() {
+    for (seconds, in_time) in [(599, true), (600, false)] {
+        let world = World::new();
+        let client = world.client().await;
+        let mut browser = world.browser();
+        let page = browser.open(&world.authorize_url(&client, &[])).await;
+        let page = browser.submit(&page, &[], "approve").await;
+        let fields = [("username", "alice"), ("password", "Alice-demo-1")];
+        let page = browser.submit(&page, &fields, "SIGNON").await;
+        // Nobody is there to take the answer, for now.
+        world.network.unplug(DEPUTY);
+        let callback = browser.submit(&page, &[], "APPROVE").await;
+        assert_eq!(callback.url.path(), "/callback");
+        world.start(&[]);
+        world.host.advance(seconds);
+        let page = browser.open(callback.url.as_str()).await;
+        assert_eq!(page.url.as_str().starts_with(CALLBACK), in_time, "{seconds}: {}", page.text);
+        assert_eq!(page.status == StatusCode::BAD_REQUEST, !in_time, "{seconds}");
+        assert_eq!(world.pingone.requests("token"), u64::from(in_time), "{seconds}");
+    }
+}

@@ -110,3 +110,28 @@ async fn what_is_not_there_gets_a_short_answer() {
         );
     }
 }
+
+#[tokio::test]
+async fn on_this_computer_a_host_name_that_was_rebound_to_it_is_refused() {
+    let world = World::with(&[("PUBLIC_URL", "http://localhost:8787")]);
+    let ours = ["localhost:8787", "LOCALHOST:8787", "127.0.0.1:8787", "[::1]:8787"];
+    let others = [
+        "evil.example",
+        "evil.example:8787",
+        "localhost",
+        "localhost:1",
+        "localhost.evil.example:8787",
+        "127.0.0.1.evil.example:8787",
+        "127.0.0.2:8787",
+    ];
+    for path in ["/.well-known/oauth-authorization-server", "/health", "/authorize", "/mcp"] {
+        for host in ours {
+            let status = world.request("GET", path, &[("host", host)], "").await.status;
+            assert_ne!(status, StatusCode::MISDIRECTED_REQUEST, "{host} {path}");
+        }
+        for host in others {
+            let status = world.request("GET", path, &[("host", host)], "").await.status;
+            assert_eq!(status, StatusCode::MISDIRECTED_REQUEST, "{host} {path}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What needs the host in memory: its store to look into, its randomness to be the same every time.
 
+mod attacks;
 mod canaries;
 mod secrets;
 mod simulation;
