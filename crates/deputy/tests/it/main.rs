@@ -13,6 +13,7 @@ mod in_memory;
 mod limits;
 mod mcp;
 mod metadata;
+mod misplaced;
 mod registration;
 mod token;
 mod upstream;
