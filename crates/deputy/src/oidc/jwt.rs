@@ -117,3 +117,80 @@ pub(super) fn date(claims: &Map<String, Value>, name: &str) -> Option<u64> {
 
 /// Seconds by which the clocks of `PingOne` and this host may differ.
 pub(super) const LEEWAY: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    const KEYS: &str = include_str!("../../../../fuzz/fixtures/keys.json");
+    const TOKEN: &str = include_str!("../../../../fuzz/fixtures/token.txt");
+
+    fn keys() -> KeySet {
+        KeySet::read(&http::Response::new(Bytes::from(KEYS))).expect("keys")
+    }
+
+    /// The good token with another header.
+    fn with_header(header: &Value) -> String {
+        let (_, rest) = TOKEN.trim().split_once('.').expect("parts");
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
+    }
+
+    #[test]
+    fn a_signed_token_is_believed() {
+        assert_eq!(keys().verify(TOKEN.trim()).expect("good")["sub"], "alice");
+    }
+
+    #[test]
+    fn every_algorithm_but_rs256_is_refused_however_it_is_spelled() {
+        for alg in ["none", "nOnE", "NONE", "", "HS256", "RS384", "PS256", "ES256", "rs256", "RS256 "] {
+            let token = with_header(&json!({ "alg": alg, "kid": "one" }));
+            assert_eq!(keys().verify(&token), Err(JwtError::Algorithm), "{alg:?}");
+        }
+        assert_eq!(keys().verify(&with_header(&json!({ "kid": "one" }))), Err(JwtError::Algorithm));
+        assert_eq!(
+            keys().verify(&with_header(&json!({ "alg": ["RS256"], "kid": "one" }))),
+            Err(JwtError::Algorithm)
+        );
+    }
+
+    #[test]
+    fn a_key_that_the_token_brings_along_is_not_used() {
+        let jwk = serde_json::from_str::<Value>(KEYS).expect("JSON")["keys"][0].clone();
+        let bringing =
+            json!({ "alg": "RS256", "kid": "mine", "jwk": jwk, "jku": "https://evil.example/keys" });
+        assert_eq!(keys().verify(&with_header(&bringing)), Err(JwtError::UnknownKey));
+        assert_eq!(
+            keys().verify(&with_header(&json!({ "alg": "RS256", "jwk": jwk }))),
+            Err(JwtError::UnknownKey)
+        );
+    }
+
+    #[test]
+    fn a_signature_that_is_empty_flipped_garbage_or_of_something_else_is_wrong() {
+        let token = TOKEN.trim();
+        let (message, signature) = token.rsplit_once('.').expect("parts");
+        let flipped = if signature.starts_with('A') { "B" } else { "A" };
+        let flipped = format!("{flipped}{}", &signature[1..]);
+        for wrong in ["", "AAAA", "!!!!", flipped.as_str(), &signature[..signature.len() - 4]] {
+            assert_eq!(keys().verify(&format!("{message}.{wrong}")), Err(JwtError::Signature), "{wrong}");
+        }
+        let (header, _) = message.split_once('.').expect("parts");
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"mallory"}"#);
+        assert_eq!(keys().verify(&format!("{header}.{claims}.{signature}")), Err(JwtError::Signature));
+        // The header is signed too.
+        let added = json!({ "alg": "RS256", "kid": "one", "x": 1 });
+        assert_eq!(keys().verify(&with_header(&added)), Err(JwtError::Signature));
+    }
+
+    #[test]
+    fn what_has_not_three_parts_with_json_is_malformed() {
+        let long = format!("{}.{}", TOKEN.trim(), "x".repeat(40_000));
+        for text in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "e30", "é.é.é", long.as_str()] {
+            assert_eq!(keys().verify(text), Err(JwtError::Malformed), "{}", text.len());
+        }
+    }
+}
