@@ -207,3 +207,46 @@ fn the_log_is_json_where_asked_for_and_holds_no_query_header_or_secret() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
+
+#[test]
+fn addresses_that_a_proxy_names_are_counted_and_this_computer_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let mut command = serve(folder.path(), port);
+    command.env("RATE_LIMITS", "register=2").env("CLIENT_ADDRESS_HEADER", "x-forwarded-for");
+    let _running = Running::start(command, READY);
+    let body = r#"{"redirect_uris":["http://localhost:1/cb"],"token_endpoint_auth_method":"none"}"#;
+    let register = |forwarded: &str| {
+        let head = format!(
+            "POST /register HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n{forwarded}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        rest(&mut send(port, &head))
+    };
+    // What stands before the last entry, the client may have written itself.
+    for number in 0..2 {
+        let answer = register(&format!("X-Forwarded-For: 192.0.2.{number}, 203.0.113.7\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    }
+    let refused = register("X-Forwarded-For: 192.0.2.9, 203.0.113.7\r\n");
+    assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("retry-after: "), "{refused}");
+    for other in ["X-Forwarded-For: 203.0.113.8\r\n", "", "", ""] {
+        assert!(register(other).starts_with("HTTP/1.1 201 "), "{other}");
+    }
+}
+
+#[test]
+fn a_deputy_behind_a_proxy_that_names_nobody_says_that_it_cannot_count() {
+    let warning = |variables: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = serve(folder.path(), 0);
+        command.env("PUBLIC_URL", "https://deputy.example").envs(variables.iter().copied());
+        let mut running = Running::start(command, READY);
+        running.signal("TERM");
+        running.ended().2.contains("CLIENT_ADDRESS_HEADER")
+    };
+    assert!(warning(&[]));
+    assert!(!warning(&[("CLIENT_ADDRESS_HEADER", "x-real-ip")]));
+    assert!(!warning(&[("RATE_LIMITS", "off")]));
+}
