@@ -1,10 +1,9 @@
 //! What is in the wrong place, there twice, or somebody else's.
 
-use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{CALLBACK, CHALLENGE, DEPUTY, PINGONE, Tokens, VERIFIER, World};
+use crate::world::{CALLBACK, CHALLENGE, PINGONE, Tokens, VERIFIER, World};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -208,20 +207,4 @@ async fn tokens_of_pingone_open_nothing_here() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
         assert_eq!(world.refresh(&tokens.client, token).await.json()["error"], "invalid_grant", "{name}");
     }
-}
-
-#[tokio::test]
-async fn a_hundred_logins_at_once_get_a_code_each() {
-    let world = World::new();
-    let client = world.client().await;
-    let codes = join_all((0..100).map(|_| world.code(&client))).await;
-    let mut different = codes.clone();
-    different.sort();
-    different.dedup();
-    assert_eq!(different.len(), 100);
-    let answers = join_all(codes.iter().map(|code| world.redeem(&client, code))).await;
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
-    assert!(world.network.exchanges().iter().all(|exchange| {
-        !exchange.request.uri().to_string().starts_with(DEPUTY) || exchange.response.status().as_u16() < 500
-    }));
 }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod canaries;
+mod crowd;
 mod secrets;
 mod simulation;
 mod store;
