@@ -1,7 +1,8 @@
 //! Requests in, responses out: the whole server on a host in memory, with a simulated PingOne and the real Todo API.
 //!
-//! With `DEPUTY_WORKER` set to where `hosts/cloudflare/testing` listens, Deputy runs there instead, on the Workers runtime;
-//! all but the tests of [`in_memory`] hold of it too.
+//! With `DEPUTY_NATIVE` set, Deputy runs on the native host's SQLite behind its HTTP server instead; with `DEPUTY_WORKER` set
+//! to where `hosts/cloudflare/testing` listens, there, on the Workers runtime. All but the tests of [`in_memory`] hold of both
+//! too.
 
 mod api;
 mod approval;
@@ -14,6 +15,7 @@ mod limits;
 mod mcp;
 mod metadata;
 mod misplaced;
+mod native;
 mod registration;
 mod token;
 mod upstream;

@@ -21,7 +21,7 @@ use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use crate::workers::OnWorkers;
+use crate::{native::OnNative, workers::OnWorkers};
 
 pub(crate) const DEPUTY: &str = "https://deputy.example";
 pub(crate) const PINGONE: &str = "https://auth.pingone.eu";
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) config: SimConfig,
     /// An address for the header `x-test-address`, which no other world has: where a request comes from.
     pub(crate) address: String,
+    on_native: Option<OnNative>,
     on_workers: Option<OnWorkers>,
 }
 
@@ -131,7 +132,8 @@ impl World {
         let api = crate::api::router(&config.issuer(), API, &host, &network);
         network.serve(API, api);
         let on_workers = OnWorkers::from_environment(&host, &network);
-        let world = Self { host, network, pingone, config, address: address(), on_workers };
+        let on_native = OnNative::from_environment(&host);
+        let world = Self { host, network, pingone, config, address: address(), on_native, on_workers };
         world.start(variables);
         world
     }
@@ -147,8 +149,12 @@ impl World {
             return;
         }
         let config = Config::parse(variable).expect("usable");
-        let router = server(config, Arc::new(self.host.clone())).router();
-        self.network.serve(DEPUTY, router.layer(map_request(from_test_address)));
+        let router = |host| server(config, host).router();
+        let router = match &self.on_native {
+            Some(on_native) => on_native.start(router),
+            None => router(Arc::new(self.host.clone())).layer(map_request(from_test_address)),
+        };
+        self.network.serve(DEPUTY, router);
     }
 
     /// Another Deputy, on `host`.

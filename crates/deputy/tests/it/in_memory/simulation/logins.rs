@@ -1,0 +1,143 @@
+//! The pages of a login, answered several times at once.
+
+use axum::body::Body;
+use http::Request;
+use url::form_urlencoded;
+
+use super::{CALM, End, Failures, Run, Weather, for_each_seed, weather};
+use crate::world::{DEPUTY, PINGONE, World};
+
+impl Run<'_> {
+    /// A browser with this cookie answers the approval page.
+    fn decide(&self, kind: &'static str, handle: &str, cookie: &str, decision: &str) {
+        let form = [("handle", handle), ("decision", decision)];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = Request::post(format!("{DEPUTY}/approve"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", cookie)
+            .body(Body::from(body));
+        self.send(kind, request.expect("a request"));
+    }
+
+    /// A browser with this cookie comes back from PingOne.
+    fn come_back(&self, path: &str, cookie: &str) {
+        let request = Request::get(format!("{DEPUTY}{path}")).header("cookie", cookie).body(Body::empty());
+        self.send("callback", request.expect("a request"));
+    }
+
+    /// The answers of this kind that lead to an address that begins so.
+    fn led_to(&self, kind: &str, start: &str) -> usize {
+        self.outcomes(kind).iter().filter(|outcome| outcome.location.starts_with(start)).count()
+    }
+}
+
+/// An approval page: its handle, and the cookie of the browser that shows it.
+async fn asked(world: &World) -> (String, String) {
+    let client = world.client().await;
+    let page = world.get(&world.authorize_path(&client, &[])).await;
+    let (_, rest) = page.text.split_once("name=\"handle\" value=\"").expect("a handle");
+    let handle = rest.split('"').next().expect("its end").to_owned();
+    (handle, page.header("set-cookie").split(';').next().expect("a cookie").to_owned())
+}
+
+/// A login that PingOne has finished: the path that the browser is sent to, and its cookie.
+async fn logged_in(world: &World) -> (String, String) {
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let page = browser.submit(&page, &[], "approve").await;
+    // Deputy is elsewhere when the browser comes back.
+    world.network.unplug(DEPUTY);
+    let fields = [("username", "alice"), ("password", "Alice-demo-1")];
+    let page = browser.submit(&page, &fields, "SIGNON").await;
+    // PingOne remembers consent, too.
+    let page = if page.query("code").is_some() { page } else { browser.submit(&page, &[], "APPROVE").await };
+    world.start(&[]);
+    let name = browser.cookie_names(DEPUTY).into_iter().find(|name| name.starts_with("__Host-mcp-login-"));
+    let name = name.expect("the cookie of the login");
+    let cookie = format!("{name}={}", browser.cookie(DEPUTY, &name).expect("its value"));
+    (page.url.as_str().strip_prefix(DEPUTY).expect("an address of Deputy's").to_owned(), cookie)
+}
+
+#[tokio::test]
+async fn an_approval_page_is_answered_once() {
+    for_each_seed(async |world, seed| {
+        let (handle, cookie) = asked(world).await;
+        let mut run = Run::new(world, seed, weather(seed));
+        run.decide("deny", &handle, &cookie, "deny");
+        for _ in 0..1 + seed % 4 {
+            run.decide("approve", &handle, &cookie, "approve");
+        }
+        run.until_the_end();
+        let (logins, refusals) =
+            (run.led_to("approve", PINGONE), run.led_to("deny", "https://client.example/"));
+        assert!(logins + refusals <= 1, "{logins} logins and {refusals} refusals from one page");
+        if seed % 2 == 0 {
+            assert_eq!(logins + refusals, 1, "nobody's decision counted");
+        }
+        run.decide("late", &handle, &cookie, "approve");
+        run.until_the_end();
+        assert!(run.led_to("late", PINGONE) == 0 || logins + refusals == 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_ends_once() {
+    for_each_seed(async |world, seed| {
+        let (path, cookie) = logged_in(world).await;
+        let before = world.pingone.requests("token");
+        let mut run = Run::new(world, seed, weather(seed));
+        for _ in 0..2 + seed % 3 {
+            run.come_back(&path, &cookie);
+        }
+        run.until_the_end();
+        let codes = run.led_to("callback", "https://client.example/cb?code=");
+        assert!(codes <= 1, "{codes} codes from one login");
+        if seed % 2 == 0 {
+            assert_eq!(codes, 1, "nobody got the code");
+        }
+        run.come_back(&path, &cookie);
+        run.until_the_end();
+        let late = run.led_to("callback", "https://client.example/cb?code=");
+        assert!(late <= 1 && world.pingone.requests("token") - before <= 1, "PingOne's code was used twice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wherever_a_process_ends_in_a_login_its_code_is_given_once_or_never() {
+    let world = World::new();
+    for step in 0.. {
+        let (path, cookie) = logged_in(&world).await;
+        let mut run = Run::new(&world, 0, Weather { crash_after: Some(step), ..CALM });
+        run.come_back(&path, &cookie);
+        let end = run.until_the_end();
+        gives_one_code(&mut run, &path, &cookie);
+        if end == End::AllAnswered {
+            assert!(step > 6, "{step} steps");
+            break;
+        }
+    }
+    for chance in 0.. {
+        let (path, cookie) = logged_in(&world).await;
+        let mut run = Run::new(&world, 0, Weather { store_failures: Failures::At(chance), ..CALM });
+        run.come_back(&path, &cookie);
+        run.until_the_end();
+        let chances = run.host.chances();
+        gives_one_code(&mut run, &path, &cookie);
+        if chances <= chance {
+            assert!(chance > 3, "{chance} chances to fail");
+            break;
+        }
+    }
+}
+
+/// Comes back once more, to a process that has just begun.
+fn gives_one_code(run: &mut Run<'_>, path: &str, cookie: &str) {
+    run.weather = CALM;
+    run.come_back(path, cookie);
+    run.until_the_end();
+    assert!(run.led_to("callback", "https://client.example/cb?code=") <= 1);
+}

@@ -1,0 +1,93 @@
+//! Deputy on the native host's parts, its SQLite and its HTTP server, with the clock and the network of a test.
+
+use std::{
+    env,
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use bytes::Bytes;
+use deputy::host::{BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Store, Timestamp};
+use deputy_native::{
+    http_server::{Limits, Stop, serve},
+    store::SqliteStore,
+};
+use harness::{memory::MemoryHost, remote::Remote};
+use http::HeaderName;
+use tempfile::TempDir;
+use url::Url;
+
+pub(crate) struct OnNative {
+    host: MemoryHost,
+    folder: TempDir,
+}
+
+impl OnNative {
+    /// In a folder of its own, where `DEPUTY_NATIVE` is set.
+    pub(crate) fn from_environment(host: &MemoryHost) -> Option<Self> {
+        env::var_os("DEPUTY_NATIVE")?;
+        let folder = tempfile::tempdir().expect("a folder");
+        Some(Self { host: host.clone(), folder })
+    }
+
+    /// Serves what `router` makes of the host. Who was served before shares its records, as where one process replaces another.
+    pub(crate) fn start(&self, router: impl FnOnce(Arc<dyn Host>) -> Router) -> Router {
+        let store = SqliteStore::open(self.folder.path()).expect("a database");
+        let router = router(Arc::new(NativeHost { host: self.host.clone(), store }));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        listener.set_nonblocking(true).expect("a socket that does not block");
+        let address = listener.local_addr().expect("an address");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        let named = HeaderName::from_static("x-test-address");
+        let limits = Limits { client_address_header: Some(named), ..Limits::default() };
+        tokio::spawn(serve("test", vec![listener], router, limits, Stop::default()));
+        Remote::at(&Url::parse(&format!("http://{address}")).expect("a URL")).router()
+    }
+}
+
+struct NativeHost {
+    host: MemoryHost,
+    store: SqliteStore,
+}
+
+impl Host for NativeHost {
+    fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
+    fn fill_random(&self, buffer: &mut [u8]) {
+        self.host.fill_random(buffer);
+    }
+
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        self.host.fetch(request, limits)
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.host.sleep(duration)
+    }
+
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        self.host.detach(work);
+    }
+
+    fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: IpAddr,
+        per_minute: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        self.host.admit(endpoint, source, per_minute)
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+}
