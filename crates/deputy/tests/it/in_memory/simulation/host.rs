@@ -5,7 +5,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -31,18 +31,31 @@ pub(super) struct ContendedHost {
 struct ContendedStore {
     inner: MemoryHost,
     dice: Mutex<Dice>,
-    /// One in so many verbs fails; 0 for none.
-    failures: usize,
+    failures: Failures,
+    /// Chances to fail that there have been: two for every verb.
+    chances: AtomicUsize,
     renewing: Arc<AtomicBool>,
 }
 
+/// When a verb of the store fails, before it is done or after.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Failures {
+    /// Once, when there have been this many chances.
+    At(usize),
+    /// It does not.
+    Never,
+    /// At one chance in so many.
+    OneIn(usize),
+}
+
 impl ContendedHost {
-    pub(super) fn new(inner: MemoryHost, tasks: Tasks, dice: Dice, failures: usize) -> Self {
+    pub(super) fn new(inner: MemoryHost, tasks: Tasks, dice: Dice, failures: Failures) -> Self {
         let renewing = Arc::new(AtomicBool::default());
         let store = ContendedStore {
             inner: inner.clone(),
             dice: dice.into(),
             failures,
+            chances: AtomicUsize::default(),
             renewing: Arc::clone(&renewing),
         };
         Self { inner, tasks, store: Arc::new(store), renewing }
@@ -52,6 +65,11 @@ impl ContendedHost {
     /// crash costs a login.
     pub(super) fn is_renewing(&self) -> bool {
         self.renewing.load(Ordering::SeqCst)
+    }
+
+    /// How often a verb of the store might have failed.
+    pub(super) fn chances(&self) -> usize {
+        self.store.chances.load(Ordering::SeqCst)
     }
 }
 
@@ -117,7 +135,12 @@ impl ContendedStore {
     }
 
     fn fail(&self) -> Result<(), StoreError> {
-        let fails = self.failures > 0 && self.dice.lock().unwrap().below(self.failures) == 0;
+        let before = self.chances.fetch_add(1, Ordering::SeqCst);
+        let fails = match self.failures {
+            Failures::Never => false,
+            Failures::At(chance) => before == chance,
+            Failures::OneIn(many) => self.dice.lock().unwrap().below(many) == 0,
+        };
         if fails { Err(StoreError("as the simulation wants it".to_owned())) } else { Ok(()) }
     }
 }

@@ -2,8 +2,11 @@
 //! that hang up, storage that fails, a process that ends.
 //!
 //! Each run follows from its seed. `DEPUTY_SEEDS` is how many there are (150), `DEPUTY_SEED` runs one of them again.
+//! What happens to one request alone is in [`everywhere`], for every place at which it can happen.
 
+mod everywhere;
 mod host;
+mod logins;
 mod scheduler;
 
 use std::sync::{Arc, Mutex};
@@ -16,7 +19,7 @@ use tower_service::Service as _;
 use url::form_urlencoded;
 
 use self::{
-    host::ContendedHost,
+    host::{ContendedHost, Failures},
     scheduler::{Dice, Tasks},
 };
 use crate::world::{CALLBACK, DEPUTY, Tokens, VERIFIER, World};
@@ -26,18 +29,29 @@ use crate::world::{CALLBACK, DEPUTY, Tokens, VERIFIER, World};
 struct Outcome {
     kind: &'static str,
     status: StatusCode,
+    location: String,
     json: Value,
 }
 
-/// How rough a run is. Every number is one in so many steps, and 0 is never.
-#[derive(Clone, Copy, Default)]
+/// How rough a run is.
+#[derive(Clone, Copy)]
 struct Weather {
+    /// One in so many steps; 0 is never.
     hang_ups: usize,
-    store_failures: usize,
+    store_failures: Failures,
+    /// One in so many steps; 0 is never.
     crashes: usize,
+    /// The process ends after so many steps.
+    crash_after: Option<usize>,
 }
 
-const ROUGH: Weather = Weather { hang_ups: 30, store_failures: 40, crashes: 0 };
+const CALM: Weather = Weather { hang_ups: 0, store_failures: Failures::Never, crashes: 0, crash_after: None };
+const ROUGH: Weather = Weather { hang_ups: 30, store_failures: Failures::OneIn(40), ..CALM };
+
+/// Every other run.
+const fn weather(seed: u64) -> Weather {
+    if seed.is_multiple_of(2) { CALM } else { ROUGH }
+}
 
 /// One run.
 struct Run<'a> {
@@ -74,7 +88,9 @@ impl<'a> Run<'a> {
             let (head, body) = response.into_parts();
             let bytes = body.collect().await.expect("a whole answer").to_bytes();
             let json = serde_json::from_slice(&bytes).unwrap_or_default();
-            outcomes.lock().unwrap().push(Outcome { kind, status: head.status, json });
+            let location = head.headers.get("location").and_then(|value| value.to_str().ok());
+            let location = location.unwrap_or_default().to_owned();
+            outcomes.lock().unwrap().push(Outcome { kind, status: head.status, location, json });
         });
     }
 
@@ -129,17 +145,18 @@ impl<'a> Run<'a> {
 
     /// Lets everything go on, in some order, until nothing is left to do or the process ends.
     fn until_the_end(&mut self) -> End {
-        for _ in 0..100_000 {
+        for step in 0..100_000 {
+            let must_end = self.weather.crash_after == Some(step);
+            if must_end || self.happens(self.weather.crashes) {
+                let renewing = self.host.is_renewing();
+                self.tasks.crash();
+                return End::Crashed { renewing };
+            }
             if !self.tasks.step(&mut self.dice) {
                 return End::AllAnswered;
             }
             if self.happens(self.weather.hang_ups) {
                 self.tasks.hang_up(&mut self.dice);
-            }
-            if self.happens(self.weather.crashes) {
-                let renewing = self.host.is_renewing();
-                self.tasks.crash();
-                return End::Crashed { renewing };
             }
         }
         panic!("it never ends");
@@ -210,7 +227,7 @@ async fn a_code_is_redeemed_once_and_a_replay_ends_what_it_gave() {
     for_each_seed(async |world, seed| {
         let client = world.client().await;
         let code = world.code(&client).await;
-        let mut run = Run::new(world, seed, if seed % 2 == 0 { Weather::default() } else { ROUGH });
+        let mut run = Run::new(world, seed, weather(seed));
         let attempts = 1 + seed % 4;
         for _ in 0..attempts {
             run.redeem(&client, &code);
@@ -240,7 +257,7 @@ async fn a_grant_is_renewed_once_and_never_lost() {
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
         let before = world.pingone.requests("refresh");
-        let mut run = Run::new(world, seed, if seed % 2 == 0 { Weather::default() } else { ROUGH });
+        let mut run = Run::new(world, seed, weather(seed));
         for _ in 0..3 {
             run.refresh(&tokens);
             run.call(&tokens);
@@ -267,7 +284,7 @@ async fn a_grant_is_renewed_once_and_never_lost() {
 async fn what_was_revoked_does_not_rise_again() {
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
-        let mut run = Run::new(world, seed, if seed % 2 == 0 { Weather::default() } else { ROUGH });
+        let mut run = Run::new(world, seed, weather(seed));
         for _ in 0..2 {
             run.refresh(&tokens);
             run.call(&tokens);
@@ -289,7 +306,7 @@ async fn what_was_revoked_does_not_rise_again() {
 async fn a_crash_costs_a_login_only_while_pingone_is_asked() {
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
-        let mut run = Run::new(world, seed, Weather { crashes: 60, ..Weather::default() });
+        let mut run = Run::new(world, seed, Weather { crashes: 60, ..CALM });
         for _ in 0..2 {
             run.refresh(&tokens);
             run.call(&tokens);
