@@ -2,23 +2,27 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use deputy::host::{Endpoint, RetryAfter};
 use governor::{
     Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
+    clock::{Clock, DefaultClock, Reference as _},
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
     state::keyed::HashMapStateStore,
 };
 
-type Limiter = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>;
+type Limiter<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddleware<Moment<C>>>;
+type Moment<C> = <C as Clock>::Instant;
 
 /// Counts of this process. They begin anew with it.
 #[derive(Default)]
-pub(crate) struct RateLimits(Mutex<HashMap<(Endpoint, NonZeroU32), Arc<Limiter>>>);
+pub(crate) struct RateLimits(Mutex<HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>>);
 
 impl RateLimits {
     /// Counts a request, of which `per_minute` are admitted: all at once, or evenly.
@@ -28,38 +32,84 @@ impl RateLimits {
         source: IpAddr,
         per_minute: NonZeroU32,
     ) -> Result<(), RetryAfter> {
-        let limiter = self.limiter(endpoint, per_minute);
-        if limiter.len() >= SOURCES {
-            limiter.retain_recent();
-            if limiter.len() >= SOURCES {
-                // So many addresses at once are no one stranger's, and to remember fewer would let them through as well.
-                return Ok(());
-            }
-        }
-        limiter.check_key(&source).map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
-            RetryAfter(wait.as_secs() + 1)
-        })
+        let counter = {
+            let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Counter::new(per_minute, SOURCES, DefaultClock::default()));
+            Arc::clone(counters.entry((endpoint, per_minute)).or_insert_with(new))
+        };
+        counter.admit(source)
+    }
+}
+
+/// Counts by address, and by network for as long as there are more addresses than are remembered: who has so many of them
+/// must neither grow the memory nor go uncounted.
+struct Counter<C: Clock> {
+    addresses: Limiter<C>,
+    networks: Limiter<C>,
+    most_addresses: usize,
+    swept: Mutex<Moment<C>>,
+    clock: C,
+}
+
+impl<C: Clock + Clone> Counter<C> {
+    fn new(per_minute: NonZeroU32, most_addresses: usize, clock: C) -> Self {
+        let limiter =
+            || RateLimiter::new(Quota::per_minute(per_minute), HashMapStateStore::default(), clock.clone());
+        let swept = Mutex::new(clock.now());
+        Self { addresses: limiter(), networks: limiter(), most_addresses, swept, clock }
     }
 
-    fn limiter(&self, endpoint: Endpoint, per_minute: NonZeroU32) -> Arc<Limiter> {
-        let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let limiter = limiters.entry((endpoint, per_minute)).or_insert_with(|| {
-            Arc::new(RateLimiter::new(
-                Quota::per_minute(per_minute),
-                HashMapStateStore::default(),
-                DefaultClock::default(),
-            ))
-        });
-        Arc::clone(limiter)
+    fn admit(&self, source: IpAddr) -> Result<(), RetryAfter> {
+        let counted = if self.is_crowded() {
+            self.networks.check_key(&network(source))
+        } else {
+            self.addresses.check_key(&source)
+        };
+        counted.map_err(|not_until| RetryAfter(not_until.wait_time_from(self.clock.now()).as_secs() + 1))
+    }
+
+    /// Whether there is no room for one more address, also after those were forgotten that have been quiet for a minute.
+    fn is_crowded(&self) -> bool {
+        self.addresses.len() >= self.most_addresses && {
+            self.sweep();
+            self.addresses.len() >= self.most_addresses
+        }
+    }
+
+    /// Goes through all that is remembered, which must not happen for every request.
+    fn sweep(&self) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        if now.duration_since(*swept) >= Nanos::from(BETWEEN_SWEEPS) {
+            *swept = now;
+            self.addresses.retain_recent();
+            self.networks.retain_recent();
+        }
+    }
+}
+
+/// The network that an address is one of: as large as those that are assigned to one provider.
+fn network(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            Ipv4Addr::new(a, b, 0, 0).into()
+        }
+        IpAddr::V6(address) => {
+            let [a, b, ..] = address.segments();
+            Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0).into()
+        }
     }
 }
 
 /// Addresses that are remembered: a few megabytes.
 const SOURCES: usize = 50_000;
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use governor::clock::FakeRelativeClock;
+
     use super::*;
 
     #[test]
@@ -73,5 +123,19 @@ mod tests {
         assert!((1..=21).contains(&seconds), "{seconds}");
         assert_eq!(admit(Endpoint::Register, "192.0.2.2"), Ok(()));
         assert_eq!(admit(Endpoint::Token, "192.0.2.1"), Ok(()));
+    }
+
+    #[test]
+    fn who_has_more_addresses_than_are_remembered_is_counted_by_network_and_others_are_admitted() {
+        let (clock, three) = (FakeRelativeClock::default(), NonZeroU32::new(3).unwrap());
+        let counter = Counter::new(three, 100, clock.clone());
+        let admit = |source: String| counter.admit(source.parse().unwrap()).is_ok();
+        let admitted = (0..1000).filter(|n| admit(format!("2001:db8:0:{n:x}::"))).count();
+        assert_eq!(admitted, 100 + 3);
+        assert!(admit("2001:db9::".to_owned()) && admit("192.0.2.1".to_owned()));
+        assert_eq!((counter.addresses.len(), counter.networks.len()), (100, 3));
+        clock.advance(Duration::from_secs(61));
+        assert!(admit("192.0.2.1".to_owned()));
+        assert_eq!((counter.addresses.len(), counter.networks.len()), (1, 0), "what is quiet is forgotten");
     }
 }
