@@ -27,7 +27,12 @@ export class Demo {
     const demo = new Demo();
     demo.folder = await mkdtemp(join(tmpdir(), "deputy-demo-"));
     [demo.port, demo.todoApiPort, demo.pingonePort] = await freePorts(3);
-    await demo.#run();
+    try {
+      await demo.#run();
+    } catch (error) {
+      await demo.stop();
+      throw error;
+    }
     return demo;
   }
 

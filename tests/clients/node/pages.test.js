@@ -20,7 +20,9 @@ describe("pages in Chromium", () => {
   let demo, browser, application;
   before(async () => {
     await mkdir(PICTURES, { recursive: true });
-    [demo, application] = await Promise.all([Demo.start(), Application.start()]);
+    // One after the other: what has started is known to `after` when the next fails.
+    application = await Application.start();
+    demo = await Demo.start();
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       // As root, Chromium has no sandbox; and it shall not look for anything on the network.
