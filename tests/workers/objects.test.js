@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Demo, alice } from "../clients/node/demo.js";
 import { authorizationRequest, logIn, register } from "../clients/node/login.js";
+import { send } from "../clients/node/mcp.js";
 import { living, objects } from "./objects.js";
 
 describe("Durable Objects", () => {
@@ -20,16 +21,7 @@ describe("Durable Objects", () => {
 
   const post = (path, form) => fetch(demo.at(path), { method: "POST", body: new URLSearchParams(form) });
 
-  const call = (token) =>
-    fetch(demo.mcp, {
-      method: "POST",
-      headers: {
-        accept: "application/json, text/event-stream",
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-      },
-      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
-    });
+  const call = (token) => send(demo, token, { id: 1, method: "tools/list" });
 
   test("a login leaves the grant and the person's index, and a revocation nothing", async () => {
     const client = await register(demo.at("/register"));

@@ -103,6 +103,7 @@ async fn exchange(
 
 async fn jwks(State(sim): State<Simulator>) -> Response {
     sim.count("jwks");
+    sim.hang(|failure| if let Failure::JwksAfter(seconds) = failure { Some(*seconds) } else { None }).await;
     let forced =
         sim.failures(|failure| if let Failure::Jwks(status) = failure { Some(*status) } else { None });
     if let Some(response) = forced.first().map(|status| broken(*status)) {
@@ -117,6 +118,8 @@ async fn jwks(State(sim): State<Simulator>) -> Response {
 
 async fn userinfo(State(sim): State<Simulator>, headers: HeaderMap) -> Response {
     sim.count("userinfo");
+    sim.hang(|failure| if let Failure::UserInfoAfter(seconds) = failure { Some(*seconds) } else { None })
+        .await;
     for failure in sim.failures(|failure| match failure {
         Failure::UserInfo(..) | Failure::UserInfoRedirect(_) => Some(failure.clone()),
         _ => None,
@@ -183,6 +186,8 @@ async fn signoff(State(sim): State<Simulator>, headers: HeaderMap) -> Response {
 
 async fn discovery(State(sim): State<Simulator>) -> Response {
     sim.count("discovery");
+    sim.hang(|failure| if let Failure::DiscoveryAfter(seconds) = failure { Some(*seconds) } else { None })
+        .await;
     let forced =
         sim.failures(|failure| if let Failure::Discovery(status) = failure { Some(*status) } else { None });
     if let Some(response) = forced.first().map(|status| broken(*status)) {

@@ -17,6 +17,8 @@ pub enum Failure {
     CallbackParameter(String, Option<String>),
     /// Discovery answers with this status.
     Discovery(u16),
+    /// Discovery answers after this many seconds.
+    DiscoveryAfter(u64),
     /// Discovery names another issuer.
     DiscoveryIssuer(String),
     /// A claim of the ID token has this value, or is missing (`null`).
@@ -25,6 +27,8 @@ pub enum Failure {
     IdTokenSignature(Signature),
     /// The keys answer with this status.
     Jwks(u16),
+    /// The keys answer after this many seconds.
+    JwksAfter(u64),
     /// A refresh is refused with `invalid_grant`.
     RefreshInvalidGrant,
     /// The token endpoint answers with this status and body.
@@ -37,6 +41,8 @@ pub enum Failure {
     TokenMember(String, Value),
     /// `UserInfo` answers with this status and body.
     UserInfo(u16, String),
+    /// `UserInfo` answers after this many seconds.
+    UserInfoAfter(u64),
     /// `UserInfo` redirects there.
     UserInfoRedirect(String),
     /// `UserInfo` is about this person.

@@ -5,6 +5,7 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::Router;
@@ -174,6 +175,13 @@ impl Simulator {
             None => true,
         });
         selected
+    }
+
+    /// Waits for as long as a failure says that `select` turns into seconds.
+    pub(crate) async fn hang(&self, select: impl Fn(&Failure) -> Option<u64>) {
+        if let Some(seconds) = self.failures(select).first() {
+            self.environment().sleep(Duration::from_secs(*seconds)).await;
+        }
     }
 
     pub(crate) fn uuid(&self) -> String {

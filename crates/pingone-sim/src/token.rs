@@ -1,7 +1,5 @@
 //! The token endpoint, and what it issues.
 
-use std::time::Duration;
-
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
@@ -33,11 +31,7 @@ pub(crate) async fn token(
     };
     let refresh = field("grant_type") == "refresh_token";
     sim.count(if refresh { "refresh" } else { "token" });
-    let seconds = sim
-        .failures(|failure| if let Failure::TokenAfter(seconds) = failure { Some(*seconds) } else { None });
-    if let Some(seconds) = seconds.first() {
-        sim.environment().sleep(Duration::from_secs(*seconds)).await;
-    }
+    sim.hang(|failure| if let Failure::TokenAfter(seconds) = failure { Some(*seconds) } else { None }).await;
     if let Some(response) = forced(sim, refresh, correlation) {
         return response;
     }

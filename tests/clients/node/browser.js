@@ -3,6 +3,10 @@
 import { request } from "node:http";
 
 export class Browser {
+  /** Every URL that was opened or led to, and every form that was sent. */
+  visited = [];
+  /** The value of every cookie that was ever set. */
+  given = [];
   #cookies = [];
 
   /** Opens `url` as if typed into the address bar. Stops, unanswered, where a redirect leads to `until`. */
@@ -37,6 +41,7 @@ export class Browser {
 
   async #go(method, url, body, headers, until) {
     for (let redirects = 0; redirects < 20; redirects += 1) {
+      this.visited.push({ url, form: body && new URLSearchParams(body) });
       if (until && url.href.startsWith(until)) return { url, answered: false };
       const page = await this.#send(method, url, body, headers);
       if (page.status < 300 || page.status > 399 || !page.headers.location) return page;
@@ -79,6 +84,7 @@ export class Browser {
     for (const line of lines) {
       const [pair, ...attributes] = line.split(";").map((part) => part.trim());
       const [name, value] = split(pair, "=");
+      if (value) this.given.push(value);
       const of = Object.fromEntries(attributes.map((part) => split(part, "=")).map(([k, v]) => [k.toLowerCase(), v]));
       const path = of.path ?? "/";
       const same = (held) => held.host === url.hostname && held.name === name && held.path === path;

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 
 /** The folder of the repository. */
 export const repository = fileURLToPath(new URL("../../..", import.meta.url));
+const here = fileURLToPath(new URL(".", import.meta.url));
 
 /** The identifier of the demo's Todo API, which its access tokens are audienced for. */
 export const API_IDENTIFIER = "https://todo.deputy.example";
@@ -19,12 +20,18 @@ export const alice = { username: "alice", password: "Alice-demo-1" };
 export const bob = { username: "bob", password: "Bob-demo-1" };
 
 export class Demo {
+  /** All that the demo has printed. */
+  output = "";
+  #options;
   #process;
-  #output = "";
 
-  /** Starts the demo, and waits until it answers. */
-  static async start() {
+  /**
+   * Starts the demo, and waits until it answers: with variables `env` in its environment, and with the API at `apiUrl` in
+   * place of the Todo API.
+   */
+  static async start(options = {}) {
     const demo = new Demo();
+    demo.#options = options;
     demo.folder = await mkdtemp(join(tmpdir(), "deputy-demo-"));
     [demo.port, demo.todoApiPort, demo.pingonePort] = await freePorts(3);
     try {
@@ -46,9 +53,32 @@ export class Demo {
     return `http://localhost:${this.port}${path}`;
   }
 
+  /** A URL of the simulated PingOne's. */
+  atPingOne(path) {
+    return `http://localhost:${this.pingonePort}${path}`;
+  }
+
+  /** Has the simulated PingOne fail once, in a way that its crate describes. */
+  async force(failure) {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(this.atPingOne("/sim/failures"), { method: "POST", headers, body: JSON.stringify({ failure }) });
+    if (answer.status !== 204) throw new Error(`${answer.status} ${await answer.text()}`);
+  }
+
+  /** PingOne's failures are over. */
+  async heal() {
+    await fetch(this.atPingOne("/sim/failures"), { method: "DELETE" });
+  }
+
+  /** How many requests an endpoint of the simulated PingOne has had. */
+  async asked(endpoint) {
+    const { requests } = await (await fetch(this.atPingOne("/sim/state"))).json();
+    return requests[endpoint] ?? 0;
+  }
+
   /** Ends the process and starts another with the same folder. */
   async restart() {
-    await this.#end();
+    await this.end();
     await this.#run();
   }
 
@@ -62,7 +92,7 @@ export class Demo {
 
   /** Ends the demo for good. */
   async stop() {
-    await this.#end();
+    await this.end();
     await rm(this.folder, { recursive: true });
   }
 
@@ -73,35 +103,42 @@ export class Demo {
     }
     const numbers = { port: this.port, "todo-api-port": this.todoApiPort, "pingone-port": this.pingonePort };
     const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const deputy = spawn(binary, ["demo", ...flags, "--data-dir", this.folder], {
+    const { apiUrl, env } = this.#options;
+    const own = apiUrl ? ["--api-url", apiUrl] : [];
+    // The native demo calls its own Todo API and no other.
+    const command = apiUrl && !binary.endsWith(".js") ? [process.execPath, join(here, "own-api.js"), binary] : [binary];
+    const deputy = spawn(command[0], [...command.slice(1), "demo", ...flags, ...own, "--data-dir", this.folder], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
       // A group of its own can be killed as one.
       detached: true,
     });
     this.#process = deputy;
     running.add(deputy);
     deputy.once("exit", () => running.delete(deputy));
-    const keep = (chunk) => (this.#output += chunk);
+    const keep = (chunk) => (this.output += chunk);
     deputy.stdout.on("data", keep);
     deputy.stderr.on("data", keep);
     for (let tries = 0; tries < 300; tries += 1) {
       if (deputy.exitCode !== null) {
-        throw new Error(`the demo ended with ${deputy.exitCode}:\n${this.#output}`);
+        throw new Error(`the demo ended with ${deputy.exitCode}:\n${this.output}`);
       }
       const answer = await fetch(this.at("/.well-known/oauth-protected-resource")).catch(() => null);
       if (answer?.ok) return;
       await sleep(100);
     }
-    await this.#end();
-    throw new Error(`the demo does not answer:\n${this.#output}`);
+    await this.end();
+    throw new Error(`the demo does not answer:\n${this.output}`);
   }
 
-  async #end() {
+  /** Ends the process; its folder stays. */
+  async end() {
     const deputy = this.#process;
     if (!deputy || deputy.exitCode !== null || deputy.signalCode !== null) return;
-    const ended = new Promise((resolve) => deputy.once("exit", resolve));
+    // With the last word of everything that it started.
+    const ended = new Promise((resolve) => deputy.once("close", resolve));
     deputy.kill("SIGTERM");
-    const overdue = setTimeout(() => deputy.kill("SIGKILL"), 15_000);
+    const overdue = setTimeout(() => process.kill(-deputy.pid, "SIGKILL"), 15_000);
     await ended;
     clearTimeout(overdue);
   }

@@ -1,0 +1,52 @@
+// MCP without an SDK.
+
+/** The response to one message with an access token. */
+export function send({ mcp }, token, message, signal) {
+  return fetch(mcp, {
+    method: "POST",
+    headers: {
+      accept: "application/json, text/event-stream",
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      "mcp-protocol-version": "2025-11-25",
+    },
+    body: JSON.stringify({ jsonrpc: "2.0", ...message }),
+    signal,
+  });
+}
+
+/** Whether an access token is taken. */
+export async function isGood(demo, token) {
+  return (await send(demo, token, { id: 1, method: "ping" })).status === 200;
+}
+
+/** The result of a request. */
+export async function ask(demo, token, method, params = {}) {
+  const response = await send(demo, token, { id: 1, method, params });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${method}: ${response.status} ${text}`);
+  return JSON.parse(text).result;
+}
+
+/** The result of a tool. */
+export function callTool(demo, token, name, args = {}) {
+  return ask(demo, token, "tools/call", { name, arguments: args });
+}
+
+/** Says that the client of this token can ask its person. */
+export function canAsk(demo, token) {
+  const clientInfo = { name: "without an SDK", version: "1" };
+  return ask(demo, token, "initialize", { protocolVersion: "2025-11-25", capabilities: { elicitation: {} }, clientInfo });
+}
+
+/** Calls a tool that asks the person: the messages of its stream, and what sends the reply to a question. */
+export async function asking(demo, token, name, args, signal) {
+  const call = { id: 2, method: "tools/call", params: { name, arguments: args } };
+  const response = await send(demo, token, call, signal);
+  const type = response.headers.get("content-type");
+  if (type !== "text/event-stream") throw new Error(`${name}: ${response.status} ${type} ${await response.text()}`);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const message = ({ value }) => JSON.parse(value.match(/^data: (.*)$/m)[1]);
+  const reply = (question, action) => send(demo, token, { id: question.id, result: { action } });
+  return { reader, message, reply, question: message(await reader.read()) };
+}
