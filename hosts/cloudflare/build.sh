@@ -1,6 +1,13 @@
 #!/usr/bin/env bash
 # Builds the Worker of the folder $1, or Deputy, into its folder build/, with what it takes to do so. wrangler runs this.
 [ -z "${WORKER_IS_BUILT:-}" ] || exit 0
+case "${1:-}" in
+  testing | conformance)
+    # `./dev test` builds them without wrangler; who comes by here is about to deploy one.
+    echo "The Worker in hosts/cloudflare/$1 is for tests: it does what whoever asks tells it to. It is never deployed." >&2
+    exit 1
+    ;;
+esac
 cd "$(dirname "$0")/../.." || exit 1
 . scripts/cache.sh
 . scripts/needs.sh

@@ -5,13 +5,15 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+
+import { dev } from "./wrangler.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const repository = join(here, "../..");
@@ -27,12 +29,15 @@ const { values: options } = parseArgs({
     port: { type: "string", default: "8787" },
     "todo-api-port": { type: "string", default: "8788" },
     "pingone-port": { type: "string", default: "8789" },
+    // An API in place of the Todo API.
+    "api-url": { type: "string" },
     "data-dir": { type: "string", default: "data/worker-demo" },
   },
 });
 
 const folder = resolve(options["data-dir"]);
-mkdirSync(folder, { recursive: true });
+// For nobody else's eyes, as on the native host.
+mkdirSync(folder, { recursive: true, mode: 0o700 });
 const children = [];
 let stopping = false;
 
@@ -96,27 +101,15 @@ async function freePort() {
   }
 }
 
-// wrangler may need a newer Node.js than the one that runs this.
-const pinned = readdirSync(join(here, "node_modules")).find((name) => /^node-(?!bin$)/.test(name));
-const node = pinned ? join(here, "node_modules", pinned, "bin/node") : process.execPath;
-
 /**
- * Starts the Worker whose wrangler.jsonc is in the folder `root` on `port`, and waits until it answers `path`. Its data is
- * in the folder `data` of ours, alone: two runtimes lock each other out.
+ * Starts the Worker of the folder `root` on `port`, with its data in the folder `data` of ours, and waits until it answers
+ * `path`.
  */
 async function startWorker(root, data, port, variables, path) {
-  const worker = start(
-    node,
-    [
-      join(here, "node_modules/wrangler/bin/wrangler.js"),
-      ...["dev", "--config", join(root, "wrangler.jsonc"), "--port", String(port), "--ip", "127.0.0.1"],
-      ...["--persist-to", join(folder, data), "--log-level", "error", "--inspector-port", "0"],
-      "--show-interactive-dev-session=false",
-      ...Object.entries(variables).flatMap(([variable, value]) => ["--var", `${variable}:${value}`]),
-    ],
-    // What its log has is for those who ask for it.
-    { cwd: root, env: { CI: "1", WRANGLER_SEND_METRICS: "false", WORKER_IS_BUILT: "1" }, stdout: "pipe" },
-  );
+  // LOG is a variable of the native program; here there is but one step between errors and everything.
+  const log = process.env.LOG ? "log" : "error";
+  const { command, args, ...where } = dev({ root, port, data: join(folder, data), variables, log });
+  const worker = start(command, args, { ...where, stdout: "pipe" });
   worker.stdout.on("data", (chunk) => /\S/.test(chunk) && process.stderr.write(chunk));
   while (worker.exitCode === null) {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => null);
@@ -127,7 +120,8 @@ async function startWorker(root, data, port, variables, path) {
 
 const ports = {};
 for (const name of ["port", "todo-api-port", "pingone-port"]) ports[name] = Number(options[name]) || (await freePort());
-const [url, api, issuer] = Object.values(ports).map((port) => `http://localhost:${port}`);
+const [url, todoApi, issuer] = Object.values(ports).map((port) => `http://localhost:${port}`);
+const api = options["api-url"] ?? todoApi;
 
 const pingone = start(
   join(programs, "pingone-sim"),
@@ -141,7 +135,14 @@ const pingone = start(
 const upstream = await printed(pingone, 4);
 
 await Promise.all([
-  startWorker(join(here, "todo-api"), "workerd-todo-api", ports["todo-api-port"], { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER }, "/"),
+  api === todoApi &&
+    startWorker(
+      join(here, "todo-api"),
+      "workerd-todo-api",
+      ports["todo-api-port"],
+      { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER },
+      "/",
+    ),
   startWorker(
     deputy,
     "workerd",

@@ -1,9 +1,12 @@
 // What the Workers host does by itself: its store, its outgoing requests, panics.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const worker = process.env.DEPUTY_WORKER;
 
@@ -14,12 +17,35 @@ test("the store of KV and Durable Objects behaves as every store", async () => {
 });
 
 test("a panic is a 500 that names its entry in the log, and the next request is served", async () => {
-  const panicked = await fetch(`${worker}/test/panic`);
-  assert.equal(panicked.status, 500);
-  assert.match(await panicked.text(), /^the server failed; its log has more under [0-9a-f]{16}$/);
+  const { status, id } = await panicked("é");
+  assert.equal(status, 500);
+  assert.match(id, /^[0-9a-f]{16}$/);
   const next = await (await fetch(`${worker}/test/store`)).json();
   assert.deepEqual(next.failures, []);
 });
+
+test("the log says where the code panicked, and quotes nothing", async () => {
+  const secret = "hunter2-in-a-text";
+  const { id } = await panicked(`é${secret}`);
+  const file = join(process.env.DEPUTY_WORKER_DATA, "log");
+  let log;
+  do {
+    await sleep(50);
+    log = await readFile(file, "utf8");
+  } while (!log.includes(id));
+  const entry = log.split("\n").find((line) => line.includes(id));
+  assert.match(entry, /testing\/src\/lib\.rs:\d+/);
+  // With what the runtime may have to say after it.
+  await (await fetch(`${worker}/test/constant`)).text();
+  assert.ok(!(await readFile(file, "utf8")).includes(secret));
+});
+
+/** What becomes of a request whose code panics with a message that quotes `text`. */
+async function panicked(text) {
+  const answer = await fetch(`${worker}/test/panic?${new URLSearchParams({ text })}`);
+  const [, id] = (await answer.text()).match(/^the server failed; its log has more under (.*)$/) ?? [];
+  return { status: answer.status, id };
+}
 
 describe("outgoing requests", () => {
   let server, seen;
@@ -40,10 +66,10 @@ describe("outgoing requests", () => {
   });
 
   /** What a fetch with a deadline of 500 ms and at most `max` bytes comes to. */
-  async function outcome(path, max = 1000) {
+  async function outcome(path, max = 1000, { host = "127.0.0.1", ...wanted } = {}) {
     seen = [];
-    const url = `http://127.0.0.1:${server.address().port}${path}`;
-    return (await fetch(`${worker}/test/fetch?${new URLSearchParams({ url, max })}`)).text();
+    const url = `http://${host}:${server.address().port}${path}`;
+    return (await fetch(`${worker}/test/fetch?${new URLSearchParams({ url, max, ...wanted })}`)).text();
   }
 
   test("no redirect is followed", async () => {
@@ -60,6 +86,18 @@ describe("outgoing requests", () => {
     for (const path of ["/never", "/drip"]) {
       assert.equal(await outcome(path), "no whole answer before the deadline", path);
       if (!seen[0].socket.destroyed) await once(seen[0].socket, "close");
+    }
+  });
+
+  test("an address that a stranger names is not asked, however it is spelled", async () => {
+    assert.equal(await outcome("/bytes"), "200, 1000 bytes");
+    const notPublic = await outcome("/bytes", 1000, { public: true });
+    assert.match(notPublic, /public/);
+    const addresses = ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "10.0.0.1", "0.0.0.0", "8.8.8.8"];
+    const spelled = ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1.", "0x7F.1"];
+    for (const host of [...addresses, ...spelled]) {
+      assert.equal(await outcome("/bytes", 1000, { host, public: true }), notPublic, host);
+      assert.deepEqual(seen, [], host);
     }
   });
 

@@ -66,10 +66,13 @@ impl Host for NativeHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
+            let request = reqwest::Request::try_from(request).map_err(connection)?;
             let client = match limits.reach {
                 Reach::Anywhere => &self.client,
-                // An address that is written out is not resolved.
-                Reach::PublicInternet if is_address(request.uri()) => return Err(FetchError::NotPublic),
+                // An address that is written out is not resolved, and to the client `127.1` and `2130706433` are some.
+                Reach::PublicInternet if request.url().domain().is_none() => {
+                    return Err(FetchError::NotPublic);
+                }
                 Reach::PublicInternet => &self.public_client,
             };
             tokio::time::timeout(limits.deadline, exchange(client, request, limits.max_bytes))
@@ -112,10 +115,9 @@ pub(crate) fn fill_random(buffer: &mut [u8]) {
 
 async fn exchange(
     client: &reqwest::Client,
-    request: http::Request<Bytes>,
+    request: reqwest::Request,
     max_bytes: usize,
 ) -> Result<http::Response<Bytes>, FetchError> {
-    let request = reqwest::Request::try_from(request).map_err(connection)?;
     let mut answer = client.execute(request).await.map_err(connection)?;
     if answer.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(FetchError::TooLarge);
@@ -131,12 +133,6 @@ async fn exchange(
     *response.status_mut() = answer.status();
     *response.headers_mut() = std::mem::take(answer.headers_mut());
     Ok(response)
-}
-
-/// Whether the host of a URI is an address instead of a name.
-fn is_address(uri: &http::Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    host.starts_with('[') || host.parse::<IpAddr>().is_ok()
 }
 
 /// Resolves a name once, for the connection that is made then, and refuses it if any of its addresses is not public.

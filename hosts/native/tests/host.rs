@@ -167,7 +167,9 @@ async fn what_a_stranger_names_is_not_connected_to_where_only_we_can_reach_it() 
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = FetchLimits { reach: Reach::PublicInternet, ..LIMITS };
-    for name in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "LOCALHOST"] {
+    let names = ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "LOCALHOST"];
+    let spelled_otherwise = ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1."];
+    for name in names.into_iter().chain(spelled_otherwise) {
         let request = Request::get(format!("http://{name}:{port}/")).body(Bytes::new()).unwrap();
         let answer = host(&folder).fetch(request, limits).await;
         assert_eq!(answer.map(|answer| answer.status()), Err(FetchError::NotPublic), "{name}");

@@ -150,7 +150,7 @@ process.once("exit", () => running.forEach(({ pid }) => process.kill(-pid, "SIGK
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 /** Ports that were free a moment ago, on both loopback addresses. */
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = [];
   while (servers.length < count) {
     const server = createServer();

@@ -15,6 +15,7 @@ import { authorize } from "./person.js";
 /** Files that hold secrets because it is their purpose, in every demo and in no other Deputy. */
 const EXCEPTIONS = {
   "pingone.json": "the simulator stands for PingOne, and these are its own records",
+  "workerd.env": "wrangler gives the Worker its secrets from this file, which stands for those of Cloudflare",
   "cookie-encryption-key": "the demo makes this key itself; an operator gives it in the environment",
 };
 

@@ -21,7 +21,7 @@ use worker::{
     web_sys::Request,
 };
 
-pub use outgoing::fetch;
+pub use outgoing::{fetch, is_within};
 pub use timer::Timer;
 
 /// To be called once, before anything else.

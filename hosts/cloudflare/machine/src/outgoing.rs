@@ -25,7 +25,7 @@ pub async fn fetch(
     limits: FetchLimits,
 ) -> Result<http::Response<Bytes>, FetchError> {
     // What a name leads to, the runtime judges (`global_fetch_strictly_public`, and Cloudflare's own network).
-    if limits.reach == Reach::PublicInternet && is_address(request.uri().host().unwrap_or_default()) {
+    if !is_within(limits.reach, request.uri()) {
         return Err(FetchError::NotPublic);
     }
     let deadline = pin!(Timer::start(limits.deadline));
@@ -36,9 +36,11 @@ pub async fn fetch(
     }
 }
 
-/// Whether a host is an address instead of a name.
-fn is_address(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
+/// Whether a request to `uri` may leave, as far as its text tells: on the public Internet, a host has a name. It is read as
+/// the runtime reads it, to which `127.1` and `2130706433` are addresses too.
+pub fn is_within(reach: Reach, uri: &http::Uri) -> bool {
+    let has_name = || worker::Url::parse(&uri.to_string()).is_ok_and(|url| url.domain().is_some());
+    reach == Reach::Anywhere || has_name()
 }
 
 async fn exchange(

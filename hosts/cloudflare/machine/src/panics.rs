@@ -48,13 +48,14 @@ pub(crate) fn promise(work: impl Future<Output = Response> + 'static) -> Promise
 
 /// Has panics settle the promises of requests.
 pub(crate) fn answer_them() {
-    let report = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
+    // In place of the hook before, which would report the message.
+    panic::set_hook(Box::new(|info| {
         let mut id = [0; 8];
         fill_random(&mut id);
         let id = u64::from_be_bytes(id);
-        tracing::error!(correlation_id = format_args!("{id:016x}"), "the code panicked: {info}");
-        report(info);
+        let place = info.location().map(ToString::to_string);
+        // Without its message, which may quote the data that led to it.
+        tracing::error!(correlation_id = format_args!("{id:016x}"), place, "the code panicked; this is a bug");
         settle_all(id);
     }));
 }

@@ -45,20 +45,30 @@ pub fn fetch(request: Request, env: Env) -> Promise {
     })
 }
 
-async fn panics() {
-    panic!("as a test asked");
+#[derive(Deserialize)]
+struct Quoted {
+    text: String,
+}
+
+/// Panics with a message that quotes the parameter `text`, if that begins with a character of more than one byte.
+async fn panics(Query(Quoted { text }): Query<Quoted>) -> String {
+    text[1..].to_owned()
 }
 
 #[derive(Deserialize)]
 struct Wanted {
     url: String,
     max: usize,
+    /// Whether it is a stranger who wants it.
+    #[serde(default)]
+    public: bool,
 }
 
 /// What an outgoing request to the parameter `url` comes to, whose answer may have `max` bytes and take half a second.
-async fn fetches(Query(Wanted { url, max }): Query<Wanted>) -> Result<String, StatusCode> {
+async fn fetches(Query(Wanted { url, max, public }): Query<Wanted>) -> Result<String, StatusCode> {
     let request = http::Request::get(url).body(Bytes::new()).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let limits = FetchLimits { deadline: Duration::from_millis(500), max_bytes: max, reach: Reach::Anywhere };
+    let reach = if public { Reach::PublicInternet } else { Reach::Anywhere };
+    let limits = FetchLimits { deadline: Duration::from_millis(500), max_bytes: max, reach };
     Ok(match SendFuture::new(machine::fetch(request, limits)).await {
         Ok(answer) => format!("{}, {} bytes", answer.status().as_u16(), answer.body().len()),
         Err(error) => error.to_string(),

@@ -136,9 +136,10 @@ impl Host for TestHost {
         request: http::Request<Bytes>,
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
-        let redirected = self.redirected(request);
+        // The network of the test stands in for the Internet, and is on this computer.
+        let within = machine::is_within(limits.reach, request.uri());
+        let redirected = if within { self.redirected(request) } else { Err(FetchError::NotPublic) };
         Box::pin(SendFuture::new(async move {
-            // The network of the test stands in for the Internet, and is on this computer.
             let limits = FetchLimits { reach: Reach::Anywhere, ..limits };
             let response = machine::fetch(redirected?, limits).await?;
             if response.headers().contains_key("x-test-unplugged") {

@@ -2,4 +2,5 @@
 
 mod demo;
 mod serve;
+mod strangers;
 mod support;

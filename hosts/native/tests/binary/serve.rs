@@ -16,9 +16,9 @@ const GOOD: [(&str, &str); 7] = [
     ("COOKIE_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
 ];
 
-const READY: &str = "MCP clients connect to";
+pub(crate) const READY: &str = "MCP clients connect to";
 
-fn serve(folder: &Path, port: u16) -> Command {
+pub(crate) fn serve(folder: &Path, port: u16) -> Command {
     let mut command = deputy(folder, &["serve", "--listen", &format!("127.0.0.1:{port}")]);
     command.envs(GOOD);
     command

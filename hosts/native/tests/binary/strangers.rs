@@ -1,0 +1,147 @@
+//! `deputy serve`, as strangers meet it who send too much, or too little.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    serve::{READY, serve},
+    support::{Running, free_ports, get, request, rest, send},
+};
+
+#[test]
+fn two_hundred_heads_that_never_end_keep_nobody_waiting_and_are_hung_up_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let _running = Running::start(serve(folder.path(), port), READY);
+    let started = Instant::now();
+    let slow: Vec<_> =
+        (0..200).map(|_| send(port, "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")).collect();
+    let health = get(port, "/health");
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    for mut stream in slow {
+        stream.set_read_timeout(Some(LONGEST)).unwrap();
+        // What it says before it hangs up is its own affair.
+        if let Err(error) = stream.read_to_end(&mut Vec::new()) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it is kept");
+        }
+    }
+    assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
+}
+
+#[test]
+fn forty_megabytes_are_refused_at_every_endpoint_and_kept_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let running = Running::start(serve(folder.path(), port), READY);
+    // What every request needs is there.
+    get(port, "/health");
+    let before = peak(&running);
+    for chunked in [false, true] {
+        for (path, content_type) in [
+            ("/register", "application/json"),
+            ("/token", "application/x-www-form-urlencoded"),
+            ("/revoke", "application/x-www-form-urlencoded"),
+            ("/approve", "application/x-www-form-urlencoded"),
+            ("/mcp", "application/json"),
+        ] {
+            let answer = answer_to_forty_megabytes(port, path, content_type, chunked);
+            let status = answer.split(' ').nth(1).unwrap_or_default();
+            assert!(["400", "401", "413"].contains(&status), "{path}, chunked: {chunked}: {answer:?}");
+        }
+    }
+    assert!(get(port, "/health").starts_with("HTTP/1.1 200 "));
+    if let (Some(before), Some(after)) = (before, peak(&running)) {
+        let grown = after.saturating_sub(before);
+        assert!(grown < 16 * 1024, "by {grown} KiB");
+    }
+}
+
+#[test]
+fn a_host_of_another_site_and_two_hosts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let _running = Running::start(serve(folder.path(), port), READY);
+    let own = format!("Host: localhost:{port}\r\n");
+    let answer = |hosts: &str| {
+        let head = format!(
+            "GET /.well-known/oauth-authorization-server HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n"
+        );
+        rest(&mut send(port, &head))
+    };
+    assert!(answer(&own).starts_with("HTTP/1.1 200 "));
+    for hosts in ["Host: evil\r\n", &format!("{own}Host: evil\r\n"), &format!("Host: evil\r\n{own}")] {
+        let refused = answer(hosts);
+        assert!(refused.starts_with("HTTP/1.1 4"), "{hosts}: {refused}");
+    }
+}
+
+#[test]
+fn three_hundred_registrations_are_all_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let _running = Running::start(serve(folder.path(), port), READY);
+    let body = r#"{"redirect_uris":["http://localhost:1/cb"],"token_endpoint_auth_method":"none"}"#;
+    for _ in 0..300 {
+        let answer = request(port, "POST /register", "application/json", body);
+        assert!(answer.starts_with("HTTP/1.1 201 ") || answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    }
+    assert!(get(port, "/health").starts_with("HTTP/1.1 200 "));
+}
+
+/// What comes back while 40 MB are on their way. Who has been refused may find the connection closed before the end.
+fn answer_to_forty_megabytes(port: u16, path: &str, content_type: &str, chunked: bool) -> String {
+    const PIECE: usize = 64 * 1024;
+    const PIECES: usize = 40 * 1024 * 1024 / PIECE;
+    let length = if chunked {
+        "Transfer-Encoding: chunked".to_owned()
+    } else {
+        format!("Content-Length: {}", PIECE * PIECES)
+    };
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: {content_type}\r\nConnection: close\r\n\
+         {length}\r\n\r\n"
+    );
+    let mut stream = send(port, &head);
+    let reader = thread::spawn({
+        let mut stream = stream.try_clone().unwrap();
+        move || answered(&mut stream)
+    });
+    let piece = "x".repeat(PIECE);
+    let piece = if chunked { format!("{PIECE:x}\r\n{piece}\r\n") } else { piece };
+    for _ in 0..PIECES {
+        if stream.write_all(piece.as_bytes()).is_err() {
+            break;
+        }
+    }
+    if chunked {
+        // The connection may be closed by now.
+        let _ = stream.write_all(b"0\r\n\r\n");
+    }
+    reader.join().unwrap()
+}
+
+/// What comes over a connection until its end, which may be an abrupt one.
+fn answered(stream: &mut TcpStream) -> String {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..length]);
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The most memory that the process ever had, in KiB, where the system tells.
+fn peak(running: &Running) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// Who has not sent a whole request by then is gone.
+const LONGEST: Duration = Duration::from_secs(70);

@@ -1,0 +1,82 @@
+// What becomes of a Worker that is deployed wrongly.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { dev, node, wrangler } from "../../hosts/cloudflare/wrangler.js";
+import { freePorts, repository } from "../clients/node/demo.js";
+
+describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
+  let folder, worker, url;
+  let log = "";
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "deputy-worker-"));
+    const [port] = await freePorts(1);
+    url = `http://127.0.0.1:${port}`;
+    const variables = {
+      API_IDENTIFIER: "https://todo.example",
+      API_URL: "ftp://hunter2",
+      COOKIE_ENCRYPTION_KEY: "",
+      MCP_SERVER_CLIENT_ID: "client",
+      MCP_SERVER_CLIENT_SECRET: "a-secret-of-the-client",
+      PINGONE_DV_POLICY_ID: "0123456789abcdef0123456789abcdef",
+      PINGONE_ISSUER: "https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as",
+      PUBLIC_URL: "https://deputy.example",
+    };
+    const started = dev({ root: repository, port, data: join(folder, "workerd"), variables, log: "log" });
+    // A group of its own can be killed as one.
+    const options = { cwd: started.cwd, env: { ...process.env, ...started.env }, detached: true };
+    worker = spawn(started.command, started.args, options);
+    worker.stdout.on("data", (chunk) => (log += chunk));
+    worker.stderr.on("data", (chunk) => (log += chunk));
+    while (!(await fetch(`${url}/health`).catch(() => null))) {
+      assert.equal(worker.exitCode, null, log);
+      await sleep(100);
+    }
+  });
+  after(async () => {
+    if (worker && worker.exitCode === null) {
+      const ended = once(worker, "close");
+      process.kill(-worker.pid, "SIGKILL");
+      await ended;
+    }
+    await rm(folder, { recursive: true });
+  });
+
+  test("answers 503 to everything, and says no more", async () => {
+    for (const path of ["/health", "/mcp", "/.well-known/oauth-authorization-server", "/authorize?client_id=x"]) {
+      const answer = await fetch(url + path);
+      assert.equal(answer.status, 503, path);
+      assert.equal(await answer.text(), "the server is not configured; its log says what is missing", path);
+    }
+  });
+
+  test("names them in its log, and shows no value", async () => {
+    while (!log.includes("the Worker cannot start")) await sleep(50);
+    const entry = log.split("\n").find((line) => line.includes("the Worker cannot start"));
+    for (const name of ["API_URL", "COOKIE_ENCRYPTION_KEY"]) assert.ok(entry.includes(name), `${name} in ${entry}`);
+    assert.ok(!entry.includes("MCP_SERVER_CLIENT_ID"), entry);
+    for (const value of ["hunter2", "a-secret-of-the-client"]) assert.ok(!log.includes(value), `${value} in ${log}`);
+  });
+});
+
+for (const name of ["testing", "conformance"]) {
+  test(`the Worker in ${name} cannot be deployed`, { timeout: 60_000 }, async () => {
+    const config = join(repository, "hosts/cloudflare", name, "wrangler.jsonc");
+    const { WORKER_IS_BUILT: _, ...env } = process.env;
+    const options = { env: { ...env, CI: "1", WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" } };
+    const args = [wrangler, "deploy", "--dry-run", "--config", config];
+    const { error, output } = await new Promise((settle) =>
+      execFile(node(), args, options, (error, stdout, stderr) => settle({ error, output: stdout + stderr })),
+    );
+    assert.ok(error, output);
+    assert.match(output, /is never deployed/);
+    assert.match(await readFile(config, "utf8"), /"workers_dev": false/);
+  });
+}
