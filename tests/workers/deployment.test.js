@@ -1,7 +1,7 @@
 // What becomes of a Worker that is deployed wrongly.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { dev, node, wrangler } from "../../hosts/cloudflare/wrangler.js";
-import { freePorts, repository } from "../clients/node/demo.js";
+import { freePorts, repository, spawnGroup } from "../clients/node/demo.js";
 
 describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
   let folder, worker, url;
@@ -30,9 +30,7 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
       PUBLIC_URL: "https://deputy.example",
     };
     const started = dev({ root: repository, port, data: join(folder, "workerd"), variables, log: "log" });
-    // A group of its own can be killed as one.
-    const options = { cwd: started.cwd, env: { ...process.env, ...started.env }, detached: true };
-    worker = spawn(started.command, started.args, options);
+    worker = spawnGroup(started.command, started.args, { cwd: started.cwd, env: { ...process.env, ...started.env } });
     worker.stdout.on("data", (chunk) => (log += chunk));
     worker.stderr.on("data", (chunk) => (log += chunk));
     while (!(await fetch(`${url}/health`).catch(() => null))) {
@@ -66,17 +64,17 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
   });
 });
 
-for (const name of ["testing", "conformance"]) {
-  test(`the Worker in ${name} cannot be deployed`, { timeout: 60_000 }, async () => {
-    const config = join(repository, "hosts/cloudflare", name, "wrangler.jsonc");
+test("the Workers of the tests cannot be deployed", { timeout: 60_000 }, async () => {
+  for (const name of ["testing", "conformance"]) {
+    const cwd = join(repository, "hosts/cloudflare", name);
     const { WORKER_IS_BUILT: _, ...env } = process.env;
-    const options = { env: { ...env, CI: "1", WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" } };
-    const args = [wrangler, "deploy", "--dry-run", "--config", config];
+    const options = { cwd, env: { ...env, CI: "1", WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" } };
+    const args = [wrangler, "deploy", "--dry-run", "--config", "wrangler.jsonc"];
     const { error, output } = await new Promise((settle) =>
       execFile(node(), args, options, (error, stdout, stderr) => settle({ error, output: stdout + stderr })),
     );
     assert.ok(error, output);
-    assert.match(output, /is never deployed/);
-    assert.match(await readFile(config, "utf8"), /"workers_dev": false/);
-  });
-}
+    assert.match(output, /is never deployed/, name);
+    assert.match(await readFile(join(cwd, "wrangler.jsonc"), "utf8"), /"workers_dev": false/, name);
+  }
+});

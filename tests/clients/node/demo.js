@@ -107,15 +107,10 @@ export class Demo {
     const own = apiUrl ? ["--api-url", apiUrl] : [];
     // The native demo calls its own Todo API and no other.
     const command = apiUrl && !binary.endsWith(".js") ? [process.execPath, join(here, "own-api.js"), binary] : [binary];
-    const deputy = spawn(command[0], [...command.slice(1), "demo", ...flags, ...own, "--data-dir", this.folder], {
-      stdio: ["ignore", "pipe", "pipe"],
+    const deputy = spawnGroup(command[0], [...command.slice(1), "demo", ...flags, ...own, "--data-dir", this.folder], {
       env: { ...process.env, ...env },
-      // A group of its own can be killed as one.
-      detached: true,
     });
     this.#process = deputy;
-    running.add(deputy);
-    deputy.once("exit", () => running.delete(deputy));
     const keep = (chunk) => (this.output += chunk);
     deputy.stdout.on("data", keep);
     deputy.stderr.on("data", keep);
@@ -142,6 +137,14 @@ export class Demo {
     await ended;
     clearTimeout(overdue);
   }
+}
+
+/** Starts a process whose output is read, in a group of its own, which can be killed as one and ends with ours. */
+export function spawnGroup(command, args, options) {
+  const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
 }
 
 // A group of its own does not end with ours by itself.

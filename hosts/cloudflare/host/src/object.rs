@@ -77,11 +77,13 @@ pub struct RecordObject {
 impl DurableObject for RecordObject {
     #[cfg(not(feature = "eviction"))]
     fn new(state: State, _: Env) -> Self {
+        machine::answer_panics();
         Self { state }
     }
 
     #[cfg(feature = "eviction")]
     fn new(state: State, _: Env) -> Self {
+        machine::answer_panics();
         let (state, eviction) = eviction::Eviction::of(state);
         Self { state, eviction }
     }

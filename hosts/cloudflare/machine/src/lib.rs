@@ -22,11 +22,11 @@ use worker::{
 };
 
 pub use outgoing::{fetch, is_within};
+pub use panics::answer_panics;
 pub use timer::Timer;
 
 /// To be called once, before anything else.
 pub fn start() {
-    panics::answer_them();
     log::to_console();
     rs256::verifies_tokens();
 }
@@ -35,6 +35,7 @@ pub fn start() {
 ///
 /// For an exported function called `fetch`. worker's own macro makes a promise that a panic leaves open.
 pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> + 'static) -> Promise {
+    answer_panics();
     panics::promise(async move {
         let mut router = match router() {
             Ok(router) => router,

@@ -15,7 +15,7 @@ use std::{
 
 use wasm_bindgen::JsValue;
 use worker::{
-    js_sys::{Error, Function, Promise},
+    js_sys::{self, Error, Function, Promise, Reflect},
     wasm_bindgen_futures::spawn_local,
     web_sys::Response,
 };
@@ -46,18 +46,33 @@ pub(crate) fn promise(work: impl Future<Output = Response> + 'static) -> Promise
     promise
 }
 
-/// Has panics settle the promises of requests.
-pub(crate) fn answer_them() {
-    // In place of the hook before, which would report the message.
+/// Has panics settle the promises of requests. For whatever the runtime enters: worker's own initialization, which may come
+/// after every other, has a hook that reports messages.
+pub fn answer_panics() {
+    if ANSWERED.replace(true) {
+        return;
+    }
     panic::set_hook(Box::new(|info| {
         let mut id = [0; 8];
         fill_random(&mut id);
         let id = u64::from_be_bytes(id);
         let place = info.location().map(ToString::to_string);
         // Without its message, which may quote the data that led to it.
-        tracing::error!(correlation_id = format_args!("{id:016x}"), place, "the code panicked; this is a bug");
+        tracing::error!(
+            correlation_id = format_args!("{id:016x}"),
+            place,
+            "the code panicked; this is a bug"
+        );
+        end_instance();
         settle_all(id);
     }));
+}
+
+/// What worker's own hook does beside reporting: its shim learns that this instance is not to be entered again.
+fn end_instance() {
+    let state = Reflect::get(&js_sys::global(), &"__worker_init_state".into());
+    // Where there is none, the shim learns it from the exception that follows.
+    let _ = state.and_then(|state| Reflect::set(&state, &"criticalError".into(), &true.into()));
 }
 
 fn settle_all(id: u64) {
@@ -83,6 +98,7 @@ struct Settle {
 }
 
 thread_local! {
+    static ANSWERED: Cell<bool> = const { Cell::new(false) };
     static NEXT: Cell<u32> = const { Cell::new(0) };
     /// The request whose code is running.
     static RUNNING: Cell<Option<u32>> = const { Cell::new(None) };

@@ -9,7 +9,7 @@ use axum::{
     Router,
     extract::{Query, State},
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use deputy::host::{FetchLimits, GrantId, Key, Reach, Store as _};
@@ -38,20 +38,15 @@ pub fn fetch(request: Request, env: Env) -> Promise {
             .route("/test/constant", get(async || "constant"))
             .route("/test/fetch", get(fetches))
             .route("/test/object", get(object))
-            .route("/test/panic", get(panics))
+            .route("/test/panic", post(panics))
             .route("/test/store", get(store))
             .fallback(world::answer);
         Ok(router.with_state(env))
     })
 }
 
-#[derive(Deserialize)]
-struct Quoted {
-    text: String,
-}
-
-/// Panics with a message that quotes the parameter `text`, if that begins with a character of more than one byte.
-async fn panics(Query(Quoted { text }): Query<Quoted>) -> String {
+/// Panics with a message that quotes the body, if that begins with a character of more than one byte.
+async fn panics(text: String) -> String {
     text[1..].to_owned()
 }
 

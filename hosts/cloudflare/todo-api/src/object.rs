@@ -50,6 +50,7 @@ pub struct TodosObject {
 
 impl DurableObject for TodosObject {
     fn new(state: State, _: Env) -> Self {
+        machine::answer_panics();
         Self { state }
     }
 
