@@ -24,7 +24,7 @@ test("a panic is a 500 that names its entry in the log, and the next request is 
   assert.deepEqual(next.failures, []);
 });
 
-test("the log says where the code panicked, and quotes nothing", async () => {
+test("the log says where the code panicked, and quotes nothing", { timeout: 60_000 }, async () => {
   const secret = "hunter2-in-a-text";
   const { id } = await panicked(`é${secret}`);
   const file = join(process.env.DEPUTY_WORKER_DATA, "log");
