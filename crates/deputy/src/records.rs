@@ -286,9 +286,8 @@ async fn update_index(
             record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
         index.grants.retain(|entry| entry.until > now);
         change(&mut index);
-        let Some(until) = index.grants.iter().map(|entry| entry.until).max() else {
-            return host.store().take(&key, now).await.map(|_| ());
-        };
+        // An empty index expires at once. To take it away instead could take what somebody else has entered meanwhile.
+        let until = index.grants.iter().map(|entry| entry.until).max().unwrap_or(now.plus(1));
         if host.store().replace(&key, version, encode(&index)?, until, now).await? {
             return Ok(());
         }
