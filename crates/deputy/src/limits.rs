@@ -128,7 +128,7 @@ impl http_body::Body for CountedBody {
 }
 
 /// Requests of one person at a time: several programs with streams of their own, each calling tools side by side.
-const AT_A_TIME: usize = 128;
+const AT_A_TIME: usize = 64;
 
 #[cfg(test)]
 mod tests {

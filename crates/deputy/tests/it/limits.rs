@@ -14,7 +14,7 @@ use crate::world::{API, Answer, CALLBACK, World};
 const MANY: usize = 200;
 
 /// What one person may ask at a time.
-const AT_A_TIME: usize = 128;
+const AT_A_TIME: usize = 64;
 
 /// The first answer that refuses, of `request` from one address.
 async fn refusal(world: &World, request: (&str, &str, &str)) -> Answer {
