@@ -139,12 +139,20 @@ pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<
     Ok(client.filter(|client| client.id == id))
 }
 
-/// The client that a metadata document described, as long as that is fresh.
+/// What a metadata document described.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) client: Client,
+    /// Until when it need not be fetched again.
+    pub(crate) fresh_until: Timestamp,
+}
+
+/// What the metadata document at `url` described, also if it is no longer fresh.
 pub(crate) async fn document(
     host: &dyn Host,
     url: &ClientIdUrl,
     now: Timestamp,
-) -> Result<Option<Client>, StoreError> {
+) -> Result<Option<Document>, StoreError> {
     let record = host.store().get(&document_key(url), now).await?;
     record.map(|record| decode(&record.value)).transpose()
 }
@@ -153,14 +161,14 @@ pub(crate) async fn document(
 pub(crate) async fn put_document(
     host: &dyn Host,
     url: &ClientIdUrl,
-    client: &Client,
+    document: &Document,
     until: Timestamp,
 ) -> Result<(), StoreError> {
-    host.store().put(&document_key(url), encode(client)?, until).await
+    host.store().put(&document_key(url), encode(document)?, until).await
 }
 
 fn document_key(url: &ClientIdUrl) -> Key {
-    let digest = seal::digest("client metadata document", url.as_str().as_bytes());
+    let digest = seal::digest("described client", url.as_str().as_bytes());
     Key::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 

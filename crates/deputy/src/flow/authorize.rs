@@ -1,6 +1,6 @@
 //! `GET /authorize`: check the request, then ask the person, or go on at once if this browser approved it before.
 
-use std::fmt::Display;
+use std::{fmt::Display, net::IpAddr};
 
 use http::{HeaderMap, StatusCode};
 
@@ -23,12 +23,13 @@ use crate::{
 pub(crate) async fn authorize(
     server: &Server,
     headers: &HeaderMap,
+    source: Option<IpAddr>,
     query: &str,
 ) -> Result<Answer, StoreError> {
     let now = server.now();
     let params = Params::decode(query.as_bytes());
     let client = match AuthorizationRequest::client_id(&params) {
-        Ok(id) => client::client(server, id, now).await?,
+        Ok(id) => client::client(server, id, source, now).await?,
         Err(error) => return Ok(refused(error)),
     };
     let client = match client {

@@ -99,6 +99,30 @@ async fn a_document_is_fetched_once_while_it_is_fresh() {
 }
 
 #[tokio::test]
+async fn a_document_that_is_out_of_reach_is_used_for_a_day_longer() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
+    world.network.unplug(SITE);
+    world.host.advance(3600 + 24 * 3600 - 1);
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
+    world.host.advance(1);
+    let (status, text) = page(&world, CLIENT).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(text.contains("cannot be reached just now"), "{text}");
+}
+
+#[tokio::test]
+async fn a_document_that_has_been_withdrawn_is_not_used_any_longer() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
+    world.host.advance(3600);
+    publish(&world, || Response::builder().status(404).body(Body::empty()).expect("a response"));
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn tokens_are_renewed_and_revoked_while_the_document_cannot_be_had() {
     let world = World::new();
     publish(&world, || json_response(&document()));
