@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use deputy::host::is_public;
 use http::{HeaderMap, HeaderName};
 
 /// The address of whoever sent a request: the connection's, or what the header `named` says, which the operator's proxy
@@ -14,6 +15,12 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, named: Option<&H
     let entry = last.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
     let entry = std::str::from_utf8(entry).ok().and_then(|entry| address(entry.trim()));
     entry.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+/// Whether who connects looks like a proxy: it is near, and names somebody else.
+pub(super) fn speaks_for_others(peer: IpAddr, headers: &HeaderMap) -> bool {
+    let names = [HeaderName::from_static("forwarded"), HeaderName::from_static("x-forwarded-for")];
+    !is_public(peer) && names.iter().any(|name| headers.contains_key(name))
 }
 
 /// An address, with or without a port.
