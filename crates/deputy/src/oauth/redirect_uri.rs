@@ -89,6 +89,11 @@ impl RedirectUri {
         self.url().is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)))
     }
 
+    /// Whether it has this origin, written as RFC 6454 §6.2 does.
+    pub fn has_origin(&self, origin: &str) -> bool {
+        self.url().is_some_and(|url| url.origin().ascii_serialization() == origin)
+    }
+
     /// The host, or the scheme where there is none: what a person should read first.
     pub fn host(&self) -> String {
         let Some(url) = self.url() else { return String::new() };

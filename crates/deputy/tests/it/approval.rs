@@ -191,6 +191,34 @@ async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
 }
 
 #[tokio::test]
+async fn a_remembered_approval_is_not_used_for_an_answer_of_our_own_that_leads_to_it() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let own = world.authorize_url(&client, &[]);
+    assert_eq!(browser.clone().open_from(&own, "same-origin").await.url.path(), "/authorize");
+    // And no client gets its answer at an address of ours.
+    let metadata = json!({ "redirect_uris": [own], "token_endpoint_auth_method": "none" });
+    let other = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
+    let page = browser.open(&world.authorize_url(&other, &[("redirect_uri", &own)])).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/authorize"));
+    assert!(page.text.contains("an address of this server itself"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn who_denies_takes_back_what_was_approved_before() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let url = world.authorize_url(&client, &[]);
+    let page = browser.open_from(&url, "cross-site").await;
+    assert_eq!(browser.submit(&page, &[], "deny").await.query("error").as_deref(), Some("access_denied"));
+    assert_eq!(browser.open(&url).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
 async fn an_edited_cookie_remembers_nothing() {
     let world = World::new();
     let client = world.client().await;

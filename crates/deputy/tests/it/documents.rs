@@ -244,15 +244,14 @@ async fn a_redirect_uri_that_is_not_in_the_document_is_refused() {
 }
 
 #[tokio::test]
-async fn an_approval_is_remembered_but_never_for_an_answer_to_this_computer() {
+async fn a_client_that_anybody_can_pretend_to_be_is_asked_about_every_time() {
     let world = World::new();
     publish(&world, || json_response(&document()));
-    for (uri, pages) in [(CALLBACK, 0), (LOOPBACK, 1)] {
+    for uri in [CALLBACK, LOOPBACK] {
         let mut browser = world.browser();
         let url = world.authorize_url(CLIENT, &[("redirect_uri", uri)]);
         world.log_in(&mut browser, "alice", &url).await;
-        let again = browser.open(&url).await;
-        assert_eq!(usize::from(again.url.path() == "/authorize"), pages, "{uri}");
+        assert_eq!(browser.open(&url).await.url.path(), "/authorize", "{uri}");
     }
 }
 
