@@ -54,25 +54,45 @@ pub(crate) async fn client(
         Some(Document { client, .. }) => Some(client),
         None => None,
     };
-    let (client, fresh) = match described(server, &url, source, now).await {
-        Ok(described) => described,
+    match described(server, &url, source, now).await {
+        Ok((client, fresh)) => {
+            let document =
+                (fresh > 0).then(|| Document { client: client.clone(), fresh_until: now.plus(fresh) });
+            keep(server, &url, document, stale.is_some(), now).await;
+            Ok(Ok(client))
+        }
         Err(unknown) => {
             tracing::info!(client = url.as_str(), %unknown, "a client metadata document was refused");
             // Who cannot be asked has not changed their mind (RFC 9111 §4.2.4). Who answers something else has.
-            let out_of_reach = matches!(unknown, Unknown::Busy | Unknown::OutOfReach);
-            return Ok(stale.filter(|_| out_of_reach).ok_or(unknown));
-        }
-    };
-    if fresh > 0 {
-        let document = Document { client: client.clone(), fresh_until: now.plus(fresh) };
-        // It will be fetched again.
-        if let Err(error) =
-            records::put_document(server.host(), &url, &document, now.plus(fresh + STALE)).await
-        {
-            tracing::warn!(client = url.as_str(), %error, "a client metadata document could not be kept");
+            if matches!(unknown, Unknown::Busy | Unknown::OutOfReach) {
+                return Ok(stale.ok_or(unknown));
+            }
+            keep(server, &url, None, stale.is_some(), now).await;
+            Ok(Err(unknown))
         }
     }
-    Ok(Ok(client))
+}
+
+/// Keeps a document that may be used again, or forgets the one that was kept. If that does not work, it is fetched again.
+async fn keep(
+    server: &Server,
+    url: &ClientIdUrl,
+    document: Option<Document>,
+    was_kept: bool,
+    now: Timestamp,
+) {
+    let host = server.host();
+    let kept = match document {
+        Some(document) => {
+            let until = document.fresh_until.plus(STALE);
+            records::put_document(host, url, &document, until).await
+        }
+        None if was_kept => records::forget_document(host, url, now).await,
+        None => Ok(()),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(client = url.as_str(), %error, "a client metadata document could not be kept");
+    }
 }
 
 /// The client with this id where its document does not matter.

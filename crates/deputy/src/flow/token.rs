@@ -174,7 +174,7 @@ async fn upstream_has_ended(
     if grant.client_id != client.id {
         return Ok(false);
     }
-    let Some(key) = grant.refresh_key(token) else { return Ok(false) };
+    let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
     match upstream::fresh(server, grant.id, &key, Renewal::IfExpiring).await {
         Err(ApiError::LoginRequired) => Ok(true),
         // What can be reached again later is no reason to lose a session.

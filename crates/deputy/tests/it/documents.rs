@@ -120,6 +120,9 @@ async fn a_document_that_has_been_withdrawn_is_not_used_any_longer() {
     world.host.advance(3600);
     publish(&world, || Response::builder().status(404).body(Body::empty()).expect("a response"));
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::BAD_REQUEST);
+    // Nor when there is nobody to ask any more.
+    world.network.unplug(SITE);
+    assert_eq!(page(&world, CLIENT).await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
