@@ -54,7 +54,11 @@ pub(super) async fn authenticated(
     params: &Params,
     now: Timestamp,
 ) -> Result<Result<Client, ClientAuthError>, StoreError> {
-    let header = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (header, another) = (values.next().map(HeaderValue::as_bytes), values.next());
+    if another.is_some() {
+        return Ok(Err(ClientAuthError::Several));
+    }
     let credentials = match ClientCredentials::parse(header, params) {
         Ok(credentials) => credentials,
         Err(refusal) => return Ok(Err(refusal)),

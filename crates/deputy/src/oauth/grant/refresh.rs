@@ -5,6 +5,7 @@
 //! for this sealed under the rotated token itself. Any later use of a rotated token is a replay.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Grant, Issued, place};
 use crate::{
@@ -34,8 +35,8 @@ struct Predecessor {
 /// What was answered when a token was rotated. Exists only sealed.
 #[derive(Serialize, Deserialize)]
 struct Answer {
-    access_token: String,
-    refresh_token: String,
+    access_token: Zeroizing<String>,
+    refresh_token: Zeroizing<String>,
     expires_at: Timestamp,
     scopes: Scopes,
 }
@@ -175,13 +176,13 @@ impl Grant {
 
 fn seal_answer(issued: &Issued, token: &ReferenceToken, now: Timestamp, random: Random<'_>) -> Sealed {
     let answer = Answer {
-        access_token: base64url_encode(issued.access_token.secret().expose()),
-        refresh_token: base64url_encode(issued.refresh_token.secret().expose()),
+        access_token: Zeroizing::new(base64url_encode(issued.access_token.secret().expose())),
+        refresh_token: Zeroizing::new(base64url_encode(issued.refresh_token.secret().expose())),
         expires_at: now.plus(issued.expires_in),
         scopes: issued.scopes.clone(),
     };
     // Strings and numbers serialize.
-    let answer = zeroize::Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
+    let answer = Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
     token.key().seal(&answer_place(token), &answer, random)
 }
 
