@@ -3,6 +3,7 @@
 mod attacks;
 mod canaries;
 mod crowd;
+mod fetches;
 mod secrets;
 mod simulation;
 mod store;
