@@ -283,3 +283,31 @@ async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_them
     let with = world.request("GET", &world.authorize_path(&client, &[]), &sent, "").await;
     assert_eq!(with.status, StatusCode::SEE_OTHER, "silently");
 }
+
+#[tokio::test]
+async fn a_remembered_approval_is_used_for_a_link_of_our_own_pages() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let page = browser.open_from(&world.authorize_url(&client, &[]), "same-origin").await;
+    assert!(page.query("code").is_some(), "{}", page.url);
+}
+
+#[tokio::test]
+async fn of_seventeen_approvals_the_first_is_forgotten_and_the_others_are_silent() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let mut urls = Vec::new();
+    for _ in 0..17 {
+        urls.push(world.authorize_url(&world.client().await, &[]));
+        let page = browser.open(urls.last().unwrap()).await;
+        assert_eq!(page.url.path(), "/authorize");
+        browser.submit(&page, &[], "approve").await;
+    }
+    let mut asked = Vec::new();
+    for url in &urls {
+        asked.push(browser.open(url).await.url.host_str() == Some("deputy.example"));
+    }
+    assert_eq!(asked, [&[true][..], &[false; 16]].concat());
+}
