@@ -37,10 +37,9 @@ pub(crate) fn answer(world: &World, page: &Page) -> String {
 pub(crate) async fn finished_at_pingone(world: &World, browser: &mut Browser, client: &str) -> Url {
     let page = browser.open(&world.authorize_url(client, &[])).await;
     let page = browser.submit(&page, &[], "approve").await;
-    let page = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
     // Nobody is there to take the answer, for now.
     world.network.unplug(DEPUTY);
-    let callback = browser.submit(&page, &[], "APPROVE").await;
+    let callback = world.log_in(browser, "alice", page.url.as_str()).await;
     assert_eq!(callback.url.path(), "/callback");
     world.start(&[]);
     callback.url

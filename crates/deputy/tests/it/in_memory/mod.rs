@@ -4,6 +4,7 @@ mod attacks;
 mod canaries;
 mod crowd;
 mod fetches;
+mod log;
 mod secrets;
 mod simulation;
 mod store;
