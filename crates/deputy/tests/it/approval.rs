@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde_json::json;
 use url::Url;
 
-use crate::world::{CALLBACK, World};
+use crate::world::{CALLBACK, World, arrived};
 
 #[tokio::test]
 async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
@@ -81,7 +81,7 @@ async fn a_remembered_loopback_approval_is_for_its_port_only() {
         |port: u16| world.authorize_url(client, &[("redirect_uri", &format!("http://127.0.0.1:{port}/cb"))]);
     let mut browser = world.browser();
     world.log_in(&mut browser, "alice", &url(5000)).await;
-    assert!(browser.clone().open(&url(5000)).await.query("code").is_some());
+    assert!(arrived(&browser.clone().open(&url(5000)).await).is_some());
     assert_eq!(browser.open(&url(6666)).await.url.path(), "/authorize");
 }
 
@@ -262,7 +262,7 @@ async fn more_scopes_than_were_approved_are_asked_about() {
     let mut browser = world.browser();
     let url = |scope| world.authorize_url(&client, &[("scope", scope)]);
     world.log_in(&mut browser, "alice", &url("todo:read")).await;
-    assert!(browser.clone().open(&url("todo:read")).await.query("code").is_some());
+    assert!(arrived(&browser.clone().open(&url("todo:read")).await).is_some());
     assert_eq!(browser.open(&url("todo:read todo:write")).await.url.path(), "/authorize");
 }
 
@@ -291,7 +291,7 @@ async fn a_remembered_approval_is_used_for_a_link_of_our_own_pages() {
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     let page = browser.open_from(&world.authorize_url(&client, &[]), "same-origin").await;
-    assert!(page.query("code").is_some(), "{}", page.url);
+    assert!(arrived(&page).is_some(), "{}", page.url);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     cookies,
-    world::{API, CALLBACK, DEPUTY, World},
+    world::{API, CALLBACK, DEPUTY, World, arrived},
 };
 
 /// What a client is told of a login during which something goes wrong at PingOne.
@@ -97,7 +97,7 @@ async fn a_login_ends_with_code_state_and_issuer_once_each() {
     let page = world.log_in_to(&mut world.browser(), &client).await;
     let names: Vec<_> = page.url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     assert_eq!(names, ["code", "state", "iss"]);
-    assert!(page.query("code").is_some_and(|code| code.len() == 84 && !code.contains("alice")));
+    assert!(arrived(&page).is_some_and(|code| code.len() == 84 && !code.contains("alice")));
     assert!(world.network.exchanges().iter().all(|e| !matches!(e.response.status().as_u16(), 307 | 308)));
 }
 
@@ -133,7 +133,7 @@ async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
         let page = world.log_in_to(&mut world.browser(), &client).await;
         assert_eq!(answer(&world, &page), error, "{failure:?}");
         assert!(
-            world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(),
+            arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(),
             "{failure:?}: and then it works"
         );
     }
@@ -253,7 +253,7 @@ async fn a_callback_counts_once_and_for_ten_minutes() {
         browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
     let mut again = browser.clone();
     let done = browser.submit(&consent, &[], "APPROVE").await;
-    assert!(done.query("code").is_some());
+    assert!(arrived(&done).is_some());
     let exchanges = world.network.exchanges();
     let callback = exchanges
         .iter()
@@ -283,7 +283,7 @@ async fn two_tabs_finish_beside_each_other() {
             browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
         let page =
             if page.text.contains("APPROVE") { browser.submit(&page, &[], "APPROVE").await } else { page };
-        assert!(page.query("code").is_some(), "{}", page.url);
+        assert!(arrived(&page).is_some(), "{}", page.url);
     }
 }
 
@@ -346,7 +346,7 @@ async fn a_callback_with_a_parameter_twice_is_refused_and_uses_nothing_up() {
         assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"), "{more}");
         assert_eq!(world.pingone.requests("token"), 0, "{more}");
     }
-    assert!(browser.open(callback.as_str()).await.query("code").is_some());
+    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
 }
 
 #[tokio::test]
@@ -367,7 +367,7 @@ async fn a_callback_by_another_method_is_refused_and_uses_nothing_up() {
         assert_eq!((answer.header("location"), answer.header("set-cookie")), <(String, String)>::default());
         assert_eq!(world.pingone.requests("token"), 0, "{method} {url}");
     }
-    assert!(browser.open(callback.as_str()).await.query("code").is_some());
+    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
 }
 
 #[tokio::test]
@@ -375,7 +375,7 @@ async fn a_callback_that_names_our_own_issuer_is_accepted() {
     let world = World::new();
     world.pingone.force(Failure::CallbackParameter("iss".into(), Some(world.config.issuer())));
     let client = world.client().await;
-    assert!(world.log_in_to(&mut world.browser(), &client).await.query("code").is_some());
+    assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
 }
 
 #[tokio::test]

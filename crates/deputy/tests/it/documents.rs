@@ -9,7 +9,7 @@ use axum::{Router, body::Body, routing::any};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::{CALLBACK, Tokens, World};
+use crate::world::{CALLBACK, Tokens, World, arrived};
 
 const SITE: &str = "https://app.example";
 const CLIENT: &str = "https://app.example/oauth/client.json";
@@ -207,7 +207,7 @@ async fn a_client_whose_document_gives_it_another_name_is_asked_about_again() {
     publish(&world, || json_response(&document()));
     let (mut browser, url) = (world.browser(), world.authorize_url(CLIENT, &[]));
     world.log_in(&mut browser, "alice", &url).await;
-    assert!(browser.open(&url).await.query("code").is_some(), "silently");
+    assert!(arrived(&browser.open(&url).await).is_some(), "silently");
     publish(&world, || {
         let mut document = document();
         document["client_name"] = json!("Your bank");

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::world::{CALLBACK, DEPUTY, Tokens, World};
+use crate::world::{CALLBACK, DEPUTY, Tokens, World, arrived};
 
 /// Whose login it is that has this number.
 const fn person(number: usize) -> (&'static str, &'static str) {
@@ -25,7 +25,7 @@ async fn code(world: &World, client: &str, number: usize) -> String {
     let url = world.authorize_url(client, &[("state", &state), ("code_challenge", &challenge)]);
     let page = world.log_in(&mut world.browser(), person(number).0, &url).await;
     assert_eq!(page.query("state"), Some(state));
-    page.query("code").unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+    arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
 }
 
 /// What a code gives to who has the verifier of this login.
