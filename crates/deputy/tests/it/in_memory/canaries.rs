@@ -49,9 +49,13 @@ async fn no_secret_takes_a_way_that_is_not_its_own() {
     let secrets: Vec<_> = secrets.iter().map(|(secret, whose)| (forms(secret), *whose)).collect();
     let log = log.text();
     assert!(log.contains("code redeemed") && log.contains("client authentication failed"), "{log}");
+    let records = world.host.memory().records(deputy::host::Timestamp(world.now()));
+    for kind in ["approval", "client", "grant", "login"] {
+        assert!(records.iter().any(|(key, _)| key.kind() == kind), "{kind}");
+    }
     for (secret, whose) in &secrets {
         assert!(!shows(&log, secret), "the log has a secret of {whose:?}:\n{log}");
-        for (key, record) in world.host.memory().records(deputy::host::Timestamp(world.now())) {
+        for (key, record) in &records {
             let stored = String::from_utf8_lossy(&record.value);
             assert!(!shows(&stored, secret), "{key:?} has a secret of {whose:?}");
         }
