@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use harness::browser::{Browser, Page};
 use http::StatusCode;
 use pingone_sim::Failure;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::{Url, form_urlencoded};
 
 use crate::{
@@ -102,44 +102,6 @@ async fn a_login_ends_with_code_state_and_issuer_once_each() {
 }
 
 #[tokio::test]
-async fn token_responses_that_are_none_give_no_code() {
-    for (failure, error) in [
-        (Failure::TokenMember("access_token".into(), Value::Null), "server_error"),
-        (Failure::TokenMember("token_type".into(), json!("mac")), "server_error"),
-        (Failure::Token(200, "<html>".into()), "server_error"),
-        (Failure::Token(200, "{\"access_token\":\"x".into()), "server_error"),
-        (Failure::Token(400, "{\"error\":\"invalid_grant\"}".into()), "server_error"),
-        (Failure::Token(401, "{\"error\":\"invalid_client\"}".into()), "server_error"),
-        (Failure::Token(302, String::new()), "server_error"),
-        (Failure::Token(429, String::new()), "temporarily_unavailable"),
-        (Failure::Token(500, "secret stack trace".into()), "temporarily_unavailable"),
-        (Failure::Token(503, String::new()), "temporarily_unavailable"),
-        (Failure::TokenBytes(1024 * 1024), "temporarily_unavailable"),
-    ] {
-        assert_eq!(told(failure.clone()).await, error, "{failure:?}");
-    }
-}
-
-#[tokio::test]
-async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
-    for (failure, error) in [
-        (Failure::Discovery(500), "temporarily_unavailable"),
-        (Failure::DiscoveryIssuer("https://evil.example/as".into()), "server_error"),
-        (Failure::Jwks(500), "temporarily_unavailable"),
-    ] {
-        let world = World::new();
-        world.pingone.force(failure.clone());
-        let client = world.client().await;
-        let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), error, "{failure:?}");
-        assert!(
-            arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(),
-            "{failure:?}: and then it works"
-        );
-    }
-}
-
-#[tokio::test]
 async fn keys_may_be_rotated_at_any_time() {
     let world = World::new();
     world.connected().await;
@@ -150,23 +112,6 @@ async fn keys_may_be_rotated_at_any_time() {
         world.connected().await;
     }
     assert_eq!(world.pingone.requests("jwks"), 3, "once, and once for each rotation");
-}
-
-#[tokio::test]
-async fn userinfo_about_another_person_gives_no_code_and_one_that_fails_does_no_harm() {
-    assert_eq!(told(Failure::UserInfoSub("mallory".into())).await, "server_error");
-    for failure in [
-        Failure::UserInfo(500, String::new()),
-        Failure::UserInfo(200, "<html>".into()),
-        Failure::UserInfoRedirect("https://evil.example/".into()),
-    ] {
-        let world = World::new();
-        world.pingone.force(failure);
-        let tokens = world.connected().await;
-        let me = world.call(&tokens.access, "who_am_i", json!({})).await;
-        assert!(me.text.contains("Alice Anders"), "from the ID token: {}", me.text);
-        assert_eq!(world.requests_to("https://evil.example", ""), 0);
-    }
 }
 
 #[tokio::test]

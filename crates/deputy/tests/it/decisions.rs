@@ -81,7 +81,6 @@ async fn a_decision_from_elsewhere_is_refused_with_the_right_handle_and_cookie_t
         (Some(DEPUTY), Some("cross-site")),
         (Some(DEPUTY), Some("same-site")),
         (Some(DEPUTY), Some("none")),
-        (Some(DEPUTY), Some("")),
         (Some("null"), Some("cross-site")),
         (None, Some("cross-site")),
     ] {
