@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use harness::browser::Browser;
+use pingone_sim::Failure;
 
 use crate::world::{CALLBACK, DEPUTY, World};
 
@@ -59,6 +60,24 @@ async fn every_cookie_is_for_this_host_alone_and_goes_when_it_has_done_its_work(
         }
     }
     assert_eq!(browser.cookie_names(DEPUTY), ["__Host-mcp-approved"]);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_was_denied_or_of_a_login_that_failed() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut denying = world.browser();
+    let page = denying.open(&world.authorize_url(&client, &[])).await;
+    assert_eq!(denying.cookie_names(DEPUTY).len(), 1);
+    denying.submit(&page, &[], "deny").await;
+    assert_eq!(denying.cookie_names(DEPUTY), <[String; 0]>::default());
+    for failure in [Failure::CallbackError("access_denied".into()), Failure::Token(500, String::new())] {
+        world.pingone.force(failure);
+        let mut browser = world.browser();
+        let page = world.log_in_to(&mut browser, &client).await;
+        assert!(page.query("error").is_some(), "{}", page.url);
+        assert_eq!(browser.cookie_names(DEPUTY), ["__Host-mcp-approved"], "what was approved, and no login");
+    }
 }
 
 #[tokio::test]
