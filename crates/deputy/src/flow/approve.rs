@@ -32,9 +32,11 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     }
     let Some(Approval { request, client_name }) = records::take_ticket(server.host(), handle, now).await?
     else {
+        const ANSWERED: &str = "This page was already answered";
+        tracing::info!(reason = ANSWERED, "approval refused");
         return Ok(pages::message(
             StatusCode::CONFLICT,
-            "This page was already answered",
+            ANSWERED,
             "The decision was taken before, or more than ten minutes ago.",
             "If the application is connected, there is nothing to do. Otherwise start again from the application.",
         ));

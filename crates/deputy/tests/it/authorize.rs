@@ -189,3 +189,29 @@ async fn a_request_object_is_neither_fetched_nor_believed() {
     }
     assert_eq!(world.requests_to("https://evil.example", ""), 0);
 }
+
+#[tokio::test]
+async fn markup_in_any_parameter_is_never_markup_in_the_answer() {
+    let world = World::new();
+    let client = world.client().await;
+    let markup = "\"'><script>alert(1)</script>";
+    for (name, status) in [
+        ("client_id", StatusCode::BAD_REQUEST),
+        ("redirect_uri", StatusCode::BAD_REQUEST),
+        ("response_type", StatusCode::SEE_OTHER),
+        ("response_mode", StatusCode::SEE_OTHER),
+        ("code_challenge", StatusCode::SEE_OTHER),
+        ("code_challenge_method", StatusCode::SEE_OTHER),
+        ("resource", StatusCode::SEE_OTHER),
+        ("scope", StatusCode::SEE_OTHER),
+        ("state", StatusCode::OK),
+        ("prompt", StatusCode::OK),
+        ("login_hint", StatusCode::OK),
+        (markup, StatusCode::OK),
+    ] {
+        let answer = world.get(&world.authorize_path(&client, &[(name, markup)])).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert!(!answer.text.contains("alert(1)"), "{name}: {}", answer.text);
+        assert!(!answer.header("location").contains("alert"), "{name}: {}", answer.header("location"));
+    }
+}

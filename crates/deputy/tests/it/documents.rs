@@ -9,7 +9,7 @@ use axum::{Router, body::Body, routing::any};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::{CALLBACK, Tokens, World};
+use crate::world::{CALLBACK, Tokens, World, arrived};
 
 const SITE: &str = "https://app.example";
 const CLIENT: &str = "https://app.example/oauth/client.json";
@@ -169,10 +169,6 @@ async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_aga
     };
     let (json, html) = ("application/json", "text/html");
     let good = document().to_string();
-    let mut other = document();
-    other["client_id"] = json!("https://evil.example/client.json");
-    let mut secret = document();
-    secret["client_secret"] = json!("x");
     let mut large = document();
     large["logo_uri"] = json!("x".repeat(5 * 1024));
     for (status, media_type, body) in [
@@ -184,8 +180,7 @@ async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_aga
         (200, html, good.clone()),
         (200, json, "{".to_owned()),
         (200, json, "[]".to_owned()),
-        (200, json, other.to_string()),
-        (200, json, secret.to_string()),
+        (200, json, "<html><body>Not found</body></html>".to_owned()),
         (200, json, large.to_string()),
         (200, json, "x".repeat(5 * 1024 * 1024)),
     ] {
@@ -199,6 +194,66 @@ async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_aga
         assert_eq!(asked.load(Ordering::SeqCst), 2, "errors are not kept, and redirects not followed");
         assert_eq!(world.requests_to_pingone(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_document_that_lies_or_lacks_or_tells_too_much_leads_to_a_page_until_it_is_mended() {
+    for (member, value) in [
+        ("client_id", json!("https://evil.example/client.json")),
+        ("client_id", json!(format!("{CLIENT}/"))),
+        ("client_name", Value::Null),
+        ("client_secret", json!("x")),
+        ("jwks", json!({ "keys": [{ "kty": "RSA", "n": "x", "e": "AQAB", "d": "x" }] })),
+        ("jwks", json!({ "keys": [{ "kty": "oct", "k": "x" }] })),
+        ("redirect_uris", Value::Null),
+        ("redirect_uris", json!([])),
+        ("redirect_uris", json!([CALLBACK, "javascript:alert(1)"])),
+        ("token_endpoint_auth_method", json!("client_secret_basic")),
+        ("token_endpoint_auth_method", json!("client_secret_jwt")),
+    ] {
+        let world = World::new();
+        let mut bad = document();
+        bad[member] = value.clone();
+        publish(&world, move || json_response(&bad));
+        let answer = world.get(&world.authorize_path(CLIENT, &[])).await;
+        assert_eq!((answer.status, answer.header("location")), (StatusCode::BAD_REQUEST, String::new()));
+        assert!(
+            answer.text.contains("metadata document cannot be used"),
+            "{member} {value}: {}",
+            answer.text
+        );
+        assert_eq!(world.requests_to_pingone(), 0);
+        publish(&world, || json_response(&document()));
+        assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK, "{member} {value}: nothing was kept");
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_document_gives_it_another_name_is_shown_with_that() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    assert!(page(&world, CLIENT).await.1.contains("An app"));
+    publish(&world, || {
+        let mut document = document();
+        document["client_name"] = json!("Your bank");
+        json_response(&document)
+    });
+    world.host.advance(3600);
+    let (_, text) = page(&world, CLIENT).await;
+    assert!(text.contains("Your bank") && !text.contains("An app"), "{text}");
+}
+
+#[tokio::test]
+async fn the_page_says_who_publishes_a_document_before_what_it_says_of_itself() {
+    let world = World::new();
+    publish(&world, || json_response(&document()));
+    let (_, text) = page(&world, CLIENT).await;
+    let published = "<dt>It is published by</dt>\n<dd><span class=\"host\">app.example</span></dd>";
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
+    assert!(at("<dl>") < at(published) && at(published) < at("An app"), "{text}");
+    // Who has registered instead is published by nobody.
+    let registered = world.get(&world.authorize_path(&world.client().await, &[])).await;
+    assert!(!registered.text.contains("It is published by"), "{}", registered.text);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 mod attacks;
 mod canaries;
 mod crowd;
+mod fetches;
+mod log;
 mod replies;
 mod secrets;
 mod simulation;
