@@ -4,6 +4,7 @@
 //! to where `hosts/cloudflare/testing` listens, there, on the Workers runtime. All but the tests of [`in_memory`] hold of both
 //! too.
 
+mod answer;
 mod api;
 mod approval;
 mod asking;
@@ -16,6 +17,7 @@ mod mcp;
 mod metadata;
 mod misplaced;
 mod native;
+mod origins;
 mod registration;
 mod token;
 mod upstream;
