@@ -11,6 +11,7 @@ mod asking;
 mod authorize;
 mod callback;
 mod documents;
+mod endpoint;
 mod in_memory;
 mod limits;
 mod mcp;
