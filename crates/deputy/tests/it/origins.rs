@@ -35,8 +35,10 @@ async fn on_this_computer_only_its_own_pages_may_call() {
         "http://localhost.evil",
         "http://localhost@evil.example",
         "http://evil.example:8787",
+        "http://user@localhost:3000",
+        "http://localhost:3000/page",
+        "http://localhost:3000 https://evil.example",
         "file://",
-        "",
     ] {
         let answer = call_from(&world, &host, &token, Some(origin)).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
