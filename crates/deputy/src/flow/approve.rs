@@ -56,12 +56,12 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
         }
         login::begin(server, request, client_name, now).await?
     };
-    set_cookie(
-        &mut response,
-        ApprovedClients::COOKIE,
-        &approved.render(&config.keys),
-        ApprovedClients::LIFETIME,
-    );
+    if !approved.is_empty() {
+        let value = approved.render(&config.keys);
+        set_cookie(&mut response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);
+    } else if value.is_some() {
+        set_cookie(&mut response, ApprovedClients::COOKIE, "", 0);
+    }
     set_cookie(&mut response, &approval_name, "", 0);
     Ok(response)
 }

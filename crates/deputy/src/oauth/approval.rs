@@ -105,6 +105,11 @@ impl ApprovedClients {
         format!("{payload}.{tag}")
     }
 
+    /// Whether nothing is remembered.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether exactly this was approved.
     pub fn cover(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> bool {
         let what = fingerprint(request, client_name);

@@ -9,7 +9,7 @@ use axum::{Router, body::Body, routing::any};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::{CALLBACK, Tokens, World, arrived};
+use crate::world::{CALLBACK, Tokens, World};
 
 const SITE: &str = "https://app.example";
 const CLIENT: &str = "https://app.example/oauth/client.json";
@@ -248,7 +248,8 @@ async fn the_page_says_who_publishes_a_document_before_what_it_says_of_itself() 
     let world = World::new();
     publish(&world, || json_response(&document()));
     let (_, text) = page(&world, CLIENT).await;
-    let published = "<dt>It is published by</dt>\n<dd><span class=\"host\">app.example</span></dd>";
+    let published = "<dt>It is published by</dt>\n<dd><span class=\"host\">app.example</span><br>\
+         <code>https://app.example/oauth/client.json</code></dd>";
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
     assert!(at("<dl>") < at(published) && at(published) < at("An app"), "{text}");
     // Who has registered instead is published by nobody.

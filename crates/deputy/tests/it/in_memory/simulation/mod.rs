@@ -364,8 +364,13 @@ async fn while_time_passes_one_request_asks_pingone_at_a_time() {
 
 #[tokio::test]
 async fn whoever_logs_in_and_out_at_once_the_index_has_what_lives_and_nothing_else() {
-    for_each_seed(async |world, seed| {
-        let leaving = [world.connected().await, world.connected().await];
+    for_each_seed(async |_, seed| {
+        // One in which nobody else keeps the index from becoming empty.
+        let world = &World::new();
+        let mut leaving = vec![world.connected().await];
+        if seed % 3 == 0 {
+            leaving.push(world.connected().await);
+        }
         let client = world.client().await;
         let codes = [world.code(&client).await, world.code(&client).await];
         let mut run = Run::new(world, seed, weather(seed));
