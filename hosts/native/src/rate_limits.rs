@@ -22,7 +22,9 @@ type Moment<C> = <C as Clock>::Instant;
 
 /// Counts of this process. They begin anew with it.
 #[derive(Default)]
-pub(crate) struct RateLimits(Mutex<HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>>);
+pub(crate) struct RateLimits(Mutex<Counters>);
+
+type Counters = HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>;
 
 impl RateLimits {
     /// Counts a request, of which `per_minute` are admitted: all at once, or evenly.

@@ -384,7 +384,9 @@ async fn whoever_logs_in_and_out_at_once_the_index_has_what_lives_and_nothing_el
             everywhere::is_listed(world, &run.refreshed(&tokens).await, true);
         }
         if seed % 2 == 0 {
-            leaving.iter().for_each(|tokens| everywhere::is_listed(world, tokens, false));
+            for tokens in &leaving {
+                everywhere::is_listed(world, tokens, false);
+            }
         }
     })
     .await;
