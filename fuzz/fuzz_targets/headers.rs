@@ -1,11 +1,15 @@
 //! Headers that strangers send: cookies, authorization, hosts, origins and what MCP adds, each at every endpoint.
 #![no_main]
 
-use std::cell::LazyCell;
+use std::{cell::LazyCell, sync::LazyLock};
 
 use bytes::Bytes;
-use deputy_fuzz::{DEPUTY, World};
-use http::{HeaderValue, Request};
+use deputy::{
+    config::Config,
+    oauth::{approval_cookie, login_cookie},
+};
+use deputy_fuzz::{DEPUTY, PINGONE, World, config};
+use http::{HeaderValue, Request, header};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 12] = [
@@ -22,43 +26,90 @@ const NAMES: [&str; 12] = [
     "sec-fetch-site",
     "x-forwarded-host",
 ];
-const ENDPOINTS: [(&str, &str, &str); 8] = [
-    ("GET", "/authorize?client_id=a", ""),
-    ("GET", "/callback?state=a&code=b", ""),
-    ("POST", "/approve", "handle=a&decision=approve"),
-    ("POST", "/register", r#"{"redirect_uris":["https://client.example/cb"]}"#),
-    ("POST", "/token", "grant_type=refresh_token&refresh_token=a&client_id=b"),
-    ("POST", "/revoke", "token=a&client_id=b"),
-    ("POST", "/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#),
-    ("OPTIONS", "/mcp", ""),
-];
+/// As long as a handle or a state of ours.
+const HANDLE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// One of 2026-07-28, whose headers say the same as its body.
+const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":{},"_meta":{
+    "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},
+    "io.modelcontextprotocol/clientInfo":{"name":"fuzz","version":"1"}}}}"#;
 
 thread_local! {
     static WORLD: LazyCell<World> = LazyCell::new(World::new);
 }
+static CONFIG: LazyLock<Config> = LazyLock::new(config);
 
-// Two bytes choose endpoint and header, the rest is its value; a good token goes with it unless it is one itself.
+// Two bytes choose endpoint and header, the rest is its value. Everything else of the request is as it should be.
 fuzz_target!(|input: &[u8]| {
     let [endpoint, name, value @ ..] = input else { return };
     let Ok(value) = HeaderValue::from_bytes(value) else { return };
-    let (method, path, body) = ENDPOINTS[usize::from(*endpoint) % ENDPOINTS.len()];
     let name = NAMES[usize::from(*name) % NAMES.len()];
     WORLD.with(|world| {
-        let mut request = Request::builder().method(method).uri(format!("{DEPUTY}{path}"));
-        if path == "/mcp" {
-            request = request.header("authorization", format!("Bearer {}", world.access_token));
-        }
-        let media_type =
-            if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
-        let mut request =
-            request.header("content-type", media_type).body(Bytes::from(body)).expect("a request");
-        let stolen = name == "authorization" && value.as_bytes().len() > 40;
+        let (path, mut request) = request(world, *endpoint);
+        // Some cookies stand beside those that belong there.
+        let beside = (name == "cookie" && *endpoint >= 128).then(|| request.headers_mut().remove(name)).flatten();
         request.headers_mut().insert(name, value);
+        request.headers_mut().extend(beside.map(|cookie| (header::COOKIE, cookie)));
         let answer = world.send(request);
         assert!(answer.status().as_u16() < 500, "{} {path} {name}: {answer:?}", answer.status());
-        assert!(!answer.headers().contains_key("location"), "{answer:?}");
-        if stolen && path == "/mcp" && method == "POST" {
-            assert_eq!(answer.status(), 401, "{answer:?}");
+        let leads = answer.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+        assert!(leads.is_none_or(|to| path.starts_with("/authorize") && to.starts_with(PINGONE)), "{answer:?}");
+        if name == "authorization" && path == "/mcp" {
+            assert_ne!(answer.status(), 200, "a token was guessed: {answer:?}");
+        }
+        if (name, path) == ("mcp-name", "/mcp") && answer.status() == 200 {
+            assert!(String::from_utf8_lossy(answer.body()).contains("alice"), "{answer:?}");
         }
     });
 });
+
+/// A good request to one of the endpoints.
+fn request(world: &World, endpoint: u8) -> (&'static str, Request<Bytes>) {
+    let form = "application/x-www-form-urlencoded";
+    let cookie = |(name, value): (String, String)| format!("{name}={value}");
+    let authorize = format!(
+        "/authorize?response_type=code&client_id={}&redirect_uri=https%3A%2F%2Fclient.example%2Fcb&code_challenge=\
+         E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+        world.client
+    );
+    let bearer = format!("Bearer {}", world.access_token);
+    let (path, method, target, body, headers) = match endpoint % 7 {
+        0 => ("/authorize", "GET", authorize, "".into(), vec![("sec-fetch-site", "none".into())]),
+        1 => {
+            let cookie = cookie(login_cookie(HANDLE, &CONFIG.keys));
+            ("/callback", "GET", format!("/callback?state={HANDLE}&code=b"), "".into(), vec![("cookie", cookie)])
+        }
+        2 => {
+            let headers = vec![
+                ("content-type", form.into()),
+                ("cookie", cookie(approval_cookie(HANDLE, &CONFIG.keys))),
+                ("sec-fetch-site", "same-origin".into()),
+            ];
+            ("/approve", "POST", "/approve".into(), format!("handle={HANDLE}&decision=approve"), headers)
+        }
+        3 => {
+            let body = r#"{"redirect_uris":["https://client.example/cb"]}"#.into();
+            ("/register", "POST", "/register".into(), body, vec![("content-type", "application/json".into())])
+        }
+        4 => {
+            let body = format!("grant_type=refresh_token&refresh_token=a&client_id={}", world.client);
+            ("/token", "POST", "/token".into(), body, vec![("content-type", form.into())])
+        }
+        5 => {
+            let headers = vec![
+                ("authorization", bearer),
+                ("content-type", "application/json".into()),
+                ("accept", "application/json, text/event-stream".into()),
+                ("mcp-protocol-version", "2026-07-28".into()),
+                ("mcp-method", "tools/call".into()),
+                ("mcp-name", "who_am_i".into()),
+            ];
+            ("/mcp", "POST", "/mcp".into(), MESSAGE.into(), headers)
+        }
+        _ => ("/mcp", "OPTIONS", "/mcp".into(), "".into(), vec![]),
+    };
+    let mut request = Request::builder().method(method).uri(format!("{DEPUTY}{target}"));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    (path, request.body(Bytes::from(body)).expect("a request"))
+}

@@ -1,4 +1,4 @@
-//! A token in place of one that PingOne signed, and claims that it did sign.
+//! A token in place of one that PingOne signed, and keys in place of PingOne's.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -50,7 +50,9 @@ fn variable(simulated: &SimConfig, name: &str) -> Option<String> {
 pub struct World {
     runtime: Runtime,
     network: Network,
-    /// A token of Alice's client.
+    /// Alice's client.
+    pub client: String,
+    /// A token of its.
     pub access_token: String,
 }
 
@@ -82,8 +84,8 @@ impl World {
         let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
         network.serve(DEPUTY, Server::new(config(), Arc::new(host), Arc::new(tools), wording).router());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let access_token = runtime.block_on(connected(&network));
-        Self { runtime, network, access_token }
+        let (client, access_token) = runtime.block_on(connected(&network));
+        Self { runtime, network, client, access_token }
     }
 
     /// Sends a request to Deputy, and reads the whole answer.
@@ -101,7 +103,7 @@ impl Default for World {
     }
 }
 
-async fn connected(network: &Network) -> String {
+async fn connected(network: &Network) -> (String, String) {
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let metadata = json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none" });
     let client = posted(network, "/register", "application/json", metadata.to_string()).await;
@@ -130,7 +132,7 @@ async fn connected(network: &Network) -> String {
         ("code_verifier", VERIFIER),
     ]);
     let tokens = posted(network, "/token", "application/x-www-form-urlencoded", form).await;
-    tokens["access_token"].as_str().expect("a token").to_owned()
+    (client, tokens["access_token"].as_str().expect("a token").to_owned())
 }
 
 async fn posted(network: &Network, path: &str, media_type: &str, body: String) -> Value {

@@ -5,6 +5,7 @@ mod parse;
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     host::Endpoint,
@@ -189,7 +190,7 @@ pub struct ServerKeys {
 }
 
 impl Keys {
-    fn derive(secrets: &[Vec<u8>]) -> Self {
+    fn derive(secrets: &[Zeroizing<Vec<u8>>]) -> Self {
         Self(
             secrets
                 .iter()

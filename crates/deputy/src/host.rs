@@ -114,7 +114,7 @@ pub enum Key {
     Grant(GrantId),
     /// A login under way at `PingOne`, by the digest of `state`. Lives 10 minutes.
     Login(Digest),
-    /// A client's reply to a question of the server, by the digest of the question's name. Lives 10 minutes.
+    /// A client's reply to a question of the server, in one of a few places that a grant has. Lives 10 minutes.
     Reply(Digest),
     /// The index of one person's grants, by the digest of issuer and `sub`.
     User(Digest),

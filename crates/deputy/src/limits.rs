@@ -28,18 +28,20 @@ pub(crate) async fn admitted(
     extensions: &Extensions,
     endpoint: Endpoint,
 ) -> Result<(), RetryAfter> {
-    let (Some(limits), Some(ClientAddress(address))) = (server.config.rate_limits, extensions.get()) else {
+    let (Some(limits), Some(source)) = (server.config.rate_limits, stranger(extensions)) else {
         return Ok(());
     };
-    let source = source(*address);
-    if source.is_loopback() {
-        return Ok(());
-    }
     let admitted = server.host().admit(endpoint, source, limits.of(endpoint)).await;
     if admitted.is_err() {
         tracing::warn!(?endpoint, %source, "too many requests from one address");
     }
     admitted
+}
+
+/// Where a request comes from, if not from this computer.
+pub(crate) fn stranger(extensions: &Extensions) -> Option<IpAddr> {
+    let ClientAddress(address) = extensions.get()?;
+    Some(source(*address)).filter(|source| !source.is_loopback())
 }
 
 /// Whom an address stands for. A household or a machine that speaks IPv6 has 2⁶⁴ addresses.
@@ -128,7 +130,7 @@ impl http_body::Body for CountedBody {
 }
 
 /// Requests of one person at a time: several programs with streams of their own, each calling tools side by side.
-const AT_A_TIME: usize = 128;
+const AT_A_TIME: usize = 64;
 
 #[cfg(test)]
 mod tests {

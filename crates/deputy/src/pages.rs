@@ -15,7 +15,8 @@ struct ApprovePage<'a> {
     style: &'a str,
     title: &'a str,
     client: &'a str,
-    document: Option<&'a str>,
+    /// The host of the client's metadata document, and its URL.
+    document: Option<(&'a str, &'a str)>,
     server: &'a str,
     host: &'a str,
     redirect_uri: &'a str,
@@ -59,6 +60,7 @@ pub(crate) fn approve(
     words: &Wording,
 ) -> Response<Body> {
     let uri = request.target.redirect_uri();
+    let document = client.document_host();
     let in_words =
         |scope| words.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str());
     render(
@@ -67,7 +69,7 @@ pub(crate) fn approve(
             style: STYLE,
             title: "Connect an application",
             client: client.display_name(),
-            document: client.document_host().as_deref(),
+            document: document.as_deref().map(|host| (host, client.id.as_str())),
             server: &words.api,
             host: &uri.host(),
             redirect_uri: uri.as_str(),

@@ -81,21 +81,27 @@ pub(crate) async fn take_ticket<T: Ticket>(
 /// How long a client's reply waits for whoever asked, in seconds; and how long a question waits for its reply.
 pub(crate) const REPLY_LIFETIME: u64 = 600;
 
-/// Bytes of a reply. An image that a model looks at fits; Cloudflare keeps no more than 2 MB in one record.
-const LONGEST_REPLY: usize = 1024 * 1024;
+/// Bytes of a reply. Cloudflare keeps no more than 2 MB in one record.
+const LONGEST_REPLY: usize = 256 * 1024;
 
-fn reply_key(question: &str) -> Key {
-    Key::Reply(seal::digest(REPLY, question.as_bytes()))
+/// Replies of one grant that wait at a time. A client that answers what nobody waits for any more fills these and no more.
+const REPLIES: u8 = 16;
+
+/// One of the places for replies to the questions of the grant whose key this is.
+fn reply_key(key: &seal::Key, question: &str) -> Key {
+    let place = seal::digest(REPLY, question.as_bytes()).0[0] % REPLIES;
+    Key::Reply(Digest(key.subkey("reply place").mac(&[&[place]])))
 }
 
-/// Stores the reply to `question`, sealed under the key of its grant. The first one counts.
+/// Stores the reply to `question`, sealed under the key of its grant. The first one counts. `false`: its place is taken by
+/// another reply that nobody has looked at yet.
 pub(crate) async fn put_reply(
     host: &dyn Host,
     key: &seal::Key,
     question: &str,
     reply: &serde_json::Value,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut plain = zeroize::Zeroizing::new(encode(reply)?);
     if plain.len() > LONGEST_REPLY {
         // So that whoever waits learns of it.
@@ -106,8 +112,12 @@ pub(crate) async fn put_reply(
         let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
         key.subkey(REPLY).seal(question.as_bytes(), &plain, random)
     };
-    let until = now.plus(REPLY_LIFETIME);
-    host.store().replace(&reply_key(question), None, sealed.0, until, now).await.map(|_| ())
+    let (place, until) = (reply_key(key, question), now.plus(REPLY_LIFETIME));
+    if host.store().replace(&place, None, sealed.0, until, now).await? {
+        return Ok(true);
+    }
+    let there = host.store().get(&place, now).await?;
+    Ok(there.is_some_and(|there| open_reply(key, question, there).is_some()))
 }
 
 /// Takes the reply to `question`, if it has come.
@@ -117,12 +127,17 @@ pub(crate) async fn take_reply(
     question: &str,
     now: Timestamp,
 ) -> Result<Option<serde_json::Value>, StoreError> {
-    let place = reply_key(question);
+    let place = reply_key(key, question);
     let Some(record) = host.store().get(&place, now).await? else { return Ok(None) };
+    // A reply to another question stays for whoever asked that.
+    let Some(plain) = open_reply(key, question, record) else { return Ok(None) };
     // What is not removed now expires.
     let _ = host.store().take(&place, now).await;
-    let opened = key.subkey(REPLY).open(question.as_bytes(), &Sealed(record.value));
-    opened.map(|plain| decode(&plain)).transpose()
+    decode(&plain).map(Some)
+}
+
+fn open_reply(key: &seal::Key, question: &str, record: Record) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    key.subkey(REPLY).open(question.as_bytes(), &Sealed(record.value))
 }
 
 const REPLY: &str = "reply";
@@ -139,12 +154,20 @@ pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<
     Ok(client.filter(|client| client.id == id))
 }
 
-/// The client that a metadata document described, as long as that is fresh.
+/// What a metadata document described.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) client: Client,
+    /// Until when it need not be fetched again.
+    pub(crate) fresh_until: Timestamp,
+}
+
+/// What the metadata document at `url` described, also if it is no longer fresh.
 pub(crate) async fn document(
     host: &dyn Host,
     url: &ClientIdUrl,
     now: Timestamp,
-) -> Result<Option<Client>, StoreError> {
+) -> Result<Option<Document>, StoreError> {
     let record = host.store().get(&document_key(url), now).await?;
     record.map(|record| decode(&record.value)).transpose()
 }
@@ -153,14 +176,23 @@ pub(crate) async fn document(
 pub(crate) async fn put_document(
     host: &dyn Host,
     url: &ClientIdUrl,
-    client: &Client,
+    document: &Document,
     until: Timestamp,
 ) -> Result<(), StoreError> {
-    host.store().put(&document_key(url), encode(client)?, until).await
+    host.store().put(&document_key(url), encode(document)?, until).await
+}
+
+/// Forgets what a metadata document described.
+pub(crate) async fn forget_document(
+    host: &dyn Host,
+    url: &ClientIdUrl,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    host.store().take(&document_key(url), now).await.map(|_| ())
 }
 
 fn document_key(url: &ClientIdUrl) -> Key {
-    let digest = seal::digest("client metadata document", url.as_str().as_bytes());
+    let digest = seal::digest("described client", url.as_str().as_bytes());
     Key::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
@@ -286,9 +318,8 @@ async fn update_index(
             record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
         index.grants.retain(|entry| entry.until > now);
         change(&mut index);
-        let Some(until) = index.grants.iter().map(|entry| entry.until).max() else {
-            return host.store().take(&key, now).await.map(|_| ());
-        };
+        // An empty index expires at once. To take it away instead could take what somebody else has entered meanwhile.
+        let until = index.grants.iter().map(|entry| entry.until).max().unwrap_or(now.plus(1));
         if host.store().replace(&key, version, encode(&index)?, until, now).await? {
             return Ok(());
         }

@@ -37,11 +37,11 @@ impl Key {
 
     /// The key that `secret` gives for `purpose`. Different purposes give independent keys.
     pub fn derive(secret: &[u8], purpose: &str) -> Self {
-        let mut key = [0; 32];
+        let mut key = Zeroizing::new([0; 32]);
         // 32 bytes are within HKDF's bound of 255 blocks.
-        let expanded = Hkdf::<Sha256>::new(None, secret).expand(purpose.as_bytes(), &mut key);
+        let expanded = Hkdf::<Sha256>::new(None, secret).expand(purpose.as_bytes(), &mut *key);
         debug_assert!(expanded.is_ok());
-        Self(Secret::new(key))
+        Self(Secret::new(*key))
     }
 
     /// The key that this one gives for `purpose`.

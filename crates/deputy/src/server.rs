@@ -18,7 +18,7 @@ use crate::{
     flow::{self, Documents, Provider},
     host::{Endpoint, Host, RetryAfter, StoreError, Timestamp},
     http::{Answer, body, empty, error, json},
-    limits::{Concurrent, admitted, with_retry_after},
+    limits::{Concurrent, admitted, stranger, with_retry_after},
     mcp::{Front, Handler},
     oauth::{ErrorCode, authorization_server_metadata, is_loopback, protected_resource_metadata},
     pages::{self, Wording},
@@ -152,7 +152,10 @@ async fn authorize(State(server): State<Server>, request: Request) -> Answer {
     }
     match request.uri().query().unwrap_or_default() {
         query if query.len() > QUERY => page_too_long(),
-        query => page(flow::authorize::authorize(&server, request.headers(), query).await),
+        query => {
+            let source = stranger(request.extensions());
+            page(flow::authorize::authorize(&server, request.headers(), source, query).await)
+        }
     }
 }
 

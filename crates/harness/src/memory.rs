@@ -13,8 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Record, RetryAfter, Store, StoreError,
-    Timestamp, Version,
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record, RetryAfter, Store, StoreError,
+    Timestamp, Version, is_public,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -30,6 +30,7 @@ pub struct MemoryHost {
 struct Inner {
     now: AtomicU64,
     network: Network,
+    fetches: Mutex<Vec<(http::Uri, FetchLimits)>>,
     requests: Mutex<HashMap<(Endpoint, IpAddr, u64), u32>>,
     store: MemoryStore,
 }
@@ -43,6 +44,7 @@ impl MemoryHost {
         let shared = Inner {
             now: AtomicU64::new(BEGINNING.0),
             network,
+            fetches: Mutex::default(),
             requests: Mutex::default(),
             store: MemoryStore::default(),
         };
@@ -58,6 +60,11 @@ impl MemoryHost {
     /// Lets `seconds` pass.
     pub fn advance(&self, seconds: u64) {
         self.shared.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// What was asked for so far, and within which limits.
+    pub fn fetches(&self) -> Vec<(http::Uri, FetchLimits)> {
+        locked(&self.shared.fetches).clone()
     }
 
     /// The store, to look into.
@@ -81,6 +88,13 @@ impl Host for MemoryHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
+            locked(&self.shared.fetches).push((request.uri().clone(), limits));
+            // There are no names to resolve here, so only a host that is an address can be judged.
+            let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']);
+            let address: Option<IpAddr> = host.parse().ok();
+            if limits.reach == Reach::PublicInternet && address.is_some_and(|address| !is_public(address)) {
+                return Err(FetchError::NotPublic);
+            }
             let response = self.shared.network.send(request).await.map_err(FetchError::Connection)?;
             if response.body().len() > limits.max_bytes { Err(FetchError::TooLarge) } else { Ok(response) }
         })

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub enum Failure {
     /// A claim of the access token has this value, or is missing (`null`).
     AccessTokenClaim(String, Value),
+    /// The access token stands in the place of the ID token, too.
+    AccessTokenAsIdToken,
     /// The callback brings this error instead of a code.
     CallbackError(String),
     /// The callback brings a code and an error.
@@ -55,16 +57,26 @@ pub enum Failure {
 pub enum Signature {
     /// `alg: none`, and no signature.
     AlgNone,
+    /// `alg: nOnE`, and no signature.
+    AlgNoneInOtherCase,
     /// `HS256` keyed with the client secret.
     ClientSecret,
-    /// One bit is wrong.
-    Flipped,
-    /// The other key signs, under the name of the current one.
-    OtherKey,
-    /// `HS256` keyed with the public key.
-    PublicKey,
     /// A header with a `crit` that nobody knows.
     Critical,
+    /// The other key signs, and the header brings it along as `jwk`, under the name of the current one.
+    EmbeddedKey,
+    /// None, under a header that promises one.
+    Empty,
+    /// One bit is wrong.
+    Flipped,
+    /// Bytes that are none.
+    Garbage,
+    /// The other key signs, under the name of the current one.
+    OtherKey,
+    /// `HS256` keyed with the public key, as its modulus is published.
+    PublicKey,
+    /// `HS256` keyed with the public key, as the text of a PEM file.
+    PublicKeyPem,
     /// A `kid` that is not published.
     UnknownKid,
 }

@@ -175,6 +175,9 @@ fn issue(
         let nonce = nonce.filter(|_| first);
         members.insert("id_token".into(), json!(id_token(sim, session, scopes, nonce, &access_token, now)));
     }
+    if !sim.failures(|failure| matches!(failure, Failure::AccessTokenAsIdToken).then_some(())).is_empty() {
+        members.insert("id_token".into(), json!(access_token));
+    }
     if let Some(token) = refresh_token {
         members.insert("refresh_token".into(), json!(token));
     }

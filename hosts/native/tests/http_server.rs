@@ -10,7 +10,7 @@ use axum::{
 use deputy_native::http_server::{Limits, Listen, Stop, serve};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -249,6 +249,23 @@ async fn a_head_that_is_too_large_is_refused() {
         assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
     assert!(running.exchange(GET).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_listener_that_nobody_connects_to_takes_no_place() {
+    let listeners =
+        [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    let router = Router::new().route("/", get(async || "hello"));
+    let limits = Limits { connections: 1, ..LENIENT };
+    tokio::spawn(serve("test", listeners.into(), router, limits, Stop::default()));
+    for port in [ports[1], ports[0], ports[1]] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        timeout(LONG, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use super::{
     Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, RateLimits, Upstream,
@@ -207,7 +208,7 @@ fn client_approval(value: &str) -> Result<ClientApproval, &'static str> {
 }
 
 fn keys(value: &str) -> Result<Keys, &'static str> {
-    let secrets: Vec<Vec<u8>> = value
+    let secrets: Vec<Zeroizing<Vec<u8>>> = value
         .split([',', ' '])
         .filter(|part| !part.is_empty())
         .map(|part| {
@@ -215,7 +216,7 @@ fn keys(value: &str) -> Result<Keys, &'static str> {
                 .decode(part)
                 .or_else(|_| STANDARD_NO_PAD.decode(part))
                 .or_else(|_| URL_SAFE_NO_PAD.decode(part));
-            decoded.map_err(|_| "is not base64; make one with: openssl rand -base64 32")
+            decoded.map(Zeroizing::new).map_err(|_| "is not base64; make one with: openssl rand -base64 32")
         })
         .collect::<Result<_, _>>()?;
     if secrets.is_empty() || secrets.iter().any(|secret| secret.len() < 32) {

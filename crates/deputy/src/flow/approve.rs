@@ -32,33 +32,36 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     }
     let Some(Approval { request, client_name }) = records::take_ticket(server.host(), handle, now).await?
     else {
+        const ANSWERED: &str = "This page was already answered";
+        tracing::info!(reason = ANSWERED, "approval refused");
         return Ok(pages::message(
             StatusCode::CONFLICT,
-            "This page was already answered",
+            ANSWERED,
             "The decision was taken before, or more than ten minutes ago.",
             "If the application is connected, there is nothing to do. Otherwise start again from the application.",
         ));
     };
     let (approval_name, _) = approval_cookie(handle, &config.keys);
+    let value =
+        cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
+    let mut approved = ApprovedClients::parse(value, &config.keys, now);
+    // Also where nothing is remembered any more, and who denies takes back what they approved before.
+    approved.remove(&request, client_name.as_deref());
     let mut response = if decision == "deny" {
         tracing::info!(client = request.target.client_id(), "the person denied a client");
         login::refused(server, &request.target, ErrorCode::AccessDenied, "the person denied the request")
     } else {
-        let value =
-            cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
-        let mut approved = ApprovedClients::parse(value, &config.keys, now);
         if can_be_remembered(&request) {
             approved.add(&request, client_name.as_deref(), now);
         }
-        let mut response = login::begin(server, request, client_name, now).await?;
-        set_cookie(
-            &mut response,
-            ApprovedClients::COOKIE,
-            &approved.render(&config.keys),
-            ApprovedClients::LIFETIME,
-        );
-        response
+        login::begin(server, request, client_name, now).await?
     };
+    if !approved.is_empty() {
+        let value = approved.render(&config.keys);
+        set_cookie(&mut response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);
+    } else if value.is_some() {
+        set_cookie(&mut response, ApprovedClients::COOKIE, "", 0);
+    }
     set_cookie(&mut response, &approval_name, "", 0);
     Ok(response)
 }

@@ -1,6 +1,6 @@
 //! `GET /authorize`: check the request, then ask the person, or go on at once if this browser approved it before.
 
-use std::fmt::Display;
+use std::{fmt::Display, net::IpAddr};
 
 use http::{HeaderMap, StatusCode};
 
@@ -23,12 +23,13 @@ use crate::{
 pub(crate) async fn authorize(
     server: &Server,
     headers: &HeaderMap,
+    source: Option<IpAddr>,
     query: &str,
 ) -> Result<Answer, StoreError> {
     let now = server.now();
     let params = Params::decode(query.as_bytes());
     let client = match AuthorizationRequest::client_id(&params) {
-        Ok(id) => client::client(server, id, now).await?,
+        Ok(id) => client::client(server, id, source, now).await?,
         Err(error) => return Ok(refused(error)),
     };
     let client = match client {
@@ -56,15 +57,16 @@ pub(crate) async fn authorize(
     Ok(page)
 }
 
-/// Whether this browser has approved exactly this, and it was not another site that sent it here. A site that could
-/// send a person through silently could collect codes for a client that it is in league with.
+/// Whether this browser has approved exactly this, and it was not a page that sent it here. A site that could send a
+/// person through silently could collect codes for a client that it is in league with; and a page of ours leads on to
+/// wherever a client wants its answer.
 fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
     let config = &server.config;
     let fetched = Fetched::parse(headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes));
     if config.client_approval == ClientApproval::Always
         || request.terms.ask_again
         || !can_be_remembered(request)
-        || fetched == Fetched::FromElsewhere
+        || fetched != Fetched::Directly
     {
         return false;
     }
@@ -74,10 +76,11 @@ fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationReque
     ApprovedClients::parse(value, &config.keys, server.now()).cover(request, client.name.as_deref())
 }
 
-/// Whether the next who asks with this is the one who asked now. Anybody can present a document, and any program can
-/// listen on this computer.
+/// Whether who asks next with this is the one who asked now. Anybody can present a document, and for a browser that a
+/// program has opened, a redirect on the way here changes nothing: it still says that nobody sent it. A `client_id` of
+/// ours is random, and a program on the person's computer tells it to nobody.
 pub(super) fn can_be_remembered(request: &AuthorizationRequest) -> bool {
-    !(ClientIdUrl::is_meant(request.target.client_id()) && request.target.redirect_uri().is_loopback())
+    !ClientIdUrl::is_meant(request.target.client_id())
 }
 
 fn refused(error: impl Display) -> Answer {

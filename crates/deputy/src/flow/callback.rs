@@ -45,8 +45,11 @@ pub(crate) async fn callback(
             login::refused(server, target, code_for(error), &error.to_string())
         }
         CallbackParams::Code(code) => {
-            let secrets =
-                (code.as_str(), authentication.code_verifier.as_str(), authentication.nonce.as_str());
+            let secrets = (
+                code.expose().as_str(),
+                authentication.code_verifier.as_str(),
+                authentication.nonce.as_str(),
+            );
             match server.provider.authenticate(server.host(), config, secrets, now).await {
                 Ok(authenticated) => issue::code(server, request, client_name, authenticated, now).await?,
                 Err(error) => login::failed(server, target, &error),

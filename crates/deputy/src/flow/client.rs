@@ -1,15 +1,19 @@
 //! Which client is meant: one that registered, or one whose `client_id` is the URL of its metadata document.
 
-use std::time::Duration;
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 
 use crate::{
-    host::{FetchLimits, Reach, StoreError, Timestamp},
+    host::{FetchError, FetchLimits, Reach, StoreError, Timestamp},
     http::has_json,
     oauth::{Client, ClientIdUrl, ClientIdUrlError, DocumentError},
-    records,
+    records::{self, Document},
     server::Server,
 };
 
@@ -24,14 +28,17 @@ pub(crate) enum Unknown {
     Document(DocumentError),
     #[error("The application's metadata document could not be fetched.")]
     Fetch,
+    #[error("The application's metadata document cannot be reached just now.")]
+    OutOfReach,
     #[error("Too many applications are being looked up just now. Try again in a moment.")]
     Busy,
 }
 
-/// The client with this id, and its document if that is what it has.
+/// The client with this id, and its document if that is what it has. `source` is the stranger who asks, if there is one.
 pub(crate) async fn client(
     server: &Server,
     id: &str,
+    source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Result<Client, Unknown>, StoreError> {
     if !server.config.client_id_metadata_documents || !ClientIdUrl::is_meant(id) {
@@ -41,21 +48,51 @@ pub(crate) async fn client(
         Ok(url) => url,
         Err(error) => return Ok(Err(Unknown::Url(error))),
     };
-    if let Some(client) = records::document(server.host(), &url, now).await? {
-        return Ok(Ok(client));
-    }
-    let Some(_turn) = server.documents.turn() else { return Ok(Err(Unknown::Busy)) };
-    let (client, fresh) = match fetch(server, &url, now).await {
-        Ok(fetched) => fetched,
+    let kept = records::document(server.host(), &url, now).await?;
+    let stale = match kept {
+        Some(Document { client, fresh_until }) if fresh_until > now => return Ok(Ok(client)),
+        Some(Document { client, .. }) => Some(client),
+        None => None,
+    };
+    match described(server, &url, source, now).await {
+        Ok((client, fresh)) => {
+            let document =
+                (fresh > 0).then(|| Document { client: client.clone(), fresh_until: now.plus(fresh) });
+            keep(server, &url, document, stale.is_some(), now).await;
+            Ok(Ok(client))
+        }
         Err(unknown) => {
             tracing::info!(client = url.as_str(), %unknown, "a client metadata document was refused");
-            return Ok(Err(unknown));
+            // Who cannot be asked has not changed their mind (RFC 9111 §4.2.4). Who answers something else has.
+            if matches!(unknown, Unknown::Busy | Unknown::OutOfReach) {
+                return Ok(stale.ok_or(unknown));
+            }
+            keep(server, &url, None, stale.is_some(), now).await;
+            Ok(Err(unknown))
         }
-    };
-    if fresh > 0 {
-        records::put_document(server.host(), &url, &client, now.plus(fresh)).await?;
     }
-    Ok(Ok(client))
+}
+
+/// Keeps a document that may be used again, or forgets the one that was kept. If that does not work, it is fetched again.
+async fn keep(
+    server: &Server,
+    url: &ClientIdUrl,
+    document: Option<Document>,
+    was_kept: bool,
+    now: Timestamp,
+) {
+    let host = server.host();
+    let kept = match document {
+        Some(document) => {
+            let until = document.fresh_until.plus(STALE);
+            records::put_document(host, url, &document, until).await
+        }
+        None if was_kept => records::forget_document(host, url, now).await,
+        None => Ok(()),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(client = url.as_str(), %error, "a client metadata document could not be kept");
+    }
 }
 
 /// The client with this id where its document does not matter.
@@ -70,8 +107,14 @@ pub(crate) async fn authenticating(
     }
 }
 
-/// Fetches a document. Gives for how many seconds it is fresh, too.
-async fn fetch(server: &Server, url: &ClientIdUrl, now: Timestamp) -> Result<(Client, u64), Unknown> {
+/// Fetches a document when it is its turn. Gives for how many seconds it is fresh, too.
+async fn described(
+    server: &Server,
+    url: &ClientIdUrl,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(Client, u64), Unknown> {
+    let _turn = server.documents.turn(source).ok_or(Unknown::Busy)?;
     let request = Request::builder()
         .method(Method::GET)
         .uri(url.as_str())
@@ -80,7 +123,10 @@ async fn fetch(server: &Server, url: &ClientIdUrl, now: Timestamp) -> Result<(Cl
         .map_err(|_| Unknown::Fetch)?;
     let answer = server.host().fetch(request, LIMITS).await.map_err(|error| {
         tracing::info!(client = url.as_str(), %error, "a client metadata document could not be fetched");
-        Unknown::Fetch
+        match error {
+            FetchError::Connection(_) | FetchError::Deadline => Unknown::OutOfReach,
+            FetchError::NotPublic | FetchError::TooLarge => Unknown::Fetch,
+        }
     })?;
     // A redirect is not followed: its target is not what the person is shown.
     if answer.status() != StatusCode::OK || !has_json(answer.headers()) {
@@ -106,24 +152,46 @@ fn freshness(headers: &http::HeaderMap) -> u64 {
     age.map_or(USUAL, |age: u64| age.min(LONGEST))
 }
 
-/// How many documents this process fetches at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Documents(std::sync::Arc<()>);
+/// The documents that this process is fetching, by who caused it. Some addresses take long to answer, and some are made
+/// for that: nobody can take the places of all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Documents(Arc<Mutex<Vec<Option<IpAddr>>>>);
 
 impl Documents {
-    /// A turn, which lasts until it is dropped.
-    fn turn(&self) -> Option<std::sync::Arc<()>> {
-        let turn = std::sync::Arc::clone(&self.0);
-        (std::sync::Arc::strong_count(&turn) <= AT_A_TIME + 1).then_some(turn)
+    /// A turn for `source`, which lasts until it is dropped.
+    fn turn(&self, source: Option<IpAddr>) -> Option<Turn> {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = source.map_or(0, |_| sources.iter().filter(|other| **other == source).count());
+        (sources.len() < AT_A_TIME && same < OF_ONE_SOURCE).then(|| {
+            sources.push(source);
+            Turn { all: self.clone(), source }
+        })
+    }
+}
+
+struct Turn {
+    all: Documents,
+    source: Option<IpAddr>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut sources = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = sources.iter().position(|source| *source == self.source) {
+            sources.swap_remove(place);
+        }
     }
 }
 
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 5 * 1024, reach: Reach::PublicInternet };
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 64;
+const OF_ONE_SOURCE: usize = 4;
 /// Seconds.
 const USUAL: u64 = 3600;
 const LONGEST: u64 = 24 * 3600;
+/// Seconds for which a document is used beyond its freshness while it is out of reach.
+const STALE: u64 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {
@@ -150,11 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_sixteen_documents_are_fetched_at_a_time() {
+    fn no_more_than_so_many_documents_are_fetched_at_a_time_and_fewer_for_one_stranger() {
         let documents = Documents::default();
-        let turns: Vec<_> = (0..16).filter_map(|_| documents.turn()).collect();
-        assert_eq!((turns.len(), documents.turn().is_none()), (16, true));
-        drop(turns);
-        assert!(documents.turn().is_some());
+        let one = Some([192, 0, 2, 1].into());
+        let of_one: Vec<_> = (0..5).filter_map(|_| documents.turn(one)).collect();
+        assert_eq!(of_one.len(), 4);
+        let of_others: Vec<_> =
+            (0..=255).filter_map(|n| documents.turn(Some([198, 51, 100, n].into()))).collect();
+        assert_eq!((of_others.len(), documents.turn(None).is_none()), (60, true));
+        drop(of_one);
+        assert!(documents.turn(one).is_some() && documents.turn(None).is_some());
     }
 }

@@ -85,17 +85,19 @@ impl Conversation for GrantConversation {
             }
             let (host, now) = (self.server.host(), self.server.now());
             // Clients do not try again. Writing it twice is as good as once.
-            let mut tries = 1;
-            loop {
-                match records::put_reply(host, &self.key, &question, &reply, now).await {
-                    Err(error) if tries < MOST_TRIES => {
-                        tracing::warn!(%error, "a client's reply could not be kept yet");
-                        host.sleep(FIRST_PAUSE * tries).await;
-                        tries += 1;
-                    }
-                    kept => return kept.map(|()| true),
+            for tries in 1.. {
+                let kept = match records::put_reply(host, &self.key, &question, &reply, now).await {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => StoreError("other replies of this client wait in its place".to_owned()),
+                    Err(error) => error,
+                };
+                if tries == MOST_TRIES {
+                    return Err(kept);
                 }
+                tracing::warn!(error = %kept, "a client's reply could not be kept yet");
+                host.sleep(TRY_AGAIN * tries).await;
             }
+            Ok(false)
         })
     }
 
@@ -136,8 +138,9 @@ fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// How often a reply is offered to the store.
-const MOST_TRIES: u32 = 5;
+/// How often a reply is offered to the store: for longer than whoever waits for another one pauses.
+const MOST_TRIES: u32 = 6;
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Seconds in which a person gives the input that a tool asks for.
 const STATE_LIFETIME: u64 = 600;

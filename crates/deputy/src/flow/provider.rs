@@ -88,7 +88,7 @@ impl Provider {
         }
         let malformed = ProviderError::Discovery(DiscoveryError::Issuer);
         let request = Discovery::request(&config.upstream.issuer).ok_or(malformed)?;
-        let response = fetch(host, request).await?;
+        let response = fetch(host, request, LIMITS).await?;
         let discovery =
             Discovery::read(&response, &config.upstream.issuer).map_err(ProviderError::Discovery)?;
         self.known().discovery = Some((discovery.clone(), now));
@@ -107,7 +107,8 @@ impl Provider {
         let discovery = self.discovery(host, config).await?;
         let callback = config.public_url.callback();
         let request = code_request(&discovery.token_endpoint, upstream, code, code_verifier, &callback);
-        let tokens = TokenResponse::read(&fetch(host, request).await?).map_err(ProviderError::Token)?;
+        let tokens =
+            TokenResponse::read(&fetch(host, request, TOKEN_LIMITS).await?).map_err(ProviderError::Token)?;
         let id_token = tokens.id_token.as_ref().ok_or(ProviderError::NoIdToken)?;
         let access_token = tokens.access_token.expose();
         let verify = |keys: &KeySet| {
@@ -118,7 +119,7 @@ impl Provider {
             self.with_keys(host, config, verify, unknown).await?.map_err(ProviderError::IdToken)?;
         let access = self.access_token(host, config, access_token, now).await?;
         let request = UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token);
-        match UserInfo::read(&fetch(host, request).await.unwrap_or_default(), &person.sub) {
+        match UserInfo::read(&fetch(host, request, LIMITS).await.unwrap_or_default(), &person.sub) {
             Ok(info) => {
                 person.name = info.name.or(person.name);
                 person.preferred_username = info.preferred_username.or(person.preferred_username);
@@ -140,7 +141,7 @@ impl Provider {
     ) -> Result<TokenResponse, ProviderError> {
         let discovery = self.discovery(host, config).await?;
         let request = refresh_request(&discovery.token_endpoint, &config.upstream, refresh_token.expose());
-        TokenResponse::read(&fetch(host, request).await?).map_err(ProviderError::Token)
+        TokenResponse::read(&fetch(host, request, TOKEN_LIMITS).await?).map_err(ProviderError::Token)
     }
 
     /// Revokes a refresh token, if `PingOne` lets us.
@@ -151,7 +152,8 @@ impl Provider {
         refresh_token: &Secret<String>,
     ) -> Result<(), ProviderError> {
         let Some(endpoint) = self.discovery(host, config).await?.revocation_endpoint else { return Ok(()) };
-        fetch(host, revocation_request(&endpoint, &config.upstream, refresh_token.expose())).await.map(|_| ())
+        let request = revocation_request(&endpoint, &config.upstream, refresh_token.expose());
+        fetch(host, request, TOKEN_LIMITS).await.map(|_| ())
     }
 
     /// The claims of an access token for the API.
@@ -185,7 +187,8 @@ impl Provider {
             }
         }
         let discovery = self.discovery(host, config).await?;
-        let keys = KeySet::read(&fetch(host, get(&discovery.jwks_uri)).await?).ok_or(ProviderError::Keys)?;
+        let keys =
+            KeySet::read(&fetch(host, get(&discovery.jwks_uri), LIMITS).await?).ok_or(ProviderError::Keys)?;
         let result = verify(&keys);
         self.known().keys = Some((keys, now));
         Ok(result)
@@ -209,10 +212,13 @@ impl Known {
     }
 }
 
-async fn fetch(host: &dyn Host, request: Request) -> Result<Response, ProviderError> {
-    host.fetch(request, LIMITS).await.map_err(ProviderError::Fetch)
+async fn fetch(host: &dyn Host, request: Request, limits: FetchLimits) -> Result<Response, ProviderError> {
+    host.fetch(request, limits).await.map_err(ProviderError::Fetch)
 }
 
 const FRESH: u64 = 3600;
+/// A login may ask five times, one after the other, while the person waits.
 const LIMITS: FetchLimits =
-    FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };
+    FetchLimits { deadline: Duration::from_secs(5), max_bytes: 256 * 1024, reach: Reach::Anywhere };
+/// What a code or a refresh token was sent to is waited for longer: it may be used up by then.
+const TOKEN_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), ..LIMITS };

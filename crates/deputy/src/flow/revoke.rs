@@ -48,8 +48,8 @@ async fn end(
     }
     let Some(key) = grant.key_for(token, now) else { return Ok(()) };
     records::end_grant(server.host(), grant.id, now).await?;
-    records::unindex_grant(server.host(), &server.config, &grant.user.sub, grant.id, now).await?;
     tracing::info!(client = client.id, grant = ?grant.id, "grant revoked by its client");
+    // Nobody can ask for the rest again: the grant that knows of it is gone.
     if let Some(refresh_token) = grant.open_upstream(&key).and_then(|mut tokens| tokens.refresh_token.take())
     {
         let server = server.clone();
@@ -58,6 +58,11 @@ async fn end(
                 tracing::warn!(%error, "a refresh token could not be revoked at PingOne");
             }
         }));
+    }
+    let unindexed =
+        records::unindex_grant(server.host(), &server.config, &grant.user.sub, grant.id, now).await;
+    if let Err(error) = unindexed {
+        tracing::error!(grant = ?grant.id, %error, "a revoked grant could not be taken out of its person's index");
     }
     Ok(())
 }

@@ -54,7 +54,11 @@ pub(super) async fn authenticated(
     params: &Params,
     now: Timestamp,
 ) -> Result<Result<Client, ClientAuthError>, StoreError> {
-    let header = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (header, another) = (values.next().map(HeaderValue::as_bytes), values.next());
+    if another.is_some() {
+        return Ok(Err(ClientAuthError::Several));
+    }
     let credentials = match ClientCredentials::parse(header, params) {
         Ok(credentials) => credentials,
         Err(refusal) => return Ok(Err(refusal)),
@@ -174,7 +178,7 @@ async fn upstream_has_ended(
     if grant.client_id != client.id {
         return Ok(false);
     }
-    let Some(key) = grant.refresh_key(token) else { return Ok(false) };
+    let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
     match upstream::fresh(server, grant.id, &key, Renewal::IfExpiring).await {
         Err(ApiError::LoginRequired) => Ok(true),
         // What can be reached again later is no reason to lose a session.

@@ -58,9 +58,13 @@ impl Agreed {
                 let capabilities = params.get("capabilities").cloned().unwrap_or_default();
                 let mut capabilities: ClientCapabilities =
                     serde_json::from_value(capabilities).unwrap_or_default();
-                // Of any size, and of no use to us.
+                // Of any size, and of no use to us. The grant is read with each request.
                 capabilities.experimental = None;
                 capabilities.extensions = None;
+                if let Some(sampling) = &mut capabilities.sampling {
+                    sampling.tools = sampling.tools.take().map(|_| Map::new());
+                    sampling.context = sampling.context.take().map(|_| Map::new());
+                }
                 Some(Self { capabilities, log_level: None })
             }
             "logging/setLevel" => {

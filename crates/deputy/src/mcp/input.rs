@@ -3,10 +3,14 @@
 //! Between two of them the handler's state is with the client, as `requestState`. A handler writes and reads plain text;
 //! what the client holds is sealed, and opens for the same person, client, tool and arguments only.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use rmcp::model::ClientCapabilities;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{Call, Conversation, RpcError, conversation::can_be_asked};
 
@@ -14,17 +18,13 @@ use super::{Call, Conversation, RpcError, conversation::can_be_asked};
 pub(super) struct Round {
     conversation: Arc<dyn Conversation>,
     capabilities: ClientCapabilities,
-    request: Vec<u8>,
+    request: [u8; 32],
 }
 
 impl Round {
     /// Opens the state that the client sends back with `call`.
     pub(super) fn begin(call: &mut Call, conversation: Arc<dyn Conversation>) -> Result<Self, RpcError> {
-        let mut params = call.params.clone();
-        for member in ["_meta", INPUT_RESPONSES, REQUEST_STATE] {
-            params.remove(member);
-        }
-        let request = serde_json::to_vec(&(&call.method, params)).unwrap_or_default();
+        let request = digest(call);
         if !call.era.is_stateless() {
             // Here the handler is asked again by us, and nothing of it comes from the client.
             call.params.remove(INPUT_RESPONSES);
@@ -52,6 +52,30 @@ impl Round {
             *state = self.conversation.seal(&self.request, state);
         }
         Ok(result)
+    }
+}
+
+/// What the request is, whatever differs between its rounds.
+fn digest(call: &mut Call) -> [u8; 32] {
+    // Out and in again: they may be megabytes, and are not copied.
+    let differing = ["_meta", INPUT_RESPONSES, REQUEST_STATE].map(|name| call.params.remove_entry(name));
+    let mut hasher = Hasher(Sha256::new());
+    // Neither writing to it nor JSON with string keys can fail.
+    let _ = serde_json::to_writer(&mut hasher, &(&call.method, &call.params));
+    call.params.extend(differing.into_iter().flatten());
+    hasher.0.finalize().into()
+}
+
+struct Hasher(Sha256);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

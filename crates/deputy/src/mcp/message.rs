@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::RpcError;
+use crate::encoding::{JsonError, json as read};
 
 /// A well-formed message.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +24,16 @@ pub(super) struct Malformed {
 }
 
 impl Message {
-    /// Reads a body. The parser limits the depth to 128.
+    /// Reads a body.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let refused =
             |id: &Value, code, text: &str| Malformed { id: id.clone(), error: RpcError::new(code, text) };
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|_| refused(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON"))?;
+        let value = read(body, MOST_VALUES).map_err(|error| match error {
+            JsonError::Syntax => refused(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON"),
+            JsonError::TooMany => {
+                refused(&Value::Null, RpcError::INVALID_REQUEST, "the message has too many values")
+            }
+        })?;
         let invalid = |id: &Value, text| Err(refused(id, RpcError::INVALID_REQUEST, text));
         let mut members = match value {
             Value::Object(members) => members,
@@ -67,3 +72,6 @@ impl Message {
 fn is_id(id: &Value) -> bool {
     id.is_i64() || id.as_str().is_some_and(|text| text.len() <= 256)
 }
+
+/// More than a model writes. Large things are strings.
+const MOST_VALUES: usize = 20_000;

@@ -105,6 +105,11 @@ impl ApprovedClients {
         format!("{payload}.{tag}")
     }
 
+    /// Whether nothing is remembered.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether exactly this was approved.
     pub fn cover(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> bool {
         let what = fingerprint(request, client_name);
@@ -113,10 +118,16 @@ impl ApprovedClients {
 
     /// Remembers an approval, forgetting the oldest beyond 16.
     pub fn add(&mut self, request: &AuthorizationRequest, client_name: Option<&str>, now: Timestamp) {
+        self.remove(request, client_name);
         let what = fingerprint(request, client_name);
-        self.0.retain(|approved| approved.what != what);
         self.0.insert(0, Approved { what, until: now.plus(Self::LIFETIME) });
         self.0.truncate(Self::MOST);
+    }
+
+    /// Forgets an approval.
+    pub fn remove(&mut self, request: &AuthorizationRequest, client_name: Option<&str>) {
+        let what = fingerprint(request, client_name);
+        self.0.retain(|approved| approved.what != what);
     }
 
     fn tag(payload: &str, key: &seal::Key) -> String {

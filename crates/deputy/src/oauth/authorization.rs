@@ -57,6 +57,9 @@ pub enum TargetError {
     /// Not one `client_id`.
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,
+    /// A redirect URI that leads back to this server.
+    #[error("This application wants its answer at an address of this server itself.")]
+    Ours,
     /// A private-use redirect URI that the operator does not admit.
     #[error(
         "This application wants its answer at an address that the operator of this server does not admit."
@@ -143,6 +146,10 @@ impl Target {
         };
         if !client.redirect_uris.iter().any(|registered| redirect_uri.matches(registered)) {
             return Err(TargetError::RedirectUri);
+        }
+        // Our own pages, opened by our own answers, would seem to be asked by ourselves.
+        if redirect_uri.has_origin(config.public_url.issuer()) {
+            return Err(TargetError::Ours);
         }
         if redirect_uri.is_private_use() && !config.private_use_redirect_uris.contains(&redirect_uri) {
             return Err(TargetError::PrivateUse);

@@ -49,25 +49,47 @@ impl Client {
     }
 }
 
-/// What of a name can be shown to a person: no control characters, no characters that turn or hide text, single spaces,
-/// at most 100 characters.
+/// What of a name can be shown to a person: no control characters, no characters that turn, hide or paint over text, single
+/// spaces, at most 100 characters.
 pub(super) fn presentable(name: &str) -> Option<String> {
     let visible = |c: &char| {
         !c.is_control()
-            && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            && !matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
                 | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
     };
     let spaced: String =
         name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(visible).collect();
     let name: String = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    let name: String = name.chars().take(100).collect();
+    let mut marks = 0;
+    let mut few_marks = |c: &char| {
+        marks = if is_combining_mark(*c) { marks + 1 } else { 0 };
+        marks <= MOST_MARKS
+    };
+    let name: String = name.chars().filter(|c| few_marks(c)).take(100).collect();
     (!name.is_empty()).then_some(name)
 }
+
+/// Whether a character is drawn over the one before it, without a width of its own: those of the blocks that are made for
+/// that. Fonts stack them, out of their line.
+const fn is_combining_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{302e}'..='\u{302f}' | '\u{3099}'..='\u{309a}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Marks on one character. No language needs more in the names of applications.
+const MOST_MARKS: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_that_would_be_piled_up_over_other_text_are_taken_out_of_a_name() {
+        assert_eq!(presentable("Cafe\u{301}"), Some("Cafe\u{301}".into()));
+        let piled = format!("a{}b\u{301}\u{302}\u{303}", "\u{316}".repeat(50));
+        assert_eq!(presentable(&piled), Some("a\u{316}\u{316}b\u{301}\u{302}".into()));
+    }
 
     #[test]
     fn direction_overrides_and_controls_are_taken_out_of_a_name() {

@@ -235,7 +235,7 @@ impl Grant {
     /// Whether `token` is a live token of this grant, of either kind: what a client may revoke (RFC 7009 §2.1). Gives the
     /// key to the tokens of `PingOne`, so that they can be revoked too.
     pub fn key_for(&self, token: &ReferenceToken, now: Timestamp) -> Option<Key> {
-        self.access(token, now).map(|access| access.key).or_else(|| self.refresh_key(token))
+        self.access(token, now).map(|access| access.key).or_else(|| self.refresh_key(token, now))
     }
 
     /// New tokens under `key`, held by this grant from now on.
@@ -260,7 +260,7 @@ impl Grant {
             wrapped: wrap(&access_token),
         };
         let next = refresh::RefreshToken::new(refresh_token.digest(), wrap(&refresh_token));
-        self.access_tokens.retain(|held| held.expires_at > now);
+        self.forget_spent(now);
         self.access_tokens.insert(0, held);
         self.access_tokens.truncate(ACCESS_TOKENS);
         self.expires_at = now.plus(config.refresh_token_lifetime.as_secs()).max(expires_at).min(end);

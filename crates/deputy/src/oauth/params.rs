@@ -1,10 +1,10 @@
 //! Parameters of a request, in which a name that matters may stand once (OAuth 2.1 §3.1, §3.2).
 
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
-/// Decoded `application/x-www-form-urlencoded` pairs, of a query or a body.
-#[derive(Clone)]
-pub struct Params(Vec<(String, String)>);
+/// Decoded `application/x-www-form-urlencoded` pairs, of a query or a body. Some are secrets, and all are wiped.
+pub struct Params(Vec<(String, Zeroizing<String>)>);
 
 /// A parameter stands more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,8 @@ pub struct Repeated;
 impl Params {
     /// Decodes a query or a form. Every input decodes to something.
     pub fn decode(text: &[u8]) -> Self {
-        Self(form_urlencoded::parse(text).into_owned().collect())
+        let pairs = form_urlencoded::parse(text).into_owned();
+        Self(pairs.map(|(name, value)| (name, Zeroizing::new(value))).collect())
     }
 
     /// The value of `name`; an empty value counts as absent (OAuth 2.1 §3.1).

@@ -13,8 +13,8 @@ pub struct RedirectUri(String);
 /// Why a text is not a redirect URI that could ever be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RedirectUriError {
-    /// A control character, a space, a backslash or a character beyond ASCII.
-    #[error("a redirect URI must consist of printable ASCII characters")]
+    /// A character that no URI has (RFC 3986 §2).
+    #[error("a redirect URI must consist of the characters that RFC 3986 allows")]
     Characters,
     /// OAuth 2.1 §2.3.1: no fragment.
     #[error("a redirect URI must not have a fragment")]
@@ -42,8 +42,8 @@ impl RedirectUri {
         if text.len() > 2048 {
             return Err(RedirectUriError::Length);
         }
-        // Browsers strip or rewrite these before they look at the scheme.
-        if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+        // Browsers strip or rewrite some of the others before they look at the scheme, and markup is made of some.
+        if !text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)) {
             return Err(RedirectUriError::Characters);
         }
         if text.contains('#') {
@@ -87,6 +87,11 @@ impl RedirectUri {
     /// Whether it goes to this computer, where any program may listen.
     pub fn is_loopback(&self) -> bool {
         self.url().is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)))
+    }
+
+    /// Whether it has this origin, written as RFC 6454 §6.2 does.
+    pub fn has_origin(&self, origin: &str) -> bool {
+        self.url().is_some_and(|url| url.origin().ascii_serialization() == origin)
     }
 
     /// The host, or the scheme where there is none: what a person should read first.
@@ -194,7 +199,13 @@ mod tests {
         ] {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Scheme), "{text}");
         }
-        for text in [" javascript:alert(1)", "java\tscript:alert(1)", "https://a/\r\nb", "https://a\\@b/"] {
+        for text in [
+            " javascript:alert(1)",
+            "java\tscript:alert(1)",
+            "https://a/\r\nb",
+            "https://a\\@b/",
+            "https://a/?x=\"><b>",
+        ] {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Characters), "{text:?}");
         }
     }

@@ -60,6 +60,9 @@ impl RegistrationParams {
                 "none of the redirect URIs can be used here: https, http to localhost, or a URI the operator admits",
             ));
         }
+        if members.values().map(values).sum::<usize>() > MOST_VALUES {
+            return Err(Metadata("there are too many values"));
+        }
         let auth_method = match text(&members, "token_endpoint_auth_method")? {
             // RFC 7591 §2: what an omitted method means.
             None | Some("client_secret_basic") => AuthMethod::ClientSecretBasic,
@@ -185,6 +188,18 @@ pub(super) fn texts<'a>(
     }
 }
 
+/// How many values a value is made of. The parser limits the depth to 128.
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(members) => members.values().map(values).sum(),
+        _ => 0,
+    }
+}
+
+/// Of a registration, in lists and objects too. Clients send about twenty, and those with keys a few more.
+const MOST_VALUES: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +239,18 @@ mod tests {
         let with = |types: &[&str]| parse(&json!({"redirect_uris": ["https://a/"], "grant_types": types}));
         assert!(matches!(with(&["password"]), Err(RegistrationError::Metadata(_))));
         assert!(!with(&["authorization_code", "password"]).unwrap().refresh);
+    }
+
+    #[test]
+    fn more_values_than_a_client_could_mean_are_refused_wherever_they_are() {
+        let with = |name: &str, value: Value| parse(&json!({"redirect_uris": ["https://a/"], name: value}));
+        let keys = |number| json!({"keys": vec![json!({}); number]});
+        // Beside these: the list of redirect URIs and its one, the list, and the object around it.
+        assert!(with("contacts", json!(vec!["x"; 253])).is_ok());
+        assert!(with("jwks", keys(252)).is_ok());
+        for refused in [with("contacts", json!(vec!["x"; 254])), with("jwks", keys(253))] {
+            assert_eq!(refused, Err(RegistrationError::Metadata("there are too many values")));
+        }
     }
 
     #[test]

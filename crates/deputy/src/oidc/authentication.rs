@@ -1,24 +1,34 @@
 //! The authentication request to `PingOne` and what its redirect brings back (OpenID Connect Core §3.1.2).
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Discovery;
 use crate::{
     config::Config,
     encoding::base64url_encode,
     seal::{Random, random_bytes},
+    secret::Secret,
 };
 
 /// The secrets of one login. All drawn for it; nothing of the MCP client's request is in them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct Authentication {
     /// `nonce`
     pub nonce: String,
     /// PKCE with `PingOne` (RFC 7636 §4.1).
     pub code_verifier: String,
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authentication([redacted])")
+    }
 }
 
 impl Authentication {
@@ -68,10 +78,10 @@ pub fn authentication_url(
 }
 
 /// A well-formed redirect back to us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum CallbackParams {
     /// A code, to be exchanged.
-    Code(String),
+    Code(Secret<String>),
     /// No code, and why not.
     Error(CallbackError),
 }
@@ -102,7 +112,7 @@ impl CallbackParams {
             return None;
         }
         match (code, error) {
-            (Some(code), None) => Some(Self::Code(code.to_owned())),
+            (Some(code), None) => Some(Self::Code(Secret::new(code.to_owned()))),
             (None, Some(error)) => Some(Self::Error(match error {
                 "access_denied" => CallbackError::Denied,
                 "login_required" | "interaction_required" | "consent_required" => CallbackError::NotLoggedIn,

@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde_json::json;
 use url::Url;
 
-use crate::world::{CALLBACK, World};
+use crate::world::{CALLBACK, World, arrived};
 
 #[tokio::test]
 async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
@@ -81,7 +81,7 @@ async fn a_remembered_loopback_approval_is_for_its_port_only() {
         |port: u16| world.authorize_url(client, &[("redirect_uri", &format!("http://127.0.0.1:{port}/cb"))]);
     let mut browser = world.browser();
     world.log_in(&mut browser, "alice", &url(5000)).await;
-    assert!(browser.clone().open(&url(5000)).await.query("code").is_some());
+    assert!(arrived(&browser.clone().open(&url(5000)).await).is_some());
     assert_eq!(browser.open(&url(6666)).await.url.path(), "/authorize");
 }
 
@@ -191,6 +191,34 @@ async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
 }
 
 #[tokio::test]
+async fn a_remembered_approval_is_not_used_for_an_answer_of_our_own_that_leads_to_it() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let own = world.authorize_url(&client, &[]);
+    assert_eq!(browser.clone().open_from(&own, "same-origin").await.url.path(), "/authorize");
+    // And no client gets its answer at an address of ours.
+    let metadata = json!({ "redirect_uris": [own], "token_endpoint_auth_method": "none" });
+    let other = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
+    let page = browser.open(&world.authorize_url(&other, &[("redirect_uri", &own)])).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/authorize"));
+    assert!(page.text.contains("an address of this server itself"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn who_denies_takes_back_what_was_approved_before() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let url = world.authorize_url(&client, &[]);
+    let page = browser.open_from(&url, "cross-site").await;
+    assert_eq!(browser.submit(&page, &[], "deny").await.query("error").as_deref(), Some("access_denied"));
+    assert_eq!(browser.open(&url).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
 async fn an_edited_cookie_remembers_nothing() {
     let world = World::new();
     let client = world.client().await;
@@ -262,7 +290,7 @@ async fn more_scopes_than_were_approved_are_asked_about() {
     let mut browser = world.browser();
     let url = |scope| world.authorize_url(&client, &[("scope", scope)]);
     world.log_in(&mut browser, "alice", &url("todo:read")).await;
-    assert!(browser.clone().open(&url("todo:read")).await.query("code").is_some());
+    assert!(arrived(&browser.clone().open(&url("todo:read")).await).is_some());
     assert_eq!(browser.open(&url("todo:read todo:write")).await.url.path(), "/authorize");
 }
 
@@ -282,4 +310,22 @@ async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_them
     let sent = [("cookie", cookie.as_str()), ("sec-fetch-site", "none")];
     let with = world.request("GET", &world.authorize_path(&client, &[]), &sent, "").await;
     assert_eq!(with.status, StatusCode::SEE_OTHER, "silently");
+}
+
+#[tokio::test]
+async fn of_seventeen_approvals_the_first_is_forgotten_and_the_others_are_silent() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let mut urls = Vec::new();
+    for _ in 0..17 {
+        urls.push(world.authorize_url(&world.client().await, &[]));
+        let page = browser.open(urls.last().unwrap()).await;
+        assert_eq!(page.url.path(), "/authorize");
+        browser.submit(&page, &[], "approve").await;
+    }
+    let mut asked = Vec::new();
+    for url in &urls {
+        asked.push(browser.open(url).await.url.host_str() == Some("deputy.example"));
+    }
+    assert_eq!(asked, [&[true][..], &[false; 16]].concat());
 }

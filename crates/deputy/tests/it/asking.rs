@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Stream, World};
+use crate::world::{API, Answer, Stream, World};
 
 /// A client of 2026-07-28 that can show forms calls `delete_todo`, with what it has from earlier rounds.
 async fn delete(world: &World, token: &str, id: &str, earlier: Value) -> Answer {
@@ -242,6 +242,47 @@ async fn a_reply_beyond_all_bounds_ends_the_call_and_is_not_stored() {
     assert_eq!(reply(&world, &token, &question, huge).await, StatusCode::ACCEPTED);
     assert_eq!(stream.next().await["error"]["message"], "the client's reply is too long");
     assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn a_question_to_a_client_whose_token_was_revoked_is_not_answered() {
+    for which in ["access", "refresh"] {
+        let world = World::new();
+        let tokens = world.connected().await;
+        let elsewhere = world.connected().await.access;
+        let id = todo(&world, &tokens.access, "Buy milk").await;
+        initialize(&world, &tokens.access, json!({ "elicitation": {} })).await;
+        let mut stream = deleting(&world, &tokens.access, &id).await;
+        let question = stream.next().await;
+        let before = world.requests_to(API, "");
+        let token = if which == "access" { &tokens.access } else { &tokens.refresh };
+        let form = [("token", token.as_str()), ("client_id", &tokens.client)];
+        assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+        let yes = json!({ "action": "accept" });
+        assert_eq!(reply(&world, &tokens.access, &question, yes).await, StatusCode::UNAUTHORIZED, "{which}");
+        assert_eq!(world.requests_to(API, ""), before, "{which}");
+        assert_eq!(texts(&world, &elsewhere).await, ["Buy milk"], "{which}");
+    }
+}
+
+#[tokio::test]
+async fn many_open_questions_of_one_person_do_not_hinder_another() {
+    let world = World::new();
+    let alice = world.connected().await.access;
+    let bob = world.connected_as("bob", &[]).await.access;
+    let id = todo(&world, &alice, "Buy milk").await;
+    initialize(&world, &alice, json!({ "elicitation": {} })).await;
+    let mut streams = Vec::new();
+    for _ in 0..60 {
+        let mut stream = deleting(&world, &alice, &id).await;
+        assert_eq!(stream.next().await["method"], "elicitation/create");
+        streams.push(stream);
+    }
+    for _ in 0..200 {
+        initialize(&world, &alice, json!({ "elicitation": {} })).await;
+    }
+    assert_eq!(texts(&world, &bob).await, Vec::<String>::new());
+    assert_eq!(texts(&world, &alice).await, ["Buy milk"]);
 }
 
 #[tokio::test]

@@ -1,12 +1,18 @@
-use harness::browser::Page;
-use http::StatusCode;
-use pingone_sim::{Failure, Signature};
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-use crate::world::{API, CALLBACK, DEPUTY, PINGONE, World};
+use harness::browser::{Browser, Page};
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::json;
+use url::{Url, form_urlencoded};
+
+use crate::{
+    cookies,
+    world::{API, CALLBACK, DEPUTY, World, arrived},
+};
 
 /// What a client is told of a login during which something goes wrong at PingOne.
-async fn told(failure: Failure) -> String {
+pub(crate) async fn told(failure: Failure) -> String {
     let world = World::new();
     world.pingone.force(failure);
     let client = world.client().await;
@@ -15,7 +21,7 @@ async fn told(failure: Failure) -> String {
 }
 
 /// The error that a client got with its state and our issuer, and no code.
-fn answer(world: &World, page: &Page) -> String {
+pub(crate) fn answer(world: &World, page: &Page) -> String {
     assert!(page.url.as_str().starts_with(CALLBACK), "{}: {}", page.url, page.text);
     assert_eq!(
         (page.query("state").as_deref(), page.query("iss").as_deref()),
@@ -25,6 +31,18 @@ fn answer(world: &World, page: &Page) -> String {
     let secret = &world.config.application.client_secret;
     assert!(!page.url.as_str().contains(secret.as_str()));
     page.query("error").expect("an error")
+}
+
+/// The callback of a login that Alice has finished at PingOne. Nobody has opened it yet.
+pub(crate) async fn finished_at_pingone(world: &World, browser: &mut Browser, client: &str) -> Url {
+    let page = browser.open(&world.authorize_url(client, &[])).await;
+    let page = browser.submit(&page, &[], "approve").await;
+    // Nobody is there to take the answer, for now.
+    world.network.unplug(DEPUTY);
+    let callback = world.log_in(browser, "alice", page.url.as_str()).await;
+    assert_eq!(callback.url.path(), "/callback");
+    world.start(&[]);
+    callback.url
 }
 
 #[tokio::test]
@@ -59,121 +77,28 @@ async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
 }
 
 #[tokio::test]
+async fn five_logins_have_no_state_nonce_or_challenge_in_common() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut values = BTreeSet::new();
+    for _ in 0..5 {
+        let mut browser = world.browser();
+        let page = browser.open(&world.authorize_url(&client, &[])).await;
+        let page = browser.submit(&page, &[], "approve").await;
+        values.extend(["state", "nonce", "code_challenge"].map(|name| page.query(name).expect("a value")));
+    }
+    assert_eq!(values.len(), 15, "{values:?}");
+}
+
+#[tokio::test]
 async fn a_login_ends_with_code_state_and_issuer_once_each() {
     let world = World::new();
     let client = world.client().await;
     let page = world.log_in_to(&mut world.browser(), &client).await;
     let names: Vec<_> = page.url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     assert_eq!(names, ["code", "state", "iss"]);
-    assert!(page.query("code").is_some_and(|code| code.len() == 84 && !code.contains("alice")));
+    assert!(arrived(&page).is_some_and(|code| code.len() == 84 && !code.contains("alice")));
     assert!(world.network.exchanges().iter().all(|e| !matches!(e.response.status().as_u16(), 307 | 308)));
-}
-
-#[tokio::test]
-async fn id_tokens_that_prove_nothing_give_no_code() {
-    let later = World::new().now() + 86_400;
-    for (name, value) in [
-        ("iss", json!("https://evil.example/as")),
-        ("iss", json!(format!("{PINGONE}/5e1f0000-0000-4000-8000-00000000de90/as/"))),
-        ("nonce", json!("another")),
-        ("nonce", Value::Null),
-        ("aud", json!("another")),
-        ("aud", json!(["another"])),
-        ("aud", json!(["dec1a2e0-0000-4000-8000-000000000c1d", "another"])),
-        ("aud", Value::Null),
-        ("azp", json!("another")),
-        ("exp", json!(1)),
-        ("exp", Value::Null),
-        ("iat", json!(later)),
-        ("iat", Value::Null),
-        ("nbf", json!(later)),
-        ("sub", json!("")),
-        ("sub", Value::Null),
-        ("acr", json!("Single_Factor")),
-        ("acr", Value::Null),
-        ("at_hash", json!("another")),
-    ] {
-        let error = told(Failure::IdTokenClaim(name.into(), value.clone())).await;
-        assert_eq!(error, "server_error", "{name}: {value}");
-    }
-}
-
-#[tokio::test]
-async fn id_tokens_that_pingone_did_not_sign_give_no_code() {
-    for signature in [
-        Signature::AlgNone,
-        Signature::ClientSecret,
-        Signature::Critical,
-        Signature::Flipped,
-        Signature::OtherKey,
-        Signature::PublicKey,
-        Signature::UnknownKid,
-    ] {
-        assert_eq!(told(Failure::IdTokenSignature(signature)).await, "server_error", "{signature:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_clock_that_is_half_a_minute_off_does_no_harm() {
-    for (name, ahead) in [("iat", 30), ("exp", -30)] {
-        let world = World::new();
-        let value = world.now().checked_add_signed(ahead);
-        world.pingone.force(Failure::IdTokenClaim(name.into(), json!(value)));
-        let client = world.client().await;
-        assert!(world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(), "{name}");
-    }
-}
-
-#[tokio::test]
-async fn access_tokens_that_are_not_for_the_api_give_no_code() {
-    for (name, value) in [
-        ("aud", json!(["https://api.pingone.example"])),
-        ("iss", json!("https://evil.example/as")),
-        ("client_id", json!("another")),
-        ("exp", json!(1)),
-        ("sub", Value::Null),
-    ] {
-        assert_eq!(told(Failure::AccessTokenClaim(name.into(), value)).await, "server_error", "{name}");
-    }
-}
-
-#[tokio::test]
-async fn token_responses_that_are_none_give_no_code() {
-    for (failure, error) in [
-        (Failure::TokenMember("access_token".into(), Value::Null), "server_error"),
-        (Failure::TokenMember("id_token".into(), Value::Null), "server_error"),
-        (Failure::TokenMember("token_type".into(), json!("mac")), "server_error"),
-        (Failure::Token(200, "<html>".into()), "server_error"),
-        (Failure::Token(200, "{\"access_token\":\"x".into()), "server_error"),
-        (Failure::Token(400, "{\"error\":\"invalid_grant\"}".into()), "server_error"),
-        (Failure::Token(401, "{\"error\":\"invalid_client\"}".into()), "server_error"),
-        (Failure::Token(302, String::new()), "server_error"),
-        (Failure::Token(429, String::new()), "temporarily_unavailable"),
-        (Failure::Token(500, "secret stack trace".into()), "temporarily_unavailable"),
-        (Failure::Token(503, String::new()), "temporarily_unavailable"),
-        (Failure::TokenBytes(1024 * 1024), "temporarily_unavailable"),
-    ] {
-        assert_eq!(told(failure.clone()).await, error, "{failure:?}");
-    }
-}
-
-#[tokio::test]
-async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
-    for (failure, error) in [
-        (Failure::Discovery(500), "temporarily_unavailable"),
-        (Failure::DiscoveryIssuer("https://evil.example/as".into()), "server_error"),
-        (Failure::Jwks(500), "temporarily_unavailable"),
-    ] {
-        let world = World::new();
-        world.pingone.force(failure.clone());
-        let client = world.client().await;
-        let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), error, "{failure:?}");
-        assert!(
-            world.log_in_to(&mut world.browser(), &client).await.query("code").is_some(),
-            "{failure:?}: and then it works"
-        );
-    }
 }
 
 #[tokio::test]
@@ -187,23 +112,6 @@ async fn keys_may_be_rotated_at_any_time() {
         world.connected().await;
     }
     assert_eq!(world.pingone.requests("jwks"), 3, "once, and once for each rotation");
-}
-
-#[tokio::test]
-async fn userinfo_about_another_person_gives_no_code_and_one_that_fails_does_no_harm() {
-    assert_eq!(told(Failure::UserInfoSub("mallory".into())).await, "server_error");
-    for failure in [
-        Failure::UserInfo(500, String::new()),
-        Failure::UserInfo(200, "<html>".into()),
-        Failure::UserInfoRedirect("https://evil.example/".into()),
-    ] {
-        let world = World::new();
-        world.pingone.force(failure);
-        let tokens = world.connected().await;
-        let me = world.call(&tokens.access, "who_am_i", json!({})).await;
-        assert!(me.text.contains("Alice Anders"), "from the ID token: {}", me.text);
-        assert_eq!(world.requests_to("https://evil.example", ""), 0);
-    }
 }
 
 #[tokio::test]
@@ -290,7 +198,7 @@ async fn a_callback_counts_once_and_for_ten_minutes() {
         browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
     let mut again = browser.clone();
     let done = browser.submit(&consent, &[], "APPROVE").await;
-    assert!(done.query("code").is_some());
+    assert!(arrived(&done).is_some());
     let exchanges = world.network.exchanges();
     let callback = exchanges
         .iter()
@@ -320,7 +228,7 @@ async fn two_tabs_finish_beside_each_other() {
             browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
         let page =
             if page.text.contains("APPROVE") { browser.submit(&page, &[], "APPROVE").await } else { page };
-        assert!(page.query("code").is_some(), "{}", page.url);
+        assert!(arrived(&page).is_some(), "{}", page.url);
     }
 }
 
@@ -359,19 +267,82 @@ async fn a_login_that_took_longer_than_ten_minutes_is_no_longer_one() {
         let world = World::new();
         let client = world.client().await;
         let mut browser = world.browser();
-        let page = browser.open(&world.authorize_url(&client, &[])).await;
-        let page = browser.submit(&page, &[], "approve").await;
-        let fields = [("username", "alice"), ("password", "Alice-demo-1")];
-        let page = browser.submit(&page, &fields, "SIGNON").await;
-        // Nobody is there to take the answer, for now.
-        world.network.unplug(DEPUTY);
-        let callback = browser.submit(&page, &[], "APPROVE").await;
-        assert_eq!(callback.url.path(), "/callback");
-        world.start(&[]);
+        let callback = finished_at_pingone(&world, &mut browser, &client).await;
         world.host.advance(seconds);
-        let page = browser.open(callback.url.as_str()).await;
+        let page = browser.open(callback.as_str()).await;
         assert_eq!(page.url.as_str().starts_with(CALLBACK), in_time, "{seconds}: {}", page.text);
         assert_eq!(page.status == StatusCode::BAD_REQUEST, !in_time, "{seconds}");
         assert_eq!(world.pingone.requests("token"), u64::from(in_time), "{seconds}");
     }
+}
+
+#[tokio::test]
+async fn a_callback_with_a_parameter_twice_is_refused_and_uses_nothing_up() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(&world, &mut browser, &client).await;
+    let same = |name: &str| {
+        let (name, value) = callback.query_pairs().find(|(held, _)| held == name).expect("a parameter");
+        format!("{name}={value}")
+    };
+    for more in ["code=x", &same("code"), "state=x", &same("state"), "iss=x&iss=x", "error=server_error"] {
+        let page = browser.open(&format!("{callback}&{more}")).await;
+        assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"), "{more}");
+        assert_eq!(world.pingone.requests("token"), 0, "{more}");
+    }
+    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
+}
+
+#[tokio::test]
+async fn a_callback_by_another_method_is_refused_and_uses_nothing_up() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(&world, &mut browser, &client).await;
+    let (mut bare, query) = (callback.clone(), callback.query().expect("a query"));
+    bare.set_query(None);
+    let sent = cookies::sent(&browser);
+    let headers = [("cookie", sent.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    for (method, url, body) in
+        [("POST", &bare, query), ("POST", &callback, ""), ("HEAD", &callback, ""), ("PUT", &callback, "")]
+    {
+        let answer = world.request(method, url.as_str(), &headers, body).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {url}");
+        assert_eq!((answer.header("location"), answer.header("set-cookie")), <(String, String)>::default());
+        assert_eq!(world.pingone.requests("token"), 0, "{method} {url}");
+    }
+    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
+}
+
+#[tokio::test]
+async fn a_callback_that_names_our_own_issuer_is_accepted() {
+    let world = World::new();
+    world.pingone.force(Failure::CallbackParameter("iss".into(), Some(world.config.issuer())));
+    let client = world.client().await;
+    assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
+}
+
+#[tokio::test]
+async fn markup_in_an_error_of_pingone_reaches_neither_our_page_nor_the_client() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(&world, &mut browser, &client).await;
+    let state = callback.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
+    let markup = "\"><script>alert(1)</script>";
+    let with = |state: &str| {
+        let params =
+            [("error", markup), ("error_description", markup), ("error_uri", markup), ("state", state)];
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        format!("{DEPUTY}/callback?{query}")
+    };
+    for made_up in [markup, &"x".repeat(43)] {
+        let page = browser.open(&with(made_up)).await;
+        assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"));
+        assert!(page.text.contains("cannot be finished") && !page.text.contains("alert"), "{}", page.text);
+    }
+    let page = browser.open(&with(&state)).await;
+    assert_eq!(answer(&world, &page), "server_error");
+    assert!(!page.url.as_str().contains("alert"), "{}", page.url);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::StatusCode;
 use serde_json::json;
@@ -14,7 +15,7 @@ use crate::world::{API, Answer, CALLBACK, World};
 const MANY: usize = 200;
 
 /// What one person may ask at a time.
-const AT_A_TIME: usize = 128;
+const AT_A_TIME: usize = 64;
 
 /// The first answer that refuses, of `request` from one address.
 async fn refusal(world: &World, request: (&str, &str, &str)) -> Answer {
@@ -114,4 +115,78 @@ async fn one_person_cannot_take_every_place_and_others_keep_theirs() {
     gate.close();
     assert!(calls.all(async |answer: Answer| answer.status == StatusCode::OK).await);
     assert_eq!(world.mcp(Some(&alice.access), &ping).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_body_of_two_megabytes_is_refused_and_others_are_served() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+    let large = format!("handle={}", "x".repeat(2 * 1024 * 1024));
+    for (path, media_type, authorization, status) in [
+        ("/register", json, "", StatusCode::PAYLOAD_TOO_LARGE),
+        ("/token", form, "", StatusCode::PAYLOAD_TOO_LARGE),
+        ("/revoke", form, "", StatusCode::PAYLOAD_TOO_LARGE),
+        ("/approve", form, "", StatusCode::PAYLOAD_TOO_LARGE),
+        ("/mcp", json, bearer.as_str(), StatusCode::BAD_REQUEST),
+        ("/mcp", json, "Bearer x", StatusCode::UNAUTHORIZED),
+        ("/mcp", json, "", StatusCode::UNAUTHORIZED),
+    ] {
+        let mut headers = vec![("content-type", media_type), ("authorization", authorization)];
+        headers.retain(|(_, value)| !value.is_empty());
+        let answer = world.request("POST", path, &headers, &large).await;
+        assert_eq!(answer.status, status, "{path} {authorization}: {}", answer.text);
+        assert_eq!(world.get("/health").await.status, StatusCode::OK, "{path}");
+    }
+    assert_eq!(world.requests_to(API, ""), 0);
+}
+
+#[tokio::test]
+async fn guessing_opens_nothing_and_costs_the_owner_nothing() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let code = world.code(&tokens.client).await;
+    // As alike as a guess can be: a token's own beginning.
+    let guess = |token: &str, number: usize| format!("{}{number:04}", &token[..token.len() - 4]);
+    for number in 0..300 {
+        let answer = world.call(&guess(&tokens.access, number), "get_my_todo_list", json!({})).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{number}");
+    }
+    for number in 0..100 {
+        let answer = world.redeem(&tokens.client, &guess(&code, number)).await;
+        let refused = (StatusCode::BAD_REQUEST, &json!("invalid_grant"));
+        assert_eq!((answer.status, &answer.json()["error"]), refused, "{number}");
+        let answer = world.refresh(&tokens.client, &guess(&tokens.refresh, number)).await;
+        assert_eq!((answer.status, &answer.json()["error"]), refused, "{number}");
+    }
+    assert_eq!(world.requests_to(API, ""), 0);
+    assert_eq!(world.redeem(&tokens.client, &code).await.status, StatusCode::OK);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+    assert_eq!(world.call(&tokens.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_secret_is_not_guessed_by_form_or_basic() {
+    let world = World::new();
+    let client = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
+    let [id, secret] = ["client_id", "client_secret"].map(|name| client[name].as_str().unwrap());
+    let asked = "grant_type=refresh_token&refresh_token=x";
+    let media_type = ("content-type", "application/x-www-form-urlencoded");
+    let by_form = async |secret: &str| {
+        let form = format!("{asked}&client_id={id}&client_secret={secret}");
+        world.request("POST", "/token", &[media_type], &form).await
+    };
+    let by_basic = async |secret: &str| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+        world.request("POST", "/token", &[media_type, ("authorization", &basic)], asked).await
+    };
+    let told = |answer: Answer| (answer.status, answer.json()["error"].clone());
+    for number in 0..100 {
+        let guess = format!("{}{number:04}", &secret[..secret.len() - 4]);
+        let refused = (StatusCode::UNAUTHORIZED, json!("invalid_client"));
+        assert_eq!(told(by_form(&guess).await), refused, "{number}");
+        assert_eq!(told(by_basic(&guess).await), refused, "{number}");
+    }
+    let proved = (StatusCode::BAD_REQUEST, json!("invalid_grant"));
+    assert_eq!((told(by_form(secret).await), told(by_basic(secret).await)), (proved.clone(), proved));
 }

@@ -4,18 +4,25 @@
 //! to where `hosts/cloudflare/testing` listens, there, on the Workers runtime. All but the tests of [`in_memory`] hold of both
 //! too.
 
+mod answer;
 mod api;
 mod approval;
 mod asking;
 mod authorize;
 mod callback;
+mod cookies;
+mod decisions;
 mod documents;
+mod endpoint;
+mod id_tokens;
 mod in_memory;
 mod limits;
 mod mcp;
 mod metadata;
 mod misplaced;
 mod native;
+mod origins;
+mod outages;
 mod registration;
 mod token;
 mod upstream;

@@ -50,6 +50,10 @@ async fn the_authorization_server_offers_codes_with_s256_and_nothing_weaker() {
     assert_eq!(document["response_modes_supported"], json!(["query"]));
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+    for endpoint in ["token", "revocation"] {
+        let methods = &document[format!("{endpoint}_endpoint_auth_methods_supported")];
+        assert_eq!(methods, &json!(["none", "client_secret_basic", "client_secret_post"]), "{endpoint}");
+    }
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(document["scopes_supported"], json!(["todo:read", "todo:write", "offline_access"]));
     for endpoint in

@@ -1,9 +1,10 @@
 //! What is in the wrong place, there twice, or somebody else's.
 
 use http::StatusCode;
+use pingone_sim::Failure;
 use serde_json::{Value, json};
 
-use crate::world::{CALLBACK, CHALLENGE, PINGONE, Tokens, VERIFIER, World};
+use crate::world::{API, CALLBACK, CHALLENGE, PINGONE, Tokens, VERIFIER, World, claims};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -189,18 +190,56 @@ async fn two_people_with_one_client_are_two_people() {
 }
 
 #[tokio::test]
+async fn the_next_person_at_the_same_browser_is_somebody_else() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let mut tokens = Vec::new();
+    for (person, prompt) in [("alice", ""), ("bob", "login")] {
+        let url = world.authorize_url(&client, &[("prompt", prompt)]);
+        let page = world.log_in(&mut browser, person, &url).await;
+        tokens.push(Tokens::of(&client, &world.redeem(&client, &page.query("code").unwrap()).await));
+    }
+    world.call(&tokens[0].access, "create_new_todo", json!({ "text": "Only mine" })).await;
+    for (tokens, name, todos) in [(&tokens[0], "Alice Anders", 1), (&tokens[1], "Bob", 0)] {
+        let me = world.call(&tokens.access, "who_am_i", json!({})).await;
+        assert!(me.text.contains(name), "{}", me.text);
+        let list = world.call(&tokens.access, "get_my_todo_list", json!({})).await.json();
+        assert_eq!(list["result"]["structuredContent"]["todos"].as_array().map(Vec::len), Some(todos));
+    }
+}
+
+/// What PingOne's token endpoint answered first.
+fn issued_by_pingone(world: &World) -> Value {
+    let exchanges = world.network.exchanges();
+    let issued = exchanges.iter().find(|exchange| {
+        let url = exchange.request.uri().to_string();
+        url.starts_with(PINGONE) && url.ends_with("/token")
+    });
+    serde_json::from_slice(issued.unwrap().response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_of_pingone_for_us_opens_nothing_here() {
+    const OURS: &str = "https://deputy.example/mcp";
+    for audience in [json!(OURS), json!([OURS]), json!([API, OURS])] {
+        let world = World::new();
+        world.pingone.force(Failure::AccessTokenClaim("aud".into(), audience.clone()));
+        world.log_in_to(&mut world.browser(), &world.client().await).await;
+        let token = issued_by_pingone(&world)["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(claims(&token)["aud"], audience);
+        let answer = world.call(&token, "get_my_todo_list", json!({})).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{audience}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
+        assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    }
+}
+
+#[tokio::test]
 async fn tokens_of_pingone_open_nothing_here() {
     let world = World::new();
     let tokens = world.connected().await;
-    let exchanges = world.network.exchanges();
-    let answer = exchanges
-        .iter()
-        .find(|exchange| {
-            let url = exchange.request.uri().to_string();
-            url.starts_with(PINGONE) && url.ends_with("/token")
-        })
-        .map(|exchange| serde_json::from_slice::<Value>(exchange.response.body()).unwrap())
-        .unwrap();
+    let answer = issued_by_pingone(&world);
     for name in ["access_token", "id_token", "refresh_token"] {
         let token = answer[name].as_str().unwrap();
         let answer = world.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;

@@ -1,7 +1,8 @@
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{CALLBACK, World};
 
 #[tokio::test]
 async fn a_public_client_gets_an_id_and_no_secret() {
@@ -87,4 +88,192 @@ async fn a_registration_lives_a_week_and_ninety_days_from_each_use_by_a_person()
     assert_eq!(status(&used).await, StatusCode::OK);
     world.host.advance(24 * 3600);
     assert_eq!(status(&used).await, StatusCode::BAD_REQUEST);
+}
+
+/// The status and the error of a registration that is refused.
+async fn refusal(world: &World, metadata: &Value) -> (StatusCode, Value) {
+    let answer = world.post_json("/register", metadata).await;
+    let told = answer.json();
+    assert!(told["client_id"].is_null() && told["error_description"].is_string(), "{told}");
+    (answer.status, told["error"].clone())
+}
+
+#[tokio::test]
+async fn a_redirect_uri_that_runs_reads_or_draws_something_is_refused_alone_and_beside_a_good_one() {
+    let world = World::new();
+    for uri in [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        " JavaScript:alert(1)",
+        "java\tscript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "blob:https://client.example/x",
+        "about:blank",
+        "ws://client.example/",
+        "wss://client.example/",
+        "ftp://client.example/",
+        "view-source:https://client.example/",
+    ] {
+        for uris in [json!([uri]), json!([CALLBACK, uri]), json!([uri, CALLBACK])] {
+            let refused = refusal(&world, &json!({ "redirect_uris": uris })).await;
+            assert_eq!(refused, (StatusCode::BAD_REQUEST, json!("invalid_redirect_uri")), "{uris}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_uri_on_which_a_code_could_be_read_is_refused() {
+    let world = World::new();
+    for uri in [
+        "https://client.example/cb#",
+        "https://client.example/cb#fragment",
+        "http://client.example/cb",
+        "http://localhost.attacker.example/cb",
+        "http://localhost@attacker.example/cb",
+        "http://localhost:80@attacker.example/cb",
+        "http://0.0.0.0/cb",
+        "http://169.254.169.254/latest",
+        "http://[::]/cb",
+        "https://user@client.example/cb",
+        "https://client.example\\@evil.example/cb",
+        "https://client.example/cb\r\nlocation: https://evil.example/",
+        "https://client.example/cb?x=\"><script>alert(1)</script>",
+        "",
+    ] {
+        let refused = refusal(&world, &json!({ "redirect_uris": [uri] })).await;
+        assert_eq!(refused, (StatusCode::BAD_REQUEST, json!("invalid_redirect_uri")), "{uri:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_real_clients_register_is_registered_as_they_write_it() {
+    let world = World::new();
+    for uris in [
+        json!(["http://localhost/callback"]),
+        json!(["http://localhost:3000/callback", "http://127.0.0.1:33418/", "http://127.0.0.1/cb"]),
+        json!(["http://[::1]/cb", "http://[::1]:9/cb"]),
+        json!(["https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback"]),
+        json!([
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "https://www.cursor.com/agents/mcp/oauth/callback",
+            "http://localhost:8787/callback",
+        ]),
+        json!([format!("https://client.example/{}", "x".repeat(2048 - 23))]),
+    ] {
+        let contacts = vec!["someone@client.example"; 10];
+        let metadata =
+            json!({ "redirect_uris": uris, "contacts": contacts, "logo_uri": "https://a.example/" });
+        assert_eq!(world.register(&metadata).await["redirect_uris"], uris);
+    }
+}
+
+#[tokio::test]
+async fn a_registration_beyond_all_bounds_is_refused() {
+    let world = World::new();
+    let uri = |bytes: usize| format!("https://client.example/{}", "x".repeat(bytes - 23));
+    let with = |name: &str, value: Value| {
+        let mut metadata = json!({ "redirect_uris": [CALLBACK] });
+        metadata[name] = value;
+        metadata
+    };
+    for (metadata, status, error) in [
+        (with("contacts", json!(vec!["a@b.c"; 5000])), 400, "invalid_client_metadata"),
+        (with("contacts", json!(vec!["someone@client.example"; 5000])), 413, "invalid_client_metadata"),
+        (with("jwks", json!({ "keys": vec![json!({ "kty": "RSA" }); 500] })), 400, "invalid_client_metadata"),
+        (with("client_name", json!("x".repeat(1001))), 400, "invalid_client_metadata"),
+        (with("client_name", json!("x".repeat(100_000))), 413, "invalid_client_metadata"),
+        (with("redirect_uris", json!(vec![CALLBACK; 17])), 400, "invalid_redirect_uri"),
+        (with("redirect_uris", json!(vec!["https://a.example/"; 2000])), 400, "invalid_redirect_uri"),
+        (with("redirect_uris", json!([uri(2049)])), 400, "invalid_redirect_uri"),
+        (with("redirect_uris", json!([CALLBACK, uri(60_000)])), 400, "invalid_redirect_uri"),
+    ] {
+        let (refused, told) = refusal(&world, &metadata).await;
+        let length = metadata.to_string().len();
+        assert_eq!((refused.as_u16(), told), (status, json!(error)), "{length} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_other_bytes_or_other_types_than_a_registrations_is_refused() {
+    let world = World::new();
+    let headers = [("content-type", "application/json")];
+    let name = b"{\"redirect_uris\":[\"https://client.example/cb\"],\"client_name\":\"\xff\"}";
+    for body in [&b"\xff\xfe{"[..], name, b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b"", b"{}{}"] {
+        let answer = world.request_bytes("POST", "/register", &headers, Bytes::copy_from_slice(body)).await;
+        let told = (answer.status, answer.json()["error"].clone());
+        assert_eq!(told, (StatusCode::BAD_REQUEST, json!("invalid_client_metadata")), "{body:?}");
+    }
+    for (name, value) in [
+        ("grant_types", json!("authorization_code")),
+        ("grant_types", json!([7])),
+        ("response_types", json!(7)),
+        ("scope", json!([])),
+        ("scope", json!("a\"b")),
+        ("token_endpoint_auth_method", json!({})),
+        ("client_name", json!(["x"])),
+        ("logo_uri", json!(true)),
+    ] {
+        let mut metadata = json!({ "redirect_uris": [CALLBACK] });
+        metadata[name] = value;
+        let refused = refusal(&world, &metadata).await;
+        assert_eq!(refused, (StatusCode::BAD_REQUEST, json!("invalid_client_metadata")), "{metadata}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_could_not_be_asked_for_a_code_is_not_registered() {
+    let world = World::new();
+    for grant_type in ["client_credentials", "password", "implicit", "refresh_token"] {
+        let metadata = json!({ "redirect_uris": [CALLBACK], "grant_types": [grant_type] });
+        let refused = refusal(&world, &metadata).await;
+        assert_eq!(refused, (StatusCode::BAD_REQUEST, json!("invalid_client_metadata")), "{grant_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_registration_cannot_be_read_changed_or_deleted() {
+    let world = World::new();
+    let client = world.client().await;
+    let evil = "https://evil.example/cb";
+    let metadata = json!({ "client_id": client, "redirect_uris": [evil] }).to_string();
+    for method in ["GET", "PUT", "DELETE", "PATCH"] {
+        for (path, status) in [
+            ("/register".to_owned(), StatusCode::METHOD_NOT_ALLOWED),
+            (format!("/register/{client}"), StatusCode::NOT_FOUND),
+            (format!("/register?client_id={client}"), StatusCode::METHOD_NOT_ALLOWED),
+        ] {
+            let headers = [("content-type", "application/json"), ("authorization", "Bearer x")];
+            let answer = world.request(method, &path, &headers, &metadata).await;
+            assert_eq!(answer.status, status, "{method} {path}");
+            assert!(!answer.text.contains(CALLBACK), "{}", answer.text);
+        }
+    }
+    let page = world.get(&world.authorize_path(&client, &[])).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains(CALLBACK), "{}", page.text);
+    let refused = world.get(&world.authorize_path(&client, &[("redirect_uri", evil)])).await;
+    assert_eq!((refused.status, refused.header("location")), (StatusCode::BAD_REQUEST, String::new()));
+}
+
+#[tokio::test]
+async fn the_secret_of_a_client_ends_with_its_registration() {
+    let world = World::new();
+    let client = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
+    let [id, secret] = ["client_id", "client_secret"].map(|name| client[name].as_str().unwrap());
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", id),
+        ("client_secret", secret),
+        ("refresh_token", "x"),
+    ];
+    world.host.advance(7 * 24 * 3600 - 1);
+    let known = world.post_form("/token", &form).await;
+    assert_eq!((known.status, &known.json()["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_grant")));
+    world.host.advance(1);
+    let unknown = world.post_form("/token", &form).await;
+    let refused = (StatusCode::UNAUTHORIZED, &json!("invalid_client"));
+    assert_eq!((unknown.status, &unknown.json()["error"]), refused);
+    assert!(unknown.header("www-authenticate").starts_with("Basic "));
 }

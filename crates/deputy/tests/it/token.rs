@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{CALLBACK, CHALLENGE, Tokens, VERIFIER, World};
+use crate::world::{API, Answer, CALLBACK, CHALLENGE, Tokens, VERIFIER, World};
 
 #[tokio::test]
 async fn a_code_becomes_opaque_tokens_and_nothing_of_pingones() {
@@ -42,6 +42,23 @@ async fn of_two_hundred_simultaneous_redemptions_one_succeeds() {
 }
 
 #[tokio::test]
+async fn in_every_round_of_simultaneous_redemptions_one_succeeds() {
+    let world = World::new();
+    let client = world.client().await;
+    for round in 0..12 {
+        let code = world.code(&client).await;
+        let answers = join_all((0..20).map(|_| world.redeem(&client, &code))).await;
+        let (good, bad): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|answer| answer.status == StatusCode::OK);
+        assert_eq!((good.len(), bad.len()), (1, 19), "round {round}");
+        for answer in bad {
+            let refused = (StatusCode::BAD_REQUEST, &json!("invalid_grant"));
+            assert_eq!((answer.status, &answer.json()["error"]), refused, "round {round}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
     let world = World::new();
     let (client, other) = (world.client().await, world.client().await);
@@ -75,6 +92,31 @@ async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
 }
 
 #[tokio::test]
+async fn a_code_for_one_registered_redirect_uri_is_no_good_with_the_other() {
+    let world = World::new();
+    let other = "https://client.example/other";
+    let metadata = json!({ "redirect_uris": [CALLBACK, other], "token_endpoint_auth_method": "none" });
+    let client = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
+    for (used, unused) in [(CALLBACK, other), (other, CALLBACK)] {
+        let url = world.authorize_url(&client, &[("redirect_uri", used)]);
+        let code = world.log_in(&mut world.browser(), "alice", &url).await.query("code").unwrap();
+        for (redirect_uri, status) in [(unused, StatusCode::BAD_REQUEST), (used, StatusCode::OK)] {
+            let form = [
+                ("grant_type", "authorization_code"),
+                ("client_id", client.as_str()),
+                ("code", &code),
+                ("code_verifier", VERIFIER),
+                ("redirect_uri", redirect_uri),
+            ];
+            let answer = world.post_form("/token", &form).await;
+            assert_eq!(answer.status, status, "{redirect_uri}: {}", answer.text);
+            let error = &answer.json()["error"];
+            assert_eq!(error == "invalid_grant", status == StatusCode::BAD_REQUEST, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_code_expires() {
     let world = World::new();
     let client = world.client().await;
@@ -87,15 +129,38 @@ async fn a_code_expires() {
 async fn garbage_and_tokens_of_another_kind_are_invalid_grants() {
     let world = World::new();
     let tokens = world.connected().await;
-    let long = "x".repeat(20_000);
-    for code in
-        ["x", "\0", "::", "ü", &long, &tokens.access, &tokens.refresh, &format!("dpc_{}", "A".repeat(80))]
-    {
-        assert_eq!(world.redeem(&tokens.client, code).await.json()["error"], "invalid_grant");
-        let refreshed = world.refresh(&tokens.client, if code == tokens.refresh { "x" } else { code }).await;
-        assert_eq!(refreshed.json()["error"], "invalid_grant");
+    let refused = (StatusCode::BAD_REQUEST, json!("invalid_grant"));
+    let told = |answer: Answer| (answer.status, answer.json()["error"].clone());
+    let (long, alike) = ("x".repeat(20_000), format!("dpc_{}", "A".repeat(80)));
+    for garbage in ["x", "\0", "::", "a:b:c", "../x", "ü\u{202e}\u{1f980}", "dpc_", "'; --", &long, &alike] {
+        assert_eq!(told(world.redeem(&tokens.client, garbage).await), refused, "{garbage:?}");
+        assert_eq!(told(world.refresh(&tokens.client, garbage).await), refused, "{garbage:?}");
     }
-    assert_eq!(world.mcp(Some(&tokens.refresh), &json!({})).await.status, StatusCode::UNAUTHORIZED);
+    for token in [&tokens.access, &tokens.refresh] {
+        assert_eq!(told(world.redeem(&tokens.client, token).await), refused);
+    }
+    assert_eq!(told(world.refresh(&tokens.client, &tokens.access).await), refused);
+    let answer = world.call(&tokens.refresh, "get_my_todo_list", json!({})).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_code_is_no_token_and_is_not_used_up_by_the_attempt() {
+    let world = World::new();
+    let client = world.client().await;
+    let code = world.code(&client).await;
+    let answer = world.call(&code, "get_my_todo_list", json!({})).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    let answer = world.refresh(&client, &code).await;
+    let refused = (StatusCode::BAD_REQUEST, &json!("invalid_grant"));
+    assert_eq!((answer.status, &answer.json()["error"]), refused);
+    let form = [("token", code.as_str()), ("client_id", &client)];
+    assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+    assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -147,7 +212,8 @@ async fn requests_that_are_no_token_requests_are_refused() {
         ["password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:device_code"]
     {
         let response = world.post_form("/token", &[("grant_type", grant_type), ("client_id", &client)]).await;
-        assert_eq!(response.json()["error"], "unsupported_grant_type", "{grant_type}");
+        let refused = (StatusCode::BAD_REQUEST, &json!("unsupported_grant_type"));
+        assert_eq!((response.status, &response.json()["error"]), refused, "{grant_type}");
     }
     assert_eq!(world.post_form("/token", &[]).await.json()["error"], "invalid_request");
     let twice = [
@@ -161,6 +227,27 @@ async fn requests_that_are_no_token_requests_are_refused() {
     assert_eq!((json.status, &json.json()["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")));
     let large = world.post_form("/token", &[("grant_type", &"x".repeat(100_000))]).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_client_that_proves_itself_gets_no_token_without_a_person() {
+    let world = World::new();
+    let registered = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
+    let [client, secret] = ["client_id", "client_secret"].map(|name| registered[name].as_str().unwrap());
+    for grant_type in ["password", "client_credentials", "implicit", "token", "Authorization_Code"] {
+        let form = [
+            ("grant_type", grant_type),
+            ("client_id", client),
+            ("client_secret", secret),
+            ("username", "alice"),
+            ("password", "Alice-demo-1"),
+            ("scope", "todo:read"),
+        ];
+        let answer = world.post_form("/token", &form).await;
+        let refused = (StatusCode::BAD_REQUEST, &json!("unsupported_grant_type"));
+        assert_eq!((answer.status, &answer.json()["error"]), refused, "{grant_type}");
+    }
+    assert_eq!(world.requests_to_pingone(), 0);
 }
 
 #[tokio::test]
@@ -221,6 +308,24 @@ async fn a_refresh_narrows_scopes_and_never_widens_them() {
         world.call(&access, "create_new_todo", json!({"text": "x"})).await.status,
         StatusCode::FORBIDDEN
     );
+}
+
+#[tokio::test]
+async fn a_refresh_that_asks_for_more_than_was_granted_gets_what_was_granted() {
+    let world = World::new();
+    let tokens = world.connected_as("alice", &[("scope", "todo:read")]).await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", tokens.client.as_str()),
+        ("refresh_token", &tokens.refresh),
+        ("scope", "todo:read todo:write"),
+    ];
+    let answer = world.post_form("/token", &form).await;
+    assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+    let tokens = Tokens::of(&tokens.client, &answer);
+    let call = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
+    assert_eq!(call.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
 }
 
 #[tokio::test]

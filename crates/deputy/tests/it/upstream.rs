@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use pingone_sim::Failure;
 use serde_json::json;
 
-use crate::world::{API, Answer, Tokens, World};
+use crate::world::{API, Answer, PINGONE, Tokens, World};
 
 const HOUR: u64 = 3600;
 
@@ -52,10 +52,10 @@ async fn an_expiring_token_is_renewed_before_it_is_used() {
 }
 
 #[tokio::test]
-async fn a_hundred_calls_at_once_renew_once() {
+async fn many_calls_at_once_renew_once() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
-    let answers = join_all((0..100).map(|_| list(&world, &tokens.access))).await;
+    let answers = join_all((0..60).map(|_| list(&world, &tokens.access))).await;
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
     assert_eq!(world.pingone.requests("refresh"), 1);
 }
@@ -188,6 +188,86 @@ async fn whatever_the_api_answers_becomes_a_short_tool_error() {
     }
     world.network.unplug(API);
     assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_the_api_is_called_once_and_the_next_call_is_fine() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for (status, body) in [
+        (StatusCode::FORBIDDEN, "{}"),
+        (StatusCode::NOT_FOUND, "{}"),
+        (StatusCode::CONFLICT, "{}"),
+        (StatusCode::TOO_MANY_REQUESTS, ""),
+        (StatusCode::INTERNAL_SERVER_ERROR, "Error: at /srv/api.js:17"),
+        (StatusCode::SERVICE_UNAVAILABLE, ""),
+        (StatusCode::OK, "<html>"),
+        (StatusCode::OK, "{\"todos\":"),
+        (StatusCode::OK, "{\"todos\":[7]}"),
+        (StatusCode::OK, ""),
+        (StatusCode::NO_CONTENT, ""),
+    ] {
+        api(&world, status, &[], body.into());
+        for (tool, arguments) in
+            [("get_my_todo_list", json!({})), ("create_new_todo", json!({ "text": "x" }))]
+        {
+            let before = world.requests_to(API, "");
+            let answer = world.call(&token, tool, arguments).await;
+            let told = (answer.status, answer.json()["result"]["isError"].clone());
+            assert_eq!(told, (StatusCode::OK, json!(true)), "{tool}: {status} {body}");
+            assert_eq!(world.requests_to(API, "") - before, 1, "{tool}: {status} {body}");
+        }
+        world
+            .network
+            .serve(API, crate::api::router(&world.config.issuer(), API, &world.host, &world.network));
+        assert_eq!(list(&world, &token).await.json()["result"]["isError"], json!(false), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_is_answered_whole() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let todo =
+        |number: usize| json!({ "id": number.to_string(), "text": "x".repeat(2000), "completed": false });
+    let todos: Vec<_> = (0..800).map(todo).collect();
+    api(&world, StatusCode::OK, &[], json!({ "todos": todos }).to_string());
+    let answer = list(&world, &token).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.json()["result"]["structuredContent"]["todos"], json!(todos));
+}
+
+#[tokio::test]
+async fn a_text_beyond_all_bounds_does_not_reach_the_api() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for length in [2001, 2 * 1024 * 1024] {
+        let answer = world.call(&token, "create_new_todo", json!({ "text": "x".repeat(length) })).await;
+        let told = (answer.status, answer.json()["result"]["isError"].clone());
+        assert_eq!(told, (StatusCode::OK, json!(true)), "{length}: {}", answer.text);
+        assert!(answer.text.len() < 1000, "{length}");
+    }
+    assert_eq!(world.requests_to(API, ""), 0);
+}
+
+#[tokio::test]
+async fn without_pingone_whoever_is_connected_stays_so_and_the_documents_are_there() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    // The API has keys of its own to fetch.
+    list(&world, &tokens.access).await;
+    world.network.unplug(PINGONE);
+    for path in ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server"] {
+        assert_eq!(world.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    let challenged = world.mcp(None, &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
+    assert_eq!(challenged.status, StatusCode::UNAUTHORIZED);
+    assert!(challenged.header("www-authenticate").starts_with("Bearer resource_metadata="));
+    let added = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await.json();
+    assert_eq!(added["result"]["isError"], json!(false), "{added}");
+    let refreshed = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
+    let listed = list(&world, &refreshed.access).await.json();
+    assert_eq!(listed["result"]["structuredContent"], added["result"]["structuredContent"]);
 }
 
 #[tokio::test]

@@ -15,12 +15,12 @@ use harness::{
     memory::MemoryHost,
     network::Network,
 };
-use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt as _;
+use http::StatusCode;
 use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::{Value, json};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
+pub(crate) use crate::answer::{Answer, Stream};
 use crate::{native::OnNative, workers::OnWorkers};
 
 pub(crate) const DEPUTY: &str = "https://deputy.example";
@@ -42,39 +42,6 @@ pub(crate) struct World {
     on_workers: Option<OnWorkers>,
 }
 
-/// An answer, whole.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
-}
-
-/// The rest of an answer that is a stream of events.
-pub(crate) struct Stream {
-    body: axum::body::Body,
-    text: String,
-}
-
-impl Stream {
-    /// The next message.
-    pub(crate) async fn next(&mut self) -> Value {
-        loop {
-            if let Some(end) = self.text.find("\n\n") {
-                let rest = self.text.split_off(end + 2);
-                let event = std::mem::replace(&mut self.text, rest);
-                match event.split_once("data: ") {
-                    Some((_, data)) => return serde_json::from_str(data).expect("JSON"),
-                    // A comment keeps the connection alive.
-                    None => continue,
-                }
-            }
-            let frame = self.body.frame().await.expect("an event before the end").expect("a whole stream");
-            self.text += str::from_utf8(&frame.into_data().expect("data")).expect("UTF-8");
-        }
-    }
-}
-
 /// What a client has after a login.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
@@ -82,20 +49,6 @@ pub(crate) struct Tokens {
     pub(crate) access: String,
     pub(crate) refresh: String,
     pub(crate) answer: Value,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> String {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
-    }
-
-    pub(crate) fn location(&self) -> Url {
-        Url::parse(&self.header("location")).expect("a location")
-    }
 }
 
 /// The same clock and randomness for the simulator.
@@ -205,19 +158,23 @@ impl World {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
+        self.request_bytes(method, path, headers, Bytes::from(body.to_owned())).await
+    }
+
+    pub(crate) async fn request_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Answer {
         let url = if path.starts_with("https:") { path.to_owned() } else { format!("{DEPUTY}{path}") };
         let mut request = http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Bytes::from(body.to_owned())).expect("a request");
-        let response = self.network.send(request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8_lossy(&body).into_owned(),
-        }
+        let request = request.body(body).expect("a request");
+        Answer::of(self.network.send(request).await.expect("an answer"))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -294,7 +251,7 @@ impl World {
     /// The code of a login that went well.
     pub(crate) async fn code(&self, client: &str) -> String {
         let page = self.log_in_to(&mut self.browser(), client).await;
-        page.query("code").unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+        arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
     }
 
     pub(crate) async fn redeem(&self, client: &str, code: &str) -> Answer {
@@ -321,7 +278,7 @@ impl World {
     pub(crate) async fn connected_as(&self, person: &str, otherwise: &[(&str, &str)]) -> Tokens {
         let client = self.client().await;
         let page = self.log_in(&mut self.browser(), person, &self.authorize_url(&client, otherwise)).await;
-        let code = page.query("code").unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
+        let code = arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
         let response = self.redeem(&client, &code).await;
         assert_eq!(response.status, StatusCode::OK, "{}", response.text);
         Tokens::of(&client, &response)
@@ -349,7 +306,7 @@ impl World {
             .body(Bytes::from(message.to_string()));
         let response = self.network.open(request.expect("a request")).await.expect("an answer");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Stream { body: response.into_body(), text: String::new() }
+        Stream::of(response)
     }
 
     pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {
@@ -357,6 +314,11 @@ impl World {
         self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
             .await
     }
+}
+
+/// The code that arrived at a client. In the URL of a callback that we refused there is PingOne's.
+pub(crate) fn arrived(page: &Page) -> Option<String> {
+    page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
 }
 
 /// A request comes from where its header says.

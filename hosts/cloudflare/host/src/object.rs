@@ -181,8 +181,12 @@ impl RecordObject {
         Ok(())
     }
 
-    /// Leaves nothing: an object without storage ceases to exist.
+    /// Leaves nothing: an object without storage ceases to exist. The record is gone before anything is waited for.
     async fn remove(&self) -> worker::Result<()> {
+        let sql = self.sql();
+        if sql.exec(HAS_TABLE, None)?.raw().next().is_some() {
+            sql.exec(DELETE, None)?;
+        }
         let storage = self.storage();
         storage.delete_alarm().await?;
         storage.delete_all().await
@@ -280,5 +284,7 @@ const CREATE_TABLE: &str = "
     ) STRICT";
 
 const READ: &str = "SELECT value, version, expires_at FROM record";
+
+const DELETE: &str = "DELETE FROM record";
 
 const WRITE: &str = "INSERT OR REPLACE INTO record (id, value, version, expires_at) VALUES (1, ?1, ?2, ?3)";

@@ -133,3 +133,20 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// What the log is cut back to after it was folded into the file.
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_disk_when_it_returns_whatever_the_power_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&prepare(folder.path()).unwrap()).unwrap();
+        let setting =
+            |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+        assert_eq!(setting("journal_mode").unwrap(), "wal".to_owned().into());
+        // FULL (SQLite, "PRAGMA synchronous").
+        assert_eq!(setting("synchronous").unwrap(), 2.into());
+        assert_eq!(setting("fullfsync").unwrap(), 1.into());
+    }
+}

@@ -143,12 +143,12 @@ fn read(
     let id = serde_json::from_value(id.clone())
         .map_err(|_| RpcError::new(RpcError::INVALID_REQUEST, "id must be a string or an integer"))?;
     let known = KNOWN.contains(&method);
-    let message = if params.is_empty() {
-        json!({ "method": method })
-    } else {
-        json!({ "method": method, "params": params })
-    };
-    let request: Result<ClientRequest, _> = serde_json::from_value(message);
+    // Moved: the macro would copy the params.
+    let mut message = Map::from_iter([("method".to_owned(), Value::from(method))]);
+    if !params.is_empty() {
+        message.insert("params".to_owned(), Value::Object(params));
+    }
+    let request: Result<ClientRequest, _> = serde_json::from_value(Value::Object(message));
     match request {
         // What is known by name and came out as a custom request has params of another shape.
         Ok(ClientRequest::CustomRequest(_)) | Err(_) if known => {

@@ -127,9 +127,19 @@ async fn who_reads_no_events_or_needs_no_handshake_is_not_asked() {
 
 #[tokio::test]
 async fn what_a_client_declares_is_kept_without_what_has_no_bound() {
-    let huge = json!({ "experimental": { "x": { "y": "z" } }, "extensions": { "x": {} }, "roots": {} });
+    let any = json!({ "x": { "y": "z" } });
+    let sampling = json!({ "tools": any, "context": any });
+    let form = json!({ "schemaValidation": true, "x": any });
+    let elicitation = json!({ "form": form, "url": any, "x": any });
+    let huge = json!({
+        "experimental": any, "extensions": any, "roots": any, "sampling": sampling, "elicitation": elicitation, "x": any,
+    });
     let talk = able(&silent(), huge).await;
-    assert_eq!(serde_json::to_value(&talk.agreed).unwrap(), json!({ "capabilities": { "roots": {} } }));
+    let kept = json!({
+        "roots": {}, "sampling": { "tools": {}, "context": {} },
+        "elicitation": { "form": { "schemaValidation": true }, "url": {} },
+    });
+    assert_eq!(serde_json::to_value(&talk.agreed).unwrap(), json!({ "capabilities": kept }));
 }
 
 #[tokio::test]

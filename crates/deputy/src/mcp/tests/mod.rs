@@ -29,7 +29,10 @@ use super::{
     Agreed, Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply,
     RpcError, User,
 };
-use crate::host::{BoxFuture, StoreError, Timestamp};
+use crate::{
+    encoding::base64url_encode,
+    host::{BoxFuture, StoreError, Timestamp},
+};
 
 type Work = BoxFuture<'static, Result<Value, RpcError>>;
 
@@ -142,12 +145,12 @@ impl Conversation for Talk {
     }
 
     fn seal(&self, request: &[u8], state: &str) -> String {
-        format!("{}|{state}", String::from_utf8_lossy(request))
+        format!("{}|{state}", base64url_encode(request))
     }
 
     fn open(&self, request: &[u8], sealed: &str) -> Option<String> {
         let (bound, state) = sealed.rsplit_once('|')?;
-        (bound.as_bytes() == request).then(|| state.to_owned())
+        (bound == base64url_encode(request)).then(|| state.to_owned())
     }
 
     fn lifetime(&self) -> Duration {

@@ -5,6 +5,7 @@
 //! for this sealed under the rotated token itself. Any later use of a rotated token is a replay.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Grant, Issued, place};
 use crate::{
@@ -34,8 +35,8 @@ struct Predecessor {
 /// What was answered when a token was rotated. Exists only sealed.
 #[derive(Serialize, Deserialize)]
 struct Answer {
-    access_token: String,
-    refresh_token: String,
+    access_token: Zeroizing<String>,
+    refresh_token: Zeroizing<String>,
     expires_at: Timestamp,
     scopes: Scopes,
 }
@@ -73,6 +74,12 @@ impl RefreshToken {
     }
 }
 
+impl Predecessor {
+    fn is_tolerated(&self, now: Timestamp) -> bool {
+        now.since(self.rotated_at) < TOLERANCE
+    }
+}
+
 impl Grant {
     /// Exchanges a refresh token for new tokens (OAuth 2.1 §4.3). `token` carries our tag, so we issued it for this
     /// grant: if it is neither the live one nor its predecessor, it is spent.
@@ -107,15 +114,24 @@ impl Grant {
 
     /// The key to the tokens of `PingOne`, for the bearer of a refresh token that [`Grant::refresh`] would accept or
     /// tolerate.
-    pub fn refresh_key(&self, token: &ReferenceToken) -> Option<Key> {
+    pub fn refresh_key(&self, token: &ReferenceToken, now: Timestamp) -> Option<Key> {
         let current = self.refresh_token.as_ref()?;
         let presented = token.digest();
         let wrapped = if current.is(&presented) {
             &current.wrapped
         } else {
-            &current.predecessor.as_ref().filter(|old| seal::equal(&old.digest.0, &presented.0))?.wrapped
+            let old = current.predecessor.as_ref().filter(|old| old.is_tolerated(now))?;
+            seal::equal(&old.digest.0, &presented.0).then_some(&old.wrapped)?
         };
         token.key().unwrap(&place(self.id), wrapped)
+    }
+
+    /// Forgets what only a token that is spent would open.
+    pub(super) fn forget_spent(&mut self, now: Timestamp) {
+        self.access_tokens.retain(|held| held.expires_at > now);
+        if let Some(current) = &mut self.refresh_token {
+            current.predecessor.take_if(|old| !old.is_tolerated(now));
+        }
     }
 
     fn answer_again(
@@ -127,7 +143,7 @@ impl Grant {
     ) -> Result<Issued, RefreshError> {
         let predecessor = current.predecessor.as_ref().ok_or(RefreshError::Replayed)?;
         let same = seal::equal(&predecessor.digest.0, &token.digest().0);
-        if !same || now.since(predecessor.rotated_at) >= TOLERANCE {
+        if !same || !predecessor.is_tolerated(now) {
             return Err(RefreshError::Replayed);
         }
         let answer = open_answer(&predecessor.answer, token).ok_or(RefreshError::Replayed)?;
@@ -160,13 +176,13 @@ impl Grant {
 
 fn seal_answer(issued: &Issued, token: &ReferenceToken, now: Timestamp, random: Random<'_>) -> Sealed {
     let answer = Answer {
-        access_token: base64url_encode(issued.access_token.secret().expose()),
-        refresh_token: base64url_encode(issued.refresh_token.secret().expose()),
+        access_token: Zeroizing::new(base64url_encode(issued.access_token.secret().expose())),
+        refresh_token: Zeroizing::new(base64url_encode(issued.refresh_token.secret().expose())),
         expires_at: now.plus(issued.expires_in),
         scopes: issued.scopes.clone(),
     };
     // Strings and numbers serialize.
-    let answer = zeroize::Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
+    let answer = Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
     token.key().seal(&answer_place(token), &answer, random)
 }
 

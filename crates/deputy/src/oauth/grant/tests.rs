@@ -122,6 +122,18 @@ fn nothing_usable_is_in_the_record() {
     assert!(!text.contains("upstream-access"));
 }
 
+#[test]
+fn what_a_spent_token_would_open_is_gone_when_its_time_is_over() {
+    let (grant, first) = connected();
+    let (grant, _) = rotate(grant, &first.refresh_token, NOW);
+    assert!(grant.refresh_key(&first.refresh_token, NOW.plus(119)).is_some());
+    assert!(grant.refresh_key(&first.refresh_token, NOW.plus(120)).is_none());
+    let wrapped = |grant: &Grant| serde_json::to_string(grant).unwrap().matches("wrapped").count();
+    assert_eq!(wrapped(&grant), 4, "two access tokens, the refresh token and the one before it");
+    let later = grant.begin_upstream_refresh([1; 16], NOW.plus(3600)).unwrap();
+    assert_eq!(wrapped(&later), 1, "the refresh token");
+}
+
 fn connected() -> (Grant, Issued) {
     let (grant, code) = issued(true);
     redeem(grant, &code, NOW).unwrap()

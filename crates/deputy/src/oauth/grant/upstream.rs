@@ -114,6 +114,7 @@ impl Grant {
         if self.upstream.is_leased(now) {
             return Err(LeaseError::Held);
         }
+        self.forget_spent(now);
         self.upstream.lease = Some(Lease { id, until: now.plus(LEASE) });
         Ok(self)
     }

@@ -1,20 +1,23 @@
 //! Every secret of several whole lives, looked for everywhere it must not be.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Router, extract::Request, response::IntoResponse as _};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use harness::network::Exchange;
 use http::StatusCode;
 use pingone_sim::Failure;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World};
+use super::log::Log;
+use crate::{
+    callback::finished_at_pingone,
+    world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World},
+};
 
 /// Whose secret it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,29 +28,34 @@ enum Of {
     Client,
     /// Deputy's own.
     Deputy,
+    /// Between the approval page and Deputy: its handle.
+    Page,
+    /// Between Deputy, the browser and PingOne: state and nonce.
+    Login,
 }
 
 #[tokio::test]
 async fn no_secret_takes_a_way_that_is_not_its_own() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::begin();
     let world = World::new();
     lives(&world).await;
 
     let exchanges = world.network.exchanges();
     let secrets = secrets(&world, &exchanges);
     let count = |of| secrets.values().filter(|whose| **whose == of).count();
-    assert!(count(Of::PingOne) >= 10 && count(Of::Client) >= 10, "{secrets:?}");
+    for of in [Of::PingOne, Of::Client, Of::Page, Of::Login] {
+        assert!(count(of) >= 10, "{of:?}: {secrets:?}");
+    }
+    let secrets: Vec<_> = secrets.iter().map(|(secret, whose)| (forms(secret), *whose)).collect();
     let log = log.text();
     assert!(log.contains("code redeemed") && log.contains("client authentication failed"), "{log}");
+    let records = world.host.memory().records(deputy::host::Timestamp(world.now()));
+    for kind in ["approval", "client", "grant", "login"] {
+        assert!(records.iter().any(|(key, _)| key.kind() == kind), "{kind}");
+    }
     for (secret, whose) in &secrets {
         assert!(!shows(&log, secret), "the log has a secret of {whose:?}:\n{log}");
-        for (key, record) in world.host.memory().records(deputy::host::Timestamp(world.now())) {
+        for (key, record) in &records {
             let stored = String::from_utf8_lossy(&record.value);
             assert!(!shows(&stored, secret), "{key:?} has a secret of {whose:?}");
         }
@@ -58,7 +66,8 @@ async fn no_secret_takes_a_way_that_is_not_its_own() {
         for (secret, whose) in &secrets {
             let may_be_sent = match whose {
                 Of::Deputy => false,
-                Of::Client => to.starts_with(DEPUTY),
+                Of::Client | Of::Page => to.starts_with(DEPUTY),
+                Of::Login => to.starts_with(PINGONE) || to.starts_with(DEPUTY),
                 // Its code passes through the browser; its access token goes to the API; all else stays with it.
                 Of::PingOne => to.starts_with(PINGONE) || to.starts_with(DEPUTY) || to.starts_with(API),
             };
@@ -66,7 +75,7 @@ async fn no_secret_takes_a_way_that_is_not_its_own() {
             if !to.starts_with(DEPUTY) {
                 continue;
             }
-            let own = *whose == Of::Client && gives_secrets(exchange);
+            let own = gives_secrets(exchange) == Some(*whose);
             assert!(own || !shows(&answered, secret), "from {to}: a secret of {whose:?}\n{answered}");
         }
     }
@@ -138,7 +147,26 @@ async fn lives(world: &World) {
     world.refresh(&other.client, &other.access).await;
     world.get(&format!("/mcp?access_token={}", other.access)).await;
     world.post_form("/revoke", &[("token", &other.refresh), ("client_id", &other.client)]).await;
+    refusals(world).await;
     tokio::task::yield_now().await;
+}
+
+/// Decisions and callbacks that are refused although what they carry is real. A page and a login stay unanswered.
+async fn refusals(world: &World) {
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    world.browser().submit(&page, &[], "approve").await;
+    let mut again = browser.clone();
+    browser.submit(&page, &[], "approve").await;
+    again.submit(&page, &[], "approve").await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(world, &mut browser, &client).await;
+    world.browser().open(callback.as_str()).await;
+    let mut again = browser.clone();
+    browser.open(callback.as_str()).await;
+    again.open(callback.as_str()).await;
+    browser.open(&world.authorize_url(&world.client().await, &[])).await;
 }
 
 type Arguments = fn() -> Value;
@@ -150,11 +178,16 @@ const TOOLS: [(&str, Arguments); 5] = [
     ("delete_todo", || json!({ "id": "1" })),
 ];
 
-/// Whether the answer is one in which a client gets its secrets.
-fn gives_secrets(exchange: &Exchange) -> bool {
+/// Whose secrets an answer of ours gives to whom they are meant for.
+fn gives_secrets(exchange: &Exchange) -> Option<Of> {
     let location = exchange.response.headers().get("location").map(|value| value.to_str().unwrap());
-    matches!(exchange.request.uri().path(), "/token" | "/register") && exchange.response.status().is_success()
-        || location.is_some_and(|location| location.starts_with(CALLBACK))
+    match (exchange.request.uri().path(), location) {
+        ("/token" | "/register", None) => exchange.response.status().is_success().then_some(Of::Client),
+        ("/authorize", None) => Some(Of::Page),
+        (_, Some(location)) if location.starts_with(CALLBACK) => Some(Of::Client),
+        (_, Some(location)) if location.starts_with(PINGONE) => Some(Of::Login),
+        _ => None,
+    }
 }
 
 /// Everything in the exchanges that opens something.
@@ -187,6 +220,14 @@ fn secrets(world: &World, exchanges: &[Exchange]) -> BTreeMap<String, Of> {
         }
         if uri.starts_with(&format!("{DEPUTY}/token")) {
             add(form.get("code").map(String::as_str), Of::Client);
+            add(form.get("code_verifier").map(String::as_str), Of::Client);
+        }
+        let page = str::from_utf8(response.body()).unwrap_or_default();
+        let handle = page.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        add(handle, Of::Page);
+        if uri.starts_with(PINGONE) && request.uri().path().ends_with("/authorize") {
+            add(query.get("state").map(String::as_str), Of::Login);
+            add(query.get("nonce").map(String::as_str), Of::Login);
         }
     }
     found.into_iter().collect()
@@ -207,32 +248,52 @@ fn values(headers: &http::HeaderMap) -> Vec<String> {
     headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
-/// Whether a text has a secret, as it is or as one of the usual encodings.
-fn shows(text: &str, secret: &str) -> bool {
-    let hex = secret.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-    // Of base64, what does not depend on what stands before and after.
-    let base64 = STANDARD.encode(secret);
-    let base64 = &base64[..base64.len() / 4 * 4 - 4];
-    text.contains(secret) || text.contains(&hex) || text.contains(base64)
+/// A secret as it is, and in the usual encodings.
+fn forms(secret: &str) -> BTreeSet<String> {
+    let hex: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let (hex, escaped) = (hex.concat(), format!("%{}", hex.join("%")));
+    let mut forms = BTreeSet::from([
+        secret.to_owned(),
+        hex.to_uppercase(),
+        hex,
+        escaped.to_uppercase(),
+        escaped,
+        form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+    ]);
+    // Of base64, what does not depend on what stands before and after: it looks different after one byte, and after two.
+    for before in 0..3 {
+        let bytes = [&b"xx"[..before], secret.as_bytes()].concat();
+        let whole = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+        forms.insert(STANDARD_NO_PAD.encode(&bytes)[whole.clone()].to_owned());
+        forms.insert(URL_SAFE_NO_PAD.encode(&bytes)[whole].to_owned());
+    }
+    forms
 }
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
+/// Whether a text has a secret in any of its forms.
+fn shows(text: &str, forms: &BTreeSet<String>) -> bool {
+    forms.iter().any(|form| text.contains(form))
 }
 
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
+#[test]
+fn a_secret_is_recognised_in_every_encoding_and_wherever_it_stands() {
+    let secret = "L1tt.e/s?cret+of~mine=";
+    let forms = forms(secret);
+    for before in ["", "a", "ab", "abc"] {
+        for after in ["", "a", "ab", "abc"] {
+            let text = format!("{before}{secret}{after}");
+            let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+            for shown in [
+                STANDARD_NO_PAD.encode(&text),
+                URL_SAFE_NO_PAD.encode(&text),
+                hex.to_uppercase(),
+                hex,
+                form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+                text,
+            ] {
+                assert!(shows(&shown, &forms), "{shown}");
+            }
+        }
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    assert!(!shows("another text", &forms));
 }

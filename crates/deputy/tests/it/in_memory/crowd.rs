@@ -1,21 +1,58 @@
 //! Many at once. On the Workers runtime of a test machine they would slow down each other, and every other test.
 
-use futures_util::future::join_all;
-use http::StatusCode;
+use std::collections::BTreeSet;
 
-use crate::world::{DEPUTY, World};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::join_all;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::world::{CALLBACK, DEPUTY, Tokens, World, arrived};
+
+/// Whose login it is that has this number.
+const fn person(number: usize) -> (&'static str, &'static str) {
+    if number.is_multiple_of(2) { ("alice", "Alice Anders") } else { ("bob", "Bob Brandt") }
+}
+
+fn verifier(number: usize) -> String {
+    format!("{number:043}")
+}
+
+/// The code that arrives with the state of this login.
+async fn code(world: &World, client: &str, number: usize) -> String {
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier(number)));
+    let state = format!("state-{number}");
+    let url = world.authorize_url(client, &[("state", &state), ("code_challenge", &challenge)]);
+    let page = world.log_in(&mut world.browser(), person(number).0, &url).await;
+    assert_eq!(page.query("state"), Some(state));
+    arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+}
+
+/// What a code gives to who has the verifier of this login.
+async fn tokens(world: &World, client: &str, code: &str, number: usize) -> Tokens {
+    let verifier = verifier(number);
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client),
+        ("code", code),
+        ("code_verifier", &verifier),
+        ("redirect_uri", CALLBACK),
+    ];
+    Tokens::of(client, &world.post_form("/token", &form).await)
+}
 
 #[tokio::test]
-async fn a_hundred_logins_at_once_get_a_code_each() {
+async fn of_a_hundred_logins_at_once_each_gets_its_own_code_for_its_own_person() {
     let world = World::new();
     let client = world.client().await;
-    let codes = join_all((0..100).map(|_| world.code(&client))).await;
-    let mut different = codes.clone();
-    different.sort();
-    different.dedup();
-    assert_eq!(different.len(), 100);
-    let answers = join_all(codes.iter().map(|code| world.redeem(&client, code))).await;
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    let codes = join_all((0..100).map(|number| code(&world, &client, number))).await;
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), 100);
+    let numbered = codes.iter().enumerate();
+    let tokens = join_all(numbered.map(|(number, code)| tokens(&world, &client, code, number))).await;
+    let calls = tokens.iter().map(|tokens| world.call(&tokens.access, "who_am_i", json!({})));
+    for (number, answer) in join_all(calls).await.into_iter().enumerate() {
+        assert!(answer.text.contains(person(number).1), "{number}: {}", answer.text);
+    }
     assert!(world.network.exchanges().iter().all(|exchange| {
         !exchange.request.uri().to_string().starts_with(DEPUTY) || exchange.response.status().as_u16() < 500
     }));

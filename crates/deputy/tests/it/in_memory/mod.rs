@@ -3,6 +3,9 @@
 mod attacks;
 mod canaries;
 mod crowd;
+mod fetches;
+mod log;
+mod replies;
 mod secrets;
 mod simulation;
 mod store;

@@ -26,6 +26,18 @@ pub(super) struct ContendedHost {
     tasks: Tasks,
     store: Arc<ContendedStore>,
     renewing: Arc<AtomicBool>,
+    upstream: Arc<Upstream>,
+}
+
+/// What was asked of PingOne's token endpoint.
+#[derive(Default)]
+struct Upstream {
+    /// Requests under way.
+    asking: AtomicUsize,
+    /// Whether there were ever two at a time.
+    overlapped: AtomicBool,
+    /// Answers that came too late.
+    lost: AtomicUsize,
 }
 
 struct ContendedStore {
@@ -58,7 +70,7 @@ impl ContendedHost {
             chances: AtomicUsize::default(),
             renewing: Arc::clone(&renewing),
         };
-        Self { inner, tasks, store: Arc::new(store), renewing }
+        Self { inner, tasks, store: Arc::new(store), renewing, upstream: Arc::default() }
     }
 
     /// Whether `PingOne` has been asked for new tokens and nothing has been written since: the one moment at which a
@@ -67,9 +79,47 @@ impl ContendedHost {
         self.renewing.load(Ordering::SeqCst)
     }
 
+    /// Whether `PingOne`'s token endpoint was ever asked by two at a time.
+    pub(super) fn overlapped(&self) -> bool {
+        self.upstream.overlapped.load(Ordering::SeqCst)
+    }
+
+    /// How many answers of `PingOne`'s token endpoint came too late.
+    pub(super) fn lost(&self) -> usize {
+        self.upstream.lost.load(Ordering::SeqCst)
+    }
+
     /// How often a verb of the store might have failed.
     pub(super) fn chances(&self) -> usize {
         self.store.chances.load(Ordering::SeqCst)
+    }
+}
+
+impl ContendedHost {
+    /// A few turns.
+    async fn on_the_way(&self) {
+        let turns = self.store.dice.lock().unwrap().below(8);
+        for _ in 0..=turns {
+            turn().await;
+        }
+    }
+}
+
+/// One request to the token endpoint, until its answer is read or nobody waits for it.
+struct Asking<'a>(&'a Upstream);
+
+impl<'a> Asking<'a> {
+    fn begin(upstream: &'a Upstream) -> Self {
+        if upstream.asking.fetch_add(1, Ordering::SeqCst) > 0 {
+            upstream.overlapped.store(true, Ordering::SeqCst);
+        }
+        Self(upstream)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -88,12 +138,22 @@ impl Host for ContendedHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
-            turn().await;
-            if request.uri().path().ends_with("/token") {
+            let until = self.now().plus(limits.deadline.as_secs());
+            let for_tokens = request.uri().path().ends_with("/token");
+            let _asking = for_tokens.then(|| Asking::begin(&self.upstream));
+            self.on_the_way().await;
+            if self.now() >= until {
+                return Err(FetchError::Deadline);
+            }
+            if for_tokens {
                 self.renewing.store(true, Ordering::SeqCst);
             }
             let answer = self.inner.fetch(request, limits).await;
-            turn().await;
+            self.on_the_way().await;
+            if self.now() >= until {
+                self.upstream.lost.fetch_add(usize::from(for_tokens), Ordering::SeqCst);
+                return Err(FetchError::Deadline);
+            }
             answer
         })
     }

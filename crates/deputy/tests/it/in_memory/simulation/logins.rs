@@ -66,7 +66,7 @@ async fn an_approval_page_is_answered_once() {
         let (handle, cookie) = asked(world).await;
         let mut run = Run::new(world, seed, weather(seed));
         run.decide("deny", &handle, &cookie, "deny");
-        for _ in 0..1 + seed % 4 {
+        for _ in 0..=seed % 4 {
             run.decide("approve", &handle, &cookie, "approve");
         }
         run.until_the_end();

@@ -12,6 +12,7 @@ mod scheduler;
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Body};
+use deputy::host::Host as _;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -43,9 +44,12 @@ struct Weather {
     crashes: usize,
     /// The process ends after so many steps.
     crash_after: Option<usize>,
+    /// At one in so many steps some seconds pass; 0 is never.
+    clock: usize,
 }
 
-const CALM: Weather = Weather { hang_ups: 0, store_failures: Failures::Never, crashes: 0, crash_after: None };
+const CALM: Weather =
+    Weather { hang_ups: 0, store_failures: Failures::Never, crashes: 0, crash_after: None, clock: 0 };
 const ROUGH: Weather = Weather { hang_ups: 30, store_failures: Failures::OneIn(40), ..CALM };
 
 /// Every other run.
@@ -155,6 +159,9 @@ impl<'a> Run<'a> {
             if !self.tasks.step(&mut self.dice) {
                 return End::AllAnswered;
             }
+            if self.happens(self.weather.clock) {
+                self.world.host.advance(1 + self.dice.below(5) as u64);
+            }
             if self.happens(self.weather.hang_ups) {
                 self.tasks.hang_up(&mut self.dice);
             }
@@ -188,7 +195,7 @@ impl<'a> Run<'a> {
 }
 
 /// The seeds to run. A world serves a few of them.
-async fn for_each_seed(run: impl AsyncFn(&World, u64)) {
+async fn for_each_seed(mut run: impl AsyncFnMut(&World, u64)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("DEPUTY_SEED") {
         Some(seed) => seed..seed + 1,
@@ -323,6 +330,68 @@ async fn a_crash_costs_a_login_only_while_pingone_is_asked() {
         }
         let next = run.refreshed(newest).await;
         assert_eq!(world.call(&next.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_time_passes_one_request_asks_pingone_at_a_time() {
+    let (mut lost, mut survived) = (0, 0);
+    for_each_seed(async |world, seed| {
+        let tokens = about_to_expire(world).await;
+        let began = world.host.now();
+        let mut run = Run::new(world, seed, Weather { clock: 12, ..weather(seed) });
+        for _ in 0..3 {
+            run.refresh(&tokens);
+            run.call(&tokens);
+        }
+        run.until_the_end();
+        assert!(!run.host.overlapped(), "PingOne was asked by two at a time");
+        // An answer that is lost costs the login: PingOne has rotated its token, and nobody knows the new one.
+        lost += run.host.lost();
+        let tolerated = world.host.now().since(began) < 100;
+        if run.host.lost() == 0 && tolerated {
+            world.host.advance(46);
+            let issued = run.issued("refresh", &tokens.client);
+            let next = run.refreshed(issued.first().unwrap_or(&tokens)).await;
+            assert_eq!(world.call(&next.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
+            survived += 1;
+        }
+    })
+    .await;
+    println!("{survived} survived, {lost} answers of PingOne were lost");
+}
+
+#[tokio::test]
+async fn whoever_logs_in_and_out_at_once_the_index_has_what_lives_and_nothing_else() {
+    for_each_seed(async |_, seed| {
+        // One in which nobody else keeps the index from becoming empty.
+        let world = &World::new();
+        let mut leaving = vec![world.connected().await];
+        if seed % 3 == 0 {
+            leaving.push(world.connected().await);
+        }
+        let client = world.client().await;
+        let codes = [world.code(&client).await, world.code(&client).await];
+        let mut run = Run::new(world, seed, weather(seed));
+        for (tokens, code) in leaving.iter().zip(&codes) {
+            run.revoke(tokens);
+            run.redeem(&client, code);
+        }
+        run.until_the_end();
+        let calm = seed % 2 == 0;
+        for tokens in run.issued("redeem", &client) {
+            if calm {
+                everywhere::is_listed(world, &tokens, true);
+            }
+            // What could not be entered at once is with the next refresh.
+            everywhere::is_listed(world, &run.refreshed(&tokens).await, true);
+        }
+        if calm {
+            for tokens in &leaving {
+                everywhere::is_listed(world, tokens, false);
+            }
+        }
     })
     .await;
 }

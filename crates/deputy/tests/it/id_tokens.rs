@@ -1,0 +1,104 @@
+//! What PingOne's tokens must prove, and what becomes of a login when they do not.
+
+use pingone_sim::{Failure, Signature};
+use serde_json::{Value, json};
+
+use crate::{
+    callback::told,
+    world::{PINGONE, World, arrived},
+};
+
+#[tokio::test]
+async fn id_tokens_that_prove_nothing_give_no_code() {
+    let later = World::new().now() + 86_400;
+    for (name, value) in [
+        ("iss", json!("https://evil.example/as")),
+        ("iss", json!(format!("{PINGONE}/5e1f0000-0000-4000-8000-00000000de90/as/"))),
+        ("nonce", json!("another")),
+        ("nonce", Value::Null),
+        ("aud", json!("another")),
+        ("aud", json!(["another"])),
+        ("aud", json!(["dec1a2e0-0000-4000-8000-000000000c1d", "another"])),
+        ("aud", Value::Null),
+        ("azp", json!("another")),
+        ("exp", json!(1)),
+        ("exp", Value::Null),
+        ("iat", json!(later)),
+        ("iat", Value::Null),
+        ("nbf", json!(later)),
+        ("sub", json!("")),
+        ("sub", Value::Null),
+        ("acr", json!("Single_Factor")),
+        ("acr", Value::Null),
+        ("at_hash", json!("another")),
+    ] {
+        let error = told(Failure::IdTokenClaim(name.into(), value.clone())).await;
+        assert_eq!(error, "server_error", "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn id_tokens_that_pingone_did_not_sign_give_no_code() {
+    for signature in [
+        Signature::AlgNone,
+        Signature::AlgNoneInOtherCase,
+        Signature::ClientSecret,
+        Signature::Critical,
+        Signature::EmbeddedKey,
+        Signature::Empty,
+        Signature::Flipped,
+        Signature::Garbage,
+        Signature::OtherKey,
+        Signature::PublicKey,
+        Signature::PublicKeyPem,
+        Signature::UnknownKid,
+    ] {
+        assert_eq!(told(Failure::IdTokenSignature(signature)).await, "server_error", "{signature:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_id_token_gives_no_code() {
+    for failure in [
+        Failure::AccessTokenAsIdToken,
+        Failure::TokenMember("id_token".into(), Value::Null),
+        Failure::TokenMember("id_token".into(), json!("")),
+        Failure::TokenMember("id_token".into(), json!("garbage")),
+        Failure::TokenMember("id_token".into(), json!({})),
+    ] {
+        assert_eq!(told(failure.clone()).await, "server_error", "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_half_a_minute_off_does_no_harm() {
+    for (name, ahead) in [("iat", 30), ("nbf", 30), ("exp", -30)] {
+        let world = World::new();
+        let value = world.now().checked_add_signed(ahead);
+        world.pingone.force(Failure::IdTokenClaim(name.into(), json!(value)));
+        let client = world.client().await;
+        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_more_than_five_minutes_off_gives_no_code() {
+    let now = World::new().now();
+    for (name, value) in [("iat", now + 301), ("nbf", now + 301), ("exp", now - 301)] {
+        let error = told(Failure::IdTokenClaim(name.into(), json!(value))).await;
+        assert_eq!(error, "server_error", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn access_tokens_that_are_not_for_the_api_give_no_code() {
+    for (name, value) in [
+        ("aud", json!(["https://api.pingone.example"])),
+        ("iss", json!("https://evil.example/as")),
+        ("client_id", json!("another")),
+        ("exp", json!(1)),
+        ("sub", Value::Null),
+    ] {
+        assert_eq!(told(Failure::AccessTokenClaim(name.into(), value)).await, "server_error", "{name}");
+    }
+}

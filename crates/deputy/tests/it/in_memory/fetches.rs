@@ -1,0 +1,81 @@
+//! What Deputy asks others for: how long it waits, how much it reads, and whom it may reach.
+
+use std::time::Duration;
+
+use axum::{Json, Router};
+use bytes::Bytes;
+use deputy::host::{FetchError, FetchLimits, Host as _, Reach};
+use harness::{memory::MemoryHost, network::Network};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::world::{API, CALLBACK, PINGONE, Tokens, World};
+
+/// The limits of everything that was asked for so far at addresses that begin with `origin` and end with `path`.
+fn limits(world: &World, origin: &str, path: &str) -> Vec<FetchLimits> {
+    let fetches = world.host.fetches().into_iter();
+    let asked = fetches.filter(|(uri, _)| uri.to_string().starts_with(origin) && uri.path().ends_with(path));
+    asked.map(|(_, limits)| limits).collect()
+}
+
+fn within(seconds: u64, max_bytes: usize, reach: Reach) -> FetchLimits {
+    FetchLimits { deadline: Duration::from_secs(seconds), max_bytes, reach }
+}
+
+#[tokio::test]
+async fn a_document_that_a_stranger_names_is_fetched_from_the_public_internet_alone_and_is_small_and_quick() {
+    let world = World::new();
+    let client = "https://app.example/client.json";
+    let document = json!({ "client_id": client, "client_name": "An app", "redirect_uris": [CALLBACK] });
+    world.network.serve("https://app.example", Router::new().fallback(async move || Json(document)));
+    assert_eq!(world.get(&world.authorize_path(client, &[])).await.status, StatusCode::OK);
+    assert_eq!(limits(&world, "", ""), [within(10, 5 * 1024, Reach::PublicInternet)]);
+}
+
+#[tokio::test]
+async fn a_login_in_which_pingone_is_slow_everywhere_ends_within_45_seconds() {
+    let world = World::new();
+    world.connected().await;
+    let mut seconds = 0;
+    // The keys are asked for once more when a token was signed with a new one.
+    for (path, times) in [("openid-configuration", 1), ("/token", 1), ("/jwks", 2), ("/userinfo", 1)] {
+        let asked = limits(&world, PINGONE, path);
+        let deadline = asked[0].deadline.as_secs();
+        assert!((1..=10).contains(&deadline), "{path}");
+        assert_eq!(asked, [within(deadline, 256 * 1024, Reach::Anywhere)], "{path}");
+        seconds += times * deadline;
+    }
+    assert!(seconds <= 45, "{seconds}");
+}
+
+#[tokio::test]
+async fn renewing_revoking_and_calling_the_api_are_bounded_too() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    world.host.advance(3600);
+    let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
+    world.call(&tokens.access, "get_my_todo_list", json!({})).await;
+    let form = [("token", tokens.refresh.as_str()), ("client_id", tokens.client.as_str())];
+    world.post_form("/revoke", &form).await;
+    tokio::task::yield_now().await;
+    assert_eq!(limits(&world, PINGONE, "/token"), [within(10, 256 * 1024, Reach::Anywhere); 2]);
+    assert_eq!(limits(&world, PINGONE, "/revoke"), [within(10, 256 * 1024, Reach::Anywhere)]);
+    assert_eq!(limits(&world, API, ""), [within(15, 4 * 1024 * 1024, Reach::Anywhere)]);
+}
+
+#[tokio::test]
+async fn the_host_in_memory_reaches_no_address_of_ours_for_a_stranger() {
+    let network = Network::default();
+    let host = MemoryHost::new(1, network.clone());
+    for origin in ["http://127.0.0.1", "http://[::1]", "http://1.1.1.1"] {
+        network.serve(origin, Router::new().fallback(async || "here"));
+        let fetch = async |reach| {
+            let request = http::Request::get(format!("{origin}/")).body(Bytes::new()).unwrap();
+            host.fetch(request, within(1, 100, reach)).await.map(|answer| answer.status())
+        };
+        assert_eq!(fetch(Reach::Anywhere).await, Ok(StatusCode::OK), "{origin}");
+        let public =
+            if origin.ends_with("1.1.1.1") { Ok(StatusCode::OK) } else { Err(FetchError::NotPublic) };
+        assert_eq!(fetch(Reach::PublicInternet).await, public, "{origin}");
+    }
+}

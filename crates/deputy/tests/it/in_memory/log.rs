@@ -1,0 +1,80 @@
+//! A log in memory, and what must be in it.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::json;
+use tracing::subscriber::DefaultGuard;
+
+use crate::world::World;
+
+/// What this thread logs, at every level.
+#[derive(Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Begins a log that ends with the guard.
+    pub(super) fn begin() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_refused_leaves_a_line_that_says_why() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.get(&format!("/callback?code=y&state={}", "x".repeat(43))).await;
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    world.browser().submit(&page, &[], "approve").await;
+    let mut again = browser.clone();
+    browser.submit(&page, &[], "approve").await;
+    assert_eq!(again.submit(&page, &[], "approve").await.status, StatusCode::CONFLICT);
+    world.pingone.force(Failure::IdTokenClaim("nonce".into(), json!("another")));
+    world.log_in_to(&mut world.browser(), &client).await;
+    world.pingone.force(Failure::CallbackError("access_denied".into()));
+    world.log_in_to(&mut world.browser(), &client).await;
+    let code = world.code(&client).await;
+    for status in [StatusCode::OK, StatusCode::BAD_REQUEST] {
+        assert_eq!(world.redeem(&client, &code).await.status, status);
+    }
+    let text = log.text();
+    for (what, why) in [
+        ("callback refused", "This login was not started in this browser"),
+        ("approval refused", "This page was not opened in this browser"),
+        ("approval refused", "This page was already answered"),
+        ("login failed", "nonce is not the one of this login"),
+        ("login refused", "the person declined at PingOne"),
+        ("token request refused", "code"),
+        ("grant ended", "replayed"),
+    ] {
+        assert!(text.lines().any(|line| line.contains(what) && line.contains(why)), "{what}: {why}\n{text}");
+    }
+}

@@ -1,0 +1,33 @@
+//! Replies to questions that nobody waits for any more.
+
+use deputy::host::{Host as _, Key};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_client_that_answers_what_nobody_waits_for_fills_a_few_places_and_no_more() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let list = world.call(&token, "create_new_todo", json!({ "text": "Buy milk" })).await.json();
+    let id = list["result"]["structuredContent"]["todos"][0]["id"].clone();
+    let able = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} },
+        "clientInfo": { "name": "test", "version": "1" } });
+    world
+        .mcp(Some(&token), &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": able }))
+        .await;
+    let params = json!({ "name": "delete_todo", "arguments": { "id": id } });
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        let question = world.stream(&token, &call).await.next().await["id"].clone();
+        let reply = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "decline", "content": "x".repeat(1000) } });
+        statuses.push(world.mcp(Some(&token), &reply).await.status);
+    }
+    let records = world.host.memory().records(world.host.now());
+    let kept = records.iter().filter(|(key, _)| matches!(key, Key::Reply(_))).count();
+    let accepted = statuses.iter().filter(|status| **status == StatusCode::ACCEPTED).count();
+    assert!(kept == accepted && (8..=16).contains(&kept), "{kept} kept, {accepted} accepted");
+    assert!(statuses.iter().all(|status| [202, 503].contains(&status.as_u16())), "{statuses:?}");
+}

@@ -1,0 +1,126 @@
+//! Pages of other sites, and other sites' names for this computer.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::world::{API, Answer, World};
+
+/// A call that would be seen at the API, from a page of `origin` that holds a good token.
+async fn call_from(world: &World, host: &[&str], token: &str, origin: Option<&str>) -> Answer {
+    let authorization = format!("Bearer {token}");
+    let mut headers = vec![("content-type", "application/json"), ("authorization", authorization.as_str())];
+    headers.extend(host.iter().map(|host| ("host", *host)));
+    headers.extend(origin.map(|origin| ("origin", origin)));
+    let params = json!({ "name": "create_new_todo", "arguments": { "text": "x" } });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    world.request("POST", "/mcp", &headers, &message.to_string()).await
+}
+
+/// Deputy on this computer, and a token that is good there.
+async fn on_this_computer() -> (World, String) {
+    let world = World::new();
+    let token = world.connected().await.access;
+    world.start(&[("PUBLIC_URL", "http://localhost:8787")]);
+    (world, token)
+}
+
+#[tokio::test]
+async fn on_this_computer_only_its_own_pages_may_call() {
+    let (world, token) = on_this_computer().await;
+    let host = ["localhost:8787"];
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1.evil",
+        "http://localhost.evil",
+        "http://localhost@evil.example",
+        "http://evil.example:8787",
+        "http://user@localhost:3000",
+        "http://localhost:3000/page",
+        "http://localhost:3000 https://evil.example",
+        "file://",
+    ] {
+        let answer = call_from(&world, &host, &token, Some(origin)).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    for origin in ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"] {
+        let answer = call_from(&world, &host, &token, Some(origin)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 3);
+}
+
+#[tokio::test]
+async fn an_origin_that_the_operator_names_may_call_and_none_that_resembles_it() {
+    let world = World::with(&[("ALLOWED_ORIGINS", "https://app.example http://other.example:8080")]);
+    let token = world.connected().await.access;
+    for origin in [
+        "http://app.example",
+        "https://app.example:444",
+        "https://app.example:443",
+        "https://APP.example",
+        "https://app.example/",
+        "https://app.example.",
+        "https://app.example.evil.example",
+        "https://evil-app.example",
+        "https://sub.app.example",
+        "https://app.example http://other.example:8080",
+        "http://other.example",
+        "http://localhost:3000",
+    ] {
+        let answer = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    for origin in ["https://app.example", "http://other.example:8080", "https://deputy.example"] {
+        let answer = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+    }
+}
+
+#[tokio::test]
+async fn on_this_computer_a_call_to_another_name_or_to_two_is_not_run() {
+    let (world, token) = on_this_computer().await;
+    for host in [
+        &["evil.example"][..],
+        &["evil.example:8787"],
+        &["localhost:8787", "evil.example"],
+        &["evil.example", "localhost:8787"],
+        &["localhost:8787", "localhost:8787"],
+    ] {
+        let answer = call_from(&world, host, &token, None).await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{host:?}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    assert_eq!(call_from(&world, &["localhost:8787"], &token, None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn no_answer_admits_a_strange_page_with_the_cookies_of_the_person() {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    let world = World::new();
+    let authorize = world.authorize_path(&world.client().await, &[]);
+    for (method, path, status, allowed) in [
+        ("GET", "/.well-known/oauth-protected-resource/mcp", StatusCode::OK, "*"),
+        ("GET", "/.well-known/oauth-authorization-server", StatusCode::OK, "*"),
+        ("POST", "/register", BAD, "*"),
+        ("POST", "/token", BAD, "*"),
+        ("POST", "/revoke", BAD, "*"),
+        ("GET", authorize.as_str(), StatusCode::OK, ""),
+        ("POST", "/approve", BAD, ""),
+        ("GET", "/callback?state=x&code=y", BAD, ""),
+        ("GET", "/health", StatusCode::OK, ""),
+        ("GET", "/nothing", StatusCode::NOT_FOUND, ""),
+        ("POST", "/mcp", StatusCode::FORBIDDEN, ""),
+    ] {
+        let answer = world.request(method, path, &[("origin", "https://evil.example")], "").await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{method} {path}");
+        assert_eq!(answer.header("access-control-allow-credentials"), "", "{method} {path}");
+    }
+}

@@ -1,0 +1,174 @@
+//! PingOne in trouble during a login, and well again.
+
+use std::io;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use bytes::Bytes;
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::{Value, json};
+
+use crate::{
+    callback::{answer, finished_at_pingone, told},
+    world::{DEPUTY, PINGONE, Tokens, World, arrived},
+};
+
+/// What comes in the place of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Closed,
+    Empty,
+    Error,
+    Large,
+    NoJson,
+}
+
+const FAULTS: [Fault; 5] = [Fault::Closed, Fault::Empty, Fault::Error, Fault::Large, Fault::NoJson];
+
+impl Fault {
+    fn response(self) -> Response {
+        let (status, body) = match self {
+            Self::Closed => {
+                let closed = Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset));
+                (StatusCode::OK, Body::from_stream(futures_util::stream::iter([closed])))
+            }
+            Self::Empty => (StatusCode::OK, Body::empty()),
+            Self::Error => (StatusCode::INTERNAL_SERVER_ERROR, Body::from("{}")),
+            Self::Large => (StatusCode::OK, Body::from(" ".repeat(1024 * 1024))),
+            Self::NoJson => (StatusCode::OK, Body::from("{\"issuer\":\"https://auth")),
+        };
+        let response = Response::builder().status(status).header("content-type", "application/json");
+        response.body(body).expect("a response")
+    }
+}
+
+/// Lets PingOne answer like this at addresses that end with `path`.
+fn begin(world: &World, path: &'static str, fault: Fault) {
+    let broken = middleware::from_fn(move |request: Request, next: Next| async move {
+        if request.uri().path().ends_with(path) { fault.response() } else { next.run(request).await }
+    });
+    world.network.serve(PINGONE, world.pingone.router().layer(broken));
+}
+
+/// Lets PingOne answer as ever. The next login works at once.
+async fn end(world: &World, client: &str) {
+    world.network.serve(PINGONE, world.pingone.router());
+    let code = world.code(client).await;
+    assert_eq!(world.redeem(client, &code).await.status, StatusCode::OK);
+    assert!(world.network.exchanges().iter().all(|exchange| {
+        !exchange.request.uri().to_string().starts_with(DEPUTY)
+            || !exchange.response.status().is_server_error()
+    }));
+}
+
+#[tokio::test]
+async fn whatever_fails_at_pingone_is_told_to_the_client_and_the_next_login_works() {
+    for path in ["/openid-configuration", "/token", "/jwks"] {
+        for fault in FAULTS {
+            let world = World::new();
+            let client = world.client().await;
+            begin(&world, path, fault);
+            let page = world.log_in_to(&mut world.browser(), &client).await;
+            // A code that was answered with nonsense is used up, and nobody knows what asking again would do.
+            let final_ = path == "/token" && matches!(fault, Fault::Empty | Fault::NoJson);
+            let error = if final_ { "server_error" } else { "temporarily_unavailable" };
+            assert_eq!(answer(&world, &page), error, "{path} {fault:?}");
+            end(&world, &client).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn userinfo_that_fails_costs_no_login() {
+    for fault in FAULTS {
+        let world = World::new();
+        let client = world.client().await;
+        begin(&world, "/userinfo", fault);
+        let code = world.code(&client).await;
+        assert_eq!(world.pingone.requests("userinfo"), 0, "the fault was met");
+        let tokens = Tokens::of(&client, &world.redeem(&client, &code).await);
+        let me = world.call(&tokens.access, "who_am_i", json!({})).await;
+        assert!(me.text.contains("Alice Anders"), "from the ID token: {}", me.text);
+        end(&world, &client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_comes_back_while_pingone_is_gone_is_told_and_the_next_one_works() {
+    for known in [false, true] {
+        let world = World::new();
+        let client = world.client().await;
+        let mut browser = world.browser();
+        let callback = finished_at_pingone(&world, &mut browser, &client).await;
+        if known {
+            // Another login has just asked where PingOne's endpoints are.
+            let mut other = world.browser();
+            let page = other.open(&world.authorize_url(&client, &[])).await;
+            other.submit(&page, &[], "approve").await;
+        }
+        world.network.unplug(PINGONE);
+        let page = browser.open(callback.as_str()).await;
+        assert_eq!(answer(&world, &page), "temporarily_unavailable");
+        end(&world, &client).await;
+    }
+}
+
+#[tokio::test]
+async fn token_responses_that_are_none_give_no_code() {
+    for (failure, error) in [
+        (Failure::TokenMember("access_token".into(), Value::Null), "server_error"),
+        (Failure::TokenMember("token_type".into(), json!("mac")), "server_error"),
+        (Failure::Token(200, "<html>".into()), "server_error"),
+        (Failure::Token(200, "{\"access_token\":\"x".into()), "server_error"),
+        (Failure::Token(400, "{\"error\":\"invalid_grant\"}".into()), "server_error"),
+        (Failure::Token(401, "{\"error\":\"invalid_client\"}".into()), "server_error"),
+        (Failure::Token(302, String::new()), "server_error"),
+        (Failure::Token(429, String::new()), "temporarily_unavailable"),
+        (Failure::Token(500, "secret stack trace".into()), "temporarily_unavailable"),
+        (Failure::Token(503, String::new()), "temporarily_unavailable"),
+        (Failure::TokenBytes(1024 * 1024), "temporarily_unavailable"),
+    ] {
+        assert_eq!(told(failure.clone()).await, error, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
+    for (failure, error) in [
+        (Failure::Discovery(500), "temporarily_unavailable"),
+        (Failure::DiscoveryIssuer("https://evil.example/as".into()), "server_error"),
+        (Failure::Jwks(500), "temporarily_unavailable"),
+    ] {
+        let world = World::new();
+        world.pingone.force(failure.clone());
+        let client = world.client().await;
+        let page = world.log_in_to(&mut world.browser(), &client).await;
+        assert_eq!(answer(&world, &page), error, "{failure:?}");
+        assert!(
+            arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(),
+            "{failure:?}: and then it works"
+        );
+    }
+}
+
+#[tokio::test]
+async fn userinfo_about_another_person_gives_no_code_and_one_that_fails_does_no_harm() {
+    assert_eq!(told(Failure::UserInfoSub("mallory".into())).await, "server_error");
+    for failure in [
+        Failure::UserInfo(500, String::new()),
+        Failure::UserInfo(200, "<html>".into()),
+        Failure::UserInfoRedirect("https://evil.example/".into()),
+    ] {
+        let world = World::new();
+        world.pingone.force(failure);
+        let tokens = world.connected().await;
+        let me = world.call(&tokens.access, "who_am_i", json!({})).await;
+        assert!(me.text.contains("Alice Anders"), "from the ID token: {}", me.text);
+        assert_eq!(world.requests_to("https://evil.example", ""), 0);
+    }
+}

@@ -1,0 +1,28 @@
+//! What a browser, or somebody who says to be one, keeps for us: the approvals, and what binds a page or a login to it.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use deputy::{
+    config::Config,
+    host::Timestamp,
+    oauth::{ApprovedClients, approval_cookie, browser_is_bound},
+};
+use deputy_fuzz::config;
+use libfuzzer_sys::fuzz_target;
+
+const HANDLE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+static CONFIG: LazyLock<Config> = LazyLock::new(config);
+
+fuzz_target!(|text: &str| {
+    // Nobody makes up approvals: what is read as more than none is what we have written.
+    let approved = ApprovedClients::parse(Some(text), &CONFIG.keys, Timestamp(0));
+    assert!(approved.is_empty() || approved.render(&CONFIG.keys) == text, "{text}");
+    let (name, genuine) = approval_cookie(HANDLE, &CONFIG.keys);
+    for value in [text, text.trim(), text.split('=').next_back().unwrap_or_default()] {
+        let cookies = [(name.clone(), value.to_owned())];
+        assert_eq!(browser_is_bound("approve", HANDLE, &cookies, &CONFIG.keys), value == genuine, "{value}");
+        assert!(!browser_is_bound("login", HANDLE, &cookies, &CONFIG.keys), "{value}");
+    }
+});
