@@ -37,6 +37,11 @@
 //! said it can do, and its reply to a question that a tool asked on the stream of another request. The reply is written to
 //! the store under a name that only this grant can have made, and whoever asked finds it there, on any replica.
 //!
+//! An approval is remembered for clients that have registered and are opened by the person or a program of theirs, and for
+//! nothing else. A client with a metadata document is asked about every time, since anybody can present it, and a browser
+//! that a program has opened does not say when another site redirected it on the way. Neither does a page of our own
+//! count as the person: our answers lead to addresses that clients chose.
+//!
 //! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
 //! tokens, so a renewal that has begun must end even when the client that caused it hangs up. And it has
 //! [`Host::admit`](host::Host::admit): what strangers may ask is counted by address, and only a host knows addresses, and

@@ -26,6 +26,9 @@ pub(crate) struct State {
 pub struct Knobs {
     /// Seconds for which an access token is good.
     pub access_token_seconds: u64,
+    /// The application's secret after it was replaced.
+    #[serde(default)]
+    pub client_secret: Option<String>,
     /// Seconds for which a code is good.
     pub code_seconds: u64,
     /// Seconds for which a refresh token is good.
@@ -60,6 +63,7 @@ impl Default for Knobs {
     fn default() -> Self {
         Self {
             access_token_seconds: 3600,
+            client_secret: None,
             code_seconds: 60,
             refresh_token_seconds: 2_592_000,
             refresh_rolling_seconds: 15_552_000,

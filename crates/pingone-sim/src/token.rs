@@ -71,7 +71,9 @@ pub(crate) fn is_our_client(sim: &Simulator, headers: &HeaderMap) -> bool {
     let decode = |text: &str| {
         form_urlencoded::parse(text.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
     };
-    decode(id) == application.client_id && decode(secret) == application.client_secret
+    let replaced = sim.state().knobs.client_secret.clone();
+    decode(id) == application.client_id
+        && decode(secret) == replaced.unwrap_or_else(|| application.client_secret.clone())
 }
 
 fn forced(sim: &Simulator, refresh: bool, correlation: &Correlation) -> Option<Response> {

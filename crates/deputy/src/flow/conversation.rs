@@ -117,8 +117,18 @@ impl Conversation for GrantConversation {
         live.then(|| String::from_utf8(state.to_vec()).ok())?
     }
 
-    fn lifetime(&self) -> Duration {
-        Duration::from_secs(self.admitted_until.since(self.server.now()))
+    fn ended(&self) -> BoxFuture<'static, ()> {
+        let (server, grant, until) = (self.server.clone(), self.grant, self.admitted_until);
+        Box::pin(async move {
+            loop {
+                let now = server.now();
+                // What cannot be read now is not taken for an end.
+                if now >= until || matches!(records::grant(server.host(), grant, now).await, Ok(None)) {
+                    return;
+                }
+                server.host().sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN)).await;
+            }
+        })
     }
 }
 
@@ -140,6 +150,8 @@ fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// How often a reply is offered to the store: for longer than whoever waits for another one pauses.
 const MOST_TRIES: u32 = 6;
+/// How soon somebody who listens is told of a revocation.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Seconds in which a person gives the input that a tool asks for.

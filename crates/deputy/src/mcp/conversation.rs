@@ -1,7 +1,5 @@
 //! What outlives one request. Neither a process nor a session keeps it: the grant does.
 
-use std::time::Duration;
-
 use rmcp::model::ClientCapabilities;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -34,8 +32,8 @@ pub trait Conversation: Send + Sync + 'static {
     /// Opens what [`Conversation::seal`] sealed.
     fn open(&self, request: &[u8], sealed: &str) -> Option<String>;
 
-    /// How long the bearer token of this request is good. No stream outlives it.
-    fn lifetime(&self) -> Duration;
+    /// Completes when the bearer token of this request is no longer good: it has expired, or its grant has been ended.
+    fn ended(&self) -> BoxFuture<'static, ()>;
 }
 
 /// What a client and this server agreed on by `initialize` and `logging/setLevel` (MCP 2025-11-25, Lifecycle). Later

@@ -67,23 +67,23 @@ pub(super) struct Events {
     exchange: Exchange,
     sleep: Sleep,
     waiting: BoxFuture<'static, ()>,
-    /// Until the bearer token expires, where that ends the stream.
-    admitted: BoxFuture<'static, ()>,
+    /// Until the bearer token is no longer good, where that ends the stream.
+    ended: BoxFuture<'static, ()>,
     ready: Vec<Value>,
     done: bool,
 }
 
 impl Events {
-    /// A stream that begins with `ready`, and is over after that if the handler is `done`, or else after its `lifetime`, if it has one.
+    /// A stream that begins with `ready`, and is over after that if the handler is `done`, or else when it has `ended`.
     pub(super) fn new(
         exchange: Exchange,
         ready: Vec<Value>,
         done: bool,
         sleep: Sleep,
-        lifetime: Option<Duration>,
+        ended: Option<BoxFuture<'static, ()>>,
     ) -> Self {
-        let admitted = lifetime.map_or_else(|| Box::pin(std::future::pending()) as _, |time| sleep(time));
-        Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, admitted, ready, done }
+        let ended = ended.unwrap_or_else(|| Box::pin(std::future::pending()));
+        Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, ended, ready, done }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
@@ -111,10 +111,10 @@ impl Events {
             self.waiting = (self.sleep)(KEEP_ALIVE);
             return Poll::Ready(Some(messages.iter().map(event).collect()));
         }
-        if self.admitted.as_mut().poll(cx).is_ready() {
+        if self.ended.as_mut().poll(cx).is_ready() {
             self.done = true;
             let error =
-                RpcError::new(RpcError::INTERNAL_ERROR, "the access token of this request has expired");
+                RpcError::new(RpcError::INTERNAL_ERROR, "the access token of this request is no longer good");
             return Poll::Ready(Some(event(&self.exchange.response(Err(error)))));
         }
         match self.waiting.as_mut().poll(cx) {

@@ -132,7 +132,7 @@ impl Front {
             Err(error) => return refused(status(&error), &id, error),
         };
         // A call ends by itself; who listens must be told to come back with a token that is still good.
-        let lifetime = (call.method == "subscriptions/listen").then(|| conversation.lifetime());
+        let mut ended = (call.method == "subscriptions/listen").then(|| conversation.ended());
         let agreed = (!stateless).then(|| conversation.agreed().after(&call.method, &call.params)).flatten();
         let work = self.handler.handle(call, caller.clone(), peer.clone());
         let work = Box::pin(async move {
@@ -143,8 +143,8 @@ impl Front {
             Ok(result)
         });
         let mut exchange = Exchange { id, caller, work, peer };
-        let stream = |exchange, messages, done| {
-            events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), lifetime))
+        let mut stream = |exchange, messages, done| {
+            events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), ended.take()))
         };
         match exchange.first().await {
             First::Events { messages, done } => stream(exchange, messages, done),

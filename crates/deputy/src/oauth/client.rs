@@ -40,8 +40,8 @@ pub enum AuthMethod {
 impl Client {
     /// How long a registration lives after a person last used it, in seconds: 90 days.
     pub const LIFETIME: u64 = 90 * 24 * 3600;
-    /// How long it lives until a person uses it, in seconds: 7 days.
-    pub const UNUSED_LIFETIME: u64 = 7 * 24 * 3600;
+    /// How long it lives until a person uses it, in seconds: 3 days, a weekend and some more.
+    pub const UNUSED_LIFETIME: u64 = 3 * 24 * 3600;
 
     /// What to call it, in front of a person.
     pub fn display_name(&self) -> &str {

@@ -150,7 +150,7 @@ pub(super) fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<Redirect
     if !(1..=16).contains(&uris.len()) {
         return Err(RegistrationError::RedirectUris("redirect_uris must have 1 to 16 entries"));
     }
-    if uris.iter().filter_map(Value::as_str).map(str::len).sum::<usize>() > 8192 {
+    if uris.iter().filter_map(Value::as_str).map(str::len).sum::<usize>() > 4096 {
         return Err(RegistrationError::RedirectUris("redirect_uris are too long together"));
     }
     uris.iter()

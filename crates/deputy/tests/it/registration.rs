@@ -72,11 +72,11 @@ async fn bytes_that_are_no_json_are_refused_and_too_many_are_not_read() {
 }
 
 #[tokio::test]
-async fn a_registration_lives_a_week_and_ninety_days_from_each_use_by_a_person() {
+async fn a_registration_lives_three_days_and_ninety_days_from_each_use_by_a_person() {
     let world = World::new();
     let (used, unused) = (world.connected().await.client, world.client().await);
     let status = async |client: &str| world.get(&world.authorize_path(client, &[])).await.status;
-    world.host.advance(7 * 24 * 3600 - 1);
+    world.host.advance(3 * 24 * 3600 - 1);
     assert_eq!((status(&used).await, status(&unused).await), (StatusCode::OK, StatusCode::OK));
     world.host.advance(1);
     assert_eq!((status(&used).await, status(&unused).await), (StatusCode::OK, StatusCode::BAD_REQUEST));
@@ -268,7 +268,7 @@ async fn the_secret_of_a_client_ends_with_its_registration() {
         ("client_secret", secret),
         ("refresh_token", "x"),
     ];
-    world.host.advance(7 * 24 * 3600 - 1);
+    world.host.advance(3 * 24 * 3600 - 1);
     let known = world.post_form("/token", &form).await;
     assert_eq!((known.status, &known.json()["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_grant")));
     world.host.advance(1);

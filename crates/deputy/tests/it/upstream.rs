@@ -100,6 +100,20 @@ async fn trouble_at_pingone_ends_nothing() {
 }
 
 #[tokio::test]
+async fn a_new_secret_of_our_own_client_at_pingone_logs_nobody_out() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    world.pingone.configure(|pingone| pingone.client_secret = Some("a new one".to_owned()));
+    world.host.advance(30);
+    // Until the operator enters it here, PingOne does not know us, which says nothing of the person.
+    let refused = list(&world, &tokens.access).await;
+    assert_eq!((refused.status, &refused.json()["result"]["isError"]), (StatusCode::OK, &json!(true)));
+    world.start(&[("MCP_SERVER_CLIENT_SECRET", "a new one")]);
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_rotated_refresh_token_is_kept_even_when_the_keys_cannot_be_had() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;

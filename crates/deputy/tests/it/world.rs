@@ -112,7 +112,12 @@ impl World {
 
     /// Another Deputy, on `host`.
     pub(crate) fn server(&self, host: Arc<dyn Host>) -> Server {
-        server(Config::parse(|name| self.variable(name)).expect("usable"), host)
+        server(self.deputy_config(), host)
+    }
+
+    /// The configuration of this world's Deputy.
+    pub(crate) fn deputy_config(&self) -> Config {
+        Config::parse(|name| self.variable(name)).expect("usable")
     }
 
     fn variable(&self, name: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{Call, Front, Peer, RpcError},
-    Answer, LIFETIME, STATELESS, Scripted, Talk, Work, meta, request, response, send, send_in,
+    Answer, STATELESS, Scripted, Talk, Work, meta, request, response, send, send_in,
 };
 use crate::host::BoxFuture;
 
@@ -234,18 +234,15 @@ async fn a_client_with_a_handshake_cannot_bring_a_state_of_its_own() {
 }
 
 #[tokio::test]
-async fn who_listens_is_sent_away_when_the_token_expires() {
+async fn who_listens_is_sent_away_when_the_token_is_no_longer_good() {
     let listening = front(|_, peer| {
         peer.notify(json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged" }));
         Box::pin(std::future::pending())
     });
-    let Front { handler, .. } = listening;
-    let sleep = Arc::new(|duration| -> BoxFuture<'static, ()> {
-        if duration == LIFETIME { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
-    });
     let headers = [STATELESS, ("mcp-method", "subscriptions/listen")];
     let body = request("subscriptions/listen", json!({ "_meta": meta() }));
-    let events = Answer::of(send(&Front { handler, sleep }, &headers, body).await).await.events();
+    let talk = Arc::new(Talk { over: true, ..Talk::default() });
+    let events = Answer::of(send_in(talk, &listening, &headers, body).await).await.events();
     assert_eq!(events.len(), 2, "{events:?}");
-    assert_eq!(events[1]["error"]["message"], "the access token of this request has expired");
+    assert_eq!(events[1]["error"]["message"], "the access token of this request is no longer good");
 }

@@ -106,6 +106,8 @@ async fn send(front: &Front, headers: &[(&str, &str)], body: impl ToString) -> R
 /// A conversation that is kept in this process.
 #[derive(Default)]
 struct Talk {
+    /// Whether the token is no longer good.
+    over: bool,
     agreed: Agreed,
     agreed_next: Mutex<Option<Agreed>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
@@ -153,13 +155,10 @@ impl Conversation for Talk {
         (bound == base64url_encode(request)).then(|| state.to_owned())
     }
 
-    fn lifetime(&self) -> Duration {
-        LIFETIME
+    fn ended(&self) -> BoxFuture<'static, ()> {
+        if self.over { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
     }
 }
-
-/// How long the bearer token of every request here is good.
-const LIFETIME: Duration = Duration::from_hours(1);
 
 async fn send_in(
     conversation: Arc<dyn Conversation>,

@@ -4,6 +4,7 @@ mod attacks;
 mod canaries;
 mod crowd;
 mod fetches;
+mod listening;
 mod log;
 mod replies;
 mod secrets;
