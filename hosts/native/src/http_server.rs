@@ -21,7 +21,7 @@ use std::{
 use axum::{Router, body::Body};
 use deputy::host::ClientAddress;
 use futures_util::{FutureExt as _, future::join_all};
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -201,9 +201,13 @@ async fn answer(
     }
     let address = ClientAddress(address::client_address(peer, request.headers(), named));
     request.extensions_mut().insert(address);
+    let named_once = is_named_once(&request);
     let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));
     let mut router = server.router.clone();
     let answering = AssertUnwindSafe(async move {
+        if !named_once {
+            return Ok(bad_request());
+        }
         // A router is always ready, and never fails.
         let Ok(()) = poll_fn(|context| router_ready(&mut router, context)).await;
         router.call(request).await
@@ -221,6 +225,17 @@ async fn answer(
         "request"
     );
     Ok(response)
+}
+
+/// RFC 9112 §3.2: a request names its host, once.
+fn is_named_once<B>(request: &Request<B>) -> bool {
+    request.version() < Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
+}
+
+fn bad_request() -> Response<Body> {
+    let mut response = Response::new(Body::from("A request needs one Host header.\n"));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 fn router_ready(
