@@ -272,8 +272,13 @@ fn document_or_failure(result: Result<Answer, StoreError>) -> Answer {
 /// On this computer, names that lead here by rebinding DNS are refused. And no answer is guessed at, framed or cached
 /// beyond what it says.
 async fn for_every_request(State(server): State<Server>, request: Request, next: Next) -> Response {
-    let mut response =
-        if host_is_ours(&server, request.headers()) { next.run(request).await } else { misdirected() };
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let mut response = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => two_hosts(),
+        (Some(host), None) if !host_is_ours(&server, host) => misdirected(),
+        // Requests inside a process, and HTTP/2, have no `Host`.
+        (_, None) => next.run(request).await,
+    };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if server.config.public_url.is_https() {
@@ -285,20 +290,19 @@ async fn for_every_request(State(server): State<Server>, request: Request, next:
 
 /// Whether the request is addressed to this server. Judged on a loopback address only: elsewhere nothing is derived from
 /// `Host`, and proxies change it.
-fn host_is_ours(server: &Server, headers: &HeaderMap) -> bool {
+fn host_is_ours(server: &Server, host: &HeaderValue) -> bool {
     let url = &server.config.public_url;
     if !url.is_loopback() {
         return true;
     }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        // Requests inside a process, and HTTP/2, have no `Host`.
-        (None, _) => return true,
-        (Some(host), None) => host.to_str().map(str::to_ascii_lowercase).unwrap_or_default(),
-        (Some(_), Some(_)) => return false,
-    };
+    let host = host.to_str().map(str::to_ascii_lowercase).unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host == format!("{name}{port}"))
+}
+
+/// RFC 9112 §3.2.
+fn two_hosts() -> Answer {
+    error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "a request names one host")
 }
 
 fn misdirected() -> Answer {
