@@ -92,6 +92,7 @@ pub async fn serve(
         stop,
         connections: TaskTracker::new(),
         unnamed_proxy: Once::new(),
+        unnamed_client: Once::new(),
     });
     join_all(listeners.into_iter().map(|listener| accept(&server, listener))).await;
     server.connections.close();
@@ -107,6 +108,8 @@ struct Server {
     connections: TaskTracker,
     /// A proxy that names its clients was seen, and nobody told us to read it.
     unnamed_proxy: Once,
+    /// The header that we were told to read named nobody.
+    unnamed_client: Once,
 }
 
 /// Starts a task for each connection. Drops the listener when told to stop, so that others find the port closed.
@@ -199,7 +202,17 @@ async fn answer(
             );
         });
     }
-    let address = ClientAddress(address::client_address(peer, request.headers(), named));
+    let address = address::client_address(peer, request.headers(), named);
+    if named.is_some() && address.is_unspecified() {
+        server.unnamed_client.call_once(|| {
+            tracing::warn!(
+                server = server.name,
+                "a request came without an address in the header that --client-address-header (CLIENT_ADDRESS_HEADER) \
+                 names; all such requests are counted together"
+            );
+        });
+    }
+    let address = ClientAddress(address);
     request.extensions_mut().insert(address);
     let named_once = is_named_once(&request);
     let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));

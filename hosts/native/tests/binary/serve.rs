@@ -209,7 +209,7 @@ fn the_log_is_json_where_asked_for_and_holds_no_query_header_or_secret() {
 }
 
 #[test]
-fn addresses_that_a_proxy_names_are_counted_and_this_computer_is_not() {
+fn addresses_that_a_proxy_names_are_counted_and_whom_it_does_not_name_share_one_place() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let mut command = serve(folder.path(), port);
@@ -231,8 +231,13 @@ fn addresses_that_a_proxy_names_are_counted_and_this_computer_is_not() {
     }
     let refused = register("X-Forwarded-For: 192.0.2.9, 203.0.113.7\r\n");
     assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("retry-after: "), "{refused}");
-    for other in ["X-Forwarded-For: 203.0.113.8\r\n", "", "", ""] {
-        assert!(register(other).starts_with("HTTP/1.1 201 "), "{other}");
+    for (other, status) in [
+        ("X-Forwarded-For: 203.0.113.8\r\n", 201),
+        ("", 201),
+        ("X-Forwarded-For: 203.0.113.9, 127.0.0.1\r\n", 201),
+        ("", 429),
+    ] {
+        assert!(register(other).starts_with(&format!("HTTP/1.1 {status} ")), "{other}");
     }
 }
 
