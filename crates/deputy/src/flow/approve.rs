@@ -45,9 +45,9 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     let value =
         cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
     let mut approved = ApprovedClients::parse(value, &config.keys, now);
-    // Also where nothing is remembered any more, and who denies takes back what they approved before.
-    approved.remove(&request, client_name.as_deref());
     let mut response = if decision == "deny" {
+        // Who denies takes back what they approved before.
+        approved.forget(request.target.client_id());
         tracing::info!(client = request.target.client_id(), "the person denied a client");
         login::refused(server, &request.target, ErrorCode::AccessDenied, "the person denied the request")
     } else {

@@ -64,6 +64,7 @@ pub struct ApprovedClients(Vec<Approved>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Approved {
     what: [u8; 16],
+    client: [u8; 8],
     until: Timestamp,
 }
 
@@ -86,9 +87,10 @@ impl ApprovedClients {
         let payload = genuine.then(|| URL_SAFE_NO_PAD.decode(payload).ok())??;
         let (entries, []) = payload.as_chunks::<ENTRY>() else { return None };
         let entries = entries.iter().filter_map(|entry| {
-            let (what, until) = entry.split_first_chunk::<16>()?;
+            let (what, rest) = entry.split_first_chunk::<16>()?;
+            let (client, until) = rest.split_first_chunk::<8>()?;
             let until = Timestamp(u64::from_be_bytes(until.try_into().ok()?));
-            Some(Approved { what: *what, until })
+            Some(Approved { what: *what, client: *client, until })
         });
         Some(Self(entries.filter(|approved| approved.until > now).collect()))
     }
@@ -98,7 +100,9 @@ impl ApprovedClients {
         let payload: Vec<u8> = self
             .0
             .iter()
-            .flat_map(|approved| approved.what.into_iter().chain(approved.until.0.to_be_bytes()))
+            .flat_map(|Approved { what, client, until }| {
+                what.iter().chain(client).copied().chain(until.0.to_be_bytes())
+            })
             .collect();
         let payload = base64url_encode(&payload);
         let tag = Self::tag(&payload, &keys.newest().cookies);
@@ -118,16 +122,17 @@ impl ApprovedClients {
 
     /// Remembers an approval, forgetting the oldest beyond 16.
     pub fn add(&mut self, request: &AuthorizationRequest, client_name: Option<&str>, now: Timestamp) {
-        self.remove(request, client_name);
         let what = fingerprint(request, client_name);
-        self.0.insert(0, Approved { what, until: now.plus(Self::LIFETIME) });
+        self.0.retain(|approved| approved.what != what);
+        let client = client_digest(request.target.client_id());
+        self.0.insert(0, Approved { what, client, until: now.plus(Self::LIFETIME) });
         self.0.truncate(Self::MOST);
     }
 
-    /// Forgets an approval.
-    pub fn remove(&mut self, request: &AuthorizationRequest, client_name: Option<&str>) {
-        let what = fingerprint(request, client_name);
-        self.0.retain(|approved| approved.what != what);
+    /// Forgets whatever was approved for a client.
+    pub fn forget(&mut self, client_id: &str) {
+        let client = client_digest(client_id);
+        self.0.retain(|approved| approved.client != client);
     }
 
     fn tag(payload: &str, key: &seal::Key) -> String {
@@ -148,4 +153,11 @@ fn fingerprint(request: &AuthorizationRequest, client_name: Option<&str>) -> [u8
     what
 }
 
-const ENTRY: usize = 24;
+fn client_digest(client_id: &str) -> [u8; 8] {
+    let digest = seal::digest("approved client_id", client_id.as_bytes());
+    let mut client = [0; 8];
+    client.copy_from_slice(&digest.0[..8]);
+    client
+}
+
+const ENTRY: usize = 32;

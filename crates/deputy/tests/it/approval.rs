@@ -213,7 +213,9 @@ async fn who_denies_takes_back_what_was_approved_before() {
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     let url = world.authorize_url(&client, &[]);
-    let page = browser.open_from(&url, "cross-site").await;
+    // Whatever of it they are asked for then.
+    let less = world.authorize_url(&client, &[("scope", "todo:read")]);
+    let page = browser.open_from(&less, "cross-site").await;
     assert_eq!(browser.submit(&page, &[], "deny").await.query("error").as_deref(), Some("access_denied"));
     assert_eq!(browser.open(&url).await.url.path(), "/authorize");
 }
