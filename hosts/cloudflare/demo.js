@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
@@ -38,6 +38,7 @@ const { values: options } = parseArgs({
 const folder = resolve(options["data-dir"]);
 // For nobody else's eyes, as on the native host.
 mkdirSync(folder, { recursive: true, mode: 0o700 });
+chmodSync(folder, 0o700);
 const children = [];
 let stopping = false;
 

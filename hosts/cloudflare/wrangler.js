@@ -22,11 +22,14 @@ export const wrangler = join(here, "node_modules/wrangler/bin/wrangler.js");
 export function dev({ root, port, data, variables, log }) {
   // For nobody else's eyes.
   mkdirSync(data, { recursive: true, mode: 0o700 });
+  chmodSync(data, 0o700);
   // Others see the arguments of a process, and not this file. None of the values has a quote or a dollar sign.
   const file = `${data}.env`;
   const lines = Object.entries(variables).map(([name, value]) => `${name}='${value}'\n`);
-  writeFileSync(file, lines.join(""), { mode: 0o600 });
+  // Closed before anything is in it, also where it was there.
+  writeFileSync(file, "", { mode: 0o600 });
   chmodSync(file, 0o600);
+  writeFileSync(file, lines.join(""));
   return {
     command: node(),
     args: [
