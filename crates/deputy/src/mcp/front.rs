@@ -68,6 +68,11 @@ impl Front {
             }
             Err(Malformed { id, error }) => return refused(StatusCode::BAD_REQUEST, &id, error),
         };
+        // All that comes of it is events.
+        if method == "subscriptions/listen" && readable == Readable::Json {
+            let error = RpcError::new(RpcError::INVALID_REQUEST, "Accept must allow text/event-stream");
+            return refused(StatusCode::NOT_ACCEPTABLE, &id, error);
+        }
         let era = match headers::era(headers, &method, &params) {
             Ok(era) => era,
             Err(error) => return refused(status(&error), &id, error),

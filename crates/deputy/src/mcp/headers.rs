@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};
 use rmcp::model::ClientCapabilities;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use super::{Era, RpcError, peer::LogLevel};
@@ -43,8 +44,8 @@ pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>
         Some(_) => {}
     }
     let era = named(headers)?;
-    let capabilities = meta.and_then(|meta| meta.get(META_CAPABILITIES)).cloned().unwrap_or_default();
-    if era.is_stateless() && serde_json::from_value::<ClientCapabilities>(capabilities).is_err() {
+    let capabilities = meta.and_then(|meta| meta.get(META_CAPABILITIES)).unwrap_or(&Value::Null);
+    if era.is_stateless() && ClientCapabilities::deserialize(capabilities).is_err() {
         return Err(missing_meta());
     }
     Ok(era)
@@ -62,8 +63,8 @@ pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
 
 /// What a stateless request says that its client can do.
 pub(super) fn capabilities(params: &Map<String, Value>) -> ClientCapabilities {
-    let declared = params.get("_meta").and_then(|meta| meta.get(META_CAPABILITIES)).cloned();
-    serde_json::from_value(declared.unwrap_or_default()).unwrap_or_default()
+    let declared = params.get("_meta").and_then(|meta| meta.get(META_CAPABILITIES)).unwrap_or(&Value::Null);
+    ClientCapabilities::deserialize(declared).unwrap_or_default()
 }
 
 /// The log entries that a stateless request asks for (MCP 2026-07-28, Logging).

@@ -246,3 +246,12 @@ async fn who_listens_is_sent_away_when_the_token_is_no_longer_good() {
     assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(events[1]["error"]["message"], "the access token of this request is no longer good");
 }
+
+#[tokio::test]
+async fn who_listens_reads_events() {
+    let listening = front(|_, _| Box::pin(std::future::pending()));
+    let headers = [STATELESS, ("mcp-method", "subscriptions/listen"), ("accept", "application/json")];
+    let body = request("subscriptions/listen", json!({ "_meta": meta() }));
+    let answer = Answer::of(send(&listening, &headers, body).await).await;
+    assert_eq!(answer.outcome(), (406, RpcError::INVALID_REQUEST));
+}
