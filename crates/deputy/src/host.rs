@@ -39,7 +39,7 @@ pub trait Host: Send + Sync + 'static {
     fn detach(&self, work: BoxFuture<'static, ()>);
 
     /// Counts a request to `endpoint` from `source`, of which `per_minute` are admitted. Counts are kept for as long as
-    /// they matter and in a bounded place; a host that has lost them, or has no room for more, admits.
+    /// they matter and in a bounded place; a host that has lost them admits.
     fn admit(
         &self,
         endpoint: Endpoint,

@@ -44,12 +44,12 @@ pub(crate) fn stranger(extensions: &Extensions) -> Option<IpAddr> {
     Some(source(*address)).filter(|source| !source.is_loopback())
 }
 
-/// Whom an address stands for. A household or a machine that speaks IPv6 has 2⁶⁴ addresses.
+/// Whom an address stands for. A household that speaks IPv6 has 2⁷² addresses: networks of 56 bits are what providers give.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0).into()
         }
         address => address,
     }
@@ -137,10 +137,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_network_of_64_bits_is_one_source_and_a_mapped_address_is_the_address() {
+    fn an_ipv6_network_of_56_bits_is_one_source_and_a_mapped_address_is_the_address() {
         let sources = |text: &str| source(text.parse().unwrap()).to_string();
         assert_eq!(sources("2001:db8:1:2:3:4:5:6"), sources("2001:db8:1:2::1"));
-        assert_ne!(sources("2001:db8:1:2::1"), sources("2001:db8:1:3::1"));
+        assert_eq!(sources("2001:db8:1:2::1"), sources("2001:db8:1:ff::1"));
+        assert_ne!(sources("2001:db8:1:2::1"), sources("2001:db8:1:102::1"));
         assert_eq!(sources("::ffff:192.0.2.1"), "192.0.2.1");
         assert!(source("::ffff:127.0.0.1".parse().unwrap()).is_loopback());
         assert!(source("::1".parse().unwrap()).is_loopback());
