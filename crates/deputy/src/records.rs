@@ -84,6 +84,9 @@ pub(crate) const REPLY_LIFETIME: u64 = 600;
 /// Bytes of a reply. Cloudflare keeps no more than 2 MB in one record.
 const LONGEST_REPLY: usize = 256 * 1024;
 
+/// Seconds after which a reply that nobody has taken gives its place to another.
+const UNCLAIMED: u64 = 5;
+
 /// Replies of one grant that wait at a time. A client that answers what nobody waits for any more fills these and no more.
 const REPLIES: u8 = 16;
 
@@ -113,11 +116,16 @@ pub(crate) async fn put_reply(
         key.subkey(REPLY).seal(question.as_bytes(), &plain, random)
     };
     let (place, until) = (reply_key(key, question), now.plus(REPLY_LIFETIME));
-    if host.store().replace(&place, None, sealed.0, until, now).await? {
+    if host.store().replace(&place, None, sealed.0.clone(), until, now).await? {
         return Ok(true);
     }
-    let there = host.store().get(&place, now).await?;
-    Ok(there.is_some_and(|there| open_reply(key, question, there).is_some()))
+    let Some(there) = host.store().get(&place, now).await? else { return Ok(false) };
+    let (version, waits_since) = (there.version, REPLY_LIFETIME.saturating_sub(there.expires_at.since(now)));
+    if open_reply(key, question, there).is_some() {
+        return Ok(true);
+    }
+    // Who waits looks every second, so nobody waits for that one.
+    Ok(waits_since > UNCLAIMED && host.store().replace(&place, Some(version), sealed.0, until, now).await?)
 }
 
 /// Takes the reply to `question`, if it has come.
@@ -160,6 +168,8 @@ pub(crate) struct Document {
     pub(crate) client: Client,
     /// Until when it need not be fetched again.
     pub(crate) fresh_until: Timestamp,
+    /// Until when it may be used if it cannot be.
+    pub(crate) stale_until: Timestamp,
 }
 
 /// What the metadata document at `url` described, also if it is no longer fresh.
@@ -180,6 +190,16 @@ pub(crate) async fn put_document(
     until: Timestamp,
 ) -> Result<(), StoreError> {
     host.store().put(&document_key(url), encode(document)?, until).await
+}
+
+/// Keeps what a metadata document described for as long as it may be used, since a person uses it. Writes once.
+async fn keep_document(host: &dyn Host, url: &ClientIdUrl, now: Timestamp) -> Result<(), StoreError> {
+    let Some(record) = host.store().get(&document_key(url), now).await? else { return Ok(()) };
+    let document: Document = decode(&record.value)?;
+    if record.expires_at >= document.stale_until {
+        return Ok(());
+    }
+    put_document(host, url, &document, document.stale_until).await
 }
 
 /// Forgets what a metadata document described.
@@ -208,8 +228,8 @@ pub(crate) async fn put_new_client(
 
 /// Keeps a client that a person uses for its whole lifetime from now. Writes rarely.
 pub(crate) async fn keep_client(host: &dyn Host, client: &Client, now: Timestamp) -> Result<(), StoreError> {
-    if ClientIdUrl::is_meant(&client.id) {
-        return Ok(());
+    if let Ok(url) = ClientIdUrl::parse(&client.id) {
+        return keep_document(host, &url, now).await;
     }
     let record = host.store().get(&Key::Client(client.id.clone()), now).await?;
     match record {

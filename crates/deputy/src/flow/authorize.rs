@@ -78,7 +78,8 @@ fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationReque
 
 /// Whether who asks next with this is the one who asked now. Anybody can present a document, and for a browser that a
 /// program has opened, a redirect on the way here changes nothing: it still says that nobody sent it. A `client_id` of
-/// ours is random, and a program on the person's computer tells it to nobody.
+/// ours is random, and known to who uses the client and to who can see their computer. A link with it in a letter is
+/// silent, and brings its code to that client alone, which knows by `state` that it did not ask.
 pub(super) fn can_be_remembered(request: &AuthorizationRequest) -> bool {
     !ClientIdUrl::is_meant(request.target.client_id())
 }

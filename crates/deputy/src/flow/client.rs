@@ -28,7 +28,8 @@ pub(crate) enum Unknown {
     Document(DocumentError),
     #[error("The application's metadata document could not be fetched.")]
     Fetch,
-    #[error("The application's metadata document cannot be reached just now.")]
+    // The same words: a stranger must not learn what is to be found in our network, and what is not.
+    #[error("The application's metadata document could not be fetched.")]
     OutOfReach,
     #[error("Too many applications are being looked up just now. Try again in a moment.")]
     Busy,
@@ -50,14 +51,16 @@ pub(crate) async fn client(
     };
     let kept = records::document(server.host(), &url, now).await?;
     let stale = match kept {
-        Some(Document { client, fresh_until }) if fresh_until > now => return Ok(Ok(client)),
+        Some(Document { client, fresh_until, .. }) if fresh_until > now => return Ok(Ok(client)),
         Some(Document { client, .. }) => Some(client),
         None => None,
     };
     match described(server, &url, source, now).await {
-        Ok((client, fresh)) => {
-            let document =
-                (fresh > 0).then(|| Document { client: client.clone(), fresh_until: now.plus(fresh) });
+        Ok((client, Freshness { seconds, may_be_stale })) => {
+            let fresh_until = now.plus(seconds);
+            let stale_until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
+            let document = Document { client: client.clone(), fresh_until, stale_until };
+            let document = (seconds > 0).then_some(document);
             keep(server, &url, document, stale.is_some(), now).await;
             Ok(Ok(client))
         }
@@ -83,10 +86,8 @@ async fn keep(
 ) {
     let host = server.host();
     let kept = match document {
-        Some(document) => {
-            let until = document.fresh_until.plus(STALE);
-            records::put_document(host, url, &document, until).await
-        }
+        // For longer once a person has logged in with it: what strangers publish is not collected.
+        Some(document) => records::put_document(host, url, &document, document.fresh_until).await,
         None if was_kept => records::forget_document(host, url, now).await,
         None => Ok(()),
     };
@@ -107,13 +108,13 @@ pub(crate) async fn authenticating(
     }
 }
 
-/// Fetches a document when it is its turn. Gives for how many seconds it is fresh, too.
+/// Fetches a document when it is its turn, and how long it may be used.
 async fn described(
     server: &Server,
     url: &ClientIdUrl,
     source: Option<IpAddr>,
     now: Timestamp,
-) -> Result<(Client, u64), Unknown> {
+) -> Result<(Client, Freshness), Unknown> {
     let _turn = server.documents.turn(source).ok_or(Unknown::Busy)?;
     let request = Request::builder()
         .method(Method::GET)
@@ -128,6 +129,10 @@ async fn described(
             FetchError::NotPublic | FetchError::TooLarge => Unknown::Fetch,
         }
     })?;
+    // Who is busy or broken says nothing of the document.
+    if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        return Err(Unknown::OutOfReach);
+    }
     // A redirect is not followed: its target is not what the person is shown.
     if answer.status() != StatusCode::OK || !has_json(answer.headers()) {
         return Err(Unknown::Fetch);
@@ -137,19 +142,32 @@ async fn described(
     Ok((client, freshness(answer.headers())))
 }
 
-/// Seconds for which an answer may be used again (RFC 9111 §5.2), within bounds of ours.
-fn freshness(headers: &http::HeaderMap) -> u64 {
+/// How long an answer may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Freshness {
+    seconds: u64,
+    /// Whether it may also be used later, while nobody can be asked (RFC 9111 §4.2.4).
+    may_be_stale: bool,
+}
+
+/// What an answer says of that to a cache that is shared (RFC 9111 §5.2.2), within bounds of ours.
+fn freshness(headers: &http::HeaderMap) -> Freshness {
     let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let directives: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
     let says = |directive: &str| directives.iter().any(|said| said.eq_ignore_ascii_case(directive));
-    if says("no-store") || says("no-cache") {
-        return 0;
+    if says("no-store") || says("no-cache") || says("private") {
+        return Freshness { seconds: 0, may_be_stale: false };
     }
-    let age = directives.iter().find_map(|said| {
-        let (name, seconds) = said.split_once('=')?;
-        name.eq_ignore_ascii_case("max-age").then(|| seconds.trim_matches('"').parse().ok())?
-    });
-    age.map_or(USUAL, |age: u64| age.min(LONGEST))
+    let age = |directive: &str| {
+        directives.iter().find_map(|said| {
+            let (name, seconds) = said.split_once('=')?;
+            name.eq_ignore_ascii_case(directive).then(|| seconds.trim_matches('"').parse().ok())?
+        })
+    };
+    let shared: Option<u64> = age("s-maxage");
+    let seconds = shared.or_else(|| age("max-age")).map_or(USUAL, |age| age.min(LONGEST));
+    let may_be_stale = shared.is_none() && !says("must-revalidate") && !says("proxy-revalidate");
+    Freshness { seconds, may_be_stale }
 }
 
 /// The documents that this process is fetching, by who caused it. Some addresses take long to answer, and some are made
@@ -201,19 +219,23 @@ mod tests {
 
     #[test]
     fn a_document_is_fresh_for_as_long_as_it_says_and_a_day_at_most() {
-        for (said, seconds) in [
-            (None, 3600),
-            (Some("max-age=60"), 60),
-            (Some("public, Max-Age=\"120\", immutable"), 120),
-            (Some("max-age=99999999"), 24 * 3600),
-            (Some("max-age=-1"), 3600),
-            (Some("max-age=0"), 0),
-            (Some("no-store, max-age=60"), 0),
-            (Some("No-Cache"), 0),
+        for (said, seconds, may_be_stale) in [
+            (None, 3600, true),
+            (Some("max-age=60"), 60, true),
+            (Some("public, Max-Age=\"120\", immutable"), 120, true),
+            (Some("max-age=99999999"), 24 * 3600, true),
+            (Some("max-age=-1"), 3600, true),
+            (Some("max-age=0"), 0, true),
+            (Some("max-age=60, must-revalidate"), 60, false),
+            (Some("Proxy-Revalidate, max-age=60"), 60, false),
+            (Some("s-maxage=30, max-age=60"), 30, false),
+            (Some("no-store, max-age=60"), 0, false),
+            (Some("private, max-age=60"), 0, false),
+            (Some("No-Cache"), 0, false),
         ] {
             let mut headers = HeaderMap::new();
             headers.extend(said.map(|said| (header::CACHE_CONTROL, HeaderValue::from_static(said))));
-            assert_eq!(freshness(&headers), seconds, "{said:?}");
+            assert_eq!(freshness(&headers), Freshness { seconds, may_be_stale }, "{said:?}");
         }
     }
 

@@ -30,4 +30,15 @@ async fn a_client_that_answers_what_nobody_waits_for_fills_a_few_places_and_no_m
     let accepted = statuses.iter().filter(|status| **status == StatusCode::ACCEPTED).count();
     assert!(kept == accepted && (8..=16).contains(&kept), "{kept} kept, {accepted} accepted");
     assert!(statuses.iter().all(|status| [202, 503].contains(&status.as_u16())), "{statuses:?}");
+    // Whoever waits would have taken theirs by now.
+    world.host.advance(6);
+    let question = world.stream(&token, &call).await.next().await["id"].clone();
+    let reply = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "decline" } });
+    for _ in 0..2 {
+        assert_eq!(
+            world.mcp(Some(&token), &reply).await.status,
+            StatusCode::ACCEPTED,
+            "also the second time"
+        );
+    }
 }
