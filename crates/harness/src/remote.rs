@@ -26,7 +26,9 @@ impl Remote {
         // reqwest wants one, also to speak without TLS. It is no harm if there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let no_redirects = reqwest::redirect::Policy::none();
-        let client = reqwest::Client::builder().redirect(no_redirects).build().expect("a client");
+        // A server that answers before it has read all of a body closes the connection, perhaps while it is used again.
+        let builder = reqwest::Client::builder().redirect(no_redirects).pool_max_idle_per_host(0);
+        let client = builder.build().expect("a client");
         Self { origin: url.origin().ascii_serialization(), client }
     }
 
