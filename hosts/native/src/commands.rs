@@ -18,7 +18,7 @@ use crate::{
 /// Deputy is an MCP server, an OAuth authorization server to MCP clients, and an OpenID Connect client of PingOne.
 /// `deputy demo` shows all of it on this computer, with nothing to set up.
 #[derive(Debug, Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(name = "deputy", version, after_help = AFTER_HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

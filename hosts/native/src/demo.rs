@@ -18,7 +18,7 @@ use crate::{
     commands::DemoOptions,
     host::NativeHost,
     http_server::{self, Limits, Listen, Stop},
-    serve::{self, Deputy},
+    serve::{self, Deputy, on_this_computer},
 };
 use banner::Banner;
 use pingone::PingOne;
@@ -29,9 +29,9 @@ pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
     let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
     let api_listening = Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?;
     let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
-    let public_url = format!("http://localhost:{}", deputy_listening.port);
-    let api_url = format!("http://localhost:{}", api_listening.port);
-    let pingone_url = format!("http://localhost:{}", pingone_listening.port);
+    let public_url = on_this_computer(deputy_listening.port);
+    let api_url = on_this_computer(api_listening.port);
+    let pingone_url = on_this_computer(pingone_listening.port);
 
     let state = State::open(&options.data_dir, options.reset)?;
     let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;

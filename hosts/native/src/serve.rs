@@ -21,7 +21,7 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
     let config_at = |port: u16| {
         Config::parse(|name| {
             let set = std::env::var(name).ok().or_else(|| file.get(name).map(str::to_owned));
-            set.or_else(|| (name == "PUBLIC_URL").then(|| format!("http://localhost:{port}")))
+            set.or_else(|| (name == "PUBLIC_URL").then(|| on_this_computer(port)))
         })
     };
     // Before anything is created or opened.
@@ -54,6 +54,11 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
     println!("Deputy listens on port {}. MCP clients connect to {resource}", listening.port);
     app.serve(listening.listeners, limits, stop).await;
     Ok(())
+}
+
+/// The origin of a server on this computer, without a port where it is the scheme's own.
+pub(crate) fn on_this_computer(port: u16) -> String {
+    if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
 }
 
 /// Has `stop` follow the signals that the process gets.
