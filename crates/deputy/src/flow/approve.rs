@@ -27,7 +27,7 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     let cookies = cookies(headers);
     if !browser_is_bound("approve", handle, &cookies, &config.keys) {
         return Ok(refused(
-            "This page was not opened in this browser, or the browser did not keep its cookie.",
+            "This page was answered before, or it was not opened in this browser, or the browser did not keep its cookie.",
         ));
     }
     let Some(Approval { request, client_name }) = records::take_ticket(server.host(), handle, now).await?

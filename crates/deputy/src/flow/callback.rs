@@ -41,7 +41,8 @@ pub(crate) async fn callback(
     let target = &request.target;
     let mut response = match answer {
         CallbackParams::Error(error) => {
-            tracing::info!(client = target.client_id(), %error, "login refused");
+            let (said, correlation) = (said(&params), correlation(&params));
+            tracing::warn!(client = target.client_id(), %error, said, correlation, "login refused");
             login::refused(server, target, code_for(error), &error.to_string())
         }
         CallbackParams::Code(code) => {
@@ -67,6 +68,19 @@ const fn code_for(error: CallbackError) -> ErrorCode {
         CallbackError::Failed => ErrorCode::ServerError,
         CallbackError::Unavailable => ErrorCode::TemporarilyUnavailable,
     }
+}
+
+/// PingOne's own code, for the log, if it is one.
+fn said(params: &Params) -> Option<&str> {
+    let is_code = |code: &&str| code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    params.one("error").ok().flatten().filter(is_code)
+}
+
+/// By which PingOne's audit finds what happened, if the description ends with it.
+fn correlation(params: &Params) -> Option<&str> {
+    let (_, id) = params.one("error_description").ok().flatten()?.rsplit_once("Correlation ID: ")?;
+    let id = id.get(..36)?;
+    id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-').then_some(id)
 }
 
 fn refused(text: &str) -> Answer {
