@@ -136,7 +136,7 @@ impl ApprovedClients {
     }
 
     fn tag(payload: &str, key: &seal::Key) -> String {
-        base64url_encode(&key.mac(&[b"approved", payload.as_bytes()])[..16])
+        base64url_encode(&key.mac(&[b"approved clients", payload.as_bytes()])[..16])
     }
 }
 
