@@ -23,7 +23,6 @@ fuzz_target!(|written: &[u8]| {
     // What the proxy appends counts, whatever was there before.
     let appended = [written, b", 192.0.2.1"].concat();
     assert!(read(&appended).is_none_or(|address| address == IpAddr::from([192, 0, 2, 1])));
-    // And what it does not understand is never taken for the proxy itself, unless it says so.
-    let says_so = String::from_utf8_lossy(written).contains("127.0.0.1");
-    assert!(read(written).is_none_or(|address| address != PROXY || says_so));
+    // And whatever is there, the request is never the proxy's own.
+    assert!(read(written).is_none_or(|address| address != PROXY));
 });
