@@ -1,5 +1,7 @@
 //! Answers, and reading requests.
 
+pub(crate) mod remainder;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     flow::{self, Documents, Provider},
     host::{Endpoint, Host, RetryAfter, StoreError, Timestamp},
-    http::{Answer, body, empty, error, json},
+    http::{Answer, body, empty, error, json, remainder},
     limits::{Concurrent, admitted, stranger, with_retry_after},
     mcp::{Front, Handler},
     oauth::{ErrorCode, authorization_server_metadata, is_loopback, protected_resource_metadata},
@@ -95,6 +95,7 @@ impl Server {
             .merge(endpoint)
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), for_every_request))
+            .layer(middleware::from_fn_with_state(self.clone(), remainder::taken))
             .with_state(self.clone())
     }
 

@@ -291,7 +291,7 @@ async fn notifications_are_accepted_and_a_session_of_somebody_elses_is_unknown()
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_not_read() {
+async fn a_message_that_is_too_large_is_refused() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];

@@ -58,7 +58,7 @@ async fn a_registration_that_is_not_one_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_json_are_refused_and_too_many_are_not_read() {
+async fn bytes_that_are_no_json_and_too_many_bytes_are_refused() {
     let world = World::new();
     for body in ["", "{", "\u{fffd}", "[[[[[[[["] {
         let response =

@@ -64,6 +64,31 @@ fn forty_megabytes_are_refused_at_every_endpoint_and_kept_nowhere() {
 }
 
 #[test]
+fn who_sends_two_megabytes_and_only_then_reads_learns_why_they_were_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let _running = Running::start(serve(folder.path(), port), READY);
+    let body = "x".repeat(2 * 1024 * 1024);
+    for (path, status) in [("/mcp", "401"), ("/register", "413"), ("/token", "413"), ("/nowhere", "404")] {
+        let answer = request(port, &format!("POST {path}"), "application/json", &body);
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn who_asks_before_sending_a_body_is_refused_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let _running = Running::start(serve(folder.path(), port), READY);
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+    );
+    let answer = answered(&mut send(port, &head));
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+#[test]
 fn a_host_of_another_site_two_hosts_and_none_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
