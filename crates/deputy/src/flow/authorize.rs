@@ -50,7 +50,8 @@ pub(crate) async fn authorize(
         return login::begin(server, request, client.name, now).await;
     }
     let handle = base64url_encode(&random_bytes::<32>(&server.random()));
-    let mut page = pages::approve(&request, &client, &handle, &server.wording);
+    let remembers = server.config.client_approval == ClientApproval::Remember && can_be_remembered(&request);
+    let mut page = pages::approve(&request, &client, &handle, &server.wording, remembers);
     let (name, value) = approval_cookie(&handle, &server.config.keys);
     set_cookie(&mut page, &name, &value, LOGIN_LIFETIME);
     records::put_ticket(server.host(), &handle, &Approval { request, client_name: client.name }, now).await?;

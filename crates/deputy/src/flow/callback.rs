@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{issue, login};
+use super::{issue, login, revoke::give_back};
 use crate::{
-    host::StoreError,
+    host::{StoreError, Timestamp},
     http::{Answer, cookies, set_cookie},
-    oauth::{ErrorCode, Params, browser_is_bound, login_cookie},
-    oidc::{CallbackError, CallbackParams},
+    oauth::{AuthorizationRequest, ErrorCode, Params, browser_is_bound, login_cookie},
+    oidc::{CallbackError, CallbackParams, TokenResponse},
     pages,
     records::{self, Login},
     server::Server,
@@ -46,13 +46,11 @@ pub(crate) async fn callback(
             login::refused(server, target, code_for(error), &error.to_string())
         }
         CallbackParams::Code(code) => {
-            let secrets = (
-                code.expose().as_str(),
-                authentication.code_verifier.as_str(),
-                authentication.nonce.as_str(),
-            );
-            match server.provider.authenticate(server.host(), config, secrets, now).await {
-                Ok(authenticated) => issue::code(server, request, client_name, authenticated, now).await?,
+            let secrets = (code.expose().as_str(), authentication.code_verifier.as_str());
+            match server.provider.exchange(server.host(), config, secrets).await {
+                Ok(tokens) => {
+                    finish(server, request, client_name, tokens, &authentication.nonce, now).await?
+                }
                 Err(error) => login::failed(server, target, &error),
             }
         }
@@ -60,6 +58,29 @@ pub(crate) async fn callback(
     let (name, _) = login_cookie(state, &config.keys);
     set_cookie(&mut response, &name, "", 0);
     Ok(response)
+}
+
+/// Ends a login with what PingOne issued for it.
+async fn finish(
+    server: &Server,
+    request: AuthorizationRequest,
+    client_name: Option<String>,
+    tokens: TokenResponse,
+    nonce: &str,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let refresh_token = tokens.refresh_token.clone();
+    let target = request.target.clone();
+    let answer = match server.provider.authenticated(server.host(), &server.config, tokens, nonce, now).await
+    {
+        Ok(authenticated) => issue::code(server, request, client_name, authenticated, now).await,
+        Err(error) => Ok(Err(login::failed(server, &target, &error))),
+    };
+    if !matches!(answer, Ok(Ok(_))) {
+        // It opens the API for as long as PingOne likes, and nobody will use it.
+        give_back(server, refresh_token);
+    }
+    answer.map(|issued| issued.unwrap_or_else(|refused| refused))
 }
 
 const fn code_for(error: CallbackError) -> ErrorCode {

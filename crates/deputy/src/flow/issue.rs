@@ -10,14 +10,14 @@ use crate::{
     server::Server,
 };
 
-/// Creates the grant and sends the browser to the client with a code.
+/// Creates the grant and sends the browser to the client with a code, or, without a grant, with an error.
 pub(super) async fn code(
     server: &Server,
     request: AuthorizationRequest,
     client_name: Option<String>,
     Authenticated { tokens, access, person }: Authenticated,
     now: Timestamp,
-) -> Result<Answer, StoreError> {
+) -> Result<Result<Answer, Answer>, StoreError> {
     let AuthorizationRequest { target, terms } = request;
     // No wider than the person approved, and no wider than PingOne granted.
     let scopes = match tokens.scope.as_deref().or(access.scope.as_deref()) {
@@ -27,13 +27,13 @@ pub(super) async fn code(
     if scopes.is_empty() {
         tracing::warn!(client = target.client_id(), "PingOne granted none of the scopes");
         let text = "the identity provider granted none of the scopes";
-        return Ok(login::refused(server, &target, ErrorCode::AccessDenied, text));
+        return Ok(Err(login::refused(server, &target, ErrorCode::AccessDenied, text)));
     }
     let upstream = upstream_tokens(tokens, access.sub, access.expires_at, now);
     if upstream.refresh_token.is_none() && upstream.expires_at <= now {
         tracing::error!(client = target.client_id(), "PingOne issued an expired token and no refresh token");
         let text = "the identity provider's answer could not be accepted; the server's log says why";
-        return Ok(login::refused(server, &target, ErrorCode::ServerError, text));
+        return Ok(Err(login::refused(server, &target, ErrorCode::ServerError, text)));
     }
     let new = NewGrant {
         user: User {
@@ -53,7 +53,7 @@ pub(super) async fn code(
     records::replace_grant(server.host(), &grant, None, now).await?;
     tracing::info!(client = grant.client_id, grant = ?grant.id, "login finished");
     let code = code.render(&server.config.keys);
-    Ok(redirect(&target.answer(server.config.public_url.issuer(), &[("code", code.expose())])))
+    Ok(Ok(redirect(&target.answer(server.config.public_url.issuer(), &[("code", code.expose())]))))
 }
 
 /// What is kept of a token response. `exp` of the token and `expires_in` of the response should agree; the earlier counts.

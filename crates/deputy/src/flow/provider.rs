@@ -95,20 +95,31 @@ impl Provider {
         Ok(discovery)
     }
 
-    /// Exchanges a code and checks everything that comes back.
-    pub(crate) async fn authenticate(
+    /// Exchanges a code. What comes back is to be checked.
+    pub(crate) async fn exchange(
         &self,
         host: &dyn Host,
         config: &Config,
-        (code, code_verifier, nonce): (&str, &str, &str),
+        (code, code_verifier): (&str, &str),
+    ) -> Result<TokenResponse, ProviderError> {
+        let discovery = self.discovery(host, config).await?;
+        let callback = config.public_url.callback();
+        let request =
+            code_request(&discovery.token_endpoint, &config.upstream, code, code_verifier, &callback);
+        TokenResponse::read(&fetch(host, request, TOKEN_LIMITS).await?).map_err(ProviderError::Token)
+    }
+
+    /// Checks everything that came back for a code.
+    pub(crate) async fn authenticated(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        tokens: TokenResponse,
+        nonce: &str,
         now: Timestamp,
     ) -> Result<Authenticated, ProviderError> {
         let upstream = &config.upstream;
         let discovery = self.discovery(host, config).await?;
-        let callback = config.public_url.callback();
-        let request = code_request(&discovery.token_endpoint, upstream, code, code_verifier, &callback);
-        let tokens =
-            TokenResponse::read(&fetch(host, request, TOKEN_LIMITS).await?).map_err(ProviderError::Token)?;
         let id_token = tokens.id_token.as_ref().ok_or(ProviderError::NoIdToken)?;
         let access_token = tokens.access_token.expose();
         let verify = |keys: &KeySet| {

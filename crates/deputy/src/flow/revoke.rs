@@ -9,6 +9,7 @@ use crate::{
     http::{Answer, empty, error, has_media_type},
     oauth::{Client, ErrorCode, Params, ReferenceToken, TokenKind},
     records,
+    secret::Secret,
     server::Server,
 };
 
@@ -50,19 +51,22 @@ async fn end(
     records::end_grant(server.host(), grant.id, now).await?;
     tracing::info!(client = client.id, grant = ?grant.id, "grant revoked by its client");
     // Nobody can ask for the rest again: the grant that knows of it is gone.
-    if let Some(refresh_token) = grant.open_upstream(&key).and_then(|mut tokens| tokens.refresh_token.take())
-    {
-        let server = server.clone();
-        server.clone().host().detach(Box::pin(async move {
-            if let Err(error) = server.provider.revoke(server.host(), &server.config, &refresh_token).await {
-                tracing::warn!(%error, "a refresh token could not be revoked at PingOne");
-            }
-        }));
-    }
+    give_back(server, grant.open_upstream(&key).and_then(|mut tokens| tokens.refresh_token.take()));
     let unindexed =
         records::unindex_grant(server.host(), &server.config, &grant.user.sub, grant.id, now).await;
     if let Err(error) = unindexed {
         tracing::error!(grant = ?grant.id, %error, "a revoked grant could not be taken out of its person's index");
     }
     Ok(())
+}
+
+/// Revokes a refresh token at PingOne, after the answer: it is of no use to anybody any more.
+pub(super) fn give_back(server: &Server, refresh_token: Option<Secret<String>>) {
+    let Some(refresh_token) = refresh_token else { return };
+    let server = server.clone();
+    server.clone().host().detach(Box::pin(async move {
+        if let Err(error) = server.provider.revoke(server.host(), &server.config, &refresh_token).await {
+            tracing::warn!(%error, "a refresh token could not be revoked at PingOne");
+        }
+    }));
 }

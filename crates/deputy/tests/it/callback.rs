@@ -244,6 +244,25 @@ async fn the_grant_is_no_wider_than_what_pingone_granted() {
 }
 
 #[tokio::test]
+async fn a_login_that_fails_after_pingone_has_issued_tokens_revokes_them() {
+    for (failure, told) in [
+        (Failure::IdTokenClaim("nonce".into(), json!("another")), "server_error"),
+        (Failure::TokenMember("scope".into(), json!("openid")), "access_denied"),
+        (Failure::TokenMember("id_token".into(), json!("garbage")), "server_error"),
+    ] {
+        let world = World::new();
+        world.pingone.force(failure.clone());
+        let client = world.client().await;
+        let page = world.log_in_to(&mut world.browser(), &client).await;
+        assert_eq!(answer(&world, &page), told, "{failure:?}");
+        world.revoked_at_pingone(1).await;
+        // A login that ends well keeps its own.
+        world.connected().await;
+        world.revoked_at_pingone(1).await;
+    }
+}
+
+#[tokio::test]
 async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
     let world = World::new();
     let client = world.client().await;

@@ -146,6 +146,17 @@ impl World {
         self.requests_to(PINGONE, "")
     }
 
+    /// Waits until work that goes on after an answer has revoked `count` refresh tokens at PingOne, and no more.
+    pub(crate) async fn revoked_at_pingone(&self, count: u64) {
+        for _ in 0..1000 {
+            if self.pingone.requests("revoke") >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.pingone.requests("revoke"), count);
+    }
+
     /// Requests to addresses of `origin` that end with `path`.
     pub(crate) fn requests_to(&self, origin: &str, path: &str) -> usize {
         let exchanges = self.network.exchanges();
