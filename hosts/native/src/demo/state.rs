@@ -10,8 +10,9 @@ use deputy::secret::Secret;
 
 use crate::{StartError, host::fill_random};
 
-/// The folders of the three servers, and the key of one of them.
+/// The folders of the three servers, and the key of one of them. No other demo uses them meanwhile.
 pub(super) struct State {
+    _lock: fs::File,
     pub(super) deputy: PathBuf,
     pub(super) todo_api: PathBuf,
     pub(super) pingone: PathBuf,
@@ -19,9 +20,11 @@ pub(super) struct State {
 
 impl State {
     /// The state in `folder`; made, for its owner only, where there is none. `reset` removes what was there, and
-    /// nothing that the demo did not put there.
+    /// nothing that the demo did not put there. What a running demo keeps is neither used nor removed.
     pub(super) fn open(folder: &Path, reset: bool) -> Result<Self, StartError> {
+        create(folder).map_err(|error| unusable(folder, &error))?;
         let state = Self {
+            _lock: lock(folder)?,
             deputy: folder.join("deputy"),
             todo_api: folder.join("todo-api"),
             pingone: folder.join("pingone"),
@@ -49,6 +52,20 @@ impl State {
             }
             Err(error) => Err(unusable(&path, &error)),
         }
+    }
+}
+
+/// The right to use `folder`, until the file is closed or the process ends, however it ends.
+fn lock(folder: &Path) -> Result<fs::File, StartError> {
+    let path = folder.join(LOCK);
+    let file = fs::File::create(&path).map_err(|error| unusable(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StartError::Other(format!(
+            "a demo that is running uses {}. Stop it, or choose another folder with --data-dir",
+            folder.display()
+        ))),
+        Err(fs::TryLockError::Error(error)) => Err(unusable(&path, &error)),
     }
 }
 
@@ -86,6 +103,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 const KEY: &str = "cookie-encryption-key";
+const LOCK: &str = "lock";
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +122,20 @@ mod tests {
             let file = folder.path().join("deputy").join(KEY);
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn what_a_running_demo_keeps_is_neither_used_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = State::open(folder.path(), false).unwrap();
+        let key = running.cookie_encryption_key().unwrap();
+        for reset in [false, true] {
+            let refused = State::open(folder.path(), reset).err().unwrap().to_string();
+            assert!(refused.contains("running") && refused.contains("--data-dir"), "{refused}");
+        }
+        drop(running);
+        let again = State::open(folder.path(), false).unwrap().cookie_encryption_key().unwrap();
+        assert_eq!(again.expose(), key.expose());
     }
 
     #[test]
