@@ -48,7 +48,7 @@ pub struct ServeOptions {
     /// Folder of the database; created, readable by this user only
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER", default_value = "./data")]
     pub data_dir: PathBuf,
-    /// File with variables, as NAME=value lines; real environment variables win [default: .env, if there is one]
+    /// File with variables, as NAME=value lines; real environment variables win, unless empty [default: .env, if there is one]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// Connections that may be open at a time; more wait

@@ -20,7 +20,9 @@ use crate::{
 pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(), StartError> {
     let config_at = |port: u16| {
         Config::parse(|name| {
-            let set = std::env::var(name).ok().or_else(|| file.get(name).map(str::to_owned));
+            // Compose files and CI set what they do not know to nothing; that is not to hide the file.
+            let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+            let set = set.or_else(|| file.get(name).map(str::to_owned));
             set.or_else(|| (name == "PUBLIC_URL").then(|| on_this_computer(port)))
         })
     };

@@ -82,6 +82,17 @@ fn an_env_file_gives_variables_and_the_real_ones_win() {
 }
 
 #[test]
+fn an_empty_variable_does_not_hide_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = GOOD.map(|(name, value)| format!("{name}={value}\n")).concat();
+    fs::write(folder.path().join(".env"), lines + "PUBLIC_URL=http://localhost:1\n").unwrap();
+    let mut command = deputy(folder.path(), &["serve"]);
+    command.env("LISTEN", "127.0.0.1:0").env("PUBLIC_URL", "").env("PINGONE_ISSUER", "");
+    let running = Running::start(command, READY);
+    assert!(running.printed.contains("http://localhost:1/mcp"), "{}", running.printed);
+}
+
+#[test]
 fn an_env_file_that_makes_no_sense_is_named_with_its_line_and_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(".env"), "A=1\nhunter2\n").unwrap();
