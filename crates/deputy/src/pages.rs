@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::oauth::{AuthorizationRequest, Client};
+use crate::oauth::{ApprovedClients, AuthorizationRequest, Client};
 
 /// The page on which a person approves a client.
 #[derive(Template)]
@@ -23,6 +23,8 @@ struct ApprovePage<'a> {
     loopback: bool,
     scopes: Vec<(&'a str, &'a str)>,
     handle: &'a str,
+    /// For how many days the browser answers for the person, where it does.
+    days: Option<u64>,
 }
 
 /// A page that says what happened and what to do.
@@ -52,12 +54,13 @@ impl Wording {
     }
 }
 
-/// The approval page for `request`.
+/// The approval page for `request`; `remembered` says whether the browser answers the next time.
 pub(crate) fn approve(
     request: &AuthorizationRequest,
     client: &Client,
     handle: &str,
     words: &Wording,
+    remembered: bool,
 ) -> Response<Body> {
     let uri = request.target.redirect_uri();
     let document = client.document_host();
@@ -76,6 +79,7 @@ pub(crate) fn approve(
             loopback: uri.is_loopback(),
             scopes: request.terms.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
             handle,
+            days: remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
         },
     )
 }

@@ -255,6 +255,17 @@ async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always()
 }
 
 #[tokio::test]
+async fn the_page_says_for_how_long_it_is_not_shown_again_where_that_is_so() {
+    const SAYS: &str = "does not ask again about the same application for 30 days";
+    for (variables, remembers) in [(&[][..], true), (&[("CLIENT_APPROVAL", "always")][..], false)] {
+        let world = World::with(variables);
+        let client = world.client().await;
+        let page = world.get(&world.authorize_path(&client, &[])).await;
+        assert_eq!(page.text.contains(SAYS), remembers, "{}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
     let world = World::new();
     let mut browser = world.browser();
