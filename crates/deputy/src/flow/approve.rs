@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 
-use super::{authorize::can_be_remembered, login};
+use super::{authorize::is_to_be_remembered, login};
 use crate::{
     host::StoreError,
     http::{Answer, cookies, set_cookie},
@@ -51,7 +51,7 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
         tracing::info!(client = request.target.client_id(), "the person denied a client");
         login::refused(server, &request.target, ErrorCode::AccessDenied, "the person denied the request")
     } else {
-        if can_be_remembered(&request) {
+        if is_to_be_remembered(server, &request) {
             approved.add(&request, client_name.as_deref(), now);
         }
         login::begin(server, request, client_name, now).await?

@@ -50,7 +50,7 @@ pub(crate) async fn authorize(
         return login::begin(server, request, client.name, now).await;
     }
     let handle = base64url_encode(&random_bytes::<32>(&server.random()));
-    let remembers = server.config.client_approval == ClientApproval::Remember && can_be_remembered(&request);
+    let remembers = is_to_be_remembered(server, &request);
     let mut page = pages::approve(&request, &client, &handle, &server.wording, remembers);
     let (name, value) = approval_cookie(&handle, &server.config.keys);
     set_cookie(&mut page, &name, &value, LOGIN_LIFETIME);
@@ -62,27 +62,27 @@ pub(crate) async fn authorize(
 /// person through silently could collect codes for a client that it is in league with; and a page of ours leads on to
 /// wherever a client wants its answer.
 fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
-    let config = &server.config;
     let fetched = Fetched::parse(headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes));
-    if config.client_approval == ClientApproval::Always
-        || request.terms.ask_again
-        || !can_be_remembered(request)
-        || fetched != Fetched::Directly
-    {
+    if request.terms.ask_again || !is_to_be_remembered(server, request) || fetched != Fetched::Directly {
         return false;
     }
     let cookies = cookies(headers);
     let value =
         cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
-    ApprovedClients::parse(value, &config.keys, server.now()).cover(request, client.name.as_deref())
+    ApprovedClients::parse(value, &server.config.keys, server.now()).cover(request, client.name.as_deref())
 }
 
-/// Whether who asks next with this is the one who asked now. Anybody can present a document, and for a browser that a
-/// program has opened, a redirect on the way here changes nothing: it still says that nobody sent it. A `client_id` of
-/// ours is random, and known to who uses the client and to who can see their computer. A link with it in a letter is
-/// silent, and brings its code to that client alone, which knows by `state` that it did not ask.
-pub(super) fn can_be_remembered(request: &AuthorizationRequest) -> bool {
-    !ClientIdUrl::is_meant(request.target.client_id())
+/// Whether what is approved now may be used again without the page: where the operator wants that, and not for a client
+/// with a document, which anybody can present.
+///
+/// This trusts that who knows the `client_id` of a registration is who uses the client. It is random; but a hosted client
+/// may have one for all of its users, and other accounts of a computer may see it there. For a browser that a program has
+/// opened, a redirect on the way here changes nothing: it still says that nobody sent it. So a link can be silent that the
+/// person did not mean. Its code goes to the client's own redirect URI, and is of no use to others if the client checks
+/// `state` and `iss` as RFC 9207 has it. `CLIENT_APPROVAL=always` trusts nobody.
+pub(super) fn is_to_be_remembered(server: &Server, request: &AuthorizationRequest) -> bool {
+    server.config.client_approval == ClientApproval::Remember
+        && !ClientIdUrl::is_meant(request.target.client_id())
 }
 
 fn refused(error: impl Display) -> Answer {

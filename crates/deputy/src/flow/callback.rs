@@ -1,15 +1,17 @@
 //! `GET /callback`: the browser comes back from `PingOne`.
 
+use futures_channel::oneshot;
 use http::{HeaderMap, StatusCode};
 
 use super::{issue, login, revoke::give_back};
 use crate::{
     host::{StoreError, Timestamp},
     http::{Answer, cookies, set_cookie},
-    oauth::{AuthorizationRequest, ErrorCode, Params, browser_is_bound, login_cookie},
-    oidc::{CallbackError, CallbackParams, TokenResponse},
+    oauth::{ErrorCode, Params, browser_is_bound, login_cookie},
+    oidc::{CallbackError, CallbackParams},
     pages,
     records::{self, Login},
+    secret::Secret,
     server::Server,
 };
 
@@ -46,13 +48,13 @@ pub(crate) async fn callback(
             login::refused(server, target, code_for(error), &error.to_string())
         }
         CallbackParams::Code(code) => {
-            let secrets = (code.expose().as_str(), authentication.code_verifier.as_str());
-            match server.provider.exchange(server.host(), config, secrets).await {
-                Ok(tokens) => {
-                    finish(server, request, client_name, tokens, &authentication.nonce, now).await?
-                }
-                Err(error) => login::failed(server, target, &error),
-            }
+            // To the end even if the browser hangs up: PingOne issues tokens, and somebody must have them.
+            let (done, wait) = oneshot::channel();
+            let login = finish(server.clone(), Login { request, client_name, authentication }, code, now);
+            server.host().detach(Box::pin(async move {
+                let _ = done.send(login.await);
+            }));
+            wait.await.unwrap_or_else(|_| Err(StoreError("the login was cut off".to_owned())))?
         }
     };
     let (name, _) = login_cookie(state, &config.keys);
@@ -60,27 +62,31 @@ pub(crate) async fn callback(
     Ok(response)
 }
 
-/// Ends a login with what PingOne issued for it.
+/// Ends a login with what PingOne issues for its code.
 async fn finish(
-    server: &Server,
-    request: AuthorizationRequest,
-    client_name: Option<String>,
-    tokens: TokenResponse,
-    nonce: &str,
+    server: Server,
+    login: Login,
+    code: Secret<String>,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
-    let refresh_token = tokens.refresh_token.clone();
-    let target = request.target.clone();
-    let answer = match server.provider.authenticated(server.host(), &server.config, tokens, nonce, now).await
-    {
-        Ok(authenticated) => issue::code(server, request, client_name, authenticated, now).await,
-        Err(error) => Ok(Err(login::failed(server, &target, &error))),
+    let Login { request, client_name, authentication } = login;
+    let (host, config, target) = (server.host(), &server.config, request.target.clone());
+    let secrets = (code.expose().as_str(), authentication.code_verifier.as_str());
+    let tokens = match server.provider.exchange(host, config, secrets).await {
+        Ok(tokens) => tokens,
+        Err(error) => return Ok(login::failed(&server, &target, &error)),
     };
-    if !matches!(answer, Ok(Ok(_))) {
+    let refresh_token = tokens.refresh_token.clone();
+    let nonce = authentication.nonce.as_str();
+    let issued = match server.provider.authenticated(host, config, tokens, nonce, now).await {
+        Ok(authenticated) => issue::code(&server, request, client_name, authenticated, now).await,
+        Err(error) => Ok(Err(login::failed(&server, &target, &error))),
+    };
+    if !matches!(issued, Ok(Ok(_))) {
         // It opens the API for as long as PingOne likes, and nobody will use it.
-        give_back(server, refresh_token);
+        give_back(&server, refresh_token);
     }
-    answer.map(|issued| issued.unwrap_or_else(|refused| refused))
+    issued.map(|issued| issued.unwrap_or_else(|refused| refused))
 }
 
 const fn code_for(error: CallbackError) -> ErrorCode {

@@ -10,7 +10,7 @@ use futures_channel::oneshot;
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
-use super::{issue::upstream_tokens, provider::ProviderError};
+use super::{issue::upstream_tokens, provider::ProviderError, revoke::give_back};
 use crate::{
     host::{BoxFuture, FetchError, FetchLimits, GrantId, Reach, StoreError, Timestamp},
     mcp::{Api, ApiError, ApiToken},
@@ -108,7 +108,7 @@ async fn renewal(
     let mut response = match response {
         Ok(response) => response,
         Err(ProviderError::Token(TokenError::Grant)) => {
-            return end(server, id, "PingOne ended the login").await;
+            return end(server, id, "PingOne ended the login", None).await;
         }
         Err(error) => {
             tracing::warn!(grant = ?id, %error, "the tokens of PingOne could not be renewed");
@@ -125,7 +125,8 @@ async fn renewal(
         .await;
     let (tokens, result) = match checked {
         Ok(claims) if claims.sub != old.subject => {
-            return end(server, id, "PingOne renewed the token for another person").await;
+            let reason = "PingOne renewed the token for another person";
+            return end(server, id, reason, response.refresh_token).await;
         }
         Ok(claims) => (upstream_tokens(response, claims.sub, claims.expires_at, now), Ok(())),
         // The keys cannot be had just now. The rotated refresh token must be kept; the access token waits for nothing.
@@ -135,27 +136,32 @@ async fn renewal(
         }
         Err(error) => {
             tracing::error!(grant = ?id, %error, "a renewed token is not for the API");
-            return end(server, id, "PingOne issued a token that is not for the API").await;
+            let reason = "PingOne issued a token that is not for the API";
+            return end(server, id, reason, response.refresh_token).await;
         }
     };
-    settle(server, id, |grant| grant.finish_upstream_refresh(lease, &tokens, key, &server.random()))
-        .await
-        .map_err(storage)?;
+    let finish = |grant: Grant| grant.finish_upstream_refresh(lease, &tokens, key, &server.random());
+    if !settle(server, id, finish).await.map_err(storage)? {
+        // It was revoked meanwhile, with a refresh token that was spent by then.
+        give_back(server, tokens.refresh_token);
+        return Err(ENDED);
+    }
     result
 }
 
 /// Applies to the grant what has happened and cannot be undone, however often somebody else writes it meanwhile, and also
-/// when storage fails for a moment: `PingOne` has rotated the refresh token, and what is not written is lost.
+/// when storage fails for a moment: `PingOne` has rotated the refresh token, and what is not written is lost. `false`: the
+/// grant is gone.
 pub(super) async fn settle(
     server: &Server,
     id: GrantId,
     transition: impl Fn(Grant) -> Option<Grant> + Send + Sync,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut failures = 0;
     for _ in 0..records::MOST_RACES {
         match settled(server, id, &transition).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(Some(there)) => return Ok(there),
+            Ok(None) => {}
             Err(error) if failures == MOST_FAILURES => return Err(error),
             Err(error) => {
                 failures += 1;
@@ -167,20 +173,29 @@ pub(super) async fn settle(
     Err(StoreError("a grant is contended".to_owned()))
 }
 
-/// One try. `false`: somebody else came first.
+/// One try. `None`: somebody else came first.
 async fn settled(
     server: &Server,
     id: GrantId,
     transition: &(impl Fn(Grant) -> Option<Grant> + Send + Sync),
-) -> Result<bool, StoreError> {
+) -> Result<Option<bool>, StoreError> {
     let now = server.now();
-    let Some((grant, version)) = records::grant(server.host(), id, now).await? else { return Ok(true) };
-    let Some(grant) = transition(grant) else { return Ok(true) };
-    records::replace_grant(server.host(), &grant, Some(version), now).await
+    let Some((grant, version)) = records::grant(server.host(), id, now).await? else {
+        return Ok(Some(false));
+    };
+    let Some(grant) = transition(grant) else { return Ok(Some(true)) };
+    Ok(records::replace_grant(server.host(), &grant, Some(version), now).await?.then_some(true))
 }
 
-async fn end(server: &Server, id: GrantId, reason: &str) -> Result<(), ApiError> {
+/// Ends a grant, and with it what PingOne issued for it.
+async fn end(
+    server: &Server,
+    id: GrantId,
+    reason: &str,
+    refresh_token: Option<Secret<String>>,
+) -> Result<(), ApiError> {
     tracing::warn!(grant = ?id, reason, "grant ended");
+    give_back(server, refresh_token);
     records::end_grant(server.host(), id, server.now()).await.map_err(storage)?;
     Err(ENDED)
 }
@@ -218,17 +233,18 @@ impl ApiAccess {
             return Ok(response);
         }
         // The API refuses a token that should be good. A fresh one, once; then the login is over.
-        match self.fresh(Renewal::IfGeneration(generation)).await {
+        let refresh_token = match self.fresh(Renewal::IfGeneration(generation)).await {
             Ok((tokens, _)) => {
                 let response = self.send(request, &tokens.access_token).await?;
                 if response.status() != StatusCode::UNAUTHORIZED {
                     return Ok(response);
                 }
+                tokens.refresh_token
             }
-            Err(ApiError::LoginRequired) => {}
+            Err(ApiError::LoginRequired) => None,
             Err(error) => return Err(error),
-        }
-        end(&self.server, self.grant, "the API refuses the token").await?;
+        };
+        end(&self.server, self.grant, "the API refuses the token", refresh_token).await?;
         Err(ENDED)
     }
 

@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::future::select;
-use http::header;
+use http::{StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
@@ -27,38 +27,54 @@ use crate::server::Server;
 
 /// Answers, and takes what remains of the request's body before the answer leaves, so that the client gets it.
 pub(crate) async fn taken(State(server): State<Server>, request: Request, next: Next) -> Response {
-    // Who asks before sending a body sends none when the answer is final (RFC 9110 §10.1.1).
-    if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
+    if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let left = Arc::new(Mutex::new(Body::empty()));
-    let response = next.run(request.map(|body| Body::new(Watched { body, left: Arc::clone(&left) }))).await;
-    let rest = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
-    if !rest.is_end_stream() && rest.size_hint().lower() <= REST {
-        select(pin!(drain(rest)), server.host().sleep(TIME)).await;
+    let asks_first = request.headers().contains_key(header::EXPECT);
+    let left = Arc::new(Mutex::new(Left::default()));
+    let watched = |body| Body::new(Watched { body, begun: false, left: Arc::clone(&left) });
+    let response = next.run(request.map(watched)).await;
+    let Left { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+    // Who asks before sending a body sends none when the answer comes first (RFC 9110 §10.1.1).
+    if body.is_end_stream() || asks_first && !begun {
+        return response;
+    }
+    // Who asks too much is not worth much.
+    let most = if response.status() == StatusCode::TOO_MANY_REQUESTS { LEAST } else { MOST };
+    if body.size_hint().lower() <= most {
+        select(pin!(drain(body, most)), server.host().sleep(TIME)).await;
     }
     response
 }
 
-async fn drain(mut body: Body) {
+async fn drain(mut body: Body, most: u64) {
     let mut taken = 0;
     while let Some(Ok(frame)) = body.frame().await {
         taken += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if taken > REST {
+        if taken > most {
             return;
         }
     }
 }
 
+/// What a reader has left of a body, and whether it read any of it.
+#[derive(Default)]
+struct Left {
+    body: Body,
+    begun: bool,
+}
+
 /// A request's body that is put back when its reader has had enough.
 struct Watched {
     body: Body,
-    left: Arc<Mutex<Body>>,
+    begun: bool,
+    left: Arc<Mutex<Left>>,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = mem::take(&mut self.body);
+        let left = Left { body: mem::take(&mut self.body), begun: self.begun };
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
     }
 }
 
@@ -70,6 +86,7 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.begun = true;
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         if !matches!(frame, Some(Ok(_))) {
             self.body = Body::empty();
@@ -87,7 +104,10 @@ impl http_body::Body for Watched {
 }
 
 /// Bytes that are taken. Who sends more finds the connection closed.
-const REST: u64 = 8 * 1024 * 1024;
+const MOST: u64 = 8 * 1024 * 1024;
+
+/// Bytes that are taken of somebody who has used up their limit: a form of the right size.
+const LEAST: u64 = 64 * 1024;
 
 /// How long the answer waits for them.
 const TIME: Duration = Duration::from_secs(5);

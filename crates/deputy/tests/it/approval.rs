@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde_json::json;
 use url::Url;
 
-use crate::world::{CALLBACK, World, arrived};
+use crate::world::{CALLBACK, DEPUTY, World, arrived};
 
 #[tokio::test]
 async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
@@ -252,6 +252,7 @@ async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always()
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     assert_eq!(browser.open(&world.authorize_url(&client, &[])).await.url.path(), "/authorize");
+    assert!(browser.cookie(DEPUTY, "__Host-mcp-approved").is_none(), "not even for another configuration");
 }
 
 #[tokio::test]

@@ -1,8 +1,17 @@
-use axum::{Router, body::Body, routing::any};
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    routing::any,
+};
 use futures_util::future::join_all;
 use http::{Response, StatusCode};
 use pingone_sim::Failure;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::world::{API, Answer, PINGONE, Tokens, World};
 
@@ -148,6 +157,41 @@ async fn a_renewed_token_for_another_person_ends_the_grant() {
     assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+    world.revoked_at_pingone(1).await;
+}
+
+#[tokio::test]
+async fn a_grant_that_is_revoked_while_pingone_renews_its_tokens_leaves_none_of_them() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    let (arrived, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let held = (Arc::clone(&arrived), Arc::clone(&gate));
+    let hold = async |State((arrived, gate)): State<(Arc<Semaphore>, Arc<Semaphore>)>,
+                      request: Request,
+                      next: Next| {
+        let renews = request.uri().path().ends_with("/token");
+        let response = next.run(request).await;
+        if renews {
+            arrived.add_permits(1);
+            let _ = gate.acquire().await;
+        }
+        response
+    };
+    let slow = world.pingone.router().layer(from_fn_with_state(held, hold));
+    world.network.serve(PINGONE, slow);
+    let revoke = async {
+        let _ = arrived.acquire().await;
+        let form = [("token", tokens.refresh.as_str()), ("client_id", &tokens.client)];
+        assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+        // The one that PingOne has replaced.
+        world.revoked_at_pingone(1).await;
+        gate.add_permits(100);
+    };
+    let (answer, ()) = tokio::join!(list(&world, &tokens.access), revoke);
+    // The token was still good when the call began.
+    assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&answer.status), "{}", answer.text);
+    world.revoked_at_pingone(2).await;
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
 }
 
 /// An API that answers everything like this.
@@ -174,6 +218,7 @@ async fn an_api_that_refuses_a_good_token_twice_makes_the_client_log_in_again() 
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert_eq!((world.requests_to(API, "/api/todos"), world.pingone.requests("refresh")), (2, 1));
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+    world.revoked_at_pingone(1).await;
 }
 
 #[tokio::test]
