@@ -25,6 +25,8 @@ struct ApprovePage<'a> {
     handle: &'a str,
     /// For how many days the browser answers for the person, where it does.
     days: Option<u64>,
+    script: &'a str,
+    nonce: &'a str,
 }
 
 /// A page that says what happened and what to do.
@@ -54,11 +56,11 @@ impl Wording {
     }
 }
 
-/// The approval page for `request`; `remembered` says whether the browser answers the next time.
+/// The approval page for `request`; `remembered` says whether the browser answers the next time, and `nonce` is random.
 pub(crate) fn approve(
     request: &AuthorizationRequest,
     client: &Client,
-    handle: &str,
+    (handle, nonce): (&str, &str),
     words: &Wording,
     remembered: bool,
 ) -> Response<Body> {
@@ -68,6 +70,7 @@ pub(crate) fn approve(
         |scope| words.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str());
     render(
         StatusCode::OK,
+        Some(nonce),
         &ApprovePage {
             style: STYLE,
             title: "Connect an application",
@@ -80,24 +83,27 @@ pub(crate) fn approve(
             scopes: request.terms.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
             handle,
             days: remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
+            script: include_str!("../templates/approve.js"),
+            nonce,
         },
     )
 }
 
 /// A message.
 pub(crate) fn message(status: StatusCode, title: &str, text: &str, advice: &str) -> Response<Body> {
-    render(status, &MessagePage { style: STYLE, title, text, advice })
+    render(status, None, &MessagePage { style: STYLE, title, text, advice })
 }
 
-fn render(status: StatusCode, page: &impl Template) -> Response<Body> {
+fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Response<Body> {
     // Writing to a `String` fails only if a value's `Display` does, and ours are strings.
     let mut response = Response::new(Body::from(page.render().unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     // No `form-action`: Chromium applies it to the whole chain of redirects after a form, and would silently end the
     // way to `PingOne` and back to the client.
+    let script = nonce.map(|nonce| format!(" script-src 'nonce-{nonce}';")).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src 'sha256-{}';{script} frame-ancestors 'none'; base-uri 'none'",
         STANDARD.encode(Sha256::digest(STYLE.as_bytes()))
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {

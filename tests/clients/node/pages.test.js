@@ -108,6 +108,50 @@ describe("pages in Chromium", () => {
     await page.context().close();
   });
 
+  test("a second click that another window let fall on the page decides nothing", async () => {
+    const { wallet, page, errors } = await person();
+    // The attacker's window is above the page and closes at the first click. Playwright has every page believe that it has
+    // the focus, so that this page is told here what a browser tells it then.
+    await page.addInitScript(() => { document.hasFocus = () => false; });
+    await page.goto(wallet.asked[0]);
+    const { x, y, width, height } = await page.locator("button[value=approve]").boundingBox();
+    const click = () => page.mouse.click(x + width / 2, y + height / 2);
+    await click();
+    await page.waitForSelector("#again", { state: "visible" });
+    await page.evaluate(() => dispatchEvent(new Event("focus")));
+    await click();
+    // Who goes on clicking gets no further.
+    for (let clicks = 0; clicks < 4; clicks += 1) {
+      await page.waitForTimeout(300);
+      await click();
+    }
+    await look(page, "8-clicked-too-soon");
+    assert.equal(new URL(page.url()).pathname, "/authorize");
+    // A person has read it by then.
+    await page.waitForTimeout(1000);
+    await follow(page, click);
+    assert.notEqual(new URL(page.url()).pathname, "/authorize");
+    assert.deepEqual(errors, []);
+    await page.context().close();
+  });
+
+  test("without scripts there is a box to tick", async () => {
+    const { wallet, page } = await person();
+    await page.context().close();
+    // Also how a sandboxed window of another site would show it.
+    const context = await browser.newContext({ viewport: DESKTOP, javaScriptEnabled: false });
+    const scriptless = await context.newPage();
+    await scriptless.goto(wallet.asked[0]);
+    await look(scriptless, "9-without-scripts");
+    await scriptless.click("button[value=approve]");
+    await scriptless.waitForTimeout(500);
+    assert.equal(new URL(scriptless.url()).pathname, "/authorize");
+    await scriptless.check("input[type=checkbox]");
+    await follow(scriptless, () => scriptless.click("button[value=approve]"));
+    assert.notEqual(new URL(scriptless.url()).origin, demo.at(""));
+    await context.close();
+  });
+
   test("registration, recovery and what went wrong are readable on a phone", async () => {
     const { page } = await person();
     await follow(page, () => page.click("button[value=approve]"));

@@ -50,8 +50,9 @@ pub(crate) async fn authorize(
         return login::begin(server, request, client.name, now).await;
     }
     let handle = base64url_encode(&random_bytes::<32>(&server.random()));
+    let nonce = base64url_encode(&random_bytes::<16>(&server.random()));
     let remembers = is_to_be_remembered(server, &request);
-    let mut page = pages::approve(&request, &client, &handle, &server.wording, remembers);
+    let mut page = pages::approve(&request, &client, (&handle, &nonce), &server.wording, remembers);
     let (name, value) = approval_cookie(&handle, &server.config.keys);
     set_cookie(&mut page, &name, &value, LOGIN_LIFETIME);
     records::put_ticket(server.host(), &handle, &Approval { request, client_name: client.name }, now).await?;

@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde_json::json;
 use url::Url;
 
-use crate::world::{CALLBACK, DEPUTY, World, arrived};
+use crate::world::{Answer, CALLBACK, DEPUTY, World, arrived};
 
 #[tokio::test]
 async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
@@ -36,6 +36,18 @@ async fn the_page_cannot_be_framed_cached_or_scripted() {
     let policy = page.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     assert!(policy.ends_with("; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
+    // One script, which this answer alone names.
+    let nonce = |page: &Answer| {
+        let policy = page.header("content-security-policy");
+        let (_, nonce) = policy.split_once(" script-src 'nonce-").expect("a nonce");
+        nonce.split_once('\'').expect("an end").0.to_owned()
+    };
+    assert_eq!(page.text.matches("<script").count(), 1);
+    assert!(page.text.contains(&format!("<script nonce=\"{}\">", nonce(&page))), "{}", page.text);
+    let again = world.get(&world.authorize_path(&client, &[])).await;
+    assert_ne!(nonce(&page), nonce(&again));
+    let refused = world.get("/authorize?client_id=nobody").await;
+    assert!(!refused.header("content-security-policy").contains("script-src"));
     assert_eq!(page.header("x-frame-options"), "DENY");
     assert_eq!(page.header("cache-control"), "no-store");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
