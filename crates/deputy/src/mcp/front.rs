@@ -89,6 +89,8 @@ impl Front {
                 Err(error) => return refused(status(&error), &id, error),
             }
             capabilities = headers::capabilities(&params);
+        } else if let Err(error) = headers::agree_if_present(headers, &method, &params) {
+            return refused(status(&error), &id, error);
         }
         let required = self.handler.required_scopes(&method, headers::name(&method, &params));
         if !required.iter().all(|scope| caller.has_scope(scope)) {

@@ -132,6 +132,23 @@ pub(super) fn agree(
     Ok(())
 }
 
+/// The same for a revision that knows no such headers: they may be missing, and say nothing else than the body.
+pub(super) fn agree_if_present(
+    headers: &HeaderMap,
+    method: &str,
+    params: &Map<String, Value>,
+) -> Result<(), RpcError> {
+    if single(headers, &HeaderName::from_static("mcp-method"))?.is_some_and(|header| header != method) {
+        return Err(mismatch("Mcp-Method is not the method of the body"));
+    }
+    let name = name(method, params);
+    let named = single(headers, &HeaderName::from_static("mcp-name"))?;
+    if named.is_some_and(|header| decoded(header).as_deref() != name) {
+        return Err(mismatch("Mcp-Name is not the name in the body"));
+    }
+    Ok(())
+}
+
 /// What `Mcp-Name` repeats: the tool, prompt, resource or task that a request is about.
 pub(super) fn name<'a>(method: &str, params: &'a Map<String, Value>) -> Option<&'a str> {
     let key = match method {

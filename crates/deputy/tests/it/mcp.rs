@@ -291,6 +291,30 @@ async fn notifications_are_accepted_and_a_session_of_somebody_elses_is_unknown()
 }
 
 #[tokio::test]
+async fn headers_that_an_older_revision_does_not_know_say_nothing_else_than_the_body() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "create_new_todo", "arguments": { "text": "Milk" } },
+    });
+    for version in [&[("mcp-protocol-version", "2025-11-25")][..], &[]] {
+        for (method, name, status) in [
+            ("tools/list", "create_new_todo", StatusCode::BAD_REQUEST),
+            ("tools/call", "get_my_todo_list", StatusCode::BAD_REQUEST),
+            ("tools/call", "create_new_todo", StatusCode::OK),
+        ] {
+            let mut headers = vec![("content-type", "application/json"), ("authorization", bearer.as_str())];
+            headers.extend(version);
+            headers.extend([("mcp-method", method), ("mcp-name", name)]);
+            let answer = world.request("POST", "/mcp", &headers, &call.to_string()).await;
+            assert_eq!(answer.status, status, "{method} {name}: {}", answer.text);
+        }
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 2);
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_large_is_refused() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);

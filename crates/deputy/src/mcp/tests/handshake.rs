@@ -93,10 +93,15 @@ async fn an_error_of_the_method_is_answered_with_200() {
 }
 
 #[tokio::test]
-async fn headers_of_the_stateless_revision_mean_nothing_here() {
-    let headers = [("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/call"), ("mcp-name", "x")];
-    assert_eq!(
-        answer(&Arc::new(Scripted::echo()), &headers, request("ping", json!({}))).await.outcome(),
-        (200, 0)
-    );
+async fn headers_of_the_stateless_revision_are_not_needed_and_must_not_contradict() {
+    for (method, name, outcome) in [
+        ("ping", None, (200, 0)),
+        ("tools/call", None, (400, RpcError::HEADER_MISMATCH)),
+        ("ping", Some("x"), (400, RpcError::HEADER_MISMATCH)),
+    ] {
+        let mut headers = vec![("mcp-protocol-version", "2025-11-25"), ("mcp-method", method)];
+        headers.extend(name.map(|name| ("mcp-name", name)));
+        let answer = answer(&Arc::new(Scripted::echo()), &headers, request("ping", json!({}))).await;
+        assert_eq!(answer.outcome(), outcome, "{method} {name:?}");
+    }
 }
