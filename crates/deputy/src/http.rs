@@ -2,13 +2,22 @@
 
 pub(crate) mod remainder;
 
+use std::{pin::pin, time::Duration};
+
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use serde::Serialize;
 
-use crate::oauth::{ErrorCode, ErrorResponse};
+use crate::{
+    host::Host,
+    oauth::{ErrorCode, ErrorResponse},
+};
 
 /// An answer.
 pub(crate) type Answer = Response<Body>;
@@ -54,29 +63,74 @@ pub(crate) fn redirect(location: &str) -> Answer {
     response
 }
 
-/// The whole body, if it is no longer than `limit` bytes.
-pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLarge),
-        Err(_) => Err(BodyError::Broken),
+/// The whole body, if it is no longer than `limit` bytes and arrives in time.
+pub(crate) async fn body(host: &dyn Host, body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    counted_body(host, body, limit, |_| true).await
+}
+
+/// The same, for as long as `admits` takes the bytes that have come.
+pub(crate) async fn counted_body(
+    host: &dyn Host,
+    body: Body,
+    limit: usize,
+    admits: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyError> {
+    let mut whole = pin!(collect(body, limit, admits));
+    // Most bodies are there.
+    if let Some(read) = whole.as_mut().now_or_never() {
+        return read;
+    }
+    match select(whole, host.sleep(TIME)).await {
+        Either::Left((read, _)) => read,
+        Either::Right(_) => Err(BodyError::Late),
     }
 }
+
+/// Copies the bytes: a body that comes in a million pieces takes no more than one that comes in one.
+async fn collect(
+    body: Body,
+    limit: usize,
+    mut admits: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyError> {
+    let mut body = pin!(body);
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| BodyError::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        if !admits(data.len()) {
+            return Err(BodyError::TooMany);
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// How long a body may take.
+const TIME: Duration = Duration::from_secs(15);
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     /// The connection broke.
     Broken,
+    /// It did not arrive in time.
+    Late,
     /// Longer than allowed.
     TooLarge,
+    /// There are too many others.
+    TooMany,
 }
 
 impl BodyError {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 }

@@ -63,18 +63,26 @@ pub(crate) fn with_retry_after(mut answer: Answer, RetryAfter(seconds): RetryAft
 
 /// The requests to the MCP endpoint that are being answered, by person. One process counts its own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Concurrent(Arc<Mutex<HashMap<String, usize>>>);
+pub(crate) struct Concurrent(Arc<Mutex<HashMap<String, Load>>>);
+
+/// What one person asks of this process at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    requests: usize,
+    /// Of their bodies.
+    bytes: usize,
+}
 
 impl Concurrent {
     /// Counts one more of `person` until the answer is dropped, or refuses it.
     pub(crate) fn begin(&self, person: &str) -> Option<Counted> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(person.to_owned()).or_default();
-        if *count >= AT_A_TIME {
+        let load = counts.entry(person.to_owned()).or_default();
+        if load.requests >= AT_A_TIME {
             return None;
         }
-        *count += 1;
-        Some(Counted { all: self.clone(), person: person.to_owned() })
+        load.requests += 1;
+        Some(Counted { all: self.clone(), person: person.to_owned(), bytes: 0 })
     }
 }
 
@@ -83,9 +91,22 @@ impl Concurrent {
 pub(crate) struct Counted {
     all: Concurrent,
     person: String,
+    bytes: usize,
 }
 
 impl Counted {
+    /// Counts more bytes of its body, if the person's requests have not too many already.
+    pub(crate) fn takes(&mut self, bytes: usize) -> bool {
+        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(load) = counts.get_mut(&self.person).filter(|load| load.bytes + bytes <= BYTES_AT_A_TIME)
+        else {
+            return false;
+        };
+        load.bytes += bytes;
+        self.bytes += bytes;
+        true
+    }
+
     /// Counts the request until all of its answer has been sent.
     pub(crate) fn until_sent(self, answer: Answer) -> Answer {
         answer.map(|body| Body::new(CountedBody { body, _counted: self }))
@@ -95,9 +116,10 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.person) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(load) = counts.get_mut(&self.person) {
+            load.requests -= 1;
+            load.bytes -= self.bytes;
+            if load.requests == 0 {
                 counts.remove(&self.person);
             }
         }
@@ -132,6 +154,9 @@ impl http_body::Body for CountedBody {
 /// Requests of one person at a time: several programs with streams of their own, each calling tools side by side.
 const AT_A_TIME: usize = 64;
 
+/// Bytes of one person's messages at a time: four of the largest. A Worker has 128 MB for everybody.
+const BYTES_AT_A_TIME: usize = 16 * 1024 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +181,20 @@ mod tests {
         alices.pop();
         assert!(all.begin("alice").is_some());
         drop(alices);
+        assert!(all.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_person_has_so_many_bytes_at_a_time_and_others_have_theirs() {
+        let all = Concurrent::default();
+        let begin = |person| all.begin(person).expect("a place");
+        let (mut first, mut second, mut bobs) = (begin("alice"), begin("alice"), begin("bob"));
+        assert!(first.takes(BYTES_AT_A_TIME - 1) && second.takes(1));
+        assert!(!first.takes(1) && !second.takes(1));
+        assert!(bobs.takes(BYTES_AT_A_TIME));
+        drop(first);
+        assert!(second.takes(BYTES_AT_A_TIME - 1) && !second.takes(1));
+        drop((second, bobs));
         assert!(all.0.lock().unwrap().is_empty());
     }
 }

@@ -172,9 +172,14 @@ async fn callback(State(server): State<Server>, request: Request) -> Answer {
 
 async fn approve(State(server): State<Server>, request: Request) -> Answer {
     let (head, stream) = request.into_parts();
-    match body(stream, BODY).await {
+    match body(server.host(), stream, BODY).await {
         Ok(form) => page(flow::approve::approve(&server, &head.headers, form).await),
-        Err(error) => pages::message(error.status(), "Not approved", "The form is too long.", "Start again."),
+        Err(error) => pages::message(
+            error.status(),
+            "Not approved",
+            "The form is too long, or did not arrive whole.",
+            "Start again.",
+        ),
     }
 }
 
@@ -183,10 +188,10 @@ async fn register(State(server): State<Server>, request: Request) -> Answer {
         return too_many(wait);
     }
     let (head, stream) = request.into_parts();
-    match body(stream, BODY).await {
+    match body(server.host(), stream, BODY).await {
         Ok(body) => document_or_failure(flow::register::register(&server, &head.headers, body).await),
         Err(refusal) => {
-            error(refusal.status(), ErrorCode::InvalidClientMetadata, "the body is too large or broken")
+            error(refusal.status(), ErrorCode::InvalidClientMetadata, "the body is too large, late or broken")
         }
     }
 }
@@ -196,9 +201,11 @@ async fn token(State(server): State<Server>, request: Request) -> Answer {
         return too_many(wait);
     }
     let (head, stream) = request.into_parts();
-    match body(stream, BODY).await {
+    match body(server.host(), stream, BODY).await {
         Ok(form) => document_or_failure(flow::token::token(&server, &head.headers, form).await),
-        Err(refusal) => error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large or broken"),
+        Err(refusal) => {
+            error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large, late or broken")
+        }
     }
 }
 
@@ -207,9 +214,11 @@ async fn revoke(State(server): State<Server>, request: Request) -> Answer {
         return too_many(wait);
     }
     let (head, stream) = request.into_parts();
-    match body(stream, BODY).await {
+    match body(server.host(), stream, BODY).await {
         Ok(form) => document_or_failure(flow::revoke::revoke(&server, &head.headers, form).await),
-        Err(refusal) => error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large or broken"),
+        Err(refusal) => {
+            error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large, late or broken")
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use super::{conversation::GrantConversation, upstream::ApiAccess};
 use crate::{
     host::{RetryAfter, StoreError, Timestamp},
-    http::{Answer, body, empty, json},
+    http::{Answer, BodyError, counted_body, empty, json},
     limits::with_retry_after,
     mcp::{Caller, Client, Reply},
     oauth::{Access, Grant, ReferenceToken, Scopes, TokenKind},
@@ -35,14 +35,19 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
         return Ok(response);
     }
-    let Some(counted) = server.concurrent.begin(&grant.user.sub) else {
+    let Some(mut counted) = server.concurrent.begin(&grant.user.sub) else {
         tracing::warn!(grant = ?grant.id, "too many requests of one person at a time");
         let answer = refused(StatusCode::TOO_MANY_REQUESTS, "too many requests of this person at a time");
         return Ok(with_retry_after(answer, RetryAfter(1)));
     };
-    let body = match body(stream, BODY).await {
+    let body = match counted_body(server.host(), stream, BODY, |bytes| counted.takes(bytes)).await {
         Ok(body) => body,
-        Err(error) => return Ok(refused(error.status(), "the body is too large or broken")),
+        Err(BodyError::TooMany) => {
+            tracing::warn!(grant = ?grant.id, "too many large messages of one person at a time");
+            let text = "too many large messages of this person at a time";
+            return Ok(with_retry_after(refused(StatusCode::TOO_MANY_REQUESTS, text), RetryAfter(1)));
+        }
+        Err(error) => return Ok(refused(error.status(), "the body is too large, late or broken")),
     };
     let conversation = GrantConversation {
         server: server.clone(),

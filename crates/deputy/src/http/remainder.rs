@@ -36,7 +36,8 @@ pub(crate) async fn taken(State(server): State<Server>, request: Request, next: 
     let response = next.run(request.map(watched)).await;
     let Left { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     // Who asks before sending a body sends none when the answer comes first (RFC 9110 §10.1.1).
-    if body.is_end_stream() || asks_first && !begun {
+    let sends_none = body.is_end_stream() || asks_first && !begun;
+    if sends_none || response.status() == StatusCode::REQUEST_TIMEOUT {
         return response;
     }
     // Who asks too much is not worth much.

@@ -64,6 +64,30 @@ fn forty_megabytes_are_refused_at_every_endpoint_and_kept_nowhere() {
 }
 
 #[test]
+fn a_body_in_tiny_pieces_takes_no_more_memory_than_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let running = Running::start(serve(folder.path(), port), READY);
+    get(port, "/health");
+    let before = peak(&running);
+    let head = format!(
+        "POST /approve HTTP/1.1\r\nHost: localhost:{port}\r\nTransfer-Encoding: chunked\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n"
+    );
+    let pieces = "1\r\na\r\n".repeat(65_000);
+    // None of them ends before the others have begun.
+    let mut streams: Vec<_> = (0..20).map(|_| send(port, &(head.clone() + &pieces))).collect();
+    for stream in &mut streams {
+        stream.write_all(b"0\r\n\r\n").unwrap();
+        assert!(answered(stream).starts_with("HTTP/1.1 400 "));
+    }
+    if let (Some(before), Some(after)) = (before, peak(&running)) {
+        let grown = after.saturating_sub(before);
+        assert!(grown < 16 * 1024, "by {grown} KiB");
+    }
+}
+
+#[test]
 fn who_sends_two_megabytes_and_only_then_reads_learns_why_they_were_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
