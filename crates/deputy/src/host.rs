@@ -43,7 +43,7 @@ pub trait Host: Send + Sync + 'static {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>>;
 
@@ -55,6 +55,24 @@ pub trait Host: Send + Sync + 'static {
 /// counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
+
+/// By whom a request is counted. What pages of other sites have a browser send is counted apart, so that a page that
+/// people behind an address have open can use up what such pages may ask there, and not what programs may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// Where the request comes from.
+    pub address: IpAddr,
+    /// Whether a browser says that a page of another site made it. No page can have a browser say otherwise. A program
+    /// can say what it likes, and gains a second limit that is no larger than the first.
+    pub page: bool,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, page } = self;
+        write!(f, "{address}{}", if *page { " (pages)" } else { "" })
+    }
+}
 
 /// What strangers can ask for, counted by the address that they ask from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

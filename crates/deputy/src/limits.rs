@@ -10,27 +10,29 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 use http_body::{Frame, SizeHint};
 
 use crate::{
-    host::{ClientAddress, Endpoint, RetryAfter},
+    host::{ClientAddress, Endpoint, RetryAfter, Source},
     http::Answer,
     server::Server,
 };
 
-/// Counts a request to `endpoint` by the address that it comes from.
+/// Counts a request to `endpoint` by the address that it comes from, and apart if a page of another site made it.
 ///
 /// Those of this computer are not counted: they are the operator's, or a proxy's that does not say for whom it speaks,
 /// and then one stranger could use up what all have.
 pub(crate) async fn admitted(
     server: &Server,
+    headers: &HeaderMap,
     extensions: &Extensions,
     endpoint: Endpoint,
 ) -> Result<(), RetryAfter> {
-    let (Some(limits), Some(source)) = (server.config.rate_limits, stranger(extensions)) else {
+    let (Some(limits), Some(address)) = (server.config.rate_limits, stranger(extensions)) else {
         return Ok(());
     };
+    let source = Source { address, page: by_a_page(headers) };
     let admitted = server.host().admit(endpoint, source, limits.of(endpoint)).await;
     if admitted.is_err() {
         tracing::warn!(?endpoint, %source, "too many requests from one address");
@@ -53,6 +55,21 @@ fn source(address: IpAddr) -> IpAddr {
         }
         address => address,
     }
+}
+
+/// Whether a browser says that a page of another site made the request (Fetch Metadata, `Sec-Fetch-Site`).
+fn by_a_page(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
+}
+
+/// Whether such a page made it without leading the person here: with a script, in a frame, or ahead of time, as no login
+/// begins. Browsers that know fewer of these headers send fewer; one that is not there says nothing.
+pub(crate) fn in_background(headers: &HeaderMap) -> bool {
+    let is_other = |name, value| headers.get(name).is_some_and(|said| said != value);
+    by_a_page(headers)
+        && (is_other("sec-fetch-mode", "navigate")
+            || is_other("sec-fetch-dest", "document")
+            || headers.contains_key("sec-purpose"))
 }
 
 /// Says when the next request may come (RFC 9110 §10.2.3).
@@ -170,6 +187,34 @@ mod tests {
         assert_eq!(sources("::ffff:192.0.2.1"), "192.0.2.1");
         assert!(source("::ffff:127.0.0.1".parse().unwrap()).is_loopback());
         assert!(source("::1".parse().unwrap()).is_loopback());
+    }
+
+    #[test]
+    fn what_a_page_of_another_site_does_in_the_background_is_told_from_where_it_leads_the_person() {
+        let told = |said: &[(&'static str, &'static str)]| {
+            let said = said.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            let headers: HeaderMap = said.collect();
+            (by_a_page(&headers), in_background(&headers))
+        };
+        let said = |site, mode, dest| {
+            told(&[("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)])
+        };
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(said(site, "navigate", "document"), (true, false));
+            assert_eq!(said(site, "navigate", "iframe"), (true, true));
+            assert_eq!(said(site, "no-cors", "empty"), (true, true));
+            assert_eq!(said(site, "no-cors", "document"), (true, true));
+            assert_eq!(told(&[("sec-fetch-site", site)]), (true, false));
+            assert_eq!(
+                told(&[("sec-fetch-site", site), ("sec-purpose", "prefetch;prerender")]),
+                (true, true)
+            );
+        }
+        for site in ["none", "same-origin", "", "other"] {
+            assert_eq!(said(site, "cors", "empty"), (false, false), "{site}");
+        }
+        // What fetch() of Node sends.
+        assert_eq!(told(&[("sec-fetch-mode", "cors")]), (false, false));
     }
 
     #[test]

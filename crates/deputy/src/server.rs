@@ -18,7 +18,7 @@ use crate::{
     flow::{self, Documents, Provider},
     host::{Endpoint, Host, RetryAfter, StoreError, Timestamp},
     http::{Answer, body, empty, error, json, remainder},
-    limits::{Concurrent, admitted, stranger, with_retry_after},
+    limits::{Concurrent, admitted, in_background, stranger, with_retry_after},
     mcp::{Front, Handler},
     oauth::{ErrorCode, authorization_server_metadata, is_loopback, protected_resource_metadata},
     pages::{self, Wording},
@@ -148,7 +148,10 @@ async fn authorize(State(server): State<Server>, request: Request) -> Answer {
     if request.method() != Method::GET {
         return method_not_allowed().await;
     }
-    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Authorize).await {
+    if in_background(request.headers()) {
+        return page_in_background();
+    }
+    if let Err(wait) = admitted(&server, request.headers(), request.extensions(), Endpoint::Authorize).await {
         return page_too_many(wait);
     }
     match request.uri().query().unwrap_or_default() {
@@ -184,7 +187,7 @@ async fn approve(State(server): State<Server>, request: Request) -> Answer {
 }
 
 async fn register(State(server): State<Server>, request: Request) -> Answer {
-    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Register).await {
+    if let Err(wait) = admitted(&server, request.headers(), request.extensions(), Endpoint::Register).await {
         return too_many(wait);
     }
     let (head, stream) = request.into_parts();
@@ -197,7 +200,7 @@ async fn register(State(server): State<Server>, request: Request) -> Answer {
 }
 
 async fn token(State(server): State<Server>, request: Request) -> Answer {
-    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Token).await {
+    if let Err(wait) = admitted(&server, request.headers(), request.extensions(), Endpoint::Token).await {
         return too_many(wait);
     }
     let (head, stream) = request.into_parts();
@@ -210,7 +213,7 @@ async fn token(State(server): State<Server>, request: Request) -> Answer {
 }
 
 async fn revoke(State(server): State<Server>, request: Request) -> Answer {
-    if let Err(wait) = admitted(&server, request.extensions(), Endpoint::Token).await {
+    if let Err(wait) = admitted(&server, request.headers(), request.extensions(), Endpoint::Token).await {
         return too_many(wait);
     }
     let (head, stream) = request.into_parts();
@@ -248,6 +251,13 @@ fn page_too_many(wait: RetryAfter) -> Answer {
     let text = "Too many connections were begun from your network within a minute.";
     let advice = "Wait a minute, and start the connection again from the application.";
     with_retry_after(pages::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice), wait)
+}
+
+fn page_in_background() -> Answer {
+    tracing::info!("authorization request refused: a page of another site made it in the background");
+    let text = "A page of another site asked for this in the background.";
+    let advice = "Start the connection from the application.";
+    pages::message(StatusCode::BAD_REQUEST, "This link cannot be used", text, advice)
 }
 
 fn page_too_long() -> Answer {

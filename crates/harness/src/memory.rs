@@ -13,8 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record, RetryAfter, Store, StoreError,
-    Timestamp, Version, is_public,
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record, RetryAfter, Source, Store,
+    StoreError, Timestamp, Version, is_public,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -31,7 +31,7 @@ struct Inner {
     now: AtomicU64,
     network: Network,
     fetches: Mutex<Vec<(http::Uri, FetchLimits)>>,
-    requests: Mutex<HashMap<(Endpoint, IpAddr, u64), u32>>,
+    requests: Mutex<HashMap<(Endpoint, Source, u64), u32>>,
     store: MemoryStore,
 }
 
@@ -112,7 +112,7 @@ impl Host for MemoryHost {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         let now = self.now().0;

@@ -3,7 +3,6 @@
 use std::{
     error::Error as _,
     fmt::Write as _,
-    net::IpAddr,
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -11,7 +10,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Reach, RetryAfter, Store, Timestamp, is_public,
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Reach, RetryAfter, Source, Store, Timestamp,
+    is_public,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio_util::task::TaskTracker;
@@ -92,7 +92,7 @@ impl Host for NativeHost {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         Box::pin(std::future::ready(self.rate_limits.admit(endpoint, source, per_minute)))

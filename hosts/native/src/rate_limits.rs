@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use deputy::host::{Endpoint, RetryAfter};
+use deputy::host::{Endpoint, RetryAfter, Source};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock, Reference as _},
@@ -17,7 +17,7 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 
-type Limiter<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddleware<Moment<C>>>;
+type Limiter<C> = RateLimiter<Source, HashMapStateStore<Source>, C, NoOpMiddleware<Moment<C>>>;
 type Moment<C> = <C as Clock>::Instant;
 
 /// Counts of this process. They begin anew with it.
@@ -31,7 +31,7 @@ impl RateLimits {
     pub(crate) fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         per_minute: NonZeroU32,
     ) -> Result<(), RetryAfter> {
         let counter = {
@@ -61,9 +61,9 @@ impl<C: Clock + Clone> Counter<C> {
         Self { addresses: limiter(), networks: limiter(), most_addresses, swept, clock }
     }
 
-    fn admit(&self, source: IpAddr) -> Result<(), RetryAfter> {
+    fn admit(&self, source: Source) -> Result<(), RetryAfter> {
         let counted = if self.is_crowded() {
-            self.networks.check_key(&network(source))
+            self.networks.check_key(&Source { address: network(source.address), ..source })
         } else {
             self.addresses.check_key(&source)
         };
@@ -91,8 +91,8 @@ impl<C: Clock + Clone> Counter<C> {
 }
 
 /// The network that an address is one of: as large as those that are assigned to one provider.
-fn network(source: IpAddr) -> IpAddr {
-    match source {
+fn network(address: IpAddr) -> IpAddr {
+    match address {
         IpAddr::V4(address) => {
             let [a, b, ..] = address.octets();
             Ipv4Addr::new(a, b, 0, 0).into()
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn after_so_many_requests_an_address_is_told_to_wait_and_others_are_not() {
         let (limits, three) = (RateLimits::default(), NonZeroU32::new(3).unwrap());
-        let admit = |endpoint, source: &str| limits.admit(endpoint, source.parse().unwrap(), three);
+        let admit = |endpoint, address: &str| limits.admit(endpoint, program(address), three);
         for _ in 0..3 {
             assert_eq!(admit(Endpoint::Register, "192.0.2.1"), Ok(()));
         }
@@ -131,7 +131,7 @@ mod tests {
     fn who_has_more_addresses_than_are_remembered_is_counted_by_network_and_others_are_admitted() {
         let (clock, three) = (FakeRelativeClock::default(), NonZeroU32::new(3).unwrap());
         let counter = Counter::new(three, 100, clock.clone());
-        let admit = |source: String| counter.admit(source.parse().unwrap()).is_ok();
+        let admit = |address: String| counter.admit(program(&address)).is_ok();
         let admitted = (0..1000).filter(|n| admit(format!("2001:db8:0:{n:x}::"))).count();
         assert_eq!(admitted, 100 + 3);
         assert!(admit("2001:db9::".to_owned()) && admit("192.0.2.1".to_owned()));
@@ -139,5 +139,22 @@ mod tests {
         clock.advance(Duration::from_secs(90));
         assert!(admit("192.0.2.1".to_owned()));
         assert_eq!((counter.addresses.len(), counter.networks.len()), (1, 0), "what is quiet is forgotten");
+    }
+
+    #[test]
+    fn pages_and_programs_behind_one_address_or_one_network_are_counted_apart() {
+        let three = NonZeroU32::new(3).unwrap();
+        for most_addresses in [100, 0] {
+            let counter = Counter::new(three, most_addresses, FakeRelativeClock::default());
+            let admitted = |source| (0..10).filter(|_| counter.admit(source).is_ok()).count();
+            let source = program("192.0.2.1");
+            assert_eq!(admitted(Source { page: true, ..source }), 3);
+            assert_eq!(admitted(source), 3);
+            assert_eq!((admitted(Source { page: true, ..source }), admitted(source)), (0, 0));
+        }
+    }
+
+    fn program(address: &str) -> Source {
+        Source { address: address.parse().unwrap(), page: false }
     }
 }

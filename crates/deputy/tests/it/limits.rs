@@ -17,23 +17,41 @@ const MANY: usize = 200;
 /// More than the largest limit allows in two minutes: where minutes are those of the clock, one may end meanwhile.
 const TWO_MINUTES: usize = 2 * 600 + 1;
 
+/// So many requests are sent side by side, so that slow answers are soon enough too many.
+const AT_ONCE: usize = 20;
+
 /// What one person may ask at a time.
 const AT_A_TIME: usize = 64;
 
-/// The first answer that refuses, of `request` from one address.
-async fn refusal(world: &World, request: (&str, &str, &str)) -> Answer {
+/// What a browser says of a request that a page of another site makes with `fetch` in the mode `no-cors`.
+const BY_A_PAGE: [(&str, &str); 3] =
+    [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "empty")];
+
+/// The answer to a request from the address of `world`, with these headers too.
+async fn answer(world: &World, request: (&str, &str, &str), more: &[(&str, &str)]) -> Answer {
     let (method, path, body) = request;
     let media_type =
         if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
-    for _ in 0..TWO_MINUTES {
-        let headers = [("x-test-address", world.address.as_str()), ("content-type", media_type)];
-        let answer = world.request(method, path, &headers, body).await;
-        if answer.status == StatusCode::TOO_MANY_REQUESTS {
-            return answer;
+    let own = [("x-test-address", world.address.as_str()), ("content-type", media_type)];
+    world.request(method, path, &[&own, more].concat(), body).await
+}
+
+/// The first answer that refuses, of `request` from one address.
+async fn refusal(world: &World, request: (&str, &str, &str)) -> Answer {
+    refusal_with(world, request, &[]).await
+}
+
+async fn refusal_with(world: &World, request: (&str, &str, &str), more: &[(&str, &str)]) -> Answer {
+    for _ in 0..TWO_MINUTES.div_ceil(AT_ONCE) {
+        let requests = (0..AT_ONCE).map(|_| answer(world, request, more));
+        for answer in futures_util::future::join_all(requests).await {
+            if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                return answer;
+            }
+            assert!(answer.status.as_u16() < 500, "{}", answer.text);
         }
-        assert!(answer.status.as_u16() < 500, "{}", answer.text);
     }
-    panic!("{TWO_MINUTES} requests to {path} were admitted");
+    panic!("{TWO_MINUTES} requests to {} were admitted", request.1);
 }
 
 fn registration() -> String {
@@ -81,6 +99,56 @@ async fn tokens_are_not_guessed_without_end() {
     }
     let answer = refusal(&world, ("POST", "/token", &form)).await;
     assert_eq!(answer.json()["error"], "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_use_up_what_programs_behind_the_same_address_have() {
+    let world = World::with(&[("RATE_LIMITS", "on")]);
+    let registration = registration();
+    let refresh = format!("grant_type=refresh_token&refresh_token=x&client_id={}", world.client().await);
+    for (path, body, served) in [
+        ("/register", &registration, StatusCode::CREATED),
+        ("/token", &refresh, StatusCode::BAD_REQUEST),
+        ("/revoke", &"token=x".to_owned(), StatusCode::BAD_REQUEST),
+    ] {
+        let request = ("POST", path, body.as_str());
+        refusal_with(&world, request, &BY_A_PAGE).await;
+        refusal_with(&world, request, &[("sec-fetch-site", "same-site")]).await;
+        for program in [&[][..], &[("sec-fetch-mode", "cors")], &[("sec-fetch-site", "none")]] {
+            let answer = answer(&world, request, program).await;
+            assert_eq!(answer.status, served, "{path} {program:?}: {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_cannot_begin_logins_in_the_background() {
+    let world = World::new();
+    let path = world.authorize_path(&world.client().await, &[]);
+    let request = ("GET", path.as_str(), "");
+    let navigation = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+    let of = |more: &[(&'static str, &'static str)]| [&navigation, more].concat();
+    let (frame, prefetch) = (of(&[("sec-fetch-dest", "iframe")]), of(&[("sec-purpose", "prefetch")]));
+    for background in [&BY_A_PAGE[..], &frame, &prefetch] {
+        for _ in 0..MANY / 3 {
+            let page = answer(&world, request, background).await;
+            assert_eq!(page.status, StatusCode::BAD_REQUEST, "{background:?}: {}", page.text);
+            assert_eq!((page.header("location"), page.header("set-cookie")), Default::default());
+        }
+    }
+    // A page that leads the person here may be the client's.
+    for person in [of(&[("sec-fetch-dest", "document")]), of(&[]), vec![("sec-fetch-site", "none")], vec![]] {
+        assert_eq!(answer(&world, request, &person).await.status, StatusCode::OK, "{person:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_leads_people_here_cannot_use_up_what_those_have_who_come_by_themselves() {
+    let world = World::with(&[("RATE_LIMITS", "on")]);
+    let path = world.authorize_path(&world.client().await, &[]);
+    let request = ("GET", path.as_str(), "");
+    refusal_with(&world, request, &[("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")]).await;
+    assert_eq!(answer(&world, request, &[("sec-fetch-site", "none")]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener},
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -10,7 +10,9 @@ use std::{
 
 use axum::Router;
 use bytes::Bytes;
-use deputy::host::{BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Store, Timestamp};
+use deputy::host::{
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
+};
 use deputy_native::{
     http_server::{Limits, Stop, serve},
     store::SqliteStore,
@@ -81,7 +83,7 @@ impl Host for NativeHost {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         self.host.admit(endpoint, source, per_minute)

@@ -1,9 +1,11 @@
 //! [`deputy::host::Host`] on Workers.
 
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
-use deputy::host::{BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Store, Timestamp};
+use deputy::host::{
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
+};
 use worker::{Env, send::SendFuture};
 
 use crate::{rate_limits::RateLimits, store::WorkersStore};
@@ -51,7 +53,7 @@ impl Host for WorkersHost {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         _: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         Box::pin(self.rate_limits.admit(endpoint, source))

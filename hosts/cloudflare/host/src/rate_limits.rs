@@ -1,8 +1,6 @@
 //! Counts of requests by address, which the runtime keeps.
 
-use std::net::IpAddr;
-
-use deputy::host::{Endpoint, RetryAfter};
+use deputy::host::{Endpoint, RetryAfter, Source};
 use worker::{Env, RateLimiter, send::SendFuture};
 
 /// The bindings `AUTHORIZE_RATE`, `REGISTER_RATE` and `TOKEN_RATE`, in whose configuration the numbers are. Each of
@@ -25,7 +23,7 @@ impl RateLimits {
     }
 
     /// Counts a request.
-    pub async fn admit(&self, endpoint: Endpoint, source: IpAddr) -> Result<(), RetryAfter> {
+    pub async fn admit(&self, endpoint: Endpoint, source: Source) -> Result<(), RetryAfter> {
         let limiter = match endpoint {
             Endpoint::Authorize => &self.authorize,
             Endpoint::Register => &self.register,

@@ -6,7 +6,6 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    net::IpAddr,
     num::NonZeroU32,
     sync::{
         Arc,
@@ -28,7 +27,7 @@ use deputy::{
     config::Config,
     host::{
         BoxFuture, ClientAddress, Digest, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record,
-        RetryAfter, Store, StoreError, Timestamp, Version,
+        RetryAfter, Source, Store, StoreError, Timestamp, Version,
     },
     mcp::rmcp,
 };
@@ -162,7 +161,7 @@ impl Host for TestHost {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         _: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         Box::pin(self.rate_limits.admit(endpoint, source))

@@ -1,7 +1,6 @@
 //! A host on which everybody else may get ahead, before and after whatever is asked of it.
 
 use std::{
-    net::IpAddr,
     num::NonZeroU32,
     sync::{
         Arc, Mutex,
@@ -12,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Record, RetryAfter, Store, StoreError,
+    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Record, RetryAfter, Source, Store, StoreError,
     Timestamp, Version,
 };
 use harness::memory::MemoryHost;
@@ -169,7 +168,7 @@ impl Host for ContendedHost {
     fn admit(
         &self,
         endpoint: Endpoint,
-        source: IpAddr,
+        source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         self.inner.admit(endpoint, source, per_minute)
