@@ -22,17 +22,20 @@ use crate::{
 /// Counts a request to `endpoint` by the address that it comes from, and apart if a page of another site made it.
 ///
 /// Those of this computer are not counted: they are the operator's, or a proxy's that does not say for whom it speaks,
-/// and then one stranger could use up what all have.
+/// and then one stranger could use up what all have. Those of a page in a browser on it are.
 pub(crate) async fn admitted(
     server: &Server,
     headers: &HeaderMap,
     extensions: &Extensions,
     endpoint: Endpoint,
 ) -> Result<(), RetryAfter> {
-    let (Some(limits), Some(address)) = (server.config.rate_limits, stranger(extensions)) else {
+    let (Some(limits), Some(ClientAddress(address))) = (server.config.rate_limits, extensions.get()) else {
         return Ok(());
     };
-    let source = Source { address, page: by_a_page(headers) };
+    let source = Source { address: source(*address), page: by_a_page(headers) };
+    if source.address.is_loopback() && !source.page {
+        return Ok(());
+    }
     let admitted = server.host().admit(endpoint, source, limits.of(endpoint)).await;
     if admitted.is_err() {
         tracing::warn!(?endpoint, %source, "too many requests from one address");

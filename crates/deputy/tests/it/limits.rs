@@ -122,6 +122,15 @@ async fn a_page_of_another_site_cannot_use_up_what_programs_behind_the_same_addr
 }
 
 #[tokio::test]
+async fn a_page_in_a_browser_on_this_computer_cannot_fill_the_disk() {
+    let mut world = World::with(&[("RATE_LIMITS", "on")]);
+    world.address = "127.9.9.9".to_owned();
+    let registration = registration();
+    let request = ("POST", "/register", registration.as_str());
+    refusal_with(&world, request, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors")]).await;
+}
+
+#[tokio::test]
 async fn a_page_cannot_begin_logins_in_the_background() {
     let world = World::new();
     let path = world.authorize_path(&world.client().await, &[]);
