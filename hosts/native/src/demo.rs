@@ -6,11 +6,17 @@ mod state;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::IntoResponse as _,
+};
 use deputy::{
     config::Config,
     host::{FetchLimits, Host as _, Reach},
 };
+use http::{HeaderValue, StatusCode, header::HOST};
 use todo_api::native::{NativeBackend, SqliteTodos};
 
 use crate::{
@@ -50,7 +56,7 @@ pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
             tokio::spawn(http_server::serve(
                 name,
                 listening.listeners,
-                router,
+                only_by_names_of_this_computer(router, listening.port),
                 limits.clone(),
                 stop_others.clone(),
             ))
@@ -67,6 +73,21 @@ pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
         let _ = other.await;
     }
     Ok(())
+}
+
+/// Refuses names that lead here by rebinding DNS, as Deputy does itself: a page of another site must not read what is here.
+fn only_by_names_of_this_computer(router: Router, port: u16) -> Router {
+    let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let host = request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+        // As browsers leave it away.
+        let ours = names.iter().any(|name| {
+            name.as_bytes() == host || port == 80 && name.strip_suffix(":80").map(str::as_bytes) == Some(host)
+        });
+        async move {
+            if ours { next.run(request).await } else { StatusCode::MISDIRECTED_REQUEST.into_response() }
+        }
+    }))
 }
 
 fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> Result<Config, StartError> {

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, path::Path, process::Command};
 
-use crate::support::{Running, deputy, free_ports, get, request, run};
+use crate::support::{Running, deputy, free_ports, get, request, rest, run, send};
 
 const READY: &str = "Control-C stops";
 
@@ -30,6 +30,27 @@ fn it_says_what_to_do_next_and_all_three_servers_answer() {
     assert_eq!(metadata["resource"], format!("http://localhost:{port}/mcp"));
     assert!(get(todo_api, "/api/todos").starts_with("HTTP/1.1 401 "));
     assert!(get(pingone, "/").starts_with("HTTP/1.1 "));
+}
+
+#[test]
+fn a_name_that_leads_here_by_rebinding_reaches_none_of_the_three_servers() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports();
+    let _running = Running::start(demo(folder.path(), ports), READY);
+    for (port, path) in ports.into_iter().zip(["/health", "/api/todos", "/sim/state"]) {
+        let answer = |host: &str| {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            rest(&mut send(port, &head))
+        };
+        for host in
+            [format!("evil.example:{port}"), "localhost".to_owned(), format!("localhost:{port}.evil.example")]
+        {
+            assert!(answer(&host).starts_with("HTTP/1.1 421 "), "{host}{path}");
+        }
+        for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}")] {
+            assert!(!answer(&host).starts_with("HTTP/1.1 421 "), "{host}{path}");
+        }
+    }
 }
 
 #[test]
