@@ -108,8 +108,8 @@ async fn collect(
     Ok(bytes.freeze())
 }
 
-/// How long a body may take.
-const TIME: Duration = Duration::from_secs(15);
+/// How long a body may take, and then what remains of it. The native host gives it less.
+const TIME: Duration = Duration::from_secs(20);
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::{
@@ -23,6 +22,7 @@ use http::{StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use super::TIME;
 use crate::server::Server;
 
 /// Answers, and takes what remains of the request's body before the answer leaves, so that the client gets it.
@@ -109,6 +109,3 @@ const MOST: u64 = 8 * 1024 * 1024;
 
 /// Bytes that are taken of somebody who has used up their limit: a form of the right size.
 const LEAST: u64 = 64 * 1024;
-
-/// How long the answer waits for them.
-const TIME: Duration = Duration::from_secs(5);
