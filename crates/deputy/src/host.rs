@@ -4,7 +4,14 @@
 //! place to finish work whose caller has gone. Everything else is shared, so that two hosts cannot drift apart. Everything here is `Send`; a
 //! single-threaded host asserts that once, in its adapter.
 
-use std::{fmt, future::Future, net::IpAddr, num::NonZeroU32, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -55,6 +62,20 @@ pub trait Host: Send + Sync + 'static {
 /// counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Whom the address stands for. A household that speaks IPv6 has 2⁷² addresses: networks of 56 bits are what
+    /// providers give.
+    pub fn source(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0).into()
+            }
+            address => address,
+        }
+    }
+}
 
 /// By whom a request is counted. What pages of other sites have a browser send is counted apart, so that a page that
 /// people behind an address have open can use up what such pages may ask there, and not what programs may.
@@ -258,3 +279,19 @@ pub enum FetchError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("storage failed: {0}")]
 pub struct StoreError(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_of_56_bits_is_one_source_and_a_mapped_address_is_the_address() {
+        let source = |text: &str| ClientAddress(text.parse().unwrap()).source();
+        assert_eq!(source("2001:db8:1:2:3:4:5:6"), source("2001:db8:1:2::1"));
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:ff::1"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:102::1"));
+        assert_eq!(source("::ffff:192.0.2.1").to_string(), "192.0.2.1");
+        assert!(source("::ffff:127.0.0.1").is_loopback());
+        assert!(source("::1").is_loopback());
+    }
+}

@@ -51,7 +51,7 @@ pub struct ServeOptions {
     /// File with variables, as NAME=value lines; real environment variables win, unless empty [default: .env, if there is one]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Connections that may be open at a time; more wait
+    /// Connections that may be open at a time; more wait, and one address other than a proxy's has a quarter of them at most
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,

@@ -6,11 +6,13 @@
 mod address;
 mod body;
 mod listen;
+mod places;
 mod socket;
 
 use std::{
     convert::Infallible,
     future::poll_fn,
+    io,
     net::IpAddr,
     panic::AssertUnwindSafe,
     pin::pin,
@@ -21,12 +23,11 @@ use std::{
 use axum::{Router, body::Body};
 use deputy::host::ClientAddress;
 use futures_util::{FutureExt as _, future::join_all};
-use http::{HeaderName, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,12 +35,14 @@ use tower_service::Service as _;
 
 use body::TimedBody;
 pub use listen::{BindError, Listen, Listening};
+use places::Places;
 use socket::{Incoming, Socket};
 
 /// How long and how many. The defaults are for the open Internet; tests shorten them.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time. More wait in the operating system's queue.
+    /// Connections at a time. More wait in the operating system's queue, but those of a source that has a quarter of
+    /// them already: they are closed.
     pub connections: usize,
     /// From the first byte of a request's head to its last, and between two requests of a connection.
     pub head: Duration,
@@ -50,7 +53,8 @@ pub struct Limits {
     /// How long a connection lives after the client has stopped sending. A client that hung up looks the same as one
     /// that only has no more to say and waits for its answer.
     pub half_closed: Duration,
-    /// The header in which a proxy says for whom it speaks. Without it, who connects is who asks.
+    /// The header in which a proxy says for whom it speaks. Without it, who connects is who asks; with it, who connects
+    /// may take every connection.
     pub client_address_header: Option<HeaderName>,
 }
 
@@ -87,12 +91,13 @@ pub async fn serve(
     let server = Arc::new(Server {
         name,
         router,
-        permits: Arc::new(Semaphore::new(limits.connections)),
+        places: Places::new(&limits),
         limits,
         stop,
         connections: TaskTracker::new(),
         unnamed_proxy: Once::new(),
         unnamed_client: Once::new(),
+        greedy_source: Once::new(),
     });
     join_all(listeners.into_iter().map(|listener| accept(&server, listener))).await;
     server.connections.close();
@@ -104,30 +109,42 @@ struct Server {
     router: Router,
     limits: Limits,
     stop: Stop,
-    permits: Arc<Semaphore>,
+    places: Places,
     connections: TaskTracker,
     /// A proxy that names its clients was seen, and nobody told us to read it.
     unnamed_proxy: Once,
     /// The header that we were told to read named nobody.
     unnamed_client: Once,
+    /// A source was refused more connections than its share.
+    greedy_source: Once,
 }
 
 /// Starts a task for each connection. Drops the listener when told to stop, so that others find the port closed.
 async fn accept(server: &Arc<Server>, listener: TcpListener) {
     let next = || async {
-        let accepted = listener.accept().await;
-        // Never closed, so there is always a permit in the end. A listener without a connection holds none.
-        (accepted, Arc::clone(&server.permits).acquire_owned().await)
+        let (stream, peer) = listener.accept().await?;
+        // A listener without a connection holds no place, and a connection that gets none is closed here.
+        let place = server.places.take(peer.ip()).await;
+        io::Result::Ok((peer.ip(), place.map(|place| (stream, place))))
     };
-    while let Some((accepted, permit)) = server.stop.gracefully.run_until_cancelled(next()).await {
+    while let Some(accepted) = server.stop.gracefully.run_until_cancelled(next()).await {
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((peer, Some((stream, place)))) => {
                 let task_server = Arc::clone(server);
                 server.connections.spawn(async move {
-                    connection(&task_server, stream, peer.ip()).await;
-                    drop(permit);
+                    connection(&task_server, stream, peer).await;
+                    drop(place);
                 });
             }
+            Ok((peer, None)) => server.greedy_source.call_once(|| {
+                tracing::warn!(
+                    server = server.name,
+                    %peer,
+                    "an address has its share of the connections, and more from it are closed; if it is a proxy, have it \
+                     name its clients in a header, and name that header with --client-address-header \
+                     (CLIENT_ADDRESS_HEADER)"
+                );
+            }),
             // Either the client has gone again, or this process may open no more files: then waiting is all there is.
             Err(error) => {
                 tracing::warn!(server = server.name, %error, "a connection was not accepted");
@@ -225,10 +242,14 @@ async fn answer(
         let Ok(()) = poll_fn(|context| router_ready(&mut router, context)).await;
         router.call(request).await
     });
-    let response = match answering.catch_unwind().await {
+    let mut response = match answering.catch_unwind().await {
         Ok(Ok(response)) => response,
         Err(_) => internal_error(),
     };
+    if server.places.are_taken() {
+        // Others may be waiting for the place, in which this connection would only idle.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     tracing::info!(
         server = server.name,
         %method,

@@ -278,6 +278,32 @@ async fn connections_beyond_the_limit_wait_for_others_to_end() {
 }
 
 #[tokio::test]
+async fn an_answer_ends_its_connection_when_no_place_is_left() {
+    const KEEP: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+    let running = start(Limits { connections: 2, ..LENIENT }).await;
+    let started = Instant::now();
+    let idle = running.connect().await;
+    let mut second = running.send(KEEP).await;
+    let mut third = running.send(KEEP).await;
+    for stream in [&mut second, &mut third] {
+        let answer = rest(stream).await;
+        assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
+    }
+    assert!(started.elapsed() < LONG / 2, "the connections idled");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_the_next_request_while_places_are_left() {
+    let running = start(Limits { connections: 2, ..LENIENT }).await;
+    let mut stream = running.send(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    let mut first = [0; 8];
+    stream.read_exact(&mut first).await.unwrap();
+    stream.write_all(GET).await.unwrap();
+    assert_eq!(rest(&mut stream).await.matches("hello").count(), 2);
+}
+
+#[tokio::test]
 async fn a_panic_is_answered_with_500_and_the_server_lives_on() {
     let running = start(LENIENT).await;
     let answer = running.exchange(b"GET /panic HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await;

@@ -165,10 +165,10 @@ async fn a_grant_that_is_revoked_while_pingone_renews_its_tokens_leaves_none_of_
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     let (arrived, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let held = (Arc::clone(&arrived), Arc::clone(&gate));
-    let hold = async |State((arrived, gate)): State<(Arc<Semaphore>, Arc<Semaphore>)>,
-                      request: Request,
-                      next: Next| {
+    let both = (Arc::clone(&arrived), Arc::clone(&gate));
+    let delay = async |State((arrived, gate)): State<(Arc<Semaphore>, Arc<Semaphore>)>,
+                       request: Request,
+                       next: Next| {
         let renews = request.uri().path().ends_with("/token");
         let response = next.run(request).await;
         if renews {
@@ -177,7 +177,7 @@ async fn a_grant_that_is_revoked_while_pingone_renews_its_tokens_leaves_none_of_
         }
         response
     };
-    let slow = world.pingone.router().layer(from_fn_with_state(held, hold));
+    let slow = world.pingone.router().layer(from_fn_with_state(both, delay));
     world.network.serve(PINGONE, slow);
     let revoke = async {
         let _ = arrived.acquire().await;
