@@ -42,6 +42,12 @@
 //! that a program has opened does not say when another site redirected it on the way. Neither does a page of our own
 //! count as the person: our answers lead to addresses that clients chose.
 //!
+//! The approval page has one script, named by a nonce: no header keeps the second click of a double click from falling on
+//! Approve when a window above the page closes at the first. Where scripts do not run, there is a box to tick.
+//!
+//! What a stranger sends is taken off the wire for a while after it is refused (RFC 9112 §9.6): a connection that
+//! is closed while bytes arrive is reset, and whoever was refused would not learn why.
+//!
 //! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
 //! tokens, so a renewal that has begun must end even when the client that caused it hangs up. And it has
 //! [`Host::admit`](host::Host::admit): what strangers may ask is counted by address, and only a host knows addresses, and
