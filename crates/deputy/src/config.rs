@@ -1,8 +1,9 @@
 //! Configuration: the same names on every host, parsed once, every mistake reported at once.
 
+mod names;
 mod parse;
 
-use std::{fmt, num::NonZeroU32, time::Duration};
+use std::{borrow::Cow, fmt, num::NonZeroU32, time::Duration};
 
 use url::Url;
 use zeroize::Zeroizing;
@@ -13,6 +14,8 @@ use crate::{
     seal::Key,
     secret::Secret,
 };
+
+pub use names::{Names, Resembled, UnknownName};
 
 /// What an operator decides. Made by [`Config::parse`]; every value has been checked.
 #[derive(Clone, Debug)]
@@ -215,6 +218,12 @@ impl Keys {
     }
 }
 
+/// Keys for tests of the parts that take some.
+#[cfg(test)]
+pub(crate) fn test_keys() -> Keys {
+    Keys::derive(&[Zeroizing::new(vec![1; 32])])
+}
+
 /// Everything that is wrong with a configuration. Never holds a value, only names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
@@ -224,9 +233,9 @@ pub struct ConfigErrors(pub Vec<ConfigError>);
 #[error("{name}: {problem}")]
 pub struct ConfigError {
     /// The variable's name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What is wrong and what would be right.
-    pub problem: &'static str,
+    pub problem: Cow<'static, str>,
 }
 
 impl fmt::Display for ConfigErrors {

@@ -117,6 +117,22 @@ pub fn parse(
     Ok((cli, file))
 }
 
+/// The variables of the flags, but for the one that names the file with the others.
+pub fn variables() -> impl Iterator<Item = String> {
+    let command = Cli::command();
+    let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
+    subcommands
+        .into_iter()
+        .chain([command])
+        .flat_map(|command| {
+            command
+                .get_arguments()
+                .filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned))
+                .collect::<Vec<_>>()
+        })
+        .filter(|name| name != "ENV_FILE")
+}
+
 fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Option<String>) -> clap::Arg {
     let name = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned);
     let from_file = name.as_deref().and_then(|name| file.get(name).map(str::to_owned));
@@ -137,8 +153,13 @@ fn read_env_file(matches: &ArgMatches) -> Result<EnvFile, clap::Error> {
             Ok(EnvFile::default())
         }
         Err(error) => {
-            let message = format!("the file {} (--env-file) cannot be used: {error}\n", path.display());
-            Err(Cli::command().error(ErrorKind::Io, message))
+            let message =
+                format!("the file {} (--env-file, ENV_FILE) cannot be used: {error}", path.display());
+            // The usage below the message is that of the command that reads the file.
+            let mut command = Cli::command();
+            command.build();
+            let serve = command.find_subcommand_mut("serve").expect("there is a command named serve");
+            Err(serve.error(ErrorKind::Io, message))
         }
     }
 }
@@ -168,10 +189,11 @@ Configuration, from the environment or the file:
   RATE_LIMITS               on, off, or numbers of requests a minute from one address, of which the rest stay as they
                             are [default: authorize=120,register=60,token=600]
 
-All of it must be right before Deputy starts. What is wrong is named all at once.";
+All of it must be right before Deputy starts. What is wrong is named all at once, and so are misspelled names in the file.";
 
-const DEMO_HELP: &str =
-    "The demo listens on loopback addresses only, and calls nothing outside this computer.";
+const DEMO_HELP: &str = "\
+The demo listens on loopback addresses only, and calls nothing outside this computer. It reads no .env file, and the
+variables that configure `deputy serve` do not change it.";
 
 #[cfg(test)]
 mod tests {
@@ -216,6 +238,7 @@ mod tests {
     fn a_file_that_was_named_must_be_there() {
         let error = serve(&["--env-file", "/nowhere/at-all"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("/nowhere/at-all"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("/nowhere/at-all") && text.contains("Usage: deputy serve "), "{text}");
     }
 }

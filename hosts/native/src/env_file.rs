@@ -1,6 +1,6 @@
 //! `.env` files.
 
-use std::{collections::HashMap, fmt, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
 /// The variables of a file, in the notation that shells, Docker and wrangler share:
 ///
@@ -14,19 +14,22 @@ use std::{collections::HashMap, fmt, fs, io, path::Path};
 ///
 /// Nothing is expanded: a secret may contain `$`.
 #[derive(Clone, Default)]
-pub struct EnvFile(HashMap<String, String>);
+pub struct EnvFile(BTreeMap<String, String>);
 
 impl EnvFile {
-    /// Reads a file. A later line for the same name wins.
+    /// Reads a file. A later line for the same name wins, unless it has no value: an empty variable counts as absent.
     pub fn read(path: &Path) -> Result<Self, EnvFileError> {
         Self::parse(&fs::read_to_string(path).map_err(EnvFileError::Io)?)
     }
 
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, EnvFileError> {
-        let mut variables = HashMap::new();
+        let mut variables = BTreeMap::new();
         for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
-            if let Some((name, value)) = variable(line).map_err(|()| EnvFileError::Line(number))? {
+            let read = variable(line).map_err(|()| EnvFileError::Line(number))?;
+            if let Some((name, value)) = read
+                && (!value.is_empty() || !variables.contains_key(name))
+            {
                 variables.insert(name.to_owned(), value);
             }
         }
@@ -36,6 +39,11 @@ impl EnvFile {
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The names of its variables, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
@@ -139,6 +147,7 @@ mod tests {
             (r#"NAME="a\n\"b\" \\ \$ # \q"  # comment"#, "a\n\"b\" \\ $ # \\q"),
             ("\u{feff}NAME=marked\r\n", "marked"),
             ("NAME=first\nNAME=second", "second"),
+            ("NAME=first\nNAME=", "first"),
         ] {
             assert_eq!(value(line).as_deref(), Some(expected), "{line}");
         }

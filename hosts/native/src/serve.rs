@@ -3,12 +3,15 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::Router;
-use deputy::{config::Config, host::Host as _};
+use deputy::{
+    config::{Config, ConfigErrors, Names, UnknownName},
+    host::Host as _,
+};
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
     StartError, Tools,
-    commands::ServeOptions,
+    commands::{self, ServeOptions},
     env_file::EnvFile,
     host::NativeHost,
     http_server::{self, Limits, Stop},
@@ -18,16 +21,23 @@ use crate::{
 
 /// Serves until a signal.
 pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(), StartError> {
+    let set = |name: &str| {
+        // Compose files and CI set what they do not know to nothing; that is not to hide the file.
+        let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        set.or_else(|| file.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
+    };
     let config_at = |port: u16| {
-        Config::parse(|name| {
-            // Compose files and CI set what they do not know to nothing; that is not to hide the file.
-            let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-            let set = set.or_else(|| file.get(name).map(str::to_owned));
-            set.or_else(|| (name == "PUBLIC_URL").then(|| on_this_computer(port)))
-        })
+        Config::parse(|name| set(name).or_else(|| (name == "PUBLIC_URL").then(|| on_this_computer(port))))
     };
     // Before anything is created or opened.
-    let mut config = config_at(options.listen.port())?;
+    let mut config = match (check_names(&file, |name| set(name).is_some()), config_at(options.listen.port()))
+    {
+        (Ok(()), config) => config?,
+        (Err(mut misspelled), config) => {
+            misspelled.0.extend(config.err().map(|errors| errors.0).unwrap_or_default());
+            return Err(misspelled.into());
+        }
+    };
     let listening = options.listen.bind("--listen (LISTEN)").await?;
     if options.listen.port() == 0 {
         config = config_at(listening.port)?;
@@ -55,6 +65,26 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
     let app = Deputy::open(config, &options.data_dir, tools)?;
     println!("Deputy listens on port {}. MCP clients connect to {resource}", listening.port);
     app.serve(listening.listeners, limits, stop).await;
+    Ok(())
+}
+
+/// Refuses a file in which a variable is misspelled, and warns of other names that have no effect.
+///
+/// The file is Deputy's. The environment belongs to every program, so there only a plain typo is worth a warning.
+fn check_names(file: &EnvFile, is_set: impl Fn(&str) -> bool) -> Result<(), ConfigErrors> {
+    let names = Names::new(commands::variables());
+    for (name, _) in std::env::vars_os() {
+        let unknown = name.to_str().and_then(|name| names.unknown(name));
+        let typo = |unknown: &UnknownName| {
+            unknown.meant.as_ref().is_some_and(|meant| meant.is_typo && !is_set(&meant.variable))
+        };
+        if let Some(unknown) = unknown.filter(typo) {
+            tracing::warn!("the environment variable {unknown}");
+        }
+    }
+    for unknown in names.check(file.names(), &is_set).map_err(ConfigErrors)? {
+        tracing::warn!("in the file with variables, {unknown}");
+    }
     Ok(())
 }
 

@@ -21,18 +21,18 @@ impl Config {
     /// Reads every variable through `lookup`. A variable that is empty counts as absent.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let vars = Vars { lookup: &lookup, errors: RefCell::default() };
-        let public_url = vars.required("PUBLIC_URL", "", public_url);
-        let issuer = vars.required("PINGONE_ISSUER", misspelled(&lookup), pingone_issuer);
-        let policy_id = vars.required("PINGONE_DV_POLICY_ID", "", policy_id);
-        let client_id = vars.required("MCP_SERVER_CLIENT_ID", "", unpadded);
-        let client_secret = vars.required("MCP_SERVER_CLIENT_SECRET", "", unpadded).map(Secret::new);
+        let public_url = vars.required("PUBLIC_URL", public_url);
+        let issuer = vars.required("PINGONE_ISSUER", pingone_issuer);
+        let policy_id = vars.required("PINGONE_DV_POLICY_ID", policy_id);
+        let client_id = vars.required("MCP_SERVER_CLIENT_ID", unpadded);
+        let client_secret = vars.required("MCP_SERVER_CLIENT_SECRET", unpadded).map(Secret::new);
         let client_auth = vars.optional("MCP_SERVER_CLIENT_AUTH", ClientAuth::Basic, client_auth);
         let send_resource = vars.optional("PINGONE_SEND_RESOURCE", true, on_or_off);
-        let identifier = vars.required("API_IDENTIFIER", "", unpadded);
-        let url = vars.required("API_URL", "", api_url);
+        let identifier = vars.required("API_IDENTIFIER", unpadded);
+        let url = vars.required("API_URL", api_url);
         let scopes = vars.optional("API_SCOPES", default_scopes(), api_scopes);
         let reveal_token = vars.optional("WHO_AM_I_TOKEN", false, who_am_i_token);
-        let keys = vars.required("COOKIE_ENCRYPTION_KEY", "", keys);
+        let keys = vars.required("COOKIE_ENCRYPTION_KEY", keys);
         let client_approval = vars.optional("CLIENT_APPROVAL", ClientApproval::Remember, client_approval);
         let client_id_metadata_documents = vars.optional("CLIENT_ID_METADATA_DOCUMENTS", true, on_or_off);
         let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
@@ -79,10 +79,10 @@ struct Vars<'a> {
 }
 
 impl Vars<'_> {
-    fn required<T>(&self, name: &'static str, hint: &'static str, parse: Parse<T>) -> Option<T> {
+    fn required<T>(&self, name: &'static str, parse: Parse<T>) -> Option<T> {
         match self.value(name) {
             Some(value) => self.checked(name, parse(&value)),
-            None => self.checked(name, Err(if hint.is_empty() { "is not set" } else { hint })),
+            None => self.checked(name, Err("is not set")),
         }
     }
 
@@ -98,18 +98,14 @@ impl Vars<'_> {
     }
 
     fn checked<T>(&self, name: &'static str, parsed: Result<T, &'static str>) -> Option<T> {
-        parsed.map_err(|problem| self.errors.borrow_mut().push(ConfigError { name, problem })).ok()
+        let report = |problem: &'static str| {
+            self.errors.borrow_mut().push(ConfigError { name: name.into(), problem: problem.into() });
+        };
+        parsed.map_err(report).ok()
     }
 }
 
 type Parse<T> = fn(&str) -> Result<T, &'static str>;
-
-fn misspelled(lookup: &impl Fn(&str) -> Option<String>) -> &'static str {
-    match lookup("PING_AIC_ISSUER") {
-        Some(_) => "is not set, but PING_AIC_ISSUER is: rename it to PINGONE_ISSUER",
-        None => "",
-    }
-}
 
 fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
     let url = Url::parse(value).map_err(|_| "is not a URL")?;

@@ -15,10 +15,15 @@ use std::{cell::RefCell, sync::Arc};
 use axum::Router;
 use deputy::{
     Server,
-    config::{self, Config},
+    config::{self, Config, ConfigErrors, Names},
     host::Host,
 };
-use worker::{Env, js_sys::Promise, web_sys::Request};
+use worker::{
+    Env,
+    js_sys::{Object, Promise},
+    wasm_bindgen::JsCast as _,
+    web_sys::Request,
+};
 
 pub use host::WorkersHost;
 pub use object::RecordObject;
@@ -43,6 +48,7 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
         return Ok(router);
     }
     let variable = |name: &str| env.var(name).ok().map(|value| value.to_string());
+    check_names(env, |name| variable(name).is_some_and(|value| !value.is_empty()))?;
     let config = Config::parse(variable).map_err(|error| error.to_string())?;
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
         return Err(
@@ -53,4 +59,20 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
     let router = server(config, Arc::new(host)).router();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
+}
+
+/// Refuses a Worker in which the name of a variable is misspelled. Its variables, secrets and bindings are its own.
+fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), String> {
+    let bindings = ["AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
+    let names: Vec<String> =
+        Object::keys(env.unchecked_ref()).iter().filter_map(|name| name.as_string()).collect();
+    let names = names.iter().map(String::as_str);
+    let others = Names::new(bindings.map(str::to_owned)).check(names, is_set);
+    for unknown in others.map_err(|errors| ConfigErrors(errors).to_string())? {
+        // Further bindings may be those of the tools.
+        if unknown.meant.is_some() {
+            tracing::warn!("the variable {unknown}");
+        }
+    }
+    Ok(())
 }

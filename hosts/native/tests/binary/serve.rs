@@ -81,6 +81,85 @@ fn an_env_file_gives_variables_and_the_real_ones_win() {
     assert!(folder.path().join("elsewhere/deputy.sqlite3").exists());
 }
 
+/// A file with the good variables and `more`.
+fn env_file(folder: &Path, more: &str) {
+    let lines = GOOD.map(|(name, value)| format!("{name}={value}\n")).concat();
+    fs::write(folder.join(".env"), lines + more).unwrap();
+}
+
+#[test]
+fn misspelled_name_in_the_file_is_refused_with_the_right_one() {
+    for (wrong, right) in [
+        ("CLIENT_APROVAL=always", "CLIENT_APPROVAL"),
+        ("RATE_LIMIT=hunter2", "RATE_LIMITS"),
+        ("client_approval=always", "CLIENT_APPROVAL"),
+        ("WHO_AM_I_TOKENS=claims", "WHO_AM_I_TOKEN"),
+        ("MAX_CONNECTION=9", "MAX_CONNECTIONS"),
+        ("LOG_LEVEL=debug", "LOG"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        env_file(folder.path(), wrong);
+        let output = run(deputy(folder.path(), &["serve", "--listen", "127.0.0.1:0"]));
+        let (text, name) = (stderr(&output), wrong.split('=').next().unwrap());
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let problem = format!("  {name}: is not a variable of Deputy; did you mean {right}?\n");
+        assert!(text.contains(&problem) && !text.contains("hunter2"), "{text}");
+        assert!(!folder.path().join("data").exists(), "nothing was created");
+    }
+}
+
+#[test]
+fn misspelled_name_is_refused_together_with_what_it_leaves_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    env_file(folder.path(), "PINGONE_ISUER=x\n");
+    let file = fs::read_to_string(folder.path().join(".env")).unwrap().replace("PINGONE_ISSUER=", "#");
+    fs::write(folder.path().join(".env"), file).unwrap();
+    let text = stderr(&run(deputy(folder.path(), &["serve", "--listen", "127.0.0.1:0"])));
+    assert!(text.contains("PINGONE_ISUER: ") && text.contains("PINGONE_ISSUER: is not set"), "{text}");
+}
+
+#[test]
+fn other_names_in_the_file_are_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    env_file(folder.path(), "PINGONE_REGION=eu\nRATE_LIMIT=off\nRATE_LIMITS=on\n");
+    let mut running = Running::start(deputy(folder.path(), &["serve", "--listen", "127.0.0.1:0"]), READY);
+    running.signal("TERM");
+    let (_, _, log) = running.ended();
+    for warning in [
+        "PINGONE_REGION is not a variable of Deputy, and has no effect",
+        "RATE_LIMIT is not a variable of Deputy; did you mean RATE_LIMITS?",
+    ] {
+        assert!(log.contains(warning), "{warning}\n{log}");
+    }
+}
+
+#[test]
+fn misspelled_name_in_the_environment_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serve(folder.path(), 0);
+    command
+        .env("CLIENT_APROVAL", "hunter2")
+        .env("LISTEN_FDS", "1")
+        .env("APP_URL", "x")
+        .env("PINGONE_REGION", "eu");
+    let mut running = Running::start(command, READY);
+    running.signal("TERM");
+    let (_, _, log) = running.ended();
+    let warning =
+        "the environment variable CLIENT_APROVAL is not a variable of Deputy; did you mean CLIENT_APPROVAL?";
+    assert!(log.contains(warning), "{log}");
+    assert_eq!(log.matches("not a variable of Deputy").count(), 1, "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn error_in_the_file_shows_the_usage_of_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "hunter2\n").unwrap();
+    let text = stderr(&run(serve(folder.path(), 0)));
+    assert!(text.contains("Usage: deputy serve [OPTIONS]") && !text.contains("<COMMAND>"), "{text}");
+}
+
 #[test]
 fn an_empty_variable_does_not_hide_the_file() {
     let folder = tempfile::tempdir().unwrap();
