@@ -6,7 +6,7 @@ use std::{cell::LazyCell, sync::LazyLock};
 use bytes::Bytes;
 use deputy::{
     config::Config,
-    oauth::{approval_cookie, login_cookie},
+    oauth::{Handle, HandleKind, approval_cookie, login_cookie},
 };
 use deputy_fuzz::{DEPUTY, PINGONE, World, config};
 use http::{HeaderValue, Request, header};
@@ -26,8 +26,6 @@ const NAMES: [&str; 12] = [
     "sec-fetch-site",
     "x-forwarded-host",
 ];
-/// As long as a handle or a state of ours.
-const HANDLE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// One of 2026-07-28, whose headers say the same as its body.
 const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":{},"_meta":{
     "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},
@@ -62,6 +60,11 @@ fuzz_target!(|input: &[u8]| {
     });
 });
 
+/// A handle of ours that names nothing.
+fn handle(world: &World, kind: HandleKind) -> String {
+    Handle::generate(kind, world.now, &CONFIG.keys, &|bytes| bytes.fill(0)).as_str().to_owned()
+}
+
 /// A good request to one of the endpoints.
 fn request(world: &World, endpoint: u8) -> (&'static str, Request<Bytes>) {
     let form = "application/x-www-form-urlencoded";
@@ -75,16 +78,18 @@ fn request(world: &World, endpoint: u8) -> (&'static str, Request<Bytes>) {
     let (path, method, target, body, headers) = match endpoint % 7 {
         0 => ("/authorize", "GET", authorize, "".into(), vec![("sec-fetch-site", "none".into())]),
         1 => {
-            let cookie = cookie(login_cookie(HANDLE, &CONFIG.keys));
-            ("/callback", "GET", format!("/callback?state={HANDLE}&code=b"), "".into(), vec![("cookie", cookie)])
+            let state = handle(world, HandleKind::Login);
+            let cookie = cookie(login_cookie(&state, &CONFIG.keys));
+            ("/callback", "GET", format!("/callback?state={state}&code=b"), "".into(), vec![("cookie", cookie)])
         }
         2 => {
+            let handle = handle(world, HandleKind::Approval);
             let headers = vec![
                 ("content-type", form.into()),
-                ("cookie", cookie(approval_cookie(HANDLE, &CONFIG.keys))),
+                ("cookie", cookie(approval_cookie(&handle, &CONFIG.keys))),
                 ("sec-fetch-site", "same-origin".into()),
             ];
-            ("/approve", "POST", "/approve".into(), format!("handle={HANDLE}&decision=approve"), headers)
+            ("/approve", "POST", "/approve".into(), format!("handle={handle}&decision=approve"), headers)
         }
         3 => {
             let body = r#"{"redirect_uris":["https://client.example/cb"]}"#.into();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use deputy::{
     Server, Wording,
     config::Config,
-    host::{BoxFuture, Host as _},
+    host::{BoxFuture, Host as _, Timestamp},
     mcp::rmcp,
 };
 use harness::{browser::Browser, memory::MemoryHost, network::Network};
@@ -54,6 +54,8 @@ pub struct World {
     pub client: String,
     /// A token of its.
     pub access_token: String,
+    /// The time, which stands still.
+    pub now: Timestamp,
 }
 
 struct Environment(MemoryHost);
@@ -82,10 +84,11 @@ impl World {
         network.serve(PINGONE, simulator.router());
         let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
         let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+        let now = host.now();
         network.serve(DEPUTY, Server::new(config(), Arc::new(host), Arc::new(tools), wording).router());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let (client, access_token) = runtime.block_on(connected(&network));
-        Self { runtime, network, client, access_token }
+        Self { runtime, network, client, access_token, now }
     }
 
     /// Sends a request to Deputy, and reads the whole answer.

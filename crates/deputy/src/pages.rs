@@ -22,6 +22,8 @@ struct ApprovePage<'a> {
     redirect_uri: &'a str,
     loopback: bool,
     scopes: Vec<(&'a str, &'a str)>,
+    /// Whether tools may show the application the token that opens the API.
+    reveals_token: bool,
     handle: &'a str,
     /// For how many days the browser answers for the person, where it does.
     days: Option<u64>,
@@ -56,13 +58,14 @@ impl Wording {
     }
 }
 
-/// The approval page for `request`; `remembered` says whether the browser answers the next time, and `nonce` is random.
+/// The approval page for `request`. `nonce` is random. `remembered` says whether the browser answers the next time, and
+/// `reveals_token` whether the application can see the token that opens the API.
 pub(crate) fn approve(
     request: &AuthorizationRequest,
     client: &Client,
     (handle, nonce): (&str, &str),
     words: &Wording,
-    remembered: bool,
+    (remembered, reveals_token): (bool, bool),
 ) -> Response<Body> {
     let uri = request.target.redirect_uri();
     let document = client.document_host();
@@ -81,6 +84,7 @@ pub(crate) fn approve(
             redirect_uri: uri.as_str(),
             loopback: uri.is_loopback(),
             scopes: request.terms.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
+            reveals_token,
             handle,
             days: remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
             script: include_str!("../templates/approve.js"),

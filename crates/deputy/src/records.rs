@@ -3,16 +3,13 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    config::Config,
+    config::{Config, Keys},
     encoding::{base64url_decode, base64url_encode},
     host::{Digest, GrantId, Host, Key, Record, StoreError, Timestamp, Version},
-    oauth::{AuthorizationRequest, Client, ClientIdUrl, Grant},
+    oauth::{AuthorizationRequest, Client, ClientIdUrl, Grant, Handle, HandleKind},
     oidc::Authentication,
     seal::{self, Random, Sealed},
 };
-
-/// How long a person has for the approval page, and then for the login, in seconds: 10 minutes each.
-pub(crate) const LOGIN_LIFETIME: u64 = 600;
 
 /// A request that waits for the person's approval. Stored sealed under the handle that only the page has.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,13 +26,15 @@ pub(crate) struct Login {
     pub(crate) authentication: Authentication,
 }
 
-/// A record that is named by the digest of a secret and sealed under that secret, to be taken once.
+/// A record that is named by the digest of a handle and sealed under that handle, to be taken once.
 pub(crate) trait Ticket: Serialize + DeserializeOwned {
+    const KIND: HandleKind;
     const PURPOSE: &'static str;
     fn key(digest: Digest) -> Key;
 }
 
 impl Ticket for Approval {
+    const KIND: HandleKind = HandleKind::Approval;
     const PURPOSE: &'static str = "approval";
     fn key(digest: Digest) -> Key {
         Key::Approval(digest)
@@ -43,39 +42,77 @@ impl Ticket for Approval {
 }
 
 impl Ticket for Login {
+    const KIND: HandleKind = HandleKind::Login;
     const PURPOSE: &'static str = "login";
     fn key(digest: Digest) -> Key {
         Key::Login(digest)
     }
 }
 
-/// Stores a ticket under `secret`.
+/// A handle for a ticket that is made `now`.
+pub(crate) fn new_handle<T: Ticket>(host: &dyn Host, keys: &Keys, now: Timestamp) -> Handle {
+    Handle::generate(T::KIND, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
+}
+
+/// Stores a ticket under its handle.
 pub(crate) async fn put_ticket<T: Ticket>(
     host: &dyn Host,
-    secret: &str,
+    handle: &Handle,
     ticket: &T,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sealed = {
         let plain = zeroize::Zeroizing::new(encode(ticket)?);
         let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
-        seal::Key::derive(secret.as_bytes(), T::PURPOSE).seal(T::PURPOSE.as_bytes(), &plain, random)
+        ticket_seal::<T>(handle).seal(T::PURPOSE.as_bytes(), &plain, random)
     };
-    let key = T::key(seal::digest(T::PURPOSE, secret.as_bytes()));
-    host.store().put(&key, sealed.0, now.plus(LOGIN_LIFETIME)).await
+    host.store().put(&ticket_key::<T>(handle), sealed.0, now.plus(Handle::LIFETIME)).await
 }
 
-/// Takes the ticket of `secret`. Of two callers one gets it.
+/// Why there is no ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoTicket {
+    /// Its time is over.
+    Expired,
+    /// This browser is not the one that it was given to. It is still there.
+    OtherBrowser,
+    /// The handle is none of ours.
+    Unknown,
+    /// It was taken before.
+    Used,
+}
+
+/// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Of two callers one gets it.
 pub(crate) async fn take_ticket<T: Ticket>(
     host: &dyn Host,
-    secret: &str,
+    keys: &Keys,
+    handle: &str,
+    is_bound: impl FnOnce(&Handle) -> bool,
     now: Timestamp,
-) -> Result<Option<T>, StoreError> {
-    let key = T::key(seal::digest(T::PURPOSE, secret.as_bytes()));
-    let Some(record) = host.store().take(&key, now).await? else { return Ok(None) };
-    let opened =
-        seal::Key::derive(secret.as_bytes(), T::PURPOSE).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
-    opened.map(|plain| decode(&plain)).transpose()
+) -> Result<Result<T, NoTicket>, StoreError> {
+    let Some(handle) = Handle::parse(T::KIND, handle, keys) else { return Ok(Err(NoTicket::Unknown)) };
+    if handle.has_expired(now) {
+        return Ok(Err(NoTicket::Expired));
+    }
+    let key = ticket_key::<T>(&handle);
+    if !is_bound(&handle) {
+        // A browser that has used it has lost its cookie.
+        let is_there = host.store().get(&key, now).await?.is_some();
+        return Ok(Err(if is_there { NoTicket::OtherBrowser } else { NoTicket::Used }));
+    }
+    let Some(record) = host.store().take(&key, now).await? else { return Ok(Err(NoTicket::Used)) };
+    match ticket_seal::<T>(&handle).open(T::PURPOSE.as_bytes(), &Sealed(record.value)) {
+        Some(plain) => decode(&plain).map(Ok),
+        None => Ok(Err(NoTicket::Unknown)),
+    }
+}
+
+fn ticket_key<T: Ticket>(handle: &Handle) -> Key {
+    T::key(seal::digest(T::PURPOSE, handle.as_str().as_bytes()))
+}
+
+fn ticket_seal<T: Ticket>(handle: &Handle) -> seal::Key {
+    seal::Key::derive(handle.as_str().as_bytes(), T::PURPOSE)
 }
 
 /// How long a client's reply waits for whoever asked, in seconds; and how long a question waits for its reply.

@@ -104,7 +104,7 @@ struct AccessToken {
     // `uint64` is a format that strict validators do not know.
     #[schemars(with = "i64")]
     expires_at: u64,
-    /// Seconds from now until it expires; it is renewed before that.
+    /// Seconds from now until it expires. Deputy gets another one before that, if PingOne lets it.
     #[schemars(with = "i64")]
     expires_in: u64,
     /// The token itself; only where the operator chose to show it.
@@ -158,7 +158,8 @@ impl WhoAmI {
             expires_in / 60,
         );
         if let Some(raw) = raw {
-            let _ = write!(text, "\nThe token itself, shown because the operator chose to: {raw}");
+            let _ =
+                write!(text, "\nThe token itself, shown because this server has WHO_AM_I_TOKEN=full: {raw}");
         }
         text
     }

@@ -134,7 +134,7 @@ impl TodoServer {
         title = "Who am I?",
         description = "Says on whose behalf you act: the signed-in person, the client they approved, the scopes you \
                        hold, and what the PingOne access token used for the Todo API says (issuer, audience, scopes, \
-                       expiry). Use it to answer questions about identity and permissions.",
+                       expiry). The token itself is shown only where the operator chose so. Use it to answer questions about identity and permissions.",
         output_schema = schema_for_output::<WhoAmI>(),
         annotations(read_only_hint = true, idempotent_hint = true, destructive_hint = false, open_world_hint = false)
     )]

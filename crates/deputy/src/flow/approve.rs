@@ -7,9 +7,9 @@ use super::{authorize::is_to_be_remembered, login};
 use crate::{
     host::StoreError,
     http::{Answer, cookies, set_cookie},
-    oauth::{ApprovedClients, ErrorCode, Fetched, Params, approval_cookie, browser_is_bound},
+    oauth::{ApprovedClients, ErrorCode, Fetched, Handle, Params, approval_cookie, browser_is_bound},
     pages,
-    records::{self, Approval},
+    records::{self, Approval, NoTicket},
     server::Server,
 };
 
@@ -21,26 +21,16 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     else {
         return Ok(refused("The form that was sent is not the one of the approval page."));
     };
-    if handle.len() != HANDLE || !from_our_page(server, headers) {
+    if !from_our_page(server, headers) {
         return Ok(refused("The decision did not come from the approval page."));
     }
     let cookies = cookies(headers);
-    if !browser_is_bound("approve", handle, &cookies, &config.keys) {
-        return Ok(refused(
-            "This page was answered before, or it was not opened in this browser, or the browser did not keep its cookie.",
-        ));
-    }
-    let Some(Approval { request, client_name }) = records::take_ticket(server.host(), handle, now).await?
-    else {
-        const ANSWERED: &str = "This page was already answered";
-        tracing::info!(reason = ANSWERED, "approval refused");
-        return Ok(pages::message(
-            StatusCode::CONFLICT,
-            ANSWERED,
-            "The decision was taken before, or more than ten minutes ago.",
-            "If the application is connected, there is nothing to do. Otherwise start again from the application.",
-        ));
-    };
+    let is_bound = |handle: &Handle| browser_is_bound("approve", handle.as_str(), &cookies, &config.keys);
+    let Approval { request, client_name } =
+        match records::take_ticket(server.host(), &config.keys, handle, is_bound, now).await? {
+            Ok(approval) => approval,
+            Err(none) => return Ok(without_approval(none)),
+        };
     let (approval_name, _) = approval_cookie(handle, &config.keys);
     let value =
         cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
@@ -76,6 +66,30 @@ fn from_our_page(server: &Server, headers: &HeaderMap) -> bool {
     ours && (site.is_none() || Fetched::parse(site) == Fetched::FromUs)
 }
 
+/// The page for a decision that comes without an approval that waits for it.
+fn without_approval(none: NoTicket) -> Answer {
+    let (title, text) = match none {
+        NoTicket::Expired => (
+            "This page has expired",
+            "An approval page can be used for ten minutes, and this one was opened before that.",
+        ),
+        NoTicket::OtherBrowser => {
+            return refused(
+                "This page was not opened in this browser, or the browser did not keep its cookie.",
+            );
+        }
+        NoTicket::Unknown => {
+            return refused("The decision did not come from an approval page of this server.");
+        }
+        NoTicket::Used => {
+            ("This page was already answered", "The decision was taken before, and counts once.")
+        }
+    };
+    tracing::info!(reason = title, "approval refused");
+    let advice = "If the application is connected, there is nothing to do. Otherwise start again from the application.";
+    pages::message(StatusCode::CONFLICT, title, text, advice)
+}
+
 fn refused(text: &str) -> Answer {
     tracing::info!(reason = text, "approval refused");
     pages::message(
@@ -85,5 +99,3 @@ fn refused(text: &str) -> Answer {
         "Start the connection again from the application.",
     )
 }
-
-const HANDLE: usize = 43;

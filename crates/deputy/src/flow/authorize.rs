@@ -11,11 +11,11 @@ use crate::{
     host::StoreError,
     http::{Answer, cookies, redirect, set_cookie},
     oauth::{
-        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, ClientIdUrl, Fetched, Params,
+        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, ClientIdUrl, Fetched, Handle, Params,
         approval_cookie,
     },
     pages,
-    records::{self, Approval, LOGIN_LIFETIME},
+    records::{self, Approval},
     seal::random_bytes,
     server::Server,
 };
@@ -49,12 +49,12 @@ pub(crate) async fn authorize(
     if remembered(server, headers, &request, &client) {
         return login::begin(server, request, client.name, now).await;
     }
-    let handle = base64url_encode(&random_bytes::<32>(&server.random()));
+    let handle = records::new_handle::<Approval>(server.host(), &server.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&server.random()));
-    let remembers = is_to_be_remembered(server, &request);
-    let mut page = pages::approve(&request, &client, (&handle, &nonce), &server.wording, remembers);
-    let (name, value) = approval_cookie(&handle, &server.config.keys);
-    set_cookie(&mut page, &name, &value, LOGIN_LIFETIME);
+    let told = (is_to_be_remembered(server, &request), server.config.api.reveal_token);
+    let mut page = pages::approve(&request, &client, (handle.as_str(), &nonce), &server.wording, told);
+    let (name, value) = approval_cookie(handle.as_str(), &server.config.keys);
+    set_cookie(&mut page, &name, &value, Handle::LIFETIME);
     records::put_ticket(server.host(), &handle, &Approval { request, client_name: client.name }, now).await?;
     Ok(page)
 }

@@ -7,10 +7,10 @@ use super::{issue, login, revoke::give_back};
 use crate::{
     host::{StoreError, Timestamp},
     http::{Answer, cookies, set_cookie},
-    oauth::{ErrorCode, Params, browser_is_bound, login_cookie},
+    oauth::{ErrorCode, Handle, Params, browser_is_bound, login_cookie},
     oidc::{CallbackError, CallbackParams},
     pages,
-    records::{self, Login},
+    records::{self, Login, NoTicket},
     secret::Secret,
     server::Server,
 };
@@ -32,20 +32,20 @@ pub(crate) async fn callback(
     };
     // The browser that approved must be the browser that logged in: otherwise an attacker could approve, and send a
     // person the rest of the way.
-    if state.len() != STATE || !browser_is_bound("login", state, &cookies(headers), &config.keys) {
-        return Ok(refused("This login was not started in this browser."));
-    }
-    let Some(Login { request, client_name, authentication }) =
-        records::take_ticket(server.host(), state, now).await?
-    else {
-        return Ok(refused("This login was finished before, or took longer than ten minutes."));
-    };
+    let cookies = cookies(headers);
+    let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
+    let Login { request, client_name, authentication } =
+        match records::take_ticket(server.host(), &config.keys, state, is_bound, now).await? {
+            Ok(login) => login,
+            Err(none) => return Ok(without_login(none)),
+        };
     let target = &request.target;
     let mut response = match answer {
         CallbackParams::Error(error) => {
             let (said, correlation) = (said(&params), correlation(&params));
             tracing::warn!(client = target.client_id(), %error, said, correlation, "login refused");
-            login::refused(server, target, code_for(error), &error.to_string())
+            let (code, text) = for_client(error);
+            login::refused(server, target, code, text)
         }
         CallbackParams::Code(code) => {
             // To the end even if the browser hangs up: PingOne issues tokens, and somebody must have them.
@@ -89,11 +89,52 @@ async fn finish(
     issued.map(|issued| issued.unwrap_or_else(|refused| refused))
 }
 
-const fn code_for(error: CallbackError) -> ErrorCode {
+/// The page for a callback that comes without a login that waits for it.
+fn without_login(none: NoTicket) -> Answer {
+    match none {
+        NoTicket::Expired => refused("This login took longer than ten minutes, and has expired."),
+        NoTicket::OtherBrowser => {
+            refused("This login was not started in this browser, or the browser did not keep its cookie.")
+        }
+        NoTicket::Unknown => refused("This login was not started in this browser, and not by this server."),
+        NoTicket::Used => {
+            const USED: &str = "This login was already answered";
+            tracing::info!(reason = USED, "callback refused");
+            let advice = "If the application is connected, there is nothing to do. Otherwise start again from the \
+                          application.";
+            pages::message(
+                StatusCode::BAD_REQUEST,
+                USED,
+                "PingOne's answer to it came before, and counts once.",
+                advice,
+            )
+        }
+    }
+}
+
+/// What the client is told. It cannot change this server's configuration, and learns nothing of it.
+const fn for_client(error: CallbackError) -> (ErrorCode, &'static str) {
     match error {
-        CallbackError::Denied | CallbackError::NotLoggedIn => ErrorCode::AccessDenied,
-        CallbackError::Failed => ErrorCode::ServerError,
-        CallbackError::Unavailable => ErrorCode::TemporarilyUnavailable,
+        CallbackError::Denied => (ErrorCode::AccessDenied, "the person declined at the identity provider"),
+        CallbackError::Interaction | CallbackError::NotLoggedIn => {
+            (ErrorCode::AccessDenied, "the login at the identity provider was not completed")
+        }
+        CallbackError::Failed | CallbackError::Other => (
+            ErrorCode::ServerError,
+            "the identity provider ended the login with an error; the server's log says which",
+        ),
+        CallbackError::Request
+        | CallbackError::ResponseType
+        | CallbackError::Scope
+        | CallbackError::Target
+        | CallbackError::UnauthorizedClient => (
+            ErrorCode::ServerError,
+            "the identity provider refuses this server's request; the server's log says why",
+        ),
+        CallbackError::Unavailable => (
+            ErrorCode::TemporarilyUnavailable,
+            "the identity provider is temporarily unavailable; try again later",
+        ),
     }
 }
 
@@ -115,5 +156,3 @@ fn refused(text: &str) -> Answer {
     let advice = "Nothing was sent to the application. Start the connection again from the application.";
     pages::message(StatusCode::BAD_REQUEST, "The login cannot be finished", text, advice)
 }
-
-const STATE: usize = 43;

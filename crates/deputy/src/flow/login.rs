@@ -1,13 +1,11 @@
 //! The way to `PingOne`, once a client is approved. Nothing of a login exists before that.
 
 use crate::{
-    encoding::base64url_encode,
     host::{StoreError, Timestamp},
     http::{Answer, redirect, set_cookie},
-    oauth::{AuthorizationRequest, ErrorCode, Target, login_cookie},
+    oauth::{AuthorizationRequest, ErrorCode, Handle, Target, login_cookie},
     oidc::{Authentication, authentication_url},
-    records::{self, LOGIN_LIFETIME, Login},
-    seal::random_bytes,
+    records::{self, Login},
     server::Server,
 };
 
@@ -24,21 +22,21 @@ pub(super) async fn begin(
         Ok(discovery) => discovery,
         Err(error) => return Ok(failed(server, &request.target, &error)),
     };
-    let state = base64url_encode(&random_bytes::<32>(&server.random()));
+    let state = records::new_handle::<Login>(server.host(), &server.config.keys, now);
     let authentication = Authentication::generate(&server.random());
     let shown = (client_name.as_deref().unwrap_or_default(), request.target.redirect_uri().host());
     let url = authentication_url(
         &discovery,
         &server.config,
         &authentication,
-        &state,
+        state.as_str(),
         &request.terms.scopes.to_string(),
         (shown.0, &shown.1),
         request.terms.log_in_again,
     );
     let mut response = redirect(url.as_str());
-    let (name, value) = login_cookie(&state, &server.config.keys);
-    set_cookie(&mut response, &name, &value, LOGIN_LIFETIME);
+    let (name, value) = login_cookie(state.as_str(), &server.config.keys);
+    set_cookie(&mut response, &name, &value, Handle::LIFETIME);
     let login = Login { request, client_name, authentication };
     records::put_ticket(server.host(), &state, &login, now).await?;
     Ok(response)

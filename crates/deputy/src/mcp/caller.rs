@@ -18,7 +18,7 @@ use crate::{
 /// The person on whose behalf a request is made, the client that makes it, and what it may do.
 ///
 /// A tool finds it in the request's extensions. It can send requests to the API in the person's name, and it cannot see
-/// the token that makes this possible.
+/// the token that makes this possible, unless the operator set `WHO_AM_I_TOKEN=full`.
 #[derive(Clone)]
 pub struct Caller {
     user: Arc<User>,

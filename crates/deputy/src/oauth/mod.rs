@@ -7,6 +7,7 @@ mod client_authentication;
 mod client_id_url;
 mod error;
 mod grant;
+mod handle;
 mod metadata;
 mod metadata_document;
 mod params;
@@ -27,6 +28,7 @@ pub use grant::{
     Access, Code, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, Refreshed, Upstream,
     UpstreamTokens,
 };
+pub use handle::{Handle, HandleKind};
 pub use metadata::{authorization_server_metadata, protected_resource_metadata};
 pub use metadata_document::DocumentError;
 pub use params::{Params, Repeated};

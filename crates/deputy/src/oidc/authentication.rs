@@ -86,22 +86,83 @@ pub enum CallbackParams {
     Error(CallbackError),
 }
 
-/// What `PingOne` says instead of a code. A DaVinci flow chooses its error codes from a list that lacks `access_denied`,
-/// and a flow that dies says `login_required`; so every error means: not authorized.
+/// What `PingOne` says instead of a code. The text is for the log, and names what an operator can change.
+///
+/// Most errors have two sources: `PingOne` refuses the request before a flow begins, or the `DaVinci` flow ends with an
+/// error that its author chose. That list lacks `access_denied`, so declining has many codes. A flow that dies says
+/// `login_required`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
-    /// The person declined.
+    /// `access_denied`
     #[error("the person declined at PingOne")]
     Denied,
-    /// The flow ended without a login.
-    #[error("PingOne ended the login without a result; the DaVinci flow log says why")]
+    /// `server_error`
+    #[error("PingOne failed; its audit and the DaVinci flow log say why")]
     Failed,
-    /// The person was not logged in.
-    #[error("the login at PingOne was not completed")]
+    /// `consent_required`, `interaction_required`
+    #[error(
+        "PingOne needs a consent or another step of the person's that the DaVinci flow of PINGONE_DV_POLICY_ID does not ask \
+         for"
+    )]
+    Interaction,
+    /// `login_required`
+    #[error(
+        "the login at PingOne was not completed; where that happens to everybody, the DaVinci flow log says why"
+    )]
     NotLoggedIn,
-    /// `PingOne` says to try again.
+    /// Any other code.
+    #[error("PingOne ended the login with an error of the DaVinci flow's own; the DaVinci flow log says why")]
+    Other,
+    /// `invalid_request`
+    #[error(
+        "PingOne refuses the request: PINGONE_DV_POLICY_ID is no flow policy of the application MCP_SERVER_CLIENT_ID, or \
+         the application demands what Deputy does not send; or the DaVinci flow chose this error"
+    )]
+    Request,
+    /// `unsupported_response_type`
+    #[error(
+        "PingOne refuses the response type: the application MCP_SERVER_CLIENT_ID lacks the response type Code"
+    )]
+    ResponseType,
+    /// `invalid_scope`
+    #[error(
+        "PingOne refuses the scopes: the application MCP_SERVER_CLIENT_ID is not granted all of API_SCOPES, or they belong \
+         to several resources; or the DaVinci flow chose this error"
+    )]
+    Scope,
+    /// `invalid_target` (RFC 8707 §2)
+    #[error(
+        "PingOne refuses the resource: API_IDENTIFIER is not the audience of a resource in PingOne; \
+         PINGONE_SEND_RESOURCE=off leaves it out of the request"
+    )]
+    Target,
+    /// `unauthorized_client`
+    #[error(
+        "PingOne refuses the client: the application MCP_SERVER_CLIENT_ID is disabled or lacks the grant type \
+         Authorization Code; or the DaVinci flow chose this error"
+    )]
+    UnauthorizedClient,
+    /// `temporarily_unavailable`
     #[error("PingOne is temporarily unavailable")]
     Unavailable,
+}
+
+impl CallbackError {
+    fn of(code: &str) -> Self {
+        match code {
+            "access_denied" => Self::Denied,
+            "consent_required" | "interaction_required" => Self::Interaction,
+            "invalid_request" => Self::Request,
+            "invalid_scope" => Self::Scope,
+            "invalid_target" => Self::Target,
+            "login_required" => Self::NotLoggedIn,
+            "server_error" => Self::Failed,
+            "temporarily_unavailable" => Self::Unavailable,
+            "unauthorized_client" => Self::UnauthorizedClient,
+            "unsupported_response_type" => Self::ResponseType,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl CallbackParams {
@@ -113,12 +174,7 @@ impl CallbackParams {
         }
         match (code, error) {
             (Some(code), None) => Some(Self::Code(Secret::new(code.to_owned()))),
-            (None, Some(error)) => Some(Self::Error(match error {
-                "access_denied" => CallbackError::Denied,
-                "login_required" | "interaction_required" | "consent_required" => CallbackError::NotLoggedIn,
-                "temporarily_unavailable" => CallbackError::Unavailable,
-                _ => CallbackError::Failed,
-            })),
+            (None, Some(error)) => Some(Self::Error(CallbackError::of(error))),
             _ => None,
         }
     }

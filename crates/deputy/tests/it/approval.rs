@@ -159,6 +159,42 @@ async fn an_approval_page_is_good_for_ten_minutes() {
 }
 
 #[tokio::test]
+async fn expired_approval_page_says_expired_with_and_without_its_cookie() {
+    for with_cookies in [true, false] {
+        let world = World::new();
+        let mut browser = world.browser();
+        let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
+        world.host.advance(660);
+        // Browsers drop the cookie when its ten minutes are over.
+        let mut browser = if with_cookies { browser } else { world.browser() };
+        let answer = browser.submit(&page, &[], "approve").await;
+        assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
+        assert!(answer.text.contains("This page has expired"), "{}", answer.text);
+        assert!(!answer.text.contains("already answered"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn answered_approval_page_says_answered_without_its_cookie() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
+    browser.submit(&page, &[], "deny").await;
+    let answer = browser.submit(&page, &[], "approve").await;
+    assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
+    assert!(answer.text.contains("This page was already answered"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn made_up_handle_says_that_the_page_is_not_ours() {
+    let form = [("handle", "x".repeat(43)), ("decision", "approve".to_owned())];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = World::new().post_form("/approve", &form).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text.contains("not come from an approval page of this server"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn forms_that_are_not_the_pages_are_refused() {
     let world = World::new();
     for body in
@@ -275,6 +311,22 @@ async fn the_page_says_for_how_long_it_is_not_shown_again_where_that_is_so() {
         let client = world.client().await;
         let page = world.get(&world.authorize_path(&client, &[])).await;
         assert_eq!(page.text.contains(SAYS), remembers, "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn page_says_who_sees_the_token_for_each_setting() {
+    const NEVER: &str = "never sees your password, nor the PingOne access token that opens your to-do list.";
+    const SEES: &str = "See your PingOne access token for your to-do list";
+    for (setting, reveals) in [("claims", false), ("full", true)] {
+        let world = World::with(&[("WHO_AM_I_TOKEN", setting)]);
+        let page = world.get(&world.authorize_path(&world.client().await, &[])).await;
+        assert_eq!(
+            (page.text.contains(NEVER), page.text.contains(SEES)),
+            (!reveals, reveals),
+            "{}",
+            page.text
+        );
     }
 }
 

@@ -122,6 +122,9 @@ async fn what_pingone_says_instead_of_a_code_becomes_an_error_for_the_client() {
         ("temporarily_unavailable", "temporarily_unavailable"),
         ("server_error", "server_error"),
         ("invalid_scope", "server_error"),
+        ("invalid_target", "server_error"),
+        ("unauthorized_client", "server_error"),
+        ("consent_required", "access_denied"),
         ("<script>alert(1)</script>", "server_error"),
     ] {
         assert_eq!(told(Failure::CallbackError(said.into())).await, told_as, "{said}");
@@ -212,6 +215,43 @@ async fn a_callback_counts_once_and_for_ten_minutes() {
     assert_eq!(world.pingone.requests("token"), 1);
     world.host.advance(600);
     assert_eq!(late.open(&callback).await.status, StatusCode::BAD_REQUEST);
+}
+
+/// What the page of a callback says that is opened `seconds` after the login began, by the browser that began it.
+async fn late(world: &World, seconds: u64, with_cookies: bool) -> String {
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(world, &mut browser, &client).await;
+    world.host.advance(seconds);
+    let mut browser = if with_cookies { browser } else { world.browser() };
+    browser.open(callback.as_str()).await.text
+}
+
+#[tokio::test]
+async fn expired_login_says_expired_with_and_without_its_cookie() {
+    for with_cookies in [true, false] {
+        let page = late(&World::new(), 660, with_cookies).await;
+        assert!(page.contains("took longer than ten minutes"), "{page}");
+        assert!(!page.contains("before") && !page.contains("not started"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn login_in_another_browser_says_so() {
+    let page = late(&World::new(), 0, false).await;
+    assert!(page.contains("This login was not started in this browser"), "{page}");
+}
+
+#[tokio::test]
+async fn reloaded_callback_says_already_answered_without_its_cookie() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(&world, &mut browser, &client).await;
+    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
+    let page = browser.open(callback.as_str()).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"));
+    assert!(page.text.contains("This login was already answered"), "{}", page.text);
 }
 
 #[tokio::test]

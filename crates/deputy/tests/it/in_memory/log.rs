@@ -68,7 +68,7 @@ async fn whoever_is_refused_leaves_a_line_that_says_why() {
     let text = log.text();
     for (what, why) in [
         ("callback refused", "This login was not started in this browser"),
-        ("approval refused", "This page was answered before, or it was not opened in this browser"),
+        ("approval refused", "This page was not opened in this browser"),
         ("approval refused", "This page was already answered"),
         ("login failed", "nonce is not the one of this login"),
         ("login refused", "the person declined at PingOne"),
@@ -76,5 +76,29 @@ async fn whoever_is_refused_leaves_a_line_that_says_why() {
         ("grant ended", "replayed"),
     ] {
         assert!(text.lines().any(|line| line.contains(what) && line.contains(why)), "{what}: {why}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn refusal_by_pingone_is_logged_with_its_cause_and_variable() {
+    for (said, cause) in [
+        ("invalid_scope", "is not granted all of API_SCOPES"),
+        ("invalid_target", "API_IDENTIFIER is not the audience"),
+        ("invalid_request", "PINGONE_DV_POLICY_ID is no flow policy"),
+        ("unauthorized_client", "MCP_SERVER_CLIENT_ID is disabled"),
+        ("unsupported_response_type", "lacks the response type"),
+        ("consent_required", "the DaVinci flow of PINGONE_DV_POLICY_ID does not ask for"),
+        ("login_required", "the login at PingOne was not completed"),
+        ("server_error", "PingOne failed"),
+        ("made_up", "an error of the DaVinci flow's own"),
+    ] {
+        let (log, _logging) = Log::begin();
+        let world = World::new();
+        world.pingone.force(Failure::CallbackError(said.into()));
+        world.log_in_to(&mut world.browser(), &world.client().await).await;
+        let text = log.text();
+        let said = format!("said=\"{said}\"");
+        let line = text.lines().find(|line| line.contains("login refused")).unwrap_or_default();
+        assert!(line.contains(cause) && line.contains(&said), "{said}\n{line}");
     }
 }
