@@ -97,7 +97,7 @@ async fn redeem(
     };
     for _ in 0..records::MOST_RACES {
         let Some((grant, version)) = records::grant(server.host(), code.grant(), now).await? else {
-            return Ok(invalid_grant(RedeemError::Unknown));
+            return Ok(invalid_grant(RedeemError::Ended));
         };
         let proof = (client.id.as_str(), redirect_uri, code_verifier.expose().as_str());
         let redeemed = grant.redeem(&code, proof, config, now, &server.random());

@@ -130,6 +130,9 @@ pub enum RedeemError {
     /// It was issued to another client.
     #[error("the code belongs to another client")]
     Client,
+    /// Its grant is gone.
+    #[error("the code has expired, or its login has ended")]
+    Ended,
     /// It is too old.
     #[error("the code has expired")]
     Expired,

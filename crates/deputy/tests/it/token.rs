@@ -122,7 +122,11 @@ async fn a_code_expires() {
     let client = world.client().await;
     let code = world.code(&client).await;
     world.host.advance(120);
-    assert_eq!(world.redeem(&client, &code).await.json()["error"], "invalid_grant");
+    let answer = world.redeem(&client, &code).await.json();
+    let expected = json!({
+        "error": "invalid_grant", "error_description": "the code has expired, or its login has ended",
+    });
+    assert_eq!(answer, expected);
 }
 
 #[tokio::test]

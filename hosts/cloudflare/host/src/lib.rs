@@ -65,7 +65,7 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
 fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), String> {
     let bindings = ["AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
     let names: Vec<String> =
-        Object::keys(env.unchecked_ref()).iter().filter_map(|name| name.as_string()).collect();
+        Object::keys(env.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect();
     let names = names.iter().map(String::as_str);
     let others = Names::new(bindings.map(str::to_owned)).check(names, is_set);
     for unknown in others.map_err(|errors| ConfigErrors(errors).to_string())? {
