@@ -119,6 +119,13 @@ impl SimConfig {
     }
 }
 
+impl Person {
+    /// A person whose names are their username.
+    pub(crate) fn named(id: &str, username: &str, password: &str) -> Self {
+        person(id, username, password, username, username)
+    }
+}
+
 fn person(id: &str, username: &str, password: &str, given_name: &str, family_name: &str) -> Person {
     Person {
         id: id.into(),

@@ -15,9 +15,13 @@ use crate::{failure::Failure, reply::document, simulator::Simulator, state::Knob
 pub(crate) fn router() -> Router<Simulator> {
     Router::new()
         .route("/sim/failures", post(force).delete(clear))
-        .route("/sim/keys/rotate", post(rotate))
+        .route("/sim/keys/crowd", post(crowd))
         .route("/sim/keys/drop-old", post(drop_old))
+        .route("/sim/keys/replace", post(replace))
+        .route("/sim/keys/rotate", post(rotate))
+        .route("/sim/keys/twin", post(twin))
         .route("/sim/knobs", get(knobs).put(configure))
+        .route("/sim/people", post(add_person))
         .route("/sim/reset", post(reset))
         .route("/sim/sessions", axum::routing::delete(end_sessions))
         .route("/sim/state", get(state))
@@ -46,11 +50,47 @@ async fn clear(State(sim): State<Simulator>) -> StatusCode {
 
 async fn rotate(State(sim): State<Simulator>) -> StatusCode {
     sim.rotate_keys();
+    made(&sim)
+}
+
+async fn replace(State(sim): State<Simulator>) -> StatusCode {
+    sim.replace_key();
+    made(&sim)
+}
+
+async fn twin(State(sim): State<Simulator>) -> StatusCode {
+    sim.twin_key();
+    made(&sim)
+}
+
+#[derive(Deserialize)]
+struct Crowd {
+    count: usize,
+}
+
+async fn crowd(State(sim): State<Simulator>, Json(Crowd { count }): Json<Crowd>) -> StatusCode {
+    sim.crowd_keys(count);
+    made(&sim)
+}
+
+fn made(sim: &Simulator) -> StatusCode {
+    sim.prepare_keys();
     StatusCode::NO_CONTENT
 }
 
 async fn drop_old(State(sim): State<Simulator>) -> StatusCode {
     sim.drop_old_keys();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct NewPerson {
+    username: String,
+    password: String,
+}
+
+async fn add_person(State(sim): State<Simulator>, Json(person): Json<NewPerson>) -> StatusCode {
+    sim.add_person(&person.username, &person.password);
     StatusCode::NO_CONTENT
 }
 

@@ -104,16 +104,21 @@ async fn exchange(
 async fn jwks(State(sim): State<Simulator>) -> Response {
     sim.count("jwks");
     sim.hang(|failure| if let Failure::JwksAfter(seconds) = failure { Some(*seconds) } else { None }).await;
+    sim.hang_millis(
+        |failure| if let Failure::JwksAfterMillis(millis) = failure { Some(*millis) } else { None },
+    )
+    .await;
+    let bodies =
+        sim.failures(|failure| if let Failure::JwksBody(body) = failure { Some(body.clone()) } else { None });
+    if let Some(body) = bodies.into_iter().next() {
+        return with(StatusCode::OK, "application/json", body);
+    }
     let forced =
         sim.failures(|failure| if let Failure::Jwks(status) = failure { Some(*status) } else { None });
     if let Some(response) = forced.first().map(|status| broken(*status)) {
         return response;
     }
-    let keys: Vec<_> = sim.state().keys.clone();
-    document(
-        StatusCode::OK,
-        &json!({ "keys": keys.iter().map(crate::keys::SigningKey::jwk).collect::<Vec<_>>() }),
-    )
+    document(StatusCode::OK, &json!({ "keys": sim.published_keys() }))
 }
 
 async fn userinfo(State(sim): State<Simulator>, headers: HeaderMap) -> Response {

@@ -31,16 +31,25 @@ pub enum Failure {
     Jwks(u16),
     /// The keys answer after this many seconds.
     JwksAfter(u64),
+    /// The keys answer after this many milliseconds.
+    JwksAfterMillis(u64),
+    /// The keys answer `200` with this body.
+    JwksBody(String),
     /// A refresh is refused with `invalid_grant`.
     RefreshInvalidGrant,
     /// The token endpoint answers with this status and body.
     Token(u16, String),
     /// The token endpoint answers after this many seconds.
     TokenAfter(u64),
+    /// The token endpoint does what it is asked, refresh token rotation included, and its response leaves after this
+    /// many milliseconds. A client that has hung up by then never gets it.
+    TokenAnswerAfter(u64),
     /// The token endpoint answers with this many bytes.
     TokenBytes(usize),
     /// A member of the token response has this value, or is missing (`null`).
     TokenMember(String, Value),
+    /// The token endpoint answers with this status and `Retry-After` in seconds.
+    TokenRetryAfter(u16, u64),
     /// `UserInfo` answers with this status and body.
     UserInfo(u16, String),
     /// `UserInfo` answers after this many seconds.

@@ -7,6 +7,22 @@
 //!
 //! Clock and randomness are passed in ([`SimEnvironment`]): with a fixed seed every key and token is the same every time.
 //! [`Simulator::force`] makes it misbehave.
+//!
+//! It is strict where a client's mistake costs a login: a rotated refresh token that is used again revokes its family,
+//! unless [`Knobs::refresh_grace_seconds`] forgives it. The chaos suite (`tests/chaos`) drives it from another process
+//! through `/sim/*`:
+//!
+//! | request | effect |
+//! | --- | --- |
+//! | `POST /sim/failures` with `{"failure", "always"}`, `DELETE` | begins and ends a [`Failure`] |
+//! | `PUT /sim/knobs` | sets [`Knobs`]: lifetimes, the grace period, the offset of the clock |
+//! | `POST /sim/keys/rotate` | the next key signs; Deputy may know it already, since it was published before |
+//! | `POST /sim/keys/replace` | another key signs under the same `kid` |
+//! | `POST /sim/keys/twin` | a foreign key with the same `kid` is published before the one that signs |
+//! | `POST /sim/keys/crowd` with `{"count"}` | that many foreign keys are published before the one that signs |
+//! | `POST /sim/keys/drop-old` | only the current and the next key are published |
+//! | `POST /sim/people` with `{"username", "password"}` | somebody more can log in |
+//! | `GET /sim/state` | the requests of each endpoint, and of each login its rotations and whether it was revoked |
 
 mod authorize;
 mod config;

@@ -45,6 +45,7 @@ async fn run(options: Options) -> std::io::Result<()> {
         Some(file) => Simulator::with_state_file(config, environment, file)?,
         None => Simulator::new(config, environment),
     };
+    simulator.prepare_keys();
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     let config = simulator.config();
     println!("PINGONE_ISSUER={}", config.issuer());

@@ -4,11 +4,15 @@ use std::{
     collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
 use axum::Router;
+use serde_json::Value;
 
 use crate::{
     config::{Person, SimConfig},
@@ -29,6 +33,8 @@ struct Inner {
     state: Mutex<State>,
     failures: Mutex<Vec<(Failure, bool)>>,
     requests: Mutex<BTreeMap<&'static str, u64>>,
+    /// `Knobs::clock_offset_seconds`, for readers that hold the state.
+    clock_offset: AtomicI64,
     file: Option<PathBuf>,
 }
 
@@ -65,7 +71,9 @@ impl Simulator {
         file: Option<PathBuf>,
     ) -> Self {
         let (failures, requests) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { config, environment, state: Mutex::new(state), failures, requests, file }))
+        let clock_offset = AtomicI64::new(state.knobs.clock_offset_seconds);
+        let state = Mutex::new(state);
+        Self(Arc::new(Inner { config, environment, state, failures, requests, clock_offset, file }))
     }
 
     /// The HTTP interface.
@@ -100,7 +108,10 @@ impl Simulator {
 
     /// Changes how PingOne is configured.
     pub fn configure(&self, change: impl FnOnce(&mut Knobs)) {
-        self.change(|state| change(&mut state.knobs));
+        self.change(|state| {
+            change(&mut state.knobs);
+            self.0.clock_offset.store(state.knobs.clock_offset_seconds, Ordering::Relaxed);
+        });
     }
 
     /// The next key becomes the current one, and there is a new next one. Old keys stay published.
@@ -113,9 +124,52 @@ impl Simulator {
         });
     }
 
-    /// Keys that are neither the current nor the next one are published no more.
+    /// Another key takes the place of the current one, under the same `kid`.
+    pub fn replace_key(&self) {
+        let seed = random(self.environment());
+        self.change(|state| state.keys[0] = SigningKey::new(state.keys[0].kid.clone(), seed));
+    }
+
+    /// Publishes a second key with the `kid` of the current one, before it.
+    pub fn twin_key(&self) {
+        let seed = random(self.environment());
+        self.change(|state| state.foreign_keys = vec![SigningKey::new(state.keys[0].kid.clone(), seed)]);
+    }
+
+    /// Publishes `count` keys before the current one. They have names of their own and share one key pair.
+    pub fn crowd_keys(&self, count: usize) {
+        let seed = random(self.environment());
+        let keys = (0..count).map(|_| SigningKey::new(self.uuid(), seed)).collect();
+        self.change(|state| state.foreign_keys = keys);
+    }
+
+    /// Publishes nothing but the current and the next key.
     pub fn drop_old_keys(&self) {
-        self.change(|state| state.keys.truncate(2));
+        self.change(|state| {
+            state.keys.truncate(2);
+            state.foreign_keys.clear();
+        });
+    }
+
+    /// Makes the key pairs now, which takes a second, instead of with the first request that needs them.
+    pub fn prepare_keys(&self) {
+        self.published_keys();
+    }
+
+    /// The key set, as it is published.
+    pub(crate) fn published_keys(&self) -> Vec<Value> {
+        // Making a key takes a moment, in which the state must not be held.
+        let keys: Vec<_> = {
+            let state = self.state();
+            state.foreign_keys.iter().chain(&state.keys).cloned().collect()
+        };
+        keys.iter().map(SigningKey::jwk).collect()
+    }
+
+    /// Adds a person who can log in.
+    pub fn add_person(&self, username: &str, password: &str) {
+        let person = Person::named(&self.uuid(), username, password);
+        self.change(|state| state.people.push(person));
     }
 
     /// Ends every session of everybody.
@@ -127,6 +181,7 @@ impl Simulator {
     pub fn reset(&self) {
         self.clear_failures();
         let state = fresh(self.config(), self.environment());
+        self.0.clock_offset.store(0, Ordering::Relaxed);
         self.change(|old| *old = state);
     }
 
@@ -134,8 +189,9 @@ impl Simulator {
         &*self.0.environment
     }
 
+    /// The time on this PingOne's clock.
     pub(crate) fn now(&self) -> u64 {
-        self.environment().now()
+        self.environment().now().saturating_add_signed(self.0.clock_offset.load(Ordering::Relaxed))
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -179,8 +235,13 @@ impl Simulator {
 
     /// Waits for as long as a failure says that `select` turns into seconds.
     pub(crate) async fn hang(&self, select: impl Fn(&Failure) -> Option<u64>) {
-        if let Some(seconds) = self.failures(select).first() {
-            self.environment().sleep(Duration::from_secs(*seconds)).await;
+        self.hang_millis(|failure| select(failure).map(|seconds| seconds.saturating_mul(1000))).await;
+    }
+
+    /// The same in milliseconds.
+    pub(crate) async fn hang_millis(&self, select: impl Fn(&Failure) -> Option<u64>) {
+        if let Some(millis) = self.failures(select).first() {
+            self.environment().sleep(Duration::from_millis(*millis)).await;
         }
     }
 
@@ -259,6 +320,7 @@ impl State {
 fn fresh(config: &SimConfig, environment: &dyn SimEnvironment) -> State {
     State {
         keys: vec![new_key(environment), new_key(environment)],
+        foreign_keys: Vec::new(),
         people: config.people.clone(),
         sessions: Vec::new(),
         consents: Vec::new(),

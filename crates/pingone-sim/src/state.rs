@@ -11,6 +11,9 @@ use crate::{config::Person, keys::SigningKey};
 pub(crate) struct State {
     /// The current key, then the next one, then old ones.
     pub(crate) keys: Vec<SigningKey>,
+    /// Keys that are published before all of these and sign nothing.
+    #[serde(default)]
+    pub(crate) foreign_keys: Vec<SigningKey>,
     pub(crate) people: Vec<Person>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) consents: Vec<Consent>,
@@ -26,6 +29,8 @@ pub(crate) struct State {
 pub struct Knobs {
     /// Seconds for which an access token is good.
     pub access_token_seconds: u64,
+    /// Seconds by which this clock is ahead of the computer's; negative when it is behind.
+    pub clock_offset_seconds: i64,
     /// The application's secret after it was replaced.
     #[serde(default)]
     pub client_secret: Option<String>,
@@ -63,6 +68,7 @@ impl Default for Knobs {
     fn default() -> Self {
         Self {
             access_token_seconds: 3600,
+            clock_offset_seconds: 0,
             client_secret: None,
             code_seconds: 60,
             refresh_token_seconds: 2_592_000,

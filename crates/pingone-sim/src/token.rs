@@ -38,6 +38,16 @@ pub(crate) async fn token(
     if !is_our_client(sim, headers) {
         return invalid_client(correlation);
     }
+    let response = answer(sim, &field, correlation);
+    // What was asked for is done, whether or not the client is still there.
+    sim.hang_millis(
+        |failure| if let Failure::TokenAnswerAfter(millis) = failure { Some(*millis) } else { None },
+    )
+    .await;
+    response
+}
+
+fn answer(sim: &Simulator, field: &dyn Fn(&str) -> String, correlation: &Correlation) -> Response {
     let refused = |detail| oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", detail, correlation);
     match field("grant_type").as_str() {
         "authorization_code" => {
@@ -82,6 +92,16 @@ fn forced(sim: &Simulator, refresh: bool, correlation: &Correlation) -> Option<R
     if let Some(bytes) = bytes.first() {
         return Some(with(StatusCode::OK, "application/json", " ".repeat(*bytes)));
     }
+    let busy = sim.failures(|failure| match failure {
+        Failure::TokenRetryAfter(status, seconds) => Some((*status, *seconds)),
+        _ => None,
+    });
+    if let Some((status, seconds)) = busy.first() {
+        let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let mut response = with(status, "application/json", "{}".to_owned());
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+        return Some(response);
+    }
     let answers = sim.failures(|failure| match failure {
         Failure::Token(status, body) => Some((*status, body.clone())),
         Failure::RefreshInvalidGrant if refresh => Some((0, String::new())),
@@ -121,13 +141,15 @@ fn redeem(sim: &Simulator, code: &str, redirect_uri: &str, verifier: &str) -> Re
 /// A refresh token is good once, and once more within the grace period; used later, it takes its family with it.
 fn rotate(sim: &Simulator, token: &str) -> Result<(Family, String), &'static str> {
     let (now, next) = (sim.now(), sim.secret());
+    // A clock that was set in between makes no rotated token good again.
+    let moment = sim.environment().now();
     sim.change(|state| {
         let knobs = state.knobs.clone();
         let session = state.family(token).map(|family| family.session.clone());
         let alive = session.is_some_and(|session| state.is_alive(&session, now));
         let family = state.family(token).ok_or("Failed to decode refresh token")?;
         let rotated_at = family.rotated.iter().find(|(held, _)| held == token).map(|(_, at)| *at);
-        if rotated_at.is_some_and(|at| now >= at + knobs.refresh_grace_seconds) {
+        if rotated_at.is_some_and(|at| moment >= at + knobs.refresh_grace_seconds) {
             family.revoked = true;
         }
         let too_old = family.expires_at <= now || family.started_at + knobs.refresh_rolling_seconds <= now;
@@ -135,7 +157,7 @@ fn rotate(sim: &Simulator, token: &str) -> Result<(Family, String), &'static str
             return Err("Refresh token is invalid");
         }
         let old = std::mem::replace(&mut family.current, next.clone());
-        family.rotated.push((old, now));
+        family.rotated.push((old, moment));
         family.expires_at = now + knobs.refresh_token_seconds;
         Ok((family.clone(), next))
     })

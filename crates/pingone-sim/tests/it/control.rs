@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use pingone_sim::{Failure, SimEnvironment, Simulator};
 use serde_json::{Value, json};
 
@@ -88,4 +89,61 @@ async fn keys_people_and_tokens_survive_a_restart_with_a_state_file() {
     assert_eq!(after.send("GET", &after.at("jwks"), &[], String::new()).await.text, keys);
     assert_eq!(after.refresh(&token).await.status, StatusCode::OK);
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+async fn kids(world: &World) -> Vec<Value> {
+    let keys = world.send("GET", &world.at("jwks"), &[], String::new()).await.json();
+    keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
+}
+
+fn kid(token: &Value) -> Value {
+    let header = token.as_str().and_then(|token| token.split('.').next()).unwrap();
+    serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()["kid"].clone()
+}
+
+#[tokio::test]
+async fn replaced_key_signs_under_the_same_kid() {
+    let world = World::new();
+    let keys = world.send("GET", &world.at("jwks"), &[], String::new()).await.json();
+    let before = kids(&world).await;
+    world.sim.replace_key();
+    let after = world.send("GET", &world.at("jwks"), &[], String::new()).await.json();
+    assert_eq!(kids(&world).await, before);
+    assert_ne!(keys["keys"][0]["n"], after["keys"][0]["n"]);
+    assert_eq!(kid(&world.tokens().await["id_token"]), before[0]);
+}
+
+#[tokio::test]
+async fn foreign_keys_are_published_before_the_one_that_signs() {
+    let world = World::new();
+    let own = kids(&world).await;
+    world.sim.twin_key();
+    assert_eq!(kids(&world).await, [&own[..1], &own[..]].concat());
+    world.sim.crowd_keys(60);
+    let crowded = kids(&world).await;
+    assert_eq!((crowded.len(), &crowded[60..]), (62, &own[..]));
+    assert_eq!(kid(&world.tokens().await["id_token"]), own[0]);
+    world.sim.drop_old_keys();
+    assert_eq!(kids(&world).await, own);
+}
+
+#[tokio::test]
+async fn clock_that_is_behind_dates_tokens_and_forgives_no_replay() {
+    let world = World::new();
+    let first = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
+    let second = world.refresh(&first).await.json();
+    world.sim.configure(|pingone| pingone.clock_offset_seconds = -86_400);
+    let third = world.refresh(second["refresh_token"].as_str().unwrap()).await.json();
+    let issued = |tokens: &Value| claims(&tokens["access_token"])["iat"].as_u64().unwrap();
+    assert_eq!(issued(&second) - issued(&third), 86_400);
+    assert_eq!(world.refresh(&first).await.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn added_person_can_log_in() {
+    let world = World::new();
+    let headers = [("content-type", "application/json")];
+    let person = json!({ "username": "dora", "password": "Dora-demo-1" }).to_string();
+    assert_eq!(world.send("POST", "/sim/people", &headers, person).await.status, StatusCode::NO_CONTENT);
+    assert!(world.sign_on("dora", "Dora-demo-1").await.text.contains("APPROVE"));
 }

@@ -1,5 +1,6 @@
 use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pingone_sim::Failure;
 use serde_json::{Value, json};
 
 use crate::world::{CALLBACK, CHALLENGE, World, form};
@@ -97,4 +98,25 @@ async fn userinfo_says_what_the_scopes_allow_and_nothing_after_sign_off() {
     world.sim.end_sessions();
     let answer = world.send("GET", &world.at("userinfo"), &[("authorization", &bearer)], String::new()).await;
     assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::UNAUTHORIZED, &json!("ACCESS_FAILED")));
+}
+
+#[tokio::test]
+async fn refresh_whose_response_is_lost_has_rotated_the_token() {
+    let world = World::new();
+    let token = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
+    world.sim.force(Failure::TokenAnswerAfter(11_000));
+    // The clock of this world makes it a short wait; the client is gone all the same.
+    drop(world.refresh(&token).await);
+    assert_eq!(world.refresh(&token).await.json()["error"], "invalid_grant");
+}
+
+#[tokio::test]
+async fn busy_token_endpoint_says_when_to_come_back() {
+    let world = World::new();
+    world.sim.force(Failure::TokenRetryAfter(429, 7));
+    let answer = world.refresh("x").await;
+    assert_eq!(
+        (answer.status, &answer.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"7".parse().unwrap())
+    );
 }
