@@ -1,0 +1,158 @@
+//! Deputy as a process.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+/// A process that serves, and what it started. It is killed with this value.
+pub(crate) struct Deputy {
+    folder: PathBuf,
+    pub(crate) port: u16,
+    variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+    process: Option<Child>,
+    log: Log,
+}
+
+/// Where standard error goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// Warnings, into the file `deputy.log` of the folder.
+    File,
+    /// Everything, into a pipe that is not read.
+    UnreadPipe,
+}
+
+/// Whether `$DEPUTY` is the Worker's demo, which brings its PingOne.
+pub(crate) fn is_worker() -> bool {
+    env::var_os("DEPUTY").is_some_and(|path| Path::new(&path).extension().is_some_and(|kind| kind == "js"))
+}
+
+impl Deputy {
+    /// Natively: `deputy serve`.
+    pub(crate) fn native(folder: &Path, port: u16, variables: Vec<(String, String)>, log: Log) -> Self {
+        let program = env::var_os("DEPUTY").map_or_else(|| program("deputy"), PathBuf::from);
+        let (program, listen) = (program.display().to_string(), format!("127.0.0.1:{port}"));
+        let data = folder.join("data").display().to_string();
+        // A process that ignores the signal gets an error when a file would grow beyond its limit, as from a full disk.
+        let shell = ["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\"", &program];
+        let arguments = [&shell[..], &["serve", "--listen", &listen, "--data-dir", &data]].concat();
+        let arguments = arguments.into_iter().map(str::to_owned).collect();
+        Self { folder: folder.to_owned(), port, variables, arguments, process: None, log }
+    }
+
+    /// On workerd: the demo, with a simulated PingOne of its own and our API.
+    pub(crate) fn worker(folder: &Path, port: u16, pingone_port: u16, api: &str) -> Self {
+        let program = env::var("DEPUTY").unwrap();
+        let (port_, pingone) = (port.to_string(), pingone_port.to_string());
+        let data = folder.join("data").display().to_string();
+        let arguments =
+            ["node", &program, "demo", "--port", &port_, "--pingone-port", &pingone, "--api-url", api];
+        let mut arguments = arguments.map(str::to_owned).to_vec();
+        // Not used, since there is another API, and taken by somebody else perhaps.
+        arguments.extend(["--todo-api-port", "0", "--data-dir", &data].map(str::to_owned));
+        let folder = folder.to_owned();
+        Self { folder, port, variables: Vec::new(), arguments, process: None, log: Log::File }
+    }
+
+    /// Starts it, and waits until it is healthy.
+    pub(crate) async fn start(&mut self, http: &reqwest::Client) {
+        let mut command = Command::new(&self.arguments[0]);
+        command.args(&self.arguments[1..]).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.current_dir(&self.folder).process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        match self.log {
+            Log::File => {
+                let file = OpenOptions::new().append(true).create(true).open(self.log_file()).unwrap();
+                command.env("LOG", "warn").stderr(file);
+            }
+            Log::UnreadPipe => {
+                command.env("LOG", "trace").stderr(Stdio::piped());
+            }
+        }
+        self.process = Some(command.spawn().unwrap());
+        for _ in 0..600 {
+            let health = http.get(self.at("/health")).send().await;
+            if health.is_ok_and(|health| health.status() == 200) {
+                return;
+            }
+            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "Deputy ended: {}\n{}", ended.unwrap(), self.log());
+            sleep(Duration::from_millis(100)).await;
+        }
+        panic!("Deputy does not start\n{}", self.log());
+    }
+
+    /// Kills it without a chance to tidy up.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let group = format!("-{}", process.id());
+            // It may have ended by itself.
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+            let _ = process.wait();
+        }
+    }
+
+    /// Has every write of the process fail, or no longer.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn fill_disk(&self, full: bool) {
+        let pid = self.process.as_ref().unwrap().id().to_string();
+        let limit = if full { "--fsize=1:unlimited" } else { "--fsize=unlimited:unlimited" };
+        assert!(Command::new("prlimit").args(["--pid", &pid, limit]).status().unwrap().success());
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.join("data/deputy.sqlite3")
+    }
+
+    /// The end of what it has logged.
+    pub(crate) fn log(&self) -> String {
+        let log = std::fs::read(self.log_file()).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(8_000)..]).into_owned()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("deputy.log")
+    }
+}
+
+impl Drop for Deputy {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// A program of the workspace, beside this test.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "{} is not there; run cargo build --workspace", program.display());
+    program
+}
+
+/// A port that is free, and that the system gives to no connection that does not ask for it.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = u16::try_from(std::process::id() % 97).unwrap_or_default() * 120;
+        let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What only a process on a computer meets: its end, its disk, its log, its connections.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::{
+    api::TODO,
+    deputy::Log,
+    user::Outcome,
+    world::{Load, Price, World, outage, users},
+};
+
+/// Kills Deputy while refreshes are under way, and starts it again. Answers how many PingOne may have answered in vain.
+async fn kill(world: &mut World, load: &Load) -> u64 {
+    world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
+    load.during(1).await;
+    let under_way = loop {
+        let before = world.pingone.refreshes().await;
+        sleep(Duration::from_millis(LATENCY / 2)).await;
+        if world.pingone.refreshes().await > before {
+            world.deputy.kill();
+            break world.pingone.refreshes().await - before;
+        }
+    };
+    world.pingone.heal().await;
+    world.deputy.start(&world.http).await;
+    load.during(2).await;
+    under_way
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_during_refreshes_with_grace_loses_no_grant() {
+    let mut world = World::start().await;
+    world.pingone.configure(json!({ "refresh_grace_seconds": 120 })).await;
+    let load = world.load().await;
+    kill(&mut world, &load).await;
+    let price = Price { failed: true, ..Price::default() };
+    world.finish("kill -9 during refreshes, grace of 120 s", load, price).await;
+}
+
+/// Without a grace period, PingOne has forgotten the refresh token that Deputy has, and Deputy never learned the one that
+/// PingOne has. Nothing that a client does can help. The refreshes that were under way are the most that can be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_during_refreshes_without_grace_loses_only_those() {
+    let mut world = World::start().await;
+    let load = world.load().await;
+    let under_way = kill(&mut world, &load).await;
+    let price = Price { lost: under_way, failed: true };
+    let scenario = format!("kill -9 during {under_way} refreshes, no grace (inevitable)");
+    world.finish(&scenario, load, price).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_locked_for_25_s_loses_no_grant() {
+    let mut world = World::start().await;
+    let load = world.load().await;
+    world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
+    load.during(2).await;
+    let other = Connection::open(world.deputy.database()).unwrap();
+    other.busy_timeout(Duration::from_secs(30)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    load.during(25).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    world.pingone.heal().await;
+    world.finish("store: locked for 25 s, no grace", load, Price::default()).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn full_disk_for_25_s_loses_no_grant() {
+    let mut world = World::start().await;
+    let load = world.load().await;
+    world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
+    load.during(2).await;
+    world.deputy.fill_disk(true);
+    load.during(25).await;
+    world.deputy.fill_disk(false);
+    world.pingone.heal().await;
+    world.finish("store: disk full for 25 s, no grace", load, Price::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nine_users_with_open_questions_stop_nobody() {
+    let mut world = World::start_with(Log::File, 10).await;
+    let other = world.users.pop().unwrap();
+    let mut open = Vec::new();
+    for user in &world.users {
+        let client = json!({ "name": "chaos", "version": "1" });
+        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} }, "clientInfo": client });
+        let hello = json!({ "id": 1, "method": "initialize", "params": hello });
+        let response = user.send(&hello, None).await.unwrap();
+        let session = response.headers().get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
+        let call = json!({ "name": "delete_todo", "arguments": { "id": TODO } });
+        let call = json!({ "id": 2, "method": "tools/call", "params": call });
+        let questions = (0..70).map(|_| user.send(&call, session.as_deref()));
+        // Refused or not: those that are not stay open.
+        open.extend(join_all(questions).await);
+    }
+    let streams = open.iter().flatten().filter(|response| is_stream(response)).count();
+    assert!(streams > 50, "{streams} questions are open");
+    let health = world.http.get(world.deputy.at("/health")).send().await.unwrap();
+    assert_eq!(health.status(), 200);
+    world.users = vec![other];
+    let load = world.load().await;
+    load.during(outage()).await;
+    assert!(load.ok() > 0);
+    world.finish(&format!("9 users with {streams} open questions"), load, Price::default()).await;
+    drop(open);
+}
+
+fn is_stream(response: &reqwest::Response) -> bool {
+    response.headers().get("content-type").is_some_and(|value| value == "text/event-stream")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_that_is_not_read_stops_nobody() {
+    let mut world = World::start_with(Log::UnreadPipe, users()).await;
+    let load = world.load().await;
+    load.during(2 * outage()).await;
+    let outcomes = world.finish("log: a pipe that is not read", load, Price::default()).await;
+    assert!(outcomes.iter().filter(|outcome| **outcome == Outcome::Ok).count() > users());
+}
+
+/// Milliseconds for which a refresh is under way, so that something can happen meanwhile.
+const LATENCY: u64 = 400;

@@ -1,0 +1,180 @@
+//! A person and the client that acts for them.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use harness::{browser::Browser, network::Network, remote::Remote};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use url::{Url, form_urlencoded};
+
+use crate::pingone::PingOne;
+
+/// Somebody who has logged in.
+pub(crate) struct User {
+    http: reqwest::Client,
+    deputy: String,
+    pub(crate) name: String,
+    client_id: String,
+    access_token: String,
+    refresh_token: String,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    /// Something is wrong just now, the response says.
+    Refused(String),
+    /// No response, or one that a client can do nothing with.
+    Failed(String),
+    /// The client has to ask its person to log in again.
+    Lost(String),
+}
+
+impl User {
+    /// Registers a client and logs in with it, as a person does in a browser.
+    pub(crate) async fn log_in(http: &reqwest::Client, deputy: &str, pingone: &PingOne, name: &str) -> Self {
+        pingone.add_person(name, PASSWORD).await;
+        let registration = json!({ "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none" });
+        let request = http.post(format!("{deputy}/register")).header("content-type", "application/json");
+        let response = request.body(registration.to_string()).send().await.unwrap().bytes().await.unwrap();
+        let registered: Value = serde_json::from_slice(&response).unwrap();
+        let client_id = registered["client_id"].as_str().unwrap_or_else(|| panic!("{registered}")).to_owned();
+        let mut user = Self {
+            http: http.clone(),
+            deputy: deputy.to_owned(),
+            name: name.to_owned(),
+            client_id,
+            access_token: String::new(),
+            refresh_token: String::new(),
+        };
+        let code = user.authorize(pingone).await;
+        let code = [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)];
+        let redeemed = user.token(&[&code[..], &[("redirect_uri", REDIRECT_URI)]].concat()).await;
+        assert_eq!(redeemed, Outcome::Ok, "{name}");
+        user
+    }
+
+    async fn authorize(&self, pingone: &PingOne) -> String {
+        let network = Network::default();
+        for origin in [self.deputy.as_str(), pingone.origin()] {
+            network.serve(origin, Remote::at(&Url::parse(origin).unwrap()).router());
+        }
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
+        let query = form(&[
+            ("response_type", "code"),
+            ("client_id", &self.client_id),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("state", "s"),
+        ]);
+        let mut browser = Browser::new(network);
+        let approval = browser.open(&format!("{}/authorize?{query}", self.deputy)).await;
+        let sign_on = browser.submit(&approval, &[], "approve").await;
+        let credentials = [("username", self.name.as_str()), ("password", PASSWORD)];
+        let consent = browser.submit(&sign_on, &credentials, "SIGNON").await;
+        let arrival = browser.submit(&consent, &[], "APPROVE").await;
+        arrival.query("code").unwrap_or_else(|| panic!("{}: no code at {}", self.name, arrival.url))
+    }
+
+    /// Calls the tool that lists the todos. As a client does, after a 401 once more with a new access token.
+    pub(crate) async fn call(&mut self) -> Outcome {
+        match self.list().await {
+            Some(outcome) => outcome,
+            None => match self.refresh().await {
+                Outcome::Ok => self
+                    .list()
+                    .await
+                    .unwrap_or_else(|| Outcome::Lost("a fresh access token is refused".into())),
+                other => other,
+            },
+        }
+    }
+
+    /// `None`: the access token is refused.
+    async fn list(&self) -> Option<Outcome> {
+        let call = json!({ "name": "get_my_todo_list", "arguments": {} });
+        let response =
+            match self.send(&json!({ "id": 1, "method": "tools/call", "params": call }), None).await {
+                Ok(response) => response,
+                Err(error) => return Some(Outcome::Failed(format!("{error:?}"))),
+            };
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap_or_default();
+        Some(match status {
+            200 => judged(&text),
+            401 => return None,
+            429 | 502..=504 => Outcome::Refused(format!("{status} {text}")),
+            _ => Outcome::Failed(format!("{status} {text}")),
+        })
+    }
+
+    /// Sends one message to the MCP endpoint.
+    pub(crate) async fn send(
+        &self,
+        message: &Value,
+        session: Option<&str>,
+    ) -> reqwest::Result<reqwest::Response> {
+        let mut message = message.clone();
+        message["jsonrpc"] = json!("2.0");
+        let mut request = self
+            .http
+            .post(format!("{}/mcp", self.deputy))
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.access_token))
+            .header("content-type", "application/json")
+            .header("mcp-protocol-version", "2025-11-25");
+        if let Some(session) = session {
+            request = request.header("mcp-session-id", session);
+        }
+        request.body(message.to_string()).send().await
+    }
+
+    /// Refreshes the client's own tokens.
+    pub(crate) async fn refresh(&mut self) -> Outcome {
+        let token = self.refresh_token.clone();
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", &token)]).await
+    }
+
+    async fn token(&mut self, parameters: &[(&str, &str)]) -> Outcome {
+        let body = form(&[parameters, &[("client_id", &self.client_id)]].concat());
+        let request = self.http.post(format!("{}/token", self.deputy));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Outcome::Failed(format!("{error:?}")),
+        };
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap_or_default();
+        let members: Value = serde_json::from_str(&text).unwrap_or_default();
+        match (status, members["access_token"].as_str(), members["refresh_token"].as_str()) {
+            (200, Some(access_token), Some(refresh_token)) => {
+                (self.access_token, self.refresh_token) = (access_token.to_owned(), refresh_token.to_owned());
+                Outcome::Ok
+            }
+            (400, ..) if members["error"] == "invalid_grant" => Outcome::Lost(text),
+            (429 | 502..=504, ..) => Outcome::Refused(format!("{status} {text}")),
+            _ => Outcome::Failed(format!("{status} {text}")),
+        }
+    }
+}
+
+fn judged(text: &str) -> Outcome {
+    let message: Value = serde_json::from_str(text).unwrap_or_default();
+    let result = &message["result"];
+    match result["isError"].as_bool() {
+        Some(true) => Outcome::Refused(result["content"][0]["text"].as_str().unwrap_or_default().to_owned()),
+        _ if result["structuredContent"]["todos"].is_array() => Outcome::Ok,
+        _ => Outcome::Failed(text.to_owned()),
+    }
+}
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+const PASSWORD: &str = "Chaos-demo-1";
+/// Nothing listens there.
+const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
+/// RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

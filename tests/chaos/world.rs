@@ -1,0 +1,267 @@
+//! One scenario: processes, users, their load, and what is left of it.
+
+use std::{
+    env,
+    fmt::Debug,
+    io::Write as _,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    api::Api,
+    deputy::{Deputy, Log, free_port, is_worker},
+    pingone::{PingOne, Simulator},
+    user::{Outcome, User},
+};
+
+/// Everything that a scenario needs.
+pub(crate) struct World {
+    pub(crate) http: reqwest::Client,
+    pub(crate) pingone: PingOne,
+    pub(crate) api: Api,
+    pub(crate) deputy: Deputy,
+    pub(crate) users: Vec<User>,
+    _simulator: Option<Simulator>,
+    _folder: TempDir,
+}
+
+/// Users who call tools until they are told to stop.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    ok: Arc<AtomicU64>,
+    tasks: Vec<JoinHandle<(User, Vec<Outcome>)>>,
+    pingone_requests: u64,
+}
+
+/// What a scenario may cost.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Price {
+    /// Grants that may be lost.
+    pub(crate) lost: u64,
+    /// Whether requests may end without a response, because Deputy was killed.
+    pub(crate) failed: bool,
+}
+
+impl World {
+    /// Starts everything and has all users log in.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Log::File, users()).await
+    }
+
+    pub(crate) async fn start_with(log: Log, users: usize) -> Self {
+        // reqwest wants one, also to speak without TLS. It is no harm if there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A connection that is kept would end with a Deputy that is killed.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE);
+        let http = http.build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let api = Api::start();
+        let (port, pingone_port) = (free_port(), free_port());
+        let url = format!("http://localhost:{port}");
+        let (deputy, simulator) = if is_worker() {
+            (Deputy::worker(folder.path(), port, pingone_port, &api.url()), None)
+        } else {
+            let simulator = Simulator::start(pingone_port, &format!("{url}/callback"), AUDIENCE);
+            let own = [
+                ("API_IDENTIFIER", AUDIENCE),
+                ("API_URL", &api.url()),
+                ("CLIENT_ID_METADATA_DOCUMENTS", "off"),
+                ("COOKIE_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+                ("PUBLIC_URL", &url),
+                ("RATE_LIMITS", "off"),
+            ];
+            let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let variables = simulator.variables.iter().cloned().chain(own).collect();
+            (Deputy::native(folder.path(), port, variables, log), Some(simulator))
+        };
+        let pingone = PingOne::at(pingone_port, &http);
+        let mut world =
+            Self { http, pingone, api, deputy, users: Vec::new(), _simulator: simulator, _folder: folder };
+        world.deputy.start(&world.http).await;
+        // Deputy refreshes within the last minute of a token: here from its third second on.
+        world.pingone.configure(json!({ "access_token_seconds": 62 })).await;
+        world.log_in(users).await;
+        world
+    }
+
+    async fn log_in(&mut self, count: usize) {
+        let names: Vec<_> = (0..count).map(|number| format!("user-{number}")).collect();
+        let url = self.deputy.at("");
+        for some in names.chunks(4) {
+            let logins = some.iter().map(|name| User::log_in(&self.http, &url, &self.pingone, name));
+            self.users.extend(join_all(logins).await);
+        }
+    }
+
+    /// Has every user call a tool about once a second, and every third one refresh its own tokens now and then.
+    pub(crate) async fn load(&mut self) -> Load {
+        let (stop, ok) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let pingone_requests = self.pingone.requests().await;
+        let tasks: Vec<_> = self
+            .users
+            .drain(..)
+            .enumerate()
+            .map(|(number, mut user)| {
+                let (stop, ok) = (Arc::clone(&stop), Arc::clone(&ok));
+                tokio::spawn(async move {
+                    let mut outcomes = Vec::new();
+                    for round in 0.. {
+                        sleep(pace()).await;
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let refreshes = number % 3 == 0 && (round + number) % 5 == 4;
+                        let outcome = if refreshes { user.refresh().await } else { user.call().await };
+                        ok.fetch_add(u64::from(outcome == Outcome::Ok), Ordering::Relaxed);
+                        outcomes.push(outcome);
+                    }
+                    (user, outcomes)
+                })
+            })
+            .collect();
+        Load { stop, ok, tasks, pingone_requests }
+    }
+
+    /// Ends the load, has every grant refresh once more, and prints the line of the table. Panics when the scenario has
+    /// cost more than `price`.
+    pub(crate) async fn finish(mut self, scenario: &str, load: Load, price: Price) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        load.stop.store(true, Ordering::Relaxed);
+        for (user, own) in join_all(load.tasks).await.into_iter().map(Result::unwrap) {
+            self.users.push(user);
+            outcomes.extend(own);
+        }
+        let pingone_requests = self.pingone.requests().await - load.pingone_requests;
+        let lost = self.lost_grants().await;
+        let count = |kind: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| kind(outcome)).count();
+        let ok = count(|outcome| *outcome == Outcome::Ok);
+        let refused = count(|outcome| matches!(outcome, Outcome::Refused(_)));
+        let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+        print_row(
+            &[scenario, &self.users.len().to_string(), &ok.to_string(), &refused.to_string()]
+                .into_iter()
+                .chain([&*failed.to_string(), &pingone_requests.to_string(), &lost.len().to_string()])
+                .collect::<Vec<_>>(),
+        );
+        let wrong = lost.len() as u64 > price.lost || failed > 0 && !price.failed;
+        assert!(
+            !wrong,
+            "{} lost: {:?}\n{failed} failed: {:?}\nrefused: {:?}",
+            lost.len(),
+            lost.first(),
+            outcomes.iter().find(|outcome| matches!(outcome, Outcome::Failed(_))),
+            outcomes.iter().find(|outcome| matches!(outcome, Outcome::Refused(_)))
+        );
+        outcomes
+    }
+
+    /// Sets the clock of PingOne and of the API, in seconds ahead of Deputy's.
+    pub(crate) async fn set_pingone_clock(&self, offset: i64) {
+        self.api.set_clock(offset);
+        self.pingone.configure(json!({ "clock_offset_seconds": offset })).await;
+    }
+
+    /// Why users must log in again, of those who must.
+    async fn lost_grants(&mut self) -> Vec<String> {
+        self.api.refuse_old_tokens();
+        // Tokens name the second in which they were issued.
+        sleep(Duration::from_secs(2)).await;
+        let (pingone, mut users) = (self.pingone.clone(), std::mem::take(&mut self.users));
+        let checks = users.iter_mut().map(async |user| {
+            let lost = timeout(RECOVERY, is_lost(user, &pingone)).await;
+            lost.unwrap_or_else(|_| Some(format!("{}: not in time", user.name)))
+        });
+        let lost = join_all(checks).await.into_iter().flatten().collect();
+        self.users = users;
+        lost
+    }
+}
+
+/// Why the user must log in again: a tool call, a refresh at PingOne and a refresh of the client do not all succeed.
+async fn is_lost(user: &mut User, pingone: &PingOne) -> Option<String> {
+    let before = pingone.rotations(&user.name).await;
+    let mut refreshed = false;
+    loop {
+        let mut last = user.call().await;
+        if last == Outcome::Ok && refreshed {
+            return None;
+        }
+        if last == Outcome::Ok && pingone.rotations(&user.name).await > before {
+            last = user.refresh().await;
+            refreshed = last == Outcome::Ok;
+        }
+        if let Outcome::Lost(reason) = &last {
+            return Some(format!("{}: {reason}", user.name));
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+impl Load {
+    /// Waits for as long as the failures of this run last.
+    pub(crate) async fn during(&self, seconds: u64) {
+        sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// Requests that have succeeded so far.
+    pub(crate) fn ok(&self) -> u64 {
+        self.ok.load(Ordering::Relaxed)
+    }
+}
+
+/// Not captured by the test harness: the table is for those who run it.
+fn print_row(cells: &[&str]) {
+    let [scenario, users, ok, refused, failed, requests, lost] = cells else { unreachable!("seven columns") };
+    let row = format!(
+        "| {scenario:<58} | {users:>3} | {ok:>5} | {refused:>5} | {failed:>5} | {requests:>5} | {lost:>3} |\n"
+    );
+    // Without standard error there is nobody to tell.
+    let _ = std::io::stderr().write_all(row.as_bytes());
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "the API's clock")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// How many users log in.
+pub(crate) fn users() -> usize {
+    setting("DEPUTY_CHAOS_USERS", 12)
+}
+
+/// Seconds that a failure lasts.
+pub(crate) fn outage() -> u64 {
+    setting("DEPUTY_CHAOS_SECONDS", 6)
+}
+
+fn setting<T: FromStr<Err: Debug>>(name: &str, otherwise: T) -> T {
+    env::var(name).map_or(otherwise, |value| value.parse().unwrap())
+}
+
+/// The time between two calls of a user.
+fn pace() -> Duration {
+    Duration::from_millis(if users() > 50 { 1_000 } else { 400 })
+}
+
+const AUDIENCE: &str = "https://todo.deputy.example";
+
+/// How long a client waits for a response.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a user tries before the login counts as lost: longer than any lease, pause or breaker lasts.
+const RECOVERY: Duration = Duration::from_mins(4);
