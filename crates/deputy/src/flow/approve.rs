@@ -69,10 +69,9 @@ fn from_our_page(server: &Server, headers: &HeaderMap) -> bool {
 /// The page for a decision that comes without an approval that waits for it.
 fn without_approval(none: NoTicket) -> Answer {
     let (title, text) = match none {
-        NoTicket::Expired => (
-            "This page has expired",
-            "An approval page can be used for ten minutes, and this one was opened before that.",
-        ),
+        NoTicket::Expired => {
+            ("This page has expired", "An approval page can be used for ten minutes, and this one is older.")
+        }
         NoTicket::OtherBrowser => {
             return refused(
                 "This page was not opened in this browser, or the browser did not keep its cookie.",
