@@ -1,6 +1,9 @@
 # Sourced. Finds what the tests with real clients need, installs what it may, and names the rest.
 # Uses `cache`. Sets `chromium`.
 
+# Whether system packages may be installed: `./dev setup` says so, and CI.
+may_install="${CI:-}"
+
 missing=""
 
 # Remembers that $1 is not there, and that $2 is what to do about it.
@@ -9,9 +12,9 @@ lack() {
   $1: $2"
 }
 
-# Installs Debian packages where that needs no question: as root, with apt-get.
+# Installs Debian packages where that was asked for and is possible: as root, with apt-get.
 apt_install() {
-  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  [ -n "$may_install" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   if [ -z "${apt_updated:-}" ]; then
     apt-get update -qq || return 1
     apt_updated=yes
@@ -77,7 +80,10 @@ need_chromium() {
 
 # Ends the run, naming everything that is missing at once.
 stop_if_missing() {
-  [ -z "$missing" ] || { echo "This is missing:$missing" >&2; exit 1; }
+  [ -z "$missing" ] && return
+  echo "This is missing:$missing" >&2
+  [ -n "$may_install" ] || ! command -v apt-get >/dev/null || echo "As root, ./dev setup installs what Debian has of it." >&2
+  exit 1
 }
 
 # The npm packages of the lock file in folder $1, in the cache, linked to where Node looks for them.
