@@ -1,4 +1,4 @@
-//! `docs/attacks.md` names places in the code and tests. They have to be there.
+//! `docs/attacks.md` names places in the code and tests, and `docs/limits.md` lines of the code. They have to be there.
 
 use std::path::Path;
 
@@ -39,6 +39,16 @@ fn the_page_of_attacks_names_places_and_tests_that_are_there() {
         }
     }
     assert!(attacks > 150, "{attacks}");
+}
+
+#[test]
+fn page_of_limits_names_lines_that_are_there() {
+    let page = std::fs::read_to_string(Path::new(ROOT).join("docs/limits.md")).expect("docs/limits.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && line.contains("](../")).collect();
+    assert!(rows.len() > 25, "{}", rows.len());
+    for (line, path) in rows.into_iter().flat_map(links) {
+        assert!(text(path).contains(line), "docs/limits.md quotes a line that {path} does not have: {line}");
+    }
 }
 
 fn text(path: &str) -> String {
