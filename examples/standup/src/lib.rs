@@ -1,6 +1,6 @@
 //! Tools of your own behind Deputy: notes for the stand-up meeting, kept in the Todo API.
 //!
-//! [`tools`] is an ordinary rmcp server. [`deputy`] is what makes it a Deputy.
+//! [`tools`] is an ordinary rmcp server. [`deputy()`] is what makes it a Deputy.
 
 pub mod tools;
 

@@ -1,7 +1,7 @@
 //! The MCP server: Streamable HTTP for both eras of the protocol, on one endpoint and without sessions.
 //!
 //! [`Front`] speaks HTTP and JSON-RPC. It hands each request to a [`Handler`] with a [`Caller`], and the body of the
-//! answer owns the handler's future: a client that hangs up cancels its call, on every host alike. [`rmcp`] makes a
+//! answer owns the handler's future: a client that hangs up cancels its call, on every host alike. [`rmcp`](fn@rmcp) makes a
 //! handler of any rmcp `ServerHandler`; Deputy itself takes nothing but types from rmcp.
 
 mod caller;
