@@ -118,6 +118,8 @@ impl World {
                 let (stop, ok) = (Arc::clone(&stop), Arc::clone(&ok));
                 tokio::spawn(async move {
                     let mut outcomes = Vec::new();
+                    // Not all at once.
+                    sleep(pace() * u32::try_from(number % 20).unwrap_or_default() / 20).await;
                     for round in 0.. {
                         sleep(pace()).await;
                         if stop.load(Ordering::Relaxed) {

@@ -6,9 +6,9 @@ use crate::world::{Price, World, outage};
 
 async fn rotation(scenario: &str, key_set: Value) {
     let mut world = World::start().await;
-    let load = world.load().await;
     world.pingone.fail(key_set).await;
     world.pingone.rotate_to_an_unseen_key().await;
+    let load = world.load().await;
     load.during(outage()).await;
     world.pingone.heal().await;
     load.during(2).await;
@@ -42,12 +42,12 @@ async fn key_rotation_with_broken_key_set_loses_no_grant() {
 
 async fn change(scenario: &str, change: &str, details: Value) {
     let mut world = World::start().await;
-    let load = world.load().await;
     // A key that Deputy has seen would be found without a look at the others.
     if change != "replace" {
         world.pingone.rotate_to_an_unseen_key().await;
     }
     world.pingone.keys(change, details).await;
+    let load = world.load().await;
     load.during(outage()).await;
     world.finish(scenario, load, Price::default()).await;
 }
@@ -70,8 +70,8 @@ async fn key_behind_60_others_loses_no_grant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clock_a_day_ahead_loses_no_grant() {
     let mut world = World::start().await;
-    let load = world.load().await;
     world.set_pingone_clock(-24 * 3600).await;
+    let load = world.load().await;
     load.during(outage()).await;
     world.set_pingone_clock(0).await;
     load.during(2).await;

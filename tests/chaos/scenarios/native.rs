@@ -14,30 +14,33 @@ use crate::{
     world::{Load, Price, World, outage, users},
 };
 
-/// Kills Deputy while refreshes are under way, and starts it again. Answers how many PingOne may have answered in vain.
-async fn kill(world: &mut World, load: &Load) -> u64 {
+/// Starts the load, and waits until a refresh is under way. Answers how many PingOne had been sent before.
+async fn load_with_refreshes_under_way(world: &mut World) -> (Load, u64) {
     world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
-    load.during(1).await;
-    let under_way = loop {
-        let before = world.pingone.refreshes().await;
-        sleep(Duration::from_millis(LATENCY / 2)).await;
-        if world.pingone.refreshes().await > before {
-            world.deputy.kill();
-            break world.pingone.refreshes().await - before;
-        }
-    };
+    let before = world.pingone.refreshes().await;
+    let load = world.load().await;
+    while world.pingone.refreshes().await == before {
+        sleep(Duration::from_millis(20)).await;
+    }
+    (load, before)
+}
+
+/// Kills Deputy while refreshes are under way, and starts it again. Answers how many PingOne may have answered in vain.
+async fn kill(world: &mut World) -> (Load, u64) {
+    let (load, before) = load_with_refreshes_under_way(world).await;
+    world.deputy.kill();
+    let under_way = world.pingone.refreshes().await - before;
     world.pingone.heal().await;
     world.deputy.start(&world.http).await;
     load.during(2).await;
-    under_way
+    (load, under_way)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_during_refreshes_with_grace_loses_no_grant() {
     let mut world = World::start().await;
     world.pingone.configure(json!({ "refresh_grace_seconds": 120 })).await;
-    let load = world.load().await;
-    kill(&mut world, &load).await;
+    let (load, _) = kill(&mut world).await;
     let price = Price { failed: true, ..Price::default() };
     world.finish("kill -9 during refreshes, grace of 120 s", load, price).await;
 }
@@ -47,8 +50,7 @@ async fn kill_during_refreshes_with_grace_loses_no_grant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_during_refreshes_without_grace_loses_only_those() {
     let mut world = World::start().await;
-    let load = world.load().await;
-    let under_way = kill(&mut world, &load).await;
+    let (load, under_way) = kill(&mut world).await;
     let price = Price { lost: under_way, failed: true };
     let scenario = format!("kill -9 during {under_way} refreshes, no grace (inevitable)");
     world.finish(&scenario, load, price).await;
@@ -57,9 +59,7 @@ async fn kill_during_refreshes_without_grace_loses_only_those() {
 #[tokio::test(flavor = "multi_thread")]
 async fn store_locked_for_25_s_loses_no_grant() {
     let mut world = World::start().await;
-    let load = world.load().await;
-    world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
-    load.during(2).await;
+    let (load, _) = load_with_refreshes_under_way(&mut world).await;
     let other = Connection::open(world.deputy.database()).unwrap();
     other.busy_timeout(Duration::from_secs(30)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -73,9 +73,7 @@ async fn store_locked_for_25_s_loses_no_grant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk_for_25_s_loses_no_grant() {
     let mut world = World::start().await;
-    let load = world.load().await;
-    world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
-    load.during(2).await;
+    let (load, _) = load_with_refreshes_under_way(&mut world).await;
     world.deputy.fill_disk(true);
     load.during(25).await;
     world.deputy.fill_disk(false);
@@ -126,4 +124,4 @@ async fn log_that_is_not_read_stops_nobody() {
 }
 
 /// Milliseconds for which a refresh is under way, so that something can happen meanwhile.
-const LATENCY: u64 = 400;
+const LATENCY: u64 = 1_500;
