@@ -1,4 +1,4 @@
-//! Parameters of a request, in which a name that matters may stand once (OAuth 2.1 §3.1, §3.2).
+//! Parameters of a request (OAuth 2.1 §3.1, §3.2): one without a value is as if omitted, and none may stand twice.
 
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -11,17 +11,18 @@ pub struct Params(Vec<(String, Zeroizing<String>)>);
 pub struct Repeated;
 
 impl Params {
-    /// Decodes a query or a form. Every input decodes to something.
+    /// Decodes a query or a form. Every input decodes to something. A parameter without a value is dropped here, so that
+    /// no reader can take it for a value or for a repetition (OAuth 2.1 §3.1).
     pub fn decode(text: &[u8]) -> Self {
-        let pairs = form_urlencoded::parse(text).into_owned();
+        let pairs = form_urlencoded::parse(text).into_owned().filter(|(_, value)| !value.is_empty());
         Self(pairs.map(|(name, value)| (name, Zeroizing::new(value))).collect())
     }
 
-    /// The value of `name`; an empty value counts as absent (OAuth 2.1 §3.1).
+    /// The value of `name`.
     pub fn one(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
-            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+            (value, None) => Ok(value),
             (_, Some(_)) => Err(Repeated),
         }
     }
@@ -43,5 +44,14 @@ mod tests {
         assert_eq!(params.one("b"), Err(Repeated));
         assert_eq!(params.one("c"), Ok(None));
         assert_eq!(params.one("d"), Ok(None));
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_as_if_omitted() {
+        let params = Params::decode(b"a=&a=x&a&b=x&b=&c=&c=&d");
+        assert_eq!(params.one("a"), Ok(Some("x")));
+        assert_eq!(params.one("b"), Ok(Some("x")));
+        assert_eq!((params.one("c"), params.one("d")), (Ok(None), Ok(None)));
+        assert_eq!(params.all("c").count(), 0);
     }
 }
