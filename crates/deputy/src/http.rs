@@ -10,7 +10,7 @@ use futures_util::{
     FutureExt as _,
     future::{Either, select},
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 
@@ -137,23 +137,54 @@ impl BodyError {
 
 /// Whether the body's media type is `media_type`, whatever its parameters.
 pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case(media_type)
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| essence(value.as_bytes()).eq_ignore_ascii_case(media_type.as_bytes()))
 }
 
 /// Whether the body is JSON, by itself or as another format's syntax (RFC 6839 §3.1).
 pub(crate) fn has_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json")
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let essence = essence(value.as_bytes()).to_ascii_lowercase();
+        essence == b"application/json" || essence.starts_with(b"application/") && essence.ends_with(b"+json")
+    })
 }
 
-/// The cookies of a request, in order.
+/// A media type without its parameters (RFC 9110 §8.3.1).
+pub(crate) fn essence(media_type: &[u8]) -> &[u8] {
+    media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
+/// The members of a header that is a list, of all its lines (RFC 9110 §5.6.1). They are bytes: one member that is not
+/// ASCII says nothing about the others.
+pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lines.flat_map(members).map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// A comma inside of quotes is part of its member. A quote that is not closed is a character like any other.
+fn members(line: &[u8]) -> Vec<&[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let is_outside = |byte: &u8| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        *byte == b',' && !quoted
+    };
+    let members: Vec<_> = line.split(is_outside).collect();
+    if quoted { line.split(|byte| *byte == b',').collect() } else { members }
+}
+
+/// The cookies of a request, in order. Other applications of the same host set cookies too, with any bytes: each cookie
+/// is judged by itself, and one that is not UTF-8 is not ours.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+    let pairs = cookies.filter_map(|cookie| str::from_utf8(cookie).ok()?.trim().split_once('='));
+    pairs.map(|(name, value)| (name.trim_end().to_owned(), value.trim_start().to_owned())).collect()
 }
 
 /// Sets a cookie that only this host gets, over TLS (or on this computer), and no script sees.
@@ -162,5 +193,51 @@ pub(crate) fn set_cookie(response: &mut Answer, name: &str, value: &str, seconds
     // Names and values are base64url and hexadecimal.
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, lines: &[&[u8]]) -> HeaderMap {
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_bytes(line).unwrap())).collect()
+    }
+
+    #[test]
+    fn cookie_beside_foreign_bytes_is_read() {
+        let ours = ("ours".to_owned(), "1".to_owned());
+        for lines in [
+            &["x=\u{e9}; ours=1".as_bytes()][..],
+            &[b"x=\xe9; ours=1"],
+            &[b"ours=1; \xff"],
+            &[b"\xe9=\xff;ours=1;"],
+            &[b"x=\xe9", b"ours=1"],
+            &[b"; ;=; x; ours = 1 ;\x80"],
+        ] {
+            assert!(cookies(&headers(header::COOKIE, lines)).contains(&ours), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn list_member_of_foreign_bytes_leaves_the_others() {
+        let of = |lines: &[&[u8]]| {
+            let headers = headers(header::ACCEPT, lines);
+            list(&headers, &header::ACCEPT).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[b"a/\xe9, b/c;q=1"]), [&b"a/\xe9"[..], b"b/c;q=1"]);
+        assert_eq!(of(&[b"a/b;x=\"1,\\\"2\",", b", c/d"]), [&b"a/b;x=\"1,\\\"2\""[..], b"c/d"]);
+        assert_eq!(of(&[b"a\"/b, c/d"]), [&b"a\"/b"[..], b"c/d"]);
+        assert_eq!(of(&[b" ,, "]), [b""; 0]);
+    }
+
+    #[test]
+    fn media_type_is_read_whatever_its_parameters() {
+        for value in [&b"application/json"[..], b"Application/JSON ; x=\xe9", b"application/json;"] {
+            let headers = headers(header::CONTENT_TYPE, &[value]);
+            assert!(has_media_type(&headers, "application/json") && has_json(&headers), "{value:?}");
+        }
+        let headers = headers(header::CONTENT_TYPE, &[b"application/x+json;x=\xe9"]);
+        assert!(!has_media_type(&headers, "application/json") && has_json(&headers));
     }
 }

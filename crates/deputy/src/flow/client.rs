@@ -11,7 +11,7 @@ use http::{Method, Request, StatusCode, header};
 
 use crate::{
     host::{FetchError, FetchLimits, Reach, StoreError, Timestamp},
-    http::has_json,
+    http::{has_json, list},
     oauth::{Client, ClientIdUrl, ClientIdUrlError, DocumentError},
     records::{self, Document},
     server::Server,
@@ -152,8 +152,8 @@ struct Freshness {
 
 /// What an answer says of that to a cache that is shared (RFC 9111 §5.2.2), within bounds of ours.
 fn freshness(headers: &http::HeaderMap) -> Freshness {
-    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-    let directives: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let directives = list(headers, &header::CACHE_CONTROL).filter_map(|said| str::from_utf8(said).ok());
+    let directives: Vec<_> = directives.collect();
     let says = |directive: &str| directives.iter().any(|said| said.eq_ignore_ascii_case(directive));
     if says("no-store") || says("no-cache") || says("private") {
         return Freshness { seconds: 0, may_be_stale: false };

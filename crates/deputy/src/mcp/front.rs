@@ -15,7 +15,7 @@ use super::{
     message::{Malformed, Message},
     peer::{Asking, Wanted},
 };
-use crate::http::has_media_type;
+use crate::http::{essence, has_media_type, list};
 
 /// The MCP endpoint behind the bearer check.
 pub struct Front {
@@ -205,10 +205,10 @@ impl Readable {
         if !headers.contains_key(header::ACCEPT) {
             return Some(Self::Both);
         }
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let types: Vec<_> = values.flat_map(|value| value.split(',').map(essence)).collect();
-        let any =
-            |readable: [&str; 3]| types.iter().any(|media_type| readable.contains(&media_type.as_str()));
+        let types: Vec<_> = list(headers, &header::ACCEPT).map(essence).collect();
+        let any = |readable: [&str; 3]| {
+            types.iter().any(|asked| readable.iter().any(|it| asked.eq_ignore_ascii_case(it.as_bytes())))
+        };
         match (any(["application/json", "application/*", "*/*"]), any(["text/event-stream", "text/*", "*/*"]))
         {
             (true, true) => Some(Self::Both),
@@ -217,11 +217,6 @@ impl Readable {
             (false, false) => None,
         }
     }
-}
-
-/// A media type without its parameters.
-fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// A notification: there is nothing to say to it.

@@ -14,6 +14,7 @@ mod cookies;
 mod decisions;
 mod documents;
 mod endpoint;
+mod foreign;
 mod id_tokens;
 mod in_memory;
 mod limits;
