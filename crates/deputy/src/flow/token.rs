@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     host::{GrantId, StoreError, Timestamp},
-    http::{Answer, error, has_media_type, json},
+    http::{Answer, error, has_media_type, json, list},
     mcp::ApiError,
     oauth::{
         Client, ClientAuthError, ClientCredentials, ErrorCode, Grant, Issued, Params, RedeemError,
@@ -54,12 +54,8 @@ pub(super) async fn authenticated(
     params: &Params,
     now: Timestamp,
 ) -> Result<Result<Client, ClientAuthError>, StoreError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (header, another) = (values.next().map(HeaderValue::as_bytes), values.next());
-    if another.is_some() {
-        return Ok(Err(ClientAuthError::Several));
-    }
-    let credentials = match ClientCredentials::parse(header, params) {
+    // No list, but several lines of it arrive as one where the runtime joins them.
+    let credentials = match ClientCredentials::parse(list(headers, &header::AUTHORIZATION), params) {
         Ok(credentials) => credentials,
         Err(refusal) => return Ok(Err(refusal)),
     };

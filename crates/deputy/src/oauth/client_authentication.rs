@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
 use super::{AuthMethod, Client, ErrorCode, Params, registration::secret_digest};
 use crate::{seal, secret::Secret};
@@ -16,7 +17,7 @@ pub struct ClientCredentials {
 /// Why a client is not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientAuthError {
-    /// The `Authorization` header is not Basic, or not readable.
+    /// The `Authorization` header is Basic, and not readable.
     #[error("the Authorization header is not readable HTTP Basic")]
     Header,
     /// No `client_id` anywhere.
@@ -41,19 +42,31 @@ impl ClientAuthError {
 }
 
 impl ClientCredentials {
-    /// Reads the credentials of a token or revocation request.
-    pub fn parse(authorization: Option<&[u8]>, params: &Params) -> Result<Self, ClientAuthError> {
-        let one = |name| params.one(name).map_err(|_| ClientAuthError::Several);
-        let (form_id, form_secret) = (one("client_id")?, one("client_secret")?);
-        let Some(header) = authorization else {
-            let client_id = form_id.ok_or(ClientAuthError::Missing)?.to_owned();
-            return Ok(Self { client_id, secret: form_secret.map(|secret| Secret::new(secret.to_owned())) });
+    /// Reads the credentials of a token or revocation request from each value of `Authorization` and from the form.
+    ///
+    /// Only Basic authenticates a client (RFC 6749 §2.3.1). A value of another scheme is meant for somebody else, such as
+    /// a gateway, and says nothing about the client. What is empty is as if omitted, in the header as in the form.
+    pub fn parse<'a>(
+        authorization: impl IntoIterator<Item = &'a [u8]>,
+        params: &Params,
+    ) -> Result<Self, ClientAuthError> {
+        let form = |name| params.one(name).map_err(|_| ClientAuthError::Several);
+        let form_id = form("client_id")?.map(str::to_owned);
+        let form_secret = form("client_secret")?.map(|secret| Secret::new(secret.to_owned()));
+        let mut headers = authorization.into_iter().filter_map(basic_credentials);
+        let (basic_id, basic_secret) = match (headers.next(), headers.next()) {
+            (None, _) => (None, None),
+            (Some(credentials), None) => basic(credentials).ok_or(ClientAuthError::Header)?,
+            (Some(_), Some(_)) => return Err(ClientAuthError::Several),
         };
-        let (client_id, secret) = basic(header).ok_or(ClientAuthError::Header)?;
-        if form_secret.is_some() || form_id.is_some_and(|id| id != client_id) {
+        // RFC 6749 §2.3: one method a request.
+        if basic_secret.is_some() && form_secret.is_some()
+            || basic_id.is_some() && form_id.is_some() && basic_id != form_id
+        {
             return Err(ClientAuthError::Several);
         }
-        Ok(Self { client_id, secret: (!secret.expose().is_empty()).then_some(secret) })
+        let client_id = basic_id.or(form_id).ok_or(ClientAuthError::Missing)?;
+        Ok(Self { client_id, secret: basic_secret.or(form_secret) })
     }
 
     /// The client to load.
@@ -75,51 +88,88 @@ impl ClientCredentials {
     }
 }
 
-/// OAuth 2.1 §2.4.1: both halves are form-encoded before they are joined.
-fn basic(header: &[u8]) -> Option<(String, Secret<String>)> {
-    let header = std::str::from_utf8(header).ok()?;
-    let (scheme, value) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") || value.len() > 4096 {
+/// What follows the scheme, if that is Basic and anything follows it.
+fn basic_credentials(header: &[u8]) -> Option<&[u8]> {
+    let header = header.trim_ascii();
+    let end = header.iter().position(u8::is_ascii_whitespace).unwrap_or(header.len());
+    let (scheme, credentials) = header.split_at(end);
+    let credentials = credentials.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"basic") && !credentials.is_empty()).then_some(credentials)
+}
+
+/// The client and its secret, each if it is not empty. Both are form-encoded before they are joined (OAuth 2.1 §2.4.1).
+fn basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<String>>)> {
+    if credentials.len() > 4096 {
         return None;
     }
-    let decoded = zeroize::Zeroizing::new(STANDARD.decode(value.trim()).ok()?);
-    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let decoded = Zeroizing::new(STANDARD.decode(credentials).ok()?);
+    let (id, secret) = str::from_utf8(&decoded).ok()?.split_once(':')?;
     let decode = |text: &str| {
         let pair = form_urlencoded::parse(text.as_bytes()).next();
-        pair.map(|(name, _)| name.into_owned()).unwrap_or_default()
+        pair.map(|(name, _)| name.into_owned()).filter(|text| !text.is_empty())
     };
-    Some((decode(id), Secret::new(decode(secret))))
+    Some((decode(id), decode(secret).map(Secret::new)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(header: Option<&str>, form: &str) -> Result<(String, Option<String>), ClientAuthError> {
-        let parsed = ClientCredentials::parse(header.map(str::as_bytes), &Params::decode(form.as_bytes()))?;
+    fn parse(headers: &[&str], form: &str) -> Result<(String, Option<String>), ClientAuthError> {
+        let headers = headers.iter().map(|header| header.as_bytes());
+        let parsed = ClientCredentials::parse(headers, &Params::decode(form.as_bytes()))?;
         Ok((parsed.client_id, parsed.secret.map(|secret| secret.expose().clone())))
+    }
+
+    fn basic(credentials: &str) -> String {
+        format!("Basic {}", STANDARD.encode(credentials))
     }
 
     #[test]
     fn basic_credentials_are_form_decoded() {
         // "a b:c%3Ad" as `a+b:c%253Ad`
         let header = format!("basic {}", STANDARD.encode("a+b:c%253Ad"));
-        assert_eq!(parse(Some(&header), ""), Ok(("a b".into(), Some("c%3Ad".into()))));
+        assert_eq!(parse(&[&header], ""), Ok(("a b".into(), Some("c%3Ad".into()))));
     }
 
     #[test]
     fn two_ways_at_once_are_refused() {
-        let header = format!("Basic {}", STANDARD.encode("a:b"));
-        assert_eq!(parse(Some(&header), "client_id=a&client_secret=b"), Err(ClientAuthError::Several));
-        assert_eq!(parse(Some(&header), "client_id=other"), Err(ClientAuthError::Several));
-        assert_eq!(parse(None, "client_id=a&client_id=a"), Err(ClientAuthError::Several));
+        let header = basic("a:b");
+        assert_eq!(parse(&[&header], "client_id=a&client_secret=b"), Err(ClientAuthError::Several));
+        assert_eq!(parse(&[&header], "client_id=other"), Err(ClientAuthError::Several));
+        assert_eq!(parse(&[&header, &header], "client_id=a"), Err(ClientAuthError::Several));
+        assert_eq!(parse(&[], "client_id=a&client_id=a"), Err(ClientAuthError::Several));
     }
 
     #[test]
-    fn an_unreadable_header_is_refused() {
-        for header in ["Basic", "Basic !", "Bearer abc", "Basic YQ==", ""] {
-            assert_eq!(parse(Some(header), "client_id=a"), Err(ClientAuthError::Header), "{header}");
+    fn header_of_another_scheme_is_ignored() {
+        for header in ["", "Bearer", "Bearer stale", "Negotiate YQ==", "DPoP x", "\u{e9}"] {
+            assert_eq!(parse(&[header], "client_id=a"), Ok(("a".into(), None)), "{header}");
+            let proved = Ok(("a".into(), Some("b".into())));
+            assert_eq!(parse(&[header, "Bearer y"], "client_id=a&client_secret=b"), proved, "{header}");
+            assert_eq!(parse(&[header, &basic("a:b")], ""), proved, "{header}");
+            assert_eq!(parse(&[header], ""), Err(ClientAuthError::Missing), "{header}");
         }
-        assert_eq!(parse(None, ""), Err(ClientAuthError::Missing));
+    }
+
+    #[test]
+    fn empty_half_of_basic_credentials_is_as_if_omitted() {
+        let public = Ok(("a".into(), None));
+        assert_eq!(parse(&[&basic("a:")], ""), public);
+        assert_eq!(parse(&[&basic("a:")], "client_id=a&client_secret="), public);
+        for header in ["Basic", "Basic ", &basic(":")] {
+            assert_eq!(parse(&[header], "client_id=a"), public, "{header}");
+            assert_eq!(parse(&[header], ""), Err(ClientAuthError::Missing), "{header}");
+        }
+        let confidential = Ok(("a".into(), Some("b".into())));
+        assert_eq!(parse(&[&basic("a:")], "client_secret=b"), confidential);
+    }
+
+    #[test]
+    fn basic_header_that_cannot_be_read_is_refused() {
+        for header in ["Basic !", "Basic YQ==", "Basic /w==", &basic(&"x".repeat(4096))] {
+            assert_eq!(parse(&[header], "client_id=a"), Err(ClientAuthError::Header), "{header}");
+        }
+        assert_eq!(parse(&[], ""), Err(ClientAuthError::Missing));
     }
 }

@@ -1,3 +1,4 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::json;
@@ -165,6 +166,91 @@ async fn a_code_is_no_token_and_is_not_used_up_by_the_attempt() {
     let form = [("token", code.as_str()), ("client_id", &client)];
     assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
     assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_parameter_without_a_value_is_as_if_omitted() {
+    const EMPTY: &str = "resource=&scope=&client_secret=&client_id=&grant_type=&code=&refresh_token=&redirect_uri=&token=&token_type_hint=";
+    let world = World::new();
+    let client = world.client().await;
+    let code = world.code(&client).await;
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let post = async |path: &str, form: &str| world.request("POST", path, &headers, form).await;
+    let form =
+        format!("grant_type=authorization_code&client_id={client}&code={code}&code_verifier={VERIFIER}");
+    let answer = post("/token", &format!("{EMPTY}&{form}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let tokens = Tokens::of(&client, &answer);
+    let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={}", tokens.refresh);
+    let answer = post("/token", &format!("{form}&{EMPTY}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let form = format!("token={}&client_id={client}", Tokens::of(&client, &answer).access);
+    assert_eq!(post("/revoke", &format!("{EMPTY}&{form}")).await.status, StatusCode::OK);
+    let answer = world.call(&Tokens::of(&client, &answer).access, "who_am_i", json!({})).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "it was revoked");
+}
+
+/// A form of `client` to `path`, with these `Authorization` headers.
+async fn authorized(world: &World, path: &str, authorization: &[&str], form: &str) -> Answer {
+    let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+    headers.extend(authorization.iter().map(|value| ("authorization", *value)));
+    world.request("POST", path, &headers, form).await
+}
+
+#[tokio::test]
+async fn a_header_of_another_scheme_does_not_authenticate_a_client() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let registered = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
+    let [id, secret] = ["client_id", "client_secret"].map(|name| registered[name].as_str().unwrap());
+    let public = format!("client_id={}", tokens.client);
+    let confidential = format!("client_id={id}&client_secret={secret}");
+    for authorization in [
+        &[][..],
+        &[""],
+        &["Bearer"],
+        &["Bearer stale"],
+        &["bearer stale", "Negotiate YQ=="],
+        &["DPoP eyJ", "Bearer a"],
+        &["Digest username=\"Basic\", realm=\"x, Basic y\""],
+        &["Basic"],
+    ] {
+        for form in [&public, &confidential] {
+            let asked = format!("grant_type=refresh_token&refresh_token=x&{form}");
+            let answer = authorized(&world, "/token", authorization, &asked).await;
+            assert_eq!(answer.json()["error"], "invalid_grant", "{authorization:?} {form}");
+            let answer = authorized(&world, "/revoke", authorization, &format!("token=x&{form}")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{authorization:?} {form}");
+        }
+        let unproved = format!("grant_type=refresh_token&refresh_token=x&client_id={id}");
+        let answer = authorized(&world, "/token", authorization, &unproved).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{authorization:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_authenticates_in_one_way_and_may_name_itself_in_both() {
+    let world = World::new();
+    let public = world.client().await;
+    let registered = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
+    let [id, secret] = ["client_id", "client_secret"].map(|name| registered[name].as_str().unwrap());
+    let basic = |credentials: &str| format!("Basic {}", STANDARD.encode(credentials));
+    let (own, of_public) = (basic(&format!("{id}:{secret}")), basic(&format!("{public}:")));
+    let good = (StatusCode::BAD_REQUEST, json!("invalid_grant"));
+    let several = (StatusCode::BAD_REQUEST, json!("invalid_request"));
+    for (authorization, form, told) in [
+        (&[own.as_str()][..], format!("&client_id={id}"), &good),
+        (&["Bearer stale", &own], format!("&client_id={id}&client_secret="), &good),
+        (&[&of_public], String::new(), &good),
+        (&[&of_public], format!("&client_id={public}"), &good),
+        (&[&own], format!("&client_id={id}&client_secret={secret}"), &several),
+        (&[&own, &own], String::new(), &several),
+        (&[&own], format!("&client_id={public}"), &several),
+    ] {
+        let form = format!("grant_type=refresh_token&refresh_token=x{form}");
+        let answer = authorized(&world, "/token", authorization, &form).await;
+        assert_eq!((answer.status, answer.json()["error"].clone()), *told, "{authorization:?} {form}");
+    }
 }
 
 #[tokio::test]
