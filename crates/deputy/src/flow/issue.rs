@@ -5,7 +5,7 @@ use crate::{
     host::{StoreError, Timestamp},
     http::{Answer, redirect},
     mcp::User,
-    oauth::{AuthorizationRequest, ErrorCode, Grant, NewGrant, Scopes, UpstreamTokens},
+    oauth::{AuthorizationRequest, ErrorCode, Grant, NewGrant, UpstreamTokens},
     records,
     server::Server,
 };
@@ -21,7 +21,7 @@ pub(super) async fn code(
     let AuthorizationRequest { target, terms } = request;
     // No wider than the person approved, and no wider than PingOne granted.
     let scopes = match tokens.scope.as_deref().or(access.scope.as_deref()) {
-        Some(granted) => Scopes::parse(granted).map(|granted| terms.scopes.and(&granted)).unwrap_or_default(),
+        Some(granted) => terms.scopes.named_in(granted),
         None => terms.scopes,
     };
     if scopes.is_empty() {

@@ -148,8 +148,8 @@ async fn refresh(
                     return Ok(tokens(server, &issued));
                 }
             }
-            Err(RefreshError::Scope) => {
-                return Ok(error(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, RefreshError::Scope));
+            Err(refusal @ (RefreshError::Answered(_) | RefreshError::Scope(_))) => {
+                return Ok(error(StatusCode::BAD_REQUEST, ErrorCode::InvalidScope, refusal));
             }
             Err(refusal) => {
                 if refusal == RefreshError::Replayed {

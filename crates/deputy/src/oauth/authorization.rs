@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
-use super::{Client, CodeChallenge, ErrorCode, Params, PkceError, RedirectUri, Scopes};
+use super::{Client, CodeChallenge, ErrorCode, Params, PkceError, RedirectUri, ScopeError, Scopes};
 use crate::config::Config;
 
 /// A valid request of a registered client.
@@ -71,7 +71,7 @@ pub enum TargetError {
 }
 
 /// What is wrong with the rest of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// PKCE is missing or malformed.
     #[error("{0}")]
@@ -88,9 +88,9 @@ pub enum RequestError {
     /// A response type other than `code`.
     #[error("response_type must be code")]
     ResponseType,
-    /// No scope that can be granted.
-    #[error("none of the scopes can be granted")]
-    Scope,
+    /// The scope is malformed, or nothing of it can be granted.
+    #[error("{0}")]
+    Scope(ScopeError),
     /// `state` is longer than 4096 bytes.
     #[error("state is too long")]
     State,
@@ -98,14 +98,14 @@ pub enum RequestError {
 
 impl RequestError {
     /// The code on the wire.
-    pub const fn code(self) -> ErrorCode {
+    pub const fn code(&self) -> ErrorCode {
         match self {
             // RFC 7636 §4.4.1.
             Self::Pkce(_) | Self::Repeated | Self::ResponseMode | Self::State => ErrorCode::InvalidRequest,
             // RFC 8707 §2.
             Self::Resource => ErrorCode::InvalidTarget,
             Self::ResponseType => ErrorCode::UnsupportedResponseType,
-            Self::Scope => ErrorCode::InvalidScope,
+            Self::Scope(_) => ErrorCode::InvalidScope,
         }
     }
 }
@@ -200,7 +200,9 @@ impl Terms {
         let prompt = one("prompt")?.unwrap_or_default();
         let prompts = |name| prompt.split(' ').any(|value| value == name);
         Ok(Self {
-            scopes: scopes(one("scope")?, &config.api.scopes)?,
+            scopes: Scopes::parse(one("scope")?.unwrap_or_default())
+                .and_then(|asked| asked.granted(&config.api.scopes))
+                .map_err(RequestError::Scope)?,
             code_challenge,
             ask_again: prompts("consent"),
             log_in_again: prompts("login") || prompts("select_account"),
@@ -225,22 +227,3 @@ pub(super) fn resources_are_ours(params: &Params, config: &Config) -> bool {
         }
     })
 }
-
-/// What of a `scope` parameter can be granted. Unknown scopes are dropped (OAuth 2.1 §3.2.2.1) unless nothing remains;
-/// a request that names none of the API's scopes and nothing unknown gets the default, which is all of them.
-fn scopes(asked: Option<&str>, offered: &Scopes) -> Result<Scopes, RequestError> {
-    let asked = Scopes::parse(asked.unwrap_or_default()).map_err(|_| RequestError::Scope)?;
-    let granted = offered.and(&asked);
-    if !granted.is_empty() {
-        return Ok(granted);
-    }
-    if asked.iter().all(|scope| ABOUT_THE_LOGIN.contains(&scope)) {
-        Ok(offered.clone())
-    } else {
-        Err(RequestError::Scope)
-    }
-}
-
-/// Scopes that clients ask for out of habit. They change nothing: a refresh token is issued by policy, and this server
-/// issues no ID tokens.
-const ABOUT_THE_LOGIN: [&str; 4] = ["email", "offline_access", "openid", "profile"];

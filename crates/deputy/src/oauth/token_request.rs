@@ -1,6 +1,6 @@
 //! The token request (OAuth 2.1 §3.2).
 
-use super::{ErrorCode, Params, Scopes, authorization::resources_are_ours};
+use super::{ErrorCode, Params, ScopeError, Scopes, authorization::resources_are_ours};
 use crate::{config::Config, secret::Secret};
 
 /// A well-formed token request.
@@ -25,7 +25,7 @@ pub enum TokenRequest {
 }
 
 /// What is wrong with a token request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRequestError {
     /// A grant type that is not ours.
     #[error("grant_type must be authorization_code or refresh_token")]
@@ -40,18 +40,18 @@ pub enum TokenRequestError {
     #[error("resource is not the MCP endpoint of this server")]
     Resource,
     /// Not a list of scopes.
-    #[error("scope is malformed")]
-    Scope,
+    #[error("{0}")]
+    Scope(ScopeError),
 }
 
 impl TokenRequestError {
     /// The code on the wire.
-    pub const fn code(self) -> ErrorCode {
+    pub const fn code(&self) -> ErrorCode {
         match self {
             Self::GrantType => ErrorCode::UnsupportedGrantType,
             Self::Missing(_) | Self::Repeated => ErrorCode::InvalidRequest,
             Self::Resource => ErrorCode::InvalidTarget,
-            Self::Scope => ErrorCode::InvalidScope,
+            Self::Scope(_) => ErrorCode::InvalidScope,
         }
     }
 }
@@ -70,7 +70,7 @@ impl TokenRequest {
             },
             "refresh_token" => Self::RefreshToken {
                 refresh_token: secret("refresh_token")?,
-                scopes: one("scope")?.map(Scopes::parse).transpose().map_err(|_| TokenRequestError::Scope)?,
+                scopes: one("scope")?.map(Scopes::parse).transpose().map_err(TokenRequestError::Scope)?,
             },
             _ => return Err(TokenRequestError::GrantType),
         };

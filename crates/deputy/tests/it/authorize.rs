@@ -1,7 +1,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{Answer, CALLBACK, CHALLENGE, World};
+use crate::world::{Answer, CALLBACK, CHALLENGE, Tokens, World};
 
 #[tokio::test]
 async fn an_unknown_client_gets_a_page_and_no_redirect() {
@@ -191,6 +191,96 @@ async fn a_scope_that_does_not_exist_is_neither_shown_nor_granted() {
     assert_eq!(tokens.answer["scope"], "todo:read");
     let answer = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn scopes_of_openid_connect_alone_get_the_default_everywhere() {
+    let world = World::new();
+    for scope in ["", "openid", "openid email profile", "openid profile email offline_access"] {
+        let metadata =
+            json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", "scope": scope });
+        assert_eq!(world.register(&metadata).await["scope"], "todo:read todo:write", "{scope}");
+        let tokens = world.connected_as("alice", &[("scope", scope)]).await;
+        assert_eq!(tokens.answer["scope"], "todo:read todo:write", "{scope}");
+        let answer = refreshed(&world, &tokens, scope).await;
+        assert_eq!(
+            (answer.status, &answer.json()["scope"]),
+            (StatusCode::OK, &json!("todo:read todo:write"))
+        );
+    }
+}
+
+async fn refreshed(world: &World, tokens: &Tokens, scope: &str) -> Answer {
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", &tokens.client),
+        ("refresh_token", &tokens.refresh),
+        ("scope", scope),
+    ];
+    world.post_form("/token", &form).await
+}
+
+#[tokio::test]
+async fn a_scope_that_cannot_be_granted_is_refused_with_its_cause_everywhere() {
+    const SPACES: &str = "scopes are separated by single spaces";
+    let world = World::new();
+    let tokens = world.connected().await;
+    let many = (0..65).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
+    for (scope, cause) in [
+        ("todo:read\ttodo:write", format!("scope is malformed: it contains U+0009; {SPACES}")),
+        ("todo:read \u{e9}", format!("scope is malformed: it contains U+00E9; {SPACES}")),
+        ("\"todo:read\"", format!("scope is malformed: it contains U+0022; {SPACES}")),
+        ("todo:read,todo:write", format!("scope is malformed: {SPACES}, and not by commas (U+002C)")),
+        (&many, "scope is malformed: it has more than 64 scopes".to_owned()),
+        (
+            "read write openid",
+            "none of these scopes can be granted; the scopes that can be are: todo:read todo:write"
+                .to_owned(),
+        ),
+    ] {
+        let answer = world.get(&world.authorize_path(&tokens.client, &[("scope", scope)])).await;
+        let told: Vec<_> =
+            answer.location().query_pairs().take(2).map(|(_, told)| told.into_owned()).collect();
+        assert_eq!(told, ["invalid_scope", &cause], "{scope}");
+        let answer = refreshed(&world, &tokens, scope).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{scope}");
+        let told = json!({ "error": "invalid_scope", "error_description": cause });
+        assert_eq!(answer.json(), told, "{scope}");
+    }
+    assert_eq!(refreshed(&world, &tokens, "").await.status, StatusCode::OK, "nothing was used up");
+}
+
+#[tokio::test]
+async fn a_scope_of_which_something_can_be_granted_is_granted_everywhere() {
+    let world = World::new();
+    for scope in ["todo:read unknown", "openid todo:read", "todo:read a,b"] {
+        let metadata = json!({ "redirect_uris": [CALLBACK], "scope": scope });
+        assert_eq!(world.register(&metadata).await["scope"], "todo:read", "{scope}");
+        let narrow = world.connected_as("alice", &[("scope", scope)]).await;
+        assert_eq!(narrow.answer["scope"], "todo:read", "{scope}");
+        let answer = refreshed(&world, &world.connected().await, scope).await;
+        assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+    }
+    let unknown = json!({ "redirect_uris": [CALLBACK], "scope": "claudeai" });
+    let told = world.register(&unknown).await;
+    assert_eq!(told["scope"], "todo:read todo:write", "what there is to ask for; nothing is granted yet");
+}
+
+#[tokio::test]
+async fn a_parameter_without_a_value_is_as_if_omitted() {
+    let world = World::new();
+    let client = world.client().await;
+    let path = world.authorize_path(&client, &[]);
+    let names =
+        ["client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method", "state"];
+    for name in names.iter().chain(&["resource", "scope", "prompt", "response_mode", "nonce"]) {
+        for with in [format!("{path}&{name}=&{name}"), path.replacen('?', &format!("?{name}=&"), 1)] {
+            let page = world.get(&with).await;
+            assert_eq!(page.status, StatusCode::OK, "{with}: {}", page.text);
+        }
+    }
+    let wrong = world.get(&format!("{path}&state=&response_mode=fragment")).await;
+    assert!(wrong.header("location").contains("&state=client-state&"), "{}", wrong.header("location"));
 }
 
 #[tokio::test]

@@ -303,8 +303,19 @@ async fn a_login_that_fails_after_pingone_has_issued_tokens_revokes_them() {
 }
 
 #[tokio::test]
-async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
+async fn a_foreign_scope_of_pingone_does_not_cost_the_others() {
     let world = World::new();
+    let many = (0..70).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+    for foreign in ["p1:read:user", "\"quoted\"", "\u{e9}", &many] {
+        let scope = json!(format!("openid {foreign} todo:read"));
+        world.pingone.force(Failure::TokenMember("scope".into(), scope));
+        assert_eq!(world.connected().await.answer["scope"], "todo:read", "{foreign}");
+    }
+}
+
+#[tokio::test]
+async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
+    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;

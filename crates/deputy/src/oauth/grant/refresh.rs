@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     encoding::{base64url_decode, base64url_encode},
     host::{Digest, Timestamp},
-    oauth::{ReferenceToken, Scopes, TokenKind},
+    oauth::{ReferenceToken, ScopeError, Scopes, TokenKind},
     seal::{self, Key, Random, Sealed},
     secret::Secret,
 };
@@ -51,17 +51,20 @@ pub enum Refreshed {
 }
 
 /// Why a refresh token is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshError {
+    /// The answer to be repeated has more scopes than are asked for now.
+    #[error("the refresh token was used a moment ago, and answered with more scopes: {0}")]
+    Answered(Scopes),
     /// It was issued to another client.
     #[error("the refresh token belongs to another client")]
     Client,
     /// It was rotated. On this the caller must delete the grant (OAuth 2.1 §4.3.1).
     #[error("the refresh token was used before")]
     Replayed,
-    /// A scope that was not granted.
-    #[error("the scope is wider than what was granted")]
-    Scope,
+    /// Nothing of what was granted.
+    #[error("{0}")]
+    Scope(ScopeError),
 }
 
 impl RefreshToken {
@@ -148,7 +151,7 @@ impl Grant {
         }
         let answer = open_answer(&predecessor.answer, token).ok_or(RefreshError::Replayed)?;
         if !answer.scopes.within(&self.narrowed(scopes)?) {
-            return Err(RefreshError::Scope);
+            return Err(RefreshError::Answered(answer.scopes));
         }
         let secret = |text: &str| base64url_decode(text).map(Secret::new).ok_or(RefreshError::Replayed);
         Ok(Issued {
@@ -165,12 +168,9 @@ impl Grant {
 
     /// OAuth 2.1 §4.3: the scope of a refresh must not exceed the grant's.
     fn narrowed(&self, scopes: Option<&Scopes>) -> Result<Scopes, RefreshError> {
-        // Clients repeat what they once asked for, `offline_access` included.
-        match scopes.map(|scopes| self.scopes.and(scopes)) {
-            None => Ok(self.scopes.clone()),
-            Some(narrowed) if narrowed.is_empty() => Err(RefreshError::Scope),
-            Some(narrowed) => Ok(narrowed),
-        }
+        scopes
+            .map_or_else(|| Ok(self.scopes.clone()), |asked| asked.granted(&self.scopes))
+            .map_err(RefreshError::Scope)
     }
 }
 
