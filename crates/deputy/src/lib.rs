@@ -72,7 +72,7 @@
 //! | RFC 6750 | bearer tokens in the `Authorization` header only; `insufficient_scope` |
 //! | RFC 9700 | the security practices that bear on the above |
 //! | OpenID Connect Core 1.0 | §3.1.2 request, §3.1.3.7 ID token in that order, §5.3 `UserInfo`, §12 refresh |
-//! | OpenID Connect Discovery 1.0 | §4 |
+//! | OpenID Connect Discovery 1.0 | §4, as a client; §3 for clients that look for this server there, without ID tokens |
 //! | MCP 2026-07-28 | authorization, Streamable HTTP, discovery, caching, multi round-trip requests, subscriptions |
 //! | MCP 2025-03-26, 2025-06-18, 2025-11-25 | authorization, Streamable HTTP without sessions, elicitation, sampling, roots |
 

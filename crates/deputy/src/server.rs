@@ -20,7 +20,10 @@ use crate::{
     http::{Answer, body, empty, error, json, remainder},
     limits::{Concurrent, admitted, in_background, stranger, with_retry_after},
     mcp::{Front, Handler},
-    oauth::{ErrorCode, authorization_server_metadata, is_loopback, protected_resource_metadata},
+    oauth::{
+        ErrorCode, authorization_server_metadata, is_loopback, key_set, openid_provider_metadata,
+        protected_resource_metadata,
+    },
     pages::{self, Wording},
 };
 
@@ -71,9 +74,10 @@ impl Server {
             .route("/.well-known/oauth-authorization-server", get(server_metadata))
             .route("/.well-known/oauth-authorization-server/mcp", get(server_metadata))
             .route("/mcp/.well-known/oauth-authorization-server", get(server_metadata))
-            .route("/.well-known/openid-configuration", get(server_metadata))
-            .route("/.well-known/openid-configuration/mcp", get(server_metadata))
-            .route("/mcp/.well-known/openid-configuration", get(server_metadata));
+            .route("/.well-known/openid-configuration", get(provider_metadata))
+            .route("/.well-known/openid-configuration/mcp", get(provider_metadata))
+            .route("/mcp/.well-known/openid-configuration", get(provider_metadata))
+            .route("/jwks", get(keys));
         let for_programs = metadata
             .route("/register", post(register))
             .route("/token", post(token))
@@ -138,6 +142,14 @@ async fn server_metadata(State(server): State<Server>) -> Answer {
 
 /// A public document that changes with the configuration only.
 fn document(document: serde_json::Value) -> Answer {
+async fn provider_metadata(State(server): State<Server>) -> Answer {
+    document(openid_provider_metadata(&server.config))
+}
+
+async fn keys() -> Answer {
+    document(key_set())
+}
+
     let mut response = json(StatusCode::OK, &document);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response

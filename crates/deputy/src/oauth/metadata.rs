@@ -15,7 +15,7 @@ pub fn protected_resource_metadata(config: &Config) -> Value {
     })
 }
 
-/// Authorization server metadata (RFC 8414 §2), also served where OpenID Connect clients look for it.
+/// Authorization server metadata (RFC 8414 §2).
 pub fn authorization_server_metadata(config: &Config) -> Value {
     let url = &config.public_url;
     let auth_methods = ["none", "client_secret_basic", "client_secret_post"];
@@ -38,4 +38,22 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
         "token_endpoint": url.at("/token"),
         "token_endpoint_auth_methods_supported": auth_methods,
     })
+}
+
+/// Provider metadata (OpenID Connect Discovery 1.0 §3), for clients that look for an authorization server there and nowhere
+/// else: the above, and the members without which they stop.
+///
+/// They lead to no ID token. The key set is empty, `openid` is not among the scopes, and a client that waits for an ID token
+/// does not get one.
+pub fn openid_provider_metadata(config: &Config) -> Value {
+    let mut document = authorization_server_metadata(config);
+    document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
+    document["jwks_uri"] = json!(config.public_url.at("/jwks"));
+    document["subject_types_supported"] = json!(["public"]);
+    document
+}
+
+/// The keys of this server (RFC 7517 §5): it signs nothing, so there are none.
+pub fn key_set() -> Value {
+    json!({ "keys": [] })
 }

@@ -29,7 +29,9 @@ pub use grant::{
     UpstreamTokens,
 };
 pub use handle::{Handle, HandleKind};
-pub use metadata::{authorization_server_metadata, protected_resource_metadata};
+pub use metadata::{
+    authorization_server_metadata, key_set, openid_provider_metadata, protected_resource_metadata,
+};
 pub use metadata_document::DocumentError;
 pub use params::{Params, Repeated};
 pub use pkce::{CodeChallenge, PkceError};

@@ -67,6 +67,26 @@ async fn the_authorization_server_offers_codes_with_s256_and_nothing_weaker() {
 }
 
 #[tokio::test]
+async fn the_openid_configuration_has_what_its_schema_demands_and_promises_no_id_token() {
+    let world = World::new();
+    let mut document = world.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(document["subject_types_supported"], json!(["public"]));
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
+    assert_eq!(document["jwks_uri"], "https://deputy.example/jwks");
+    let keys = world.get("/jwks").await;
+    assert_eq!((keys.status, keys.json()), (StatusCode::OK, json!({ "keys": [] })));
+    assert_eq!(keys.header("access-control-allow-origin"), "*");
+    // All else is that of the authorization server.
+    let members = document.as_object_mut().unwrap();
+    members.retain(|name, _| {
+        !["subject_types_supported", "id_token_signing_alg_values_supported", "jwks_uri"]
+            .contains(&name.as_str())
+    });
+    assert_eq!(document, world.get("/.well-known/oauth-authorization-server").await.json());
+    assert!(!document["scopes_supported"].as_array().unwrap().contains(&json!("openid")));
+}
+
+#[tokio::test]
 async fn pages_of_any_origin_may_use_what_takes_no_cookies_and_nothing_else() {
     let world = World::new();
     for path in ["/.well-known/oauth-authorization-server", "/register", "/token", "/revoke"] {
