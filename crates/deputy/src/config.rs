@@ -83,12 +83,14 @@ pub struct Api {
     pub reveal_token: bool,
 }
 
-/// `CLIENT_APPROVAL`.
+/// `CLIENT_APPROVAL`: for which redirect URIs the page is skipped if this browser has approved the same within 30 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientApproval {
-    /// The page is shown every time.
+    /// For none: the page is shown every time.
     Always,
-    /// The page is skipped for what this browser approved within 30 days.
+    /// For loopback redirect URIs, where the code stays on this computer.
+    Loopback,
+    /// For all.
     Remember,
 }
 

@@ -37,10 +37,11 @@
 //! said it can do, and its reply to a question that a tool asked on the stream of another request. The reply is written to
 //! the store under a name that only this grant can have made, and whoever asked finds it there, on any replica.
 //!
-//! An approval is remembered for clients that have registered and are opened by the person or a program of theirs, and for
-//! nothing else. A client with a metadata document is asked about every time, since anybody can present it, and a browser
-//! that a program has opened does not say when another site redirected it on the way. Neither does a page of our own
-//! count as the person: our answers lead to addresses that clients chose.
+//! An approval is remembered for registered clients with a loopback redirect URI whose request the person, or a program on
+//! their computer, opened. An operator can have it remembered for other redirect URIs or not at all. A client with a
+//! metadata document is asked about every time, since anybody can present it, and a browser that a program has opened does
+//! not say when another site redirected it on the way. Neither does a page of our own count as the person: our answers lead
+//! to addresses that clients chose.
 //!
 //! The approval page has one script, named by a nonce: no header keeps the second click of a double click from falling on
 //! Approve when a window above the page closes at the first. Where scripts do not run, there is a box to tick.

@@ -180,7 +180,8 @@ Configuration, from the environment or the file:
   PINGONE_SEND_RESOURCE     whether logins name the API as resource (RFC 8707) [default: on]
   API_SCOPES                scopes of the API [default: todo:read todo:write]
   WHO_AM_I_TOKEN            claims, or full to let a tool show the raw PingOne token [default: claims]
-  CLIENT_APPROVAL           remember, or always to ask every time [default: remember]
+  CLIENT_APPROVAL           which approvals a browser remembers: loopback (of programs on its computer), always to
+                            ask every time, or remember for all redirect URIs [default: loopback]
   CLIENT_ID_METADATA_DOCUMENTS  on, or off: a client_id may be the URL of its metadata [default: on]
   ALLOWED_ORIGINS           web origins whose pages may call the MCP endpoint, beside Deputy's own
   PRIVATE_USE_REDIRECT_URIS redirect URIs with an application's own scheme that may be used

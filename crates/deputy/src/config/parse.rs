@@ -33,7 +33,7 @@ impl Config {
         let scopes = vars.optional("API_SCOPES", default_scopes(), api_scopes);
         let reveal_token = vars.optional("WHO_AM_I_TOKEN", false, who_am_i_token);
         let keys = vars.required("COOKIE_ENCRYPTION_KEY", keys);
-        let client_approval = vars.optional("CLIENT_APPROVAL", ClientApproval::Remember, client_approval);
+        let client_approval = vars.optional("CLIENT_APPROVAL", ClientApproval::Loopback, client_approval);
         let client_id_metadata_documents = vars.optional("CLIENT_ID_METADATA_DOCUMENTS", true, on_or_off);
         let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
         let allowed_origins = vars.optional("ALLOWED_ORIGINS", Vec::new(), origins);
@@ -212,8 +212,9 @@ fn who_am_i_token(value: &str) -> Result<bool, &'static str> {
 fn client_approval(value: &str) -> Result<ClientApproval, &'static str> {
     match value {
         "always" => Ok(ClientApproval::Always),
+        "loopback" => Ok(ClientApproval::Loopback),
         "remember" => Ok(ClientApproval::Remember),
-        _ => Err("must be always or remember"),
+        _ => Err("must be loopback, always or remember"),
     }
 }
 

@@ -32,9 +32,8 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
             Err(none) => return Ok(without_approval(none)),
         };
     let (approval_name, _) = approval_cookie(handle, &config.keys);
-    let value =
-        cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
-    let mut approved = ApprovedClients::parse(value, &config.keys, now);
+    let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
+    let mut approved = ApprovedClients::among(&cookies, &config.keys, now);
     let mut response = if decision == "deny" {
         // Who denies takes back what they approved before.
         approved.forget(request.target.client_id());
@@ -49,7 +48,7 @@ pub(crate) async fn approve(server: &Server, headers: &HeaderMap, form: Bytes) -
     if !approved.is_empty() {
         let value = approved.render(&config.keys);
         set_cookie(&mut response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);
-    } else if value.is_some() {
+    } else if had_cookie {
         set_cookie(&mut response, ApprovedClients::COOKIE, "", 0);
     }
     set_cookie(&mut response, &approval_name, "", 0);

@@ -67,23 +67,26 @@ fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationReque
     if request.terms.ask_again || !is_to_be_remembered(server, request) || fetched != Fetched::Directly {
         return false;
     }
-    let cookies = cookies(headers);
-    let value =
-        cookies.iter().find(|(name, _)| name == ApprovedClients::COOKIE).map(|(_, value)| value.as_str());
-    ApprovedClients::parse(value, &server.config.keys, server.now()).cover(request, client.name.as_deref())
+    let approved = ApprovedClients::among(&cookies(headers), &server.config.keys, server.now());
+    approved.cover(request, client.name.as_deref())
 }
 
-/// Whether what is approved now may be used again without the page: where the operator wants that, and not for a client
-/// with a document, which anybody can present.
+/// Whether what is approved now may be used again without the page: where the operator wants that for such a redirect URI,
+/// and not for a client with a document, which anybody can present.
 ///
-/// This trusts that who knows the `client_id` of a registration is who uses the client. It is random; but a hosted client
-/// may have one for all of its users, and other accounts of a computer may see it there. For a browser that a program has
-/// opened, a redirect on the way here changes nothing: it still says that nobody sent it. So a link can be silent that the
-/// person did not mean. Its code goes to the client's own redirect URI, and is of no use to others if the client checks
-/// `state` and `iss` as RFC 9207 has it. `CLIENT_APPROVAL=always` trusts nobody.
+/// A browser that a program opened does not say where a redirect on the way came from: it still says that nobody sent it. So
+/// a link can be silent that the person did not mean, and a new code goes to the client's own redirect URI. On a loopback
+/// address it stays on this computer, with a program that the person has approved at that port. A hosted client may have one
+/// registration for all of its users, and is safe only if it ties `state` to a session and checks `iss` (RFC 9207); a
+/// private-use scheme leads to whichever application claims it (RFC 8252 §8.6). These are remembered with
+/// `CLIENT_APPROVAL=remember` only.
 pub(super) fn is_to_be_remembered(server: &Server, request: &AuthorizationRequest) -> bool {
-    server.config.client_approval == ClientApproval::Remember
-        && !ClientIdUrl::is_meant(request.target.client_id())
+    let admitted = match server.config.client_approval {
+        ClientApproval::Always => false,
+        ClientApproval::Loopback => request.target.redirect_uri().is_loopback(),
+        ClientApproval::Remember => true,
+    };
+    admitted && !ClientIdUrl::is_meant(request.target.client_id())
 }
 
 fn refused(error: impl Display) -> Answer {

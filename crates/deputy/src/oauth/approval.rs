@@ -75,13 +75,14 @@ impl ApprovedClients {
     pub const LIFETIME: u64 = 30 * 24 * 3600;
     const MOST: usize = 16;
 
-    /// Reads the cookie's value. Whatever is not ours, altered or expired counts as nothing.
-    pub fn parse(value: Option<&str>, keys: &Keys, now: Timestamp) -> Self {
-        Self::read(value, keys, now).unwrap_or_default()
+    /// Reads the first of these cookies that is ours. One that is altered or expired counts as nothing.
+    pub fn among(cookies: &[(String, String)], keys: &Keys, now: Timestamp) -> Self {
+        let mut values = cookies.iter().filter(|(name, _)| name == Self::COOKIE);
+        values.find_map(|(_, value)| Self::read(value, keys, now)).unwrap_or_default()
     }
 
-    fn read(value: Option<&str>, keys: &Keys, now: Timestamp) -> Option<Self> {
-        let (payload, tag) = value.filter(|value| value.len() < 1024)?.split_once('.')?;
+    fn read(value: &str, keys: &Keys, now: Timestamp) -> Option<Self> {
+        let (payload, tag) = Some(value).filter(|value| value.len() < 1024)?.split_once('.')?;
         let genuine =
             keys.iter().any(|keys| seal::equal(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
         let payload = genuine.then(|| URL_SAFE_NO_PAD.decode(payload).ok())??;

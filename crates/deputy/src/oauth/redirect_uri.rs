@@ -84,9 +84,11 @@ impl RedirectUri {
         self.url().is_none_or(|url| !matches!(url.scheme(), "http" | "https"))
     }
 
-    /// Whether it goes to this computer, where any program may listen.
+    /// Whether it goes to this computer, where any program may listen. A scheme of an application's own leads to whichever
+    /// application claims it, whatever its host.
     pub fn is_loopback(&self) -> bool {
-        self.url().is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)))
+        !self.is_private_use()
+            && self.url().is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)))
     }
 
     /// Whether it has this origin, written as RFC 6454 §6.2 does.

@@ -4,6 +4,11 @@ use url::Url;
 
 use crate::world::{Answer, CALLBACK, DEPUTY, World, arrived};
 
+/// A world in which approvals are remembered for every redirect URI.
+fn remembering() -> World {
+    World::with(&[("CLIENT_APPROVAL", "remember")])
+}
+
 #[tokio::test]
 async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
     let world = World::new();
@@ -211,7 +216,7 @@ async fn forms_that_are_not_the_pages_are_refused() {
 
 #[tokio::test]
 async fn what_was_approved_is_remembered_for_this_client_redirect_and_scopes_only() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -230,7 +235,7 @@ async fn what_was_approved_is_remembered_for_this_client_redirect_and_scopes_onl
 
 #[tokio::test]
 async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -240,13 +245,14 @@ async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
 
 #[tokio::test]
 async fn a_remembered_approval_is_not_used_for_an_answer_of_our_own_that_leads_to_it() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     let own = world.authorize_url(&client, &[]);
     assert_eq!(browser.clone().open_from(&own, "same-origin").await.url.path(), "/authorize");
     // And no client gets its answer at an address of ours.
+    let own = own.replace("&state=client-state", "");
     let metadata = json!({ "redirect_uris": [own], "token_endpoint_auth_method": "none" });
     let other = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
     let page = browser.open(&world.authorize_url(&other, &[("redirect_uri", &own)])).await;
@@ -256,7 +262,7 @@ async fn a_remembered_approval_is_not_used_for_an_answer_of_our_own_that_leads_t
 
 #[tokio::test]
 async fn who_denies_takes_back_what_was_approved_before() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -270,7 +276,7 @@ async fn who_denies_takes_back_what_was_approved_before() {
 
 #[tokio::test]
 async fn an_edited_cookie_remembers_nothing() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -289,7 +295,7 @@ async fn an_edited_cookie_remembers_nothing() {
 
 #[tokio::test]
 async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -304,10 +310,53 @@ async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always()
 }
 
 #[tokio::test]
+async fn an_approval_is_remembered_for_the_redirect_uris_of_the_setting_only() {
+    const LOOPBACK: &str = "http://127.0.0.1/cb";
+    const PRIVATE: &str = "myapp://localhost/cb";
+    for (setting, remembered) in [
+        ("", &[LOOPBACK][..]),
+        ("loopback", &[LOOPBACK]),
+        ("always", &[]),
+        ("remember", &[LOOPBACK, CALLBACK, PRIVATE]),
+    ] {
+        let world = World::with(&[("CLIENT_APPROVAL", setting), ("PRIVATE_USE_REDIRECT_URIS", PRIVATE)]);
+        let metadata = json!({
+            "redirect_uris": [LOOPBACK, CALLBACK, PRIVATE], "token_endpoint_auth_method": "none",
+        });
+        let client = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
+        for uri in [LOOPBACK, CALLBACK, PRIVATE] {
+            let url = world.authorize_url(&client, &[("redirect_uri", uri)]);
+            let mut browser = world.browser();
+            let page = browser.open(&url).await;
+            assert_eq!(
+                page.text.contains("does not ask again"),
+                remembered.contains(&uri),
+                "{setting} {uri}"
+            );
+            browser.submit(&page, &[], "approve").await;
+            let silent = browser.open(&url).await.url.path() != "/authorize";
+            assert_eq!(silent, remembered.contains(&uri), "{setting} {uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_remembered_with_another_setting_is_asked_about() {
+    let world = remembering();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let url = world.authorize_url(&client, &[]);
+    assert!(arrived(&browser.clone().open(&url).await).is_some());
+    world.start(&[]);
+    assert_eq!(browser.open(&url).await.url.path(), "/authorize");
+}
+
+#[tokio::test]
 async fn the_page_says_for_how_long_it_is_not_shown_again_where_that_is_so() {
-    const SAYS: &str = "does not ask again about the same application for 30 days";
-    for (variables, remembers) in [(&[][..], true), (&[("CLIENT_APPROVAL", "always")][..], false)] {
-        let world = World::with(variables);
+    const SAYS: &str = "does not ask again about the same application for up to 30 days";
+    for (setting, remembers) in [("remember", true), ("loopback", false), ("always", false)] {
+        let world = World::with(&[("CLIENT_APPROVAL", setting)]);
         let client = world.client().await;
         let page = world.get(&world.authorize_path(&client, &[])).await;
         assert_eq!(page.text.contains(SAYS), remembers, "{}", page.text);
@@ -332,7 +381,7 @@ async fn page_says_who_sees_the_token_for_each_setting() {
 
 #[tokio::test]
 async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
-    let world = World::new();
+    let world = remembering();
     let mut browser = world.browser();
     for _ in 0..30 {
         let client = world.client().await;
@@ -350,7 +399,7 @@ async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
 
 #[tokio::test]
 async fn another_redirect_uri_of_an_approved_client_is_asked_about() {
-    let world = World::new();
+    let world = remembering();
     let second = "https://client.example/another";
     let metadata = json!({ "redirect_uris": [CALLBACK, second], "token_endpoint_auth_method": "none" });
     let client = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
@@ -363,7 +412,7 @@ async fn another_redirect_uri_of_an_approved_client_is_asked_about() {
 
 #[tokio::test]
 async fn more_scopes_than_were_approved_are_asked_about() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     let url = |scope| world.authorize_url(&client, &[("scope", scope)]);
@@ -374,7 +423,7 @@ async fn more_scopes_than_were_approved_are_asked_about() {
 
 #[tokio::test]
 async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_themselves() {
-    let world = World::new();
+    let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -392,7 +441,7 @@ async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_them
 
 #[tokio::test]
 async fn of_seventeen_approvals_the_first_is_forgotten_and_the_others_are_silent() {
-    let world = World::new();
+    let world = remembering();
     let mut browser = world.browser();
     let mut urls = Vec::new();
     for _ in 0..17 {

@@ -33,7 +33,7 @@ fn set_at(world: &World, path: &str) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn every_cookie_is_for_this_host_alone_and_goes_when_it_has_done_its_work() {
-    let world = World::new();
+    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
@@ -64,7 +64,7 @@ async fn every_cookie_is_for_this_host_alone_and_goes_when_it_has_done_its_work(
 
 #[tokio::test]
 async fn nothing_is_kept_of_what_was_denied_or_of_a_login_that_failed() {
-    let world = World::new();
+    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut denying = world.browser();
     let page = denying.open(&world.authorize_url(&client, &[])).await;
@@ -82,7 +82,7 @@ async fn nothing_is_kept_of_what_was_denied_or_of_a_login_that_failed() {
 
 #[tokio::test]
 async fn no_cookie_says_which_client_or_where_to_or_holds_a_state_or_handle() {
-    let world = World::new();
+    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;

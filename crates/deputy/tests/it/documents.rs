@@ -330,7 +330,7 @@ async fn a_redirect_uri_that_is_not_in_the_document_is_refused() {
 
 #[tokio::test]
 async fn a_client_that_anybody_can_pretend_to_be_is_asked_about_every_time() {
-    let world = World::new();
+    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     publish(&world, || json_response(&document()));
     for uri in [CALLBACK, LOOPBACK] {
         let mut browser = world.browser();

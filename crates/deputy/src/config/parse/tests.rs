@@ -28,7 +28,7 @@ fn a_complete_configuration_is_accepted_with_its_defaults() {
     assert_eq!(config.public_url.resource(), "https://deputy.example/mcp");
     assert_eq!(config.api.scopes.to_string(), "todo:read todo:write");
     assert!(!config.api.reveal_token);
-    assert_eq!(config.client_approval, ClientApproval::Remember);
+    assert_eq!(config.client_approval, ClientApproval::Loopback);
 }
 
 #[test]
