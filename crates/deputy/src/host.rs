@@ -147,7 +147,8 @@ pub trait Store: Send + Sync {
 pub enum Key {
     /// A request that waits for the person's approval, by the digest of the page's handle. Lives 10 minutes.
     Approval(Digest),
-    /// A registered client, by its `client_id`. Lives 3 days, and 90 days from each use by a person; reads may be stale.
+    /// A registered client, by its `client_id`. Lives 30 days, and 90 days or more from each use by a
+    /// person; reads may be stale.
     Client(String),
     /// What one finished login created. Lives as long as its refresh token.
     Grant(GrantId),

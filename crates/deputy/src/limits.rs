@@ -14,34 +14,86 @@ use http::{Extensions, HeaderMap, HeaderValue, header};
 use http_body::{Frame, SizeHint};
 
 use crate::{
-    host::{ClientAddress, Endpoint, RetryAfter, Source},
+    config::RateLimits,
+    host::{ClientAddress, Endpoint, RetryAfter, Source, Timestamp},
     http::Answer,
+    oauth::DAY,
     server::Server,
 };
 
 /// Counts a request to `endpoint` by the address that it comes from, and apart if a page of another site made it.
-///
-/// Those of this computer are not counted: they are the operator's, or a proxy's that does not say for whom it speaks,
-/// and then one stranger could use up what all have. Those of a page in a browser on it are.
 pub(crate) async fn admitted(
     server: &Server,
     headers: &HeaderMap,
     extensions: &Extensions,
     endpoint: Endpoint,
 ) -> Result<(), RetryAfter> {
-    let (Some(limits), Some(address)) = (server.config.rate_limits, extensions.get::<ClientAddress>()) else {
+    let (Some(limits), Some(source)) = (server.config.rate_limits, counted(headers, extensions)) else {
         return Ok(());
     };
-    let source = Source { address: address.source(), page: by_a_page(headers) };
-    if source.address.is_loopback() && !source.page {
-        return Ok(());
-    }
     let admitted = server.host().admit(endpoint, source, limits.of(endpoint)).await;
     if admitted.is_err() {
         tracing::warn!(?endpoint, %source, "too many requests from one address");
     }
     admitted
 }
+
+/// By whom a request is counted, if it is.
+///
+/// Those of this computer are not counted: they are the operator's, or a proxy's that does not say for whom it speaks,
+/// and then one stranger could use up what all have. Those of a page in a browser on it are.
+fn counted(headers: &HeaderMap, extensions: &Extensions) -> Option<Source> {
+    let address = extensions.get::<ClientAddress>()?.source();
+    let source = Source { address, page: by_a_page(headers) };
+    (source.page || !address.is_loopback()).then_some(source)
+}
+
+/// The clients that have registered since midnight UTC, by the address that they came from. Registrations that nobody uses
+/// are stored for weeks, so that their number must be bounded, and not only their rate. One process counts its own: on
+/// Workers, where an isolate may live for minutes, the rate alone is bounded.
+#[derive(Debug, Default)]
+pub(crate) struct Registrations(Mutex<Day>);
+
+#[derive(Debug, Default)]
+struct Day {
+    number: u64,
+    counts: HashMap<Source, u32>,
+}
+
+impl Registrations {
+    /// Counts one more, or says when the next may come.
+    pub(crate) fn admit(
+        &self,
+        limits: Option<RateLimits>,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        now: Timestamp,
+    ) -> Result<(), RetryAfter> {
+        let (Some(limits), Some(source)) = (limits, counted(headers, extensions)) else { return Ok(()) };
+        let mut day = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = now.0 / DAY;
+        if day.number != number {
+            *day = Day { number, counts: HashMap::new() };
+        }
+        // Whoever has more addresses than are remembered must not stop those that come after.
+        if day.counts.len() >= SOURCES && !day.counts.contains_key(&source) {
+            return Ok(());
+        }
+        let count = day.counts.entry(source).or_default();
+        if *count >= limits.register.get().saturating_mul(REGISTRATIONS) {
+            tracing::warn!(%source, "too many registrations from one address in a day");
+            return Err(RetryAfter(DAY - now.0 % DAY));
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
+/// Registrations of one address in a day: as many as are admitted in an hour.
+const REGISTRATIONS: u32 = 60;
+
+/// Addresses that are remembered: a few megabytes.
+const SOURCES: usize = 50_000;
 
 /// Where a request comes from, if not from this computer.
 pub(crate) fn stranger(extensions: &Extensions) -> Option<IpAddr> {
@@ -196,6 +248,28 @@ mod tests {
         }
         // What fetch() of Node sends.
         assert_eq!(told(&[("sec-fetch-mode", "cors")]), (false, false));
+    }
+
+    #[test]
+    fn registrations_of_one_address_in_a_day_are_bounded() {
+        let from = |address: &str| {
+            let mut extensions = Extensions::new();
+            extensions.insert(ClientAddress(address.parse().unwrap()));
+            extensions
+        };
+        let (registrations, limits) = (Registrations::default(), Some(RateLimits::default()));
+        let admit = |limits, address: &str, now| {
+            registrations.admit(limits, &HeaderMap::new(), &from(address), Timestamp(now))
+        };
+        let admitted = (0..5000).filter(|_| admit(limits, "192.0.2.1", DAY + 5).is_ok()).count();
+        assert_eq!(admitted, 3600);
+        assert_eq!(admit(limits, "192.0.2.1", 2 * DAY - 7), Err(RetryAfter(7)));
+        assert_eq!(admit(limits, "192.0.2.2", DAY + 5), Ok(()));
+        assert_eq!(admit(limits, "192.0.2.1", 2 * DAY), Ok(()));
+        // Neither this computer nor anybody where the operator wants no limits.
+        for (limits, address) in [(limits, "127.0.0.1"), (None, "192.0.2.3")] {
+            assert!((0..5000).all(|_| admit(limits, address, DAY).is_ok()), "{address}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     config::{Config, Keys},
     encoding::{base64url_decode, base64url_encode},
     host::{Digest, GrantId, Host, Key, Record, StoreError, Timestamp, Version},
-    oauth::{AuthorizationRequest, Client, ClientIdUrl, Grant, Handle, HandleKind},
+    oauth::{AuthorizationRequest, Client, ClientIdUrl, DAY, Grant, Handle, HandleKind},
     oidc::Authentication,
     seal::{self, Random, Sealed},
 };
@@ -189,12 +189,35 @@ const REPLY: &str = "reply";
 
 /// Loads a client.
 pub(crate) async fn client(host: &dyn Host, id: &str, now: Timestamp) -> Result<Option<Client>, StoreError> {
+    Ok(client_record(host, id, now).await?.map(|(client, _)| client))
+}
+
+/// Loads the client of an authorization request, and prolongs its life: a client that keeps its `client_id` and finishes a
+/// login only now and then must not lose it meanwhile.
+pub(crate) async fn authorizing_client(
+    host: &dyn Host,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<Client>, StoreError> {
+    let Some((client, expires_at)) = client_record(host, id, now).await? else { return Ok(None) };
+    if let Err(error) = prolong_client(host, &client, expires_at, Client::UNUSED_LIFETIME, now).await {
+        tracing::error!(client = client.id, %error, "a registration could not be prolonged");
+    }
+    Ok(Some(client))
+}
+
+/// A client, and when it ceases to exist.
+async fn client_record(
+    host: &dyn Host,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<(Client, Timestamp)>, StoreError> {
     // What is not made as ours are is not looked up: it may be the name of a document, which are kept beside.
     if base64url_decode::<16>(id).is_none() {
         return Ok(None);
     }
     let record = host.store().get(&Key::Client(id.to_owned()), now).await?;
-    record.map(|record| decode::<Client>(&record.value)).transpose()
+    record.map(|record| Ok((decode(&record.value)?, record.expires_at))).transpose()
 }
 
 /// What a metadata document described.
@@ -251,8 +274,8 @@ fn document_key(url: &ClientIdUrl) -> Key {
     Key::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
-/// Stores a client that has just registered. Whoever may register may fill the store, so until a person has logged in with
-/// it, it lives shortly.
+/// Stores a client that has just registered. Any client may register and fill the store, so until a person has logged in
+/// with it, it lives for a shorter time.
 pub(crate) async fn put_new_client(
     host: &dyn Host,
     client: &Client,
@@ -261,16 +284,33 @@ pub(crate) async fn put_new_client(
     put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
 }
 
-/// Keeps a client that a person uses for its whole lifetime from now. Writes rarely.
-pub(crate) async fn keep_client(host: &dyn Host, client: &Client, now: Timestamp) -> Result<(), StoreError> {
+/// Keeps a client that has got tokens for its whole lifetime from now.
+pub(crate) async fn keep_client(
+    host: &dyn Host,
+    config: &Config,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if let Ok(url) = ClientIdUrl::parse(&client.id) {
         return keep_document(host, &url, now).await;
     }
     let record = host.store().get(&Key::Client(client.id.clone()), now).await?;
-    match record {
-        Some(record) if record.expires_at.since(now) >= Client::LIFETIME / 2 => Ok(()),
-        _ => put_client(host, client, now.plus(Client::LIFETIME)).await,
+    let expires_at = record.map_or(now, |record| record.expires_at);
+    prolong_client(host, client, expires_at, Client::lifetime(config), now).await
+}
+
+/// Has a client live for `lifetime` seconds from now, unless it does so but for less than a day.
+async fn prolong_client(
+    host: &dyn Host,
+    client: &Client,
+    expires_at: Timestamp,
+    lifetime: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if expires_at.plus(DAY) > now.plus(lifetime) {
+        return Ok(());
     }
+    put_client(host, client, now.plus(lifetime)).await
 }
 
 async fn put_client(host: &dyn Host, client: &Client, until: Timestamp) -> Result<(), StoreError> {

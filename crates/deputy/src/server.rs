@@ -18,7 +18,7 @@ use crate::{
     flow::{self, Documents, Provider},
     host::{Endpoint, Host, RetryAfter, StoreError, Timestamp},
     http::{Answer, body, empty, error, json, remainder},
-    limits::{Concurrent, admitted, in_background, stranger, with_retry_after},
+    limits::{Concurrent, Registrations, admitted, in_background, stranger, with_retry_after},
     mcp::{Front, Handler},
     oauth::{
         ErrorCode, authorization_server_metadata, is_loopback, key_set, openid_provider_metadata,
@@ -38,6 +38,7 @@ pub struct Inner {
     pub(crate) documents: Documents,
     pub(crate) front: Front,
     pub(crate) concurrent: Concurrent,
+    pub(crate) registrations: Registrations,
     pub(crate) wording: Wording,
     host: Arc<dyn Host>,
 }
@@ -60,6 +61,7 @@ impl Server {
             documents: Documents::default(),
             front,
             concurrent: Concurrent::default(),
+            registrations: Registrations::default(),
             wording,
             host,
         }))
@@ -140,8 +142,6 @@ async fn server_metadata(State(server): State<Server>) -> Answer {
     document(authorization_server_metadata(&server.config))
 }
 
-/// A public document that changes with the configuration only.
-fn document(document: serde_json::Value) -> Answer {
 async fn provider_metadata(State(server): State<Server>) -> Answer {
     document(openid_provider_metadata(&server.config))
 }
@@ -150,6 +150,8 @@ async fn keys() -> Answer {
     document(key_set())
 }
 
+/// A public document that changes with the configuration only.
+fn document(document: serde_json::Value) -> Answer {
     let mut response = json(StatusCode::OK, &document);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response
@@ -204,7 +206,7 @@ async fn register(State(server): State<Server>, request: Request) -> Answer {
     }
     let (head, stream) = request.into_parts();
     match body(server.host(), stream, BODY).await {
-        Ok(body) => document_or_failure(flow::register::register(&server, &head.headers, body).await),
+        Ok(body) => document_or_failure(flow::register::register(&server, &head, body).await),
         Err(refusal) => {
             error(refusal.status(), ErrorCode::InvalidClientMetadata, "the body is too large, late or broken")
         }
@@ -254,7 +256,7 @@ async fn method_not_allowed() -> Answer {
 }
 
 /// RFC 6585 §4.
-fn too_many(wait: RetryAfter) -> Answer {
+pub(crate) fn too_many(wait: RetryAfter) -> Answer {
     let text = "too many requests from this address; try again later";
     with_retry_after(error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, text), wait)
 }

@@ -12,7 +12,7 @@ use crate::{
     http::{Answer, cookies, redirect, set_cookie},
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, ClientIdUrl, Fetched, Handle, Params,
-        approval_cookie,
+        approval_cookie, presentable,
     },
     pages,
     records::{self, Approval},
@@ -28,13 +28,13 @@ pub(crate) async fn authorize(
 ) -> Result<Answer, StoreError> {
     let now = server.now();
     let params = Params::decode(query.as_bytes());
-    let client = match AuthorizationRequest::client_id(&params) {
-        Ok(id) => client::client(server, id, source, now).await?,
+    let id = match AuthorizationRequest::client_id(&params) {
+        Ok(id) => id,
         Err(error) => return Ok(refused(error)),
     };
-    let client = match client {
+    let client = match client::client(server, id, source, now).await? {
         Ok(client) => client,
-        Err(unknown) => return Ok(refused(unknown)),
+        Err(unknown) => return Ok(unknown_client(unknown, id)),
     };
     let request = match AuthorizationRequest::parse(&params, &client, &server.config) {
         Ok(request) => request,
@@ -98,4 +98,12 @@ fn refused(error: impl Display) -> Answer {
         "Nothing was sent to the application. Start the connection again from the application itself; if it keeps its \
          registrations, remove this server there first and add it again.",
     )
+}
+
+fn unknown_client(unknown: client::Unknown, id: &str) -> Answer {
+    // Shown so that a person finds it in what the application keeps.
+    let id = presentable(id).unwrap_or_default();
+    tracing::info!(client = id, error = %unknown, "authorization request refused");
+    let text = format!("{unknown} Its client_id is {id}");
+    pages::message(StatusCode::BAD_REQUEST, "This application is not known here", &text, unknown.advice())
 }

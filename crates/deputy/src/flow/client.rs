@@ -35,7 +35,30 @@ pub(crate) enum Unknown {
     Busy,
 }
 
-/// The client with this id, and its document if that is what it has. `source` is the stranger who asks, if there is one.
+impl Unknown {
+    /// What a person can do about it.
+    pub(crate) const fn advice(self) -> &'static str {
+        match self {
+            Self::NotRegistered => {
+                "Remove and add the server again in your application, so that it registers anew. Nothing was sent to the \
+                 application."
+            }
+            Self::Url(_) | Self::Document(_) => {
+                "Only the publisher of the application can mend that. Nothing was sent to the application."
+            }
+            // These two must not be told apart.
+            Self::Fetch | Self::OutOfReach => {
+                "Start the connection again from the application in a minute. If that does not help, ask the operator of \
+                 this server whether it may fetch such documents. Nothing was sent to the application."
+            }
+            Self::Busy => {
+                "Start the connection again from the application. Nothing was sent to the application."
+            }
+        }
+    }
+}
+
+/// The client of an authorization request, and its document if that is what it has. `source` is the stranger who asks, if there is one.
 pub(crate) async fn client(
     server: &Server,
     id: &str,
@@ -43,7 +66,7 @@ pub(crate) async fn client(
     now: Timestamp,
 ) -> Result<Result<Client, Unknown>, StoreError> {
     if !server.config.client_id_metadata_documents || !ClientIdUrl::is_meant(id) {
-        return Ok(records::client(server.host(), id, now).await?.ok_or(Unknown::NotRegistered));
+        return Ok(records::authorizing_client(server.host(), id, now).await?.ok_or(Unknown::NotRegistered));
     }
     let url = match ClientIdUrl::parse(id) {
         Ok(url) => url,

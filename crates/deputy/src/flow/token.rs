@@ -196,7 +196,7 @@ async fn index(server: &Server, grant: &Grant, until: Timestamp, now: Timestamp)
 
 /// Keeps the client for as long as it is used. If that does not work, the next use does it.
 async fn keep(server: &Server, client: &Client, now: Timestamp) {
-    if let Err(error) = records::keep_client(server.host(), client, now).await {
+    if let Err(error) = records::keep_client(server.host(), &server.config, client, now).await {
         tracing::error!(client = client.id, %error, "a client could not be kept");
     }
 }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::RedirectUri;
-use crate::host::{Digest, Timestamp};
+use crate::{
+    config::Config,
+    host::{Digest, Timestamp},
+};
 
 /// A client that registered (RFC 7591 §2), or that its metadata document describes. Everything in it but the id is text
 /// that a stranger chose.
@@ -38,10 +41,15 @@ pub enum AuthMethod {
 }
 
 impl Client {
-    /// How long a registration lives after a person last used it, in seconds: 90 days.
-    pub const LIFETIME: u64 = 90 * 24 * 3600;
-    /// How long it lives until a person uses it, in seconds: 3 days, a weekend and some more.
-    pub const UNUSED_LIFETIME: u64 = 3 * 24 * 3600;
+    /// How long a registration lives until a person has logged in with it, in seconds: 30 days. The registration response
+    /// promises it, and each authorization request begins it anew.
+    pub const UNUSED_LIFETIME: u64 = 30 * DAY;
+
+    /// How long a registration lives after a client used it to get tokens, in seconds: 90 days, and no less than the refresh
+    /// tokens that it got. Lifetimes are prolonged once a day at most, so that a day of it may have passed.
+    pub fn lifetime(config: &Config) -> u64 {
+        (90 * DAY).max(config.refresh_token_lifetime.as_secs() + DAY)
+    }
 
     /// What to call it, in front of a person.
     pub fn display_name(&self) -> &str {
@@ -51,7 +59,7 @@ impl Client {
 
 /// What of a name can be shown to a person: no control characters, no characters that turn, hide or paint over text, single
 /// spaces, at most 100 characters.
-pub(super) fn presentable(name: &str) -> Option<String> {
+pub(crate) fn presentable(name: &str) -> Option<String> {
     let visible = |c: &char| {
         !c.is_control()
             && !matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
@@ -79,6 +87,9 @@ const fn is_combining_mark(c: char) -> bool {
 
 /// Marks on one character. No language needs more in the names of applications.
 const MOST_MARKS: usize = 2;
+
+/// Seconds.
+pub(crate) const DAY: u64 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,7 @@ mod token_request;
 pub use approval::{ApprovedClients, Fetched, approval_cookie, browser_is_bound, login_cookie};
 pub use authorization::{AuthorizationRequest, AuthorizeError, RequestError, Target, TargetError, Terms};
 pub use client::{AuthMethod, Client};
+pub(crate) use client::{DAY, presentable};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
 pub use error::{ErrorCode, ErrorResponse};

@@ -100,7 +100,8 @@ impl RegistrationParams {
     }
 }
 
-/// Registers: the record to keep, and the response (RFC 7591 §3.2.1). The secret is in the response only.
+/// Registers: the record to keep, and the response (RFC 7591 §3.2.1). The secret is in the response only, and ends with the
+/// registration: the response says when that is if nobody uses it.
 pub fn register(
     params: RegistrationParams,
     offered: &Scopes,
@@ -119,8 +120,11 @@ pub fn register(
         auth_method,
         issued_at: now,
     };
+    let until = now.plus(Client::UNUSED_LIFETIME);
     let mut response = json!({
         "client_id": client.id,
+        // An extension (RFC 7591 §3.2.1), since a public client has no secret whose end could be told.
+        "client_id_expires_at": until.0,
         "client_id_issued_at": now.0,
         "redirect_uris": client.redirect_uris,
         "token_endpoint_auth_method": auth_method,
@@ -133,7 +137,7 @@ pub fn register(
     }
     if let Some(secret) = &secret {
         response["client_secret"] = json!(secret.expose());
-        response["client_secret_expires_at"] = json!(now.plus(Client::LIFETIME).0);
+        response["client_secret_expires_at"] = json!(until.0);
     }
     (client, Secret::new(response.to_string()))
 }
