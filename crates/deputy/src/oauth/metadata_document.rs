@@ -51,7 +51,7 @@ impl Client {
         if text(&members, "client_id") != Ok(Some(url.as_str())) {
             return Err(DocumentError::ClientId);
         }
-        if members.contains_key("client_secret") || has_private_key(&members) {
+        if text(&members, "client_secret") != Ok(None) || has_private_key(&members) {
             return Err(DocumentError::Secret);
         }
         if !matches!(text(&members, "token_endpoint_auth_method"), Ok(None | Some("none"))) {
@@ -64,10 +64,7 @@ impl Client {
             return Err(DocumentError::Grant);
         }
         let name = text(&members, "client_name").ok().flatten().and_then(presentable);
-        let redirect_uris = redirect_uris(&members).map_err(|_| DocumentError::RedirectUris)?;
-        if !redirect_uris.iter().any(|uri| !uri.is_private_use() || private_use.contains(uri)) {
-            return Err(DocumentError::RedirectUris);
-        }
+        let redirect_uris = redirect_uris(&members, private_use).map_err(|_| DocumentError::RedirectUris)?;
         Ok(Self {
             id: url.as_str().to_owned(),
             name: Some(name.ok_or(DocumentError::Name)?),
@@ -149,7 +146,7 @@ mod tests {
             ("redirect_uris", json!(["http://client.example/cb"]), E::RedirectUris),
             ("redirect_uris", json!(["cursor://x/cb"]), E::RedirectUris),
             ("client_secret", json!("s"), E::Secret),
-            ("client_secret", Value::Null, E::Secret),
+            ("client_secret", json!({}), E::Secret),
             ("jwks", json!({ "keys": [{ "kty": "EC", "d": "x" }] }), E::Secret),
             ("jwks", json!({ "keys": [{ "kty": "oct", "k": "x" }] }), E::Secret),
             ("token_endpoint_auth_method", json!("client_secret_post"), E::AuthMethod),
@@ -160,6 +157,28 @@ mod tests {
             ("response_types", json!("code"), E::Grant),
         ] {
             assert_eq!(parse(|document| document[member] = value.clone()), Err(error), "{member} {value}");
+        }
+    }
+
+    #[test]
+    fn unusual_member_of_a_document_does_not_cost_the_rest() {
+        let usual = parse(|_| ()).unwrap();
+        for (member, value) in [
+            (
+                "redirect_uris",
+                json!(["http://0.0.0.0", 7, null, "https://client.example/cb", "http://127.0.0.1:7777/cb"]),
+            ),
+            ("grant_types", json!([])),
+            ("response_types", json!([])),
+            ("token_endpoint_auth_method", json!("")),
+            ("client_secret", json!(null)),
+            ("logo_uri", json!(7)),
+        ] {
+            assert_eq!(
+                parse(|document| document[member] = value.clone()),
+                Ok(usual.clone()),
+                "{member} {value}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded};
 
 /// A redirect URI as its client wrote it. Compared as text, but for the port of a loopback address (RFC 8252 §7.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,15 +22,23 @@ pub enum RedirectUriError {
     /// `http` to anything but this computer.
     #[error("a redirect URI with http must go to localhost, 127.0.0.1 or [::1]")]
     Insecure,
+    /// A parameter that the answer adds to the query, which would then stand there twice (OAuth 2.1 §3.1).
+    #[error(
+        "a redirect URI must not have code, state, iss or error parameters in its query: the answer brings its own"
+    )]
+    AnswerParameter,
     /// More than 2048 bytes.
     #[error("a redirect URI must not be longer than 2048 bytes")]
     Length,
     /// Not an absolute URI.
-    #[error("a redirect URI must be an absolute URI")]
+    #[error("a redirect URI must be an absolute URI, with a number for its port if it has one")]
     Relative,
-    /// A scheme that runs, reads or draws something instead of opening an application.
+    /// A scheme that reads or draws something instead of opening an application.
     #[error("this scheme cannot be used in a redirect URI")]
     Scheme,
+    /// A scheme that runs script.
+    #[error("a redirect URI must not have a scheme that runs script")]
+    Script,
     /// A user name or password.
     #[error("a redirect URI must not have a user name")]
     UserInfo,
@@ -39,6 +47,9 @@ pub enum RedirectUriError {
 impl RedirectUri {
     /// Reads a redirect URI of a registration or a request.
     pub fn parse(text: &str) -> Result<Self, RedirectUriError> {
+        if runs_script(text) {
+            return Err(RedirectUriError::Script);
+        }
         if text.len() > 2048 {
             return Err(RedirectUriError::Length);
         }
@@ -63,6 +74,10 @@ impl RedirectUri {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(RedirectUriError::UserInfo);
+        }
+        let mut parameters = form_urlencoded::parse(url.query().unwrap_or_default().as_bytes());
+        if parameters.any(|(name, _)| ANSWER_PARAMETERS.contains(&&*name)) {
+            return Err(RedirectUriError::AnswerParameter);
         }
         match url.scheme() {
             "https" => Ok(Self(text.to_owned())),
@@ -153,29 +168,37 @@ pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-const NOT_FOR_APPLICATIONS: [&str; 21] = [
+/// Whether a browser that opens `text` could run script that is in it, or in what it wraps. Browsers skip blanks and
+/// controls before a scheme, and tabs and line breaks inside of it.
+fn runs_script(text: &str) -> bool {
+    let start =
+        text.trim_start_matches(|c: char| c <= ' ').chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'));
+    let scheme: String = start.take(LONGEST_SCRIPT + 1).collect::<String>().to_ascii_lowercase();
+    scheme.split_once(':').is_some_and(|(scheme, _)| SCRIPT.contains(&scheme))
+}
+
+/// Schemes that run script, or open a document that does.
+const SCRIPT: [&str; 9] =
+    ["blob", "data", "filesystem", "jar", "javascript", "livescript", "mocha", "vbscript", "view-source"];
+const LONGEST_SCRIPT: usize = "view-source".len();
+
+const NOT_FOR_APPLICATIONS: [&str; 12] = [
     "about",
-    "blob",
     "chrome",
     "chrome-extension",
-    "data",
     "file",
-    "filesystem",
     "ftp",
     "gopher",
     "intent",
-    "jar",
-    "javascript",
-    "livescript",
     "mailto",
-    "mocha",
     "resource",
     "tel",
-    "vbscript",
-    "view-source",
     "ws",
     "wss",
 ];
+
+/// The parameters of an authorization response (OAuth 2.1 §4.1.2, RFC 9207 §2).
+const ANSWER_PARAMETERS: [&str; 6] = ["code", "error", "error_description", "error_uri", "iss", "state"];
 
 #[cfg(test)]
 mod tests {
@@ -190,26 +213,38 @@ mod tests {
         for text in [
             "javascript:alert(1)",
             "JavaScript:alert(1)",
+            " javascript:alert(1)",
+            "\u{1}\tjava\tscript\n:alert(1)",
             "data:text/html,x",
             "vbscript:x",
-            "file:///etc/passwd",
             "blob:https://a/b",
-            "about:blank",
-            "ws://a/b",
-            "ftp://a/b",
             "view-source:https://a",
         ] {
+            assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Script), "{text:?}");
+        }
+        for text in ["file:///etc/passwd", "about:blank", "ws://a/b", "ftp://a/b", "chrome-extension://a/b"] {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Scheme), "{text}");
         }
-        for text in [
-            " javascript:alert(1)",
-            "java\tscript:alert(1)",
-            "https://a/\r\nb",
-            "https://a\\@b/",
-            "https://a/?x=\"><b>",
-        ] {
+        for text in ["https://a/\r\nb", "https://a\\@b/", "https://a/?x=\"><b>"] {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::Characters), "{text:?}");
         }
+    }
+
+    #[test]
+    fn query_with_a_parameter_of_the_answer_is_refused() {
+        for query in ["code=x", "a=b&state", "iss=https://a", "error=x", "%63ode=x", "error_description="] {
+            for uri in [format!("https://a.example/cb?{query}"), format!("myapp:/cb?{query}")] {
+                assert_eq!(RedirectUri::parse(&uri), Err(RedirectUriError::AnswerParameter), "{uri}");
+            }
+        }
+        assert!(RedirectUri::parse("http://localhost/cb?server_name=code&codes=1&State=2").is_ok());
+    }
+
+    #[test]
+    fn private_use_scheme_with_a_loopback_host_is_not_loopback() {
+        assert!(!uri("myapp://localhost/cb").is_loopback());
+        assert!(uri("http://localhost:1/cb").is_loopback() && uri("https://[::1]/cb").is_loopback());
+        assert!(!uri("https://localhost.example/cb").is_loopback());
     }
 
     #[test]

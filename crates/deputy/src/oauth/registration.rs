@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{AuthMethod, Client, ErrorCode, RedirectUri, RedirectUriError, Scopes, client::presentable};
+use super::{
+    AuthMethod, Client, ErrorCode, RedirectUri, RedirectUriError, ScopeError, Scopes, client::presentable,
+};
 use crate::{
     encoding::base64url_encode,
     host::Timestamp,
@@ -16,29 +18,32 @@ pub struct RegistrationParams {
     redirect_uris: Vec<RedirectUri>,
     auth_method: AuthMethod,
     name: Option<String>,
-    scopes: Option<Scopes>,
+    scopes: Scopes,
     refresh: bool,
 }
 
 /// Why a registration is refused (RFC 7591 §3.2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// Not a JSON object, or a member of the wrong type.
+    /// Not a JSON object, or a member that is needed and of the wrong type.
     #[error("{0}")]
     Metadata(&'static str),
-    /// A redirect URI that can never be used.
+    /// A redirect URI that runs script, or the first of those that are given if none can be used.
     #[error("{0}")]
     RedirectUri(RedirectUriError),
-    /// `redirect_uris` is missing or not a list of 1 to 16 strings, or none of them can be used here.
+    /// `redirect_uris` is missing or not a list of strings, or none of them can be used here.
     #[error("{0}")]
     RedirectUris(&'static str),
+    /// The scope is malformed.
+    #[error("{0}")]
+    Scope(ScopeError),
 }
 
 impl RegistrationError {
     /// The code on the wire.
-    pub const fn code(self) -> ErrorCode {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Metadata(_) => ErrorCode::InvalidClientMetadata,
+            Self::Metadata(_) | Self::Scope(_) => ErrorCode::InvalidClientMetadata,
             Self::RedirectUri(_) | Self::RedirectUris(_) => ErrorCode::InvalidRedirectUri,
         }
     }
@@ -46,20 +51,17 @@ impl RegistrationError {
 
 impl RegistrationParams {
     /// Reads the body of a registration request. `private_use` are the redirect URIs of applications that the operator
-    /// admits. Members that this server has no use for (`logo_uri`, `contacts`, …) are not kept.
+    /// admits.
+    ///
+    /// A member that is null or empty counts as omitted. Members that this server has no use for (`logo_uri`, `contacts`,
+    /// …) are ignored, whatever they hold (RFC 7591 §2).
     pub fn parse(body: &[u8], private_use: &[RedirectUri]) -> Result<Self, RegistrationError> {
-        use RegistrationError::{Metadata, RedirectUris};
+        use RegistrationError::{Metadata, Scope};
 
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
             return Err(Metadata("the body must be a JSON object"));
         };
-        let redirect_uris = redirect_uris(&members)?;
-        // One URI that cannot be used must not cost a client the others; Cursor registers three.
-        if !redirect_uris.iter().any(|uri| !uri.is_private_use() || private_use.contains(uri)) {
-            return Err(RedirectUris(
-                "none of the redirect URIs can be used here: https, http to localhost, or a URI the operator admits",
-            ));
-        }
+        let redirect_uris = redirect_uris(&members, private_use)?;
         if members.values().map(values).sum::<usize>() > MOST_VALUES {
             return Err(Metadata("there are too many values"));
         }
@@ -81,15 +83,12 @@ impl RegistrationParams {
         if texts(&members, "response_types")?.is_some_and(|types| !types.contains(&"code")) {
             return Err(Metadata("response_types must contain code"));
         }
-        let name = text(&members, "client_name")?;
+        // A name of another type is none. It is shown to people, and decides nothing.
+        let name = text(&members, "client_name").unwrap_or_default();
         if name.is_some_and(|name| name.len() > 1000) {
             return Err(Metadata("client_name is too long"));
         }
-        let scopes = text(&members, "scope")?.map(Scopes::parse).transpose();
-        let scopes = scopes.map_err(|_| Metadata("scope must be scopes separated by spaces"))?;
-        for uri in ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"] {
-            text(&members, uri)?;
-        }
+        let scopes = Scopes::parse(text(&members, "scope")?.unwrap_or_default()).map_err(Scope)?;
         Ok(Self {
             redirect_uris,
             auth_method,
@@ -120,6 +119,9 @@ pub fn register(
         auth_method,
         issued_at: now,
     };
+    // A registration grants nothing: a client that names only unknown scopes is told those that it can ask for (RFC 7591
+    // §3.2.1), and a request with the unknown ones is refused.
+    let scopes = scopes.granted(offered).unwrap_or_else(|_| offered.clone());
     let until = now.plus(Client::UNUSED_LIFETIME);
     let mut response = json!({
         "client_id": client.id,
@@ -130,7 +132,7 @@ pub fn register(
         "token_endpoint_auth_method": auth_method,
         "grant_types": if refresh { &["authorization_code", "refresh_token"][..] } else { &["authorization_code"] },
         "response_types": ["code"],
-        "scope": scopes.map_or_else(|| offered.clone(), |asked| asked.and(offered)).to_string(),
+        "scope": scopes.to_string(),
     });
     if let Some(name) = &client.name {
         response["client_name"] = json!(name);
@@ -147,23 +149,61 @@ pub(super) fn secret_digest(secret: &str) -> crate::host::Digest {
     seal::digest("client secret", secret.as_bytes())
 }
 
-pub(super) fn redirect_uris(members: &Map<String, Value>) -> Result<Vec<RedirectUri>, RegistrationError> {
-    let Some(Value::Array(uris)) = members.get("redirect_uris") else {
-        return Err(RegistrationError::RedirectUris("redirect_uris must be a list"));
+/// The redirect URIs of a registration or a metadata document that are kept: one that cannot be used does not cost a client
+/// the others. There is at least one that can be, and none runs script.
+pub(super) fn redirect_uris(
+    members: &Map<String, Value>,
+    private_use: &[RedirectUri],
+) -> Result<Vec<RedirectUri>, RegistrationError> {
+    use RegistrationError::RedirectUris;
+
+    let uris = match members.get("redirect_uris") {
+        Some(Value::Array(uris)) if !uris.is_empty() => uris,
+        _ => return Err(RedirectUris("redirect_uris must be a list of at least one redirect URI")),
     };
-    if !(1..=16).contains(&uris.len()) {
-        return Err(RegistrationError::RedirectUris("redirect_uris must have 1 to 16 entries"));
+    if uris.len() > MOST_VALUES {
+        return Err(RedirectUris("redirect_uris has too many entries"));
     }
-    if uris.iter().filter_map(Value::as_str).map(str::len).sum::<usize>() > 4096 {
-        return Err(RegistrationError::RedirectUris("redirect_uris are too long together"));
+    let (mut kept, mut first_error) = (Vec::new(), None);
+    for uri in uris.iter().filter_map(Value::as_str).filter(|uri| !uri.is_empty()) {
+        match RedirectUri::parse(uri) {
+            Ok(uri) if !kept.contains(&uri) => kept.push(uri),
+            Ok(_) => {}
+            Err(RedirectUriError::Script) => {
+                return Err(RegistrationError::RedirectUri(RedirectUriError::Script));
+            }
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
     }
-    uris.iter()
-        .map(|uri| {
-            let uri =
-                uri.as_str().ok_or(RegistrationError::RedirectUris("a redirect URI must be a string"))?;
-            RedirectUri::parse(uri).map_err(RegistrationError::RedirectUri)
-        })
-        .collect()
+    let is_usable = |uri: &RedirectUri| !uri.is_private_use() || private_use.contains(uri);
+    if !kept.iter().any(is_usable) {
+        return Err(match first_error {
+            Some(error) if kept.is_empty() => RegistrationError::RedirectUri(error),
+            _ => RedirectUris(
+                "none of the redirect URIs can be used here: https, http to localhost, or a URI the operator admits",
+            ),
+        });
+    }
+    if !fit(&kept) {
+        // Those that cannot be used here are the first to go.
+        kept.sort_by_key(|uri| !is_usable(uri));
+        // RFC 8252 §7.3: one port of a loopback address stands for every other.
+        let all = std::mem::take(&mut kept);
+        for uri in all {
+            if !kept.iter().any(|same| uri.matches(same)) {
+                kept.push(uri);
+            }
+        }
+        while !fit(&kept) {
+            kept.pop();
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether these may be stored for one client.
+fn fit(uris: &[RedirectUri]) -> bool {
+    uris.len() <= 16 && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= 4096
 }
 
 pub(super) fn text<'a>(
@@ -172,23 +212,26 @@ pub(super) fn text<'a>(
 ) -> Result<Option<&'a str>, RegistrationError> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         Some(_) => Err(RegistrationError::Metadata("a member that must be a string is something else")),
     }
 }
 
+/// The texts of a list, if it has any entries. An entry that is not a text is one that this server does not know.
 pub(super) fn texts<'a>(
     members: &'a Map<String, Value>,
     name: &str,
 ) -> Result<Option<Vec<&'a str>>, RegistrationError> {
-    const WRONG: RegistrationError =
-        RegistrationError::Metadata("a member that must be a list of strings is something else");
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(values)) => {
-            values.iter().map(|v| v.as_str().ok_or(WRONG)).collect::<Result<_, _>>().map(Some)
+            let given = values.iter().filter(|value| !value.is_null() && *value != "");
+            let texts: Vec<_> = given.map(|value| value.as_str().unwrap_or("?")).collect();
+            Ok(Some(texts).filter(|texts| !texts.is_empty()))
         }
-        Some(_) => Err(WRONG),
+        Some(_) => {
+            Err(RegistrationError::Metadata("a member that must be a list of strings is something else"))
+        }
     }
 }
 
@@ -231,11 +274,76 @@ mod tests {
         assert!(RegistrationParams::parse(alone.as_bytes(), &admitted).is_ok());
     }
 
+    fn kept(uris: &[&str]) -> Result<Vec<String>, RegistrationError> {
+        let params = parse(&json!({ "redirect_uris": uris }))?;
+        Ok(params.redirect_uris.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn redirect_uri_that_cannot_be_used_does_not_cost_the_others() {
+        let good = "https://a.example/cb";
+        for bad in [
+            "http://192.168.1.10/cb",
+            "http://0.0.0.0",
+            "http://localhost:*/cb",
+            "",
+            "chrome-extension://abc/cb",
+            "https://a.example/cb#x",
+            "https://a.example/cb?code=x",
+            "/cb",
+        ] {
+            assert_eq!(kept(&[bad, good]), Ok(vec![good.to_owned()]), "{bad}");
+            assert_eq!(kept(&[bad]).unwrap_err().code(), ErrorCode::InvalidRedirectUri, "{bad}");
+        }
+        assert!(matches!(
+            kept(&["http://0.0.0.0"]),
+            Err(RegistrationError::RedirectUri(RedirectUriError::Insecure))
+        ));
+    }
+
+    #[test]
+    fn more_redirect_uris_than_fit_leave_those_that_are_used() {
+        let ports: Vec<_> = (1..=17).map(|port| format!("http://127.0.0.1:{port}/cb")).collect();
+        let with =
+            |more: &[&str]| kept(&[&ports.iter().map(String::as_str).collect::<Vec<_>>()[..], more].concat());
+        assert_eq!(with(&[]).unwrap(), [&*ports[0]]);
+        assert_eq!(with(&["https://a/"]).unwrap(), [&*ports[0], "https://a/"]);
+        assert_eq!(kept(&ports[..16].iter().map(String::as_str).collect::<Vec<_>>()).unwrap(), &ports[..16]);
+        let many: Vec<_> = (1..=20).map(|n| format!("x{n}:/cb")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).chain(["https://a/"]).collect();
+        let kept = kept(&many).unwrap();
+        assert_eq!((kept.len(), kept[0].as_str()), (16, "https://a/"));
+    }
+
     #[test]
     fn a_script_beside_a_good_redirect_uri_is_refused() {
-        let error =
-            parse(&json!({"redirect_uris": ["https://a.example/cb", "javascript:alert(1)"]})).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::InvalidRedirectUri);
+        for script in
+            ["javascript:alert(1)", " java\tscript:alert(1)", "data:text/html,x", "blob:https://a/b"]
+        {
+            let error = kept(&["https://a.example/cb", script]).unwrap_err();
+            assert_eq!(error, RegistrationError::RedirectUri(RedirectUriError::Script), "{script}");
+            assert_eq!(error.code(), ErrorCode::InvalidRedirectUri);
+        }
+    }
+
+    #[test]
+    fn empty_and_null_members_count_as_omitted() {
+        let good = json!({ "redirect_uris": ["https://a/"] });
+        let omitted = parse(&good).unwrap();
+        for (name, values) in [
+            ("grant_types", [json!([]), json!(null), json!([""]), json!([null])]),
+            ("response_types", [json!([]), json!(null), json!([""]), json!([null])]),
+            ("token_endpoint_auth_method", [json!(""), json!(null), json!(""), json!(null)]),
+            ("client_name", [json!(""), json!(null), json!(7), json!(["x"])]),
+            ("scope", [json!(""), json!(null), json!(" "), json!("")]),
+            ("logo_uri", [json!(""), json!(null), json!(true), json!({})]),
+        ] {
+            for value in values {
+                let mut members = good.clone();
+                members[name] = value.clone();
+                assert_eq!(parse(&members), Ok(omitted.clone()), "{name}: {value}");
+            }
+        }
     }
 
     #[test]
