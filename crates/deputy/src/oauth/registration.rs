@@ -203,8 +203,14 @@ pub(super) fn redirect_uris(
 
 /// Whether these may be stored for one client.
 fn fit(uris: &[RedirectUri]) -> bool {
-    uris.len() <= 16 && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= 4096
+    uris.len() <= MOST_URIS && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= MOST_URI_BYTES
 }
+
+/// Redirect URIs of one client.
+const MOST_URIS: usize = 16;
+
+/// Bytes of them together.
+const MOST_URI_BYTES: usize = 4096;
 
 pub(super) fn text<'a>(
     members: &'a Map<String, Value>,
