@@ -38,6 +38,13 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
             return Err(misspelled.into());
         }
     };
+    if config.public_url.is_loopback() && !options.listen.is_loopback() {
+        tracing::warn!(
+            "other computers can connect (LISTEN), but PUBLIC_URL is {}, which leads each of them to itself. Set PUBLIC_URL \
+             to the address that clients use",
+            config.public_url
+        );
+    }
     let listening = options.listen.bind("--listen (LISTEN)").await?;
     if options.listen.port() == 0 {
         config = config_at(listening.port)?;

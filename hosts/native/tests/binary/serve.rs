@@ -332,6 +332,21 @@ fn addresses_that_a_proxy_names_are_counted_and_whom_it_does_not_name_share_one_
 }
 
 #[test]
+fn public_url_of_this_computer_is_warned_about_where_others_connect() {
+    let warned = |listen: &str, url: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = deputy(folder.path(), &["serve", "--listen", listen]);
+        command.envs(GOOD).env("PUBLIC_URL", url);
+        let mut running = Running::start(command, READY);
+        running.signal("TERM");
+        running.ended().2.contains("leads each of them to itself")
+    };
+    assert!(warned("0.0.0.0:0", ""));
+    assert!(!warned("0.0.0.0:0", "https://deputy.example"));
+    assert!(!warned("127.0.0.1:0", ""));
+}
+
+#[test]
 fn a_deputy_behind_a_proxy_that_names_nobody_says_that_it_cannot_count() {
     let warning = |variables: &[(&str, &str)]| {
         let folder = tempfile::tempdir().unwrap();
