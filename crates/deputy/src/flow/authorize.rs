@@ -105,5 +105,5 @@ fn unknown_client(unknown: client::Unknown, id: &str) -> Answer {
     let id = presentable(id).unwrap_or_default();
     tracing::info!(client = id, error = %unknown, "authorization request refused");
     let text = format!("{unknown} Its client_id is {id}");
-    pages::message(StatusCode::BAD_REQUEST, "This application is not known here", &text, unknown.advice())
+    pages::message(StatusCode::BAD_REQUEST, unknown.title(), &text, unknown.advice())
 }

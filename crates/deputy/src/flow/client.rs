@@ -36,6 +36,16 @@ pub(crate) enum Unknown {
 }
 
 impl Unknown {
+    /// What happened, as the title of a page.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::NotRegistered => "This application is not known here",
+            Self::Url(_) | Self::Document(_) => "This application cannot be used here",
+            // The first two must not be told apart.
+            Self::Fetch | Self::OutOfReach | Self::Busy => "This application cannot be looked up now",
+        }
+    }
+
     /// What a person can do about it.
     pub(crate) const fn advice(self) -> &'static str {
         match self {

@@ -223,6 +223,20 @@ async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_aga
 }
 
 #[tokio::test]
+async fn title_of_the_page_says_whether_a_client_is_unknown() {
+    let world = World::new();
+    let said = async |client: &str, title: &str| {
+        let (status, text) = page(&world, client).await;
+        assert!(status == StatusCode::BAD_REQUEST && text.contains(&format!("<h1>{title}</h1>")), "{text}");
+    };
+    said("AAAAAAAAAAAAAAAAAAAAAA", "This application is not known here").await;
+    publish(&world, || Response::builder().status(503).body(Body::empty()).expect("a response"));
+    said(CLIENT, "This application cannot be looked up now").await;
+    publish(&world, || json_response(&json!({})));
+    said(CLIENT, "This application cannot be used here").await;
+}
+
+#[tokio::test]
 async fn a_document_that_lies_or_lacks_or_tells_too_much_leads_to_a_page_until_it_is_mended() {
     for (member, value) in [
         ("client_id", json!("https://evil.example/client.json")),
