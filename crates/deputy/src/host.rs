@@ -10,6 +10,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
     pin::Pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -54,8 +55,58 @@ pub trait Host: Send + Sync + 'static {
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>>;
 
+    /// How much this host serves at a time, over all users.
+    fn capacity(&self) -> Capacity {
+        Capacity::default()
+    }
+
+    /// Completes when the host is about to stop and only finishes what is under way. By default it never does.
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// The store of records.
     fn store(&self) -> &dyn Store;
+}
+
+/// How much a host serves at a time, over all users. The defaults are those of a host that bounds connections by itself,
+/// and has 128 MB for everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Requests to the MCP endpoint.
+    pub requests: usize,
+    /// Those of them whose response is a stream that stays open.
+    pub streams: usize,
+    /// Bytes of their bodies, and of responses of the API to them.
+    pub bytes: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { requests: usize::MAX, streams: usize::MAX, bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// Counts the bytes of a response while they arrive, where a request carries one in its extensions.
+#[derive(Clone)]
+pub struct Meter(Arc<dyn Fn(usize) -> bool + Send + Sync>);
+
+impl Meter {
+    /// A meter that asks `takes` about each part.
+    pub fn new(takes: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(takes))
+    }
+
+    /// Whether `bytes` more may be kept. If not, the host breaks the exchange off with [`FetchError::TooMany`].
+    pub fn takes(&self, bytes: usize) -> bool {
+        (self.0)(bytes)
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
+    }
 }
 
 /// Where a request comes from. A host that knows puts it into the request's extensions; requests without it are not
@@ -140,6 +191,13 @@ pub trait Store: Send + Sync {
 
     /// Reads a record and removes it. Of any number of concurrent calls, one gets it.
     fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
+
+    /// Whether records can be read and written now, within a few seconds. Asked by health checks, once a second at most.
+    ///
+    /// By default it takes a record that is never there, which uses the way of writes and writes nothing.
+    fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.take(&Key::Login(Digest([0; 32])), now).await.map(|_| ()) })
+    }
 }
 
 /// The name of a record. An enum, so that a host's choice of backend for each kind is an exhaustive `match`.
@@ -274,6 +332,9 @@ pub enum FetchError {
     /// The answer is larger than allowed.
     #[error("the answer is larger than allowed")]
     TooLarge,
+    /// The [`Meter`] of the request refused more bytes.
+    #[error("too many bytes of answers are kept at a time")]
+    TooMany,
 }
 
 /// Storage failed. The text is for the log.

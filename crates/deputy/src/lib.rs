@@ -88,6 +88,7 @@ pub mod oauth;
 pub mod oidc;
 mod pages;
 mod public_address;
+mod readiness;
 mod records;
 pub mod seal;
 pub mod secret;

@@ -1,10 +1,13 @@
-//! How much strangers may ask from one address, and one person at a time.
+//! How much is served: from one address in a minute, and of one user and of all users at a time.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -15,7 +18,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::{
     config::RateLimits,
-    host::{ClientAddress, Endpoint, RetryAfter, Source, Timestamp},
+    host::{Capacity, ClientAddress, Endpoint, Meter, RetryAfter, Source, Timestamp},
     http::Answer,
     oauth::DAY,
     server::Server,
@@ -122,68 +125,244 @@ pub(crate) fn with_retry_after(mut answer: Answer, RetryAfter(seconds): RetryAft
     answer
 }
 
-/// The requests to the MCP endpoint that are being answered, by person. One process counts its own.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Concurrent(Arc<Mutex<HashMap<String, Load>>>);
+/// What is asked of the MCP endpoint of this process at a time, by user and over all users.
+#[derive(Clone, Debug)]
+pub(crate) struct Concurrent(Arc<Inner>);
 
-/// What one person asks of this process at a time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
+struct Inner {
+    of_user: Load,
+    of_all: Load,
+    loads: Mutex<Loads>,
+}
+
+#[derive(Debug, Default)]
+struct Loads {
+    all: Load,
+    users: HashMap<String, Load>,
+}
+
+/// Whose requests are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// Those of all users together.
+    All,
+    /// Those of one user.
+    User,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Load {
     requests: usize,
-    /// Of their bodies.
+    streams: usize,
+    /// Of requests, and of responses of the API.
     bytes: usize,
 }
 
-impl Concurrent {
-    /// Counts one more of `person` until the answer is dropped, or refuses it.
-    pub(crate) fn begin(&self, person: &str) -> Option<Counted> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let load = counts.entry(person.to_owned()).or_default();
-        if load.requests >= AT_A_TIME {
-            return None;
+impl Load {
+    const REQUEST: Self = Self { requests: 1, streams: 0, bytes: 0 };
+    const STREAM: Self = Self { requests: 0, streams: 1, bytes: 0 };
+
+    const fn of_bytes(bytes: usize) -> Self {
+        Self { requests: 0, streams: 0, bytes }
+    }
+
+    const fn plus(self, more: Self) -> Self {
+        Self {
+            requests: self.requests + more.requests,
+            streams: self.streams + more.streams,
+            bytes: self.bytes + more.bytes,
         }
-        load.requests += 1;
-        Some(Counted { all: self.clone(), person: person.to_owned(), bytes: 0 })
+    }
+
+    const fn minus(self, less: Self) -> Self {
+        Self {
+            requests: self.requests - less.requests,
+            streams: self.streams - less.streams,
+            bytes: self.bytes - less.bytes,
+        }
+    }
+
+    const fn fits(self, limit: Self) -> bool {
+        self.requests <= limit.requests && self.streams <= limit.streams && self.bytes <= limit.bytes
+    }
+}
+
+impl Concurrent {
+    /// Counts up to `capacity`, of which one user has a part.
+    pub(crate) fn new(capacity: Capacity) -> Self {
+        let Capacity { requests, streams, bytes } = capacity;
+        let of_user = Load {
+            requests: AT_A_TIME,
+            streams: (streams / 8).clamp(1, AT_A_TIME),
+            bytes: BYTES_AT_A_TIME.min(bytes),
+        };
+        Self(Arc::new(Inner { of_user, of_all: Load { requests, streams, bytes }, loads: Mutex::default() }))
+    }
+
+    /// Counts one more request of `user` until the response is dropped, or refuses it.
+    pub(crate) fn begin(&self, user: &str) -> Result<Counted, Excess> {
+        let mut request = self.claim(user);
+        request.add(Load::REQUEST)?;
+        let answers = Arc::new(ApiAnswers { kept: Mutex::new(Kept { claim: self.claim(user), in_use: 0 }) });
+        Ok(Counted { claim: request, answers })
+    }
+
+    fn claim(&self, user: &str) -> Claim {
+        Claim { all: self.clone(), user: user.to_owned(), load: Load::default() }
+    }
+
+    fn loads(&self) -> MutexGuard<'_, Loads> {
+        self.0.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one request, or what is read for it, is counted with until this is dropped.
+#[derive(Debug)]
+struct Claim {
+    all: Concurrent,
+    user: String,
+    load: Load,
+}
+
+impl Claim {
+    fn add(&mut self, more: Load) -> Result<(), Excess> {
+        let mut loads = self.all.loads();
+        let user = loads.users.get(&self.user).copied().unwrap_or_default().plus(more);
+        let all = loads.all.plus(more);
+        if !user.fits(self.all.0.of_user) {
+            return Err(Excess::User);
+        }
+        if !all.fits(self.all.0.of_all) {
+            return Err(Excess::All);
+        }
+        loads.all = all;
+        loads.users.insert(self.user.clone(), user);
+        self.load = self.load.plus(more);
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut loads = self.all.loads();
+        loads.all = loads.all.minus(self.load);
+        if let Some(user) = loads.users.get_mut(&self.user) {
+            *user = user.minus(self.load);
+            if *user == Load::default() {
+                loads.users.remove(&self.user);
+            }
+        }
     }
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    all: Concurrent,
-    person: String,
-    bytes: usize,
+    claim: Claim,
+    answers: Arc<ApiAnswers>,
 }
 
 impl Counted {
-    /// Counts more bytes of its body, if the person's requests have not too many already.
+    /// Counts more bytes of its body, unless too many are kept already.
     pub(crate) fn takes(&mut self, bytes: usize) -> bool {
-        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(load) = counts.get_mut(&self.person).filter(|load| load.bytes + bytes <= BYTES_AT_A_TIME)
-        else {
-            return false;
-        };
-        load.bytes += bytes;
-        self.bytes += bytes;
-        true
+        self.claim.add(Load::of_bytes(bytes)).is_ok()
     }
 
-    /// Counts the request until all of its answer has been sent.
-    pub(crate) fn until_sent(self, answer: Answer) -> Answer {
-        answer.map(|body| Body::new(CountedBody { body, _counted: self }))
+    /// What counts the responses of the API that are read for this request.
+    pub(crate) fn answers(&self) -> Arc<ApiAnswers> {
+        Arc::clone(&self.answers)
+    }
+
+    /// Counts the request until all of its response has been sent, and as a stream if it stays open, or refuses that.
+    pub(crate) fn until_sent(mut self, answer: Answer) -> Result<Answer, Excess> {
+        if answer.extensions().get::<StaysOpen>().is_some() {
+            self.claim.add(Load::STREAM)?;
+        }
+        Ok(answer.map(|body| Body::new(CountedBody { body, _counted: self })))
     }
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(load) = counts.get_mut(&self.person) {
-            load.requests -= 1;
-            load.bytes -= self.bytes;
-            if load.requests == 0 {
-                counts.remove(&self.person);
-            }
+/// In a response's extensions: it is a stream that waits for a tool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StaysOpen;
+
+/// The responses of the API that are read for one request. What a tool makes of them waits to be sent, so what has been
+/// counted once stays counted until the request is over, and is used again for the next of them.
+#[derive(Debug)]
+pub(crate) struct ApiAnswers {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    claim: Claim,
+    in_use: usize,
+}
+
+impl ApiAnswers {
+    /// Counts one more response.
+    pub(crate) fn begin(self: &Arc<Self>) -> ApiAnswer {
+        ApiAnswer(Arc::new(InUse { answers: Arc::clone(self), bytes: AtomicUsize::new(0) }))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One response of the API, counted while it arrives and until the tool has dropped its body.
+pub(crate) struct ApiAnswer(Arc<InUse>);
+
+#[derive(Debug)]
+struct InUse {
+    answers: Arc<ApiAnswers>,
+    bytes: AtomicUsize,
+}
+
+impl InUse {
+    fn takes(&self, bytes: usize) -> bool {
+        let mut kept = self.answers.kept();
+        let in_use = kept.in_use + bytes;
+        let more = in_use.saturating_sub(kept.claim.load.bytes);
+        if more > 0 && kept.claim.add(Load::of_bytes(more)).is_err() {
+            return false;
         }
+        kept.in_use = in_use;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.answers.kept().in_use -= self.bytes.load(Ordering::Relaxed);
+    }
+}
+
+impl ApiAnswer {
+    /// For the request, so that the host counts what arrives.
+    pub(crate) fn meter(&self) -> Meter {
+        let in_use = Arc::clone(&self.0);
+        Meter::new(move |bytes| in_use.takes(bytes))
+    }
+
+    /// The response, counted until its body is dropped. `None`: it is too much, where the host has not counted it.
+    pub(crate) fn keep(self, response: http::Response<Bytes>) -> Option<http::Response<Bytes>> {
+        let uncounted = response.body().len().saturating_sub(self.0.bytes.load(Ordering::Relaxed));
+        let counted = uncounted == 0 || self.0.takes(uncounted);
+        counted.then(|| response.map(|body| Bytes::from_owner(CountedBytes { body, _in_use: self.0 })))
+    }
+}
+
+struct CountedBytes {
+    body: Bytes,
+    _in_use: Arc<InUse>,
+}
+
+impl AsRef<[u8]> for CountedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }
 
@@ -212,10 +391,10 @@ impl http_body::Body for CountedBody {
     }
 }
 
-/// Requests of one person at a time: several programs with streams of their own, each calling tools side by side.
+/// Requests of one user at a time: several programs with streams of their own, each calling tools side by side.
 const AT_A_TIME: usize = 64;
 
-/// Bytes of one person's messages at a time: four of the largest. A Worker has 128 MB for everybody.
+/// Bytes that are kept for one user at a time: four of the largest messages, or four of the largest responses of the API.
 const BYTES_AT_A_TIME: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
@@ -274,19 +453,45 @@ mod tests {
 
     #[test]
     fn a_person_has_so_many_requests_at_a_time_and_others_have_theirs() {
-        let all = Concurrent::default();
+        let all = Concurrent::new(Capacity::default());
         let mut alices: Vec<_> = (0..AT_A_TIME).map(|_| all.begin("alice").expect("a place")).collect();
-        assert!(all.begin("alice").is_none());
-        assert!(all.begin("bob").is_some());
+        assert_eq!(all.begin("alice").err(), Some(Excess::User));
+        assert!(all.begin("bob").is_ok());
         alices.pop();
-        assert!(all.begin("alice").is_some());
+        assert!(all.begin("alice").is_ok());
         drop(alices);
-        assert!(all.0.lock().unwrap().is_empty());
+        assert_eq!(all.loads().all, Load::default());
+        assert!(all.loads().users.is_empty());
+    }
+
+    #[test]
+    fn requests_of_all_users_are_bounded_too() {
+        let all = Concurrent::new(Capacity { requests: 2, ..Capacity::default() });
+        let _held = [all.begin("alice").expect("a place"), all.begin("bob").expect("a place")];
+        assert_eq!(all.begin("carol").err(), Some(Excess::All));
+    }
+
+    #[test]
+    fn open_streams_leave_room_for_other_requests() {
+        let all = Concurrent::new(Capacity { streams: 16, ..Capacity::default() });
+        let open = |user| {
+            let mut answer = Answer::new(Body::empty());
+            answer.extensions_mut().insert(StaysOpen);
+            all.begin(user).expect("a place").until_sent(answer)
+        };
+        let of_one: Vec<_> = (0..2).map(|_| open("alice").expect("a stream")).collect();
+        assert_eq!(open("alice").err(), Some(Excess::User));
+        let users: Vec<_> = (0..14).map(|user| user.to_string()).collect();
+        let of_others: Vec<_> = users.iter().map(|user| open(user).expect("a stream")).collect();
+        assert_eq!(open("last").err(), Some(Excess::All));
+        assert!(all.begin("last").expect("a place").until_sent(Answer::new(Body::empty())).is_ok());
+        drop((of_one, of_others));
+        assert_eq!(all.loads().all, Load::default());
     }
 
     #[test]
     fn a_person_has_so_many_bytes_at_a_time_and_others_have_theirs() {
-        let all = Concurrent::default();
+        let all = Concurrent::new(Capacity::default());
         let begin = |person| all.begin(person).expect("a place");
         let (mut first, mut second, mut bobs) = (begin("alice"), begin("alice"), begin("bob"));
         assert!(first.takes(BYTES_AT_A_TIME - 1) && second.takes(1));
@@ -295,6 +500,22 @@ mod tests {
         drop(first);
         assert!(second.takes(BYTES_AT_A_TIME - 1) && !second.takes(1));
         drop((second, bobs));
-        assert!(all.0.lock().unwrap().is_empty());
+        assert!(all.loads().users.is_empty());
+    }
+
+    #[test]
+    fn api_responses_count_until_dropped_and_reuse_their_share() {
+        let all = Concurrent::new(Capacity::default());
+        let large = || http::Response::new(Bytes::from(vec![0; BYTES_AT_A_TIME]));
+        let request = all.begin("alice").expect("a place");
+        let other = all.begin("alice").expect("a place");
+        let kept = request.answers().begin().keep(large()).expect("room");
+        assert!(!request.answers().begin().meter().takes(1) && !other.answers().begin().meter().takes(1));
+        drop(kept);
+        assert!(request.answers().begin().keep(large()).is_some());
+        // What a tool made of it waits to be sent.
+        assert!(!other.answers().begin().meter().takes(1));
+        drop(request);
+        assert!(other.answers().begin().keep(large()).is_some());
     }
 }

@@ -25,6 +25,7 @@ use crate::{
         protected_resource_metadata,
     },
     pages::{self, Wording},
+    readiness::Readiness,
 };
 
 /// Everything a request needs. Cheap to clone.
@@ -39,6 +40,7 @@ pub struct Inner {
     pub(crate) front: Front,
     pub(crate) concurrent: Concurrent,
     pub(crate) registrations: Registrations,
+    readiness: Readiness,
     pub(crate) wording: Wording,
     host: Arc<dyn Host>,
 }
@@ -60,7 +62,8 @@ impl Server {
             provider: Provider::default(),
             documents: Documents::default(),
             front,
-            concurrent: Concurrent::default(),
+            concurrent: Concurrent::new(host.capacity()),
+            readiness: Readiness::default(),
             registrations: Registrations::default(),
             wording,
             host,
@@ -243,8 +246,17 @@ async fn mcp(State(server): State<Server>, request: Request<Body>) -> Answer {
     document_or_failure(flow::mcp::mcp(&server, request).await)
 }
 
-async fn health() -> Answer {
-    json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+async fn health(State(server): State<Server>) -> Answer {
+    let (status, document) = if server.readiness.look(server.host()).await.is_ok() {
+        (StatusCode::OK, serde_json::json!({ "status": "ok" }))
+    } else {
+        let reason = "records cannot be written and read; the log says why";
+        let document = serde_json::json!({ "status": "unavailable", "reason": reason });
+        (StatusCode::SERVICE_UNAVAILABLE, document)
+    };
+    let mut response = json(status, &document);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn not_found() -> Answer {

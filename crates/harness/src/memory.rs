@@ -13,10 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record, RetryAfter, Source, Store,
-    StoreError, Timestamp, Version, is_public,
+    BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, Key, Meter, Reach, Record, RetryAfter,
+    Source, Store, StoreError, Timestamp, Version, is_public,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::network::Network;
 
@@ -32,6 +33,8 @@ struct Inner {
     network: Network,
     fetches: Mutex<Vec<(http::Uri, FetchLimits)>>,
     requests: Mutex<HashMap<(Endpoint, Source, u64), u32>>,
+    capacity: Mutex<Capacity>,
+    stopping: watch::Sender<bool>,
     store: MemoryStore,
 }
 
@@ -46,6 +49,8 @@ impl MemoryHost {
             network,
             fetches: Mutex::default(),
             requests: Mutex::default(),
+            capacity: Mutex::default(),
+            stopping: watch::Sender::new(false),
             store: MemoryStore::default(),
         };
         Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
@@ -60,6 +65,16 @@ impl MemoryHost {
     /// Lets `seconds` pass.
     pub fn advance(&self, seconds: u64) {
         self.shared.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Has servers that are made from now on serve this much at a time.
+    pub fn set_capacity(&self, capacity: Capacity) {
+        *locked(&self.shared.capacity) = capacity;
+    }
+
+    /// Is about to stop from now on.
+    pub fn stop(&self) {
+        self.shared.stopping.send_replace(true);
     }
 
     /// What was asked for so far, and within which limits.
@@ -89,6 +104,7 @@ impl Host for MemoryHost {
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
             locked(&self.shared.fetches).push((request.uri().clone(), limits));
+            let meter = request.extensions().get::<Meter>().cloned();
             // There are no names to resolve here, so only a host that is an address can be judged.
             let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']);
             let address: Option<IpAddr> = host.parse().ok();
@@ -96,7 +112,14 @@ impl Host for MemoryHost {
                 return Err(FetchError::NotPublic);
             }
             let response = self.shared.network.send(request).await.map_err(FetchError::Connection)?;
-            if response.body().len() > limits.max_bytes { Err(FetchError::TooLarge) } else { Ok(response) }
+            let bytes = response.body().len();
+            if bytes > limits.max_bytes {
+                Err(FetchError::TooLarge)
+            } else if meter.is_some_and(|meter| !meter.takes(bytes)) {
+                Err(FetchError::TooMany)
+            } else {
+                Ok(response)
+            }
         })
     }
 
@@ -121,6 +144,18 @@ impl Host for MemoryHost {
         *count += 1;
         let admitted = if *count > per_minute.get() { Err(RetryAfter(60 - now % 60)) } else { Ok(()) };
         Box::pin(async move { admitted })
+    }
+
+    fn capacity(&self) -> Capacity {
+        *locked(&self.shared.capacity)
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        let mut stopping = self.shared.stopping.subscribe();
+        Box::pin(async move {
+            // The sender lives as long as the host.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        })
     }
 
     fn store(&self) -> &dyn Store {

@@ -40,6 +40,7 @@ pub const SUITE: &[Behaviour] = &[
     ("of many that take the same record, one gets it", |t| Box::pin(take_race(t))),
     ("take and replace of the same version exclude each other", |t| Box::pin(take_against_replace(t))),
     ("a record removed and written again has a version nobody has seen", |t| Box::pin(versions_differ(t))),
+    ("a store that works says so, again and again", |t| Box::pin(probe(t))),
     ("many records written at once are each what was written", |t| Box::pin(many_at_once(t))),
 ];
 
@@ -337,6 +338,13 @@ async fn versions_differ(trial: Trial<'_>) -> Outcome {
             seen.push(version);
         }
         trial.take(&key).await?;
+    }
+    Ok(())
+}
+
+async fn probe(trial: Trial<'_>) -> Outcome {
+    for now in [trial.now, trial.now, trial.later()] {
+        trial.store.probe(now).await.map_err(failed)?;
     }
     Ok(())
 }

@@ -159,7 +159,7 @@ async fn described(
         tracing::info!(client = url.as_str(), %error, "a client metadata document could not be fetched");
         match error {
             FetchError::Connection(_) | FetchError::Deadline => Unknown::OutOfReach,
-            FetchError::NotPublic | FetchError::TooLarge => Unknown::Fetch,
+            FetchError::NotPublic | FetchError::TooLarge | FetchError::TooMany => Unknown::Fetch,
         }
     })?;
     // Who is busy or broken says nothing of the document.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde_json::Value;
 
 use super::upstream::settle;
@@ -66,7 +67,10 @@ impl Conversation for GrantConversation {
                     // It may go better next time, and nothing is lost by trying.
                     Err(error) => tracing::warn!(%error, "a client's reply could not be looked for"),
                 }
-                server.host().sleep(pause).await;
+                // The client is told before its connection is cut.
+                if let Either::Right(_) = select(server.host().sleep(pause), server.host().stopping()).await {
+                    return None;
+                }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             None
@@ -126,7 +130,10 @@ impl Conversation for GrantConversation {
                 if now >= until || matches!(records::grant(server.host(), grant, now).await, Ok(None)) {
                     return;
                 }
-                server.host().sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN)).await;
+                let pause = server.host().sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN));
+                if let Either::Right(_) = select(pause, server.host().stopping()).await {
+                    return;
+                }
             }
         })
     }

@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 use super::{conversation::GrantConversation, upstream::ApiAccess};
 use crate::{
-    host::{RetryAfter, StoreError, Timestamp},
+    host::{GrantId, RetryAfter, StoreError, Timestamp},
     http::{Answer, BodyError, counted_body, empty, json},
-    limits::with_retry_after,
+    limits::{Excess, with_retry_after},
     mcp::{Caller, Client, Reply},
     oauth::{Access, Grant, ReferenceToken, Scopes, TokenKind},
     records,
@@ -35,10 +35,9 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
         return Ok(response);
     }
-    let Some(mut counted) = server.concurrent.begin(&grant.user.sub) else {
-        tracing::warn!(grant = ?grant.id, "too many requests of one person at a time");
-        let answer = refused(StatusCode::TOO_MANY_REQUESTS, "too many requests of this person at a time");
-        return Ok(with_retry_after(answer, RetryAfter(1)));
+    let mut counted = match server.concurrent.begin(&grant.user.sub) {
+        Ok(counted) => counted,
+        Err(excess) => return Ok(too_many(excess, grant.id, "requests")),
     };
     let body = match counted_body(server.host(), stream, BODY, |bytes| counted.takes(bytes)).await {
         Ok(body) => body,
@@ -58,14 +57,25 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         admitted_until: access.expires_at,
     };
     let client = Client { id: grant.client_id.clone(), name: grant.client_name.clone() };
-    let (user, api) = (grant.user.clone(), ApiAccess::new(server, grant, access.key, now));
+    let id = grant.id;
+    let (user, api) = (grant.user.clone(), ApiAccess::new(server, grant, access.key, now, counted.answers()));
     let caller = Caller::new(user, client, access.scopes.to_vec(), now, Arc::new(api));
     let answer = match server.front.respond(&head, body, caller, Arc::new(conversation)).await {
         Reply::Response(response) => response,
         Reply::InsufficientScope { required } => insufficient_scope(server, &access.scopes, &required),
         Reply::LoginRequired => unauthorized(server, Challenge::InvalidToken),
     };
-    Ok(counted.until_sent(answer))
+    Ok(counted.until_sent(answer).unwrap_or_else(|excess| too_many(excess, id, "open streams")))
+}
+
+/// 429 to a user who has too much under way already, 503 where all users together have.
+fn too_many(excess: Excess, grant: GrantId, what: &str) -> Answer {
+    tracing::warn!(?grant, ?excess, what, "too much is under way at a time");
+    let (status, whose, wait) = match excess {
+        Excess::All => (StatusCode::SERVICE_UNAVAILABLE, "on this server", 5),
+        Excess::User => (StatusCode::TOO_MANY_REQUESTS, "of this person", 1),
+    };
+    with_retry_after(refused(status, &format!("too many {what} {whose} at a time")), RetryAfter(wait))
 }
 
 /// Why a request does not enter.

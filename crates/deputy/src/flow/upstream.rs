@@ -1,7 +1,7 @@
 //! The way to the API in a person's name: their access token, renewed by one request at a time.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use url::Url;
 use super::{issue::upstream_tokens, provider::ProviderError, revoke::give_back};
 use crate::{
     host::{BoxFuture, FetchError, FetchLimits, GrantId, Reach, StoreError, Timestamp},
+    limits::ApiAnswers,
     mcp::{Api, ApiError, ApiToken},
     oauth::{Grant, UpstreamTokens},
     oidc::TokenError,
@@ -207,6 +208,7 @@ pub(super) struct ApiAccess {
     key: Key,
     /// The grant as the request's token was checked by it, until it is used or too old to be.
     admitted: Mutex<Option<(Grant, Timestamp)>>,
+    answers: Arc<ApiAnswers>,
 }
 
 impl Api for ApiAccess {
@@ -221,8 +223,20 @@ impl Api for ApiAccess {
 
 impl ApiAccess {
     /// The API in the name of the person of `grant`, which has been read `now`.
-    pub(super) fn new(server: &Server, grant: Grant, key: Key, now: Timestamp) -> Self {
-        Self { server: server.clone(), grant: grant.id, key, admitted: Mutex::new(Some((grant, now))) }
+    pub(super) fn new(
+        server: &Server,
+        grant: Grant,
+        key: Key,
+        now: Timestamp,
+        answers: Arc<ApiAnswers>,
+    ) -> Self {
+        Self {
+            server: server.clone(),
+            grant: grant.id,
+            key,
+            admitted: Mutex::new(Some((grant, now))),
+            answers,
+        }
     }
 
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
@@ -300,14 +314,19 @@ impl ApiAccess {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| ENDED)?;
         value.set_sensitive(true);
         request.headers_mut().insert(header::AUTHORIZATION, value);
+        let counted = self.answers.begin();
+        request.extensions_mut().insert(counted.meter());
         let response = self.server.host().fetch(request, API_LIMITS).await.map_err(|error| {
             tracing::warn!(%error, "the API did not answer");
             match error {
-                FetchError::Connection(_) | FetchError::NotPublic => ApiError::Unavailable,
+                FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {
+                    ApiError::Unavailable
+                }
                 FetchError::Deadline => ApiError::Timeout,
                 FetchError::TooLarge => ApiError::TooLarge,
             }
         })?;
+        let response = counted.keep(response).ok_or(ApiError::Unavailable)?;
         Ok(without_token(response, token.expose()))
     }
 }

@@ -32,7 +32,8 @@ pub trait Conversation: Send + Sync + 'static {
     /// Opens what [`Conversation::seal`] sealed.
     fn open(&self, request: &[u8], sealed: &str) -> Option<String>;
 
-    /// Completes when the bearer token of this request is no longer good: it has expired, or its grant has been ended.
+    /// Completes when the bearer token of this request is no longer good, since it has expired or its grant has been ended,
+    /// and when the server is about to stop.
     fn ended(&self) -> BoxFuture<'static, ()>;
 }
 

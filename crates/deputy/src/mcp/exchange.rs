@@ -113,8 +113,9 @@ impl Events {
         }
         if self.ended.as_mut().poll(cx).is_ready() {
             self.done = true;
-            let error =
-                RpcError::new(RpcError::INTERNAL_ERROR, "the access token of this request is no longer good");
+            let text =
+                "the access token of this request is no longer good, or the server restarts; ask again";
+            let error = RpcError::new(RpcError::INTERNAL_ERROR, text);
             return Poll::Ready(Some(event(&self.exchange.response(Err(error)))));
         }
         match self.waiting.as_mut().poll(cx) {

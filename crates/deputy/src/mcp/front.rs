@@ -15,7 +15,10 @@ use super::{
     message::{Malformed, Message},
     peer::{Asking, Wanted},
 };
-use crate::http::{essence, has_media_type, list};
+use crate::{
+    http::{essence, has_media_type, list},
+    limits::StaysOpen,
+};
 
 /// The MCP endpoint behind the bearer check.
 pub struct Front {
@@ -151,7 +154,7 @@ impl Front {
         });
         let mut exchange = Exchange { id, caller, work, peer };
         let mut stream = |exchange, messages, done| {
-            events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), ended.take()))
+            events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), ended.take()), done)
         };
         match exchange.first().await {
             First::Events { messages, done } => stream(exchange, messages, done),
@@ -269,8 +272,11 @@ fn no_sessions() -> RpcError {
     RpcError::new(RpcError::INVALID_REQUEST, "this server has no sessions")
 }
 
-fn events(events: Events) -> Reply {
+fn events(events: Events, done: bool) -> Reply {
     let mut response = Response::new(Body::new(events));
+    if !done {
+        response.extensions_mut().insert(StaysOpen);
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

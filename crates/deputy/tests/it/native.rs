@@ -11,7 +11,7 @@ use std::{
 use axum::Router;
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
+    BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
 };
 use deputy_native::{
     http_server::{Limits, Stop, serve},
@@ -88,6 +88,14 @@ impl Host for NativeHost {
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         self.host.admit(endpoint, source, per_minute)
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.host.capacity()
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        self.host.stopping()
     }
 
     fn store(&self) -> &dyn Store {

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
-use deputy::host::{FetchError, FetchLimits, Reach};
+use deputy::host::{FetchError, FetchLimits, Meter, Reach};
 use futures_util::{
     StreamExt as _,
     future::{Either, select},
@@ -48,6 +48,7 @@ async fn exchange(
     max_bytes: usize,
 ) -> Result<http::Response<Bytes>, FetchError> {
     let abort = AbortOnDrop(AbortController::new().map_err(connection)?);
+    let meter = request.extensions().get::<Meter>().cloned();
     let request = outgoing(&request, &abort.0).map_err(connection)?;
     let answer: Response = JsFuture::from(start(&request)).await.map_err(connection)?.unchecked_into();
     let mut response = http::Response::new(Bytes::new());
@@ -55,17 +56,24 @@ async fn exchange(
         .map_err(|_| FetchError::Connection("the answer's status is not one".to_owned()))?;
     *response.headers_mut() = bridge::headers(&answer.headers());
     if let Some(body) = answer.body() {
-        *response.body_mut() = read(ByteStream::from(body), max_bytes).await?;
+        *response.body_mut() = read(ByteStream::from(body), max_bytes, meter.as_ref()).await?;
     }
     Ok(response)
 }
 
-async fn read(mut stream: ByteStream, max_bytes: usize) -> Result<Bytes, FetchError> {
+async fn read(
+    mut stream: ByteStream,
+    max_bytes: usize,
+    meter: Option<&Meter>,
+) -> Result<Bytes, FetchError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| FetchError::Connection(error.to_string()))?;
         if chunk.len() > max_bytes - body.len() {
             return Err(FetchError::TooLarge);
+        }
+        if meter.is_some_and(|meter| !meter.takes(chunk.len())) {
+            return Err(FetchError::TooMany);
         }
         body.extend_from_slice(&chunk);
     }

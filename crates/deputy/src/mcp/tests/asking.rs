@@ -244,7 +244,10 @@ async fn who_listens_is_sent_away_when_the_token_is_no_longer_good() {
     let talk = Arc::new(Talk { over: true, ..Talk::default() });
     let events = Answer::of(send_in(talk, &listening, &headers, body).await).await.events();
     assert_eq!(events.len(), 2, "{events:?}");
-    assert_eq!(events[1]["error"]["message"], "the access token of this request is no longer good");
+    assert_eq!(
+        events[1]["error"]["message"],
+        "the access token of this request is no longer good, or the server restarts; ask again"
+    );
 }
 
 #[tokio::test]

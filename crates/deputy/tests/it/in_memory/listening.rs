@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use deputy::{
     Server, Wording,
-    host::BoxFuture,
+    host::{BoxFuture, Capacity},
     mcp::{Call, Caller, Handler, Peer, RpcError},
 };
 use http::{Request, StatusCode};
@@ -35,10 +36,49 @@ impl Handler for Listening {
 async fn who_listens_is_sent_away_when_the_grant_is_revoked() {
     let world = World::new();
     let tokens = world.connected().await;
+    serve(&world);
+    let body = listening(&world, &tokens.access).await.expect("a stream");
+    let form = [("client_id", tokens.client.as_str()), ("token", tokens.refresh.as_str())];
+    assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+    let rest = body.collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&rest).contains("no longer good"), "{rest:?}");
+}
+
+#[tokio::test]
+async fn listening_client_is_told_when_the_server_stops() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    serve(&world);
+    let body = listening(&world, &tokens.access).await.expect("a stream");
+    world.host.stop();
+    let rest = body.collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&rest).contains("the server restarts"), "{rest:?}");
+}
+
+#[tokio::test]
+async fn open_streams_of_all_users_leave_room_for_calls() {
+    let world = World::new();
+    let (alice, bob) = (world.connected().await, world.connected_as("bob", &[]).await);
+    world.host.set_capacity(Capacity { streams: 1, ..Capacity::default() });
+    serve(&world);
+    let open = listening(&world, &alice.access).await.expect("a stream");
+    assert_eq!(listening(&world, &alice.access).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(listening(&world, &bob.access).await.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(world.get("/health").await.status, StatusCode::OK);
+    drop(open);
+    assert!(listening(&world, &bob.access).await.is_ok());
+}
+
+/// Serves the tools of this file.
+fn serve(world: &World) {
     let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
     let server =
         Server::new(world.deputy_config(), Arc::new(world.host.clone()), Arc::new(Listening), wording);
     world.network.serve(DEPUTY, server.router());
+}
+
+/// A stream of events after its first one, or the status of the refusal.
+async fn listening(world: &World, token: &str) -> Result<Body, StatusCode> {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -51,13 +91,14 @@ async fn who_listens_is_sent_away_when_the_grant_is_revoked() {
         .header("accept", "application/json, text/event-stream")
         .header("mcp-protocol-version", "2026-07-28")
         .header("mcp-method", "subscriptions/listen")
-        .header("authorization", format!("Bearer {}", tokens.access))
+        .header("authorization", format!("Bearer {token}"))
         .body(message.to_string().into());
-    let mut body = world.network.open(request.unwrap()).await.unwrap().into_body();
+    let response = world.network.open(request.unwrap()).await.unwrap();
+    if response.status() != StatusCode::OK {
+        return Err(response.status());
+    }
+    let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(String::from_utf8_lossy(&first).contains("acknowledged"), "{first:?}");
-    let form = [("client_id", tokens.client.as_str()), ("token", tokens.refresh.as_str())];
-    assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
-    let rest = body.collect().await.unwrap().to_bytes();
-    assert!(String::from_utf8_lossy(&rest).contains("no longer good"), "{rest:?}");
+    Ok(body)
 }
