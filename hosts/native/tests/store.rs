@@ -9,7 +9,7 @@ use std::{
 };
 
 use deputy::host::{Digest, GrantId, Key, Store as _, Timestamp};
-use deputy_native::store::{OpenError, SqliteStore};
+use deputy_native::store::{BackupError, FolderLock, OpenError, SqliteStore, back_up, restore};
 use harness::store_suite;
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -210,6 +210,181 @@ async fn a_write_that_the_disk_refuses_is_an_error_and_the_next_one_works() {
     other.execute_batch("DROP TRIGGER full").unwrap();
     store.put(&grant(1), b"kept".to_vec(), LATER).await.unwrap();
     assert_eq!(value(&store, &grant(1)).await, Some(b"kept".to_vec()));
+}
+
+#[tokio::test]
+async fn closed_store_is_one_file_that_can_be_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for number in 0..50 {
+        store.put(&grant(number), b"kept".to_vec(), LATER).await.unwrap();
+        value(&store, &grant(number)).await;
+    }
+    drop(store);
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["deputy.sqlite3"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::copy(folder.path().join("deputy.sqlite3"), elsewhere.path().join("deputy.sqlite3")).unwrap();
+    let copy = SqliteStore::open(elsewhere.path()).unwrap();
+    assert_eq!(value(&copy, &grant(49)).await, Some(b"kept".to_vec()));
+}
+
+#[tokio::test]
+async fn store_that_closes_during_a_read_is_folded_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    store.put(&grant(1), b"kept".to_vec(), LATER).await.unwrap();
+    let reader = rusqlite::Connection::open(folder.path().join("deputy.sqlite3")).unwrap();
+    reader.query_row("SELECT count(*) FROM record", [], |row| row.get::<_, i64>(0)).unwrap();
+    drop(store);
+    let log = fs::metadata(folder.path().join("deputy.sqlite3-wal")).unwrap();
+    assert_eq!(log.len(), 0, "another program still has the database open, and the log is empty");
+}
+
+#[tokio::test]
+async fn probe_notices_a_removed_folder_database_or_log() {
+    for removed in ["", "deputy.sqlite3", "deputy.sqlite3-wal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let store = SqliteStore::open(&data).unwrap();
+        assert_eq!(store.probe(NOW).await, Ok(()));
+        fs::rename(data.join(removed), folder.path().join("elsewhere")).unwrap();
+        let error = store.probe(NOW).await.unwrap_err();
+        assert!(error.to_string().contains("removed or replaced"), "{removed}: {error}");
+        assert!(!store.files_are_there());
+    }
+}
+
+#[tokio::test]
+async fn log_removed_while_running_is_folded_at_the_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    store.put(&grant(1), b"kept".to_vec(), LATER).await.unwrap();
+    fs::remove_file(folder.path().join("deputy.sqlite3-wal")).unwrap();
+    drop(store);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(value(&store, &grant(1)).await, Some(b"kept".to_vec()));
+}
+
+#[tokio::test]
+async fn probe_fails_while_the_disk_refuses_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("deputy.sqlite3")).unwrap();
+    other
+        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON record BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    assert!(store.probe(NOW).await.unwrap_err().to_string().contains("full"));
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(store.probe(NOW).await, Ok(()));
+}
+
+#[tokio::test]
+async fn database_in_the_newest_schema_opens_while_another_program_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let other = rusqlite::Connection::open(folder.path().join("deputy.sqlite3")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(value(&store, &grant(1)).await, None);
+}
+
+#[test]
+fn database_locked_by_another_program_is_refused_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let other = rusqlite::Connection::open(folder.path().join("deputy.sqlite3")).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let error = SqliteStore::open(folder.path()).err().unwrap();
+    assert!(matches!(error, OpenError::Locked(_)), "{error}");
+}
+
+#[test]
+fn folder_has_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = FolderLock::take(folder.path()).unwrap();
+    let second = FolderLock::take(folder.path()).unwrap_err().to_string();
+    let process = format!("another Deputy (process {}) uses the folder", std::process::id());
+    assert!(second.starts_with(&process) && second.contains(folder.path().to_str().unwrap()), "{second}");
+    drop(first);
+    FolderLock::take(folder.path()).unwrap();
+}
+
+#[tokio::test]
+async fn backup_of_a_running_store_restores_what_was_answered() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let backup = elsewhere.path().join("backup");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    store.put(&grant(1), b"before".to_vec(), LATER).await.unwrap();
+    back_up(folder.path(), &backup).unwrap();
+    store.put(&grant(1), b"after".to_vec(), LATER).await.unwrap();
+    drop(store);
+    let replaced = restore(folder.path(), &backup).unwrap().replaced.unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(value(&store, &grant(1)).await, Some(b"before".to_vec()));
+    drop(store);
+    fs::rename(replaced, elsewhere.path().join("deputy.sqlite3")).unwrap();
+    let aside = SqliteStore::open(elsewhere.path()).unwrap();
+    assert_eq!(value(&aside, &grant(1)).await, Some(b"after".to_vec()));
+}
+
+#[tokio::test]
+async fn restored_backup_meets_no_log_of_the_database_before() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = SqliteStore::open(folder.path()).unwrap();
+    store.put(&grant(1), b"kept".to_vec(), LATER).await.unwrap();
+    let backup = elsewhere.path().join("backup");
+    back_up(folder.path(), &backup).unwrap();
+    // As after kill -9: a log that was not folded, and a database that cannot be opened to fold it.
+    store.put(&grant(2), vec![1; 5000], LATER).await.unwrap();
+    let log = fs::read(folder.path().join("deputy.sqlite3-wal")).unwrap();
+    drop(store);
+    fs::write(folder.path().join("deputy.sqlite3-wal"), log).unwrap();
+    fs::write(folder.path().join("deputy.sqlite3"), "damaged ".repeat(1000)).unwrap();
+    restore(folder.path(), &backup).unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(value(&store, &grant(1)).await, Some(b"kept".to_vec()));
+    assert_eq!(value(&store, &grant(2)).await, None);
+}
+
+#[test]
+fn backup_that_cannot_be_used_changes_nothing() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let before = fs::read(folder.path().join("deputy.sqlite3")).unwrap();
+    let (text, foreign) = (elsewhere.path().join("text"), elsewhere.path().join("foreign"));
+    fs::write(&text, "not a database ".repeat(500)).unwrap();
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    let refused = |file: &Path| restore(folder.path(), file).unwrap_err();
+    assert!(matches!(refused(&text), BackupError::Open(OpenError::Damaged(..))));
+    assert!(matches!(refused(&foreign), BackupError::Open(OpenError::Foreign(_))));
+    assert!(matches!(refused(&elsewhere.path().join("nothing")), BackupError::Missing(_)));
+    assert!(matches!(back_up(folder.path(), &text).unwrap_err(), BackupError::Exists(_)));
+    assert!(matches!(back_up(elsewhere.path(), &elsewhere.path().join("new")), Err(BackupError::Missing(_))));
+    assert_eq!(fs::read(folder.path().join("deputy.sqlite3")).unwrap(), before);
+}
+
+#[test]
+fn restore_is_refused_while_a_server_runs_on_the_folder() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let _store = SqliteStore::open(folder.path()).unwrap();
+    let backup = elsewhere.path().join("backup");
+    back_up(folder.path(), &backup).unwrap();
+    let _server = FolderLock::take(folder.path()).unwrap();
+    let refused = restore(folder.path(), &backup).unwrap_err();
+    assert!(matches!(refused, BackupError::Open(OpenError::InUse(..))), "{refused}");
+}
+
+#[cfg(unix)]
+#[test]
+fn backup_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let backup = folder.path().join("backup");
+    back_up(folder.path(), &backup).unwrap();
+    assert_eq!(fs::metadata(backup).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 /// This test is its own child process: with the variable set, it writes until it is killed.

@@ -26,12 +26,32 @@ pub enum OpenError {
         path = .0.display()
     )]
     Foreign(PathBuf),
+    /// The disk is full.
+    #[error(
+        "the disk that holds {path} is full: {1}. Free some space, or choose another folder with --data-dir",
+        path = .0.display()
+    )]
+    Full(PathBuf, String),
+    /// Another process has the folder.
+    #[error(
+        "another Deputy (process {1}) uses the folder {path}. One process uses a folder at a time: stop the other one \
+         first, or choose another folder with --data-dir",
+        path = .0.display()
+    )]
+    InUse(PathBuf, String),
     /// The folder or the file cannot be used.
     #[error(
         "cannot use {path}: {1}. Make it readable and writable for this user, or choose another folder with --data-dir",
         path = .0.display()
     )]
     Io(PathBuf, io::Error),
+    /// Another program has locked the file.
+    #[error(
+        "the database {path} is locked by another program, such as sqlite3 or a backup. End that program, and start \
+         again",
+        path = .0.display()
+    )]
+    Locked(PathBuf),
     /// A later Deputy wrote it.
     #[error(
         "the database {path} was written by a newer Deputy (its schema is {1}; this Deputy knows up to {newest}). Run \
@@ -40,47 +60,104 @@ pub enum OpenError {
         newest = schema::NEWEST
     )]
     Newer(PathBuf, u32),
+    /// The folder is read-only.
+    #[error(
+        "{path} is on a read-only file system or is read-only itself: {1}. Make it writable for this user, or choose \
+         another folder with --data-dir",
+        path = .0.display()
+    )]
+    ReadOnly(PathBuf, String),
 }
 
 impl OpenError {
     pub(super) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        let (path, text) = (path.to_owned(), error.to_string());
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Damaged(path.to_owned(), error.to_string())
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(path, text),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
+            Some(ErrorCode::DiskFull) => Self::Full(path, text),
+            // SQLite does not say why it could not extend a file.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if is_full(&path) => {
+                Self::Full(path, text)
             }
-            _ => Self::Io(path.to_owned(), io::Error::other(error.to_string())),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(path, text),
+            _ => Self::Io(path, io::Error::other(text)),
         }
     }
+
+    pub(super) fn from_io(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => Self::Full(path, error.to_string()),
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path, error.to_string()),
+            _ => Self::Io(path, error),
+        }
+    }
+}
+
+/// Whether less is left on the disk than SQLite needs to open a database.
+#[cfg(unix)]
+fn is_full(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < 64 * 1024)
+}
+
+#[cfg(not(unix))]
+fn is_full(_: &Path) -> bool {
+    false
 }
 
 /// Creates `folder` and the file in it, for their owner only, and answers the file's path. A folder that is there
 /// already keeps its mode; the file never does. SQLite gives the files beside it the mode of this one.
 pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
-    create_folder(folder).map_err(|error| OpenError::Io(folder.to_owned(), error))?;
+    create_folder(folder).map_err(|error| OpenError::from_io(folder, error))?;
     let path = folder.join(NAME);
-    create_file(&path).map_err(|error| OpenError::Io(path.clone(), error))?;
+    create_file(&path).map_err(|error| OpenError::from_io(&path, error))?;
     Ok(path)
 }
 
 /// Opens the file for writing, checks it and brings it to the newest schema.
+///
+/// A database with the newest schema is not written to: it opens while another program writes, and on a disk that has
+/// become full as long as SQLite finds room for its index.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
-    if !schema::is_ours(&connection).map_err(failed)? {
+    let is_empty = !schema::has_tables(&connection).map_err(failed)?;
+    if !is_empty {
+        check(path, &connection, "quick_check")?;
+    }
+    configure_writer(&connection).map_err(failed)?;
+    if is_empty || schema::version(&connection).map_err(failed)? < schema::NEWEST {
+        schema::migrate(&mut connection).map_err(failed)?;
+    }
+    Ok(connection)
+}
+
+/// Refuses a damaged, foreign or newer database. `pragma` is the check of SQLite to run.
+pub(super) fn check(path: &Path, connection: &Connection, pragma: &str) -> Result<(), OpenError> {
+    let failed = |error| OpenError::from_sqlite(path, &error);
+    if !schema::is_ours(connection).map_err(failed)? {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    let version = schema::version(&connection).map_err(failed)?;
+    let version = schema::version(connection).map_err(failed)?;
     if version > schema::NEWEST {
         return Err(OpenError::Newer(path.to_owned(), version));
     }
-    let check: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
-    if check != "ok" {
-        return Err(OpenError::Damaged(path.to_owned(), check));
-    }
-    configure_writer(&connection).map_err(failed)?;
-    schema::migrate(&mut connection).map_err(failed)?;
-    Ok(connection)
+    let found: String =
+        connection.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0)).map_err(failed)?;
+    if found == "ok" { Ok(()) } else { Err(OpenError::Damaged(path.to_owned(), found)) }
+}
+
+/// Folds the log into the file and leaves it empty. `false`: a reader was in the way for too long.
+pub(super) fn fold(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map(|busy: bool| !busy)
+}
+
+/// The file that SQLite keeps beside a database under this ending.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Opens the file for reading.
@@ -104,29 +181,35 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 #[cfg(unix)]
-fn create_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(not(unix))]
-fn create_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
 }
 
-#[cfg(unix)]
-fn create_file(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-    let file = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))
+/// Options that create a file for its owner only.
+pub(super) fn private() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create(true);
+    options
 }
 
-#[cfg(not(unix))]
 fn create_file(path: &Path) -> io::Result<()> {
-    fs::OpenOptions::new().append(true).create(true).open(path).map(|_| ())
+    let file = private().truncate(false).open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(file);
+    Ok(())
 }
 
-const NAME: &str = "deputy.sqlite3";
+/// The name of the database in its folder.
+pub(super) const NAME: &str = "deputy.sqlite3";
 
 /// How long one process waits for another that writes to the same file, as while one Deputy replaces another.
 const BUSY: Duration = Duration::from_secs(5);

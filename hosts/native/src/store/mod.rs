@@ -4,9 +4,12 @@
 //! disk, so that concurrent writes share one `fsync`. Reads go to other connections, which in WAL mode neither wait for
 //! the writer nor hold it up, and see every write that has been answered.
 
+mod backup;
 mod file;
+mod lock;
 mod reader;
 mod schema;
+mod watch;
 mod writer;
 
 use std::{path::Path, thread::JoinHandle, time::Duration};
@@ -17,8 +20,11 @@ use tokio::{
     time::timeout,
 };
 
+pub use backup::{BackupError, Restored, back_up, restore};
 pub use file::OpenError;
+pub use lock::FolderLock;
 use reader::Readers;
+use watch::Watch;
 use writer::{Job, Write};
 
 /// The store of the native host.
@@ -27,6 +33,7 @@ pub struct SqliteStore {
     jobs: Option<mpsc::Sender<Job>>,
     readers: Readers,
     writer: Option<JoinHandle<()>>,
+    watch: Watch,
 }
 
 impl SqliteStore {
@@ -37,8 +44,14 @@ impl SqliteStore {
         let connection = file::open(&path)?;
         let readers = Readers::new(&path)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let watch = Watch::of(&path).map_err(|error| OpenError::Io(path.clone(), error))?;
         let writer = writer::start(connection, queue).map_err(|error| OpenError::Io(path, error))?;
-        Ok(Self { jobs: Some(jobs), readers, writer: Some(writer) })
+        Ok(Self { jobs: Some(jobs), readers, writer: Some(writer), watch })
+    }
+
+    /// Whether the files of the database are still those that were opened. Logs every change of the answer.
+    pub fn files_are_there(&self) -> bool {
+        self.watch.files_are_there()
     }
 
     /// Removes a bounded number of records that have expired, the oldest first, and answers how many. When that is
@@ -69,7 +82,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(self.readers.get(key, now))
+        Box::pin(self.readers.get(key.kind(), key.name(), now))
     }
 
     fn put<'a>(
@@ -98,11 +111,33 @@ impl Store for SqliteStore {
         let write = Write::Take { key: key.clone(), now };
         Box::pin(async move { self.write(|answer| Job { write, answer }).await.map(|done| done.record) })
     }
+
+    /// Writes a record of its own and reads it again, within [`PROBE`].
+    fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if !self.files_are_there() {
+                return Err(StoreError("the database file was removed or replaced".to_owned()));
+            }
+            let round = async {
+                self.write(|answer| Job { write: Write::Probe { now }, answer }).await?;
+                // Also where another process, with another clock, has written it meanwhile.
+                self.readers.get("probe", String::new(), Timestamp(0)).await
+            };
+            match timeout(PROBE, round).await {
+                Ok(Ok(Some(_))) => Ok(()),
+                Ok(Ok(None)) => Err(StoreError("a record that was written cannot be read".to_owned())),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(StoreError("the disk does not answer".to_owned())),
+            }
+        })
+    }
 }
 
 impl Drop for SqliteStore {
-    /// Waits for what has been queued, and for SQLite to fold its log into the file.
+    /// Closes the readers, then waits for the queued writes and for the writer, which folds the log into the file. The
+    /// folder then holds the whole database in one file, which can be copied.
     fn drop(&mut self) {
+        self.readers.close();
         self.jobs = None;
         if let Some(writer) = self.writer.take() {
             // A writer that panicked has been reported, and there is nothing left to close.
@@ -132,3 +167,6 @@ const QUEUE: usize = 4096;
 
 /// How long a write waits for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a probe may take. Health checks commonly wait for a few seconds.
+const PROBE: Duration = Duration::from_secs(2);

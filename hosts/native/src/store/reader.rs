@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use deputy::host::{Key, Record, StoreError, Timestamp};
+use deputy::host::{Record, StoreError, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
@@ -19,7 +19,8 @@ use super::{
 
 /// A few connections, each used by one reader at a time on tokio's threads for blocking work.
 pub(super) struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
+    /// `None` once closed.
+    idle: Arc<Mutex<Option<Vec<Connection>>>>,
     permits: Arc<Semaphore>,
     path: PathBuf,
 }
@@ -29,18 +30,23 @@ impl Readers {
     pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
         let first = file::open_reader(path).map_err(|error| OpenError::from_sqlite(path, &error))?;
         Ok(Self {
-            idle: Arc::new(Mutex::new(vec![first])),
+            idle: Arc::new(Mutex::new(Some(vec![first]))),
             permits: Arc::new(Semaphore::new(READERS)),
             path: path.to_owned(),
         })
     }
 
+    /// Closes the idle connections, and each of the others at the end of its read.
+    pub(super) fn close(&self) {
+        lock(&self.idle).take();
+    }
+
     pub(super) fn get(
         &self,
-        key: &Key,
+        kind: &'static str,
+        name: String,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send + use<> {
-        let (kind, name) = (key.kind(), key.name());
         let (idle, permits, path) = (Arc::clone(&self.idle), Arc::clone(&self.permits), self.path.clone());
         async move {
             let permit = timeout(PATIENCE, permits.acquire_owned())
@@ -50,7 +56,8 @@ impl Readers {
             let read = spawn_blocking(move || {
                 // The permit ends with the read, not with the caller, who may hang up.
                 let _permit = permit;
-                let connection = match lock(&idle).pop() {
+                let spare = lock(&idle).as_mut().and_then(Vec::pop);
+                let connection = match spare {
                     Some(connection) => connection,
                     None => file::open_reader(&path)?,
                 };
@@ -59,7 +66,9 @@ impl Readers {
                     .query_row(params![kind, name, integer(now.0)], record)
                     .optional()?;
                 // A connection that failed is closed, and the next reader opens another.
-                lock(&idle).push(connection);
+                if let Some(idle) = lock(&idle).as_mut() {
+                    idle.push(connection);
+                }
                 Ok(found)
             });
             read.await.map_err(|_| StoreError("a read was broken off".to_owned()))?.map_err(|error| {
@@ -70,7 +79,7 @@ impl Readers {
     }
 }
 
-fn lock(idle: &Mutex<Vec<Connection>>) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+fn lock(idle: &Mutex<Option<Vec<Connection>>>) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
     // A list of connections is whole at every moment, whatever its last holder did.
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use super::{SqliteStore, failed, integer, record, schema};
+use super::{SqliteStore, failed, file, integer, record, schema};
 
 /// A write and where its answer goes.
 pub(super) struct Job {
@@ -19,10 +19,29 @@ pub(super) struct Job {
 
 /// What to write.
 pub(super) enum Write {
-    Put { key: Key, value: Vec<u8>, expires_at: Timestamp },
-    Replace { key: Key, expected: Option<Version>, value: Vec<u8>, expires_at: Timestamp, now: Timestamp },
-    Sweep { now: Timestamp },
-    Take { key: Key, now: Timestamp },
+    /// A record that only the store's own probe reads.
+    Probe {
+        now: Timestamp,
+    },
+    Put {
+        key: Key,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    },
+    Replace {
+        key: Key,
+        expected: Option<Version>,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    },
+    Sweep {
+        now: Timestamp,
+    },
+    Take {
+        key: Key,
+        now: Timestamp,
+    },
 }
 
 /// What a write did.
@@ -56,6 +75,14 @@ impl Writer {
                 }
             }
             self.answer(batch);
+        }
+        // Without it the log stays beside the file while a reader is still at work, and a copy of the file alone lacks
+        // what is in the log.
+        if !matches!(file::fold(&self.connection), Ok(true)) {
+            tracing::warn!(
+                "the log of the database could not be folded into its file; copy the files that end in -wal and -shm \
+                 with it, or use `deputy backup`"
+            );
         }
     }
 
@@ -93,6 +120,13 @@ impl Writer {
 
 fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) -> rusqlite::Result<Done> {
     let count = match write {
+        Write::Probe { now } => transaction.prepare_cached(PUT)?.execute(params![
+            "probe",
+            "",
+            b"",
+            versions.next(transaction)?,
+            integer(now.plus(PROBE_LIFETIME).0)
+        ])?,
         Write::Put { key, value, expires_at } => transaction.prepare_cached(PUT)?.execute(params![
             key.kind(),
             key.name(),
@@ -159,6 +193,9 @@ impl Versions {
 const BATCH: usize = 256;
 
 const BLOCK: i64 = 65_536;
+
+/// Seconds.
+const PROBE_LIFETIME: u64 = 60;
 
 const PUT: &str = "
     INSERT INTO record (kind, name, value, version, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)

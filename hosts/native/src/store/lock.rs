@@ -1,0 +1,34 @@
+//! One process for each folder.
+
+use std::{fs, io, io::Write as _, path::Path};
+
+use super::file::{self, OpenError};
+
+/// The right to serve from a folder, until it is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: fs::File,
+}
+
+impl FolderLock {
+    /// Takes the lock of `folder`, which is made if it is not there. Refused while another process has it.
+    pub fn take(folder: &Path) -> Result<Self, OpenError> {
+        file::create_folder(folder).map_err(|error| OpenError::from_io(folder, error))?;
+        let path = folder.join(NAME);
+        let failed = |error| OpenError::from_io(&path, error);
+        let mut file = file::private().read(true).truncate(false).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let holder = io::read_to_string(&mut file).unwrap_or_default();
+                return Err(OpenError::InUse(folder.to_owned(), holder.trim().to_owned()));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // For the text of the refusal. A full disk has no room for it, and the lock holds without it.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+const NAME: &str = "lock";

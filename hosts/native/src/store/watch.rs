@@ -1,0 +1,57 @@
+//! Whether the database is still where it was opened.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// The files of an open database. SQLite goes on writing to a file that was removed, and nobody will find what it wrote.
+pub(super) struct Watch {
+    files: [(PathBuf, Identity); 2],
+    missed: AtomicBool,
+}
+
+impl Watch {
+    /// Watches the database at `path`, which is open.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let identified = |path: PathBuf| identity(&path).map(|identity| (path, identity));
+        let files = [identified(path.to_owned())?, identified(super::file::beside(path, "-wal"))?];
+        Ok(Self { files, missed: AtomicBool::new(false) })
+    }
+
+    /// Whether the files are still those that were opened.
+    pub(super) fn files_are_there(&self) -> bool {
+        let is_there = |(path, opened): &(PathBuf, Identity)| identity(path).is_ok_and(|now| now == *opened);
+        let missing = self.files.iter().find(|file| !is_there(file));
+        let missed = self.missed.swap(missing.is_some(), Ordering::Relaxed);
+        match missing {
+            Some((path, _)) if !missed => tracing::error!(
+                file = %path.display(),
+                "a file of the database was removed or replaced while Deputy runs; what is written now may be lost at \
+                 the next start. Stop Deputy, see that the file is right, and start it again"
+            ),
+            None if missed => tracing::warn!("the files of the database are back"),
+            Some(_) | None => {}
+        }
+        missing.is_none()
+    }
+}
+
+/// What tells a file from another one at the same path.
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(path: &Path) -> io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(not(unix))]
+type Identity = ();
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|_| ())
+}
