@@ -23,20 +23,21 @@ use std::{
 use axum::{Router, body::Body};
 use deputy::host::ClientAddress;
 use futures_util::{FutureExt as _, future::join_all};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::BodyExt as _;
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service as _;
 
 use body::TimedBody;
 pub use listen::{BindError, Listen, Listening};
-use places::Places;
-use socket::{Incoming, Socket};
+use places::{Place, Places};
+use socket::{Answering, Incoming, Phase, Socket};
 
 /// How long and how many. The defaults are for the open Internet; tests shorten them.
 #[derive(Clone, Debug)]
@@ -44,8 +45,11 @@ pub struct Limits {
     /// Connections at a time. More wait in the operating system's queue, but those of a source that has a quarter of
     /// them already: they are closed.
     pub connections: usize,
-    /// From the first byte of a request's head to its last, and between two requests of a connection.
+    /// From the first byte of a request's head to its last; for the first request, from the connection on.
     pub head: Duration,
+    /// How long a connection without a request is kept, unless others wait for its place. Longer than proxies keep theirs:
+    /// a proxy that finds a connection closed answers 502.
+    pub keep_alive: Duration,
     /// From the head of a request to the last byte of its body.
     pub body: Duration,
     /// How long a client may refuse to take the answer's next bytes.
@@ -63,6 +67,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             head: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(75),
             body: Duration::from_secs(15),
             write: Duration::from_secs(45),
             half_closed: Duration::from_secs(2),
@@ -130,11 +135,9 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) {
     while let Some(accepted) = server.stop.gracefully.run_until_cancelled(next()).await {
         match accepted {
             Ok((peer, Some((stream, place)))) => {
-                let task_server = Arc::clone(server);
-                server.connections.spawn(async move {
-                    connection(&task_server, stream, peer).await;
-                    drop(place);
-                });
+                let incoming = Arc::new(Incoming::new());
+                let connection = Arc::new(Connection { server: Arc::clone(server), peer, place, incoming });
+                server.connections.spawn(serve_connection(connection, stream));
             }
             Ok((peer, None)) => server.greedy_source.call_once(|| {
                 tracing::warn!(
@@ -154,16 +157,24 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) {
     }
 }
 
-async fn connection(server: &Arc<Server>, stream: TcpStream, peer: IpAddr) {
+/// One connection, as its requests meet it.
+struct Connection {
+    server: Arc<Server>,
+    peer: IpAddr,
+    place: Place,
+    incoming: Arc<Incoming>,
+}
+
+async fn serve_connection(connection: Arc<Connection>, stream: TcpStream) {
+    let (server, incoming) = (&connection.server, &connection.incoming);
     // Without it, an answer in two parts may wait for an acknowledgement. A socket that refuses is closing.
     let _ = stream.set_nodelay(true);
-    let incoming = Arc::new(Incoming::default());
-    let socket = Socket::new(stream, Arc::clone(&incoming), server.limits.write);
-    let service = service_fn(|request| answer(Arc::clone(server), Arc::clone(&incoming), peer, request));
-    let mut connection = pin!(
+    let socket = Socket::new(stream, Arc::clone(incoming), server.limits.write);
+    let service = service_fn(|request| answer(Arc::clone(&connection), request));
+    let mut http = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(server.limits.head)
+            // It would end idle connections too.
+            .header_read_timeout(None)
             .max_header_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(socket), service)
     );
@@ -174,7 +185,7 @@ async fn connection(server: &Arc<Server>, stream: TcpStream, peer: IpAddr) {
     let mut last_request = false;
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = http.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(server = server.name, %error, "a connection broke");
                 }
@@ -182,10 +193,55 @@ async fn connection(server: &Arc<Server>, stream: TcpStream, peer: IpAddr) {
             }
             () = either(&server.stop.gracefully, &incoming.ended), if !last_request => {
                 last_request = true;
-                connection.as_mut().graceful_shutdown();
+                http.as_mut().graceful_shutdown();
             }
+            end = connection.overdue(), if !last_request => match end {
+                Overdue::Head => break,
+                Overdue::Idle => {
+                    last_request = true;
+                    // What it still has to take of its last answer, it gets.
+                    http.as_mut().graceful_shutdown();
+                }
+            },
             () = server.stop.at_once.cancelled() => break,
             () = overstayed.as_mut() => break,
+        }
+    }
+}
+
+/// What a connection has had enough time for.
+enum Overdue {
+    Head,
+    Idle,
+}
+
+impl Connection {
+    /// Completes when the head of a request is late, or when the connection has idled for too long, which is at once where
+    /// others wait for its place.
+    async fn overdue(&self) -> Overdue {
+        let Limits { head, keep_alive, .. } = self.server.limits;
+        let mut phase = self.incoming.phase.subscribe();
+        loop {
+            let now = *phase.borrow_and_update();
+            // Fails only when the connection is gone.
+            let changed = async { drop(phase.changed().await) };
+            match now {
+                Phase::Answering => changed.await,
+                Phase::Head(since) => {
+                    let head = if self.place.is_own() { head } else { head.min(ANTEROOM_HEAD) };
+                    tokio::select! {
+                        biased;
+                        () = changed => {}
+                        () = sleep_until(since + head) => return Overdue::Head,
+                    }
+                }
+                Phase::Idle(since) => tokio::select! {
+                    biased;
+                    () = changed => {}
+                    () = self.server.places.wanted() => return Overdue::Idle,
+                    () = sleep_until(since + keep_alive) => return Overdue::Idle,
+                },
+            }
         }
     }
 }
@@ -199,42 +255,25 @@ async fn either(one: &CancellationToken, other: &CancellationToken) {
 
 /// Answers one request. A panic is a bug, and the client gets an answer all the same.
 async fn answer(
-    server: Arc<Server>,
-    incoming: Arc<Incoming>,
-    peer: IpAddr,
+    connection: Arc<Connection>,
     mut request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
+    let Connection { server, incoming, place, .. } = &*connection;
+    let answering = Answering::begin(incoming);
     let method = request.method().clone();
     // Without its query, which may hold a code.
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
-    let named = server.limits.client_address_header.as_ref();
-    if named.is_none() && address::speaks_for_others(peer, request.headers()) {
-        server.unnamed_proxy.call_once(|| {
-            tracing::warn!(
-                server = server.name,
-                proxy = %peer,
-                "a proxy names its clients in a header, but their requests are counted as its own; name that header with \
-                 --client-address-header (CLIENT_ADDRESS_HEADER)"
-            );
-        });
-    }
-    let address = address::client_address(peer, request.headers(), named);
-    if named.is_some() && address.is_unspecified() {
-        server.unnamed_client.call_once(|| {
-            tracing::warn!(
-                server = server.name,
-                "a request came without an address in the header that --client-address-header (CLIENT_ADDRESS_HEADER) \
-                 names; all such requests are counted together"
-            );
-        });
-    }
-    let address = ClientAddress(address);
+    let address = ClientAddress(connection.client_address(request.headers()));
     request.extensions_mut().insert(address);
     let named_once = is_named_once(&request);
-    let request = request.map(|body| TimedBody::new(body, incoming, server.limits.body));
+    let is_admitted = path == HEALTH || server.places.enter(place).await;
+    let request = request.map(|body| TimedBody::new(body, Arc::clone(incoming), server.limits.body));
     let mut router = server.router.clone();
-    let answering = AssertUnwindSafe(async move {
+    let work = AssertUnwindSafe(async move {
+        if !is_admitted {
+            return Ok(too_busy());
+        }
         if !named_once {
             return Ok(bad_request());
         }
@@ -242,11 +281,11 @@ async fn answer(
         let Ok(()) = poll_fn(|context| router_ready(&mut router, context)).await;
         router.call(request).await
     });
-    let mut response = match answering.catch_unwind().await {
+    let mut response = match work.catch_unwind().await {
         Ok(Ok(response)) => response,
         Err(_) => internal_error(),
     };
-    if server.places.are_taken() {
+    if server.places.are_taken() || !place.is_own() {
         // Others may be waiting for the place, in which this connection would only idle.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -258,7 +297,42 @@ async fn answer(
         ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "request"
     );
-    Ok(response)
+    // Until the body has been taken.
+    Ok(response.map(|body| {
+        Body::new(body.map_err(move |error| {
+            let _ = &answering;
+            error
+        }))
+    }))
+}
+
+impl Connection {
+    /// The address that a request is counted by. Says once, in the log, that it cannot be the client's.
+    fn client_address(&self, headers: &HeaderMap) -> IpAddr {
+        let Self { server, peer, .. } = self;
+        let named = server.limits.client_address_header.as_ref();
+        if named.is_none() && address::speaks_for_others(*peer, headers) {
+            server.unnamed_proxy.call_once(|| {
+                tracing::warn!(
+                    server = server.name,
+                    proxy = %peer,
+                    "a proxy names its clients in a header, but their requests are counted as its own; name that header \
+                     with --client-address-header (CLIENT_ADDRESS_HEADER)"
+                );
+            });
+        }
+        let address = address::client_address(*peer, headers, named);
+        if named.is_some() && address.is_unspecified() {
+            server.unnamed_client.call_once(|| {
+                tracing::warn!(
+                    server = server.name,
+                    "a request came without an address in the header that --client-address-header \
+                     (CLIENT_ADDRESS_HEADER) names; all such requests are counted together"
+                );
+            });
+        }
+        address
+    }
 }
 
 /// RFC 9112 §3.2: a request names its host, once.
@@ -269,6 +343,15 @@ fn is_named_once<B>(request: &Request<B>) -> bool {
 fn bad_request() -> Response<Body> {
     let mut response = Response::new(Body::from("A request needs one Host header.\n"));
     *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+/// Every place is taken, and so many requests wait that this one would wait for long (RFC 9110 §15.6.4).
+fn too_busy() -> Response<Body> {
+    let mut response =
+        Response::new(Body::from("Too many requests wait for an answer. Try again in a second.\n"));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
@@ -287,6 +370,12 @@ fn internal_error() -> Response<Body> {
 
 /// A request line and headers. A browser that logs in sends less than 8 KiB.
 const HEAD_BYTES: usize = 64 * 1024;
+
+/// The path that is answered also when every place is taken.
+const HEALTH: &str = "/health";
+
+/// The head of a request that comes when every place is taken.
+const ANTEROOM_HEAD: Duration = Duration::from_secs(2);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 

@@ -23,6 +23,7 @@ const LONG: Duration = Duration::from_secs(20);
 const LENIENT: Limits = Limits {
     connections: 64,
     head: LONG,
+    keep_alive: LONG,
     body: LONG,
     write: LONG,
     half_closed: LONG,
@@ -38,6 +39,7 @@ struct Running {
 async fn start(limits: Limits) -> Running {
     let router = Router::new()
         .route("/", get(async || "hello"))
+        .route("/health", get(async || "well"))
         .route("/echo", post(async |body: Bytes| body))
         .route(
             "/slow",
@@ -101,6 +103,9 @@ async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// A request whose connection stays open.
+const KEEP: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
 
 #[tokio::test]
@@ -138,9 +143,74 @@ async fn a_client_that_trickles_its_head_is_dropped_all_the_same() {
 
 #[tokio::test]
 async fn a_connection_that_is_idle_after_an_answer_is_closed() {
-    let running = start(Limits { head: SHORT, ..LENIENT }).await;
-    let answer = running.exchange(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    let running = start(Limits { keep_alive: SHORT, ..LENIENT }).await;
+    let answer = running.exchange(KEEP).await;
     assert!(answer.ends_with("hello"), "{answer}");
+}
+
+#[tokio::test]
+async fn idle_connection_outlives_the_deadline_of_a_head() {
+    let running = start(Limits { head: SHORT, ..LENIENT }).await;
+    let mut stream = running.send(KEEP).await;
+    let mut first = [0; 8];
+    stream.read_exact(&mut first).await.unwrap();
+    sleep(SHORT * 3).await;
+    stream.write_all(GET).await.unwrap();
+    assert_eq!(rest(&mut stream).await.matches("hello").count(), 2);
+}
+
+#[tokio::test]
+async fn second_head_that_trickles_is_dropped() {
+    let running = start(Limits { head: SHORT, ..LENIENT }).await;
+    let mut stream = running.send(KEEP).await;
+    let mut first = [0; 8];
+    stream.read_exact(&mut first).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+    let started = Instant::now();
+    while stream.write_all(b"x").await.is_ok() {
+        assert!(started.elapsed() < LONG, "the connection stays open");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn idle_connection_gives_its_place_to_a_request() {
+    let running = start(Limits { connections: 2, ..LENIENT }).await;
+    let mut idle = running.send(KEEP).await;
+    let mut first = [0; 8];
+    idle.read_exact(&mut first).await.unwrap();
+    let _busy = running.send(b"GET /never HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    sleep(SHORT / 3).await;
+    let answer = timeout(LONG / 2, running.exchange(GET)).await.expect("an answer");
+    assert!(answer.ends_with("hello"), "{answer}");
+    assert!(rest(&mut idle).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn full_house_answers_health_checks() {
+    let running = start(Limits { connections: 2, ..LENIENT }).await;
+    let never = b"GET /never HTTP/1.1\r\nHost: here\r\n\r\n";
+    let mut held = vec![running.connect().await];
+    for _ in 0..60 {
+        held.push(running.send(never).await);
+    }
+    for _ in 0..3 {
+        let answer = running.exchange(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("well"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn request_beyond_those_that_may_wait_is_told_to_come_again() {
+    let running = start(Limits { connections: 1, ..LENIENT }).await;
+    let never = b"GET /never HTTP/1.1\r\nHost: here\r\n\r\n";
+    let mut held = Vec::new();
+    for _ in 0..=16 {
+        held.push(running.send(never).await);
+    }
+    sleep(SHORT).await;
+    let answer = running.exchange(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
 }
 
 #[tokio::test]
@@ -279,7 +349,6 @@ async fn connections_beyond_the_limit_wait_for_others_to_end() {
 
 #[tokio::test]
 async fn an_answer_ends_its_connection_when_no_place_is_left() {
-    const KEEP: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
     let running = start(Limits { connections: 2, ..LENIENT }).await;
     let started = Instant::now();
     let idle = running.connect().await;

@@ -14,17 +14,66 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::watch,
     time::{Instant, Sleep, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 /// What is known about the client's half of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Incoming {
+    /// What the server waits for.
+    pub(super) phase: watch::Sender<Phase>,
     /// Whether the latest request has arrived with all of its body.
     pub(super) whole: AtomicBool,
     /// Cancelled when the client stopped sending after a whole request.
     pub(super) ended: CancellationToken,
+}
+
+/// What a connection is doing, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    /// A request is being answered, or its body read.
+    Answering,
+    /// The head of a request is arriving, or the first one is awaited.
+    Head(Instant),
+    /// Every request has been answered.
+    Idle(Instant),
+}
+
+impl Incoming {
+    /// A connection that has just been made.
+    pub(super) fn new() -> Self {
+        let phase = watch::Sender::new(Phase::Head(Instant::now()));
+        Self { phase, whole: AtomicBool::default(), ended: CancellationToken::new() }
+    }
+
+    /// The first bytes after an answer are those of the next head.
+    fn bytes_came(&self) {
+        self.phase.send_if_modified(|phase| {
+            let idle = matches!(phase, Phase::Idle(_));
+            if idle {
+                *phase = Phase::Head(Instant::now());
+            }
+            idle
+        });
+    }
+}
+
+/// An answer under way. The connection is idle when this is dropped.
+pub(super) struct Answering(Arc<Incoming>);
+
+impl Answering {
+    pub(super) fn begin(incoming: &Arc<Incoming>) -> Self {
+        incoming.phase.send_replace(Phase::Answering);
+        Self(Arc::clone(incoming))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.phase.send_replace(Phase::Idle(Instant::now()));
+    }
 }
 
 /// A TCP stream whose writes fail when no byte can be written for a while.
@@ -76,7 +125,9 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let ended = buffer.remaining() > 0 && buffer.filled().len() == before;
-        if ended && self.incoming.whole.load(Ordering::Relaxed) {
+        if !ended {
+            self.incoming.bytes_came();
+        } else if self.incoming.whole.load(Ordering::Relaxed) {
             self.incoming.ended.cancel();
             return Poll::Pending;
         }
