@@ -31,6 +31,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Copy the database into a file, also while Deputy runs
+    Backup(BackupOptions),
+    /// Put a backup in the place of the database; Deputy must be stopped
+    Restore(BackupOptions),
     /// Serve Deputy for your own PingOne environment and your own API
     #[command(after_help = SERVE_HELP)]
     Serve(ServeOptions),
@@ -45,19 +49,42 @@ pub struct ServeOptions {
     /// Address and port to listen on; `localhost:8787` means both loopback addresses
     #[arg(long, env = "LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
     pub listen: Listen,
-    /// Folder of the database; created, readable by this user only
+    /// Where the records are.
+    #[command(flatten)]
+    pub data: DataOptions,
+    /// Connections that may be open at a time; more wait, and one address other than a proxy's has a quarter of them at most
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_connections: u32,
+    /// Seconds for which an idle connection is kept: longer than your proxy keeps its own; less when connections are scarce
+    #[arg(long, env = "KEEP_ALIVE", value_name = "SECONDS", default_value = "75",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub keep_alive: u64,
+    /// Header in which a proxy names the client's address, such as `x-forwarded-for`: the last one in it counts
+    #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
+    pub client_address_header: Option<HeaderName>,
+}
+
+/// Where the records are, for each command that uses them.
+#[derive(Args, Debug)]
+pub struct DataOptions {
+    /// Folder of the database, which one Deputy uses at a time; created, readable by this user only
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER", default_value = "./data")]
     pub data_dir: PathBuf,
     /// File with variables, as NAME=value lines; real environment variables win, unless empty [default: .env, if there is one]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Connections that may be open at a time; more wait, and one address other than a proxy's has a quarter of them at most
-    #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
-        value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub max_connections: u32,
-    /// Header in which a proxy names the client's address, such as `x-forwarded-for`: the last one in it counts
-    #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
-    pub client_address_header: Option<HeaderName>,
+}
+
+/// Options of `deputy backup` and `deputy restore`.
+#[derive(Args, Debug)]
+pub struct BackupOptions {
+    /// The backup. One that is made is readable by this user only, and replaces no file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the records are.
+    #[command(flatten)]
+    pub data: DataOptions,
 }
 
 /// Options of `deputy demo`.
@@ -107,12 +134,13 @@ pub fn parse(
     // Only for the name of the file; what else is wrong is found the second time.
     let first = Cli::command().ignore_errors(true).try_get_matches_from(arguments.clone())?;
     let file = match first.subcommand() {
-        Some(("serve", matches)) => read_env_file(matches)?,
+        Some((command, matches)) if WITH_DATA.contains(&command) => read_env_file(matches)?,
         _ => EnvFile::default(),
     };
-    let command = Cli::command()
-        .mut_args(|arg| with_default(arg, &file, &variable))
-        .mut_subcommand("serve", |serve| serve.mut_args(|arg| with_default(arg, &file, &variable)));
+    let with_file = |command: clap::Command| command.mut_args(|arg| with_default(arg, &file, &variable));
+    let command = WITH_DATA
+        .into_iter()
+        .fold(with_file(Cli::command()), |command, name| command.mut_subcommand(name, with_file));
     let cli = Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?;
     Ok((cli, file))
 }
@@ -163,6 +191,9 @@ fn read_env_file(matches: &ArgMatches) -> Result<EnvFile, clap::Error> {
         }
     }
 }
+
+/// Commands that read the file with variables.
+const WITH_DATA: [&str; 3] = ["backup", "restore", "serve"];
 
 const AFTER_HELP: &str = "Exit status: 0 after a signal asked it to stop, 2 for wrong options or configuration, 1 for everything else.";
 
@@ -218,7 +249,7 @@ mod tests {
     fn every_flag_has_a_variable() {
         let command = Cli::command();
         for command in command.get_subcommands().chain([&command]) {
-            for arg in command.get_arguments() {
+            for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
                 assert!(arg.get_env().is_some(), "{} {}", command.get_name(), arg.get_id());
             }
         }
@@ -232,7 +263,7 @@ mod tests {
         let file = file.to_str().unwrap();
         let (options, log) = serve(&["--env-file", file, "--listen", "127.0.0.1:2"]).unwrap();
         assert_eq!((options.listen.port(), log.log.as_str()), (2, "debug"));
-        assert_eq!(options.data_dir, PathBuf::from("/from/file"));
+        assert_eq!(options.data.data_dir, PathBuf::from("/from/file"));
     }
 
     #[test]

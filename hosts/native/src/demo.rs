@@ -24,6 +24,7 @@ use crate::{
     commands::DemoOptions,
     host::NativeHost,
     http_server::{self, Limits, Listen, Stop},
+    logging::Output,
     serve::{self, Deputy, on_this_computer},
 };
 use banner::Banner;
@@ -31,7 +32,7 @@ use pingone::PingOne;
 use state::State;
 
 /// Runs the demo until a signal.
-pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
+pub async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(), StartError> {
     let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
     let api_listening = Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?;
     let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
@@ -43,14 +44,13 @@ pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
     let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
     let config = config(&pingone, &public_url, &api_url, &state)?;
     let mcp = config.public_url.resource();
-    let deputy = Deputy::open(config, &state.deputy, tools)?;
+    let (limits, stop) = (Limits::default(), Stop::default());
+    let deputy = Deputy::open(config, &state.deputy, tools, &limits, &stop)?;
     let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
 
-    let stop = Stop::default();
-    serve::signals(&stop)?;
+    serve::signals(&stop, &output)?;
     // The others stop after Deputy, whose last requests need them.
     let stop_others = Stop { at_once: stop.at_once.clone(), ..Stop::default() };
-    let limits = Limits::default();
     let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]
         .map(|(name, listening, router)| {
             tokio::spawn(http_server::serve(
@@ -62,10 +62,9 @@ pub async fn run(options: DemoOptions, tools: Tools) -> Result<(), StartError> {
             ))
         });
     let people = &pingone.people;
-    println!(
-        "{}",
-        Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, people, data_dir: &options.data_dir }
-    );
+    let banner =
+        Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, people, data_dir: &options.data_dir };
+    output.print(&banner.to_string());
     deputy.serve(deputy_listening.listeners, limits, stop).await;
     stop_others.gracefully.cancel();
     for other in others {

@@ -4,7 +4,10 @@ use std::{fmt, process::ExitCode};
 
 use deputy::config::ConfigErrors;
 
-use crate::{http_server::BindError, store::OpenError};
+use crate::{
+    http_server::BindError,
+    store::{BackupError, OpenError},
+};
 
 /// One readable paragraph, and the exit status that goes with it.
 #[derive(Debug)]
@@ -34,6 +37,12 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+impl From<BackupError> for StartError {
+    fn from(error: BackupError) -> Self {
+        Self::Other(error.to_string())
+    }
+}
 
 impl From<BindError> for StartError {
     fn from(error: BindError) -> Self {

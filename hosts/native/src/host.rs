@@ -10,11 +10,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Reach, RetryAfter, Source, Store, Timestamp,
-    is_public,
+    BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, Meter, Reach, RetryAfter, Source, Store,
+    Timestamp, is_public,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{rate_limits::RateLimits, store::SqliteStore};
 
@@ -26,11 +26,14 @@ pub struct NativeHost {
     public_client: reqwest::Client,
     detached: TaskTracker,
     rate_limits: RateLimits,
+    capacity: Capacity,
+    stop: CancellationToken,
 }
 
 impl NativeHost {
-    /// A host that keeps its records in `store`.
-    pub fn new(store: Arc<SqliteStore>) -> Self {
+    /// A host that keeps its records in `store`, serves `connections` at a time, and is about to end once `stop` is
+    /// cancelled.
+    pub fn new(store: Arc<SqliteStore>, connections: usize, stop: CancellationToken) -> Self {
         let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
         Self {
             store,
@@ -38,6 +41,14 @@ impl NativeHost {
             public_client,
             detached: TaskTracker::new(),
             rate_limits: RateLimits::default(),
+            capacity: Capacity {
+                // The rest is for logins, token requests and health checks.
+                requests: (connections * 3 / 4).max(1),
+                // The rest is for calls that do not wait for a user.
+                streams: (connections / 2).max(1),
+                bytes: BYTES,
+            },
+            stop,
         }
     }
 
@@ -66,6 +77,7 @@ impl Host for NativeHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
+            let meter = request.extensions().get::<Meter>().cloned();
             let request = reqwest::Request::try_from(request).map_err(connection)?;
             let client = match limits.reach {
                 Reach::Anywhere => &self.client,
@@ -75,7 +87,7 @@ impl Host for NativeHost {
                 }
                 Reach::PublicInternet => &self.public_client,
             };
-            tokio::time::timeout(limits.deadline, exchange(client, request, limits.max_bytes))
+            tokio::time::timeout(limits.deadline, exchange(client, request, limits.max_bytes, meter))
                 .await
                 .unwrap_or(Err(FetchError::Deadline))
         })
@@ -98,6 +110,14 @@ impl Host for NativeHost {
         Box::pin(std::future::ready(self.rate_limits.admit(endpoint, source, per_minute)))
     }
 
+    fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.stop.clone().cancelled_owned())
+    }
+
     fn store(&self) -> &dyn Store {
         &*self.store
     }
@@ -117,6 +137,7 @@ async fn exchange(
     client: &reqwest::Client,
     request: reqwest::Request,
     max_bytes: usize,
+    meter: Option<Meter>,
 ) -> Result<http::Response<Bytes>, FetchError> {
     let mut answer = client.execute(request).await.map_err(connection)?;
     if answer.content_length().is_some_and(|length| length > max_bytes as u64) {
@@ -126,6 +147,9 @@ async fn exchange(
     while let Some(chunk) = answer.chunk().await.map_err(connection)? {
         if chunk.len() > max_bytes - body.len() {
             return Err(FetchError::TooLarge);
+        }
+        if meter.as_ref().is_some_and(|meter| !meter.takes(chunk.len())) {
+            return Err(FetchError::TooMany);
         }
         body.extend_from_slice(&chunk);
     }
@@ -196,3 +220,6 @@ fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> re
 
 /// Shorter than servers commonly keep an idle connection, so that a request is not sent into a closing one.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// Bytes of MCP messages and of responses of the API that are in memory at a time.
+const BYTES: usize = 256 * 1024 * 1024;

@@ -3,6 +3,7 @@
 //! The library is what the binary is made of, so that tests and benchmarks can use the parts: [`store`] and [`host`]
 //! implement the core's seam, [`http_server`] bounds what strangers may do, and [`serve`] and [`demo`] are the commands.
 
+mod backup;
 pub mod commands;
 pub mod demo;
 pub mod env_file;
@@ -10,18 +11,20 @@ mod error;
 pub mod host;
 pub mod http_server;
 pub mod logging;
+mod open_files;
 mod rate_limits;
 pub mod serve;
 mod shutdown;
 pub mod store;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{pin::Pin, process::ExitCode, sync::Arc};
 
 use deputy::{Server, config::Config, host::Host};
 
 use crate::{
     commands::{Cli, Command},
     env_file::EnvFile,
+    logging::Output,
 };
 
 pub use error::StartError;
@@ -34,23 +37,35 @@ pub fn main(tools: Tools) -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let (cli, file) =
         commands::parse(arguments, |name| std::env::var(name).ok()).unwrap_or_else(|error| error.exit());
-    match run(cli, file, tools) {
+    let output = match Output::start(cli.log.log_format) {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("deputy: threads cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let status = match run(cli, file, tools, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("deputy: {error}");
+            output.print_error(&format!("deputy: {error}"));
             error.exit_code()
         }
-    }
+    };
+    output.flush();
+    status
 }
 
-fn run(cli: Cli, file: EnvFile, tools: Tools) -> Result<(), StartError> {
-    logging::start(&cli.log.log, cli.log.log_format).map_err(StartError::Configuration)?;
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| StartError::Other(format!("threads cannot be started: {error}")))?;
-    runtime.block_on(async {
-        match cli.command {
-            Command::Serve(options) => serve::run(options, file, tools).await,
-            Command::Demo(options) => demo::run(options, tools).await,
-        }
-    })
+fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
+    logging::start(&cli.log.log, output).map_err(StartError::Configuration)?;
+    let serving = |future: Pin<Box<dyn Future<Output = Result<(), StartError>>>>| {
+        let runtime = tokio::runtime::Runtime::new()
+            .map_err(|error| StartError::Other(format!("threads cannot be started: {error}")))?;
+        runtime.block_on(future)
+    };
+    match cli.command {
+        Command::Backup(options) => backup::back_up(&options, output),
+        Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
+        Command::Restore(options) => backup::restore(&options, output),
+        Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),
+    }
 }

@@ -15,12 +15,18 @@ use crate::{
     env_file::EnvFile,
     host::NativeHost,
     http_server::{self, Limits, Stop},
-    shutdown,
-    store::SqliteStore,
+    logging::{LogFormat, Output},
+    open_files, shutdown,
+    store::{FolderLock, SqliteStore},
 };
 
 /// Serves until a signal.
-pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(), StartError> {
+pub async fn run(
+    options: ServeOptions,
+    file: EnvFile,
+    tools: Tools,
+    output: Output,
+) -> Result<(), StartError> {
     let set = |name: &str| {
         // Compose files and CI set what they do not know to nothing; that is not to hide the file.
         let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
@@ -51,12 +57,13 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
     }
     let limits = Limits {
         // At most 100,000, says the command line.
-        connections: options.max_connections as usize,
+        connections: open_files::connections_that_fit(options.max_connections as usize),
+        keep_alive: Duration::from_secs(options.keep_alive),
         client_address_header: options.client_address_header,
         ..Limits::default()
     };
     let stop = Stop::default();
-    signals(&stop)?;
+    signals(&stop, &output)?;
     if config.rate_limits.is_some()
         && limits.client_address_header.is_none()
         && options.listen.is_loopback()
@@ -68,9 +75,9 @@ pub async fn run(options: ServeOptions, file: EnvFile, tools: Tools) -> Result<(
              RATE_LIMITS=off"
         );
     }
-    let resource = config.public_url.resource();
-    let app = Deputy::open(config, &options.data_dir, tools)?;
-    println!("Deputy listens on port {}. MCP clients connect to {resource}", listening.port);
+    let ready = ready(&config, listening.port, output.format());
+    let app = Deputy::open(config, &options.data.data_dir, tools, &limits, &stop)?;
+    output.print(&ready);
     app.serve(listening.listeners, limits, stop).await;
     Ok(())
 }
@@ -95,14 +102,37 @@ fn check_names(file: &EnvFile, is_set: impl Fn(&str) -> bool) -> Result<(), Conf
     Ok(())
 }
 
+/// What is said once requests are answered.
+fn ready(config: &Config, port: u16, format: LogFormat) -> String {
+    let (version, url) = (env!("CARGO_PKG_VERSION"), &config.public_url);
+    let (mcp, callback) = (url.resource(), url.callback());
+    let message = format!(
+        "Deputy {version} listens on port {port} as {url}. PingOne's application needs the redirect URI {callback}. MCP \
+         clients connect to {mcp}"
+    );
+    match format {
+        LogFormat::Json => serde_json::json!({
+            "level": "INFO",
+            "message": message,
+            "version": version,
+            "port": port,
+            "public_url": url.issuer(),
+            "mcp_url": mcp,
+            "callback_url": callback,
+        })
+        .to_string(),
+        LogFormat::Text => message,
+    }
+}
+
 /// The origin of a server on this computer, without a port where it is the scheme's own.
 pub(crate) fn on_this_computer(port: u16) -> String {
     if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
 }
 
 /// Has `stop` follow the signals that the process gets.
-pub(crate) fn signals(stop: &Stop) -> Result<(), StartError> {
-    shutdown::on_signals(stop.clone())
+pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
+    shutdown::on_signals(stop.clone(), output.clone())
         .map_err(|error| StartError::Other(format!("signals cannot be received: {error}")))
 }
 
@@ -111,15 +141,24 @@ pub(crate) struct Deputy {
     router: Router,
     host: Arc<NativeHost>,
     store: Arc<SqliteStore>,
+    lock: FolderLock,
 }
 
 impl Deputy {
-    /// Opens the store in `folder`.
-    pub(crate) fn open(config: Config, folder: &Path, tools: Tools) -> Result<Self, StartError> {
+    /// Opens the store in `folder`, for this process alone.
+    pub(crate) fn open(
+        config: Config,
+        folder: &Path,
+        tools: Tools,
+        limits: &Limits,
+        stop: &Stop,
+    ) -> Result<Self, StartError> {
+        let lock = FolderLock::take(folder)?;
         let store = Arc::new(SqliteStore::open(folder)?);
-        let host = Arc::new(NativeHost::new(Arc::clone(&store)));
+        let host = NativeHost::new(Arc::clone(&store), limits.connections, stop.gracefully.clone());
+        let host = Arc::new(host);
         let router = tools(config, host.clone()).router();
-        Ok(Self { router, host, store })
+        Ok(Self { router, host, store, lock })
     }
 
     /// The machine it runs on.
@@ -129,14 +168,30 @@ impl Deputy {
 
     /// Serves until told to stop; then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, limits: Limits, stop: Stop) {
-        let Self { router, host, store } = self;
+        let Self { router, host, store, lock } = self;
         let sweeping = tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store)));
+        let watching = tokio::spawn(watch(Arc::clone(&store)));
         http_server::serve("deputy", listeners, router, limits, stop).await;
-        sweeping.abort();
+        for task in [sweeping, watching] {
+            task.abort();
+            // Its part of the store is dropped when it has ended.
+            let _ = task.await;
+        }
         if timeout(DRAIN, host.drained()).await.is_err() {
             tracing::warn!("stopped before all detached work had ended");
         }
+        // The last one closes the database, before another process may open it.
+        drop((host, store));
+        drop(lock);
         tracing::info!("stopped");
+    }
+}
+
+/// Looks for the files of the database, which somebody may remove.
+async fn watch(store: Arc<SqliteStore>) {
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        store.files_are_there();
     }
 }
 
@@ -156,6 +211,8 @@ async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
 const DRAIN: Duration = Duration::from_secs(4);
 
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+const WATCH_EVERY: Duration = Duration::from_secs(5);
 
 /// Between two parts of a long sweep.
 const SWEEP_PAUSE: Duration = Duration::from_millis(100);

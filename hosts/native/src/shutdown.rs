@@ -2,24 +2,32 @@
 
 use std::{io, time::Duration};
 
-use crate::http_server::Stop;
+use crate::{http_server::Stop, logging::Output};
 
-/// Ends `stop` gracefully at the first signal, and after [`GRACE`] at once. A second signal ends the process on the
-/// spot; what has been answered is on disk.
-pub(crate) fn on_signals(stop: Stop) -> io::Result<()> {
+/// Ends `stop` gracefully at the first signal, and after [`GRACE`] at once. A second SIGINT or SIGTERM ends the process
+/// on the spot; what has been answered is on disk.
+///
+/// SIGHUP stops gracefully too: a terminal has been closed, or an operator wants the configuration to be read again, for
+/// which the supervisor starts the next process. It never counts as a second signal, since terminals send several.
+pub(crate) fn on_signals(stop: Stop, output: Output) -> io::Result<()> {
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        signals.next().await;
+        signals.first().await;
         tracing::info!("stopping: finishing the requests under way");
         stop.gracefully.cancel();
         tokio::select! {
             () = tokio::time::sleep(GRACE) => stop.at_once.cancel(),
-            () = signals.next() => std::process::exit(SECOND_SIGNAL),
+            () = signals.second() => end(&output),
         }
-        signals.next().await;
-        std::process::exit(SECOND_SIGNAL);
+        signals.second().await;
+        end(&output);
     });
     Ok(())
+}
+
+fn end(output: &Output) -> ! {
+    output.flush();
+    std::process::exit(SECOND_SIGNAL)
 }
 
 /// How long requests may take to finish.
@@ -30,6 +38,8 @@ const SECOND_SIGNAL: i32 = 130;
 
 #[cfg(unix)]
 struct Signals {
+    /// `None` where the process was started to ignore it, as by `nohup`.
+    hangup: Option<tokio::signal::unix::Signal>,
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
@@ -38,15 +48,41 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn first(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = hangup => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    async fn second(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// Whether SIGHUP, the first bit, is among the ignored signals. Where the system does not say, it is not.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(not(unix))]
@@ -59,7 +95,11 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn first(&mut self) {
+        self.second().await;
+    }
+
+    async fn second(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             // Without a handler, Control-C ends the process by itself.
             std::future::pending::<()>().await;

@@ -23,7 +23,8 @@ const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000, reach: Reach::Anywhere };
 
 fn host(folder: &tempfile::TempDir) -> NativeHost {
-    NativeHost::new(Arc::new(SqliteStore::open(folder.path()).unwrap()))
+    let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+    NativeHost::new(store, 512, Stop::default().gracefully)
 }
 
 /// A server on its own port, and its URL.

@@ -8,11 +8,11 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deputy::secret::Secret;
 
-use crate::{StartError, host::fill_random};
+use crate::{StartError, host::fill_random, store::FolderLock};
 
 /// The folders of the three servers, and the key of one of them. No other demo uses them meanwhile.
 pub(super) struct State {
-    _lock: fs::File,
+    _lock: FolderLock,
     pub(super) deputy: PathBuf,
     pub(super) todo_api: PathBuf,
     pub(super) pingone: PathBuf,
@@ -24,7 +24,7 @@ impl State {
     pub(super) fn open(folder: &Path, reset: bool) -> Result<Self, StartError> {
         create(folder).map_err(|error| unusable(folder, &error))?;
         let state = Self {
-            _lock: lock(folder)?,
+            _lock: FolderLock::take(folder)?,
             deputy: folder.join("deputy"),
             todo_api: folder.join("todo-api"),
             pingone: folder.join("pingone"),
@@ -52,20 +52,6 @@ impl State {
             }
             Err(error) => Err(unusable(&path, &error)),
         }
-    }
-}
-
-/// The right to use `folder`, until the file is closed or the process ends, however it ends.
-fn lock(folder: &Path) -> Result<fs::File, StartError> {
-    let path = folder.join(LOCK);
-    let file = fs::File::create(&path).map_err(|error| unusable(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StartError::Other(format!(
-            "a demo that is running uses {}. Stop it, or choose another folder with --data-dir",
-            folder.display()
-        ))),
-        Err(fs::TryLockError::Error(error)) => Err(unusable(&path, &error)),
     }
 }
 
@@ -103,7 +89,6 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 const KEY: &str = "cookie-encryption-key";
-const LOCK: &str = "lock";
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +116,7 @@ mod tests {
         let key = running.cookie_encryption_key().unwrap();
         for reset in [false, true] {
             let refused = State::open(folder.path(), reset).err().unwrap().to_string();
-            assert!(refused.contains("running") && refused.contains("--data-dir"), "{refused}");
+            assert!(refused.contains("another Deputy") && refused.contains("--data-dir"), "{refused}");
         }
         drop(running);
         let again = State::open(folder.path(), false).unwrap().cookie_encryption_key().unwrap();

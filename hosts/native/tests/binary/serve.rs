@@ -43,7 +43,7 @@ fn it_is_ready_when_it_says_so_and_says_where_clients_connect() {
 fn a_port_of_the_systems_choice_is_in_the_urls() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(serve(folder.path(), 0), READY);
-    let port = running.printed.split("localhost:").nth(1).unwrap().trim_end().strip_suffix("/mcp").unwrap();
+    let port = running.printed.rsplit("localhost:").next().unwrap().trim_end().strip_suffix("/mcp").unwrap();
     assert!(get(port.parse().unwrap(), "/.well-known/oauth-authorization-server").contains(port));
 }
 
