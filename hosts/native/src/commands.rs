@@ -3,7 +3,9 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind,
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::{BoolishValueParser, Resettable},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 use http::HeaderName;
 
@@ -103,7 +105,7 @@ pub struct DemoOptions {
     #[arg(long, env = "DEMO_DATA_DIR", value_name = "FOLDER", default_value = "./data/demo")]
     pub data_dir: PathBuf,
     /// Forget what an earlier demo kept
-    #[arg(long, env = "DEMO_RESET")]
+    #[arg(long, env = "DEMO_RESET", value_parser = BoolishValueParser::new())]
     pub reset: bool,
 }
 
@@ -134,15 +136,53 @@ pub fn parse(
     // Only for the name of the file; what else is wrong is found the second time.
     let first = Cli::command().ignore_errors(true).try_get_matches_from(arguments.clone())?;
     let file = match first.subcommand() {
-        Some((command, matches)) if WITH_DATA.contains(&command) => read_env_file(matches)?,
+        Some((command, matches)) if WITH_DATA.contains(&command) => read_env_file(command, matches)?,
         _ => EnvFile::default(),
     };
-    let with_file = |command: clap::Command| command.mut_args(|arg| with_default(arg, &file, &variable));
-    let command = WITH_DATA
-        .into_iter()
-        .fold(with_file(Cli::command()), |command, name| command.mut_subcommand(name, with_file));
-    let cli = Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?;
-    Ok((cli, file))
+    let command = Cli::command()
+        .mut_args(|arg| with_default(arg, &file, &variable))
+        .mut_subcommands(|command| command.mut_args(|arg| with_default(arg, &file, &variable)));
+    let sources = command.clone();
+    let matches = command
+        .try_get_matches_from(arguments.clone())
+        .map_err(|error| with_source(error, &sources, arguments, &file, &variable))?;
+    Ok((Cli::from_arg_matches(&matches)?, file))
+}
+
+/// Says in an error about a value which variable it is from. Without a word, it is from the command line.
+fn with_source(
+    mut error: clap::Error,
+    command: &clap::Command,
+    arguments: impl IntoIterator<Item = OsString>,
+    file: &EnvFile,
+    variable: impl Fn(&str) -> Option<String>,
+) -> clap::Error {
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return error };
+    let Some(long) = named.split(' ').next().and_then(|flag| flag.strip_prefix("--")).map(str::to_owned)
+    else {
+        return error;
+    };
+    let is_it = |argument: OsString| {
+        argument.to_str().and_then(|text| text.strip_prefix("--")?.split('=').next()) == Some(&long)
+    };
+    let arg = command
+        .get_subcommands()
+        .chain([command])
+        .flat_map(clap::Command::get_arguments)
+        .find(|arg| arg.get_long() == Some(&long));
+    let name = arg.and_then(|arg| arg.get_env()?.to_str()).unwrap_or_default();
+    if arguments.into_iter().any(is_it) {
+        return error;
+    }
+    let source = if variable(name).is_some() {
+        format!("this is the value of the environment variable {name}")
+    } else if file.get(name).is_some() {
+        format!("this is the value of {name} in the file with variables")
+    } else {
+        return error;
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![source.into()]));
+    error
 }
 
 /// The variables of the flags, but for the one that names the file with the others.
@@ -163,6 +203,9 @@ pub fn variables() -> impl Iterator<Item = String> {
 
 fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Option<String>) -> clap::Arg {
     let name = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned);
+    // Compose files and CI set what they do not know to nothing; that is not to hide the file.
+    let is_blank = name.as_deref().and_then(&variable).is_some_and(|value| value.trim().is_empty());
+    let arg = if is_blank { arg.env(Resettable::Reset) } else { arg };
     let from_file = name.as_deref().and_then(|name| file.get(name).map(str::to_owned));
     let value =
         from_file.or_else(|| if name.as_deref() == Some("LOG") { variable("RUST_LOG") } else { None });
@@ -172,7 +215,7 @@ fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Optio
     }
 }
 
-fn read_env_file(matches: &ArgMatches) -> Result<EnvFile, clap::Error> {
+fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::Error> {
     let named: Option<&PathBuf> = matches.get_one("env_file");
     let path = named.map_or(PathBuf::from(".env"), Clone::clone);
     match EnvFile::read(&path) {
@@ -184,10 +227,12 @@ fn read_env_file(matches: &ArgMatches) -> Result<EnvFile, clap::Error> {
             let message =
                 format!("the file {} (--env-file, ENV_FILE) cannot be used: {error}", path.display());
             // The usage below the message is that of the command that reads the file.
-            let mut command = Cli::command();
-            command.build();
-            let serve = command.find_subcommand_mut("serve").expect("there is a command named serve");
-            Err(serve.error(ErrorKind::Io, message))
+            let mut cli = Cli::command();
+            cli.build();
+            Err(match cli.find_subcommand_mut(command) {
+                Some(command) => command.error(ErrorKind::Io, message),
+                None => cli.error(ErrorKind::Io, message),
+            })
         }
     }
 }

@@ -153,6 +153,37 @@ fn misspelled_name_in_the_environment_is_warned_about() {
 }
 
 #[test]
+fn empty_variable_of_a_flag_counts_as_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    env_file(folder.path(), "LISTEN=127.0.0.1:0\nMAX_CONNECTIONS=\n");
+    let mut command = deputy(folder.path(), &["serve"]);
+    for name in
+        ["LISTEN", "DATA_DIR", "ENV_FILE", "MAX_CONNECTIONS", "CLIENT_ADDRESS_HEADER", "LOG", "LOG_FORMAT"]
+    {
+        command.env(name, "");
+    }
+    let running = Running::start(command, READY);
+    assert!(!running.printed.contains("8787"), "the file has another port: {}", running.printed);
+}
+
+#[test]
+fn wrong_value_of_a_flag_is_named_with_its_source() {
+    for (in_file, in_environment, source) in [
+        ("LISTEN=8787", None, "this is the value of LISTEN in the file with variables"),
+        ("", Some("8787"), "this is the value of the environment variable LISTEN"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        env_file(folder.path(), in_file);
+        let mut command = deputy(folder.path(), &["serve"]);
+        command.envs(in_environment.map(|value| ("LISTEN", value)));
+        let output = run(command);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("'--listen <ADDRESS:PORT>'") && text.contains(source), "{text}");
+    }
+}
+
+#[test]
 fn error_in_the_file_shows_the_usage_of_serve() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(".env"), "hunter2\n").unwrap();
