@@ -70,6 +70,15 @@ impl Server {
         }))
     }
 
+    /// Asks `PingOne` for its discovery document, so that a wrong `PINGONE_ISSUER` is in the log at the start and not at the
+    /// first login.
+    pub async fn check_upstream(&self) {
+        if let Err(error) = self.provider.discovery(self.host(), &self.config).await {
+            let issuer = self.config.upstream.issuer.as_str();
+            tracing::warn!(issuer, %error, "PINGONE_ISSUER cannot be used: nobody can log in until that is mended");
+        }
+    }
+
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         let metadata = Router::new()

@@ -2,12 +2,12 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use axum::Router;
 use deputy::{
+    Server,
     config::{Config, ConfigErrors, Names, UnknownName},
     host::Host as _,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use crate::{
     StartError, Tools,
@@ -76,8 +76,9 @@ pub async fn run(
         );
     }
     let ready = ready(&config, listening.port, output.format());
-    let app = Deputy::open(config, &options.data.data_dir, tools, &limits, &stop)?;
+    let mut app = Deputy::open(config, &options.data.data_dir, tools, &limits, &stop)?;
     output.print(&ready);
+    app.check_upstream();
     app.serve(listening.listeners, limits, stop).await;
     Ok(())
 }
@@ -138,10 +139,12 @@ pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
 
 /// Deputy on its own store.
 pub(crate) struct Deputy {
-    router: Router,
+    server: Server,
     host: Arc<NativeHost>,
     store: Arc<SqliteStore>,
     lock: FolderLock,
+    /// What goes on beside the requests, until the stop.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Deputy {
@@ -157,8 +160,8 @@ impl Deputy {
         let store = Arc::new(SqliteStore::open(folder)?);
         let host = NativeHost::new(Arc::clone(&store), limits.connections, stop.gracefully.clone());
         let host = Arc::new(host);
-        let router = tools(config, host.clone()).router();
-        Ok(Self { router, host, store, lock })
+        let server = tools(config, host.clone());
+        Ok(Self { server, host, store, lock, tasks: Vec::new() })
     }
 
     /// The machine it runs on.
@@ -166,13 +169,21 @@ impl Deputy {
         &self.host
     }
 
+    /// Says in the log if nobody can log in, beside everything else.
+    fn check_upstream(&mut self) {
+        let server = self.server.clone();
+        self.tasks.push(tokio::spawn(async move { server.check_upstream().await }));
+    }
+
     /// Serves until told to stop; then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, limits: Limits, stop: Stop) {
-        let Self { router, host, store, lock } = self;
-        let sweeping = tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store)));
-        let watching = tokio::spawn(watch(Arc::clone(&store)));
+        let Self { server, host, store, lock, mut tasks } = self;
+        let router = server.router();
+        drop(server);
+        tasks.push(tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store))));
+        tasks.push(tokio::spawn(watch(Arc::clone(&store))));
         http_server::serve("deputy", listeners, router, limits, stop).await;
-        for task in [sweeping, watching] {
+        for task in tasks {
             task.abort();
             // Its part of the store is dropped when it has ended.
             let _ = task.await;

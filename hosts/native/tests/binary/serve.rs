@@ -378,6 +378,17 @@ fn public_url_of_this_computer_is_warned_about_where_others_connect() {
 }
 
 #[test]
+fn issuer_that_does_not_answer_is_warned_about_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(serve(folder.path(), 0), READY);
+    thread::sleep(Duration::from_millis(500));
+    running.signal("TERM");
+    let log = running.ended().2;
+    let warning = "PINGONE_ISSUER cannot be used: nobody can log in until that is mended";
+    assert!(log.contains(warning) && log.contains("http://localhost:9/env/as"), "{log}");
+}
+
+#[test]
 fn a_deputy_behind_a_proxy_that_names_nobody_says_that_it_cannot_count() {
     let warning = |variables: &[(&str, &str)]| {
         let folder = tempfile::tempdir().unwrap();
