@@ -1,7 +1,7 @@
 // The Durable Objects of a local workerd, as they lie on its disk.
 
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 /** The files of all objects that the Worker called `worker` has ever woken, with data in the folder `data`. */
@@ -27,4 +27,12 @@ export function living(data, worker) {
       database.close();
     }
   });
+}
+
+/** Which of the bytes `secrets` stand in the files of the object whose file is `file`, the ones beside it included. */
+export function kept(file, secrets) {
+  const folder = dirname(file);
+  const names = readdirSync(folder).filter((name) => name.startsWith(basename(file)));
+  const bytes = names.map((name) => readFileSync(join(folder, name)));
+  return secrets.filter((secret) => bytes.some((content) => content.includes(secret)));
 }

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Demo, alice } from "../clients/node/demo.js";
 import { authorizationRequest, logIn, register } from "../clients/node/login.js";
 import { send } from "../clients/node/mcp.js";
-import { living, objects } from "./objects.js";
+import { kept, living, objects } from "./objects.js";
 
 describe("Durable Objects", () => {
   let demo, data;
@@ -33,6 +33,28 @@ describe("Durable Objects", () => {
     // The index is empty now, which expires within a second; the alarm that removes it may take a while longer.
     for (let tries = 0; tries < 150 && living(data, "deputy").length > 0; tries += 1) await sleep(100);
     assert.deepEqual(living(data, "deputy"), []);
+  });
+
+  test("revoked login leaves files that are empty", async () => {
+    const own = await Demo.start();
+    try {
+      const folder = join(own.folder, "workerd");
+      const client = await register(own.at("/register"));
+      const { refresh_token: token } = await logIn(own, client, alice);
+      // In the grant, and not sealed.
+      const contents = [client, "alice"];
+      const found = () => objects(folder, "deputy").flatMap((file) => kept(file, contents));
+      assert.deepEqual(new Set(found()), new Set(contents));
+      const form = new URLSearchParams({ token, client_id: client });
+      assert.equal((await fetch(own.at("/revoke"), { method: "POST", body: form })).status, 200);
+      for (let tries = 0; tries < 150 && living(folder, "deputy").length > 0; tries += 1) await sleep(100);
+      assert.deepEqual(living(folder, "deputy"), []);
+      // The runtime folds what it has written when it stops.
+      await own.end();
+      assert.deepEqual(found(), []);
+    } finally {
+      await own.stop();
+    }
   });
 
   test("what strangers send as tokens wakes no object", async () => {
