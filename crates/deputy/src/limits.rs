@@ -41,10 +41,10 @@ pub(crate) async fn admitted(
     admitted
 }
 
-/// By whom a request is counted, if it is.
+/// The source that a request is counted for, if it is counted.
 ///
-/// Those of this computer are not counted: they are the operator's, or a proxy's that does not say for whom it speaks,
-/// and then one stranger could use up what all have. Those of a page in a browser on it are.
+/// Requests from this computer are not counted: they are the operator's, or those of a proxy that does not name its
+/// clients, where one client could use up the limit of all. Requests by a page in a browser on this computer are.
 fn counted(headers: &HeaderMap, extensions: &Extensions) -> Option<Source> {
     let address = extensions.get::<ClientAddress>()?.source();
     let source = Source { address, page: by_a_page(headers) };
@@ -78,7 +78,7 @@ impl Registrations {
         if day.number != number {
             *day = Day { number, counts: HashMap::new() };
         }
-        // Whoever has more addresses than are remembered must not stop those that come after.
+        // More addresses than are remembered must not stop those that come later.
         if day.counts.len() >= SOURCES && !day.counts.contains_key(&source) {
             return Ok(());
         }
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(admit(limits, "192.0.2.1", 2 * DAY - 7), Err(RetryAfter(7)));
         assert_eq!(admit(limits, "192.0.2.2", DAY + 5), Ok(()));
         assert_eq!(admit(limits, "192.0.2.1", 2 * DAY), Ok(()));
-        // Neither this computer nor anybody where the operator wants no limits.
+        // This computer has no limit, and no address has one with `RATE_LIMITS=off`.
         for (limits, address) in [(limits, "127.0.0.1"), (None, "192.0.2.3")] {
             assert!((0..5000).all(|_| admit(limits, address, DAY).is_ok()), "{address}");
         }

@@ -68,7 +68,8 @@ impl Unknown {
     }
 }
 
-/// The client of an authorization request, and its document if that is what it has. `source` is the stranger who asks, if there is one.
+/// The client of an authorization request: one that registered, or that its document describes. `source` is the remote
+/// address whose fetches are counted, if there is one.
 pub(crate) async fn client(
     server: &Server,
     id: &str,

@@ -205,10 +205,11 @@ enum Readable {
 
 impl Readable {
     fn by(headers: &HeaderMap) -> Option<Self> {
-        if !headers.contains_key(header::ACCEPT) {
+        let types: Vec<_> = list(headers, &header::ACCEPT).map(essence).collect();
+        // A header without a member says as much as none.
+        if types.is_empty() {
             return Some(Self::Both);
         }
-        let types: Vec<_> = list(headers, &header::ACCEPT).map(essence).collect();
         let any = |readable: [&str; 3]| {
             types.iter().any(|asked| readable.iter().any(|it| asked.eq_ignore_ascii_case(it.as_bytes())))
         };

@@ -45,7 +45,7 @@ impl ClientCredentials {
     /// Reads the credentials of a token or revocation request from each value of `Authorization` and from the form.
     ///
     /// Only Basic authenticates a client (RFC 6749 §2.3.1). A value of another scheme is meant for somebody else, such as
-    /// a gateway, and says nothing about the client. What is empty is as if omitted, in the header as in the form.
+    /// a gateway, and says nothing about the client. An empty id or secret is as if omitted, in the header as in the form.
     pub fn parse<'a>(
         authorization: impl IntoIterator<Item = &'a [u8]>,
         params: &Params,

@@ -43,8 +43,8 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
 /// Provider metadata (OpenID Connect Discovery 1.0 §3), for clients that look for an authorization server there and nowhere
 /// else: the above, and the members without which they stop.
 ///
-/// They lead to no ID token. The key set is empty, `openid` is not among the scopes, and a client that waits for an ID token
-/// does not get one.
+/// No ID token is issued. The key set is empty, and `openid` is not among the scopes, so that clients which take theirs from
+/// here do not wait for one.
 pub fn openid_provider_metadata(config: &Config) -> Value {
     let mut document = authorization_server_metadata(config);
     document["id_token_signing_alg_values_supported"] = json!(["RS256"]);

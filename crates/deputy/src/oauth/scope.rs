@@ -71,8 +71,7 @@ impl Scopes {
         Err(if commas { ScopeError::Commas } else { ScopeError::NotOffered(offered.clone()) })
     }
 
-    /// Those of this set that `text`, a list of scopes that `PingOne` wrote, names too. Whatever else stands there is
-    /// somebody else's.
+    /// Those of this set that a `scope` of `PingOne` names too. Scopes of other resources in it may be of any form.
     #[must_use]
     pub fn named_in(&self, text: &str) -> Self {
         let named = |scope: &&str| text.split_ascii_whitespace().any(|token| token == *scope);

@@ -77,3 +77,15 @@ async fn media_type_beside_foreign_bytes_is_read() {
         assert_eq!(answer.status, StatusCode::OK, "{foreign:?}: {}", answer.text);
     }
 }
+
+#[tokio::test]
+async fn accept_without_a_member_is_as_if_omitted() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
+    for (accept, status) in [("", 200), (", ,", 200), ("text/html", 406)] {
+        let headers = [("content-type", "application/json"), ("accept", accept), ("authorization", &bearer)];
+        let answer = world.request("POST", "/mcp", &headers, &ping).await;
+        assert_eq!(answer.status.as_u16(), status, "{accept}: {}", answer.text);
+    }
+}

@@ -133,7 +133,7 @@ async fn the_page_for_a_lost_registration_says_what_to_do_about_which() {
     let says = format!("or its registration has expired. Its client_id is {client}<");
     assert!(page.text.contains(&says), "{}", page.text);
     assert!(page.text.contains("Remove and add the server again in your application"), "{}", page.text);
-    // Whatever it is that stands there.
+    // A client_id is text on the page, and shortened.
     let page = world.get(&world.authorize_path(&"<b>\u{202e}x".repeat(200), &[])).await;
     assert!(page.text.contains("&#60;b&#62;x") && page.text.len() < 5000, "{}", page.text);
 }
