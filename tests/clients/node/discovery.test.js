@@ -31,7 +31,7 @@ describe("OpenID Connect Discovery", () => {
 
     const verifier = oidc.randomPKCECodeVerifier();
     const state = oidc.randomState();
-    const scope = "email profile";
+    const scope = "openid email profile";
     const url = oidc.buildAuthorizationUrl(client, {
       redirect_uri: redirectUri,
       scope,
