@@ -378,6 +378,21 @@ fn restore_is_refused_while_a_server_runs_on_the_folder() {
 
 #[cfg(unix)]
 #[test]
+fn restored_database_belongs_to_the_owner_of_the_folder() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(SqliteStore::open(elsewhere.path()).unwrap());
+    // Only root can give files away; anybody else restores for themselves.
+    let given = chown(folder.path(), Some(65534), Some(65534)).is_ok();
+    restore(folder.path(), &elsewhere.path().join("deputy.sqlite3")).unwrap();
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+    for file in ["deputy.sqlite3", "lock"] {
+        assert_eq!(owner(&folder.path().join(file)), owner(folder.path()), "given away: {given}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn backup_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();

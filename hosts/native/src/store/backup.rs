@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::{
     file::{self, NAME, OpenError, beside},
-    lock::FolderLock,
+    lock::{self, FolderLock},
 };
 
 /// Why a backup was not made or not restored. Nothing has been changed then.
@@ -60,6 +60,7 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     let failed = |error| OpenError::from_io(&path, error);
     let restored = beside(&path, ".unfinished");
     copy(from, &source, &restored)?;
+    give_to_owner_of(folder, &[&restored, &folder.join(lock::NAME)]).map_err(failed)?;
     let replaced = path.exists().then(|| beside(&path, &format!(".replaced-{}", seconds())));
     if let Some(replaced) = &replaced {
         set_aside(&path, replaced).map_err(failed)?;
@@ -113,6 +114,21 @@ fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     }
     // Until the new file takes the name over, the old one has it: a start between the two finds a database.
     fs::hard_link(path, aside).or_else(|_| fs::copy(path, aside).map(|_| ()))
+}
+
+/// Lets the user whose folder it is use what root has made in it.
+#[cfg(unix)]
+fn give_to_owner_of(folder: &Path, files: &[&Path]) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let owner = fs::metadata(folder)?;
+    let others = files.iter().filter(|file| fs::metadata(file).is_ok_and(|file| file.uid() != owner.uid()));
+    others.into_iter().try_for_each(|file| chown(file, Some(owner.uid()), Some(owner.gid())))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn give_to_owner_of(_: &Path, _: &[&Path]) -> io::Result<()> {
+    Ok(())
 }
 
 /// A name in a folder is on disk when the folder is.

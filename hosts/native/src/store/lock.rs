@@ -31,4 +31,5 @@ impl FolderLock {
     }
 }
 
-const NAME: &str = "lock";
+/// The name of the file in its folder.
+pub(super) const NAME: &str = "lock";
