@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use axum::{Router, http::header, routing::any};
 use bytes::Bytes;
-use deputy::host::{FetchError, FetchLimits, Host as _, Reach};
+use deputy::host::{FetchError, FetchLimits, Host as _, Meter, Reach};
 use deputy_native::{
     host::NativeHost,
     http_server::{Limits, Listen, Stop, serve},
@@ -103,6 +103,23 @@ async fn an_answer_may_be_as_large_as_the_limit_and_no_larger() {
     assert_eq!(size("/exact").await, Ok(1000));
     assert_eq!(size("/large").await, Err(FetchError::TooLarge));
     assert_eq!(size("/large-in-parts").await, Err(FetchError::TooLarge));
+}
+
+#[tokio::test]
+async fn metered_response_is_broken_off_when_too_much_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, remote) = (host(&folder), remote().await);
+    let kept = Arc::new(AtomicUsize::new(0));
+    let fetch = async |room: usize| {
+        let (mut request, counted) = (get(&format!("{remote}/exact")), Arc::clone(&kept));
+        request
+            .extensions_mut()
+            .insert(Meter::new(move |bytes| counted.fetch_add(bytes, Ordering::Relaxed) + bytes <= room));
+        host.fetch(request, LIMITS).await.map(|answer| answer.body().len())
+    };
+    assert_eq!(fetch(1000).await, Ok(1000));
+    assert_eq!(kept.load(Ordering::Relaxed), 1000);
+    assert_eq!(fetch(1500).await, Err(FetchError::TooMany));
 }
 
 #[tokio::test]
