@@ -1,6 +1,7 @@
 //! Configuration: the same names on every host, parsed once, every mistake reported at once.
 
 mod names;
+mod origins;
 mod parse;
 
 use std::{borrow::Cow, fmt, num::NonZeroU32, time::Duration};
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub use names::{Names, Resembled, UnknownName};
+pub use origins::AllowedOrigin;
 
 /// What an operator decides. Made by [`Config::parse`]; every value has been checked.
 #[derive(Clone, Debug)]
@@ -34,8 +36,10 @@ pub struct Config {
     pub client_id_metadata_documents: bool,
     /// `PRIVATE_USE_REDIRECT_URIS`: redirect URIs with a scheme of an application's own that may be used.
     pub private_use_redirect_uris: Vec<RedirectUri>,
-    /// `ALLOWED_ORIGINS`: web origins, beside our own, whose pages may call the MCP endpoint.
-    pub allowed_origins: Vec<String>,
+    /// `ALLOWED_ORIGINS`: origins, beside our own, whose pages may call the MCP endpoint.
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// `UNCONFIRMED_TOOLS`: tools that may act without the person's confirmation where the client cannot ask for it.
+    pub unconfirmed_tools: Vec<String>,
     /// `RATE_LIMITS`: how much strangers may ask from one address, or `None` for no limit.
     pub rate_limits: Option<RateLimits>,
     /// `ACCESS_TOKEN_LIFETIME`.

@@ -103,9 +103,13 @@ impl Server {
             .route("/approve", post(approve))
             .route("/callback", get(callback))
             .route("/health", get(health))
-            .method_not_allowed_fallback(method_not_allowed);
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(middleware::from_fn(with_plain_bodies));
         let endpoint = Router::new()
             .route("/mcp", any(mcp))
+            // As people paste it. Every document names the endpoint without the slash.
+            .route("/mcp/", any(mcp))
+            .layer(middleware::from_fn(with_plain_bodies))
             .layer(middleware::from_fn_with_state(self.clone(), open_to_allowed_origins));
         Router::new()
             .merge(for_programs)
@@ -141,7 +145,7 @@ impl Server {
             parsed.is_some_and(|parsed| parsed.host().is_some_and(|host| is_loopback(&host)))
         };
         origin == url.issuer()
-            || self.config.allowed_origins.iter().any(|allowed| allowed == origin)
+            || self.config.allowed_origins.iter().any(|allowed| allowed.admits(origin))
             || url.is_loopback() && local()
     }
 }

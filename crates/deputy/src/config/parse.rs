@@ -10,7 +10,8 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl, RateLimits, Upstream,
+    AllowedOrigin, Api, ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, Keys, PublicUrl,
+    RateLimits, Upstream,
 };
 use crate::{
     oauth::{RedirectUri, Scopes, is_loopback},
@@ -187,9 +188,10 @@ fn api_url(value: &str) -> Result<Url, &'static str> {
 }
 
 fn api_scopes(value: &str) -> Result<Scopes, &'static str> {
-    let scopes = Scopes::parse(value).map_err(|_| "must be scopes separated by single spaces")?;
+    let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+    let scopes = Scopes::parse(&value).map_err(|_| "must be scopes separated by spaces")?;
     if scopes.iter().any(|scope| scope.contains(',')) {
-        return Err("must be scopes separated by single spaces, without commas");
+        return Err("must be scopes separated by spaces, without commas");
     }
     if scopes.iter().any(|scope| ["openid", "profile", "email", "offline_access"].contains(&scope)) {
         return Err("is for the API's own scopes; openid, profile, email and offline_access are PingOne's");
@@ -250,14 +252,17 @@ fn private_use(value: &str) -> Result<Vec<RedirectUri>, &'static str> {
         .collect()
 }
 
-fn origins(value: &str) -> Result<Vec<String>, &'static str> {
-    value
-        .split_whitespace()
-        .map(|text| match Url::parse(text) {
-            Ok(url) if url.origin().is_tuple() && url.origin().ascii_serialization() == text => {
-                Ok(text.to_owned())
-            }
-            _ => Err("must be origins separated by spaces, such as https://app.example.com"),
+fn origins(value: &str) -> Result<Vec<AllowedOrigin>, &'static str> {
+    value.split(SEPARATORS).filter(|text| !text.is_empty()).map(AllowedOrigin::parse).collect()
+}
+
+/// Names of tools (MCP 2025-11-25, Tools, Tool Names).
+fn tools(value: &str) -> Result<Vec<String>, &'static str> {
+    let names = value.split(SEPARATORS).filter(|name| !name.is_empty());
+    names
+        .map(|name| {
+            let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte));
+            if valid { Ok(name.to_owned()) } else { Err("must be names of tools separated by spaces") }
         })
         .collect()
 }
@@ -272,7 +277,7 @@ fn rate_limits(value: &str) -> Result<Option<RateLimits>, &'static str> {
         _ => {}
     }
     for part in value.split(',') {
-        let (name, number) = part.split_once('=').ok_or(PROBLEM)?;
+        let (name, number) = part.trim().split_once('=').ok_or(PROBLEM)?;
         let limit = match name {
             "authorize" => &mut limits.authorize,
             "register" => &mut limits.register,
@@ -307,6 +312,8 @@ fn secure(url: &Url) -> Result<(), &'static str> {
     }
 }
 
+/// Lists of what can have neither in it are read with either.
+const SEPARATORS: [char; 5] = [' ', '\t', '\r', '\n', ','];
 const HOUR: Duration = Duration::from_hours(1);
 const MONTH: Duration = Duration::from_hours(30 * 24);
 

@@ -84,6 +84,56 @@ async fn an_origin_that_the_operator_names_may_call_and_none_that_resembles_it()
 }
 
 #[tokio::test]
+async fn origin_of_an_application_that_the_operator_names_may_call() {
+    let origins = "chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai app://obsidian.md tauri://localhost";
+    let world = World::with(&[("ALLOWED_ORIGINS", origins)]);
+    let token = world.connected().await.access;
+    for origin in origins.split(' ') {
+        let answer = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(
+            (answer.status, answer.header("access-control-allow-origin")),
+            (StatusCode::OK, origin.into())
+        );
+    }
+    for origin in ["chrome-extension://other", "app://obsidian.md.evil", "tauri://localhost:1420", "null"] {
+        let answer = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn wildcard_of_the_operator_admits_subdomains_alone() {
+    let world = World::with(&[("ALLOWED_ORIGINS", "https://*.example.com")]);
+    let token = world.connected().await.access;
+    for (origin, status) in [
+        ("https://app.example.com", StatusCode::OK),
+        ("https://a.b.example.com", StatusCode::OK),
+        ("https://example.com", StatusCode::FORBIDDEN),
+        ("https://evil-example.com", StatusCode::FORBIDDEN),
+        ("https://app.example.com.evil.example", StatusCode::FORBIDDEN),
+        ("https://*.example.com", StatusCode::FORBIDDEN),
+        ("http://app.example.com", StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(call_from(&world, &[], &token, Some(origin)).await.status, status, "{origin}");
+    }
+}
+
+/// Browsers ask first whether a page may end its session, which it is told that it cannot.
+#[tokio::test]
+async fn page_that_ends_its_session_reads_the_refusal() {
+    let world = World::with(&[("ALLOWED_ORIGINS", "https://app.example")]);
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let origin = ("origin", "https://app.example");
+    let preflight = world.request("OPTIONS", "/mcp", &[origin], "").await;
+    assert!(preflight.header("access-control-allow-methods").contains("DELETE"));
+    assert!(preflight.header("access-control-allow-headers").contains("Mcp-Session-Id"));
+    let answer = world.request("DELETE", "/mcp", &[origin, ("authorization", &bearer)], "").await;
+    let told = (answer.status, answer.header("access-control-allow-origin"));
+    assert_eq!(told, (StatusCode::METHOD_NOT_ALLOWED, "https://app.example".to_owned()));
+}
+
+#[tokio::test]
 async fn on_this_computer_a_call_to_another_name_or_to_two_is_not_run() {
     let (world, token) = on_this_computer().await;
     for host in [
