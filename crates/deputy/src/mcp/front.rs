@@ -59,7 +59,7 @@ impl Front {
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Value::Null, error);
         }
         let Some(readable) = Readable::by(headers) else {
-            let text = "Accept must allow application/json and text/event-stream";
+            let text = "Accept must allow application/json or text/event-stream";
             let error = RpcError::new(RpcError::INVALID_REQUEST, text);
             return refused(StatusCode::NOT_ACCEPTABLE, &Value::Null, error);
         };

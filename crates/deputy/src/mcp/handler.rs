@@ -24,7 +24,7 @@ pub trait Handler: Send + Sync + 'static {
 /// One JSON-RPC request that the front has let through.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// A string or an integer.
+    /// A string, or a number without a fraction.
     pub id: Value,
     /// Such as `tools/call`.
     pub method: String,

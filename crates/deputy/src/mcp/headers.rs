@@ -85,6 +85,9 @@ fn handshake(
     }
     let asked = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
     match single(headers, &PROTOCOL_VERSION)? {
+        Some(header) if header != asked && STATELESS.contains(&header) => Err(mismatch(
+            "MCP-Protocol-Version names a revision without initialize, and the body asks for another one",
+        )),
         // A client that begins anew may still name what it agreed on before.
         Some(header) if header != asked && !HANDSHAKE.contains(&header) => Err(unsupported(header)),
         _ => Ok(Era::Handshake(asked.to_owned())),

@@ -47,31 +47,58 @@ impl Message {
             return invalid(&readable, "jsonrpc must be \"2.0\"");
         }
         let Some(method) = members.remove("method") else {
-            return match (members.remove("result"), members.remove("error")) {
+            // A member that is null says nothing beside one that is not; peers write both.
+            let error = members.remove("error").filter(|error| !error.is_null());
+            let result = members.remove("result").filter(|result| error.is_none() || !result.is_null());
+            return match (result, error) {
                 (Some(result), None) => {
                     Ok(Self::Response { id: readable, reply: json!({ "result": result }) })
                 }
                 (None, Some(error)) => Ok(Self::Response { id: readable, reply: json!({ "error": error }) }),
-                (Some(_), Some(_)) | (None, None) => invalid(&readable, "method is missing"),
+                (Some(_), Some(_)) => invalid(&readable, "a response has a result or an error, not both"),
+                (None, None) => invalid(&readable, "the message has no method, no result and no error"),
             };
         };
         let Value::String(method) = method else { return invalid(&readable, "method must be a string") };
         let params = match members.remove("params") {
-            None => Map::new(),
-            Some(Value::Object(params)) => params,
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(mut params)) => {
+                if params.get("_meta").is_some_and(Value::is_null) {
+                    params.remove("_meta");
+                }
+                params
+            }
             Some(_) => return invalid(&readable, "params must be an object"),
         };
         match id {
             None => Ok(Self::Notification),
             Some(id) if is_id(&id) => Ok(Self::Request { id, method, params }),
+            Some(Value::Null) => invalid(&readable, "id must not be null; a notification has none"),
+            Some(Value::String(_)) => invalid(&readable, "id must have no more than 1024 bytes"),
+            Some(Value::Number(_)) => {
+                invalid(&readable, "an id that is a number must be an integer of 64 bits")
+            }
             Some(_) => invalid(&readable, "id must be a string or an integer"),
         }
     }
 }
 
+/// Whether it can be repeated as it was sent (JSON-RPC 2.0 §5). Larger numbers, and fractions, lose digits.
 fn is_id(id: &Value) -> bool {
-    id.is_i64() || id.as_str().is_some_and(|text| text.len() <= 256)
+    match id {
+        Value::Number(number) => {
+            let exact = number.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            number.is_i64() || number.is_u64() || exact
+        }
+        Value::String(text) => text.len() <= LONGEST_ID,
+        _ => false,
+    }
 }
+
+/// Bytes of an id that is a string.
+const LONGEST_ID: usize = 1024;
+/// 2^53: up to here a floating-point number is the integer that was written.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// More than a model writes. Large things are strings.
 const MOST_VALUES: usize = 20_000;

@@ -140,8 +140,13 @@ fn read(
     method: &str,
     params: Map<String, Value>,
 ) -> Result<(ClientRequest, RequestId), RpcError> {
-    let id = serde_json::from_value(id.clone())
-        .map_err(|_| RpcError::new(RpcError::INVALID_REQUEST, "id must be a string or an integer"))?;
+    // It stays in here: the response takes the id that was sent. rmcp has no numbers above those of `i64`.
+    let id = match id {
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| RequestId::String(number.to_string().into()), RequestId::Number)
+        }
+        id => RequestId::String(id.as_str().unwrap_or_default().into()),
+    };
     let known = KNOWN.contains(&method);
     // Moved: the macro would copy the params.
     let mut message = Map::from_iter([("method".to_owned(), Value::from(method))]);

@@ -56,7 +56,7 @@ async fn initialize_may_carry_the_header_of_an_earlier_handshake_and_no_other() 
         ("", (200, 0)),
         ("2099-01-01", (200, 0)),
         ("2025-11-25", (200, 0)),
-        ("2026-07-28", (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION)),
+        ("2026-07-28", (400, RpcError::HEADER_MISMATCH)),
         ("1900-01-01", (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION)),
     ] {
         let answer =

@@ -19,9 +19,37 @@ async fn a_request_gets_one_document_that_no_cache_keeps() {
 
 #[tokio::test]
 async fn an_id_comes_back_as_it_was() {
-    for id in [json!("seven"), json!(""), json!(0), json!(-1), json!(i64::MAX)] {
+    let long = "x".repeat(1024);
+    for id in [
+        "\"seven\"",
+        "\"\"",
+        "0",
+        "-1",
+        "9223372036854775807",
+        "9223372036854775808",
+        "1.0",
+        &json!(long).to_string(),
+    ] {
+        let ping = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        let answer = answer(&Arc::new(Scripted::echo()), &[], ping).await;
+        assert!(answer.text.contains(&format!(r#""id":{id},"#)), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn refused_id_is_told_what_it_must_be() {
+    let number = "an id that is a number must be an integer of 64 bits";
+    for (id, text) in [
+        (json!(1.5), number),
+        (json!(1e300), number),
+        (json!("x".repeat(1025)), "id must have no more than 1024 bytes"),
+        (Value::Null, "id must not be null; a notification has none"),
+        (json!([1]), "id must be a string or an integer"),
+    ] {
         let ping = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
-        assert_eq!(answer(&Arc::new(Scripted::echo()), &[], ping).await.json()["id"], id);
+        let answer = answer(&Arc::new(Scripted::echo()), &[], ping).await;
+        let told = json!({ "code": RpcError::INVALID_REQUEST, "message": text });
+        assert_eq!((answer.status.as_u16(), answer.json()["error"].take()), (400, told), "{id}");
     }
 }
 
@@ -88,17 +116,28 @@ async fn a_message_of_another_shape_is_an_invalid_request_and_is_not_executed() 
         json!({ "id": 1, "method": "ping" }),
         json!({ "jsonrpc": 2.0, "id": 1, "method": "ping" }),
         json!({ "jsonrpc": "2.0", "id": 1, "method": ["ping"] }),
-        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": null }),
         json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": [] }),
         json!({ "jsonrpc": "2.0", "id": null, "method": "ping" }),
         json!({ "jsonrpc": "2.0", "id": 1.5, "method": "ping" }),
-        json!({ "jsonrpc": "2.0", "id": u64::MAX, "method": "ping" }),
         json!({ "jsonrpc": "2.0", "id": { "a": 1 }, "method": "ping" }),
-        json!({ "jsonrpc": "2.0", "id": "x".repeat(257), "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": "x".repeat(1025), "method": "ping" }),
     ] {
         assert_eq!(answer(&handler, &[], &body).await.outcome(), (400, RpcError::INVALID_REQUEST), "{body}");
     }
     assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn params_that_are_null_are_absent() {
+    let handler = Arc::new(Scripted::new(|call, _, _| {
+        Box::pin(std::future::ready(Ok(json!({ "params": call.params }))))
+    }));
+    for params in [Value::Null, json!({ "_meta": null })] {
+        let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": params });
+        assert_eq!(answer(&handler, &[], ping).await.json()["result"], json!({ "params": {} }));
+    }
+    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized", "params": null });
+    assert_eq!(answer(&handler, &[], initialized).await.status.as_u16(), 202);
 }
 
 #[tokio::test]
