@@ -112,15 +112,19 @@ async fn collect(
 const TIME: Duration = Duration::from_secs(20);
 
 /// Why there is no body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The connection broke.
+    /// The connection broke, or the body's framing is wrong.
+    #[error("the body did not arrive whole")]
     Broken,
-    /// It did not arrive in time.
+    /// It took too long.
+    #[error("the body did not arrive in time")]
     Late,
     /// Longer than allowed.
+    #[error("the body is too large")]
     TooLarge,
     /// There are too many others.
+    #[error("too many other bodies arrive")]
     TooMany,
 }
 

@@ -97,6 +97,7 @@ impl Server {
             .route("/token", post(token))
             .route("/revoke", post(revoke))
             .method_not_allowed_fallback(method_not_allowed)
+            .layer(middleware::from_fn(with_plain_bodies))
             .layer(middleware::from_fn(open_to_all_origins));
         let for_browsers = Router::new()
             .route("/authorize", get(authorize))
@@ -223,9 +224,7 @@ async fn register(State(server): State<Server>, request: Request) -> Answer {
     let (head, stream) = request.into_parts();
     match body(server.host(), stream, BODY).await {
         Ok(body) => document_or_failure(flow::register::register(&server, &head, body).await),
-        Err(refusal) => {
-            error(refusal.status(), ErrorCode::InvalidClientMetadata, "the body is too large, late or broken")
-        }
+        Err(refusal) => error(refusal.status(), ErrorCode::InvalidClientMetadata, refusal),
     }
 }
 
@@ -236,9 +235,7 @@ async fn token(State(server): State<Server>, request: Request) -> Answer {
     let (head, stream) = request.into_parts();
     match body(server.host(), stream, BODY).await {
         Ok(form) => document_or_failure(flow::token::token(&server, &head.headers, form).await),
-        Err(refusal) => {
-            error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large, late or broken")
-        }
+        Err(refusal) => error(refusal.status(), ErrorCode::InvalidRequest, refusal),
     }
 }
 
@@ -249,9 +246,7 @@ async fn revoke(State(server): State<Server>, request: Request) -> Answer {
     let (head, stream) = request.into_parts();
     match body(server.host(), stream, BODY).await {
         Ok(form) => document_or_failure(flow::revoke::revoke(&server, &head.headers, form).await),
-        Err(refusal) => {
-            error(refusal.status(), ErrorCode::InvalidRequest, "the body is too large, late or broken")
-        }
+        Err(refusal) => error(refusal.status(), ErrorCode::InvalidRequest, refusal),
     }
 }
 
@@ -334,9 +329,15 @@ async fn for_every_request(State(server): State<Server>, request: Request, next:
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let mut response = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => two_hosts(),
-        (Some(host), None) if !host_is_ours(&server, host) => misdirected(),
-        // Requests inside a process, and HTTP/2, have no `Host`.
-        (_, None) => next.run(request).await,
+        (host, None) => {
+            // RFC 9112 §3.2.2: a target in absolute form overrides `Host`. HTTP/2 has the authority only.
+            let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+            match target.or(host.map(HeaderValue::as_bytes)) {
+                Some(named) if !host_is_ours(&server, named) => misdirected(),
+                // Requests inside a process name none.
+                Some(_) | None => next.run(request).await,
+            }
+        }
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -349,14 +350,14 @@ async fn for_every_request(State(server): State<Server>, request: Request, next:
 
 /// Whether the request is addressed to this server. Judged on a loopback address only: elsewhere nothing is derived from
 /// `Host`, and proxies change it.
-fn host_is_ours(server: &Server, host: &HeaderValue) -> bool {
+fn host_is_ours(server: &Server, host: &[u8]) -> bool {
     let url = &server.config.public_url;
     if !url.is_loopback() {
         return true;
     }
-    let host = host.to_str().map(str::to_ascii_lowercase).unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host == format!("{name}{port}"))
+    let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}{port}"));
+    names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host))
 }
 
 /// RFC 9112 §3.2.
@@ -367,6 +368,20 @@ fn two_hosts() -> Answer {
 fn misdirected() -> Answer {
     let text = "this server does not answer to that host name";
     error(StatusCode::MISDIRECTED_REQUEST, ErrorCode::InvalidRequest, text)
+}
+
+/// Bodies are read as they are. A compressed one would be taken for nonsense (RFC 9110 §15.5.16, §12.5.3).
+async fn with_plain_bodies(request: Request, next: Next) -> Response {
+    let codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    if request.method() != Method::POST || codings.all(|coding| plain(coding.trim_ascii())) {
+        return next.run(request).await;
+    }
+    let text = "the body must not be compressed: send it without Content-Encoding";
+    let mut response = error(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::InvalidRequest, text);
+    response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    response
 }
 
 /// Endpoints that take no cookies may be called by every page.
@@ -401,7 +416,8 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
 const EXPOSED: [(HeaderName, &str); 1] =
     [(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, MCP-Protocol-Version, Mcp-Session-Id")];
 const PREFLIGHT: [(HeaderName, &str); 3] = [
-    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+    // `DELETE` ends a session. It is refused, but by an answer that the page can read.
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS"),
     // `*` does not cover Authorization (Fetch §4.10).
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,

@@ -78,7 +78,9 @@ pub async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(
 fn only_by_names_of_this_computer(router: Router, port: u16) -> Router {
     let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
     router.layer(from_fn(move |request: Request, next: Next| {
-        let host = request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+        // RFC 9112 §3.2.2: a target in absolute form overrides `Host`.
+        let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+        let host = target.or(request.headers().get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
         // As browsers leave it away.
         let ours = names.iter().any(|name| {
             name.as_bytes() == host || port == 80 && name.strip_suffix(":80").map(str::as_bytes) == Some(host)

@@ -46,7 +46,7 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
             let text = "too many large messages of this person at a time";
             return Ok(with_retry_after(refused(StatusCode::TOO_MANY_REQUESTS, text), RetryAfter(1)));
         }
-        Err(error) => return Ok(refused(error.status(), "the body is too large, late or broken")),
+        Err(error) => return Ok(refused(error.status(), &error.to_string())),
     };
     let conversation = GrantConversation {
         server: server.clone(),

@@ -64,7 +64,7 @@ async fn an_address_that_resembles_the_endpoints_is_none() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     for path in
-        ["/mcp/", "/MCP", "/Mcp", "//mcp", "/mcp%2f", "/%6dcp", "/mcp/x", "/mcp;x", "/sse", "/message", "/"]
+        ["/mcp//", "/MCP", "/Mcp", "//mcp", "/mcp%2f", "/%6dcp", "/mcp/x", "/mcp;x", "/sse", "/message", "/"]
     {
         let headers = [JSON, ("authorization", bearer.as_str())];
         let answer = world.request("POST", path, &headers, &create().to_string()).await;

@@ -115,7 +115,7 @@ async fn pages_of_our_own_origin_can_read_the_challenge() {
 #[tokio::test]
 async fn what_is_not_there_gets_a_short_answer() {
     let world = World::new();
-    for path in ["/", "/.git/config", "//evil.example", "/mcp/", "/MCP", "/sse", "/register/abc", "/%00"] {
+    for path in ["/", "/.git/config", "//evil.example", "/mcp//", "/MCP", "/sse", "/register/abc", "/%00"] {
         let response = world.get(path).await;
         assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}");
         assert_eq!(response.json()["error"], "invalid_request");

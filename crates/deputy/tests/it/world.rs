@@ -337,8 +337,11 @@ pub(crate) fn arrived(page: &Page) -> Option<String> {
     page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
 }
 
-/// A request comes from where its header says.
+/// A request comes from where its header says, with the target that it would have on a connection.
 async fn from_test_address(mut request: Request) -> Request {
+    if let Some(target) = request.uri().path_and_query().cloned() {
+        *request.uri_mut() = target.into();
+    }
     let address = request.headers_mut().remove("x-test-address");
     if let Some(address) = address.and_then(|address| address.to_str().ok()?.parse().ok()) {
         request.extensions_mut().insert(ClientAddress(address));

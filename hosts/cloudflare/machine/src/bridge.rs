@@ -24,7 +24,9 @@ pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
     let body = request.body().map_or_else(Body::empty, |stream| Body::new(worker::Body::new(stream)));
     let mut converted = http::Request::new(body);
     *converted.method_mut() = request.method().parse().ok()?;
-    *converted.uri_mut() = request.url().parse().ok()?;
+    // In origin form: the runtime has made the URL of the `Host` header, which is there as well.
+    let url: http::Uri = request.url().parse().ok()?;
+    *converted.uri_mut() = url.path_and_query()?.clone().into();
     *converted.headers_mut() = headers(&request.headers());
     // Set by Cloudflare, whatever the client sent.
     let address = converted.headers().get("cf-connecting-ip").and_then(|value| value.to_str().ok());

@@ -131,6 +131,26 @@ fn a_host_of_another_site_two_hosts_and_none_are_refused() {
     }
 }
 
+/// RFC 9112 §3.2.2.
+#[test]
+fn target_in_absolute_form_overrides_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let _running = Running::start(serve(folder.path(), port), READY);
+    let ours = format!("localhost:{port}");
+    for (target, host, status) in [
+        (ours.as_str(), ours.as_str(), "200"),
+        (&ours, "evil.example", "200"),
+        ("evil.example", &ours, "421"),
+        (&format!("evil@{ours}"), &ours, "421"),
+    ] {
+        let head =
+            format!("GET http://{target}/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = rest(&mut send(port, &head));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{target} {host}: {answer}");
+    }
+}
+
 #[test]
 fn three_hundred_registrations_are_all_answered() {
     let folder = tempfile::tempdir().unwrap();
