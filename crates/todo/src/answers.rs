@@ -29,6 +29,11 @@ struct Todo {
 }
 
 impl TodoList {
+    /// Whether it has a todo with this id.
+    pub(crate) fn has(&self, id: &TodoId) -> bool {
+        self.todos.iter().any(|todo| todo.id == *id)
+    }
+
     /// The quoted text of one todo.
     pub(crate) fn quote(&self, id: &TodoId) -> Option<String> {
         self.todos.iter().find(|todo| todo.id == *id).map(|todo| quoted(&todo.text))

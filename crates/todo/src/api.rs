@@ -25,11 +25,22 @@ impl TodoApi<'_> {
     }
 
     pub(crate) async fn set_completed(&self, id: &TodoId, completed: bool) -> Result<TodoList, Failure> {
-        self.send(Method::PATCH, &path(id), Some(json!({ "completed": completed })), WRITE).await
+        let body = json!({ "completed": completed });
+        self.about(id, self.send(Method::PATCH, &path(id), Some(body), WRITE).await).await
     }
 
     pub(crate) async fn delete(&self, id: &TodoId) -> Result<TodoList, Failure> {
-        self.send(Method::DELETE, &path(id), None, WRITE).await
+        self.about(id, self.send(Method::DELETE, &path(id), None, WRITE).await).await
+    }
+
+    /// What came of a request about one todo. A `404` says that there is no such todo only if the list says so too: it is
+    /// also what anything else answers that `API_URL` may name by mistake.
+    async fn about(&self, id: &TodoId, result: Result<TodoList, Failure>) -> Result<TodoList, Failure> {
+        match result {
+            Err(Failure::NotFound) if self.list().await?.has(id) => Err(Failure::Unexpected),
+            Err(Failure::NotFound) => Err(Failure::Unknown),
+            result => result,
+        }
     }
 
     async fn send(
@@ -39,14 +50,22 @@ impl TodoApi<'_> {
         body: Option<Value>,
         scope: &'static str,
     ) -> Result<TodoList, Failure> {
-        let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, JSON);
+        let mut request = Request::builder().method(&method).uri(path).header(header::ACCEPT, JSON);
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, JSON);
         }
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(body).map_err(|_| Failure::Unexpected)?;
         let response = self.0.fetch(request).await.map_err(Failure::Api)?;
-        read(&response, scope)
+        let read = read(&response, scope);
+        // A list is there, full or empty, whoever asks.
+        let misplaced = path == TODOS && matches!(read, Err(Failure::NotFound));
+        if misplaced || matches!(read, Err(Failure::Unexpected)) {
+            let status = response.status().as_u16();
+            tracing::error!(%method, path, status, "the API gave an unexpected response; is API_URL right?");
+            return Err(Failure::Unexpected);
+        }
+        read
     }
 }
 
@@ -57,7 +76,7 @@ fn read(response: &Response<Bytes>, scope: &'static str) -> Result<TodoList, Fai
             serde_json::from_slice(response.body()).map_err(|_| Failure::Unexpected)
         }
         StatusCode::FORBIDDEN => Err(Failure::Scope(scope)),
-        StatusCode::NOT_FOUND => Err(Failure::Unknown),
+        StatusCode::NOT_FOUND => Err(Failure::NotFound),
         StatusCode::CONFLICT => Err(Failure::Full),
         StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::Text),
         StatusCode::TOO_MANY_REQUESTS => Err(Failure::Trouble),

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Full,
     /// The server around this one gives no caller: nothing that a model can do anything about.
     NoCaller,
+    /// The API has nothing at the path of a todo.
+    NotFound,
     /// The token of this call, or the API's, does not have this scope.
     Scope(&'static str),
     /// The API does not take this text.
@@ -62,7 +64,7 @@ impl fmt::Display for Failure {
             Self::Unexpected => f.write_str(
                 "The Todo API gave an unexpected answer. Trying again will not help; tell the person.",
             ),
-            Self::Unknown => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
+            Self::NotFound | Self::Unknown => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
         }
     }
 }

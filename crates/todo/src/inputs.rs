@@ -1,7 +1,10 @@
 //! What the tools take. A value of these types needs no further check.
+//!
+//! Some clients write every argument as text, and some models an id of digits as a number. Both are read where they can mean
+//! one thing only; the schemas stay as they are.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// `create_new_todo`.
 #[derive(Deserialize, JsonSchema)]
@@ -26,13 +29,30 @@ pub(crate) struct SetCompleted {
     /// The id of the todo, from `get_my_todo_list`.
     pub(crate) id: TodoId,
     /// Whether the todo is done: `true` marks it as done, `false` as open.
+    #[serde(deserialize_with = "flag")]
     pub(crate) completed: bool,
+}
+
+/// A boolean, or its name.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "must be true or false")]
+    enum Flag {
+        Boolean(bool),
+        Text(String),
+    }
+    match Flag::deserialize(deserializer)? {
+        Flag::Boolean(flag) => Ok(flag),
+        Flag::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Flag::Text(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Flag::Text(_) => Err(serde::de::Error::custom("must be true or false")),
+    }
 }
 
 /// A todo's id, which is one segment of a path whatever reads that path.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("minLength" = 1, "maxLength" = ID_CHARACTERS, "pattern" = "^[A-Za-z0-9_-]+$"))]
+#[serde(try_from = "Id", into = "String")]
+#[schemars(inline, with = "String", extend("minLength" = 1, "maxLength" = ID_CHARACTERS, "pattern" = "^[A-Za-z0-9_-]+$"))]
 pub(crate) struct TodoId(String);
 
 impl TodoId {
@@ -41,10 +61,28 @@ impl TodoId {
     }
 }
 
-impl TryFrom<String> for TodoId {
+impl From<TodoId> for String {
+    fn from(id: TodoId) -> Self {
+        id.0
+    }
+}
+
+/// An id as it is written.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "not the id of a todo; call get_my_todo_list for the ids")]
+enum Id {
+    Number(u64),
+    Text(String),
+}
+
+impl TryFrom<Id> for TodoId {
     type Error = &'static str;
 
-    fn try_from(id: String) -> Result<Self, Self::Error> {
+    fn try_from(id: Id) -> Result<Self, Self::Error> {
+        let id = match id {
+            Id::Number(number) => number.to_string(),
+            Id::Text(text) => text,
+        };
         let valid = (1..=ID_CHARACTERS).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if valid { Ok(Self(id)) } else { Err("not the id of a todo; call get_my_todo_list for the ids") }

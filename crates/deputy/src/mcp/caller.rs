@@ -72,8 +72,22 @@ impl Caller {
     ///
     /// A `401` is answered with a fresh token and one more try. If that is refused too, or the person's login at
     /// `PingOne` has ended, this is [`ApiError::LoginRequired`] and the MCP client is told to log in again.
+    ///
+    /// A response that is an error is logged: a tool call that fails is a `200` of the MCP endpoint.
     pub async fn fetch(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
-        self.noting(self.api.fetch(request).await)
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let result = self.api.fetch(request).await;
+        match &result {
+            Ok(response) if response.status().is_client_error() || response.status().is_server_error() => {
+                let status = response.status().as_u16();
+                tracing::warn!(%method, path, status, "the API refused a request of a tool");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%method, path, %error, "a request of a tool got no response of the API");
+            }
+        }
+        self.noting(result)
     }
 
     /// What the `PingOne` access token says, after renewing it if it is about to expire.

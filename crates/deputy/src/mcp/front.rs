@@ -147,8 +147,9 @@ impl Front {
         let work = self.handler.handle(call, caller.clone(), peer.clone());
         let work = Box::pin(async move {
             let result = round.end(work.await?)?;
-            if let Some(agreed) = agreed {
-                conversation.agree(agreed).await;
+            // HTTP says 200 of it. The text is the person's.
+            if result.get("isError").and_then(Value::as_bool) == Some(true) {
+                tracing::info!(tool, "a tool call ended with an error");
             }
             Ok(result)
         });

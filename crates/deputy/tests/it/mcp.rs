@@ -180,6 +180,33 @@ async fn a_tool_without_its_scope_answers_insufficient_scope_and_is_not_run() {
 }
 
 #[tokio::test]
+async fn scope_that_nobody_can_have_is_no_scope_to_ask_for() {
+    let world = World::with(&[("API_SCOPES", "todo:read")]);
+    let token = world.connected().await.access;
+    let response = world.call(&token, "create_new_todo", json!({"text": "x"})).await;
+    assert_eq!((response.status, response.header("www-authenticate")), (StatusCode::OK, String::new()));
+    let told = "this needs the scope todo:write, which this server grants to no client";
+    assert_eq!(response.json()["error"]["message"], told);
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn api_url_with_a_wrong_path_is_no_unknown_todo() {
+    let world = World::with(&[("API_URL", "https://todo.example/v2"), ("UNCONFIRMED_TOOLS", "delete_todo")]);
+    let token = world.connected().await.access;
+    for (tool, arguments) in [
+        ("get_my_todo_list", json!({})),
+        ("toggle_todo_status", json!({"id": "a", "completed": true})),
+        ("delete_todo", json!({"id": "a"})),
+    ] {
+        let result = world.call(&token, tool, arguments).await.json()["result"].take();
+        assert_eq!(result["isError"], true, "{result}");
+        let text = result["content"][0]["text"].as_str().unwrap();
+        assert!(text.starts_with("The Todo API gave an unexpected answer."), "{tool}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn tokens_that_are_not_ours_are_refused() {
     let world = World::new();
     let tokens = world.connected().await;

@@ -50,6 +50,23 @@ async fn a_todo_is_created_marked_and_deleted() {
 }
 
 #[tokio::test]
+async fn flags_and_ids_in_other_types_are_read_where_they_mean_one_thing() {
+    let session = Session::new().await;
+    let list = json!({ "todos": [] }).to_string();
+    for (id, completed, path, sent) in [
+        (json!("a"), json!("true"), "a", true),
+        (json!("a"), json!("False"), "a", false),
+        (json!(3), json!(true), "3", true),
+        (json!("3"), json!(true), "3", true),
+    ] {
+        session.answers([(200, list.clone())]);
+        session.call("toggle_todo_status", json!({ "id": id, "completed": completed })).await;
+        let request = format!(r#"PATCH /api/todos/{path} {{"completed":{sent}}}"#);
+        assert_eq!(session.api.requests(), [request], "{id} {completed}");
+    }
+}
+
+#[tokio::test]
 async fn each_tool_sends_one_request() {
     let session = Session::new().await;
     let id = create(&session, "buy milk").await;

@@ -38,6 +38,32 @@ async fn an_unknown_id_is_answered_with_the_way_to_the_ids() {
 }
 
 #[tokio::test]
+async fn not_found_of_something_else_is_no_unknown_todo() {
+    for (tool, arguments) in [
+        ("get_my_todo_list", json!({})),
+        ("create_new_todo", json!({ "text": "x" })),
+        ("toggle_todo_status", json!({ "id": "a", "completed": true })),
+        ("delete_todo", json!({ "id": "a" })),
+    ] {
+        let session = Session::new().await;
+        session.answer_from_now_on(404);
+        assert_eq!(session.error(tool, arguments).await, UNEXPECTED, "{tool}");
+    }
+    let session = Session::new().await;
+    let list = json!({ "todos": [{ "id": "a", "text": "x", "completed": false }] }).to_string();
+    session.answers([(404, String::new()), (200, list)]);
+    assert_eq!(session.error("delete_todo", json!({ "id": "a" })).await, UNEXPECTED, "it is in the list");
+}
+
+#[tokio::test]
+async fn deletion_that_nobody_can_confirm_sends_nothing() {
+    let session = Session::unconfirmed().await;
+    let said = session.error("delete_todo", json!({ "id": "a" })).await;
+    assert!(said.starts_with("Nothing was deleted: the person has to confirm a deletion"), "{said}");
+    assert_eq!(session.api.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_scope_that_the_apis_token_lacks_is_named() {
     let session = Session::with(&Arc::new(World::new()), "alice", BOTH, "todo:write").await;
     let expected =
@@ -144,8 +170,10 @@ async fn arguments_of_the_wrong_type_are_refused_before_the_api_is_called() {
         ("create_new_todo", json!({ "text": long })),
         ("create_new_todo", json!({ "text": "x", "id": "y" })),
         ("toggle_todo_status", json!({ "id": "a" })),
-        ("toggle_todo_status", json!({ "id": "a", "completed": "true" })),
-        ("toggle_todo_status", json!({ "id": 1, "completed": true })),
+        ("toggle_todo_status", json!({ "id": "a", "completed": "yes" })),
+        ("toggle_todo_status", json!({ "id": "a", "completed": 1 })),
+        ("toggle_todo_status", json!({ "id": 1.5, "completed": true })),
+        ("toggle_todo_status", json!({ "id": -1, "completed": true })),
         ("delete_todo", json!({ "id": null })),
         ("delete_todo", json!({ "id": "a", "force": true })),
     ];

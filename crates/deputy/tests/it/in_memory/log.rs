@@ -46,6 +46,35 @@ impl Write for Log {
 }
 
 #[tokio::test]
+async fn refusal_of_the_api_is_logged_with_method_path_and_status() {
+    let (log, _logging) = Log::begin();
+    let world = World::with(&[("API_URL", "https://todo.example/v2")]);
+    let token = world.connected().await.access;
+    world.call(&token, "toggle_todo_status", json!({ "id": "a", "completed": true })).await;
+    let text = log.text();
+    for (what, request) in [
+        ("the API refused a request of a tool", r#"method=PATCH path="/api/todos/a" status=404"#),
+        ("is API_URL right?", r#"method=GET path="/api/todos" status=404"#),
+        ("a tool call ended with an error", "toggle_todo_status"),
+    ] {
+        assert!(text.lines().any(|line| line.contains(what) && line.contains(request)), "{what}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn scope_or_tool_that_cannot_work_is_named_at_the_start() {
+    let (log, _logging) = Log::begin();
+    let _world = World::with(&[("API_SCOPES", "todo:read"), ("UNCONFIRMED_TOOLS", "delete_todos")]);
+    let text = log.text();
+    for (what, name) in
+        [("API_SCOPES does not have", "todo:write"), ("UNCONFIRMED_TOOLS names", "delete_todos")]
+    {
+        assert!(text.lines().any(|line| line.contains(what) && line.contains(name)), "{what}\n{text}");
+    }
+    assert!(!text.contains("scope=\"todo:read\""), "{text}");
+}
+
+#[tokio::test]
 async fn whoever_is_refused_leaves_a_line_that_says_why() {
     let (log, _logging) = Log::begin();
     let world = World::new();
