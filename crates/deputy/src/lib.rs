@@ -33,9 +33,10 @@
 //! loses reads again and meets the winner's state. Nothing else is needed for a code to be redeemed once, a refresh token
 //! to be rotated once, and PingOne to be asked for new tokens once.
 //!
-//! What outlives one MCP request is with the grant too, in no process and no session ([`mcp::Conversation`]): what a client
-//! said it can do, and its reply to a question that a tool asked on the stream of another request. The reply is written to
-//! the store under a name that only this grant can have made, and whoever asked finds it there, on any replica.
+//! What outlives one MCP request is in no process ([`mcp::Conversation`]). What a client of an older revision declared
+//! travels with the client, sealed in an `Mcp-Session-Id` that names nothing on the server: two programs that share a token
+//! declare for themselves. A client's reply to a question that a tool asked on the stream of another request is written to
+//! the store under a name that only this grant can have made, and the request that asked finds it there, on any replica.
 //!
 //! An approval is remembered for registered clients with a loopback redirect URI whose request the person, or a program on
 //! their computer, opened. An operator can have it remembered for other redirect URIs or not at all. A client with a
@@ -75,7 +76,7 @@
 //! | OpenID Connect Core 1.0 | §3.1.2 request, §3.1.3.7 ID token in that order, §5.3 `UserInfo`, §12 refresh |
 //! | OpenID Connect Discovery 1.0 | §4, as a client; §3 for clients that look for this server there, without ID tokens |
 //! | MCP 2026-07-28 | authorization, Streamable HTTP, discovery, caching, multi round-trip requests, subscriptions |
-//! | MCP 2025-03-26, 2025-06-18, 2025-11-25 | authorization, Streamable HTTP without sessions, elicitation, sampling, roots |
+//! | MCP 2025-03-26, 2025-06-18, 2025-11-25 | authorization, Streamable HTTP without state on the server, elicitation, sampling, roots |
 
 pub mod config;
 mod encoding;

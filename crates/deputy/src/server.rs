@@ -8,7 +8,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::Response,
-    routing::{any, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
@@ -19,7 +19,7 @@ use crate::{
     host::{Endpoint, Host, RetryAfter, StoreError, Timestamp},
     http::{Answer, body, empty, error, json, remainder},
     limits::{Concurrent, Registrations, admitted, in_background, stranger, with_retry_after},
-    mcp::{Front, Handler},
+    mcp::{Front, Handler, Rules},
     oauth::{
         ErrorCode, authorization_server_metadata, is_loopback, key_set, openid_provider_metadata,
         protected_resource_metadata,
@@ -56,7 +56,8 @@ impl Server {
     /// A server on `host` whose tools are those of `handler`.
     pub fn new(config: Config, host: Arc<dyn Host>, handler: Arc<dyn Handler>, wording: Wording) -> Self {
         let sleeper = Arc::clone(&host);
-        let front = Front::new(handler, Arc::new(move |duration| sleeper.sleep(duration)));
+        let rules = rules(&config, &*handler);
+        let front = Front::new(handler, Arc::new(move |duration| sleeper.sleep(duration)), rules);
         Self(Arc::new(Inner {
             config,
             provider: Provider::default(),
@@ -81,17 +82,10 @@ impl Server {
 
     /// The HTTP interface.
     pub fn router(&self) -> Router {
-        let metadata = Router::new()
-            .route("/.well-known/oauth-protected-resource", get(resource_metadata))
-            .route("/.well-known/oauth-protected-resource/mcp", get(resource_metadata))
-            .route("/mcp/.well-known/oauth-protected-resource", get(resource_metadata))
-            .route("/.well-known/oauth-authorization-server", get(server_metadata))
-            .route("/.well-known/oauth-authorization-server/mcp", get(server_metadata))
-            .route("/mcp/.well-known/oauth-authorization-server", get(server_metadata))
-            .route("/.well-known/openid-configuration", get(provider_metadata))
-            .route("/.well-known/openid-configuration/mcp", get(provider_metadata))
-            .route("/mcp/.well-known/openid-configuration", get(provider_metadata))
-            .route("/jwks", get(keys));
+        let metadata = Router::new().route("/jwks", get(keys));
+        let metadata = well_known(metadata, "oauth-protected-resource", &get(resource_metadata));
+        let metadata = well_known(metadata, "oauth-authorization-server", &get(server_metadata));
+        let metadata = well_known(metadata, "openid-configuration", &get(provider_metadata));
         let for_programs = metadata
             .route("/register", post(register))
             .route("/token", post(token))
@@ -202,6 +196,35 @@ async fn callback(State(server): State<Server>, request: Request) -> Answer {
         query if query.len() > QUERY => page_too_long(),
         query => page(flow::callback::callback(&server, request.headers(), query).await),
     }
+}
+
+/// Serves a document wherever clients look for it: at the origin, and for the endpoint by either way of adding a well-known
+/// path (RFC 8414 §3.1, RFC 9728 §3.1), with a final slash if they have pasted one.
+fn well_known(router: Router<Server>, name: &str, document: &MethodRouter<Server>) -> Router<Server> {
+    let inserted = ["", "/", "/mcp", "/mcp/"].map(|path| format!("/.well-known/{name}{path}"));
+    let paths = inserted.into_iter().chain([format!("/mcp/.well-known/{name}")]);
+    paths.fold(router, |router, path| router.route(&path, document.clone()))
+}
+
+/// What the configuration says of the tools. What cannot work is said now, before a client meets it.
+fn rules(config: &Config, handler: &dyn Handler) -> Rules {
+    let mut ungrantable = Vec::new();
+    for (scope, name) in handler.declared_scopes() {
+        if !config.api.scopes.contains(&scope) {
+            tracing::warn!(
+                scope,
+                name,
+                "API_SCOPES does not have a scope that this needs, so that no client can use it: add the scope to \
+                 API_SCOPES if clients are to have it"
+            );
+            ungrantable.push(scope);
+        }
+    }
+    let unconfirmed = config.unconfirmed_tools.clone();
+    for tool in unconfirmed.iter().filter(|tool| handler.input_schema(tool).is_none()) {
+        tracing::warn!(tool, "UNCONFIRMED_TOOLS names a tool that there is not");
+    }
+    Rules { ungrantable, unconfirmed }
 }
 
 async fn approve(State(server): State<Server>, request: Request) -> Answer {

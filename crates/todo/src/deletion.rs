@@ -1,19 +1,16 @@
-//! The person's yes before a todo is deleted, where their client can ask them.
+//! The person's yes before a todo is deleted.
 //!
 //! The tool answers that it needs input, and is called again with it. In between, what the person was asked is with the
 //! client as `requestState`, which Deputy seals. So a yes is for this todo as the person read it, and if its text has
-//! changed since, they are asked again. A client that cannot ask shows the person the call itself, which is marked as
-//! destructive.
+//! changed since, they are asked again. Where the client cannot ask, nothing is deleted, unless the operator has named the
+//! tool in `UNCONFIRMED_TOOLS`.
 
 use std::collections::BTreeMap;
 
-use rmcp::{
-    RoleServer,
-    model::{
-        ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-        InputRequiredResult, InputResponses,
-    },
-    service::RequestContext,
+use deputy::mcp::Confirmation;
+use rmcp::model::{
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequiredResult, InputResponses,
 };
 
 use crate::{api::TodoApi, failure::Failure, inputs::TodoId};
@@ -31,10 +28,11 @@ pub(crate) async fn question(
     api: &TodoApi<'_>,
     id: &TodoId,
     earlier: Earlier,
-    context: &RequestContext<RoleServer>,
 ) -> Result<Option<InputRequiredResult>, Failure> {
-    if !can_ask(context) {
-        return Ok(None);
+    match api.0.confirmation() {
+        Confirmation::Ask => {}
+        Confirmation::Unavailable => return Err(Failure::Unconfirmed),
+        Confirmation::Waived => return Ok(None),
     }
     let todos = api.list().await?;
     let text = todos.quote(id).ok_or(Failure::Unknown)?;
@@ -52,12 +50,6 @@ pub(crate) async fn question(
     };
     let question = InputRequest::Elicitation(ElicitRequest::new(form));
     Ok(Some(InputRequiredResult::new(Some([(QUESTION.to_owned(), question)].into()), Some(text))))
-}
-
-/// Whether the client can show a form. One that declares elicitation and no mode means forms (MCP 2025-06-18).
-fn can_ask(context: &RequestContext<RoleServer>) -> bool {
-    let elicitation = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
-    elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
 }
 
 const QUESTION: &str = "delete";

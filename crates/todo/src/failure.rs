@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     Text,
     /// The API has trouble of its own.
     Trouble,
+    /// The person has to confirm, and the client cannot ask them.
+    Unconfirmed,
     /// The answer is none that the API is known to give.
     Unexpected,
     /// There is no todo with this id.
@@ -61,6 +63,11 @@ impl fmt::Display for Failure {
                 "The Todo API did not take this text. It must be one line of 1 to 2000 characters.",
             ),
             Self::Trouble => f.write_str("The Todo API has a problem at the moment. Try again later."),
+            Self::Unconfirmed => f.write_str(
+                "Nothing was deleted: the person has to confirm a deletion, and this client cannot ask them (it has not \
+                 declared MCP elicitation). Tell the person; a client that can ask, or another way to the list, is needed. \
+                 The operator of this server can let the tool act without a confirmation: UNCONFIRMED_TOOLS=delete_todo.",
+            ),
             Self::Unexpected => f.write_str(
                 "The Todo API gave an unexpected answer. Trying again will not help; tell the person.",
             ),

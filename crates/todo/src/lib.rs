@@ -203,8 +203,8 @@ impl TodoServer {
     #[tool(
         title = "Delete a todo",
         description = "Deletes one todo of the signed-in person for good, and answers the rest of the list. Get the id \
-                       from get_my_todo_list, and be sure that the person means this one. Where the client can ask \
-                       them, the person has to agree first.",
+                       from get_my_todo_list, and be sure that the person means this one. The person is asked, and has \
+                       to agree first.",
         output_schema = schema_for_output::<TodoList>(),
         annotations(
             read_only_hint = false,
@@ -222,7 +222,7 @@ impl TodoServer {
     ) -> Result<CallToolResponse, Failure> {
         let api = TodoApi(caller(&context, "delete_todo")?);
         let earlier = Earlier { responses, state };
-        if let Some(question) = deletion::question(&api, &id, earlier, &context).await? {
+        if let Some(question) = deletion::question(&api, &id, earlier).await? {
             return Ok(question.into());
         }
         let todos = api.delete(&id).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use deputy::mcp::Caller;
+use deputy::mcp::{Caller, Confirmation};
 use http::Request;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -100,13 +100,24 @@ impl Standup {
         let caller = caller(&context)?;
         let done: Vec<_> = todos(caller).await?.into_iter().filter(|todo| todo.completed).collect();
         let ids = done.iter().map(|todo| todo.id.as_str()).collect::<Vec<_>>().join(" ");
-        // Nothing to ask, or asked already. What was asked comes back as it was: Deputy has sealed it.
-        let answer = responses.and_then(|responses| responses.get("sweep").cloned()).unwrap_or_default();
-        if !done.is_empty() && asked.as_ref() != Some(&ids) {
-            return Ok(question(done.len(), ids).into());
-        }
-        if !done.is_empty() && answer["action"] != "accept" {
-            return Ok(CallToolResult::error(vec![ContentBlock::text("The person did not agree.")]).into());
+        match caller.confirmation() {
+            _ if done.is_empty() => {}
+            // What was asked comes back as it was: Deputy has sealed it.
+            Confirmation::Ask if asked.as_ref() != Some(&ids) => return Ok(question(done.len(), ids).into()),
+            Confirmation::Ask => {
+                let answer =
+                    responses.and_then(|responses| responses.get("sweep").cloned()).unwrap_or_default();
+                if answer["action"] != "accept" {
+                    return Ok(refused("The person did not agree."));
+                }
+            }
+            // Named in UNCONFIRMED_TOOLS.
+            Confirmation::Waived => {}
+            Confirmation::Unavailable => {
+                return Ok(refused(
+                    "The person has to agree, and this client cannot ask them. Nothing was deleted.",
+                ));
+            }
         }
         for todo in &done {
             send(caller, "DELETE", &format!("/api/todos/{}", todo.id), Value::Null).await?;
@@ -176,6 +187,11 @@ fn texts(todos: Vec<Todo>) -> Vec<String> {
 /// Who calls: Deputy puts it in each request.
 fn caller(context: &RequestContext<RoleServer>) -> Result<&Caller, ErrorData> {
     context.extensions.get().ok_or_else(|| failed("there is no Deputy around these tools"))
+}
+
+/// What the model is told instead of a result.
+fn refused(why: &str) -> CallToolResponse {
+    CallToolResult::error(vec![ContentBlock::text(why)]).into()
 }
 
 fn failed(reason: impl ToString) -> ErrorData {

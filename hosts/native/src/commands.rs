@@ -259,7 +259,9 @@ Configuration, from the environment or the file:
   CLIENT_APPROVAL           which approvals a browser remembers: loopback (of programs on its computer), always to
                             ask every time, or remember for all redirect URIs [default: loopback]
   CLIENT_ID_METADATA_DOCUMENTS  on, or off: a client_id may be the URL of its metadata [default: on]
-  ALLOWED_ORIGINS           web origins whose pages may call the MCP endpoint, beside Deputy's own
+  ALLOWED_ORIGINS           origins whose pages may call the MCP endpoint, beside Deputy's own, such as
+                            https://app.example.com, https://*.example.com or chrome-extension://<id>
+  UNCONFIRMED_TOOLS         tools that may act unconfirmed where the client cannot ask the person, such as delete_todo
   PRIVATE_USE_REDIRECT_URIS redirect URIs with an application's own scheme that may be used
   ACCESS_TOKEN_LIFETIME     seconds [default: 3600]
   REFRESH_TOKEN_LIFETIME    seconds since its last use [default: 2592000]

@@ -90,7 +90,7 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       await client.close();
     });
 
-    test("todos are added, toggled and deleted", async () => {
+    test("todos are added and toggled, and not deleted where nobody can be asked", async () => {
       const { client } = await loggedIn(alice);
       const { id } = await add(client, "buy oat milk");
       const done = (list) => list.find((todo) => todo.id === id)?.completed;
@@ -99,10 +99,10 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       assert.equal(done(await todos(client)), true);
       await client.callTool({ name: "toggle_todo_status", arguments: { id, completed: false } });
       assert.equal(done(await todos(client)), false);
-      await client.callTool({ name: "delete_todo", arguments: { id } });
-      assert.equal(done(await todos(client)), undefined);
-      const again = await client.callTool({ name: "delete_todo", arguments: { id } });
-      assert.equal(again.isError, true);
+      const refused = await client.callTool({ name: "delete_todo", arguments: { id } });
+      assert.equal(refused.isError, true);
+      assert.match(refused.content[0].text, /^Nothing was deleted: the person has to confirm/);
+      assert.equal(done(await todos(client)), false);
       await client.close();
     });
 
@@ -116,6 +116,8 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       assert.ok((await todos(client)).some((todo) => todo.id === id));
       const deleted = await client.callTool({ name: "delete_todo", arguments: { id } });
       assert.ok(!deleted.structuredContent.todos.some((todo) => todo.id === id));
+      const again = await client.callTool({ name: "delete_todo", arguments: { id } });
+      assert.equal(again.isError, true);
       const question = 'Delete "ask me first"? This cannot be undone.';
       assert.deepEqual(asked, [question, question]);
       await client.close();

@@ -68,7 +68,9 @@ describe("MCP Inspector", () => {
     assert.deepEqual((await call("get_my_todo_list")).structuredContent, made.structuredContent);
     const toggled = await call("toggle_todo_status", `id=${id}`, "completed=true");
     assert.deepEqual(toggled.structuredContent, { todos: [{ id, text, completed: true }] });
-    assert.deepEqual((await call("delete_todo", `id=${id}`)).structuredContent, { todos: [] });
+    // It cannot ask the person from a command line.
+    const said = "Nothing was deleted: the person has to confirm";
+    await assert.rejects(call("delete_todo", `id=${id}`), ({ stdout }) => stdout.includes(said));
     const who = await call("who_am_i");
     assert.equal(who.structuredContent.user.username, "alice");
   });

@@ -1,7 +1,7 @@
 // MCP without an SDK.
 
-/** The response to one message with an access token. */
-export function send({ mcp }, token, message, signal) {
+/** The response to one message with an access token, in a session if there is one. */
+export function send({ mcp }, token, message, { session, signal } = {}) {
   return fetch(mcp, {
     method: "POST",
     headers: {
@@ -9,6 +9,7 @@ export function send({ mcp }, token, message, signal) {
       authorization: `Bearer ${token}`,
       "content-type": "application/json",
       "mcp-protocol-version": "2025-11-25",
+      ...(session && { "mcp-session-id": session }),
     },
     body: JSON.stringify({ jsonrpc: "2.0", ...message }),
     signal,
@@ -33,16 +34,20 @@ export function callTool(demo, token, name, args = {}) {
   return ask(demo, token, "tools/call", { name, arguments: args });
 }
 
-/** Says that the client of this token can ask its person. */
-export function canAsk(demo, token) {
+/** Opens the session of a client that can ask its person. */
+export async function canAsk(demo, token) {
   const clientInfo = { name: "without an SDK", version: "1" };
-  return ask(demo, token, "initialize", { protocolVersion: "2025-11-25", capabilities: { elicitation: {} }, clientInfo });
+  const params = { protocolVersion: "2025-11-25", capabilities: { elicitation: {} }, clientInfo };
+  const response = await send(demo, token, { id: 1, method: "initialize", params });
+  const session = response.headers.get("mcp-session-id");
+  if (!session) throw new Error(`initialize: ${response.status} ${await response.text()}`);
+  return session;
 }
 
 /** Calls a tool that asks the person: the messages of its stream, and what sends the reply to a question. */
-export async function asking(demo, token, name, args, signal) {
+export async function asking(demo, token, session, name, args, signal) {
   const call = { id: 2, method: "tools/call", params: { name, arguments: args } };
-  const response = await send(demo, token, call, signal);
+  const response = await send(demo, token, call, { session, signal });
   const type = response.headers.get("content-type");
   if (type !== "text/event-stream") throw new Error(`${name}: ${response.status} ${type} ${await response.text()}`);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -152,10 +152,10 @@ async function live(demo, keep) {
 
   // Somebody who stays, and whose tool asks.
   const stays = await logIn(open, alice);
-  await canAsk(demo, stays.tokens.access_token);
+  const session = await canAsk(demo, stays.tokens.access_token);
   await whoAmI(stays.tokens);
   const { todos } = (await callTool(demo, stays.tokens.access_token, "create_new_todo", { text: "ask me" })).structuredContent;
-  const asked = await asking(demo, stays.tokens.access_token, "delete_todo", { id: todos.at(-1).id });
+  const asked = await asking(demo, stays.tokens.access_token, session, "delete_todo", { id: todos.at(-1).id });
   assert.equal((await asked.reply(asked.question, "accept")).status, 202);
   await asked.reader.read();
   const refreshed = await refresh(open, stays.tokens);

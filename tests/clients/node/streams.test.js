@@ -8,19 +8,19 @@ import { logIn, register } from "./login.js";
 import { asking, callTool, canAsk } from "./mcp.js";
 
 describe("a stream", () => {
-  let demo, token;
+  let demo, token, session;
   before(async () => {
     demo = await Demo.start();
     const client = await register(demo.at("/register"));
     token = (await logIn(demo, client, alice)).access_token;
-    await canAsk(demo, token);
+    session = await canAsk(demo, token);
   });
   after(() => demo?.stop());
 
   /** A call that asks the person, up to its question. */
   async function deleting(signal) {
     const { todos } = (await callTool(demo, token, "create_new_todo", { text: "ask me" })).structuredContent;
-    return { ...(await asking(demo, token, "delete_todo", { id: todos.at(-1).id }, signal)), count: todos.length };
+    return { ...(await asking(demo, token, session, "delete_todo", { id: todos.at(-1).id }, signal)), count: todos.length };
   }
 
   test("brings its first event before the tool ends, and stays alive while a person thinks", async () => {

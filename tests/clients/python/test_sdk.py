@@ -66,17 +66,17 @@ class Behaviours:
         self.assertIn(API_IDENTIFIER, who["accessToken"]["audience"])
         self.assertIn(API_IDENTIFIER, result.content[0].text)
 
-    async def test_todos_are_added_toggled_and_deleted(self):
+    async def test_todos_are_added_and_toggled_and_not_deleted_where_nobody_can_be_asked(self):
         async with self.application().connected() as client:
             identifier = await add(client, "buy oat milk")
             for completed in (True, False):
                 await client.call_tool("toggle_todo_status", {"id": identifier, "completed": completed})
                 todo = next(todo for todo in await todos(client) if todo["id"] == identifier)
                 self.assertEqual(todo, {"id": identifier, "text": "buy oat milk", "completed": completed})
-            await client.call_tool("delete_todo", {"id": identifier})
-            self.assertNotIn(identifier, [todo["id"] for todo in await todos(client)])
-            again = await client.call_tool("delete_todo", {"id": identifier})
-            self.assertTrue(again.is_error)
+            refused = await client.call_tool("delete_todo", {"id": identifier})
+            self.assertTrue(refused.is_error)
+            self.assertIn("the person has to confirm", refused.content[0].text)
+            self.assertIn(identifier, [todo["id"] for todo in await todos(client)])
 
     async def test_where_the_client_can_ask_a_todo_is_deleted_when_the_person_says_yes(self):
         asked = []

@@ -38,6 +38,7 @@ impl Config {
         let client_id_metadata_documents = vars.optional("CLIENT_ID_METADATA_DOCUMENTS", true, on_or_off);
         let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
         let allowed_origins = vars.optional("ALLOWED_ORIGINS", Vec::new(), origins);
+        let unconfirmed_tools = vars.optional("UNCONFIRMED_TOOLS", Vec::new(), tools);
         let rate_limits = vars.optional("RATE_LIMITS", Some(RateLimits::default()), rate_limits);
         let access_token_lifetime = vars.optional("ACCESS_TOKEN_LIFETIME", HOUR, lifetime);
         let refresh_token_lifetime = vars.optional("REFRESH_TOKEN_LIFETIME", MONTH, lifetime);
@@ -64,6 +65,7 @@ impl Config {
                 client_id_metadata_documents: client_id_metadata_documents?,
                 private_use_redirect_uris: private_use_redirect_uris?,
                 allowed_origins: allowed_origins?,
+                unconfirmed_tools: unconfirmed_tools?,
                 rate_limits: rate_limits?,
                 access_token_lifetime: access_token_lifetime?,
                 refresh_token_lifetime: refresh_token_lifetime?,

@@ -1,5 +1,4 @@
-//! What outlives one MCP request, kept with the grant: what client and server agreed on, and the client's replies to
-//! questions of the server.
+//! What outlives one MCP request: the client's replies to questions of the server, and what the client keeps for it.
 //!
 //! A question is asked on the answer to one request, and its reply is a request of its own, which may reach another
 //! process. So the two meet in the store: the reply is written under a name that only this grant's bearers can have,
@@ -10,11 +9,10 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
-use super::upstream::settle;
 use crate::{
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
     host::{BoxFuture, GrantId, StoreError, Timestamp},
-    mcp::{Agreed, Conversation},
+    mcp::Conversation,
     records,
     seal::{self, Key, Sealed, random_bytes},
     server::Server,
@@ -27,28 +25,10 @@ pub(super) struct GrantConversation {
     pub(super) key: Key,
     /// Who may open what a client keeps: the person, and the client.
     pub(super) parties: Vec<u8>,
-    pub(super) agreed: Agreed,
     pub(super) admitted_until: Timestamp,
 }
 
 impl Conversation for GrantConversation {
-    fn agreed(&self) -> &Agreed {
-        &self.agreed
-    }
-
-    fn agree(&self, agreed: Agreed) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let kept = settle(&self.server, self.grant, |mut grant| {
-                grant.agreed = agreed.clone();
-                Some(grant)
-            });
-            // What is lost with it is that this client can be asked.
-            if let Err(error) = kept.await {
-                tracing::error!(%error, "what was agreed with a client could not be kept");
-            }
-        })
-    }
-
     fn question(&self) -> String {
         let random: [u8; 16] = random_bytes(&self.server.random());
         let tag = tag(&self.key, &random);
@@ -105,20 +85,20 @@ impl Conversation for GrantConversation {
         })
     }
 
-    fn seal(&self, request: &[u8], state: &str) -> String {
-        let until = self.server.now().plus(STATE_LIFETIME);
-        let plain = [&until.0.to_be_bytes(), state.as_bytes()].concat();
+    fn seal(&self, place: &[u8], text: &str, lifetime: u64) -> String {
+        let until = self.server.now().plus(lifetime);
+        let plain = [&until.0.to_be_bytes(), text.as_bytes()].concat();
         let key = &self.server.config.keys.newest().states;
-        base64url_encode(&key.seal(&self.place(request), &plain, &self.server.random()).0)
+        base64url_encode(&key.seal(&self.place(place), &plain, &self.server.random()).0)
     }
 
-    fn open(&self, request: &[u8], sealed: &str) -> Option<String> {
+    fn open(&self, place: &[u8], sealed: &str) -> Option<String> {
         let sealed = Sealed(base64url_decode_all(sealed)?);
-        let place = self.place(request);
+        let place = self.place(place);
         let plain = self.server.config.keys.iter().find_map(|keys| keys.states.open(&place, &sealed))?;
-        let (until, state) = plain.split_first_chunk::<8>()?;
+        let (until, text) = plain.split_first_chunk::<8>()?;
         let live = Timestamp(u64::from_be_bytes(*until)) > self.server.now();
-        live.then(|| String::from_utf8(state.to_vec()).ok())?
+        live.then(|| String::from_utf8(text.to_vec()).ok())?
     }
 
     fn ended(&self) -> BoxFuture<'static, ()> {
@@ -140,9 +120,9 @@ impl Conversation for GrantConversation {
 }
 
 impl GrantConversation {
-    /// Where a state belongs.
-    fn place(&self, request: &[u8]) -> Vec<u8> {
-        [&(self.parties.len() as u64).to_be_bytes(), self.parties.as_slice(), request].concat()
+    /// Where what the client keeps belongs.
+    fn place(&self, place: &[u8]) -> Vec<u8> {
+        [&(self.parties.len() as u64).to_be_bytes(), self.parties.as_slice(), place].concat()
     }
 }
 
@@ -161,5 +141,3 @@ const MOST_TRIES: u32 = 6;
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Seconds in which a person gives the input that a tool asks for.
-const STATE_LIFETIME: u64 = 600;

@@ -53,7 +53,6 @@ pub(crate) async fn mcp(server: &Server, request: Request<Body>) -> Result<Answe
         grant: grant.id,
         key: access.key.clone(),
         parties: parties(&grant),
-        agreed: grant.agreed.clone(),
         admitted_until: access.expires_at,
     };
     let client = Client { id: grant.client_id.clone(), name: grant.client_name.clone() };

@@ -27,6 +27,8 @@ pub struct Caller {
     now: Timestamp,
     api: Arc<dyn Api>,
     login_required: Arc<AtomicBool>,
+    can_ask: bool,
+    may_act_unasked: bool,
 }
 
 impl Caller {
@@ -39,7 +41,31 @@ impl Caller {
             now,
             api,
             login_required: Arc::default(),
+            can_ask: false,
+            may_act_unasked: false,
         }
+    }
+
+    /// Whether the client of this request can show its person a form, and whether the operator lets the tool that is called
+    /// act without it. [`Caller::new`] says no to both.
+    #[must_use]
+    pub fn confirming(self, can_ask: bool, may_act_unasked: bool) -> Self {
+        Self { can_ask, may_act_unasked, ..self }
+    }
+
+    /// What a tool does that needs the person's word before it acts.
+    pub const fn confirmation(&self) -> Confirmation {
+        match (self.can_ask, self.may_act_unasked) {
+            (true, _) => Confirmation::Ask,
+            (false, true) => Confirmation::Waived,
+            (false, false) => Confirmation::Unavailable,
+        }
+    }
+
+    /// The same caller, whose client has turned out not to show forms.
+    #[cfg(feature = "rmcp-handler")]
+    pub(super) fn unable_to_ask(&self) -> Self {
+        Self { can_ask: false, ..self.clone() }
     }
 
     /// The person, as `PingOne` named them when they logged in.
@@ -116,6 +142,17 @@ impl fmt::Debug for Caller {
             .field("scopes", &self.scopes)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the person can be asked before a tool acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The client can show a form: the tool asks, with an `InputRequiredResult`.
+    Ask,
+    /// The client cannot ask. The tool does nothing and says so.
+    Unavailable,
+    /// The client cannot ask, and the operator has named the tool in `UNCONFIRMED_TOOLS`: the tool acts.
+    Waived,
 }
 
 /// A person, from the ID token and the `UserInfo` response (OpenID Connect Core §5.1). Only `sub` is always there.

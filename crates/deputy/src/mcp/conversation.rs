@@ -1,20 +1,14 @@
-//! What outlives one request. Neither a process nor a session keeps it: the grant does.
+//! What outlives one request. No process keeps it: questions and their replies are the grant's, and what a client declared
+//! or is in the middle of travels with the client.
 
 use rmcp::model::ClientCapabilities;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{RpcError, peer::LogLevel};
+use super::RpcError;
 use crate::host::{BoxFuture, StoreError};
 
 /// The grant behind a request, as far as MCP needs it. Implemented by the flow that holds the grant, and by tests.
 pub trait Conversation: Send + Sync + 'static {
-    /// What was agreed on last.
-    fn agreed(&self) -> &Agreed;
-
-    /// Keeps what has been agreed on now.
-    fn agree(&self, agreed: Agreed) -> BoxFuture<'_, ()>;
-
     /// A name for a question to the client. Only who may speak for this grant can answer it, and only after it was asked.
     fn question(&self) -> String;
 
@@ -26,54 +20,15 @@ pub trait Conversation: Send + Sync + 'static {
     fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Seals what a client keeps for us and can neither read nor alter. It opens for the same person and client, for the
-    /// same `request`, and not for long.
-    fn seal(&self, request: &[u8], state: &str) -> String;
+    /// same `place`, and for `lifetime` seconds.
+    fn seal(&self, place: &[u8], text: &str, lifetime: u64) -> String;
 
     /// Opens what [`Conversation::seal`] sealed.
-    fn open(&self, request: &[u8], sealed: &str) -> Option<String>;
+    fn open(&self, place: &[u8], sealed: &str) -> Option<String>;
 
     /// Completes when the bearer token of this request is no longer good, since it has expired or its grant has been ended,
     /// and when the server is about to stop.
     fn ended(&self) -> BoxFuture<'static, ()>;
-}
-
-/// What a client and this server agreed on by `initialize` and `logging/setLevel` (MCP 2025-11-25, Lifecycle). Later
-/// revisions say it with each request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Agreed {
-    /// What the client can do.
-    #[serde(default)]
-    pub(super) capabilities: ClientCapabilities,
-    /// The least severe log entries that it reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) log_level: Option<LogLevel>,
-}
-
-impl Agreed {
-    /// What is agreed on once this request has succeeded. `None`: nothing changes.
-    pub(super) fn after(&self, method: &str, params: &Map<String, Value>) -> Option<Self> {
-        match method {
-            "initialize" => {
-                let capabilities = params.get("capabilities").cloned().unwrap_or_default();
-                let mut capabilities: ClientCapabilities =
-                    serde_json::from_value(capabilities).unwrap_or_default();
-                // Of any size, and of no use to us. The grant is read with each request.
-                capabilities.experimental = None;
-                capabilities.extensions = None;
-                if let Some(sampling) = &mut capabilities.sampling {
-                    sampling.tools = sampling.tools.take().map(|_| Map::new());
-                    sampling.context = sampling.context.take().map(|_| Map::new());
-                }
-                Some(Self { capabilities, log_level: None })
-            }
-            "logging/setLevel" => {
-                let level = params.get("level").and_then(Value::as_str).and_then(LogLevel::parse)?;
-                Some(Self { capabilities: self.capabilities.clone(), log_level: Some(level) })
-            }
-            _ => None,
-        }
-        .filter(|agreed| agreed != self)
-    }
 }
 
 /// Whether a client with these capabilities can be asked this (MCP 2025-11-25 and 2026-07-28, Client Features).
@@ -83,17 +38,12 @@ pub(super) fn can_be_asked(
     params: Option<&Value>,
 ) -> Result<(), RpcError> {
     let mode = params.and_then(|params| params.get("mode")).and_then(Value::as_str);
-    let elicitation = capabilities.elicitation.as_ref();
     let (able, needed) = match method {
         "elicitation/create" if mode == Some("url") => (
-            elicitation.is_some_and(|elicitation| elicitation.url.is_some()),
+            capabilities.elicitation.as_ref().is_some_and(|elicitation| elicitation.url.is_some()),
             json!({ "elicitation": { "url": {} } }),
         ),
-        // Declared without a mode, it means forms.
-        "elicitation/create" => (
-            elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none()),
-            json!({ "elicitation": { "form": {} } }),
-        ),
+        "elicitation/create" => (shows_forms(capabilities), json!({ "elicitation": { "form": {} } })),
         "ping" => (true, Value::Null),
         "roots/list" => (capabilities.roots.is_some(), json!({ "roots": {} })),
         "sampling/createMessage" => (capabilities.sampling.is_some(), json!({ "sampling": {} })),
@@ -107,4 +57,11 @@ pub(super) fn can_be_asked(
         message: "the client has not declared the capability that this needs".to_owned(),
         data: Some(json!({ "requiredCapabilities": needed })),
     })
+}
+
+/// Whether a client with these capabilities can show its person a form. Declared without a mode, elicitation means forms
+/// (MCP 2025-11-25, Elicitation).
+pub(super) fn shows_forms(capabilities: &ClientCapabilities) -> bool {
+    let elicitation = capabilities.elicitation.as_ref();
+    elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
 }

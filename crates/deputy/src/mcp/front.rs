@@ -8,12 +8,14 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts}
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Caller, Conversation, Era, Handler, Peer, RpcError,
+    Call, Caller, Conversation, Handler, Peer, RpcError,
+    conversation::shows_forms,
     exchange::{Events, Exchange, First, Sleep},
     headers,
     input::Round,
     message::{Malformed, Message},
     peer::{Asking, Wanted},
+    session::{SESSION_ID, Session},
 };
 use crate::{
     http::{essence, has_media_type, list},
@@ -24,6 +26,16 @@ use crate::{
 pub struct Front {
     pub(super) handler: Arc<dyn Handler>,
     pub(super) sleep: Sleep,
+    pub(super) rules: Rules,
+}
+
+/// What the operator decides about requests of MCP.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Scopes that no client can be granted although something needs them.
+    pub ungrantable: Vec<String>,
+    /// `UNCONFIRMED_TOOLS`: tools that act without the person's word where the client cannot ask for it.
+    pub unconfirmed: Vec<String>,
 }
 
 /// What comes of a request.
@@ -41,8 +53,8 @@ pub enum Reply {
 
 impl Front {
     /// A front for `handler` that waits with `sleep`.
-    pub fn new(handler: Arc<dyn Handler>, sleep: Sleep) -> Self {
-        Self { handler, sleep }
+    pub fn new(handler: Arc<dyn Handler>, sleep: Sleep, rules: Rules) -> Self {
+        Self { handler, sleep, rules }
     }
 
     /// Answers a `POST` of `caller` in their `conversation`.
@@ -80,12 +92,16 @@ impl Front {
             Ok(era) => era,
             Err(error) => return refused(status(&error), &id, error),
         };
-        if method != "initialize" && names_session(headers, &era) {
-            return refused(StatusCode::NOT_FOUND, &id, no_sessions());
-        }
-        let agreed = conversation.agreed();
-        let mut wanted = agreed.log_level.map_or(Wanted::All, Wanted::LogFrom);
-        let mut capabilities = agreed.capabilities.clone();
+        // Where requests stand for themselves there are no sessions, and `initialize` begins a new one.
+        let session = if era.is_stateless() || method == "initialize" {
+            Session::default()
+        } else {
+            Session::of(headers, &*conversation)
+        };
+        let mut wanted = session.log_level.map_or(Wanted::All, Wanted::LogFrom);
+        let next = session.after(&method, &params).filter(|_| !era.is_stateless());
+        let session_id = next.and_then(|session| session.id(&*conversation));
+        let mut capabilities = session.capabilities;
         if era.is_stateless() {
             match self.stateless(headers, &method, &params) {
                 Ok(logs) => wanted = logs,
@@ -95,18 +111,35 @@ impl Front {
         } else if let Err(error) = headers::agree_if_present(headers, &method, &params) {
             return refused(status(&error), &id, error);
         }
-        let required = self.handler.required_scopes(&method, headers::name(&method, &params));
+        let name = headers::name(&method, &params);
+        let required = self.handler.required_scopes(&method, name);
         if !required.iter().all(|scope| caller.has_scope(scope)) {
-            return Reply::InsufficientScope { required };
+            return self.insufficient_scope(&id, required);
         }
         if readable == Readable::Json {
             wanted = Wanted::Nothing;
         }
-        let can_ask = !era.is_stateless() && readable != Readable::Json && method != "initialize";
-        let asking = can_ask
+        let on_stream = !era.is_stateless() && readable != Readable::Json && method != "initialize";
+        let asking = on_stream
             .then(|| Asking { capabilities: capabilities.clone(), conversation: Arc::clone(&conversation) });
+        let can_ask = (on_stream || era.is_stateless()) && shows_forms(&capabilities);
+        let unconfirmed = method == "tools/call"
+            && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
+        let caller = caller.confirming(can_ask, unconfirmed);
         let call = Call { id, method, params, era, capabilities };
-        self.answer(call, caller, conversation, Peer::new(wanted, asking), readable).await
+        self.answer(call, caller, conversation, Peer::new(wanted, asking), readable, session_id).await
+    }
+
+    /// The token lacks scopes. A scope that no client can be granted is nothing to ask for: that would lead the client
+    /// around in a circle.
+    fn insufficient_scope(&self, id: &Value, required: Vec<String>) -> Reply {
+        match required.iter().find(|scope| self.rules.ungrantable.contains(scope)) {
+            None => Reply::InsufficientScope { required },
+            Some(scope) => {
+                let text = format!("this needs the scope {scope}, which this server grants to no client");
+                refused(StatusCode::OK, id, RpcError::new(RpcError::INTERNAL_ERROR, text))
+            }
+        }
     }
 
     /// What a stateless request wants to read, if its headers say the same as its body.
@@ -135,6 +168,7 @@ impl Front {
         conversation: Arc<dyn Conversation>,
         peer: Peer,
         readable: Readable,
+        session_id: Option<HeaderValue>,
     ) -> Reply {
         let (id, stateless) = (call.id.clone(), call.era.is_stateless());
         let round = match Round::begin(&mut call, Arc::clone(&conversation)) {
@@ -143,7 +177,8 @@ impl Front {
         };
         // A call ends by itself; who listens must be told to come back with a token that is still good.
         let mut ended = (call.method == "subscriptions/listen").then(|| conversation.ended());
-        let agreed = (!stateless).then(|| conversation.agreed().after(&call.method, &call.params)).flatten();
+        let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
+        let tool = tool.map(str::to_owned);
         let work = self.handler.handle(call, caller.clone(), peer.clone());
         let work = Box::pin(async move {
             let result = round.end(work.await?)?;
@@ -157,8 +192,14 @@ impl Front {
         let mut stream = |exchange, messages, done| {
             events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), ended.take()), done)
         };
+        let in_session = |mut response: Response<Body>| {
+            if let Some(session_id) = session_id {
+                response.headers_mut().insert(SESSION_ID, session_id);
+            }
+            Reply::Response(response)
+        };
         match exchange.first().await {
-            First::Events { messages, done } => stream(exchange, messages, done),
+            First::Events { messages, done } => in_session(stream(exchange, messages, done)),
             First::Result(_) if exchange.caller.login_required() => Reply::LoginRequired,
             First::Result(result) => {
                 let status = match &result {
@@ -166,11 +207,14 @@ impl Front {
                     Err(error) if stateless => status_of_answer(error),
                     _ => StatusCode::OK,
                 };
-                let response = exchange.response(result);
-                if readable == Readable::Events && status == StatusCode::OK {
-                    return stream(exchange, vec![response], true);
-                }
-                Reply::Response(crate::http::json(status, &response))
+                let succeeded = result.is_ok();
+                let message = exchange.response(result);
+                let response = if readable == Readable::Events && status == StatusCode::OK {
+                    stream(exchange, vec![message], true)
+                } else {
+                    crate::http::json(status, &message)
+                };
+                if succeeded { in_session(response) } else { Reply::Response(response) }
             }
         }
     }
@@ -227,9 +271,6 @@ impl Readable {
 /// A notification: there is nothing to say to it.
 fn accepted(headers: &HeaderMap) -> Reply {
     match headers::named(headers) {
-        Ok(era) if names_session(headers, &era) => {
-            refused(StatusCode::NOT_FOUND, &Value::Null, no_sessions())
-        }
         Ok(_) => {
             let mut response = crate::http::empty(StatusCode::ACCEPTED);
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -264,17 +305,7 @@ async fn delivered(headers: &HeaderMap, id: &Value, reply: Value, conversation: 
     refused(status, &Value::Null, RpcError::new(code, text))
 }
 
-/// Whether a client keeps a session that it has from somebody else; we never open one. 404 makes it initialize again
-/// (MCP 2025-03-26). Where requests stand for themselves the header means nothing.
-fn names_session(headers: &HeaderMap, era: &Era) -> bool {
-    !era.is_stateless() && headers.contains_key("mcp-session-id")
-}
-
-fn no_sessions() -> RpcError {
-    RpcError::new(RpcError::INVALID_REQUEST, "this server has no sessions")
-}
-
-fn events(events: Events, done: bool) -> Reply {
+fn events(events: Events, done: bool) -> Response<Body> {
     let mut response = Response::new(Body::new(events));
     if !done {
         response.extensions_mut().insert(StaysOpen);
@@ -284,7 +315,7 @@ fn events(events: Events, done: bool) -> Reply {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that collect answers would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Reply::Response(response)
+    response
 }
 
 /// The status of a request that was not handed to the handler.

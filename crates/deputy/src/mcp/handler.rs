@@ -14,6 +14,12 @@ pub trait Handler: Send + Sync + 'static {
     /// The scopes that a request needs beyond a valid token. `name` is the tool's, prompt's or resource's.
     fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String>;
 
+    /// Every scope that any request can need, with the name of one thing that needs it: what an operator has to let clients
+    /// have. It is compared with `API_SCOPES` at the start.
+    fn declared_scopes(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// The input schema of a tool, if it exists: some of its arguments may have to be repeated in headers.
     fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>>;
 
@@ -94,10 +100,18 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
-    /// The error that a client answered a question with.
+    /// The error that a client answered a question with. A client that does not know the method or its params cannot be
+    /// asked; its code would say something else of the request that it waits for.
     pub(super) fn of_client(error: &Value) -> Self {
+        let code = error.get("code").and_then(Value::as_i64).unwrap_or(Self::INTERNAL_ERROR);
+        if [Self::METHOD_NOT_FOUND, Self::INVALID_PARAMS].contains(&code) {
+            return Self::new(
+                Self::MISSING_CLIENT_CAPABILITY,
+                "the client answers that it cannot be asked this",
+            );
+        }
         Self {
-            code: error.get("code").and_then(Value::as_i64).unwrap_or(Self::INTERNAL_ERROR),
+            code,
             message: error.get("message").and_then(Value::as_str).unwrap_or("the client failed").to_owned(),
             data: error.get("data").cloned(),
         }

@@ -202,7 +202,7 @@ fn integer(text: &str) -> Option<i64> {
 }
 
 /// A header that may stand once. Local workerd leaves blanks at its ends; they mean nothing (RFC 9110 §5.5).
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, RpcError> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, RpcError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

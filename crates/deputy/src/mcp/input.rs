@@ -49,7 +49,7 @@ impl Round {
             can_be_asked(&self.capabilities, method, request.get("params"))?;
         }
         if let Some(Value::String(state)) = result.get_mut(REQUEST_STATE) {
-            *state = self.conversation.seal(&self.request, state);
+            *state = self.conversation.seal(&self.request, state, STATE_LIFETIME);
         }
         Ok(result)
     }
@@ -79,5 +79,7 @@ impl Write for Hasher {
     }
 }
 
+/// Seconds in which a person gives the input that a tool asks for.
+const STATE_LIFETIME: u64 = 600;
 const INPUT_RESPONSES: &str = "inputResponses";
 const REQUEST_STATE: &str = "requestState";

@@ -1,4 +1,4 @@
-//! The MCP server: Streamable HTTP for both eras of the protocol, on one endpoint and without sessions.
+//! The MCP server: Streamable HTTP for both eras of the protocol, on one endpoint and without state.
 //!
 //! [`Front`] speaks HTTP and JSON-RPC. It hands each request to a [`Handler`] with a [`Caller`], and the body of the
 //! answer owns the handler's future: a client that hangs up cancels its call, on every host alike. [`rmcp`](fn@rmcp) makes a
@@ -15,10 +15,11 @@ mod message;
 mod peer;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
+mod session;
 
-pub use caller::{Api, ApiError, ApiToken, Caller, Client, User};
-pub use conversation::{Agreed, Conversation};
-pub use front::{Front, Reply};
+pub use caller::{Api, ApiError, ApiToken, Caller, Client, Confirmation, User};
+pub use conversation::Conversation;
+pub use front::{Front, Reply, Rules};
 pub use handler::{Call, Era, Handler, RpcError};
 pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]

@@ -55,6 +55,9 @@ impl Peer {
     ///
     /// Only revisions with a handshake have this. In later ones a handler answers that it needs input
     /// (`resultType: "input_required"`) and is called again.
+    ///
+    /// [`RpcError::MISSING_CLIENT_CAPABILITY`]: the client cannot be asked this, by its own declaration or because it has
+    /// answered that it does not know the question.
     pub fn ask(
         &self,
         method: &str,

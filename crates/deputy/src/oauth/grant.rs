@@ -13,7 +13,7 @@ use super::{CodeChallenge, RedirectUri, ReferenceToken, Scopes, TokenKind};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Timestamp},
-    mcp::{Agreed, User},
+    mcp::User,
     seal::{self, Key, Random, Sealed, random_bytes},
 };
 
@@ -39,9 +39,6 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// Until when the index of the person's grants is kept for it.
     pub indexed_until: Timestamp,
-    /// What the client and the MCP server agreed on, where their revision of MCP does so once for many requests.
-    #[serde(default)]
-    pub agreed: Agreed,
     /// The tokens of `PingOne`.
     pub upstream: Upstream,
     code: Code,
@@ -170,7 +167,6 @@ impl Grant {
             created_at: now,
             expires_at,
             indexed_until: now,
-            agreed: Agreed::default(),
             upstream: Upstream::seal(&upstream, &key, id, random),
             code: Code::Issued {
                 digest: code.digest(),

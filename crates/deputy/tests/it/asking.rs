@@ -34,13 +34,13 @@ fn replied(action: &str, state: &Value) -> Value {
 }
 
 /// A new todo's id.
-async fn todo(world: &World, token: &str, text: &str) -> String {
+pub(crate) async fn todo(world: &World, token: &str, text: &str) -> String {
     let list = world.call(token, "create_new_todo", json!({ "text": text })).await.json();
     let todos = list["result"]["structuredContent"]["todos"].as_array().expect("todos").clone();
     todos.last().expect("a todo")["id"].as_str().expect("an id").to_owned()
 }
 
-async fn texts(world: &World, token: &str) -> Vec<String> {
+pub(crate) async fn texts(world: &World, token: &str) -> Vec<String> {
     let list = world.call(token, "get_my_todo_list", json!({})).await.json();
     let todos = list["result"]["structuredContent"]["todos"].as_array().expect("todos").clone();
     todos.iter().map(|todo| todo["text"].as_str().expect("a text").to_owned()).collect()
@@ -149,22 +149,17 @@ async fn a_state_survives_the_rotation_of_the_key() {
     assert_eq!(texts(&world, &token).await, Vec::<String>::new());
 }
 
-/// A client of 2025-11-25 says what it can do.
-async fn initialize(world: &World, token: &str, capabilities: Value) {
-    let info = json!({ "name": "test", "version": "1" });
-    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
-    let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
-    assert_eq!(world.mcp(Some(token), &message).await.status, StatusCode::OK);
-}
-
-/// The stream of its call of `delete_todo`.
-async fn deleting(world: &World, token: &str, id: &str) -> Stream {
+pub(crate) fn delete_call(id: &str) -> Value {
     let params = json!({ "name": "delete_todo", "arguments": { "id": id } });
-    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    world.stream(token, &message).await
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
 }
 
-async fn reply(world: &World, token: &str, question: &Value, result: Value) -> StatusCode {
+/// The stream of a call of `delete_todo`, in a session.
+pub(crate) async fn deleting(world: &World, token: &str, session: &str, id: &str) -> Stream {
+    world.stream(token, session, &delete_call(id)).await
+}
+
+pub(crate) async fn reply(world: &World, token: &str, question: &Value, result: Value) -> StatusCode {
     let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
     world.mcp(Some(token), &reply).await.status
 }
@@ -174,9 +169,9 @@ async fn an_older_client_is_asked_on_the_stream_and_replies_with_a_request() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
-    initialize(&world, &token, json!({ "elicitation": {} })).await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
     for (action, left) in [("decline", 1), ("accept", 0)] {
-        let mut stream = deleting(&world, &token, &id).await;
+        let mut stream = deleting(&world, &token, &session, &id).await;
         let question = stream.next().await;
         assert_eq!(question["method"], "elicitation/create");
         assert_eq!(question["params"]["message"], "Delete \"Buy milk\"? This cannot be undone.");
@@ -189,25 +184,12 @@ async fn an_older_client_is_asked_on_the_stream_and_replies_with_a_request() {
 }
 
 #[tokio::test]
-async fn an_older_client_that_cannot_be_asked_is_not() {
-    let world = World::new();
-    let token = world.connected().await.access;
-    for capabilities in [json!({ "roots": {} }), json!({ "elicitation": { "url": {} } }), json!({})] {
-        let id = todo(&world, &token, "Buy milk").await;
-        initialize(&world, &token, json!({ "elicitation": {} })).await;
-        initialize(&world, &token, capabilities).await;
-        let answer = world.call(&token, "delete_todo", json!({ "id": id })).await.json();
-        assert_eq!(answer["result"]["structuredContent"]["todos"], json!([]), "{answer}");
-    }
-}
-
-#[tokio::test]
 async fn a_question_is_answered_by_its_own_grant_alone_and_once() {
     let world = World::new();
     let alice = world.connected().await.access;
     let id = todo(&world, &alice, "Buy milk").await;
-    initialize(&world, &alice, json!({ "elicitation": {} })).await;
-    let mut stream = deleting(&world, &alice, &id).await;
+    let session = world.session(&alice, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &alice, &session, &id).await;
     let question = stream.next().await;
     let elsewhere = world.connected().await.access;
     let bob = world.connected_as("bob", &[]).await.access;
@@ -235,8 +217,8 @@ async fn a_reply_beyond_all_bounds_ends_the_call_and_is_not_stored() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
-    initialize(&world, &token, json!({ "elicitation": {} })).await;
-    let mut stream = deleting(&world, &token, &id).await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &token, &session, &id).await;
     let question = stream.next().await;
     let huge = json!({ "action": "accept", "content": { "x": "x".repeat(1024 * 1024) } });
     assert_eq!(reply(&world, &token, &question, huge).await, StatusCode::ACCEPTED);
@@ -251,8 +233,8 @@ async fn a_question_to_a_client_whose_token_was_revoked_is_not_answered() {
         let tokens = world.connected().await;
         let elsewhere = world.connected().await.access;
         let id = todo(&world, &tokens.access, "Buy milk").await;
-        initialize(&world, &tokens.access, json!({ "elicitation": {} })).await;
-        let mut stream = deleting(&world, &tokens.access, &id).await;
+        let session = world.session(&tokens.access, json!({ "elicitation": {} })).await;
+        let mut stream = deleting(&world, &tokens.access, &session, &id).await;
         let question = stream.next().await;
         let before = world.requests_to(API, "");
         let token = if which == "access" { &tokens.access } else { &tokens.refresh };
@@ -271,15 +253,15 @@ async fn many_open_questions_of_one_person_do_not_hinder_another() {
     let alice = world.connected().await.access;
     let bob = world.connected_as("bob", &[]).await.access;
     let id = todo(&world, &alice, "Buy milk").await;
-    initialize(&world, &alice, json!({ "elicitation": {} })).await;
+    let session = world.session(&alice, json!({ "elicitation": {} })).await;
     let mut streams = Vec::new();
     for _ in 0..60 {
-        let mut stream = deleting(&world, &alice, &id).await;
+        let mut stream = deleting(&world, &alice, &session, &id).await;
         assert_eq!(stream.next().await["method"], "elicitation/create");
         streams.push(stream);
     }
     for _ in 0..200 {
-        initialize(&world, &alice, json!({ "elicitation": {} })).await;
+        world.session(&alice, json!({ "elicitation": {} })).await;
     }
     assert_eq!(texts(&world, &bob).await, Vec::<String>::new());
     assert_eq!(texts(&world, &alice).await, ["Buy milk"]);
@@ -290,8 +272,8 @@ async fn a_call_that_is_asked_about_goes_on_in_another_process() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
-    initialize(&world, &token, json!({ "elicitation": {} })).await;
-    let mut stream = deleting(&world, &token, &id).await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &token, &session, &id).await;
     let question = stream.next().await;
     // Another process takes the reply; the first still has the call.
     world.start(&[]);

@@ -197,7 +197,7 @@ async fn no_answer_of_the_endpoint_is_for_a_cache() {
         (401, "POST", &[JSON], &call),
         (401, "POST", &[JSON, ("authorization", "Bearer x")], &call),
         (403, "POST", &[JSON, good, ("origin", "https://evil.example")], &call),
-        (404, "POST", &[JSON, good, ("mcp-session-id", "x")], &call),
+        (200, "POST", &[JSON, good, ("mcp-session-id", "x")], &call),
         (405, "GET", &[good], ""),
         (406, "POST", &[JSON, good, ("accept", "text/css")], &call),
         (415, "POST", &[FORM, good], &call),

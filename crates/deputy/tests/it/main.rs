@@ -25,6 +25,7 @@ mod native;
 mod origins;
 mod outages;
 mod registration;
+mod sessions;
 mod token;
 mod upstream;
 mod workers;

@@ -303,21 +303,38 @@ impl World {
     /// A request to the MCP endpoint, by the rules of 2025-11-25.
     pub(crate) async fn mcp(&self, token: Option<&str>, message: &Value) -> Answer {
         let authorization = token.map(|token| format!("Bearer {token}"));
-        let mut headers = vec![
-            ("content-type", "application/json"),
-            ("accept", "application/json, text/event-stream"),
-            ("mcp-protocol-version", "2025-11-25"),
-        ];
+        let mut headers = OLDER.to_vec();
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         self.request("POST", "/mcp", &headers, &message.to_string()).await
     }
 
+    /// A request in a session, or in none if it is empty.
+    pub(crate) async fn mcp_in(&self, session: &str, token: &str, message: &Value) -> Answer {
+        let authorization = format!("Bearer {token}");
+        let mut headers = OLDER.to_vec();
+        headers.push(("authorization", &authorization));
+        headers.extend(Some(("mcp-session-id", session)).filter(|_| !session.is_empty()));
+        self.request("POST", "/mcp", &headers, &message.to_string()).await
+    }
+
+    /// The session of a client of 2025-11-25 that says what it can do.
+    pub(crate) async fn session(&self, token: &str, capabilities: Value) -> String {
+        let info = json!({ "name": "test", "version": "1" });
+        let params =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
+        let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+        let answer = self.mcp(Some(token), &message).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.header("mcp-session-id")
+    }
+
     /// The events of such a request's answer, one by one.
-    pub(crate) async fn stream(&self, token: &str, message: &Value) -> Stream {
+    pub(crate) async fn stream(&self, token: &str, session: &str, message: &Value) -> Stream {
         let request = http::Request::post(format!("{DEPUTY}/mcp"))
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream")
             .header("mcp-protocol-version", "2025-11-25")
+            .header("mcp-session-id", session)
             .header("authorization", format!("Bearer {token}"))
             .body(Bytes::from(message.to_string()));
         let response = self.network.open(request.expect("a request")).await.expect("an answer");
@@ -331,6 +348,13 @@ impl World {
             .await
     }
 }
+
+/// What a client of 2025-11-25 sends with each message.
+const OLDER: [(&str, &str); 3] = [
+    ("content-type", "application/json"),
+    ("accept", "application/json, text/event-stream"),
+    ("mcp-protocol-version", "2025-11-25"),
+];
 
 /// The code that arrived at a client. In the URL of a callback that we refused there is PingOne's.
 pub(crate) fn arrived(page: &Page) -> Option<String> {

@@ -1,6 +1,7 @@
 //! An MCP session of one person, whose API is real until a test says what it answers instead.
 
 use std::{
+    collections::VecDeque,
     mem,
     sync::{Arc, Mutex},
 };
@@ -39,8 +40,17 @@ impl Session {
         Self::with(&Arc::new(World::new()), "alice", BOTH, BOTH).await
     }
 
+    /// A session of alice whose client cannot ask her anything, where no tool may act unasked.
+    pub async fn unconfirmed() -> Self {
+        Self::confirming(&Arc::new(World::new()), "alice", BOTH, BOTH, false).await
+    }
+
     /// A session of `subject`; the bearer token of its calls has the scopes `mcp`, the API's token those of `api`.
     pub async fn with(world: &Arc<World>, subject: &str, mcp: &str, api: &str) -> Self {
+        Self::confirming(world, subject, mcp, api, true).await
+    }
+
+    async fn confirming(world: &Arc<World>, subject: &str, mcp: &str, api: &str, unasked: bool) -> Self {
         let api = Arc::new(TestApi {
             world: Arc::clone(world),
             token: token_for(subject, api),
@@ -54,6 +64,7 @@ impl Session {
         let client = Client { id: "client-1".to_owned(), name: Some("Some Client".to_owned()) };
         let scopes = mcp.split_whitespace().map(str::to_owned).collect();
         let caller = Caller::new(user, client, scopes, Timestamp(NOW), Arc::clone(&api) as Arc<dyn Api>);
+        let caller = caller.confirming(false, unasked);
         Self { client: connect(Some(caller)).await, api }
     }
 
@@ -94,7 +105,21 @@ impl Session {
 
     /// Makes the API answer the next request with `answer`.
     pub fn answer_instead(&self, answer: Result<Response<Bytes>, ApiError>) {
-        *self.api.instead.lock().unwrap() = Some(answer);
+        self.api.instead.lock().unwrap().push_back(answer);
+    }
+
+    /// Makes the API answer the next requests with these.
+    pub fn answers<const N: usize>(&self, answers: [(u16, String); N]) {
+        for (status, body) in answers {
+            self.answer_instead(Ok(Response::builder().status(status).body(Bytes::from(body)).unwrap()));
+        }
+    }
+
+    /// Makes the API answer every request with this status.
+    pub fn answer_from_now_on(&self, status: u16) {
+        for _ in 0..8 {
+            self.answers([(status, "<html>".to_owned())]);
+        }
     }
 }
 
@@ -119,7 +144,7 @@ pub struct TestApi {
     token: String,
     scopes: String,
     pub shows_token: Mutex<bool>,
-    instead: Mutex<Option<Result<Response<Bytes>, ApiError>>>,
+    instead: Mutex<VecDeque<Result<Response<Bytes>, ApiError>>>,
     requests: Mutex<Vec<String>>,
 }
 
@@ -139,7 +164,7 @@ impl Api for TestApi {
         let (mut parts, body) = request.into_parts();
         let line = format!("{} {} {}", parts.method, parts.uri, String::from_utf8_lossy(&body));
         self.requests.lock().unwrap().push(line.trim_end().to_owned());
-        if let Some(answer) = self.instead.lock().unwrap().take() {
+        if let Some(answer) = self.instead.lock().unwrap().pop_front() {
             return Box::pin(std::future::ready(answer));
         }
         parts.headers.insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
@@ -150,7 +175,7 @@ impl Api for TestApi {
     }
 
     fn token(&self) -> BoxFuture<'_, Result<ApiToken, ApiError>> {
-        if let Some(Err(error)) = self.instead.lock().unwrap().take() {
+        if let Some(Err(error)) = self.instead.lock().unwrap().pop_front() {
             return Box::pin(std::future::ready(Err(error)));
         }
         let shown = *self.shows_token.lock().unwrap();

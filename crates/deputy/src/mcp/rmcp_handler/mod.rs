@@ -58,6 +58,12 @@ impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
         scopes.iter().map(|scope| (*scope).to_owned()).collect()
     }
 
+    fn declared_scopes(&self) -> Vec<(String, String)> {
+        let pairs =
+            self.scopes.iter().flat_map(|(name, scopes)| scopes.iter().map(move |scope| (scope, name)));
+        pairs.map(|(scope, name)| ((*scope).to_owned(), (*name).to_owned())).collect()
+    }
+
     fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>> {
         self.server.get_tool(tool).map(|tool| tool.input_schema)
     }

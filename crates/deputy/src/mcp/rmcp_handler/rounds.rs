@@ -9,12 +9,12 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, Service,
     model::{
         CallToolRequestParams, ClientCapabilities, ClientRequest, DEFAULT_MRTR_MAX_ROUNDS, ErrorCode,
-        GetPromptRequestParams, InputRequiredResult, InputResponses, ReadResourceRequestParams, ServerResult,
+        GetPromptRequestParams, InputRequests, InputResponses, ReadResourceRequestParams, ServerResult,
     },
     service::RequestContext,
 };
 
-use super::super::Peer;
+use super::super::{Caller, Confirmation, Peer};
 
 /// Answers a request by the rules of revisions with a handshake.
 pub(super) async fn handle<S: ServerHandler>(
@@ -24,9 +24,9 @@ pub(super) async fn handle<S: ServerHandler>(
     peer: &Peer,
 ) -> Result<ServerResult, ErrorData> {
     let mut result = match request {
-        ClientRequest::CallToolRequest(request) => rounds(server, request.params, &context, peer).await?,
-        ClientRequest::GetPromptRequest(request) => rounds(server, request.params, &context, peer).await?,
-        ClientRequest::ReadResourceRequest(request) => rounds(server, request.params, &context, peer).await?,
+        ClientRequest::CallToolRequest(request) => rounds(server, request.params, context, peer).await?,
+        ClientRequest::GetPromptRequest(request) => rounds(server, request.params, context, peer).await?,
+        ClientRequest::ReadResourceRequest(request) => rounds(server, request.params, context, peer).await?,
         request => server.handle_request(request, context).await?,
     };
     result.strip_result_type_for_legacy_peer();
@@ -34,35 +34,42 @@ pub(super) async fn handle<S: ServerHandler>(
     Ok(result)
 }
 
-/// Calls until no more input is needed.
+/// Calls until no more input is needed. Where the client answers that it cannot be asked, the handler is called anew for a
+/// client that cannot.
 async fn rounds<S: ServerHandler, P: Resumed>(
     server: &S,
     mut params: P,
-    context: &RequestContext<RoleServer>,
+    mut context: RequestContext<RoleServer>,
     peer: &Peer,
 ) -> Result<ServerResult, ErrorData> {
+    let asked = params.clone();
     for _ in 0..DEFAULT_MRTR_MAX_ROUNDS {
-        match params.clone().call(server, context.clone()).await? {
-            ServerResult::InputRequiredResult(InputRequiredResult {
-                input_requests, request_state, ..
-            }) => {
-                let mut responses = BTreeMap::new();
-                // One after the other: each is a dialog before a person.
-                for (name, question) in input_requests.into_iter().flatten() {
-                    let question = serde_json::to_value(question).unwrap_or_default();
-                    responses.insert(name, ask(peer, &question).await?);
-                }
-                params.resume(responses, request_state);
-            }
+        let input = match params.clone().call(server, context.clone()).await? {
+            ServerResult::InputRequiredResult(input) => input,
             // No client of these revisions has declared that it knows tasks.
             ServerResult::CreateTaskResult(_) => {
                 let tasks = ClientCapabilities::builder().enable_tasks().build();
                 return Err(ErrorData::missing_required_client_capability(tasks));
             }
             result => return Ok(result),
+        };
+        match ask_all(peer, input.input_requests).await {
+            Ok(responses) => params.resume(responses, input.request_state),
+            Err(error) if error.code == UNABLE && forget_forms(&mut context) => params = asked.clone(),
+            Err(error) => return Err(error),
         }
     }
     Err(ErrorData::internal_error("the handler asks for input without end", None))
+}
+
+/// Asks one question after the other: each is a dialog before a person.
+async fn ask_all(peer: &Peer, questions: Option<InputRequests>) -> Result<InputResponses, ErrorData> {
+    let mut responses = BTreeMap::new();
+    for (name, question) in questions.into_iter().flatten() {
+        let question = serde_json::to_value(question).unwrap_or_default();
+        responses.insert(name, ask(peer, &question).await?);
+    }
+    Ok(responses)
 }
 
 async fn ask(peer: &Peer, question: &serde_json::Value) -> Result<serde_json::Value, ErrorData> {
@@ -76,6 +83,23 @@ async fn ask(peer: &Peer, question: &serde_json::Value) -> Result<serde_json::Va
         ErrorData::new(code, error.message, error.data)
     })
 }
+
+/// Has the handler meet a client that shows no forms. `false`: it met one already.
+fn forget_forms(context: &mut RequestContext<RoleServer>) -> bool {
+    let Some(caller) = context.extensions.get::<Caller>() else { return false };
+    if caller.confirmation() != Confirmation::Ask {
+        return false;
+    }
+    let caller = caller.unable_to_ask();
+    context.extensions.insert(caller);
+    let mut capabilities = context.client_capabilities().unwrap_or_default();
+    capabilities.elicitation = None;
+    context.meta.set_client_capabilities(capabilities);
+    true
+}
+
+/// The client cannot be asked, as it declared or answered.
+const UNABLE: ErrorCode = ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY;
 
 /// Params of a request that can be made again with input.
 trait Resumed: Clone + Send {

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Call, Front, Peer, RpcError},
+    super::{Call, Confirmation, Front, Peer, RpcError, Rules},
     Answer, STATELESS, Scripted, Talk, Work, meta, request, response, send, send_in,
 };
 use crate::host::BoxFuture;
@@ -15,7 +15,8 @@ const ABLE: &str = "elicitation/create";
 
 fn front(act: impl Fn(Call, Peer) -> Work + Send + Sync + 'static) -> Front {
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
-    Front::new(Arc::new(Scripted::new(move |call, _, peer| act(call, peer))), Arc::new(sleep))
+    let handler = Scripted::new(move |call, _, peer| act(call, peer));
+    Front::new(Arc::new(handler), Arc::new(sleep), Rules::default())
 }
 
 /// A front whose every request is one question to the client; its result is what came of it.
@@ -30,14 +31,20 @@ fn call() -> Value {
     request("tools/call", json!({ "name": "x", "arguments": {} }))
 }
 
-/// A conversation in which the client has said what it can do.
-async fn able(front: &Front, capabilities: Value) -> Arc<Talk> {
-    let talk = Arc::new(Talk::default());
+/// The session of a client that has said what it can do.
+async fn able(capabilities: Value) -> String {
     let params = json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities });
-    let answer = Answer::of(send_in(talk.clone(), front, &[], request("initialize", params)).await).await;
+    let answer = Answer::of(send(&silent(), &[], request("initialize", params)).await).await;
     assert_eq!(answer.status, 200);
-    talk.next()
+    answer.headers[SESSION].to_str().unwrap().to_owned()
 }
+
+/// What a client said, in a session of it.
+fn declared(session: &str) -> Value {
+    serde_json::from_str(session.split_once('|').unwrap().1).unwrap()
+}
+
+const SESSION: &str = "mcp-session-id";
 
 fn silent() -> Front {
     front(|_, _| Box::pin(std::future::ready(Ok(json!({})))))
@@ -51,9 +58,10 @@ async fn frame(body: &mut axum::body::Body) -> Value {
 
 #[tokio::test]
 async fn a_question_goes_out_on_the_stream_and_its_reply_comes_with_another_request() {
-    let talk = able(&silent(), json!({ "elicitation": {} })).await;
+    let (talk, session) = (Arc::new(Talk::default()), able(json!({ "elicitation": {} })).await);
     let front = questioning(ABLE, json!({ "message": "Sure?" }));
-    let mut body = response(send_in(talk.clone(), &front, &[], call()).await).into_body();
+    let headers = [(SESSION, session.as_str())];
+    let mut body = response(send_in(talk.clone(), &front, &headers, call()).await).into_body();
     let question = frame(&mut body).await;
     let (id, params) = (&question["id"], json!({ "message": "Sure?" }));
     assert_eq!(question, json!({ "jsonrpc": "2.0", "id": id, "method": ABLE, "params": params }));
@@ -66,13 +74,76 @@ async fn a_question_goes_out_on_the_stream_and_its_reply_comes_with_another_requ
 
 #[tokio::test]
 async fn an_error_of_the_client_is_the_outcome_of_the_question() {
-    let talk = able(&silent(), json!({ "sampling": {} })).await;
+    let (talk, session) = (Arc::new(Talk::default()), able(json!({ "sampling": {} })).await);
     let front = questioning("sampling/createMessage", json!({}));
-    let mut body = response(send_in(talk.clone(), &front, &[], call()).await).into_body();
+    let headers = [(SESSION, session.as_str())];
+    let mut body = response(send_in(talk.clone(), &front, &headers, call()).await).into_body();
     let error = json!({ "code": -1, "message": "no" });
     let reply = json!({ "jsonrpc": "2.0", "id": frame(&mut body).await["id"], "error": error });
     assert_eq!(Answer::of(send_in(talk, &front, &[], reply).await).await.status, 202);
     assert_eq!(frame(&mut body).await["error"], error);
+}
+
+#[tokio::test]
+async fn client_that_does_not_know_the_question_cannot_be_asked() {
+    for code in [RpcError::METHOD_NOT_FOUND, RpcError::INVALID_PARAMS] {
+        let (talk, session) = (Arc::new(Talk::default()), able(json!({ "elicitation": {} })).await);
+        let headers = [(SESSION, session.as_str())];
+        let front = questioning(ABLE, json!({}));
+        let mut body = response(send_in(talk.clone(), &front, &headers, call()).await).into_body();
+        let error = json!({ "code": code, "message": "Method not found" });
+        let reply = json!({ "jsonrpc": "2.0", "id": frame(&mut body).await["id"], "error": error });
+        assert_eq!(Answer::of(send_in(talk, &front, &headers, reply).await).await.status, 202);
+        assert_eq!(frame(&mut body).await["error"]["code"], RpcError::MISSING_CLIENT_CAPABILITY);
+    }
+}
+
+#[tokio::test]
+async fn session_id_that_does_not_open_declares_nothing() {
+    let session = able(json!({ "elicitation": {} })).await;
+    let altered = format!("x{session}");
+    let long = format!("{session}{}", "x".repeat(2000));
+    for id in ["x", "0123456789abcdef", &altered, &long, "\"", "\u{e9}"] {
+        let answer = Answer::of(send(&questioning(ABLE, json!({})), &[(SESSION, id)], call()).await).await;
+        assert_eq!(answer.outcome(), (200, RpcError::MISSING_CLIENT_CAPABILITY), "{id}");
+    }
+    let twice = [(SESSION, session.as_str()), (SESSION, session.as_str())];
+    let answer = Answer::of(send(&questioning(ABLE, json!({})), &twice, call()).await).await;
+    assert_eq!(answer.outcome(), (200, RpcError::MISSING_CLIENT_CAPABILITY));
+}
+
+#[tokio::test]
+async fn failed_initialize_opens_no_session() {
+    let front =
+        front(|_, _| Box::pin(std::future::ready(Err(RpcError::new(RpcError::INVALID_PARAMS, "no")))));
+    let params = json!({ "capabilities": { "elicitation": {} } });
+    let answer = Answer::of(send(&front, &[], request("initialize", params)).await).await;
+    assert_eq!((answer.outcome().1, answer.headers.get(SESSION)), (RpcError::INVALID_PARAMS, None));
+}
+
+#[tokio::test]
+async fn tool_learns_whether_its_client_can_confirm() {
+    let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
+    let handler = Scripted::new(|_, caller, _| {
+        let confirmation = format!("{:?}", caller.confirmation());
+        Box::pin(std::future::ready(Ok(json!(confirmation))))
+    });
+    let rules = Rules { unconfirmed: vec!["x".to_owned()], ..Rules::default() };
+    let front = Front::new(Arc::new(handler), Arc::new(sleep), rules);
+    let (able, unable) = (able(json!({ "elicitation": {} })).await, able(json!({})).await);
+    let json_only = ("accept", "application/json");
+    for (tool, headers, expected) in [
+        ("x", vec![(SESSION, able.as_str())], Confirmation::Ask),
+        ("y", vec![(SESSION, able.as_str())], Confirmation::Ask),
+        ("x", vec![(SESSION, able.as_str()), json_only], Confirmation::Waived),
+        ("y", vec![(SESSION, able.as_str()), json_only], Confirmation::Unavailable),
+        ("x", vec![(SESSION, unable.as_str())], Confirmation::Waived),
+        ("y", vec![], Confirmation::Unavailable),
+    ] {
+        let call = request("tools/call", json!({ "name": tool }));
+        let answer = Answer::of(send(&front, &headers, call).await).await;
+        assert_eq!(answer.json()["result"], format!("{expected:?}"), "{tool} {headers:?}");
+    }
 }
 
 #[tokio::test]
@@ -100,9 +171,9 @@ async fn a_client_is_asked_nothing_that_it_has_not_declared() {
         (json!({}), "ping", json!({}), true),
         (forms, "tools/call", json!({}), false),
     ] {
-        let talk = able(&silent(), capabilities.clone()).await;
+        let session = able(capabilities.clone()).await;
         let front = questioning(method, params.clone());
-        let mut body = response(send_in(talk, &front, &[], call()).await).into_body();
+        let mut body = response(send(&front, &[(SESSION, &session)], call()).await).into_body();
         if answered {
             assert_eq!(frame(&mut body).await["method"], method, "{capabilities} {params}");
         } else {
@@ -134,12 +205,12 @@ async fn what_a_client_declares_is_kept_without_what_has_no_bound() {
     let huge = json!({
         "experimental": any, "extensions": any, "roots": any, "sampling": sampling, "elicitation": elicitation, "x": any,
     });
-    let talk = able(&silent(), huge).await;
+    let session = able(huge).await;
     let kept = json!({
         "roots": {}, "sampling": { "tools": {}, "context": {} },
         "elicitation": { "form": { "schemaValidation": true }, "url": {} },
     });
-    assert_eq!(serde_json::to_value(&talk.agreed).unwrap(), json!({ "capabilities": kept }));
+    assert_eq!(declared(&session), json!({ "capabilities": kept }));
 }
 
 #[tokio::test]
@@ -151,10 +222,12 @@ async fn a_log_level_that_a_client_sets_holds_for_its_later_requests() {
         }
         Box::pin(std::future::ready(Ok(json!({}))))
     });
-    let talk = able(&silent(), json!({})).await;
+    let session = able(json!({ "roots": {} })).await;
     let level = request("logging/setLevel", json!({ "level": "warning" }));
-    Answer::of(send_in(talk.clone(), &silent(), &[], level).await).await;
-    let events = Answer::of(send_in(talk.next(), &talking, &[], call()).await).await.events();
+    let answer = Answer::of(send(&silent(), &[(SESSION, &session)], level).await).await;
+    let next = answer.headers[SESSION].to_str().unwrap();
+    assert_eq!(declared(next)["capabilities"], json!({ "roots": {} }));
+    let events = Answer::of(send(&talking, &[(SESSION, next)], call()).await).await.events();
     assert_eq!(
         events.iter().filter_map(|event| event["params"]["level"].as_str()).collect::<Vec<_>>(),
         ["error"]

@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Front, Reply, RpcError},
+    super::{Front, Reply, RpcError, Rules},
     Answer, STATELESS, Scripted, Work, answer, meta, post, request, response, send,
 };
 use crate::host::BoxFuture;
@@ -140,7 +140,8 @@ async fn a_quiet_stream_is_kept_alive_every_5_seconds() {
         Box::pin(std::future::ready(()))
     });
     let (handler, _) = endless(vec![progress(1)]);
-    let mut body = response(send(&Front::new(handler, sleep), &[], call()).await).into_body();
+    let mut body =
+        response(send(&Front::new(handler, sleep, Rules::default()), &[], call()).await).into_body();
     assert!(frame(&mut body).await.starts_with("event: message"));
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");

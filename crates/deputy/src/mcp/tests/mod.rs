@@ -26,8 +26,8 @@ use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Agreed, Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply,
-    RpcError, User,
+    Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply, RpcError,
+    Rules, User,
 };
 use crate::{
     encoding::base64url_encode,
@@ -95,7 +95,7 @@ impl Api for LoggedOut {
 /// Sends to a front where no time passes.
 async fn post(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl ToString) -> Reply {
     let sleep = Arc::new(|_: Duration| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) });
-    send(&Front::new(Arc::clone(handler) as _, sleep), headers, body).await
+    send(&Front::new(Arc::clone(handler) as _, sleep, Rules::default()), headers, body).await
 }
 
 /// Sends `body` with `headers` beside those that every client sends; an empty value takes one of these away.
@@ -108,29 +108,10 @@ async fn send(front: &Front, headers: &[(&str, &str)], body: impl ToString) -> R
 struct Talk {
     /// Whether the token is no longer good.
     over: bool,
-    agreed: Agreed,
-    agreed_next: Mutex<Option<Agreed>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
 }
 
-impl Talk {
-    /// The conversation after what has been agreed on in it.
-    fn next(&self) -> Arc<Self> {
-        let agreed = self.agreed_next.lock().unwrap().clone().unwrap_or_else(|| self.agreed.clone());
-        Arc::new(Self { agreed, ..Self::default() })
-    }
-}
-
 impl Conversation for Talk {
-    fn agreed(&self) -> &Agreed {
-        &self.agreed
-    }
-
-    fn agree(&self, agreed: Agreed) -> BoxFuture<'_, ()> {
-        *self.agreed_next.lock().unwrap() = Some(agreed);
-        Box::pin(std::future::ready(()))
-    }
-
     fn question(&self) -> String {
         format!("q{}", self.waiting.lock().unwrap().len())
     }
@@ -146,13 +127,13 @@ impl Conversation for Talk {
         Box::pin(std::future::ready(Ok(sender.is_some_and(|sender| sender.send(reply).is_ok()))))
     }
 
-    fn seal(&self, request: &[u8], state: &str) -> String {
-        format!("{}|{state}", base64url_encode(request))
+    fn seal(&self, place: &[u8], text: &str, _: u64) -> String {
+        format!("{}|{text}", base64url_encode(place))
     }
 
-    fn open(&self, request: &[u8], sealed: &str) -> Option<String> {
-        let (bound, state) = sealed.rsplit_once('|')?;
-        (bound == base64url_encode(request)).then(|| state.to_owned())
+    fn open(&self, place: &[u8], sealed: &str) -> Option<String> {
+        let (bound, text) = sealed.split_once('|')?;
+        (bound == base64url_encode(place)).then(|| text.to_owned())
     }
 
     fn ended(&self) -> BoxFuture<'static, ()> {

@@ -25,8 +25,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Caller, Front, Reply, RmcpHandler, RpcError, rmcp},
-    Answer, STATELESS, Talk, answer, meta, post, request, response, send_in,
+    super::{Caller, Confirmation, Front, Reply, RmcpHandler, RpcError, Rules, rmcp},
+    Answer, STATELESS, Talk, answer, meta, post, request, response, send, send_in,
 };
 use crate::host::BoxFuture;
 
@@ -74,6 +74,27 @@ impl Fixture {
         let question = json!({ "sure": { "method": "elicitation/create", "params": params } });
         let questions = serde_json::from_value(question).expect("questions");
         Ok(InputRequiredResult::new(Some(questions), Some("x".repeat(round + 1))).into())
+    }
+
+    #[tool(description = "Asks for a yes of a client that can ask.")]
+    async fn deletes(
+        &self,
+        InputResponses(responses): InputResponses,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let text = |text: String| Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into());
+        let confirmation = context.extensions.get::<Caller>().expect("a caller").confirmation();
+        if confirmation != Confirmation::Ask {
+            let elicitation = context.client_capabilities().and_then(|able| able.elicitation);
+            return text(format!("{confirmation:?} {elicitation:?}"));
+        }
+        if responses.is_some() {
+            return text("deleted".to_owned());
+        }
+        let params = json!({ "message": "Sure?", "requestedSchema": { "type": "object", "properties": {} } });
+        let question = json!({ "sure": { "method": "elicitation/create", "params": params } });
+        let questions = serde_json::from_value(question).expect("questions");
+        Ok(InputRequiredResult::new(Some(questions), None).into())
     }
 
     #[tool(description = "Reports progress and never ends.")]
@@ -163,6 +184,7 @@ impl ServerHandler for Fixture {
 const SCOPES: &[(&str, &[&str])] = &[
     ("asks", &[]),
     ("confirms", &[]),
+    ("deletes", &[]),
     ("forever", &[]),
     ("misspeled", &[]),
     ("progress", &[]),
@@ -284,14 +306,14 @@ async fn a_tool_that_asks_the_client_is_told_that_it_cannot() {
 async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
     let handler = handler(&Fixture::default());
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
-    let front = Front::new(handler, Arc::new(sleep));
+    let front = Front::new(handler, Arc::new(sleep), Rules::default());
     let talk = Arc::new(Talk::default());
     let info = json!({ "name": "test", "version": "1" });
     let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });
-    Answer::of(send_in(talk.clone(), &front, &[], request("initialize", params)).await).await;
-    let talk = talk.next();
-    let mut body =
-        response(send_in(talk.clone(), &front, &[], request("tools/call", call(tool))).await).into_body();
+    let initialized = Answer::of(send(&front, &[], request("initialize", params)).await).await;
+    let session = [("mcp-session-id", initialized.headers["mcp-session-id"].to_str().unwrap())];
+    let called = send_in(talk.clone(), &front, &session, request("tools/call", call(tool))).await;
+    let mut body = response(called).into_body();
     let (mut replies, mut questions) = (replies.iter(), Vec::new());
     loop {
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -300,7 +322,9 @@ async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Ve
         if message.get("method").is_none() {
             return (questions, message["result"].take());
         }
-        let reply = json!({ "jsonrpc": "2.0", "id": message["id"], "result": replies.next().unwrap() });
+        let mut reply = json!({ "jsonrpc": "2.0", "id": message["id"] });
+        let said = replies.next().unwrap();
+        reply[if said.get("code").is_some() { "error" } else { "result" }] = said.clone();
         assert_eq!(Answer::of(send_in(talk.clone(), &front, &[], reply).await).await.status, 202);
         questions.push(message);
     }
@@ -328,6 +352,17 @@ async fn a_tool_that_needs_input_asks_an_older_client_on_the_stream() {
     assert_eq!(asked, ["Sure 0?", "Sure 1?"]);
     assert_eq!(result["content"][0]["text"], json!({ "sure": { "action": "decline" } }).to_string());
     assert_eq!((result.get("resultType"), result.get("requestState")), (None, None));
+}
+
+#[tokio::test]
+async fn tool_is_called_anew_when_its_client_cannot_be_asked() {
+    let unknown = json!({ "code": RpcError::METHOD_NOT_FOUND, "message": "Method not found" });
+    let (questions, result) = conversation("deletes", json!({ "elicitation": {} }), &[unknown]).await;
+    assert_eq!(questions.len(), 1);
+    assert_eq!(result["content"][0]["text"], "Unavailable None");
+    let yes = json!({ "action": "accept" });
+    let (questions, result) = conversation("deletes", json!({ "elicitation": {} }), &[yes]).await;
+    assert_eq!((questions.len(), &result["content"][0]["text"]), (1, &json!("deleted")));
 }
 
 #[tokio::test]

@@ -198,3 +198,13 @@ fn config() -> Config {
     assert_eq!(config.access_token_lifetime, Duration::from_hours(1));
     config
 }
+
+/// Versions before kept there what a client declared.
+#[test]
+fn grant_of_an_older_version_is_read() {
+    let (grant, code) = issued(true);
+    let mut stored = serde_json::to_value(&grant).unwrap();
+    stored["agreed"] = serde_json::json!({ "capabilities": { "elicitation": {} }, "log_level": 3 });
+    let grant: Grant = serde_json::from_value(stored).unwrap();
+    assert!(redeem(grant, &code, NOW).is_ok());
+}

@@ -12,16 +12,12 @@ async fn a_client_that_answers_what_nobody_waits_for_fills_a_few_places_and_no_m
     let token = world.connected().await.access;
     let list = world.call(&token, "create_new_todo", json!({ "text": "Buy milk" })).await.json();
     let id = list["result"]["structuredContent"]["todos"][0]["id"].clone();
-    let able = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} },
-        "clientInfo": { "name": "test", "version": "1" } });
-    world
-        .mcp(Some(&token), &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": able }))
-        .await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
     let params = json!({ "name": "delete_todo", "arguments": { "id": id } });
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let mut statuses = Vec::new();
     for _ in 0..60 {
-        let question = world.stream(&token, &call).await.next().await["id"].clone();
+        let question = world.stream(&token, &session, &call).await.next().await["id"].clone();
         let reply = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "decline", "content": "x".repeat(1000) } });
         statuses.push(world.mcp(Some(&token), &reply).await.status);
     }
@@ -32,7 +28,7 @@ async fn a_client_that_answers_what_nobody_waits_for_fills_a_few_places_and_no_m
     assert!(statuses.iter().all(|status| [202, 503].contains(&status.as_u16())), "{statuses:?}");
     // Whoever waits would have taken theirs by now.
     world.host.advance(6);
-    let question = world.stream(&token, &call).await.next().await["id"].clone();
+    let question = world.stream(&token, &session, &call).await.next().await["id"].clone();
     let reply = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "decline" } });
     for _ in 0..2 {
         assert_eq!(

@@ -1,0 +1,134 @@
+//! What clients of revisions with a handshake declare, in sessions that they keep themselves.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    asking::{delete_call, deleting, reply, texts, todo},
+    world::World,
+};
+
+/// What a client is told that calls `delete_todo` and reads one document.
+async fn deleted(world: &World, token: &str, session: &str, id: &str) -> Value {
+    world.mcp_in(session, token, &delete_call(id)).await.json()["result"].take()
+}
+
+#[tokio::test]
+async fn client_that_cannot_ask_deletes_nothing_unless_allowed() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    for capabilities in [json!({ "roots": {} }), json!({ "elicitation": { "url": {} } }), json!({})] {
+        let session = world.session(&token, capabilities).await;
+        for session in [session.as_str(), "", "somebody-elses"] {
+            let answer = deleted(&world, &token, session, &id).await;
+            assert_eq!(answer["isError"], true, "{answer}");
+            let said = answer["content"][0]["text"].as_str().expect("a text");
+            assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{said}");
+        }
+    }
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+    world.start(&[("UNCONFIRMED_TOOLS", "delete_todo")]);
+    let answer = deleted(&world, &token, "", &id).await;
+    assert_eq!(answer["structuredContent"]["todos"], json!([]), "{answer}");
+}
+
+#[tokio::test]
+async fn client_that_can_ask_is_asked_also_where_it_need_not() {
+    let world = World::with(&[("UNCONFIRMED_TOOLS", "delete_todo")]);
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let question = deleting(&world, &token, &session, &id).await.next().await;
+    assert_eq!(question["method"], "elicitation/create");
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+/// Two programs that share a token, of which one can ask its person. Which of them initialized last does not matter.
+#[tokio::test]
+async fn programs_that_share_a_token_declare_for_themselves() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    for able_first in [true, false] {
+        let (mut able, mut unable) = (String::new(), String::new());
+        for turn in [able_first, !able_first] {
+            let capabilities = if turn { json!({ "elicitation": {} }) } else { json!({}) };
+            *(if turn { &mut able } else { &mut unable }) = world.session(&token, capabilities).await;
+        }
+        let refused = deleted(&world, &token, &unable, &id).await;
+        assert_eq!(refused["isError"], true, "{refused}");
+        let mut stream = deleting(&world, &token, &able, &id).await;
+        let question = stream.next().await;
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        reply(&world, &token, &question, json!({ "action": "decline" })).await;
+        assert_eq!(stream.next().await["result"]["isError"], true);
+    }
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn client_that_does_not_know_the_question_deletes_nothing() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    for code in [-32601, -32602] {
+        let mut stream = deleting(&world, &token, &session, &id).await;
+        let question = stream.next().await;
+        let error = json!({ "code": code, "message": "Method not found" });
+        let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "error": error });
+        assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
+        let answer = stream.next().await;
+        let said = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{answer}");
+    }
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn reply_whose_error_is_null_is_a_result() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &token, &session, &id).await;
+    let question = stream.next().await;
+    let accept = json!({ "action": "accept" });
+    let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": accept, "error": null });
+    assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
+    assert_eq!(stream.next().await["result"]["structuredContent"]["todos"], json!([]));
+}
+
+#[tokio::test]
+async fn session_id_is_short_opaque_and_of_one_person_and_client() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    assert!(session.len() < 400 && session.bytes().all(|byte| byte.is_ascii_graphic()), "{session}");
+    for other in [world.connected().await.access, world.connected_as("bob", &[]).await.access] {
+        let id = todo(&world, &other, "Theirs").await;
+        let answer = deleted(&world, &other, &session, &id).await;
+        assert_eq!(answer["isError"], true, "{answer}");
+    }
+    // It is no credential: a request without a token is refused, whatever session it names.
+    let headers = [("content-type", "application/json"), ("mcp-session-id", session.as_str())];
+    let answer = world.request("POST", "/mcp", &headers, &delete_call("x").to_string()).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn session_survives_a_restart_a_refresh_and_a_rotated_key() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let session = world.session(&tokens.access, json!({ "elicitation": {} })).await;
+    let id = todo(&world, &tokens.access, "Buy milk").await;
+    let (new, old) =
+        ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    world.start(&[("COOKIE_ENCRYPTION_KEY", &format!("{new} {old}"))]);
+    let refreshed = world.refresh(&tokens.client, &tokens.refresh).await.json();
+    let token = refreshed["access_token"].as_str().expect("a token");
+    world.host.advance(1800);
+    let question = deleting(&world, token, &session, &id).await.next().await;
+    assert_eq!(question["method"], "elicitation/create");
+}
