@@ -55,6 +55,47 @@ async fn listening_client_is_told_when_the_server_stops() {
     assert!(String::from_utf8_lossy(&rest).contains("the server restarts"), "{rest:?}");
 }
 
+/// Asks the client whether it is there.
+struct Asking;
+
+impl Handler for Asking {
+    fn required_scopes(&self, _: &str, _: Option<&str>) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn input_schema(&self, _: &str) -> Option<Arc<Map<String, Value>>> {
+        None
+    }
+
+    fn handle(&self, _: Call, _: Caller, peer: Peer) -> BoxFuture<'static, Result<Value, RpcError>> {
+        match peer.ask("ping", None) {
+            Ok(reply) => reply,
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn open_question_ends_with_an_event_when_the_server_stops() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    serve_tools(&world, Arc::new(Asking));
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "ask" } });
+    let request = Request::post(format!("{DEPUTY}/mcp"))
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2025-11-25")
+        .header("authorization", format!("Bearer {token}"))
+        .body(call.to_string().into());
+    let mut body = world.network.open(request.unwrap()).await.unwrap().into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("\"method\":\"ping\""), "{first:?}");
+    world.host.stop();
+    let rest = body.collect().await.unwrap().to_bytes();
+    let rest = String::from_utf8_lossy(&rest).into_owned();
+    assert!(rest.contains("\"id\":7") && rest.contains("\"error\""), "{rest}");
+}
+
 #[tokio::test]
 async fn open_streams_of_all_users_leave_room_for_calls() {
     let world = World::new();
@@ -69,11 +110,14 @@ async fn open_streams_of_all_users_leave_room_for_calls() {
     assert!(listening(&world, &bob.access).await.is_ok());
 }
 
-/// Serves the tools of this file.
+/// Serves a tool that listens.
 fn serve(world: &World) {
+    serve_tools(world, Arc::new(Listening));
+}
+
+fn serve_tools(world: &World, tools: Arc<dyn Handler>) {
     let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
-    let server =
-        Server::new(world.deputy_config(), Arc::new(world.host.clone()), Arc::new(Listening), wording);
+    let server = Server::new(world.deputy_config(), Arc::new(world.host.clone()), tools, wording);
     world.network.serve(DEPUTY, server.router());
 }
 
