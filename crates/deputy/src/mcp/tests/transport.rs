@@ -262,6 +262,10 @@ async fn no_header_however_odd_is_worse_than_refused() {
     for name in ["accept", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name"] {
         for value in ["é", "=?base64?", "=?base64??=", "=?base64?/w==?=", ";", ",", "\t", &"x".repeat(60_000)]
         {
+            // An Accept without a member says nothing, and nothing is wrong with it.
+            if name == "accept" && [",", "\t"].contains(&value) {
+                continue;
+            }
             let mut headers = vec![STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
             headers.retain(|(given, _)| *given != name);
             headers.push((name, value));
