@@ -50,7 +50,7 @@ async fn a_todo_is_created_marked_and_deleted() {
 }
 
 #[tokio::test]
-async fn flags_and_ids_in_other_types_are_read_where_they_mean_one_thing() {
+async fn flags_and_ids_in_another_type_are_read_if_unambiguous() {
     let session = Session::new().await;
     let list = json!({ "todos": [] }).to_string();
     for (id, completed, path, sent) in [
