@@ -280,7 +280,7 @@ pub struct Record {
 pub struct Version(pub u64);
 
 /// Seconds since 1970-01-01 00:00:00 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
@@ -288,6 +288,11 @@ impl Timestamp {
     #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds by which this moment is later than `other`; negative if it is earlier.
+    pub const fn ahead_of(self, other: Self) -> i64 {
+        self.0.cast_signed().saturating_sub(other.0.cast_signed())
     }
 
     /// Seconds from `earlier` to this moment, or 0.

@@ -51,7 +51,7 @@
 //! is closed while bytes arrive is reset, and whoever was refused would not learn why.
 //!
 //! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
-//! tokens, so a renewal that has begun must end even when the client that caused it hangs up. And it has
+//! tokens, so a refresh that has begun must end even when the client that caused it hangs up. And it has
 //! [`Host::admit`](host::Host::admit): what strangers may ask is counted by address, and only a host knows addresses, and
 //! where counting is cheap.
 //!
@@ -91,6 +91,7 @@ mod pages;
 mod public_address;
 mod readiness;
 mod records;
+mod retry;
 pub mod seal;
 pub mod secret;
 mod server;

@@ -79,7 +79,6 @@ fn read(response: &Response<Bytes>, scope: &'static str) -> Result<TodoList, Fai
         StatusCode::NOT_FOUND => Err(Failure::NotFound),
         StatusCode::CONFLICT => Err(Failure::Full),
         StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::Text),
-        StatusCode::TOO_MANY_REQUESTS => Err(Failure::Trouble),
         status if status.is_server_error() => Err(Failure::Trouble),
         _ => Err(Failure::Unexpected),
     }

@@ -6,7 +6,7 @@ use deputy::mcp::ApiError;
 use rmcp::ErrorData;
 
 /// Why a tool has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// No request reached the API, or no answer came back.
     Api(ApiError),
@@ -36,9 +36,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Api(error) => match error {
-                ApiError::LoginRequired => {
-                    f.write_str("The person's login at PingOne has ended. They have to log in again.")
-                }
+                ApiError::InsufficientScope { scopes } if !scopes.is_empty() => scope(f, &scopes.join(" ")),
                 ApiError::NotTheApi | ApiError::TooLarge => Self::Unexpected.fmt(f),
                 ApiError::Timeout => f.write_str(
                     "The Todo API did not answer in time. A change may have been made all the same: call \
@@ -47,6 +45,8 @@ impl fmt::Display for Failure {
                 ApiError::Unavailable => {
                     f.write_str("The Todo API cannot be reached at the moment. Try again later.")
                 }
+                // Deputy's words are for models too.
+                other => other.fmt(f),
             },
             Self::Declined => f.write_str(
                 "The person was asked and did not agree, so nothing was changed. Do not try again unless they ask.",
@@ -55,10 +55,7 @@ impl fmt::Display for Failure {
                 "The todo list is full, so nothing was added. Ask the person which todo may be deleted first.",
             ),
             Self::NoCaller => f.write_str("these tools need Deputy around them"),
-            Self::Scope(scope) => write!(
-                f,
-                "This needs the scope {scope}, which was not granted. The person can grant it by connecting again."
-            ),
+            Self::Scope(name) => scope(f, name),
             Self::Text => f.write_str(
                 "The Todo API did not take this text. It must be one line of 1 to 2000 characters.",
             ),
@@ -74,6 +71,13 @@ impl fmt::Display for Failure {
             Self::NotFound | Self::Unknown => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
         }
     }
+}
+
+fn scope(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    write!(
+        f,
+        "This needs the scope {name}, which was not granted. The person can grant it by connecting again."
+    )
 }
 
 impl From<Failure> for ErrorData {

@@ -6,6 +6,7 @@ use crate::{
     http::{Answer, redirect},
     mcp::User,
     oauth::{AuthorizationRequest, ErrorCode, Grant, NewGrant, UpstreamTokens},
+    oidc::{AccessTokenClaims, TokenResponse},
     records,
     server::Server,
 };
@@ -29,7 +30,7 @@ pub(super) async fn code(
         let text = "the identity provider granted none of the scopes";
         return Ok(Err(login::refused(server, &target, ErrorCode::AccessDenied, text)));
     }
-    let upstream = upstream_tokens(tokens, access.sub, access.expires_at, now);
+    let upstream = upstream_tokens(tokens, &access, now);
     if upstream.refresh_token.is_none() && upstream.expires_at <= now {
         tracing::error!(client = target.client_id(), "PingOne issued an expired token and no refresh token");
         let text = "the identity provider's answer could not be accepted; the server's log says why";
@@ -56,17 +57,16 @@ pub(super) async fn code(
     Ok(Ok(redirect(&target.answer(server.config.public_url.issuer(), &[("code", code.expose())]))))
 }
 
-/// What is kept of a token response. `exp` of the token and `expires_in` of the response should agree; the earlier counts.
+/// What is kept of a token response that came `now`.
 pub(super) fn upstream_tokens(
-    tokens: crate::oidc::TokenResponse,
-    subject: String,
-    exp: Timestamp,
+    tokens: TokenResponse,
+    claims: &AccessTokenClaims,
     now: Timestamp,
 ) -> UpstreamTokens {
     UpstreamTokens {
         access_token: tokens.access_token,
         refresh_token: tokens.refresh_token,
-        expires_at: tokens.expires_in.map_or(exp, |seconds| now.plus(seconds).min(exp)),
-        subject,
+        expires_at: now.plus(claims.lifetime(tokens.expires_in)),
+        subject: claims.sub.clone(),
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     host::{StoreError, Timestamp},
     http::{Answer, redirect, set_cookie},
     oauth::{AuthorizationRequest, ErrorCode, Handle, Target, login_cookie},
-    oidc::{Authentication, authentication_url},
+    oidc::{Authentication, IdTokenError, authentication_url, clocks_differ},
     records::{self, Login},
     server::Server,
 };
@@ -45,15 +45,17 @@ pub(super) async fn begin(
 /// Tells the client that `PingOne` failed us. The cause goes to the log.
 pub(super) fn failed(server: &Server, target: &Target, error: &ProviderError) -> Answer {
     tracing::error!(client = target.client_id(), %error, "login failed");
-    let (code, text) = if error.is_transient() {
-        (ErrorCode::TemporarilyUnavailable, "the identity provider cannot be reached; try again later")
-    } else {
-        (
-            ErrorCode::ServerError,
-            "the identity provider's answer could not be accepted; the server's log says why",
-        )
+    let not_accepted = "the identity provider's answer could not be accepted; the server's log says why";
+    let text = match error {
+        ProviderError::IdToken(IdTokenError::Clock(ahead)) => clocks_differ(*ahead),
+        ProviderError::AccessToken(_) | ProviderError::IdToken(_) if error.is_transient() => {
+            "the identity provider's tokens cannot be verified just now; try again in a minute".to_owned()
+        }
+        _ if error.is_transient() => "the identity provider cannot be reached; try again later".to_owned(),
+        _ => not_accepted.to_owned(),
     };
-    refused(server, target, code, text)
+    let code = if error.is_transient() { ErrorCode::TemporarilyUnavailable } else { ErrorCode::ServerError };
+    refused(server, target, code, &text)
 }
 
 /// Tells the client that there is no authorization, and why.

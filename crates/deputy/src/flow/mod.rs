@@ -2,6 +2,7 @@
 
 pub(crate) mod approve;
 pub(crate) mod authorize;
+mod breaker;
 pub(crate) mod callback;
 mod client;
 mod conversation;
@@ -9,6 +10,8 @@ mod issue;
 mod login;
 pub(crate) mod mcp;
 mod provider;
+mod published;
+mod refresh;
 pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;

@@ -1,31 +1,41 @@
 //! `PingOne` as the flows see it: discovery and keys, cached in this process, and requests.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use http::{StatusCode, header};
+
+use super::{
+    breaker::{Breaker, Outcome},
+    published::{Need, Published},
+};
 use crate::{
     config::Config,
     host::{FetchError, FetchLimits, Host, Reach, Timestamp},
     oidc::{
-        AccessTokenClaims, AccessTokenError, Discovery, DiscoveryError, IdTokenClaims, IdTokenError,
-        JwtError, KeySet, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError,
-        code_request, get, refresh_request, revocation_request,
+        AccessTokenClaims, AccessTokenError, Discovery, DiscoveryError, IdTokenClaims, IdTokenError, KeySet,
+        Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, clocks_differ, code_request,
+        get, refresh_request, revocation_request, rotated_refresh_token,
     },
+    retry,
     secret::Secret,
 };
 
 /// What this process knows of `PingOne`. Losing it costs a request; sharing it would save one.
 #[derive(Debug, Default)]
-pub(crate) struct Provider(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    discovery: Option<(Discovery, Timestamp)>,
-    keys: Option<(KeySet, Timestamp)>,
-    /// When the current minute of refetches began, and how many there were.
-    refetches: (u64, u32),
+pub(crate) struct Provider {
+    discovery: Published<Discovery>,
+    keys: Published<KeySet>,
+    breaker: Breaker,
+    /// Whether the log has been told that the clocks differ.
+    clocks_differ: AtomicBool,
+    /// Whether its responses say what time it is.
+    has_dates: AtomicBool,
 }
 
 /// Why `PingOne` gave no result.
@@ -43,6 +53,8 @@ pub(crate) enum ProviderError {
     Keys,
     #[error("the token response has no ID token")]
     NoIdToken,
+    #[error("PingOne's keys were fetched a moment ago, and are not fetched again yet")]
+    NotYet,
     #[error("{0}")]
     Token(TokenError),
     #[error("{0}")]
@@ -55,16 +67,24 @@ impl ProviderError {
         match self {
             Self::Fetch(_)
             | Self::Keys
-            | Self::Discovery(DiscoveryError::Document)
+            | Self::NotYet
+            | Self::Discovery(DiscoveryError::Document(_))
             | Self::Token(TokenError::Unavailable) => true,
-            Self::AccessToken(_)
-            | Self::Discovery(_)
-            | Self::IdToken(_)
-            | Self::NoIdToken
-            | Self::Token(_)
-            | Self::UserInfo(_) => false,
+            Self::AccessToken(error) => error.may_pass_with_other_keys(),
+            Self::IdToken(error) => error.may_pass_with_other_keys(),
+            Self::Discovery(_) | Self::NoIdToken | Self::Token(_) | Self::UserInfo(_) => false,
         }
     }
+}
+
+/// A refresh that gave no access token.
+#[derive(Debug)]
+pub(crate) struct RefreshFailure {
+    pub(crate) error: ProviderError,
+    /// The refresh token that `PingOne` issued all the same. The old one is spent.
+    pub(crate) rotated: Option<Secret<String>>,
+    /// Seconds after which `PingOne` says that the next request may come.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// Tokens that were checked, and whose they are.
@@ -75,24 +95,25 @@ pub(crate) struct Authenticated {
 }
 
 impl Provider {
-    /// The discovery document, not older than an hour.
+    /// The discovery document.
     pub(crate) async fn discovery(
         &self,
         host: &dyn Host,
         config: &Config,
-    ) -> Result<Discovery, ProviderError> {
-        let now = host.now();
-        let known = self.known().discovery.clone();
-        if let Some((discovery, _)) = known.filter(|(_, read_at)| now.since(*read_at) < FRESH) {
-            return Ok(discovery);
-        }
-        let malformed = ProviderError::Discovery(DiscoveryError::Issuer);
-        let request = Discovery::request(&config.upstream.issuer).ok_or(malformed)?;
-        let response = fetch(host, request, LIMITS).await?;
-        let discovery =
-            Discovery::read(&response, &config.upstream.issuer).map_err(ProviderError::Discovery)?;
-        self.known().discovery = Some((discovery.clone(), now));
-        Ok(discovery)
+    ) -> Result<Arc<Discovery>, ProviderError> {
+        let issuer = config.upstream.issuer.as_str();
+        let fetch = async {
+            let malformed = ProviderError::Discovery(DiscoveryError::Issuer);
+            let request = Discovery::request(issuer).ok_or(malformed)?;
+            let response = self.fetch(host, request, LIMITS).await?;
+            Discovery::read(&response, issuer).map_err(ProviderError::Discovery)
+        };
+        self.discovery.get(host, Need::Fresh, fetch).await.map(|edition| edition.value)
+    }
+
+    /// Whether the token endpoint may be asked for new tokens, or in how many seconds.
+    pub(crate) fn admits_refresh(&self, now: Timestamp) -> Result<(), u64> {
+        self.breaker.admit(now)
     }
 
     /// Exchanges a code. What comes back is to be checked.
@@ -106,7 +127,12 @@ impl Provider {
         let callback = config.public_url.callback();
         let request =
             code_request(&discovery.token_endpoint, &config.upstream, code, code_verifier, &callback);
-        TokenResponse::read(&fetch(host, request, TOKEN_LIMITS).await?).map_err(ProviderError::Token)
+        let response = self.fetch(host, request, TOKEN_LIMITS).await;
+        let tokens =
+            response.and_then(|response| TokenResponse::read(&response).map_err(ProviderError::Token));
+        // People try again by themselves, and are few: nobody is kept from it.
+        self.note(&tokens, None, host);
+        tokens
     }
 
     /// Checks everything that came back for a code.
@@ -125,34 +151,50 @@ impl Provider {
         let verify = |keys: &KeySet| {
             IdTokenClaims::verify(id_token.expose(), access_token, keys, upstream, nonce, now)
         };
-        let unknown = |error: &IdTokenError| *error == IdTokenError::Jwt(JwtError::UnknownKey);
-        let mut person =
-            self.with_keys(host, config, verify, unknown).await?.map_err(ProviderError::IdToken)?;
+        let verified = self.with_keys(host, config, verify, IdTokenError::may_pass_with_other_keys).await?;
+        let mut person = verified.map_err(ProviderError::IdToken)?;
         let access = self.access_token(host, config, access_token, now).await?;
         let request = UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token);
-        match UserInfo::read(&fetch(host, request, LIMITS).await.unwrap_or_default(), &person.sub) {
+        let answer = self.fetch(host, request, LIMITS).await.unwrap_or_default();
+        match UserInfo::read(&answer, &person.sub) {
             Ok(info) => {
                 person.name = info.name.or(person.name);
                 person.preferred_username = info.preferred_username.or(person.preferred_username);
                 person.email = info.email.or(person.email);
             }
             // The ID token says who it is; UserInfo only says more.
-            Err(UserInfoError::Unusable) => tracing::warn!("UserInfo could not be read"),
+            Err(error @ UserInfoError::Unusable) => tracing::warn!(%error, "UserInfo is not used"),
             Err(error @ UserInfoError::Subject) => return Err(ProviderError::UserInfo(error)),
         }
         Ok(Authenticated { tokens, access, person })
     }
 
-    /// Renews an access token. The caller keeps what comes back before anything else can fail, and then checks it.
+    /// Asks for new tokens. The caller keeps the refresh token that comes back before anything else can fail, and then
+    /// checks the access token.
     pub(crate) async fn refresh(
         &self,
         host: &dyn Host,
         config: &Config,
         refresh_token: &Secret<String>,
-    ) -> Result<TokenResponse, ProviderError> {
-        let discovery = self.discovery(host, config).await?;
-        let request = refresh_request(&discovery.token_endpoint, &config.upstream, refresh_token.expose());
-        TokenResponse::read(&fetch(host, request, TOKEN_LIMITS).await?).map_err(ProviderError::Token)
+    ) -> Result<TokenResponse, RefreshFailure> {
+        let answer = async {
+            let endpoint = &self.discovery(host, config).await?.token_endpoint;
+            let request = refresh_request(endpoint, &config.upstream, refresh_token.expose());
+            self.fetch(host, request, REFRESH_LIMITS).await
+        };
+        let answer = answer.await;
+        let response = answer.as_ref().ok();
+        let retry_after = response.and_then(|response| retry::retry_after(response.headers(), host.now()));
+        let tokens = answer
+            .as_ref()
+            .map_err(ProviderError::clone)
+            .and_then(|response| TokenResponse::read(response).map_err(ProviderError::Token));
+        self.note(&tokens, retry_after, host);
+        tokens.map_err(|error| RefreshFailure {
+            error,
+            rotated: response.and_then(rotated_refresh_token),
+            retry_after,
+        })
     }
 
     /// Revokes a refresh token, if `PingOne` lets us.
@@ -162,12 +204,13 @@ impl Provider {
         config: &Config,
         refresh_token: &Secret<String>,
     ) -> Result<(), ProviderError> {
-        let Some(endpoint) = self.discovery(host, config).await?.revocation_endpoint else { return Ok(()) };
-        let request = revocation_request(&endpoint, &config.upstream, refresh_token.expose());
-        fetch(host, request, TOKEN_LIMITS).await.map(|_| ())
+        let discovery = self.discovery(host, config).await?;
+        let Some(endpoint) = &discovery.revocation_endpoint else { return Ok(()) };
+        let request = revocation_request(endpoint, &config.upstream, refresh_token.expose());
+        self.fetch(host, request, TOKEN_LIMITS).await.map(|_| ())
     }
 
-    /// The claims of an access token for the API.
+    /// The claims of an access token that has just come, with whatever keys that takes.
     pub(crate) async fn access_token(
         &self,
         host: &dyn Host,
@@ -176,60 +219,112 @@ impl Provider {
         now: Timestamp,
     ) -> Result<AccessTokenClaims, ProviderError> {
         let verify = |keys: &KeySet| AccessTokenClaims::verify(token, keys, config, now);
-        let unknown = |error: &AccessTokenError| *error == AccessTokenError::Jwt(JwtError::UnknownKey);
-        self.with_keys(host, config, verify, unknown).await?.map_err(ProviderError::AccessToken)
+        let other_keys_may_help = AccessTokenError::may_pass_with_other_keys;
+        let verified = self.with_keys(host, config, verify, other_keys_may_help).await?;
+        let claims = verified.map_err(ProviderError::AccessToken)?;
+        if let Some(issued_at) = claims.issued_at.filter(|_| !self.has_dates.load(Ordering::Relaxed)) {
+            self.compare_clocks(now, issued_at);
+        }
+        Ok(claims)
     }
 
-    /// Runs `verify` with the keys we know, and once more with fresh ones if it met a key that we do not
+    /// The same with the keys at hand. `None`: that takes others.
+    pub(crate) fn access_token_at_once(
+        &self,
+        config: &Config,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<Result<AccessTokenClaims, ProviderError>> {
+        let keys = self.keys.fresh(now)?;
+        match AccessTokenClaims::verify(token, &keys.value, config, now) {
+            Err(error) if error.may_pass_with_other_keys() => None,
+            verified => Some(verified.map_err(ProviderError::AccessToken)),
+        }
+    }
+
+    /// Runs `verify` with the keys we know, and once more with newer ones if those may lead elsewhere
     /// (OpenID Connect Core §10.1.1).
     async fn with_keys<T, E>(
         &self,
         host: &dyn Host,
         config: &Config,
         verify: impl Fn(&KeySet) -> Result<T, E>,
-        met_unknown_key: impl Fn(&E) -> bool,
+        other_keys_may_help: impl Fn(&E) -> bool,
     ) -> Result<Result<T, E>, ProviderError> {
-        let now = host.now();
-        let known = self.known().keys.clone();
-        if let Some((keys, _)) = known.filter(|(_, read_at)| now.since(*read_at) < FRESH) {
-            let result = verify(&keys);
-            if !result.as_ref().is_err_and(&met_unknown_key) || !self.known().may_refetch(now) {
-                return Ok(result);
+        let known = match self.keys.fresh(host.now()) {
+            Some(known) => known,
+            None => self.keys.get(host, Need::Fresh, self.published_keys(host, config)).await?,
+        };
+        let result = verify(&known.value);
+        if !result.as_ref().is_err_and(&other_keys_may_help) {
+            return Ok(result);
+        }
+        match self.keys.get(host, known.superseded(), self.published_keys(host, config)).await {
+            Ok(newer) => Ok(verify(&newer.value)),
+            Err(error) => {
+                tracing::warn!(%error, "newer keys of PingOne's cannot be had now");
+                Ok(result)
             }
         }
+    }
+
+    /// Takes note of whether the token endpoint works.
+    fn note(&self, tokens: &Result<TokenResponse, ProviderError>, retry_after: Option<u64>, host: &dyn Host) {
+        let outcome = match tokens {
+            Ok(_) | Err(ProviderError::Token(TokenError::Grant)) => Outcome::Works,
+            Err(_) => Outcome::Fails { retry_after },
+        };
+        self.breaker.record(outcome, host.now(), &|buffer| host.fill_random(buffer));
+    }
+
+    async fn published_keys(&self, host: &dyn Host, config: &Config) -> Result<KeySet, ProviderError> {
         let discovery = self.discovery(host, config).await?;
-        let keys =
-            KeySet::read(&fetch(host, get(&discovery.jwks_uri), LIMITS).await?).ok_or(ProviderError::Keys)?;
-        let result = verify(&keys);
-        self.known().keys = Some((keys, now));
-        Ok(result)
+        let response = self.fetch(host, get(&discovery.jwks_uri), LIMITS).await?;
+        KeySet::read(&response).ok_or(ProviderError::Keys)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        // What is behind it is whole at every moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    /// Six in a minute: enough for rotations, and no way to make us hammer `PingOne`.
-    fn may_refetch(&mut self, now: Timestamp) -> bool {
-        let minute = now.0 / 60;
-        if self.refetches.0 != minute {
-            self.refetches = (minute, 0);
+    /// Sends a request to `PingOne`. What goes wrong is logged with where it did, and never with a query.
+    async fn fetch(
+        &self,
+        host: &dyn Host,
+        request: Request,
+        limits: FetchLimits,
+    ) -> Result<Response, ProviderError> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let origin = request.uri().host().unwrap_or_default().to_owned();
+        let response = host.fetch(request, limits).await.map_err(|error| {
+            tracing::warn!(%method, host = origin, path, %error, "PingOne did not answer");
+            ProviderError::Fetch(error)
+        })?;
+        let (status, now) = (response.status(), host.now());
+        if let Some(date) = response.headers().get(header::DATE).and_then(retry::date) {
+            self.has_dates.store(true, Ordering::Relaxed);
+            self.compare_clocks(now, date);
         }
-        self.refetches.1 += 1;
-        self.refetches.1 <= 6
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let retry_after = retry::retry_after(response.headers(), now);
+            let status = status.as_u16();
+            tracing::warn!(%method, host = origin, path, status, retry_after, "PingOne answered with an error");
+        }
+        Ok(response)
+    }
+
+    /// Says in the log that the clock of this host and that of `PingOne` differ, once until they agree again.
+    fn compare_clocks(&self, ours: Timestamp, theirs: Timestamp) {
+        let ahead = ours.ahead_of(theirs);
+        let differ = ahead.unsigned_abs() > TOLERATED;
+        if self.clocks_differ.swap(differ, Ordering::Relaxed) != differ && differ {
+            tracing::warn!(seconds = ahead, "{}", clocks_differ(ahead));
+        }
     }
 }
 
-async fn fetch(host: &dyn Host, request: Request, limits: FetchLimits) -> Result<Response, ProviderError> {
-    host.fetch(request, limits).await.map_err(ProviderError::Fetch)
-}
-
-const FRESH: u64 = 3600;
 /// A login may ask five times, one after the other, while the person waits.
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(5), max_bytes: 256 * 1024, reach: Reach::Anywhere };
-/// What a code or a refresh token was sent to is waited for longer: it may be used up by then.
+/// What a code was sent to is waited for longer: it may be used up by then.
 const TOKEN_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), ..LIMITS };
+/// And longer still after a refresh, almost as long as the lease: without the answer, the login is lost.
+const REFRESH_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(38), ..LIMITS };
+/// Seconds by which the clocks may differ without a word.
+const TOLERATED: u64 = 30;

@@ -4,17 +4,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{
-    client,
-    upstream::{self, Renewal},
-};
+use super::{client, refresh::fresh};
 use crate::{
     host::{GrantId, StoreError, Timestamp},
     http::{Answer, error, has_media_type, json, list},
     mcp::ApiError,
     oauth::{
         Client, ClientAuthError, ClientCredentials, ErrorCode, Grant, Issued, Params, RedeemError,
-        ReferenceToken, RefreshError, Refreshed, Scopes, TokenKind, TokenRequest,
+        ReferenceToken, RefreshError, RefreshReason, Refreshed, Scopes, TokenKind, TokenRequest,
     },
     records,
     secret::Secret,
@@ -175,13 +172,9 @@ async fn upstream_has_ended(
         return Ok(false);
     }
     let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
-    match upstream::fresh(server, grant.id, &key, Renewal::IfExpiring).await {
-        Err(ApiError::LoginRequired) => Ok(true),
-        // What can be reached again later is no reason to lose a session.
-        Ok(_) | Err(ApiError::NotTheApi | ApiError::Timeout | ApiError::TooLarge | ApiError::Unavailable) => {
-            Ok(false)
-        }
-    }
+    // Any other failure may pass, and is no reason to lose a session.
+    let tokens = fresh(server, grant.id, &key, RefreshReason::Expiring).await;
+    Ok(tokens.is_err_and(|error| error == ApiError::LoginRequired))
 }
 
 /// Enters the grant into its person's index. Its tokens are issued whether or not this works; if not, the next refresh

@@ -10,8 +10,10 @@ use std::{
 
 use bytes::Bytes;
 
+use super::ApiError;
 use crate::{
     host::{BoxFuture, Timestamp},
+    retry::retry_after,
     secret::Secret,
 };
 
@@ -96,8 +98,9 @@ impl Caller {
     /// Sends `request` to the API with the person's own access token. The request's URI is a path (and query) below
     /// `API_URL`; its `Authorization` header, if any, is replaced. Redirects are answers, not followed.
     ///
-    /// A `401` is answered with a fresh token and one more try. If that is refused too, or the person's login at
-    /// `PingOne` has ended, this is [`ApiError::LoginRequired`] and the MCP client is told to log in again.
+    /// A `401` is met with a fresh token and one more try; if that is refused too, this is [`ApiError::Refused`]. `429` and
+    /// `503` are [`ApiError::Busy`], and a challenge for scopes is [`ApiError::InsufficientScope`]. Where the person's login
+    /// at `PingOne` has ended, this is [`ApiError::LoginRequired`], and the MCP client is told to log in again.
     ///
     /// A response that is an error is logged: a tool call that fails is a `200` of the MCP endpoint.
     pub async fn fetch(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
@@ -105,18 +108,19 @@ impl Caller {
         let result = self.api.fetch(request).await;
         match &result {
             Ok(response) if response.status().is_client_error() || response.status().is_server_error() => {
+                let retry_after = retry_after(response.headers(), self.now);
                 let status = response.status().as_u16();
-                tracing::warn!(%method, path, status, "the API refused a request of a tool");
+                tracing::warn!(%method, path, status, retry_after, "the API refused a request of a tool");
             }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%method, path, %error, "a request of a tool got no response of the API");
             }
         }
-        self.noting(result)
+        ApiError::sift(self.noting(result)?, self.now)
     }
 
-    /// What the `PingOne` access token says, after renewing it if it is about to expire.
+    /// What the `PingOne` access token says, after refreshing it if it is about to expire.
     pub async fn api_token(&self) -> Result<ApiToken, ApiError> {
         self.noting(self.api.token().await)
     }
@@ -201,24 +205,4 @@ pub trait Api: Send + Sync + 'static {
 
     /// See [`Caller::api_token`].
     fn token(&self) -> BoxFuture<'_, Result<ApiToken, ApiError>>;
-}
-
-/// Why the API gave no answer. Safe to show to a model: no variant carries text from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
-    /// The person has to log in again.
-    #[error("the login at PingOne has ended; log in again")]
-    LoginRequired,
-    /// The request's URI is not a path below `API_URL`.
-    #[error("the request does not go to the API")]
-    NotTheApi,
-    /// The API took too long.
-    #[error("the API did not answer in time")]
-    Timeout,
-    /// The API's answer is larger than Deputy reads.
-    #[error("the API's answer is too large")]
-    TooLarge,
-    /// The API, or `PingOne` when a token had to be renewed, could not be reached. Trying again later may help.
-    #[error("the API cannot be reached at the moment")]
-    Unavailable,
 }

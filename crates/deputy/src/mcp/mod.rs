@@ -4,6 +4,7 @@
 //! answer owns the handler's future: a client that hangs up cancels its call, on every host alike. [`rmcp`](fn@rmcp) makes a
 //! handler of any rmcp `ServerHandler`; Deputy itself takes nothing but types from rmcp.
 
+mod api_error;
 mod caller;
 mod conversation;
 mod exchange;
@@ -17,7 +18,9 @@ mod peer;
 mod rmcp_handler;
 mod session;
 
-pub use caller::{Api, ApiError, ApiToken, Caller, Client, Confirmation, User};
+pub use api_error::ApiError;
+pub(crate) use api_error::lacks_scope;
+pub use caller::{Api, ApiToken, Caller, Client, Confirmation, User};
 pub use conversation::Conversation;
 pub use front::{Front, Reply, Rules};
 pub use handler::{Call, Era, Handler, RpcError};

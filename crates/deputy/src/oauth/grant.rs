@@ -18,7 +18,8 @@ use crate::{
 };
 
 pub use refresh::{RefreshError, Refreshed};
-pub use upstream::{LeaseError, Upstream, UpstreamTokens};
+pub use upstream::{Due, LeaseError, RefreshReason, Upstream, UpstreamTokens};
+pub(crate) use upstream::{EARLY, LEASE};
 
 /// What one finished login created.
 #[derive(Clone, Debug, Serialize, Deserialize)]

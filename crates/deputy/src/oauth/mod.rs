@@ -26,9 +26,10 @@ pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Access, Code, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, Refreshed, Upstream,
-    UpstreamTokens,
+    Access, Code, Due, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, RefreshReason,
+    Refreshed, Upstream, UpstreamTokens,
 };
+pub(crate) use grant::{EARLY, LEASE};
 pub use handle::{Handle, HandleKind};
 pub use metadata::{
     authorization_server_metadata, key_set, openid_provider_metadata, protected_resource_metadata,

@@ -1,10 +1,10 @@
 //! The access token of the API: is it one that the API will take, and whose is it?
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     JwtError, KeySet,
-    jwt::{LEEWAY, audiences, date},
+    jwt::{LEEWAY, audiences, claims_of_verified, date},
 };
 use crate::{config::Config, host::Timestamp};
 
@@ -17,8 +17,10 @@ pub struct AccessTokenClaims {
     pub audience: Vec<String>,
     /// `scope`, if it is in the token.
     pub scope: Option<String>,
-    /// `exp`
-    pub expires_at: Timestamp,
+    /// `iat`: the time on the clock of `PingOne`, if it is in the token.
+    pub issued_at: Option<Timestamp>,
+    /// Seconds from `iat` to `exp`; without `iat`, from now.
+    lifetime: u64,
 }
 
 /// Why an access token is not used.
@@ -30,8 +32,8 @@ pub enum AccessTokenError {
     /// Issued to another client.
     #[error("client_id of the access token is not ours")]
     Client,
-    /// Too old.
-    #[error("the access token has expired, or has no exp")]
+    /// Too old by its own account.
+    #[error("the access token expired before it was issued, or has no exp")]
     Expired,
     /// Of another issuer.
     #[error("iss of the access token is not PINGONE_ISSUER")]
@@ -44,9 +46,19 @@ pub enum AccessTokenError {
     Subject,
 }
 
+impl AccessTokenError {
+    /// Whether the token cannot be verified now, which says nothing of it.
+    pub const fn may_pass_with_other_keys(&self) -> bool {
+        matches!(self, Self::Jwt(error) if error.may_pass_with_other_keys())
+    }
+}
+
 impl AccessTokenClaims {
     /// Judges an access token that came straight from the token endpoint (RFC 9068 §4, as far as PingOne goes: `typ` may
     /// be absent).
+    ///
+    /// It is fresh, so `exp` is read by the clock that wrote it, which `iat` tells. By ours, a token of a PingOne whose
+    /// clock is behind would be too old on arrival.
     pub fn verify(
         token: &str,
         keys: &KeySet,
@@ -54,23 +66,43 @@ impl AccessTokenClaims {
         now: Timestamp,
     ) -> Result<Self, AccessTokenError> {
         let claims = keys.verify(token).map_err(AccessTokenError::Jwt)?;
-        let text = |name| claims.get(name).and_then(Value::as_str);
-        if text("iss") != Some(&config.upstream.issuer) {
+        if claims.get("iss").and_then(Value::as_str) != Some(&config.upstream.issuer) {
             return Err(AccessTokenError::Issuer);
         }
-        let audience = audiences(&claims);
-        if !audience.contains(&config.api.identifier.as_str()) {
+        if !audiences(&claims).contains(&config.api.identifier.as_str()) {
             return Err(AccessTokenError::Audience);
         }
-        if text("client_id").is_some_and(|client| client != config.upstream.client_id) {
+        let client = claims.get("client_id").and_then(Value::as_str);
+        if client.is_some_and(|client| client != config.upstream.client_id) {
             return Err(AccessTokenError::Client);
         }
-        let exp = date(&claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > now.0);
+        Self::read(&claims, now)
+    }
+
+    /// The claims of an access token that was verified when it came.
+    pub fn of_verified(token: &str, now: Timestamp) -> Result<Self, AccessTokenError> {
+        let claims = claims_of_verified(token).ok_or(AccessTokenError::Jwt(JwtError::Malformed))?;
+        Self::read(&claims, now)
+    }
+
+    fn read(claims: &Map<String, Value>, now: Timestamp) -> Result<Self, AccessTokenError> {
+        let text = |name| claims.get(name).and_then(Value::as_str);
+        let issued_at = date(claims, "iat").map(Timestamp);
+        let since = issued_at.unwrap_or(now);
+        let exp = date(claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > since.0);
+        let exp = exp.ok_or(AccessTokenError::Expired)?;
         Ok(Self {
-            expires_at: Timestamp(exp.ok_or(AccessTokenError::Expired)?),
             sub: text("sub").filter(|sub| !sub.is_empty()).ok_or(AccessTokenError::Subject)?.to_owned(),
+            audience: audiences(claims).into_iter().map(str::to_owned).collect(),
             scope: text("scope").map(str::to_owned),
-            audience: audience.into_iter().map(str::to_owned).collect(),
+            issued_at,
+            lifetime: Timestamp(exp).since(since),
         })
+    }
+
+    /// For how many seconds from its arrival the token is good: what the token says and what the response says should
+    /// agree, and the shorter counts. `expires_in: 0` says nothing that could be meant.
+    pub fn lifetime(&self, expires_in: Option<u64>) -> u64 {
+        expires_in.filter(|seconds| *seconds > 0).map_or(self.lifetime, |seconds| seconds.min(self.lifetime))
     }
 }

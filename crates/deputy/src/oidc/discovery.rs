@@ -22,9 +22,9 @@ pub struct Discovery {
 /// Why a discovery document is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
-    /// Not a JSON object with status 200.
-    #[error("discovery did not answer with a JSON object (a wrong region or environment id gives 404)")]
-    Document,
+    /// Not a JSON object with status 200, but this status.
+    #[error("discovery answered {0} and no document{hint}", hint = if *.0 == 404 { ": PINGONE_ISSUER has a wrong region or environment id" } else { "" })]
+    Document(u16),
     /// An endpoint is missing, or not on the issuer's origin.
     #[error("{0} is missing from discovery, or is not on the issuer's host")]
     Endpoint(&'static str),
@@ -41,7 +41,7 @@ impl Discovery {
 
     /// Judges the answer.
     pub fn read(response: &Response, issuer: &str) -> Result<Self, DiscoveryError> {
-        let members = object(response).ok_or(DiscoveryError::Document)?;
+        let members = object(response).ok_or(DiscoveryError::Document(response.status().as_u16()))?;
         if members.get("issuer").and_then(|value| value.as_str()) != Some(issuer) {
             return Err(DiscoveryError::Issuer);
         }

@@ -38,11 +38,14 @@ pub enum IdTokenError {
     /// For another client.
     #[error("azp is not our client id")]
     AuthorizedParty,
-    /// Too old.
-    #[error("the ID token has expired, or has no exp")]
+    /// It expired before it came, or was issued after it came: seconds by which our clock is ahead of `iat`.
+    #[error("{}", clocks_differ(*.0))]
+    Clock(i64),
+    /// Too old by its own account.
+    #[error("the ID token expired before it was issued, or has no exp or iat")]
     Expired,
     /// Not yet valid.
-    #[error("iat or nbf is in the future, or iat is missing")]
+    #[error("nbf of the ID token is in the future")]
     Future,
     /// Of another issuer.
     #[error("iss is not PINGONE_ISSUER")]
@@ -83,13 +86,16 @@ impl IdTokenClaims {
         if claims.contains_key("azp") && text("azp") != Some(&upstream.client_id) {
             return Err(IdTokenError::AuthorizedParty);
         }
-        // 9.
-        if date(&claims, "exp").is_none_or(|exp| exp.saturating_add(LEEWAY) <= now.0) {
-            return Err(IdTokenError::Expired);
-        }
-        // 10. And RFC 7519 §4.1.5.
+        // 9, 10. The token is fresh, so that a time that is off says that the clocks differ.
+        let iat = date(&claims, "iat").ok_or(IdTokenError::Expired)?;
+        let exp = date(&claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > iat);
+        let exp = exp.ok_or(IdTokenError::Expired)?;
         let future = |date: u64| date > now.0.saturating_add(LEEWAY);
-        if date(&claims, "iat").is_none_or(future) || date(&claims, "nbf").is_some_and(future) {
+        if exp.saturating_add(LEEWAY) <= now.0 || future(iat) {
+            return Err(IdTokenError::Clock(now.ahead_of(Timestamp(iat))));
+        }
+        // RFC 7519 §4.1.5.
+        if date(&claims, "nbf").is_some_and(future) {
             return Err(IdTokenError::Future);
         }
         // 11.
@@ -113,6 +119,20 @@ impl IdTokenClaims {
             email: shown(&claims, "email"),
         })
     }
+}
+
+impl IdTokenError {
+    /// Whether the token cannot be verified now, which says nothing of it.
+    pub const fn may_pass_with_other_keys(&self) -> bool {
+        matches!(self, Self::Jwt(error) if error.may_pass_with_other_keys())
+    }
+}
+
+/// That our clock is so many seconds ahead of `PingOne`'s, or behind it, in words.
+pub(crate) fn clocks_differ(ahead: i64) -> String {
+    let seconds = ahead.unsigned_abs();
+    let which = if ahead < 0 { "behind" } else { "ahead of" };
+    format!("the clock of this server is {seconds} seconds {which} PingOne's; set it, or let NTP do so")
 }
 
 /// A claim to be shown: at most 200 characters.

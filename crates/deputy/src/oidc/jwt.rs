@@ -1,5 +1,6 @@
 //! JSON Web Tokens of `PingOne`: signatures and keys. RS256 and nothing else (RFC 8725 §3.1).
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ pub struct KeySet(Vec<Key>);
 
 #[derive(Clone, Debug)]
 struct Key {
-    kid: String,
+    kid: Option<String>,
     modulus: String,
     exponent: String,
 }
@@ -31,27 +32,28 @@ pub enum JwtError {
     /// The signature is wrong.
     #[error("the signature of the token is wrong")]
     Signature,
-    /// No key with this `kid`. The caller fetches the keys again, once.
+    /// No key with this `kid`.
     #[error("the token is signed with an unknown key")]
     UnknownKey,
 }
 
+impl JwtError {
+    /// Whether the verdict may be another one with keys that `PingOne` publishes later: it says that the token cannot be
+    /// verified now, and nothing of the token.
+    pub const fn may_pass_with_other_keys(self) -> bool {
+        match self {
+            Self::Signature | Self::UnknownKey => true,
+            Self::Algorithm | Self::Critical | Self::Malformed => false,
+        }
+    }
+}
+
 impl KeySet {
-    /// Reads a JWK set. Keys for other uses or of other types are passed over; `PingOne` does not say `alg`.
+    /// Reads a JWK set. Keys for other uses or of other types are passed over; `PingOne` does not say `alg`. `None`: there
+    /// is no key in it that could verify anything.
     pub fn read(response: &Response) -> Option<Self> {
         let members = object(response)?;
-        let keys = members.get("keys")?.as_array()?.iter().filter_map(|key| {
-            let text = |name| key.get(name).and_then(Value::as_str);
-            let signing = text("kty") == Some("RSA") && text("use").is_none_or(|r#use| r#use == "sig");
-            let (kid, modulus, exponent) = (text("kid")?, text("n")?, text("e")?);
-            // RFC 7518 §3.3: 2048 bits or more.
-            (signing && (342..=1400).contains(&modulus.len()) && exponent.len() <= 8).then(|| Key {
-                kid: kid.into(),
-                modulus: modulus.into(),
-                exponent: exponent.into(),
-            })
-        });
-        let keys: Vec<_> = keys.take(50).collect();
+        let keys: Vec<_> = members.get("keys")?.as_array()?.iter().filter_map(Key::read).collect();
         (!keys.is_empty()).then_some(Self(keys))
     }
 
@@ -64,11 +66,42 @@ impl KeySet {
         if header.contains_key("crit") {
             return Err(JwtError::Critical);
         }
-        // The header chooses among our keys; it cannot bring one (`jwk`, `jku`, `x5c` are not looked at).
-        let kid = header.get("kid").and_then(Value::as_str).ok_or(JwtError::UnknownKey)?;
-        let key = self.0.iter().find(|key| key.kid == kid).ok_or(JwtError::UnknownKey)?;
-        let key = DecodingKey::from_rsa_components(&key.modulus, &key.exponent)
-            .map_err(|_| JwtError::UnknownKey)?;
+        // The header chooses among our keys; it cannot bring one (`jwk`, `jku`, `x5c` are not looked at). A `kid` need not
+        // be there, on either side, nor name one key alone (RFC 7517 §4.5).
+        let kid = header.get("kid").and_then(Value::as_str);
+        let fits = |key: &&Key| kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid;
+        let mut verdict = Err(JwtError::UnknownKey);
+        for key in self.0.iter().filter(fits) {
+            verdict = key.verify(token);
+            if verdict != Err(JwtError::Signature) {
+                break;
+            }
+        }
+        verdict
+    }
+}
+
+impl Key {
+    fn read(key: &Value) -> Option<Self> {
+        let text = |name| key.get(name).and_then(Value::as_str);
+        let signs = text("kty") == Some("RSA")
+            && text("use").is_none_or(|r#use| r#use == "sig")
+            && text("alg").is_none_or(|alg| alg == "RS256");
+        let (modulus, exponent) = (text("n")?, text("e")?);
+        // RFC 7518 §3.3: 2048 bits or more. What is no number is no key.
+        let is_number = |text| URL_SAFE_NO_PAD.decode(text).is_ok();
+        let usable = (342..=1400).contains(&modulus.len()) && exponent.len() <= 8;
+        (signs && usable && is_number(modulus) && is_number(exponent)).then(|| Self {
+            kid: text("kid").map(str::to_owned),
+            modulus: modulus.into(),
+            exponent: exponent.into(),
+        })
+    }
+
+    fn verify(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
+        // A key that is none signed nothing.
+        let key = DecodingKey::from_rsa_components(&self.modulus, &self.exponent)
+            .map_err(|_| JwtError::Signature)?;
         // The library reads the system's clock; claims are judged by our callers, with a time that they are given.
         let mut signature_only = Validation::new(Algorithm::RS256);
         signature_only.required_spec_claims.clear();
@@ -84,9 +117,13 @@ impl KeySet {
     }
 }
 
-fn header(token: &str) -> Option<Map<String, Value>> {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+/// The claims of a token that was verified when it came.
+pub(super) fn claims_of_verified(token: &str) -> Option<Map<String, Value>> {
+    let claims = token.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+}
 
+fn header(token: &str) -> Option<Map<String, Value>> {
     if token.len() > 32 * 1024 {
         return None;
     }
@@ -120,7 +157,6 @@ pub(super) const LEEWAY: u64 = 60;
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use bytes::Bytes;
     use serde_json::json;
 
@@ -163,10 +199,8 @@ mod tests {
         let bringing =
             json!({ "alg": "RS256", "kid": "mine", "jwk": jwk, "jku": "https://evil.example/keys" });
         assert_eq!(keys().verify(&with_header(&bringing)), Err(JwtError::UnknownKey));
-        assert_eq!(
-            keys().verify(&with_header(&json!({ "alg": "RS256", "jwk": jwk }))),
-            Err(JwtError::UnknownKey)
-        );
+        let unnamed = with_header(&json!({ "alg": "RS256", "jwk": jwk }));
+        assert_eq!(keys().verify(&unnamed), Err(JwtError::Signature), "our key did not sign this header");
     }
 
     #[test]
@@ -184,6 +218,48 @@ mod tests {
         // The header is signed too.
         let added = json!({ "alg": "RS256", "kid": "one", "x": 1 });
         assert_eq!(keys().verify(&with_header(&added)), Err(JwtError::Signature));
+    }
+
+    /// The key set with these keys around the good one.
+    fn among(before: &[Value], good: &[(&str, Value)]) -> Option<KeySet> {
+        let mut key = serde_json::from_str::<Value>(KEYS).expect("JSON")["keys"][0].clone();
+        for (name, value) in good {
+            key[*name] = value.clone();
+        }
+        let keys = [before, &[key]].concat();
+        KeySet::read(&http::Response::new(Bytes::from(json!({ "keys": keys }).to_string())))
+    }
+
+    fn foreign(kid: &str) -> Value {
+        json!({ "kty": "RSA", "kid": kid, "n": "q".repeat(342), "e": "AQAB" })
+    }
+
+    #[test]
+    fn key_behind_a_thousand_others_is_found() {
+        let others: Vec<_> = (0..1000).map(|number| foreign(&number.to_string())).collect();
+        assert!(among(&others, &[]).expect("keys").verify(TOKEN.trim()).is_ok());
+    }
+
+    #[test]
+    fn every_key_with_the_kid_or_without_one_is_tried() {
+        let broken = json!({ "kty": "RSA", "kid": "one", "n": "A".repeat(342), "e": "AQAB" });
+        let twins = among(&[foreign("one"), broken], &[]).expect("keys");
+        assert!(twins.verify(TOKEN.trim()).is_ok());
+        let unnamed = among(&[foreign("other")], &[("kid", Value::Null)]).expect("keys");
+        assert!(unnamed.verify(TOKEN.trim()).is_ok());
+    }
+
+    #[test]
+    fn key_set_without_a_usable_key_is_none() {
+        for (name, value) in [
+            ("n", json!("!".repeat(342))),
+            ("alg", json!("RS512")),
+            ("use", json!("enc")),
+            ("kty", json!("EC")),
+        ] {
+            assert!(among(&[], &[(name, value)]).is_none(), "{name}");
+        }
+        assert!(KeySet::read(&http::Response::new(Bytes::from("{\"keys\":[]}"))).is_none());
     }
 
     #[test]

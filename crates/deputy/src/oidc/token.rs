@@ -101,11 +101,19 @@ impl TokenResponse {
     }
 }
 
+/// The refresh token in an answer of the token endpoint, whatever else is wrong with it: `PingOne` has rotated, and the
+/// old one is spent.
+pub(crate) fn rotated_refresh_token(response: &Response) -> Option<Secret<String>> {
+    let token = object(response)?.get("refresh_token")?.as_str()?.to_owned();
+    (!token.is_empty()).then(|| Secret::new(token))
+}
+
 fn refusal(response: &Response) -> TokenError {
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     match body["error"].as_str() {
         Some("invalid_client" | "unauthorized_client") => TokenError::Client,
-        Some("invalid_grant") => TokenError::Grant,
+        // RFC 6749 §5.2. With another status it is a proxy's, or nobody's.
+        Some("invalid_grant") if response.status() == StatusCode::BAD_REQUEST => TokenError::Grant,
         Some("temporarily_unavailable") => TokenError::Unavailable,
         _ => TokenError::Refused,
     }

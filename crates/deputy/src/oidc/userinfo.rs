@@ -27,8 +27,8 @@ pub enum UserInfoError {
     /// OpenID Connect Core §5.3.2: `sub` must be the ID token's. Otherwise this is somebody else.
     #[error("UserInfo is about another person than the ID token")]
     Subject,
-    /// No JSON object with status 200. The login can do without.
-    #[error("UserInfo did not answer with a JSON object")]
+    /// No JSON object with status 200 and a `sub`. The login can do without.
+    #[error("UserInfo did not answer with a JSON object that has a sub")]
     Unusable,
 }
 
@@ -47,7 +47,9 @@ impl UserInfo {
     /// Judges the answer for the person `sub`.
     pub fn read(response: &Response, sub: &str) -> Result<Self, UserInfoError> {
         let claims = object(response).ok_or(UserInfoError::Unusable)?;
-        if claims.get("sub").and_then(|value| value.as_str()) != Some(sub) {
+        // Without `sub` it is about nobody, and not used (§5.3.2).
+        let about = claims.get("sub").and_then(|value| value.as_str()).filter(|about| !about.is_empty());
+        if about.ok_or(UserInfoError::Unusable)? != sub {
             return Err(UserInfoError::Subject);
         }
         Ok(Self {

@@ -24,6 +24,7 @@ mod misplaced;
 mod native;
 mod origins;
 mod outages;
+mod refresh;
 mod registration;
 mod sessions;
 mod token;

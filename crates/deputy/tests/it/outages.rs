@@ -162,6 +162,8 @@ async fn userinfo_about_another_person_gives_no_code_and_one_that_fails_does_no_
     for failure in [
         Failure::UserInfo(500, String::new()),
         Failure::UserInfo(200, "<html>".into()),
+        Failure::UserInfo(200, "{\"name\":\"Mallory\"}".into()),
+        Failure::UserInfo(200, "{\"sub\":null,\"name\":\"Mallory\"}".into()),
         Failure::UserInfoRedirect("https://evil.example/".into()),
     ] {
         let world = World::new();

@@ -17,12 +17,12 @@ use crate::world::{API, Answer, PINGONE, Tokens, World};
 
 const HOUR: u64 = 3600;
 
-async fn list(world: &World, token: &str) -> Answer {
+pub(crate) async fn list(world: &World, token: &str) -> Answer {
     world.call(token, "get_my_todo_list", json!({})).await
 }
 
 /// A fresh access token of ours while PingOne's is `left` seconds from its end.
-async fn about_to_expire(world: &World, left: u64) -> Tokens {
+pub(crate) async fn about_to_expire(world: &World, left: u64) -> Tokens {
     let tokens = world.connected().await;
     world.host.advance(HOUR - 61);
     let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
@@ -54,25 +54,29 @@ async fn the_api_gets_the_persons_token_and_nothing_of_the_clients() {
 #[tokio::test]
 async fn an_expiring_token_is_renewed_before_it_is_used() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    let tokens = about_to_expire(&world, 0).await;
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
     assert_eq!(world.pingone.requests("refresh"), 1);
 }
 
 #[tokio::test]
 async fn many_calls_at_once_renew_once() {
-    let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
-    let answers = join_all((0..60).map(|_| list(&world, &tokens.access))).await;
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
-    assert_eq!(world.pingone.requests("refresh"), 1);
+    for left in [30, 0] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, left).await;
+        let answers = join_all((0..30).map(|_| list(&world, &tokens.access))).await;
+        for answer in answers {
+            assert_eq!(answer.json()["result"]["isError"], json!(false), "{left}: {}", answer.text);
+        }
+        world.asked_of_pingone("refresh", 1).await;
+    }
 }
 
 #[tokio::test]
 async fn a_login_that_pingone_has_ended_is_ended_here() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
+    let tokens = about_to_expire(&world, 0).await;
     world.pingone.end_sessions();
     let response = list(&world, &tokens.access).await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
@@ -105,6 +109,7 @@ async fn trouble_at_pingone_ends_nothing() {
     let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
     assert_eq!(refreshed.status, StatusCode::OK, "a client's session does not depend on it");
     world.pingone.clear_failures();
+    world.host.advance(30);
     assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
 }
 
@@ -118,6 +123,7 @@ async fn a_new_secret_of_our_own_client_at_pingone_logs_nobody_out() {
     let refused = list(&world, &tokens.access).await;
     assert_eq!((refused.status, &refused.json()["result"]["isError"]), (StatusCode::OK, &json!(true)));
     world.start(&[("MCP_SERVER_CLIENT_SECRET", "a new one")]);
+    world.host.advance(10);
     assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
 }
@@ -125,11 +131,16 @@ async fn a_new_secret_of_our_own_client_at_pingone_logs_nobody_out() {
 #[tokio::test]
 async fn a_rotated_refresh_token_is_kept_even_when_the_keys_cannot_be_had() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
+    let tokens = about_to_expire(&world, 0).await;
     // Twice: the next key is published before it is used.
     world.pingone.rotate_keys();
     world.pingone.rotate_keys();
-    world.pingone.force(Failure::Jwks(500));
+    world.pingone.force_always(Failure::Jwks(500));
+    let unverified = list(&world, &tokens.access).await;
+    assert_eq!((unverified.status, world.requests_to(API, "")), (StatusCode::OK, 0), "{}", unverified.text);
+    assert!(unverified.text.contains("cannot renew"), "{}", unverified.text);
+    world.pingone.clear_failures();
+    world.host.advance(10);
     let answer = list(&world, &tokens.access).await;
     assert_eq!(answer.json()["result"]["isError"], json!(false), "nobody logs in again: {}", answer.text);
     assert_eq!(world.pingone.requests("refresh"), 2);
@@ -150,14 +161,15 @@ async fn without_a_refresh_token_our_tokens_live_as_long_as_pingones() {
 }
 
 #[tokio::test]
-async fn a_renewed_token_for_another_person_ends_the_grant() {
+async fn token_for_another_subject_is_not_used_and_ends_nothing() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
+    let tokens = about_to_expire(&world, 0).await;
     world.pingone.force(Failure::AccessTokenClaim("sub".into(), json!("mallory")));
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(world.requests_to(API, "/api/todos"), 0);
-    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
-    world.revoked_at_pingone(1).await;
+    let refused = list(&world, &tokens.access).await.json();
+    assert_eq!((&refused["result"]["isError"], world.requests_to(API, "")), (&json!(true), 0));
+    // An administrator who has mapped sub otherwise takes it back.
+    world.host.advance(10);
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
 }
 
 #[tokio::test]
@@ -210,15 +222,68 @@ fn api(world: &World, status: StatusCode, headers: &'static [(&'static str, &'st
 }
 
 #[tokio::test]
-async fn an_api_that_refuses_a_good_token_twice_makes_the_client_log_in_again() {
+async fn api_that_refuses_every_token_for_a_minute_ends_no_login() {
     let world = World::new();
     let tokens = world.connected().await;
     api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
-    let response = list(&world, &tokens.access).await;
-    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
-    assert_eq!((world.requests_to(API, "/api/todos"), world.pingone.requests("refresh")), (2, 1));
+    let asked = || (world.requests_to(API, "/api/todos"), world.pingone.requests("refresh"));
+    for (seconds, expected) in [(0, (2, 1)), (1, (3, 1)), (25, (4, 1)), (60, (6, 2)), (1, (7, 2))] {
+        world.host.advance(seconds);
+        let answer = list(&world, &tokens.access).await;
+        assert_eq!((answer.status, asked()), (StatusCode::OK, expected), "{}", answer.text);
+        assert!(answer.text.contains("The API refuses the person's login"), "{}", answer.text);
+    }
+    let well = crate::api::router(&world.config.issuer(), API, &world.host, &world.network);
+    world.network.serve(API, well);
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+    assert_eq!(world.pingone.requests("revoke"), 0);
+}
+
+#[tokio::test]
+async fn refresh_for_the_api_that_pingone_refuses_ends_the_login() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
+    world.pingone.end_sessions();
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
-    world.revoked_at_pingone(1).await;
+}
+
+#[tokio::test]
+async fn scope_that_the_api_misses_is_named_and_no_token_refreshed() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let challenge =
+        &[("www-authenticate", "Bearer error=\"insufficient_scope\", scope=\"todo:read todo:admin\"")];
+    for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+        api(&world, status, challenge, String::new());
+        let answer = list(&world, &tokens.access).await;
+        assert_eq!(answer.json()["result"]["isError"], json!(true), "{status}");
+        assert!(answer.text.contains("needs the scope todo:read todo:admin"), "{}", answer.text);
+    }
+    assert_eq!((world.requests_to(API, ""), world.pingone.requests("refresh")), (2, 0));
+}
+
+#[tokio::test]
+async fn busy_api_is_asked_once_and_says_when_to_try_again() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for headers in [
+        &[("retry-after", "7")],
+        &[("ratelimit", "\"default\";r=0;t=7")],
+        &[("ratelimit", "limit=10, remaining=0, reset=7")],
+        &[("x-ratelimit-reset", "7")],
+    ] {
+        for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
+            api(&world, status, headers, String::new());
+            let before = world.requests_to(API, "");
+            let answer = list(&world, &token).await;
+            assert_eq!(answer.json()["result"]["isError"], json!(true), "{headers:?}");
+            assert!(answer.text.contains("Try again in 7 seconds"), "{headers:?}: {}", answer.text);
+            assert_eq!(world.requests_to(API, "") - before, 1, "{headers:?}");
+        }
+    }
 }
 
 #[tokio::test]

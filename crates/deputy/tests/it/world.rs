@@ -148,13 +148,18 @@ impl World {
 
     /// Waits until work that goes on after an answer has revoked `count` refresh tokens at PingOne, and no more.
     pub(crate) async fn revoked_at_pingone(&self, count: u64) {
+        self.asked_of_pingone("revoke", count).await;
+    }
+
+    /// Waits until work that goes on after an answer has sent `count` requests to this endpoint of PingOne, and no more.
+    pub(crate) async fn asked_of_pingone(&self, endpoint: &str, count: u64) {
         for _ in 0..1000 {
-            if self.pingone.requests("revoke") >= count {
+            if self.pingone.requests(endpoint) >= count {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(self.pingone.requests("revoke"), count);
+        assert_eq!(self.pingone.requests(endpoint), count, "{endpoint}");
     }
 
     /// Requests to addresses of `origin` that end with `path`.

@@ -111,9 +111,32 @@ async fn a_text_that_the_api_does_not_take_is_explained() {
 
 #[tokio::test]
 async fn trouble_of_the_api_is_said_to_pass() {
-    for status in [429, 500, 502, 503, 504] {
+    for status in [500, 502, 504] {
         assert_eq!(said(status, SECRET).await, TROUBLE, "{status}");
     }
+}
+
+#[tokio::test]
+async fn busy_api_reaches_the_model_as_when_to_try_again() {
+    for status in [429, 503] {
+        assert_eq!(said(status, SECRET).await, "The API is busy. Try again later.", "{status}");
+        let session = Session::new().await;
+        let busy = Response::builder().status(status).header("retry-after", "7").body(Bytes::new());
+        session.answer_instead(Ok(busy.unwrap()));
+        let said = session.error("get_my_todo_list", json!({})).await;
+        assert_eq!(said, "The API is busy. Try again in 7 seconds, and not before.");
+        assert_eq!(session.api.requests().len(), 1, "the tool does not try again by itself");
+    }
+}
+
+#[tokio::test]
+async fn scopes_that_the_api_asks_for_are_named() {
+    let session = Session::new().await;
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"todo:write admin\"";
+    let refused = Response::builder().status(403).header("www-authenticate", challenge).body(Bytes::new());
+    session.answer_instead(Ok(refused.unwrap()));
+    let said = session.error("create_new_todo", json!({ "text": "x" })).await;
+    assert!(said.starts_with("This needs the scope todo:write admin, which was not granted."), "{said}");
 }
 
 #[tokio::test]
@@ -131,7 +154,7 @@ async fn an_answer_that_is_not_understood_is_not_shown() {
     for body in bodies {
         assert_eq!(said(200, &body).await, UNEXPECTED, "{body:.80}");
     }
-    for status in [204, 302, 400, 401, 418] {
+    for status in [204, 302, 400, 418] {
         assert_eq!(said(status, SECRET).await, UNEXPECTED, "{status}");
     }
 }
@@ -141,17 +164,23 @@ async fn no_answer_from_the_api_is_explained() {
     let login = "The person's login at PingOne has ended. They have to log in again.";
     let timeout = "The Todo API did not answer in time. A change may have been made all the same: call \
                    get_my_todo_list before you try again.";
+    let refused = "The API refuses the person's login, although PingOne has just renewed it. The person need not log in \
+                   again: try again later, and tell whoever runs the API if this lasts.";
+    let later = "PingOne cannot renew the person's login at the moment. Try again in 7 seconds. If this lasts, the \
+                 person can connect again.";
     let unavailable = "The Todo API cannot be reached at the moment. Try again later.";
     let session = Session::new().await;
     for (error, expected) in [
         (ApiError::LoginRequired, login),
         (ApiError::NotTheApi, UNEXPECTED),
+        (ApiError::Refused, refused),
         (ApiError::Timeout, timeout),
+        (ApiError::TokenUnavailable { retry_after: 7 }, later),
         (ApiError::TooLarge, UNEXPECTED),
         (ApiError::Unavailable, unavailable),
     ] {
         for tool in ["get_my_todo_list", "who_am_i"] {
-            session.answer_instead(Err(error));
+            session.answer_instead(Err(error.clone()));
             assert_eq!(session.error(tool, json!({})).await, expected, "{tool}");
         }
     }

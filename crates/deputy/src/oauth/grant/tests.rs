@@ -98,10 +98,64 @@ fn one_request_renews_the_tokens_of_pingone_at_a_time() {
     let key = grant.access(&first.access_token, NOW).unwrap().key;
     let grant = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
     assert_eq!(grant.clone().begin_upstream_refresh([2; 16], NOW).map(|_| ()), Err(LeaseError::Held));
-    let stolen = grant.clone().begin_upstream_refresh([2; 16], NOW.plus(45)).unwrap();
-    assert!(stolen.finish_upstream_refresh([1; 16], &upstream(true), &key, &random).is_none());
-    let grant = grant.finish_upstream_refresh([1; 16], &upstream(true), &key, &random).unwrap();
+    let stolen = grant.clone().begin_upstream_refresh([2; 16], NOW.plus(60)).unwrap();
+    assert!(stolen.clone().keep_upstream_tokens([1; 16], &upstream(true), &key, &random).is_none());
+    assert!(finish(stolen, NOW).is_none());
+    let grant = finish(grant, NOW).unwrap();
     assert_eq!((grant.upstream.generation, grant.upstream.is_leased(NOW)), (1, false));
+}
+
+#[test]
+fn short_lived_token_is_used_until_the_next_refresh_may_begin() {
+    for lifetime in [0, 1, 9, 30, 60] {
+        let grant = refreshed(lifetime, RefreshReason::Expiring);
+        let Due::NotBefore { until, failed: false } = grant.upstream.due(RefreshReason::Expiring, NOW) else {
+            panic!("{lifetime}: {:?}", grant.upstream)
+        };
+        assert!((10..=36).contains(&until.since(NOW)), "{lifetime}: {until:?}");
+        assert!(grant.upstream.expires_at >= until, "{lifetime}");
+        assert_eq!(grant.upstream.due(RefreshReason::Expiring, until), Due::Now, "{lifetime}");
+    }
+    assert_eq!(
+        refreshed(61, RefreshReason::Expiring).upstream.due(RefreshReason::Expiring, NOW),
+        Due::Nothing
+    );
+}
+
+#[test]
+fn failed_refresh_is_followed_by_a_pause_that_grows() {
+    let (mut grant, _) = connected();
+    let mut now = NOW.plus(300);
+    for (failure, least) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60)] {
+        let leased = grant.begin_upstream_refresh([1; 16], now).unwrap();
+        grant = leased.fail_upstream_refresh([1; 16], None, now, &random).unwrap();
+        let Due::NotBefore { until, failed: true } = grant.upstream.due(RefreshReason::Expiring, now) else {
+            panic!("{failure}: {:?}", grant.upstream)
+        };
+        assert!((least..=least * 3 / 2).contains(&until.since(now)), "{failure}: {}", until.since(now));
+        now = until;
+    }
+    let leased = grant.begin_upstream_refresh([1; 16], now).unwrap();
+    let asked = leased.fail_upstream_refresh([1; 16], Some(9999), now, &random).unwrap();
+    let Due::NotBefore { until, .. } = asked.upstream.due(RefreshReason::Expiring, now) else { panic!() };
+    assert!((120..=125).contains(&until.since(now)));
+}
+
+#[test]
+fn api_that_refuses_every_token_asks_for_fewer_and_fewer() {
+    let grant = refreshed(3600, RefreshReason::Refused(0));
+    assert_eq!(grant.upstream.due(RefreshReason::Refused(0), NOW), Due::Nothing, "another generation");
+    let wait =
+        |grant: &Grant| match grant.upstream.due(RefreshReason::Refused(grant.upstream.generation), NOW) {
+            Due::NotBefore { until, failed: false } => until.since(NOW),
+            other => panic!("{other:?}"),
+        };
+    let first = wait(&grant);
+    let leased = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
+    let again = leased.finish_upstream_refresh([1; 16], RefreshReason::Refused(1), NOW, &random).unwrap();
+    assert!((30..=40).contains(&first) && (50..=70).contains(&wait(&again)), "{first}, {}", wait(&again));
+    let expiring = refreshed(3600, RefreshReason::Expiring);
+    assert_eq!(wait(&expiring), 10);
 }
 
 #[test]
@@ -132,6 +186,20 @@ fn what_a_spent_token_would_open_is_gone_when_its_time_is_over() {
     assert_eq!(wrapped(&grant), 4, "two access tokens, the refresh token and the one before it");
     let later = grant.begin_upstream_refresh([1; 16], NOW.plus(3600)).unwrap();
     assert_eq!(wrapped(&later), 1, "the refresh token");
+}
+
+/// A grant whose tokens were refreshed now.
+fn refreshed(lifetime: u64, reason: RefreshReason) -> Grant {
+    let (grant, first) = connected();
+    let key = grant.access(&first.access_token, NOW).unwrap().key;
+    let tokens = UpstreamTokens { expires_at: NOW.plus(lifetime), ..upstream(true) };
+    let grant = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
+    let grant = grant.keep_upstream_tokens([1; 16], &tokens, &key, &random).unwrap();
+    grant.finish_upstream_refresh([1; 16], reason, NOW, &random).unwrap()
+}
+
+fn finish(grant: Grant, now: Timestamp) -> Option<Grant> {
+    grant.finish_upstream_refresh([1; 16], RefreshReason::Expiring, now, &random)
 }
 
 fn connected() -> (Grant, Issued) {

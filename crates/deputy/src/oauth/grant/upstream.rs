@@ -1,13 +1,17 @@
-//! The tokens of `PingOne` in a grant: sealed, and renewed by one request at a time.
+//! The tokens of `PingOne` in a grant: sealed, and refreshed by one request at a time.
 //!
-//! `PingOne` revokes a whole family of refresh tokens when one is used twice. So whoever wants to renew takes a lease in
-//! the record first; everybody else waits for what comes of it.
+//! `PingOne` revokes a whole family of refresh tokens when one is used twice. So a request that is to refresh takes a lease
+//! in the record first; others use the token that is there while it is good, and wait otherwise.
+//!
+//! The record also says when the next refresh may begin. Every process and replica keeps to it: a grant is refreshed no more
+//! than once in some seconds whatever `PingOne` says of lifetimes, and a refresh that failed is followed by a pause.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Grant, place};
 use crate::{
     host::{GrantId, Timestamp},
+    retry::{self, below},
     seal::{Key, Random, Sealed},
     secret::Secret,
 };
@@ -20,8 +24,10 @@ pub struct Upstream {
     lease: Option<Lease>,
     /// When the access token expires.
     pub expires_at: Timestamp,
-    /// How often it was renewed.
+    /// How often it was refreshed.
     pub generation: u32,
+    #[serde(default)]
+    pauses: Pauses,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +35,17 @@ struct Lease {
     #[serde(with = "crate::encoding::base64url")]
     id: [u8; 16],
     until: Timestamp,
+}
+
+/// When the next refresh may begin.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Pauses {
+    /// Refreshes in a row that gave no access token.
+    failures: u32,
+    not_before: Timestamp,
+    /// Refreshes in a row that an API which refused the token has asked for.
+    refusals: u32,
+    not_before_for_api: Timestamp,
 }
 
 /// What `PingOne` issued. Leaves this server in two directions only: back to `PingOne`, and to the API.
@@ -44,11 +61,40 @@ pub struct UpstreamTokens {
     pub subject: String,
 }
 
+/// Why the tokens are refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshReason {
+    /// The access token has a minute or less to live.
+    Expiring,
+    /// The API has refused the access token of this generation.
+    Refused(u32),
+}
+
+/// What there is to do before the access token is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A refresh, now.
+    Now,
+    /// Nothing.
+    Nothing,
+    /// A refresh that somebody else is at.
+    Leased,
+    /// A refresh, and there is no refresh token.
+    Never,
+    /// A refresh, when this pause is over.
+    NotBefore {
+        /// Its end.
+        until: Timestamp,
+        /// Whether the last refresh has failed.
+        failed: bool,
+    },
+}
+
 /// Why no lease is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
-    /// Somebody else is renewing.
-    #[error("another request is renewing the token")]
+    /// Somebody else is refreshing.
+    #[error("another request is refreshing the token")]
     Held,
     /// There is no refresh token.
     #[error("there is no refresh token")]
@@ -79,6 +125,7 @@ impl Upstream {
             lease: None,
             expires_at: tokens.expires_at,
             generation: 0,
+            pauses: Pauses::default(),
         }
     }
 
@@ -87,9 +134,32 @@ impl Upstream {
         self.refreshable
     }
 
-    /// Whether somebody is renewing.
+    /// Whether somebody is refreshing.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.until > now)
+    }
+
+    /// What there is to do before the access token is used.
+    pub fn due(&self, reason: RefreshReason, now: Timestamp) -> Due {
+        let (wanted, not_before) = match reason {
+            RefreshReason::Expiring => (self.expires_at <= now.plus(EARLY), self.pauses.not_before),
+            RefreshReason::Refused(generation) => {
+                let Pauses { failures, not_before, not_before_for_api, .. } = self.pauses;
+                let after_failure = if failures > 0 { not_before } else { Timestamp(0) };
+                (generation == self.generation, not_before_for_api.max(after_failure))
+            }
+        };
+        if !wanted {
+            Due::Nothing
+        } else if !self.refreshable {
+            Due::Never
+        } else if self.is_leased(now) {
+            Due::Leased
+        } else if not_before > now {
+            Due::NotBefore { until: not_before, failed: self.pauses.failures > 0 }
+        } else {
+            Due::Now
+        }
     }
 }
 
@@ -106,7 +176,7 @@ impl Grant {
         })
     }
 
-    /// Takes the lease to renew, for as long as the request to `PingOne` may take and some more.
+    /// Takes the lease to refresh, for as long as the request to `PingOne` may take and some more.
     pub fn begin_upstream_refresh(mut self, id: [u8; 16], now: Timestamp) -> Result<Self, LeaseError> {
         if !self.upstream.refreshable {
             return Err(LeaseError::NotRefreshable);
@@ -119,26 +189,69 @@ impl Grant {
         Ok(self)
     }
 
-    /// Puts what `PingOne` answered in place of the old tokens and returns the lease. `None`: the lease was lost to
-    /// somebody who has renewed since, and their tokens stay.
+    /// Keeps the refresh token that `PingOne` has issued, beside an access token that is known to be good. The lease stays
+    /// taken. `None`: the lease was lost to somebody who has refreshed since, and their tokens stay.
     #[must_use]
-    pub fn finish_upstream_refresh(
+    pub fn keep_upstream_tokens(
         mut self,
         id: [u8; 16],
         tokens: &UpstreamTokens,
         key: &Key,
         random: Random<'_>,
     ) -> Option<Self> {
-        self.upstream.lease.take_if(|lease| lease.id == id)?;
-        let generation = self.upstream.generation.wrapping_add(1);
-        self.upstream = Upstream { generation, ..Upstream::seal(tokens, key, self.id, random) };
+        self.upstream.lease.as_ref().filter(|lease| lease.id == id)?;
+        let Upstream { sealed, refreshable, expires_at, .. } = Upstream::seal(tokens, key, self.id, random);
+        self.upstream = Upstream { sealed, refreshable, expires_at, ..self.upstream };
         Some(self)
     }
 
-    /// Returns the lease with nothing changed: `PingOne` could not be asked.
+    /// Returns the lease after a refresh whose tokens were kept. `None` as before.
     #[must_use]
-    pub fn abandon_upstream_refresh(mut self, id: [u8; 16]) -> Option<Self> {
+    pub fn finish_upstream_refresh(
+        mut self,
+        id: [u8; 16],
+        reason: RefreshReason,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Option<Self> {
+        let upstream = &mut self.upstream;
+        upstream.lease.take_if(|lease| lease.id == id)?;
+        upstream.generation = upstream.generation.wrapping_add(1);
+        // No more often than in half of a short lifetime, and not at once however short it is.
+        let floor = (upstream.expires_at.since(now) / 2).clamp(FLOOR, EARLY) + below(FLOOR / 2 + 1, random);
+        let refusals = match reason {
+            RefreshReason::Expiring => 0,
+            RefreshReason::Refused(_) => upstream.pauses.refusals.saturating_add(1),
+        };
+        let for_api = if refusals == 0 { FLOOR } else { FLOOR + retry::pause(refusals + 2, random) };
+        upstream.pauses = Pauses {
+            failures: 0,
+            not_before: now.plus(floor),
+            refusals,
+            not_before_for_api: now.plus(for_api),
+        };
+        // Until the next one may be had, this one is used. It came a moment ago, so it is the API's to refuse it.
+        upstream.expires_at = upstream.expires_at.max(upstream.pauses.not_before);
+        Some(self)
+    }
+
+    /// Returns the lease after a refresh that gave no access token. The next one waits for `retry_after` seconds, or longer
+    /// with each failure.
+    #[must_use]
+    pub fn fail_upstream_refresh(
+        mut self,
+        id: [u8; 16],
+        retry_after: Option<u64>,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Option<Self> {
         self.upstream.lease.take_if(|lease| lease.id == id)?;
+        let pauses = &mut self.upstream.pauses;
+        pauses.failures = pauses.failures.saturating_add(1);
+        let pause = retry::pause(pauses.failures, random);
+        // With some seconds more, so that not everybody comes at the same moment.
+        let asked = retry_after.map_or(0, |seconds| seconds.min(LONGEST) + below(FLOOR / 2, random));
+        pauses.not_before = now.plus(pause.max(asked));
         Some(self)
     }
 }
@@ -147,5 +260,11 @@ fn upstream_place(id: GrantId) -> Vec<u8> {
     [b"upstream", &place(id)[..]].concat()
 }
 
+/// Seconds before its expiry at which a token is refreshed.
+pub(crate) const EARLY: u64 = 60;
+/// Seconds between two refreshes, at least.
+const FLOOR: u64 = 10;
 /// Seconds: longer than the deadline of the request to `PingOne`.
-const LEASE: u64 = 45;
+pub(crate) const LEASE: u64 = 60;
+/// Seconds. Whatever `PingOne` says, it is asked again by then.
+const LONGEST: u64 = 120;

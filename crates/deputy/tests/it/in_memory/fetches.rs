@@ -58,7 +58,9 @@ async fn renewing_revoking_and_calling_the_api_are_bounded_too() {
     let form = [("token", tokens.refresh.as_str()), ("client_id", tokens.client.as_str())];
     world.post_form("/revoke", &form).await;
     tokio::task::yield_now().await;
-    assert_eq!(limits(&world, PINGONE, "/token"), [within(10, 256 * 1024, Reach::Anywhere); 2]);
+    // An answer to a refresh that nobody waits for costs the login.
+    let asked = [10, 38].map(|seconds| within(seconds, 256 * 1024, Reach::Anywhere));
+    assert_eq!(limits(&world, PINGONE, "/token"), asked);
     assert_eq!(limits(&world, PINGONE, "/revoke"), [within(10, 256 * 1024, Reach::Anywhere)]);
     assert_eq!(limits(&world, API, ""), [within(15, 4 * 1024 * 1024, Reach::Anywhere)]);
 }

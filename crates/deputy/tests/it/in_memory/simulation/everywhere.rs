@@ -107,7 +107,7 @@ async fn renewed(run: &mut Run<'_>, asked: Asked) -> End {
     let end = run.until_the_end();
     let answered = run.issued("refresh", &tokens.client);
     // The lease of a process that is gone runs out.
-    run.world.host.advance(46);
+    run.world.host.advance(61);
     if end == (End::Crashed { renewing: true }) {
         // PingOne has rotated its token, and nobody is left who knows the new one. The person logs in again.
         let again = run.world.refresh(&tokens.client, &tokens.refresh).await;
@@ -116,7 +116,12 @@ async fn renewed(run: &mut Run<'_>, asked: Asked) -> End {
     }
     let next = works(run, answered.first().unwrap_or(&tokens)).await;
     is_listed(run.world, &next, true);
-    assert!(run.world.pingone.requests("refresh") - before <= 1, "PingOne was asked twice");
+    // A process that ends while it checks what PingOne has issued has kept the refresh token, and nothing else.
+    let most = if end == End::AllAnswered { 1 } else { 2 };
+    assert!(
+        run.world.pingone.requests("refresh") - before <= most,
+        "PingOne was asked {most} times and once more"
+    );
     end
 }
 

@@ -274,7 +274,7 @@ async fn a_grant_is_renewed_once_and_never_lost() {
         let issued = run.issued("refresh", &tokens.client);
         assert!(issued.windows(2).all(|pair| pair[0].refresh == pair[1].refresh), "{issued:?}");
         // If a lease was left behind it has run out now, and PingOne's first token has expired.
-        world.host.advance(46);
+        world.host.advance(61);
         // An answer that was lost can be had again.
         let first = run.refreshed(issued.first().unwrap_or(&tokens)).await;
         let second = run.refreshed(&first).await;
@@ -321,7 +321,7 @@ async fn a_crash_costs_a_login_only_while_pingone_is_asked() {
         let end = run.until_the_end();
         let issued = run.issued("refresh", &tokens.client);
         // The lease of a process that is gone runs out.
-        world.host.advance(46);
+        world.host.advance(61);
         let newest = issued.first().unwrap_or(&tokens);
         if end == (End::Crashed { renewing: true }) {
             let answer = world.refresh(&tokens.client, &newest.refresh).await;
@@ -351,7 +351,7 @@ async fn while_time_passes_one_request_asks_pingone_at_a_time() {
         lost += run.host.lost();
         let tolerated = world.host.now().since(began) < 100;
         if run.host.lost() == 0 && tolerated {
-            world.host.advance(46);
+            world.host.advance(61);
             let issued = run.issued("refresh", &tokens.client);
             let next = run.refreshed(issued.first().unwrap_or(&tokens)).await;
             assert_eq!(world.call(&next.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);

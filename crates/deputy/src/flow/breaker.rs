@@ -1,0 +1,111 @@
+//! Whether this process asks `PingOne`'s token endpoint for new tokens.
+//!
+//! Each grant pauses after a failure by itself. While the endpoint fails for everybody, the requests of all grants together
+//! would still be many, and each costs two writes.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::{host::Timestamp, retry};
+
+/// Closed while the endpoint works. Open after some failures in a row, or as soon as the endpoint says to come back later:
+/// then one request in each pause finds out whether it works again.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    open_until: Timestamp,
+}
+
+/// What a request to the endpoint says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It works, whatever it said of this request.
+    Works,
+    /// It failed, and says when to come back, or not.
+    Fails { retry_after: Option<u64> },
+}
+
+impl Breaker {
+    /// Lets a request pass, or says in how many seconds to try again.
+    pub(super) fn admit(&self, now: Timestamp) -> Result<(), u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.failures < TRIPS {
+            return Ok(());
+        }
+        if state.open_until > now {
+            return Err(state.open_until.since(now));
+        }
+        // This one finds out. The next one may, if nothing is heard of it.
+        state.open_until = now.plus(PROBE);
+        Ok(())
+    }
+
+    /// Takes note of how a request ended.
+    pub(super) fn record(&self, outcome: Outcome, now: Timestamp, random: crate::seal::Random<'_>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Outcome::Fails { retry_after } = outcome else {
+            *state = State::default();
+            return;
+        };
+        let was_closed = state.failures < TRIPS;
+        state.failures = state.failures.saturating_add(1);
+        if retry_after.is_some() {
+            state.failures = state.failures.max(TRIPS);
+        }
+        if state.failures >= TRIPS {
+            let own = retry::pause(state.failures - TRIPS + 1, random);
+            state.open_until = now.plus(retry_after.map_or(own, |seconds| seconds.min(LONGEST)));
+            if was_closed {
+                let seconds = state.open_until.since(now);
+                tracing::warn!(seconds, "PingOne's token endpoint fails; refreshes pause");
+            }
+        }
+    }
+}
+
+/// Failures in a row.
+const TRIPS: u32 = 5;
+/// Seconds in which the outcome of the one request is known.
+const PROBE: u64 = 45;
+/// Seconds. Whatever the endpoint says, it is asked again by then.
+const LONGEST: u64 = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1000);
+    const FAILS: Outcome = Outcome::Fails { retry_after: None };
+
+    fn failed(times: usize, outcome: Outcome) -> Breaker {
+        let breaker = Breaker::default();
+        (0..times).for_each(|_| breaker.record(outcome, NOW, &|buffer| buffer.fill(0)));
+        breaker
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_one_request_probes() {
+        assert_eq!(failed(4, FAILS).admit(NOW), Ok(()));
+        let breaker = failed(5, FAILS);
+        assert_eq!(breaker.admit(NOW), Err(5));
+        assert_eq!((breaker.admit(NOW.plus(5)), breaker.admit(NOW.plus(5))), (Ok(()), Err(PROBE)));
+        breaker.record(FAILS, NOW.plus(6), &|buffer| buffer.fill(0));
+        assert_eq!(breaker.admit(NOW.plus(6)), Err(10), "longer than before");
+        breaker.record(Outcome::Works, NOW.plus(16), &|buffer| buffer.fill(0));
+        assert_eq!(breaker.admit(NOW.plus(16)), Ok(()));
+    }
+
+    #[test]
+    fn an_endpoint_that_says_when_to_come_back_is_left_alone_until_then() {
+        assert_eq!(failed(1, Outcome::Fails { retry_after: Some(7) }).admit(NOW), Err(7));
+        assert_eq!(failed(1, Outcome::Fails { retry_after: Some(9999) }).admit(NOW), Err(LONGEST));
+    }
+
+    #[test]
+    fn a_probe_of_which_nothing_is_heard_gives_way_to_another() {
+        let breaker = failed(5, FAILS);
+        assert_eq!((breaker.admit(NOW.plus(5)), breaker.admit(NOW.plus(5 + PROBE))), (Ok(()), Ok(())));
+    }
+}

@@ -1,0 +1,252 @@
+//! The tokens of `PingOne` in a grant, refreshed by one request at a time.
+//!
+//! `PingOne` alone ends a grant here, with `invalid_grant`. Whatever else comes of a refresh may come otherwise later, with
+//! other keys, another clock or another configuration: then the refresh token that `PingOne` has issued is kept, the access
+//! token is not used, and the next refresh waits a little.
+
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use super::{issue::upstream_tokens, provider::ProviderError, revoke::give_back};
+use crate::{
+    host::{GrantId, StoreError, Timestamp},
+    mcp::ApiError,
+    oauth::{Due, Grant, LEASE, RefreshReason, UpstreamTokens},
+    oidc::{AccessTokenClaims, TokenError, TokenResponse},
+    records,
+    seal::{Key, random_bytes},
+    server::Server,
+};
+
+/// The tokens of `PingOne` in a grant and their generation, refreshed if `reason` still holds and a refresh may begin.
+///
+/// A token that is good is answered at once, also while it is being refreshed. A request refreshes once at most, and uses
+/// what that gives.
+pub(super) async fn fresh(
+    server: &Server,
+    id: GrantId,
+    key: &Key,
+    reason: RefreshReason,
+) -> Result<(UpstreamTokens, u32), ApiError> {
+    let mut pause = LOOK_AGAIN;
+    let mut refreshed = false;
+    for _ in 0..LOOKS {
+        let now = server.now();
+        let (grant, version) = records::grant(server.host(), id, now).await.map_err(storage)?.ok_or(ENDED)?;
+        let generation = grant.upstream.generation;
+        let tokens = grant.open_upstream(key).ok_or(ENDED)?;
+        let usable = reason == RefreshReason::Expiring && tokens.expires_at > now;
+        let wait = match (grant.upstream.due(reason, now), reason) {
+            (Due::Nothing, _) => return Ok((tokens, generation)),
+            (Due::Now, _) if !refreshed => server.provider.admits_refresh(now).err(),
+            (Due::Now, _) => Some(LATER),
+            (Due::Leased, _) if usable => Some(LATER),
+            (Due::Leased, _) => {
+                server.host().sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            (Due::Never, RefreshReason::Expiring) if !usable => return Err(ENDED),
+            // Nothing that the API has not refused is to be had from PingOne now.
+            (Due::Never | Due::NotBefore { failed: false, .. }, RefreshReason::Refused(_)) => {
+                return Err(ApiError::Refused);
+            }
+            (Due::Never, _) => Some(LATER),
+            (Due::NotBefore { until, .. }, _) => Some(until.since(now)),
+        };
+        if let Some(retry_after) = wait {
+            let unavailable = Err(ApiError::TokenUnavailable { retry_after });
+            return if usable { Ok((tokens, generation)) } else { unavailable };
+        }
+        let lease: [u8; 16] = random_bytes(&server.random());
+        let Ok(leased) = grant.clone().begin_upstream_refresh(lease, now) else { continue };
+        if !records::replace_grant(server.host(), &leased, Some(version), now).await.map_err(storage)? {
+            continue;
+        }
+        let again = usable.then(|| grant.open_upstream(key)).flatten();
+        let refresh =
+            Refresh { server: server.clone(), grant: id, key: key.clone(), lease, begun: now, reason };
+        let done = refresh.begin(tokens);
+        if let Some(tokens) = again {
+            return Ok((tokens, generation));
+        }
+        // A host that is shutting down drops the work; the lease runs out by itself.
+        done.await.unwrap_or(Err(ApiError::TokenUnavailable { retry_after: LATER }))?;
+        refreshed = true;
+    }
+    Err(ApiError::TokenUnavailable { retry_after: LATER })
+}
+
+/// A refresh under a lease.
+struct Refresh {
+    server: Server,
+    grant: GrantId,
+    key: Key,
+    lease: [u8; 16],
+    /// When the lease was taken.
+    begun: Timestamp,
+    reason: RefreshReason,
+}
+
+impl Refresh {
+    /// Refreshes to the end even if this request is dropped: `PingOne` has rotated the refresh token by then.
+    fn begin(self, old: UpstreamTokens) -> oneshot::Receiver<Result<(), ApiError>> {
+        let (done, wait) = oneshot::channel();
+        let server = self.server.clone();
+        server.host().detach(Box::pin(async move {
+            // Nobody may be waiting any more.
+            let _ = done.send(self.run(old).await);
+        }));
+        wait
+    }
+
+    async fn run(&self, old: UpstreamTokens) -> Result<(), ApiError> {
+        let (server, refresh_token) = (&self.server, old.refresh_token.as_ref().ok_or(ENDED)?);
+        let (host, config) = (server.host(), &server.config);
+        // A computer that was asleep meanwhile has lost the lease, or will before PingOne answers.
+        if server.now().since(self.begun) > LATEST {
+            return self.fail(&old, None).await;
+        }
+        match server.provider.refresh(host, config, refresh_token).await {
+            Ok(response) => self.verify(response, old).await,
+            Err(failure) if failure.error == ProviderError::Token(TokenError::Grant) => self.end().await,
+            Err(failure) => {
+                tracing::warn!(grant = ?self.grant, error = %failure.error, "a refresh at PingOne failed");
+                let rotated = failure.rotated.or(old.refresh_token);
+                let kept = UpstreamTokens { refresh_token: rotated, ..old };
+                self.fail(&kept, failure.retry_after).await
+            }
+        }
+    }
+
+    /// Checks the new access token. The new refresh token is kept first if that takes anything that can fail.
+    async fn verify(&self, mut response: TokenResponse, old: UpstreamTokens) -> Result<(), ApiError> {
+        let (server, config) = (&self.server, &self.server.config);
+        // PingOne rotates; a provider that does not expects the old one again.
+        let rotated = response.refresh_token.take().or(old.refresh_token);
+        let mut kept = UpstreamTokens { refresh_token: rotated, ..old };
+        let now = server.now();
+        let access_token = response.access_token.expose();
+        let verified = match server.provider.access_token_at_once(config, access_token, now) {
+            Some(verified) => verified,
+            None => {
+                self.settle(&kept, Some).await?;
+                server.provider.access_token(server.host(), config, access_token, now).await
+            }
+        };
+        match verified {
+            Ok(claims) if claims.sub == kept.subject => {
+                response.refresh_token = kept.refresh_token.take();
+                self.finish(response, &claims, now).await
+            }
+            // An administrator may have mapped `sub` otherwise, and may take that back. Until then nobody can say whose
+            // token this is, and it is not used.
+            Ok(_) => {
+                tracing::error!(grant = ?self.grant, "PingOne issued a token for another sub; it is not used");
+                self.fail(&kept, None).await
+            }
+            Err(error) => {
+                tracing::warn!(grant = ?self.grant, %error, "a new token of PingOne's is not used");
+                self.fail(&kept, None).await
+            }
+        }
+    }
+
+    async fn finish(
+        &self,
+        response: TokenResponse,
+        claims: &AccessTokenClaims,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let tokens = upstream_tokens(response, claims, now);
+        let random = self.server.random();
+        let finish = |grant: Grant| grant.finish_upstream_refresh(self.lease, self.reason, now, &random);
+        self.settle(&tokens, finish).await
+    }
+
+    /// Gives up for now, keeping these tokens.
+    async fn fail(&self, kept: &UpstreamTokens, retry_after: Option<u64>) -> Result<(), ApiError> {
+        let (now, random) = (self.server.now(), self.server.random());
+        let fail = |grant: Grant| grant.fail_upstream_refresh(self.lease, retry_after, now, &random);
+        self.settle(kept, fail).await?;
+        Err(ApiError::TokenUnavailable { retry_after: retry_after.unwrap_or(LATER) })
+    }
+
+    /// Keeps `tokens` in the grant and does `then` in the same write.
+    async fn settle(
+        &self,
+        tokens: &UpstreamTokens,
+        then: impl Fn(Grant) -> Option<Grant> + Send + Sync,
+    ) -> Result<(), ApiError> {
+        let random = self.server.random();
+        let transition =
+            |grant: Grant| then(grant.keep_upstream_tokens(self.lease, tokens, &self.key, &random)?);
+        if settle(&self.server, self.grant, transition).await.map_err(storage)? {
+            return Ok(());
+        }
+        // It was revoked meanwhile, with a refresh token that was spent by then.
+        give_back(&self.server, tokens.refresh_token.clone());
+        Err(ENDED)
+    }
+
+    async fn end(&self) -> Result<(), ApiError> {
+        tracing::warn!(grant = ?self.grant, reason = "PingOne ended the login", "grant ended");
+        records::end_grant(self.server.host(), self.grant, self.server.now()).await.map_err(storage)?;
+        Err(ENDED)
+    }
+}
+
+/// Applies to the grant what has happened and cannot be undone, however often somebody else writes it meanwhile, and also
+/// while storage fails, for as long as the lease: `PingOne` has rotated the refresh token, and what is not written is lost.
+/// `false`: the grant is gone.
+async fn settle(
+    server: &Server,
+    id: GrantId,
+    transition: impl Fn(Grant) -> Option<Grant> + Send + Sync,
+) -> Result<bool, StoreError> {
+    let until = server.now().plus(LEASE);
+    let mut pause = LOOK_AGAIN;
+    for _ in 0..records::MOST_RACES {
+        match settled(server, id, &transition).await {
+            Ok(Some(there)) => return Ok(there),
+            Ok(None) => {}
+            Err(error) if server.now() >= until => return Err(error),
+            Err(error) => {
+                tracing::warn!(grant = ?id, %error, "a grant could not be written yet");
+                server.host().sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+    Err(StoreError("a grant is contended".to_owned()))
+}
+
+/// One try. `None`: somebody else came first.
+async fn settled(
+    server: &Server,
+    id: GrantId,
+    transition: &(impl Fn(Grant) -> Option<Grant> + Send + Sync),
+) -> Result<Option<bool>, StoreError> {
+    let now = server.now();
+    let Some((grant, version)) = records::grant(server.host(), id, now).await? else {
+        return Ok(Some(false));
+    };
+    let Some(grant) = transition(grant) else { return Ok(Some(true)) };
+    Ok(records::replace_grant(server.host(), &grant, Some(version), now).await?.then_some(true))
+}
+
+pub(super) fn storage(error: StoreError) -> ApiError {
+    tracing::error!(%error, "storage failed");
+    ApiError::Unavailable
+}
+
+pub(super) const ENDED: ApiError = ApiError::LoginRequired;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// With the pauses between them 45 seconds: longer than a request to `PingOne` may take.
+const LOOKS: u32 = 50;
+/// Seconds from the lease to the request.
+const LATEST: u64 = 10;
+/// Seconds after which it is worth while to try again, where nothing better is known.
+const LATER: u64 = 5;

@@ -1,0 +1,198 @@
+//! Why a tool gets no answer of the API, in words that can be shown to a model.
+
+use std::fmt;
+
+use http::{HeaderMap, Response, StatusCode, header};
+
+use crate::{host::Timestamp, retry::retry_after};
+
+/// Why the API gave no answer. Safe to show to a model: nothing in it was written elsewhere but names of scopes, which are
+/// checked. With rmcp, a tool that returns it as its error answers a result with `isError` and this text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// `429` or `503`: the API has too much to do, and takes the next request after so many seconds, if it says.
+    Busy {
+        /// From `Retry-After` or `RateLimit`.
+        retry_after: Option<u64>,
+    },
+    /// The API wants a token with these scopes (RFC 6750 §3.1). There are none where it does not say which.
+    InsufficientScope {
+        /// From the challenge.
+        scopes: Vec<String>,
+    },
+    /// The person has to log in again.
+    LoginRequired,
+    /// The request's URI is not a path below `API_URL`.
+    NotTheApi,
+    /// The API answers `401` to a token that `PingOne` has just issued. The login is not over: the API has a problem, or is
+    /// configured for other tokens.
+    Refused,
+    /// The API took too long.
+    Timeout,
+    /// The access token has expired, and `PingOne` gives no other just now.
+    TokenUnavailable {
+        /// Seconds after which to try again.
+        retry_after: u64,
+    },
+    /// The API's answer is larger than Deputy reads.
+    TooLarge,
+    /// The API could not be reached. Trying again later may help.
+    Unavailable,
+}
+
+impl std::error::Error for ApiError {}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { retry_after: None } => f.write_str("The API is busy. Try again later."),
+            Self::Busy { retry_after: Some(seconds) } => {
+                write!(f, "The API is busy. Try again in {seconds} seconds, and not before.")
+            }
+            Self::InsufficientScope { scopes } if scopes.is_empty() => {
+                f.write_str("The API refuses this: the person's token lacks a scope that it needs.")
+            }
+            Self::InsufficientScope { scopes } => write!(
+                f,
+                "The API refuses this: it needs the scope {}, which the person's token does not have. They can grant it \
+                 by connecting again.",
+                scopes.join(" ")
+            ),
+            Self::LoginRequired => {
+                f.write_str("The person's login at PingOne has ended. They have to log in again.")
+            }
+            Self::NotTheApi => f.write_str("The request does not go to the API."),
+            Self::Refused => f.write_str(
+                "The API refuses the person's login, although PingOne has just renewed it. The person need not log in \
+                 again: try again later, and tell whoever runs the API if this lasts.",
+            ),
+            Self::Timeout => f.write_str("The API did not answer in time. It may have done what was asked."),
+            Self::TokenUnavailable { retry_after } => write!(
+                f,
+                "PingOne cannot renew the person's login at the moment. Try again in {retry_after} seconds. If this \
+                 lasts, the person can connect again."
+            ),
+            Self::TooLarge => f.write_str("The API's answer is too large. Ask for less."),
+            Self::Unavailable => f.write_str("The API cannot be reached at the moment. Try again later."),
+        }
+    }
+}
+
+impl rmcp::model::IntoContents for ApiError {
+    fn into_contents(self) -> Vec<rmcp::model::ContentBlock> {
+        vec![rmcp::model::ContentBlock::text(self.to_string())]
+    }
+}
+
+impl ApiError {
+    /// The answer, unless it says that the API does not answer this now, or not to this token.
+    pub(super) fn sift<T>(response: Response<T>, now: Timestamp) -> Result<Response<T>, Self> {
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if lacks_scope(&response) => {
+                Err(Self::InsufficientScope { scopes: wanted_scopes(response.headers()) })
+            }
+            StatusCode::UNAUTHORIZED => Err(Self::Refused),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Err(Self::Busy { retry_after: retry_after(response.headers(), now) })
+            }
+            _ => Ok(response),
+        }
+    }
+}
+
+/// Whether the API refuses the token for its scopes (RFC 6750 §3.1), so that a fresh one would not help.
+pub(crate) fn lacks_scope<T>(response: &Response<T>) -> bool {
+    parameters(response.headers(), "error").any(|error| error == "insufficient_scope")
+}
+
+/// The scopes of a challenge, as far as they are scopes (RFC 6749 appendix A.4).
+fn wanted_scopes(headers: &HeaderMap) -> Vec<String> {
+    let is_scope = |scope: &&str| {
+        (1..=100).contains(&scope.len())
+            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    };
+    let wanted = parameters(headers, "scope").next().unwrap_or_default();
+    wanted.split(' ').filter(is_scope).take(20).map(str::to_owned).collect()
+}
+
+/// The values that a parameter has in the challenges (RFC 9110 §11.6.1).
+fn parameters<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    challenges.flat_map(split_outside_quotes).filter_map(move |part| {
+        // The first parameter of a challenge follows its scheme.
+        let (named, value) = part.split_once('=')?;
+        let named = named.trim().rsplit(' ').next()?;
+        named.eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// The parts between commas that stand in no quotes.
+fn split_outside_quotes(text: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |character| {
+        quoted ^= character == '"';
+        character == ',' && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)]) -> Response<()> {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        response.body(()).unwrap()
+    }
+
+    fn sifted(status: u16, headers: &[(&str, &str)]) -> Option<ApiError> {
+        ApiError::sift(answer(status, headers), Timestamp(784_111_770)).err()
+    }
+
+    #[test]
+    fn challenge_for_scopes_names_them_however_it_is_written() {
+        let scopes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for (challenge, named) in [
+            (
+                r#"Bearer error="insufficient_scope", scope="todo:read todo:write""#,
+                scopes(&["todo:read", "todo:write"]),
+            ),
+            (r#"Bearer realm="a, b", scope="x", error=insufficient_scope"#, scopes(&["x"])),
+            (r#"Basic realm="x", Bearer ERROR="insufficient_scope""#, vec![]),
+        ] {
+            let expected = Some(ApiError::InsufficientScope { scopes: named });
+            for status in [401, 403] {
+                assert_eq!(sifted(status, &[("www-authenticate", challenge)]), expected, "{challenge}");
+            }
+        }
+    }
+
+    #[test]
+    fn busy_api_says_when_to_try_again() {
+        for (name, value) in [
+            ("retry-after", "7"),
+            ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("ratelimit", "\"default\";r=0;t=7"),
+        ] {
+            for status in [429, 503] {
+                let error = sifted(status, &[(name, value)]).expect("an error");
+                assert_eq!(error, ApiError::Busy { retry_after: Some(7) });
+                assert!(error.to_string().contains("Try again in 7 seconds"), "{error}");
+            }
+        }
+        assert_eq!(sifted(429, &[]), Some(ApiError::Busy { retry_after: None }));
+    }
+
+    #[test]
+    fn other_answers_are_the_tools_to_judge() {
+        let invalid =
+            [("www-authenticate", r#"Bearer error="invalid_token", error_description="insufficient_scope""#)];
+        assert_eq!(sifted(401, &invalid), Some(ApiError::Refused));
+        for status in [200, 302, 403, 404, 500, 502] {
+            assert_eq!(sifted(status, &[]), None, "{status}");
+        }
+    }
+}
