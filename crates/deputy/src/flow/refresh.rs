@@ -40,9 +40,7 @@ pub(super) async fn fresh(
         let wait = match (grant.upstream.due(reason, now), reason) {
             (Due::Nothing, _) => return Ok((tokens, generation)),
             (Due::Now, _) if !refreshed => server.provider.admits_refresh(now).err(),
-            (Due::Now, _) => Some(LATER),
-            (Due::Leased, _) if usable => Some(LATER),
-            (Due::Leased, _) => {
+            (Due::Leased, _) if !usable => {
                 server.host().sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
@@ -52,7 +50,7 @@ pub(super) async fn fresh(
             (Due::Never | Due::NotBefore { failed: false, .. }, RefreshReason::Refused(_)) => {
                 return Err(ApiError::Refused);
             }
-            (Due::Never, _) => Some(LATER),
+            (Due::Never | Due::Leased | Due::Now, _) => Some(LATER),
             (Due::NotBefore { until, .. }, _) => Some(until.since(now)),
         };
         if let Some(retry_after) = wait {
@@ -128,12 +126,12 @@ impl Refresh {
         let mut kept = UpstreamTokens { refresh_token: rotated, ..old };
         let now = server.now();
         let access_token = response.access_token.expose();
-        let verified = match server.provider.access_token_at_once(config, access_token, now) {
-            Some(verified) => verified,
-            None => {
-                self.settle(&kept, Some).await?;
-                server.provider.access_token(server.host(), config, access_token, now).await
-            }
+        let at_once = server.provider.access_token_at_once(config, access_token, now);
+        let verified = if let Some(verified) = at_once {
+            verified
+        } else {
+            self.settle(&kept, Some).await?;
+            server.provider.access_token(server.host(), config, access_token, now).await
         };
         match verified {
             Ok(claims) if claims.sub == kept.subject => {
