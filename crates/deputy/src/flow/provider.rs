@@ -207,7 +207,10 @@ impl Provider {
         let discovery = self.discovery(host, config).await?;
         let Some(endpoint) = &discovery.revocation_endpoint else { return Ok(()) };
         let request = revocation_request(endpoint, &config.upstream, refresh_token.expose());
-        self.fetch(host, request, TOKEN_LIMITS).await.map(|_| ())
+        let status = self.fetch(host, request, TOKEN_LIMITS).await?.status();
+        // Any other refusal is final (RFC 7009 §2.2.1).
+        let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        if again { Err(ProviderError::Token(TokenError::Unavailable)) } else { Ok(()) }
     }
 
     /// The claims of an access token that has just come, with whatever keys that takes.

@@ -1,5 +1,7 @@
 //! `POST /revoke`: a client gives a token back (RFC 7009). Whichever token it is, the whole grant ends.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
@@ -60,13 +62,24 @@ async fn end(
     Ok(())
 }
 
-/// Revokes a refresh token at PingOne, after the answer: it is of no use to anybody any more.
+/// Revokes a refresh token at PingOne, after the answer: it is of no use to anybody any more. A PingOne that is busy or
+/// broken is asked again, since nobody else knows of the token.
 pub(super) fn give_back(server: &Server, refresh_token: Option<Secret<String>>) {
     let Some(refresh_token) = refresh_token else { return };
     let server = server.clone();
     server.clone().host().detach(Box::pin(async move {
-        if let Err(error) = server.provider.revoke(server.host(), &server.config, &refresh_token).await {
-            tracing::warn!(%error, "a refresh token could not be revoked at PingOne");
+        for pause in PAUSES {
+            match server.provider.revoke(server.host(), &server.config, &refresh_token).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "a refresh token could not be revoked at PingOne yet");
+                    server.host().sleep(Duration::from_secs(pause)).await;
+                }
+            }
         }
+        tracing::error!("a refresh token could not be revoked at PingOne, and lives until it expires");
     }));
 }
+
+/// Seconds. On Workers, work after an answer has half a minute.
+const PAUSES: [u64; 3] = [1, 5, 0];

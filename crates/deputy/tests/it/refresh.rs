@@ -10,7 +10,7 @@ use axum::{
     body::Body,
     extract::Request,
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -394,4 +394,24 @@ async fn bytes_that_are_no_token_response_end_nothing() {
         world.host.advance(10);
         assert!(works(&world, &tokens).await, "{body}");
     }
+}
+
+#[tokio::test]
+async fn refresh_token_that_pingone_is_too_busy_to_revoke_is_revoked_later() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let left = Arc::new(AtomicU64::new(2));
+    let busy = middleware::from_fn(move |request: Request, next: Next| {
+        let left = Arc::clone(&left);
+        async move {
+            let revokes = request.uri().path().ends_with("/revoke");
+            let busy = revokes
+                && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+            if busy { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await }
+        }
+    });
+    world.network.serve(PINGONE, world.pingone.router().layer(busy));
+    let form = [("token", tokens.refresh.as_str()), ("client_id", &tokens.client)];
+    assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+    world.revoked_at_pingone(1).await;
 }

@@ -10,7 +10,10 @@ use pingone_sim::Failure;
 use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 
-use crate::world::World;
+use crate::{
+    upstream::{about_to_expire, list},
+    world::World,
+};
 
 /// What this thread logs, at every level.
 #[derive(Clone, Default)]
@@ -130,4 +133,19 @@ async fn refusal_by_pingone_is_logged_with_its_cause_and_variable() {
         let line = text.lines().find(|line| line.contains("login refused")).unwrap_or_default();
         assert!(line.contains(cause) && line.contains(&said), "{said}\n{line}");
     }
+}
+
+#[tokio::test]
+async fn clocks_that_differ_are_named_once_and_by_how_much() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    world.pingone.configure(|pingone| pingone.clock_offset_seconds = -86_400);
+    for _ in 0..3 {
+        list(&world, &tokens.access).await;
+        world.host.advance(20);
+    }
+    assert!(world.pingone.requests("refresh") > 1);
+    let line = "the clock of this server is 86400 seconds ahead of PingOne's";
+    assert_eq!(log.text().matches(line).count(), 1, "{}", log.text());
 }
