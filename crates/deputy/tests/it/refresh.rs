@@ -375,16 +375,6 @@ async fn token_that_is_good_is_used_at_once_while_pingone_hangs_or_a_process_die
 }
 
 #[tokio::test]
-async fn lease_of_a_process_that_slept_is_not_used_beside_the_next_one() {
-    let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
-    // In memory, what goes on beside a call has not begun when the call is answered.
-    assert!(works(&world, &tokens).await);
-    world.host.advance(61);
-    assert!(works(&world, &tokens).await, "PingOne ends a login whose refresh token comes twice");
-}
-
-#[tokio::test]
 async fn bytes_that_are_no_token_response_end_nothing() {
     for body in ["", "<html>", "{", "[]", "null", "\u{0}"] {
         let world = World::new();

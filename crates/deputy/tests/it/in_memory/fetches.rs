@@ -9,7 +9,10 @@ use harness::{memory::MemoryHost, network::Network};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{API, CALLBACK, PINGONE, Tokens, World};
+use crate::{
+    upstream::{about_to_expire, list},
+    world::{API, CALLBACK, PINGONE, Tokens, World},
+};
 
 /// The limits of everything that was asked for so far at addresses that begin with `origin` and end with `path`.
 fn limits(world: &World, origin: &str, path: &str) -> Vec<FetchLimits> {
@@ -63,6 +66,18 @@ async fn renewing_revoking_and_calling_the_api_are_bounded_too() {
     assert_eq!(limits(&world, PINGONE, "/token"), asked);
     assert_eq!(limits(&world, PINGONE, "/revoke"), [within(10, 256 * 1024, Reach::Anywhere)]);
     assert_eq!(limits(&world, API, ""), [within(15, 4 * 1024 * 1024, Reach::Anywhere)]);
+}
+
+#[tokio::test]
+async fn refresh_that_begins_after_its_lease_is_not_sent() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    // Here, what goes on beside a call begins when the test waits for something: it may be a process that slept.
+    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    world.host.advance(61);
+    // PingOne would end a login whose refresh token comes twice.
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(limits(&world, PINGONE, "/token").len(), 2, "the code, and one refresh");
 }
 
 #[tokio::test]
