@@ -8,7 +8,7 @@ use crate::{
     host::{StoreError, Timestamp},
     http::{Answer, cookies, set_cookie},
     oauth::{ErrorCode, Handle, Params, browser_is_bound, login_cookie},
-    oidc::{CallbackError, CallbackParams},
+    oidc::{CallbackError, CallbackParams, error_code},
     pages,
     records::{self, Login, NoTicket},
     secret::Secret,
@@ -140,8 +140,7 @@ const fn for_client(error: CallbackError) -> (ErrorCode, &'static str) {
 
 /// PingOne's own code, for the log, if it is one.
 fn said(params: &Params) -> Option<&str> {
-    let is_code = |code: &&str| code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    params.one("error").ok().flatten().filter(is_code)
+    params.one("error").ok().flatten().and_then(error_code)
 }
 
 /// By which PingOne's audit finds what happened, if the description ends with it.

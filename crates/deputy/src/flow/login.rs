@@ -51,7 +51,9 @@ pub(super) fn failed(server: &Server, target: &Target, error: &ProviderError) ->
         ProviderError::AccessToken(_) | ProviderError::IdToken(_) if error.is_transient() => {
             "the identity provider's tokens cannot be verified just now; try again in a minute".to_owned()
         }
-        _ if error.is_transient() => "the identity provider cannot be reached; try again later".to_owned(),
+        _ if error.is_transient() => {
+            "the identity provider is not available just now; try again later".to_owned()
+        }
         _ => not_accepted.to_owned(),
     };
     let code = if error.is_transient() { ErrorCode::TemporarilyUnavailable } else { ErrorCode::ServerError };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::{StatusCode, header};
+use serde_json::Value;
 
 use super::{
     breaker::{Breaker, Outcome},
@@ -20,7 +21,7 @@ use crate::{
     oidc::{
         AccessTokenClaims, AccessTokenError, Discovery, DiscoveryError, IdTokenClaims, IdTokenError, KeySet,
         Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, clocks_differ, code_request,
-        get, refresh_request, revocation_request, rotated_refresh_token,
+        error_code, get, refresh_request, revocation_request, rotated_refresh_token,
     },
     retry,
     secret::Secret,
@@ -293,10 +294,10 @@ impl Provider {
         request: Request,
         limits: FetchLimits,
     ) -> Result<Response, ProviderError> {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let origin = request.uri().host().unwrap_or_default().to_owned();
+        let method = request.method().clone();
+        let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
         let response = host.fetch(request, limits).await.map_err(|error| {
-            tracing::warn!(%method, host = origin, path, %error, "PingOne did not answer");
+            tracing::warn!(%method, url, %error, "a request to PingOne failed");
             ProviderError::Fetch(error)
         })?;
         let (status, now) = (response.status(), host.now());
@@ -304,10 +305,12 @@ impl Provider {
             self.has_dates.store(true, Ordering::Relaxed);
             self.compare_clocks(now, date);
         }
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        if !status.is_success() {
             let retry_after = retry::retry_after(response.headers(), now);
             let status = status.as_u16();
-            tracing::warn!(%method, host = origin, path, status, retry_after, "PingOne answered with an error");
+            let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+            let said = body["error"].as_str().and_then(error_code);
+            tracing::warn!(%method, url, status, said, retry_after, "PingOne answered with an error");
         }
         Ok(response)
     }

@@ -16,6 +16,7 @@ use crate::{
     mcp::{Api, ApiError, ApiToken, lacks_scope},
     oauth::{EARLY, Grant, RefreshReason, UpstreamTokens},
     oidc::AccessTokenClaims,
+    retry,
     seal::Key,
     secret::Secret,
     server::Server,
@@ -127,8 +128,10 @@ impl ApiAccess {
         request.headers_mut().insert(header::AUTHORIZATION, value);
         let counted = self.answers.begin();
         request.extensions_mut().insert(counted.meter());
+        let method = request.method().clone();
+        let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
         let response = self.server.host().fetch(request, API_LIMITS).await.map_err(|error| {
-            tracing::warn!(%error, "the API did not answer");
+            tracing::warn!(%method, url, %error, "a request to the API failed");
             match error {
                 FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {
                     ApiError::Unavailable
@@ -138,6 +141,12 @@ impl ApiAccess {
             }
         })?;
         let response = counted.keep(response).ok_or(ApiError::Unavailable)?;
+        let status = response.status();
+        // Other refusals are for the tools to judge.
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let retry_after = retry::retry_after(response.headers(), self.server.now());
+            tracing::warn!(%method, url, status = status.as_u16(), retry_after, "the API answered with an error");
+        }
         Ok(without_token(response, token.expose()))
     }
 }

@@ -35,6 +35,12 @@ pub(crate) fn get(url: &url::Url) -> Request {
     request
 }
 
+/// The error code that `PingOne` gives instead of what was asked for, if it is one. Fit for a log.
+pub(crate) fn error_code(text: &str) -> Option<&str> {
+    let is_code = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    is_code.then_some(text)
+}
+
 /// The members of a JSON object in a `200` answer. Other answers, and other JSON, are nothing.
 fn object(response: &Response) -> Option<serde_json::Map<String, serde_json::Value>> {
     match serde_json::from_slice(response.body()) {

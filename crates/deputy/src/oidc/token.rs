@@ -36,6 +36,11 @@ pub enum TokenError {
     /// The code or refresh token is spent, expired or revoked. Final.
     #[error("PingOne refuses the code or refresh token")]
     Grant,
+    /// Our application may not use the grant type.
+    #[error(
+        "PingOne refuses the grant type: the application MCP_SERVER_CLIENT_ID needs Authorization Code and Refresh Token"
+    )]
+    GrantType,
     /// Refused for another reason. Final for a code.
     #[error("PingOne refuses the token request")]
     Refused,
@@ -111,7 +116,8 @@ pub(crate) fn rotated_refresh_token(response: &Response) -> Option<Secret<String
 fn refusal(response: &Response) -> TokenError {
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     match body["error"].as_str() {
-        Some("invalid_client" | "unauthorized_client") => TokenError::Client,
+        Some("invalid_client") => TokenError::Client,
+        Some("unauthorized_client" | "unsupported_grant_type") => TokenError::GrantType,
         // RFC 6749 §5.2. With another status it is a proxy's, or nobody's.
         Some("invalid_grant") if response.status() == StatusCode::BAD_REQUEST => TokenError::Grant,
         Some("temporarily_unavailable") => TokenError::Unavailable,

@@ -12,7 +12,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::{
     upstream::{about_to_expire, list},
-    world::World,
+    world::{API, World},
 };
 
 /// What this thread logs, at every level.
@@ -148,4 +148,58 @@ async fn clocks_that_differ_are_named_once_and_by_how_much() {
     assert!(world.pingone.requests("refresh") > 1);
     let line = "the clock of this server is 86400 seconds ahead of PingOne's";
     assert_eq!(log.text().matches(line).count(), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn answer_of_pingone_is_logged_for_what_it_is() {
+    const ISSUER: &str = "https://auth.pingone.eu/5e1f0000-0000-4000-8000-00000000de90/as";
+    let refused = |error: &str| Failure::Token(400, json!({ "error": error }).to_string());
+    for (failure, line, hint) in [
+        (
+            Failure::Discovery(404),
+            "/.well-known/openid-configuration\" status=404",
+            "wrong region or environment id",
+        ),
+        (Failure::Discovery(502), "/.well-known/openid-configuration\" status=502", "discovery answered 502"),
+        (Failure::Jwks(429), "/jwks\" status=429", "keys"),
+        (Failure::TokenRetryAfter(503, 7), "/token\" status=503 retry_after=7", "temporarily unavailable"),
+        (
+            refused("invalid_client"),
+            "/token\" status=400 said=\"invalid_client\"",
+            "MCP_SERVER_CLIENT_SECRET",
+        ),
+        (
+            refused("unauthorized_client"),
+            "/token\" status=400 said=\"unauthorized_client\"",
+            "refuses the grant type",
+        ),
+    ] {
+        let (log, _logging) = Log::begin();
+        let world = World::new();
+        world.pingone.force(failure);
+        world.log_in_to(&mut world.browser(), &world.client().await).await;
+        let text = log.text();
+        let line = format!("url=\"{ISSUER}{line}");
+        assert!(text.lines().any(|logged| logged.contains(&line)), "{line}\n{text}");
+        assert!(
+            text.lines().any(|logged| logged.contains("login failed") && logged.contains(hint)),
+            "{hint}\n{text}"
+        );
+        assert_eq!(text.contains("wrong region"), hint.contains("wrong region"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn answer_of_the_api_is_logged_with_method_address_and_status() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let tokens = world.connected().await;
+    let busy = || async { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], "") };
+    world.network.serve(API, axum::Router::new().fallback(busy));
+    world.call(&tokens.access, "get_my_todo_list", json!({})).await;
+    let text = log.text();
+    let line = "method=GET url=\"https://todo.example/api/todos\" status=503 retry_after=7";
+    let logged = text.lines().find(|logged| logged.contains("the API answered with an error"));
+    assert!(logged.is_some_and(|logged| logged.contains(line)), "{text}");
+    assert!(!text.contains(&tokens.access), "the log holds a token");
 }
