@@ -22,6 +22,7 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
     const variables = {
       API_IDENTIFIER: "https://todo.example",
       API_URL: "ftp://hunter2",
+      CLIENT_APROVAL: "hunter2",
       COOKIE_ENCRYPTION_KEY: "",
       MCP_SERVER_CLIENT_ID: "client",
       MCP_SERVER_CLIENT_SECRET: "a-secret-of-the-client",
@@ -58,7 +59,8 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
   test("names them in its log, and shows no value", async () => {
     while (!log.includes("the Worker cannot start")) await sleep(50);
     const entry = log.split("\n").find((line) => line.includes("the Worker cannot start"));
-    for (const name of ["API_URL", "COOKIE_ENCRYPTION_KEY"]) assert.ok(entry.includes(name), `${name} in ${entry}`);
+    const misspelled = "CLIENT_APROVAL: is not a variable of Deputy; did you mean CLIENT_APPROVAL?";
+    for (const name of ["API_URL", "COOKIE_ENCRYPTION_KEY", misspelled]) assert.ok(entry.includes(name), `${name} in ${entry}`);
     assert.ok(!entry.includes("MCP_SERVER_CLIENT_ID"), entry);
     for (const value of ["hunter2", "a-secret-of-the-client"]) assert.ok(!log.includes(value), `${value} in ${log}`);
   });

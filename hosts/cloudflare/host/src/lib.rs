@@ -15,7 +15,7 @@ use std::{cell::RefCell, sync::Arc};
 use axum::Router;
 use deputy::{
     Server,
-    config::{self, Config, ConfigErrors, Names},
+    config::{self, Config, ConfigError, ConfigErrors, Names},
     host::Host,
 };
 use worker::{
@@ -48,8 +48,14 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
         return Ok(router);
     }
     let variable = |name: &str| env.var(name).ok().map(|value| value.to_string());
-    check_names(env, |name| variable(name).is_some_and(|value| !value.is_empty()))?;
-    let config = Config::parse(variable).map_err(|error| error.to_string())?;
+    let misspelled = check_names(env, |name| variable(name).is_some_and(|value| !value.is_empty()));
+    let config = match (misspelled, Config::parse(variable)) {
+        (Ok(()), config) => config.map_err(|errors| errors.to_string())?,
+        (Err(mut misspelled), config) => {
+            misspelled.extend(config.err().map(|errors| errors.0).unwrap_or_default());
+            return Err(ConfigErrors(misspelled).to_string());
+        }
+    };
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
         return Err(
             "RATE_LIMITS: must be on or off; the numbers are in wrangler.jsonc, at ratelimits".to_owned()
@@ -62,13 +68,12 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
 }
 
 /// Refuses a Worker in which the name of a variable is misspelled. Its variables, secrets and bindings are its own.
-fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), String> {
+fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), Vec<ConfigError>> {
     let bindings = ["AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
     let names: Vec<String> =
         Object::keys(env.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect();
     let names = names.iter().map(String::as_str);
-    let others = Names::new(bindings.map(str::to_owned)).check(names, is_set);
-    for unknown in others.map_err(|errors| ConfigErrors(errors).to_string())? {
+    for unknown in Names::new(bindings.map(str::to_owned)).check(names, is_set)? {
         // Further bindings may be those of the tools.
         if unknown.meant.is_some() {
             tracing::warn!("the variable {unknown}");

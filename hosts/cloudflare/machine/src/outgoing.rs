@@ -61,11 +61,7 @@ async fn exchange(
     Ok(response)
 }
 
-async fn read(
-    mut stream: ByteStream,
-    max_bytes: usize,
-    meter: Option<&Meter>,
-) -> Result<Bytes, FetchError> {
+async fn read(mut stream: ByteStream, max_bytes: usize, meter: Option<&Meter>) -> Result<Bytes, FetchError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| FetchError::Connection(error.to_string()))?;
