@@ -39,7 +39,11 @@ impl fmt::Display for Banner<'_> {
         for (username, password) in *people {
             writeln!(f, "  {username:<12} password {password}")?;
         }
-        writeln!(f, "\nor register somebody new. Then ask for your todos.\n")?;
+        writeln!(
+            f,
+            "\nor register somebody new. Then ask for your todos, and who you are: the demo shows the PingOne access"
+        )?;
+        writeln!(f, "token (WHO_AM_I_TOKEN=full), which deputy serve keeps to itself by default.\n")?;
         writeln!(
             f,
             "Logins and todos are kept in {}; --reset forgets them. Control-C stops.",
