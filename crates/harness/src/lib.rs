@@ -1,6 +1,7 @@
 //! Test support: a host in memory, a network without sockets, a scripted browser, and the suite that every store passes.
 
 pub mod browser;
+pub mod counted;
 mod html;
 pub mod memory;
 pub mod network;

@@ -19,7 +19,10 @@ use deputy::host::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use crate::network::Network;
+use crate::{
+    counted::{Counted, Counts},
+    network::Network,
+};
 
 /// A host in memory. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -35,7 +38,8 @@ struct Inner {
     requests: Mutex<HashMap<(Endpoint, Source, u64), u32>>,
     capacity: Mutex<Capacity>,
     stopping: watch::Sender<bool>,
-    store: MemoryStore,
+    store: Counted<MemoryStore>,
+    counts: Counts,
 }
 
 /// Where time begins: 2026-01-01 00:00:00 UTC.
@@ -44,6 +48,7 @@ pub const BEGINNING: Timestamp = Timestamp(1_767_225_600);
 impl MemoryHost {
     /// A host whose randomness follows from `seed`.
     pub fn new(seed: u64, network: Network) -> Self {
+        let counts = Counts::default();
         let shared = Inner {
             now: AtomicU64::new(BEGINNING.0),
             network,
@@ -51,7 +56,8 @@ impl MemoryHost {
             requests: Mutex::default(),
             capacity: Mutex::default(),
             stopping: watch::Sender::new(false),
-            store: MemoryStore::default(),
+            store: Counted::new(MemoryStore::default(), &counts),
+            counts,
         };
         Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
     }
@@ -84,7 +90,12 @@ impl MemoryHost {
 
     /// The store, to look into.
     pub fn memory(&self) -> &MemoryStore {
-        &self.shared.store
+        &self.shared.store.store
+    }
+
+    /// How often the store was asked. A host that has a store of its own may count into this.
+    pub fn counts(&self) -> &Counts {
+        &self.shared.counts
     }
 }
 

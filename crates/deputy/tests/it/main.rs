@@ -27,6 +27,7 @@ mod outages;
 mod refresh;
 mod registration;
 mod sessions;
+mod subrequests;
 mod token;
 mod upstream;
 mod workers;

@@ -17,7 +17,7 @@ use deputy_native::{
     http_server::{Limits, Stop, serve},
     store::SqliteStore,
 };
-use harness::{memory::MemoryHost, remote::Remote};
+use harness::{counted::Counted, memory::MemoryHost, remote::Remote};
 use http::HeaderName;
 use tempfile::TempDir;
 use url::Url;
@@ -38,7 +38,10 @@ impl OnNative {
     /// Serves what `router` makes of the host. Who was served before shares its records, as where one process replaces another.
     pub(crate) fn start(&self, router: impl FnOnce(Arc<dyn Host>) -> Router) -> Router {
         let store = SqliteStore::open(self.folder.path()).expect("a database");
-        let router = router(Arc::new(NativeHost { host: self.host.clone(), store }));
+        let router = router(Arc::new(NativeHost {
+            store: Counted::new(store, self.host.counts()),
+            host: self.host.clone(),
+        }));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         listener.set_nonblocking(true).expect("a socket that does not block");
         let address = listener.local_addr().expect("an address");
@@ -52,7 +55,7 @@ impl OnNative {
 
 struct NativeHost {
     host: MemoryHost,
-    store: SqliteStore,
+    store: Counted<SqliteStore>,
 }
 
 impl Host for NativeHost {

@@ -2,7 +2,10 @@
 
 use std::{
     env, process,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -25,6 +28,8 @@ pub(crate) struct OnWorkers {
     network: String,
     /// Whose records it sees.
     records: String,
+    /// What the last response said of the subrequests so far: clients, records, fetches.
+    subrequests: Arc<Mutex<[u64; 3]>>,
 }
 
 impl OnWorkers {
@@ -37,7 +42,8 @@ impl OnWorkers {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         host.advance(now.as_secs() - host.now().0);
         let network = format!("http://{}/", listen(network));
-        Some(Self { worker, host: host.clone(), network, records: unique() })
+        let subrequests = Arc::default();
+        Some(Self { worker, host: host.clone(), network, records: unique(), subrequests })
     }
 
     /// A Deputy with these variables, which sees the same records as the one before.
@@ -51,6 +57,7 @@ impl OnWorkers {
         let (id, records, network) = (unique(), self.records.clone(), self.network.clone());
         let evict = env::var_os("DEPUTY_EVICTS").is_some();
         let (worker, host) = (self.worker.clone(), self.host.clone());
+        let subrequests = Arc::clone(&self.subrequests);
         Router::new().fallback(async move |mut request: Request| {
             let hosts: Vec<_> = request
                 .headers()
@@ -68,8 +75,18 @@ impl OnWorkers {
             let world = HeaderValue::try_from(world).expect("visible ASCII");
             request.headers_mut().insert("x-test-world", world);
             request.headers_mut().remove(header::HOST);
-            worker.send(request).await
+            let response = worker.send(request).await;
+            if let Some(counted) = response.headers().get("x-test-subrequests") {
+                let counted = serde_json::from_slice(counted.as_bytes()).expect("three numbers");
+                *subrequests.lock().unwrap_or_else(PoisonError::into_inner) = counted;
+            }
+            response
         })
+    }
+
+    /// The subrequests for clients, for other records, and to other servers, as of the last response.
+    pub(crate) fn subrequests(&self) -> [u64; 3] {
+        *self.subrequests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -172,6 +172,17 @@ impl World {
         .count()
     }
 
+    /// What Deputy has asked for so far, which are subrequests on Workers: clients, other records, other servers.
+    pub(crate) async fn subrequests(&self) -> [u64; 3] {
+        // What goes on after a response is counted by the next one.
+        self.get("/.well-known/oauth-protected-resource").await;
+        if let Some(on_workers) = &self.on_workers {
+            return on_workers.subrequests();
+        }
+        let counts = self.host.counts();
+        [counts.clients(), counts.records(), self.host.fetches().len() as u64]
+    }
+
     pub(crate) async fn request(
         &self,
         method: &str,

@@ -32,6 +32,7 @@ use deputy::{
     mcp::rmcp,
 };
 use deputy_on_workers::{RateLimits, WorkersStore};
+use harness::counted::{Counted, Counts};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -77,9 +78,14 @@ pub(crate) async fn answer(State(env): State<Env>, mut request: Request<Body>) -
     for host in description.hosts.iter().filter_map(|host| HeaderValue::try_from(host).ok()) {
         request.headers_mut().append(header::HOST, host);
     }
-    match router(description, &env) {
-        Ok(mut router) => {
-            let Ok(response) = router.call(request).await;
+    match world(description, &env) {
+        Ok(mut world) => {
+            let Ok(mut response) = world.router.call(request).await;
+            let fetched = world.fetched.load(Ordering::Relaxed);
+            let counted = format!("[{},{},{fetched}]", world.stored.clients(), world.stored.records());
+            if let Ok(counted) = HeaderValue::try_from(counted) {
+                response.headers_mut().insert("x-test-subrequests", counted);
+            }
             response
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
@@ -87,38 +93,52 @@ pub(crate) async fn answer(State(env): State<Env>, mut request: Request<Body>) -
 }
 
 thread_local! {
-    static WORLDS: RefCell<HashMap<String, (Router, Arc<AtomicU64>)>> = RefCell::new(HashMap::new());
+    static WORLDS: RefCell<HashMap<String, World>> = RefCell::new(HashMap::new());
 }
 
-fn router(description: Description, env: &Env) -> Result<Router, String> {
+/// A world that was described before.
+#[derive(Clone)]
+struct World {
+    router: Router,
+    now: Arc<AtomicU64>,
+    stored: Counts,
+    fetched: Arc<AtomicU64>,
+}
+
+fn world(description: Description, env: &Env) -> Result<World, String> {
     let known = WORLDS.with_borrow(|worlds| worlds.get(&description.id).cloned());
-    if let Some((router, now)) = known {
-        now.store(description.now, Ordering::Relaxed);
-        return Ok(router);
+    if let Some(world) = known {
+        world.now.store(description.now, Ordering::Relaxed);
+        return Ok(world);
     }
     let config =
         Config::parse(|name| description.variables.get(name).cloned()).map_err(|error| error.to_string())?;
     let store = WorkersStore::new(env).map_err(|error| error.to_string())?;
     let now = Arc::new(AtomicU64::new(description.now));
+    let (stored, fetched) = (Counts::default(), Arc::<AtomicU64>::default());
+    let store = TestStore { inner: store, owner: description.records, evict: description.evict };
     let host = TestHost {
         now: Arc::clone(&now),
+        fetched: Arc::clone(&fetched),
         network: description.network,
         rate_limits: RateLimits::new(env).map_err(|error| error.to_string())?,
-        store: TestStore { inner: store, owner: description.records, evict: description.evict },
+        store: Counted::new(store, &stored),
     };
     let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
     let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
     let router = Server::new(config, Arc::new(host), Arc::new(tools), wording).router();
-    WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, (router.clone(), now)));
-    Ok(router)
+    let world = World { router, now, stored, fetched };
+    WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
+    Ok(world)
 }
 
 /// The Workers host, but for the clock and the network, which are the test's.
 struct TestHost {
     now: Arc<AtomicU64>,
     network: String,
+    fetched: Arc<AtomicU64>,
     rate_limits: RateLimits,
-    store: TestStore,
+    store: Counted<TestStore>,
 }
 
 impl Host for TestHost {
@@ -135,6 +155,7 @@ impl Host for TestHost {
         request: http::Request<Bytes>,
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        self.fetched.fetch_add(1, Ordering::Relaxed);
         // The network of the test stands in for the Internet, and is on this computer.
         let within = machine::is_within(limits.reach, request.uri());
         let redirected = if within { self.redirected(request) } else { Err(FetchError::NotPublic) };

@@ -1,0 +1,79 @@
+//! A store that counts what it is asked: on Workers, each of these is a subrequest.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
+
+/// A store and how often it was asked.
+#[derive(Debug)]
+pub struct Counted<S> {
+    /// The store.
+    pub store: S,
+    counts: Counts,
+}
+
+/// How often stores were asked. Cheap to clone; clones share everything.
+#[derive(Clone, Debug, Default)]
+pub struct Counts(Arc<[AtomicU64; 2]>);
+
+impl Counts {
+    /// How often for a client, which Workers keep in KV.
+    pub fn clients(&self) -> u64 {
+        self.0[0].load(Ordering::SeqCst)
+    }
+
+    /// How often for any other record, each of which is a Durable Object on Workers.
+    pub fn records(&self) -> u64 {
+        self.0[1].load(Ordering::SeqCst)
+    }
+}
+
+impl<S> Counted<S> {
+    /// Counts what `store` is asked into `counts`.
+    pub fn new(store: S, counts: &Counts) -> Self {
+        Self { store, counts: counts.clone() }
+    }
+
+    fn count(&self, key: &Key) -> &S {
+        let place = usize::from(!matches!(key, Key::Client(_)));
+        self.counts.0[place].fetch_add(1, Ordering::SeqCst);
+        &self.store
+    }
+}
+
+impl<S: Store> Store for Counted<S> {
+    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        self.count(key).get(key, now)
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.count(key).put(key, value, expires_at)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<Version>,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.count(key).replace(key, expected, value, expires_at, now)
+    }
+
+    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        self.count(key).take(key, now)
+    }
+
+    fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.probe(now)
+    }
+}
