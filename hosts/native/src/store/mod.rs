@@ -112,7 +112,7 @@ impl Store for SqliteStore {
         Box::pin(async move { self.write(|answer| Job { write, answer }).await.map(|done| done.record) })
     }
 
-    /// Writes a record of its own and reads it again, within [`PROBE`].
+    /// Writes a record of its own and reads it again, within `PROBE`.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if !self.files_are_there() {
