@@ -295,6 +295,14 @@ impl Timestamp {
         self.0.cast_signed().saturating_sub(other.0.cast_signed())
     }
 
+    /// Whether this moment, which was set `longest` seconds ahead at most, is still to come. A moment that is much further
+    /// ahead was set by a clock that has been set back since, and nothing waits for it.
+    pub const fn is_awaited(self, now: Self, longest: u64) -> bool {
+        // The clocks of two replicas may differ.
+        const SKEW: u64 = 120;
+        self.0 > now.0 && self.since(now) <= longest.saturating_add(SKEW)
+    }
+
     /// Seconds from `earlier` to this moment, or 0.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -73,6 +73,11 @@ impl MemoryHost {
         self.shared.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// Sets the clock back.
+    pub fn set_back(&self, seconds: u64) {
+        self.shared.now.fetch_sub(seconds, Ordering::SeqCst);
+    }
+
     /// Has servers that are made from now on serve this much at a time.
     pub fn set_capacity(&self, capacity: Capacity) {
         *locked(&self.shared.capacity) = capacity;

@@ -34,7 +34,7 @@ impl Breaker {
         if state.failures < TRIPS {
             return Ok(());
         }
-        if state.open_until > now {
+        if state.open_until.is_awaited(now, LONGEST) {
             return Err(state.open_until.since(now));
         }
         // This one finds out. The next one may, if nothing is heard of it.
@@ -101,6 +101,11 @@ mod tests {
     fn an_endpoint_that_says_when_to_come_back_is_left_alone_until_then() {
         assert_eq!(failed(1, Outcome::Fails { retry_after: Some(7) }).admit(NOW), Err(7));
         assert_eq!(failed(1, Outcome::Fails { retry_after: Some(9999) }).admit(NOW), Err(LONGEST));
+    }
+
+    #[test]
+    fn clock_that_is_set_back_leaves_no_long_pause() {
+        assert_eq!(failed(5, FAILS).admit(Timestamp(1)), Ok(()));
     }
 
     #[test]

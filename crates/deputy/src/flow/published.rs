@@ -68,6 +68,11 @@ impl<T> Clone for Edition<T> {
 }
 
 impl<T> Edition<T> {
+    /// Not if the clock was set back since it was read: nobody knows how old it is.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.read_at) < FRESH && self.read_at.ahead_of(now) <= JITTER
+    }
+
     /// Something newer.
     pub(super) const fn superseded(&self) -> Need {
         Need::After(self.number)
@@ -92,7 +97,7 @@ impl<T> Default for Published<T> {
 impl<T> Published<T> {
     /// The edition that is fresh, if one is held.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<Edition<T>> {
-        self.state().held.clone().filter(|held| now.since(held.read_at) < FRESH)
+        self.state().held.clone().filter(|held| held.is_fresh(now))
     }
 
     /// The edition that is needed, got by `fetch` if nobody else gets it and it may be fetched now.
@@ -129,17 +134,18 @@ impl<T> Published<T> {
 impl<T> State<T> {
     /// What somebody does who needs this, and began when `begun` fetches had ended.
     fn step(&mut self, need: Need, begun: u64, now: Timestamp) -> Step<T> {
-        let is_fetching = self.fetching_until.is_some_and(|until| until > now);
+        let is_fetching = self.fetching_until.is_some_and(|until| until.is_awaited(now, LONGEST_FETCH));
+        let pauses = self.not_before.is_awaited(now, LONGEST_PAUSE);
         let waited_in_vain = self.fetched != begun;
         let last = self.held.clone().filter(|held| now.since(held.read_at) < FRESH + STALE);
         match (need, last) {
             (Need::After(seen), Some(held)) if held.number > seen => return Step::Use(held),
-            (Need::Fresh, Some(held)) if now.since(held.read_at) < FRESH => return Step::Use(held),
-            (Need::Fresh, Some(held)) if is_fetching || waited_in_vain || self.not_before > now => {
+            (Need::Fresh, Some(held)) if held.is_fresh(now) => return Step::Use(held),
+            (Need::Fresh, Some(held)) if is_fetching || waited_in_vain || pauses => {
                 return Step::Use(held);
             }
             _ if is_fetching => return Step::Wait,
-            (Need::Fresh, None) if self.not_before > now => return Step::Fail(self.last_error()),
+            (Need::Fresh, None) if pauses => return Step::Fail(self.last_error()),
             _ if waited_in_vain => return Step::Fail(self.last_error()),
             (Need::After(_), _) if !self.may_fetch_newer(now) => return Step::Fail(self.last_error()),
             _ => {}
@@ -190,7 +196,8 @@ impl<T> State<T> {
     /// A token that names a key which does not exist cannot make us hammer `PingOne`.
     fn may_fetch_newer(&mut self, now: Timestamp) -> bool {
         let earned = now.since(self.newer_since) / 5;
-        if earned > 0 || self.newer == 0 {
+        let set_back = self.newer_since.ahead_of(now) > JITTER;
+        if earned > 0 || self.newer == 0 || set_back {
             self.newer = self.newer.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX));
             self.newer_since = now;
         }
@@ -219,6 +226,10 @@ const FRESH: u64 = 3600;
 const STALE: u64 = 24 * 3600;
 /// Seconds: longer than the deadlines of two fetches, since keys may take discovery. For a request whose end nobody sees.
 const LONGEST_FETCH: u64 = 11;
+/// Seconds: longer than every pause after a failure.
+const LONGEST_PAUSE: u64 = 120;
+/// Seconds by which a request that has read the clock before may seem to be early.
+const JITTER: i64 = 60;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Times `LOOK_AGAIN`: longer than a fetch.
 const LOOKS: u32 = 230;

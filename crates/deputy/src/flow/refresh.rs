@@ -12,7 +12,7 @@ use super::{issue::upstream_tokens, provider::ProviderError, revoke::give_back};
 use crate::{
     host::{GrantId, StoreError, Timestamp},
     mcp::ApiError,
-    oauth::{Due, Grant, LEASE, RefreshReason, UpstreamTokens},
+    oauth::{Due, Grant, LEASE, LONGEST_WAIT, RefreshReason, UpstreamTokens},
     oidc::{AccessTokenClaims, TokenError, TokenResponse},
     records,
     seal::{Key, random_bytes},
@@ -168,7 +168,9 @@ impl Refresh {
         let (now, random) = (self.server.now(), self.server.random());
         let fail = |grant: Grant| grant.fail_upstream_refresh(self.lease, retry_after, now, &random);
         self.settle(kept, fail).await?;
-        Err(ApiError::TokenUnavailable { retry_after: retry_after.unwrap_or(LATER) })
+        Err(ApiError::TokenUnavailable {
+            retry_after: retry_after.unwrap_or(LATER).clamp(LATER, LONGEST_WAIT),
+        })
     }
 
     /// Keeps `tokens` in the grant and does `then` in the same write.

@@ -19,7 +19,7 @@ use crate::{
 
 pub use refresh::{RefreshError, Refreshed};
 pub use upstream::{Due, LeaseError, RefreshReason, Upstream, UpstreamTokens};
-pub(crate) use upstream::{EARLY, LEASE};
+pub(crate) use upstream::{EARLY, LEASE, LONGEST_WAIT};
 
 /// What one finished login created.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ pub use grant::{
     Access, Code, Due, Grant, Issued, LeaseError, NewGrant, RedeemError, RefreshError, RefreshReason,
     Refreshed, Upstream, UpstreamTokens,
 };
-pub(crate) use grant::{EARLY, LEASE};
+pub(crate) use grant::{EARLY, LEASE, LONGEST_WAIT};
 pub use handle::{Handle, HandleKind};
 pub use metadata::{
     authorization_server_metadata, key_set, openid_provider_metadata, protected_resource_metadata,

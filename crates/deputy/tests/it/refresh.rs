@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     callback::answer,
-    upstream::{about_to_expire, list},
+    upstream::{about_to_expire, api, list},
     world::{PINGONE, Tokens, World, arrived},
 };
 
@@ -349,6 +349,29 @@ async fn retry_after_of_the_token_endpoint_is_kept_to() {
         works(&world, &tokens).await;
         assert_eq!(requests.load(Ordering::SeqCst), 2, "{said}");
     }
+}
+
+#[tokio::test]
+async fn clock_set_back_by_a_day_pauses_no_refresh_and_no_login() {
+    let world = World::new();
+    // Twice, to where it was right.
+    world.host.advance(2 * 86_400);
+    let client = world.client().await;
+    world.pingone.force_always(Failure::Discovery(503));
+    for _ in 0..4 {
+        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_none());
+    }
+    world.host.set_back(86_400);
+    world.pingone.clear_failures();
+    let tokens = about_to_expire(&world, 0).await;
+    world.pingone.force_always(Failure::TokenRetryAfter(429, 120));
+    assert!(!works(&world, &tokens).await);
+    world.host.set_back(86_400);
+    world.pingone.clear_failures();
+    // The token seems to be good for a day; the API knows better.
+    api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
+    list(&world, &tokens.access).await;
+    assert_eq!(world.pingone.requests("refresh"), 2, "one was refused, and one is not held up by that");
 }
 
 fn httpdate_of(seconds: u64) -> String {

@@ -207,7 +207,12 @@ async fn a_grant_that_is_revoked_while_pingone_renews_its_tokens_leaves_none_of_
 }
 
 /// An API that answers everything like this.
-fn api(world: &World, status: StatusCode, headers: &'static [(&'static str, &'static str)], body: String) {
+pub(crate) fn api(
+    world: &World,
+    status: StatusCode,
+    headers: &'static [(&'static str, &'static str)],
+    body: String,
+) {
     let answer = move || {
         let body = body.clone();
         async move {

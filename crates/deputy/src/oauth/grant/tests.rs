@@ -142,6 +142,23 @@ fn failed_refresh_is_followed_by_a_pause_that_grows() {
 }
 
 #[test]
+fn clock_that_is_set_back_leaves_no_long_pause() {
+    let set_back = |grant: &Grant, reason| {
+        [1, 86_400].map(|seconds| {
+            let now = Timestamp(NOW.0 - seconds);
+            matches!(grant.upstream.due(reason, now), Due::Now)
+        })
+    };
+    let leased = refreshed(0, RefreshReason::Expiring).begin_upstream_refresh([1; 16], NOW).unwrap();
+    let again = RefreshReason::Refused(leased.upstream.generation);
+    assert_eq!(set_back(&leased, again), [false, true], "the lease, with which another clock may differ");
+    let failed = leased.fail_upstream_refresh([1; 16], Some(120), NOW, &random).unwrap();
+    assert_eq!(set_back(&failed, again), [false, true]);
+    let refused = refreshed(3600, RefreshReason::Refused(0));
+    assert_eq!(set_back(&refused, RefreshReason::Refused(1)), [false, true]);
+}
+
+#[test]
 fn api_that_refuses_every_token_asks_for_fewer_and_fewer() {
     let grant = refreshed(3600, RefreshReason::Refused(0));
     assert_eq!(grant.upstream.due(RefreshReason::Refused(0), NOW), Due::Nothing, "another generation");

@@ -136,7 +136,7 @@ impl Upstream {
 
     /// Whether somebody is refreshing.
     pub fn is_leased(&self, now: Timestamp) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.until > now)
+        self.lease.as_ref().is_some_and(|lease| lease.until.is_awaited(now, LEASE))
     }
 
     /// What there is to do before the access token is used.
@@ -146,7 +146,9 @@ impl Upstream {
             RefreshReason::Refused(generation) => {
                 let Pauses { failures, not_before, not_before_for_api, .. } = self.pauses;
                 let after_failure = if failures > 0 { not_before } else { Timestamp(0) };
-                (generation == self.generation, not_before_for_api.max(after_failure))
+                let awaited = |until: &Timestamp| until.is_awaited(now, LONGEST_PAUSE);
+                let later = [not_before_for_api, after_failure].into_iter().filter(awaited).max();
+                (generation == self.generation, later.unwrap_or(now))
             }
         };
         if !wanted {
@@ -155,7 +157,7 @@ impl Upstream {
             Due::Never
         } else if self.is_leased(now) {
             Due::Leased
-        } else if not_before > now {
+        } else if not_before.is_awaited(now, LONGEST_PAUSE) {
             Due::NotBefore { until: not_before, failed: self.pauses.failures > 0 }
         } else {
             Due::Now
@@ -250,7 +252,7 @@ impl Grant {
         pauses.failures = pauses.failures.saturating_add(1);
         let pause = retry::pause(pauses.failures, random);
         // With some seconds more, so that not everybody comes at the same moment.
-        let asked = retry_after.map_or(0, |seconds| seconds.min(LONGEST) + below(FLOOR / 2, random));
+        let asked = retry_after.map_or(0, |seconds| seconds.min(LONGEST_WAIT) + below(FLOOR / 2, random));
         pauses.not_before = now.plus(pause.max(asked));
         Some(self)
     }
@@ -267,4 +269,6 @@ const FLOOR: u64 = 10;
 /// Seconds: longer than the deadline of the request to `PingOne`.
 pub(crate) const LEASE: u64 = 60;
 /// Seconds. Whatever `PingOne` says, it is asked again by then.
-const LONGEST: u64 = 120;
+pub(crate) const LONGEST_WAIT: u64 = 120;
+/// Seconds: longer than every pause.
+const LONGEST_PAUSE: u64 = LONGEST_WAIT + FLOOR;
