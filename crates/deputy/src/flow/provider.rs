@@ -185,7 +185,7 @@ impl Provider {
         };
         let answer = answer.await;
         let response = answer.as_ref().ok();
-        let retry_after = response.and_then(|response| retry::retry_after(response.headers(), host.now()));
+        let retry_after = response.and_then(|response| retry::retry_after(response, host.now()));
         let tokens = answer
             .as_ref()
             .map_err(ProviderError::clone)
@@ -306,7 +306,7 @@ impl Provider {
             self.compare_clocks(now, date);
         }
         if !status.is_success() {
-            let retry_after = retry::retry_after(response.headers(), now);
+            let retry_after = retry::retry_after(&response, now);
             let status = status.as_u16();
             let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
             let said = body["error"].as_str().and_then(error_code);

@@ -144,7 +144,7 @@ impl ApiAccess {
         let status = response.status();
         // Other refusals are for the tools to judge.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            let retry_after = retry::retry_after(response.headers(), self.server.now());
+            let retry_after = retry::retry_after(&response, self.server.now());
             tracing::warn!(%method, url, status = status.as_u16(), retry_after, "the API answered with an error");
         }
         Ok(without_token(response, token.expose()))

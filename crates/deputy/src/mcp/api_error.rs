@@ -94,7 +94,7 @@ impl ApiError {
             }
             StatusCode::UNAUTHORIZED => Err(Self::Refused),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(Self::Busy { retry_after: retry_after(response.headers(), now) })
+                Err(Self::Busy { retry_after: retry_after(&response, now) })
             }
             _ => Ok(response),
         }

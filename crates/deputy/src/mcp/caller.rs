@@ -108,7 +108,7 @@ impl Caller {
         let result = self.api.fetch(request).await;
         match &result {
             Ok(response) if response.status().is_client_error() || response.status().is_server_error() => {
-                let retry_after = retry_after(response.headers(), self.now);
+                let retry_after = retry_after(response, self.now);
                 let status = response.status().as_u16();
                 tracing::warn!(%method, path, status, retry_after, "the API refused a request of a tool");
             }
