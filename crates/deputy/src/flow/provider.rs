@@ -275,7 +275,10 @@ impl Provider {
     /// Takes note of whether the token endpoint works.
     fn note(&self, tokens: &Result<TokenResponse, ProviderError>, retry_after: Option<u64>, host: &dyn Host) {
         let outcome = match tokens {
-            Ok(_) | Err(ProviderError::Token(TokenError::Grant)) => Outcome::Works,
+            // What it refuses for the request's sake says nothing of other requests.
+            Ok(_) | Err(ProviderError::Token(TokenError::Grant | TokenError::Refused(400 | 413))) => {
+                Outcome::Works
+            }
             Err(_) => Outcome::Fails { retry_after },
         };
         self.breaker.record(outcome, host.now(), &|buffer| host.fill_random(buffer));

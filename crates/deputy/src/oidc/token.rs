@@ -42,8 +42,8 @@ pub enum TokenError {
     )]
     GrantType,
     /// Refused for another reason. Final for a code.
-    #[error("PingOne refuses the token request")]
-    Refused,
+    #[error("PingOne refuses the token request, with status {0}")]
+    Refused(u16),
     /// `PingOne` has trouble, or we ask too often. Trying again may help.
     #[error("PingOne is temporarily unavailable")]
     Unavailable,
@@ -121,7 +121,7 @@ fn refusal(response: &Response) -> TokenError {
         // RFC 6749 §5.2. With another status it is a proxy's, or nobody's.
         Some("invalid_grant") if response.status() == StatusCode::BAD_REQUEST => TokenError::Grant,
         Some("temporarily_unavailable") => TokenError::Unavailable,
-        _ => TokenError::Refused,
+        _ => TokenError::Refused(response.status().as_u16()),
     }
 }
 

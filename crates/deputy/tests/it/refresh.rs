@@ -374,6 +374,21 @@ async fn clock_set_back_by_a_day_pauses_no_refresh_and_no_login() {
     assert_eq!(world.pingone.requests("refresh"), 2, "one was refused, and one is not held up by that");
 }
 
+#[tokio::test]
+async fn refusal_of_one_users_refresh_holds_up_nobody_else() {
+    let world = World::new();
+    let (mut all, mut later) = (Vec::new(), Vec::new());
+    for _ in 0..8 {
+        all.push(world.connected().await);
+    }
+    world.host.advance(3600);
+    world.pingone.force_always(Failure::Token(400, "{\"error\":\"invalid_request\"}".into()));
+    for tokens in &all {
+        later.push(world.refresh(&tokens.client, &tokens.refresh).await.status);
+    }
+    assert_eq!((later, world.pingone.requests("refresh")), (vec![StatusCode::OK; 8], 8));
+}
+
 fn httpdate_of(seconds: u64) -> String {
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
