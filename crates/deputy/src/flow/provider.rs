@@ -304,7 +304,10 @@ impl Provider {
             ProviderError::Fetch(error)
         })?;
         let (status, now) = (response.status(), host.now());
-        if let Some(date) = response.headers().get(header::DATE).and_then(retry::date) {
+        // A response that a cache has kept was dated when it was made (RFC 9111 §5.1).
+        let dated =
+            response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE));
+        if let Some(date) = dated.and_then(retry::date) {
             self.has_dates.store(true, Ordering::Relaxed);
             self.compare_clocks(now, date);
         }

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use pingone_sim::Failure;
 use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 
 use crate::{
     upstream::{about_to_expire, list},
-    world::{API, World},
+    world::{API, PINGONE, World},
 };
 
 /// What this thread logs, at every level.
@@ -148,6 +148,26 @@ async fn clocks_that_differ_are_named_once_and_by_how_much() {
     assert!(world.pingone.requests("refresh") > 1);
     let line = "the clock of this server is 86400 seconds ahead of PingOne's";
     assert_eq!(log.text().matches(line).count(), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn date_of_a_response_from_a_cache_is_compared_with_no_clock() {
+    for (age, lines) in [(Some("86400"), 0), (None, 1)] {
+        let (log, _logging) = Log::begin();
+        let world = World::new();
+        let dated =
+            axum::middleware::map_response(move |mut response: axum::response::Response| async move {
+                let date = HeaderValue::from_static("Wed, 31 Dec 2025 00:00:00 GMT");
+                response.headers_mut().insert("date", date);
+                if let Some(age) = age {
+                    response.headers_mut().insert("age", HeaderValue::from_static(age));
+                }
+                response
+            });
+        world.network.serve(PINGONE, world.pingone.router().layer(dated));
+        world.connected().await;
+        assert_eq!(log.text().matches("the clock of this server").count(), lines, "{}", log.text());
+    }
 }
 
 #[tokio::test]
