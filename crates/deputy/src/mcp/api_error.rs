@@ -46,7 +46,7 @@ impl std::error::Error for ApiError {}
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy { retry_after: None } => f.write_str("The API is busy. Try again later."),
+            Self::Busy { retry_after: None | Some(0) } => f.write_str("The API is busy. Try again later."),
             Self::Busy { retry_after: Some(seconds) } => {
                 write!(f, "The API is busy. Try again in {seconds} seconds, and not before.")
             }
@@ -184,6 +184,8 @@ mod tests {
             }
         }
         assert_eq!(sifted(429, &[]), Some(ApiError::Busy { retry_after: None }));
+        let at_once = sifted(429, &[("retry-after", "0")]).expect("an error");
+        assert_eq!(at_once.to_string(), "The API is busy. Try again later.");
     }
 
     #[test]
