@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use deputy::{
     Server,
     config::{Config, ConfigErrors, Names, UnknownName},
-    host::Host as _,
+    host::{Host as _, Timestamp},
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
@@ -208,13 +208,21 @@ async fn watch(store: Arc<SqliteStore>) {
 
 /// Removes expired records, a little at a time.
 async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
+    let mut until = host.now();
     loop {
-        match store.sweep(host.now()).await {
-            Ok(removed) if removed == SqliteStore::SWEEP => tokio::time::sleep(SWEEP_PAUSE).await,
-            // What failed is in the log; the next time may be better.
-            Ok(_) | Err(_) => tokio::time::sleep(SWEEP_EVERY).await,
+        // What failed is in the log; the next time may be better.
+        while store.sweep(until).await.is_ok_and(|removed| removed == SqliteStore::SWEEP) {
+            tokio::time::sleep(SWEEP_PAUSE).await;
         }
+        tokio::time::sleep(SWEEP_EVERY).await;
+        until = next_sweep(until, host.now());
     }
+}
+
+/// Until when records are removed that have expired. A clock that jumps ahead is followed slowly: what it lets expire is
+/// there again when it is set right, unless it was removed.
+fn next_sweep(last: Timestamp, now: Timestamp) -> Timestamp {
+    now.min(last.plus(SWEEP_AT_MOST))
 }
 
 /// How long detached work may take when no request is left: with the grace of requests, less than the 15 seconds after
@@ -225,5 +233,22 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 
+/// Seconds that one sweep may go on from the last one: ten times as fast as time passes.
+const SWEEP_AT_MOST: u64 = 600;
+
 /// Between two parts of a long sweep.
 const SWEEP_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_that_jumps_ahead_removes_little_before_it_is_set_right() {
+        let now = Timestamp(1_000_000);
+        let jumped = next_sweep(now, now.plus(10 * 365 * 86_400));
+        assert_eq!(jumped, now.plus(600));
+        assert_eq!(next_sweep(jumped, now.plus(60)), now.plus(60));
+        assert_eq!(next_sweep(now, now.plus(60)), now.plus(60), "an ordinary minute");
+    }
+}
