@@ -184,11 +184,16 @@ fn members(line: &[u8]) -> Vec<&[u8]> {
 
 /// The cookies of a request, in order. Other applications of the same host set cookies too, with any bytes: each cookie
 /// is judged by itself, and one that is not UTF-8 is not ours.
+///
+/// Blanks and tabs around a name are not part of it, and no others are cut: a browser lets a subdomain set a cookie named
+/// `__Host-…` behind a space of Unicode, which must not become the name without it.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
-    let pairs = cookies.filter_map(|cookie| str::from_utf8(cookie).ok()?.trim().split_once('='));
-    pairs.map(|(name, value)| (name.trim_end().to_owned(), value.trim_start().to_owned())).collect()
+    let pairs = cookies.filter_map(|cookie| str::from_utf8(cookie.trim_ascii()).ok()?.split_once('='));
+    pairs
+        .map(|(name, value)| (name.trim_ascii_end().to_owned(), value.trim_ascii_start().to_owned()))
+        .collect()
 }
 
 /// Sets a cookie that only this host gets, over TLS (or on this computer), and no script sees.
@@ -220,6 +225,17 @@ mod tests {
             &[b"; ;=; x; ours = 1 ;\x80"],
         ] {
             assert!(cookies(&headers(header::COOKIE, lines)).contains(&ours), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn cookie_name_behind_a_unicode_space_is_another_name() {
+        for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{2028}", "\u{3000}", "\u{feff}"] {
+            for cookie in [format!("{space}ours=1"), format!("x=1; {space}ours=1"), format!("ours{space}=1")]
+            {
+                let read = cookies(&headers(header::COOKIE, &[cookie.as_bytes()]));
+                assert!(!read.iter().any(|(name, _)| name == "ours"), "{cookie:?}");
+            }
         }
     }
 

@@ -55,6 +55,23 @@ async fn cookie_of_another_application_with_any_bytes_does_not_stop_a_login() {
 }
 
 #[tokio::test]
+async fn cookie_behind_a_unicode_space_binds_no_browser() {
+    let world = World::new();
+    let client = world.client().await;
+    let page = world.get(&world.authorize_path(&client, &[])).await;
+    let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
+    let form = format!("handle={handle}&decision=approve");
+    // A subdomain may set a cookie of this name, for the whole domain.
+    for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{2028}", "\u{3000}"] {
+        let cookie = format!("{space}{}", set_by(&page)).into_bytes();
+        let answer = with_cookies(&world, "POST", "/approve", cookie, &form).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{space:?}");
+    }
+    let answer = with_cookies(&world, "POST", "/approve", set_by(&page).into_bytes(), &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn media_type_beside_foreign_bytes_is_read() {
     let world = World::new();
     let tokens = world.connected().await;
