@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, Response, StatusCode, header};
 
-use crate::{host::Timestamp, retry::retry_after};
+use crate::{host::Timestamp, http::list, retry::retry_after};
 
 /// Why the API gave no answer. Safe to show to a model: nothing in it was written elsewhere but names of scopes, which are
 /// checked. With rmcp, a tool that returns it as its error answers a result with `isError` and this text.
@@ -117,22 +117,14 @@ fn wanted_scopes(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// The values that a parameter has in the challenges (RFC 9110 §11.6.1).
-fn parameters<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    challenges.flat_map(split_outside_quotes).filter_map(move |part| {
+fn parameters<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = String> {
+    list(headers, &header::WWW_AUTHENTICATE).filter_map(move |part| {
+        // A description in another language says nothing about the other parameters.
+        let part = String::from_utf8_lossy(part);
         // The first parameter of a challenge follows its scheme.
         let (named, value) = part.split_once('=')?;
         let named = named.trim().rsplit(' ').next()?;
-        named.eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
-    })
-}
-
-/// The parts between commas that stand in no quotes.
-fn split_outside_quotes(text: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    text.split(move |character| {
-        quoted ^= character == '"';
-        character == ',' && !quoted
+        named.eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"').to_owned())
     })
 }
 
@@ -167,6 +159,19 @@ mod tests {
             for status in [401, 403] {
                 assert_eq!(sifted(status, &[("www-authenticate", challenge)]), expected, "{challenge}");
             }
+        }
+    }
+
+    #[test]
+    fn challenge_with_foreign_bytes_names_its_scopes() {
+        for description in [&b"\xc3\xa9"[..], b"\xe9", b"\xff \\\", scope=\\\"y"] {
+            let value =
+                [b"Bearer error_description=\"", description, b"\", scope=\"x\", error=insufficient_scope"];
+            let mut refused = answer(403, &[]);
+            let value = http::HeaderValue::from_bytes(&value.concat()).unwrap();
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+            let error = ApiError::sift(refused, Timestamp(0)).err();
+            assert_eq!(error, Some(ApiError::InsufficientScope { scopes: vec!["x".to_owned()] }));
         }
     }
 
