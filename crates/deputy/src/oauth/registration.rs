@@ -88,7 +88,9 @@ impl RegistrationParams {
         if name.is_some_and(|name| name.len() > 1000) {
             return Err(Metadata("client_name is too long"));
         }
-        let scopes = Scopes::parse(text(&members, "scope")?.unwrap_or_default()).map_err(Scope)?;
+        // Nor does a scope of another type: a registration grants none.
+        let scope = text(&members, "scope").unwrap_or_default();
+        let scopes = Scopes::parse(scope.unwrap_or_default()).map_err(Scope)?;
         Ok(Self {
             redirect_uris,
             auth_method,
@@ -230,6 +232,7 @@ pub(super) fn texts<'a>(
 ) -> Result<Option<Vec<&'a str>>, RegistrationError> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::Array(values)) => {
             let given = values.iter().filter(|value| !value.is_null() && *value != "");
             let texts: Vec<_> = given.map(|value| value.as_str().unwrap_or("?")).collect();
@@ -337,11 +340,11 @@ mod tests {
         let good = json!({ "redirect_uris": ["https://a/"] });
         let omitted = parse(&good).unwrap();
         for (name, values) in [
-            ("grant_types", [json!([]), json!(null), json!([""]), json!([null])]),
-            ("response_types", [json!([]), json!(null), json!([""]), json!([null])]),
+            ("grant_types", [json!([]), json!(""), json!([""]), json!([null])]),
+            ("response_types", [json!([]), json!(""), json!([""]), json!([null])]),
             ("token_endpoint_auth_method", [json!(""), json!(null), json!(""), json!(null)]),
             ("client_name", [json!(""), json!(null), json!(7), json!(["x"])]),
-            ("scope", [json!(""), json!(null), json!(" "), json!("")]),
+            ("scope", [json!(""), json!(null), json!(" "), json!(["a"])]),
             ("logo_uri", [json!(""), json!(null), json!(true), json!({})]),
         ] {
             for value in values {
