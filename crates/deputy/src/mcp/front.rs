@@ -75,14 +75,15 @@ impl Front {
             let error = RpcError::new(RpcError::INVALID_REQUEST, text);
             return refused(StatusCode::NOT_ACCEPTABLE, &Value::Null, error);
         };
-        let (id, method, params) = match Message::parse(&body) {
+        let (id, method, mut params) = match Message::parse(&body) {
             Ok(Message::Request { id, method, params }) => (id, method, params),
             Ok(Message::Notification) => return accepted(headers),
             Ok(Message::Response { id, reply }) => {
                 return delivered(headers, &id, reply, &*conversation).await;
             }
-            Err(Malformed { id, error }) => return refused(StatusCode::BAD_REQUEST, &id, error),
+            Err(Malformed { id, error }) => return unreadable(&id, error, &*conversation).await,
         };
+        headers::keep_readable_capabilities(&method, &mut params);
         // All that comes of it is events.
         if method == "subscriptions/listen" && readable == Readable::Json {
             let error = RpcError::new(RpcError::INVALID_REQUEST, "Accept must allow text/event-stream");
@@ -303,6 +304,18 @@ async fn delivered(headers: &HeaderMap, id: &Value, reply: Value, conversation: 
     };
     // Without the id: it would name a request of the client's.
     refused(status, &Value::Null, RpcError::new(code, text))
+}
+
+/// A message that cannot be read. If it was to be the reply to a question, the question ends with it: nobody replies twice.
+async fn unreadable(id: &Value, error: RpcError, conversation: &dyn Conversation) -> Reply {
+    if let Some(question) = id.as_str() {
+        let text = format!("the client's reply cannot be read: {}", error.message);
+        let reply = json!({ "error": { "code": RpcError::INTERNAL_ERROR, "message": text } });
+        if let Err(error) = conversation.deliver(question, reply).await {
+            tracing::error!(%error, "a client's reply could not be kept");
+        }
+    }
+    refused(StatusCode::BAD_REQUEST, id, error)
 }
 
 fn events(events: Events, done: bool) -> Response<Body> {

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};
 use rmcp::model::ClientCapabilities;
 use serde::Deserialize as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Era, RpcError, peer::LogLevel};
 
@@ -23,8 +23,8 @@ const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// By which rules a request is to be answered.
 pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>) -> Result<Era, RpcError> {
     let meta = params.get("_meta").and_then(Value::as_object);
-    let in_body =
-        meta.and_then(|meta| meta.get(META_VERSION)).map(|version| version.as_str().unwrap_or_default());
+    let in_body = meta.and_then(|meta| meta.get(META_VERSION)).filter(|version| !version.is_null());
+    let in_body = in_body.map(|version| version.as_str().unwrap_or_default());
     if method == "initialize" {
         return handshake(headers, in_body, params);
     }
@@ -61,6 +61,24 @@ pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
     }
 }
 
+/// Leaves of what a client declares the capabilities that can be read, so that one of another form does not cost it the
+/// others. A client that declares something else than an object in `initialize` declares nothing.
+pub(super) fn keep_readable_capabilities(method: &str, params: &mut Map<String, Value>) {
+    let begins = method == "initialize";
+    let declared = if begins {
+        Some(params.entry("capabilities").or_insert(Value::Null))
+    } else {
+        params.get_mut("_meta").and_then(|meta| meta.get_mut(META_CAPABILITIES))
+    };
+    match declared {
+        Some(Value::Object(members)) => {
+            members.retain(|name, member| ClientCapabilities::deserialize(json!({ name: member })).is_ok());
+        }
+        Some(other) if begins => *other = json!({}),
+        Some(_) | None => {}
+    }
+}
+
 /// What a stateless request says that its client can do.
 pub(super) fn capabilities(params: &Map<String, Value>) -> ClientCapabilities {
     let declared = params.get("_meta").and_then(|meta| meta.get(META_CAPABILITIES)).unwrap_or(&Value::Null);
@@ -69,7 +87,8 @@ pub(super) fn capabilities(params: &Map<String, Value>) -> ClientCapabilities {
 
 /// The log entries that a stateless request asks for (MCP 2026-07-28, Logging).
 pub(super) fn log_level(params: &Map<String, Value>) -> Result<Option<LogLevel>, RpcError> {
-    let Some(level) = params.get("_meta").and_then(|meta| meta.get(META_LOG_LEVEL)) else { return Ok(None) };
+    let level = params.get("_meta").and_then(|meta| meta.get(META_LOG_LEVEL));
+    let Some(level) = level.filter(|level| !level.is_null()) else { return Ok(None) };
     let level = level.as_str().and_then(LogLevel::parse);
     level.map(Some).ok_or_else(|| RpcError::new(RpcError::INVALID_PARAMS, "there is no such log level"))
 }

@@ -29,7 +29,7 @@ impl Round {
             // Here the handler is asked again by us, and nothing of it comes from the client.
             call.params.remove(INPUT_RESPONSES);
             call.params.remove(REQUEST_STATE);
-        } else if let Some(sealed) = call.params.get_mut(REQUEST_STATE) {
+        } else if let Some(sealed) = call.params.get_mut(REQUEST_STATE).filter(|sealed| !sealed.is_null()) {
             let state = sealed.as_str().and_then(|sealed| conversation.open(&request, sealed));
             let text = "requestState is not of this request, was altered, or has expired";
             *sealed = Value::String(state.ok_or_else(|| RpcError::new(RpcError::INVALID_PARAMS, text))?);

@@ -29,7 +29,9 @@ impl Message {
         let refused =
             |id: &Value, code, text: &str| Malformed { id: id.clone(), error: RpcError::new(code, text) };
         let value = read(body, MOST_VALUES).map_err(|error| match error {
-            JsonError::Syntax => refused(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON"),
+            JsonError::Syntax => {
+                refused(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON in UTF-8")
+            }
             JsonError::TooMany => {
                 refused(&Value::Null, RpcError::INVALID_REQUEST, "the message has too many values")
             }
@@ -46,8 +48,8 @@ impl Message {
         if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return invalid(&readable, "jsonrpc must be \"2.0\"");
         }
-        let Some(method) = members.remove("method") else {
-            // A member that is null says nothing beside one that is not; peers write both.
+        // A member that is null says nothing beside one that is not; peers write both.
+        let Some(method) = members.remove("method").filter(|method| !method.is_null()) else {
             let error = members.remove("error").filter(|error| !error.is_null());
             let result = members.remove("result").filter(|result| error.is_none() || !result.is_null());
             return match (result, error) {

@@ -222,7 +222,8 @@ async fn a_reply_beyond_all_bounds_ends_the_call_and_is_not_stored() {
     let question = stream.next().await;
     let huge = json!({ "action": "accept", "content": { "x": "x".repeat(1024 * 1024) } });
     assert_eq!(reply(&world, &token, &question, huge).await, StatusCode::ACCEPTED);
-    assert_eq!(stream.next().await["error"]["message"], "the client's reply is too long");
+    let text = "the question to the client was not answered: the client's reply is too long";
+    assert_eq!(stream.next().await["error"]["message"], text);
     assert_eq!(texts(&world, &token).await, ["Buy milk"]);
 }
 

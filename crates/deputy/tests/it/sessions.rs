@@ -101,6 +101,44 @@ async fn reply_whose_error_is_null_is_a_result() {
 }
 
 #[tokio::test]
+async fn unreadable_reply_ends_the_call_and_deletes_nothing() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let accept = json!({ "action": "accept" });
+    for mut reply in [
+        json!({ "jsonrpc": "2.0" }),
+        json!({ "result": accept }),
+        json!({ "jsonrpc": "2.0", "result": accept, "error": { "code": 1, "message": "x" } }),
+    ] {
+        let mut stream = deleting(&world, &token, &session, &id).await;
+        reply["id"] = stream.next().await["id"].clone();
+        assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::BAD_REQUEST, "{reply}");
+        let said = stream.next().await["error"]["message"].take();
+        let text = "the question to the client was not answered: the client's reply cannot be read: ";
+        assert!(said.as_str().is_some_and(|said| said.starts_with(text)), "{said}");
+    }
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn unreadable_capability_does_not_cost_elicitation() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    for other in
+        [json!({ "experimental": { "x": true } }), json!({ "roots": true }), json!({ "sampling": [] })]
+    {
+        let mut capabilities = other.clone();
+        capabilities["elicitation"] = json!({});
+        let session = world.session(&token, capabilities).await;
+        let question = deleting(&world, &token, &session, &id).await.next().await;
+        assert_eq!(question["method"], "elicitation/create", "{other}");
+    }
+}
+
+#[tokio::test]
 async fn session_id_is_short_opaque_and_of_one_person_and_client() {
     let world = World::new();
     let token = world.connected().await.access;

@@ -56,7 +56,12 @@ async fn rounds<S: ServerHandler, P: Resumed>(
         match ask_all(peer, input.input_requests).await {
             Ok(responses) => params.resume(responses, input.request_state),
             Err(error) if error.code == UNABLE && forget_forms(&mut context) => params = asked.clone(),
-            Err(error) => return Err(error),
+            Err(error) if error.code == UNABLE => return Err(error),
+            // The code is the client's, and would say something else of the request that it waits for.
+            Err(error) => {
+                let text = format!("the question to the client was not answered: {}", error.message);
+                return Err(ErrorData::internal_error(text, error.data));
+            }
         }
     }
     Err(ErrorData::internal_error("the handler asks for input without end", None))

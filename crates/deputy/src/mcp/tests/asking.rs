@@ -197,6 +197,42 @@ async fn who_reads_no_events_or_needs_no_handshake_is_not_asked() {
 }
 
 #[tokio::test]
+async fn unreadable_capability_does_not_cost_a_session_the_others() {
+    for other in
+        [json!({ "experimental": { "x": true } }), json!({ "roots": true }), json!({ "sampling": [] })]
+    {
+        let mut capabilities = other.clone();
+        capabilities["elicitation"] = json!({});
+        let session = able(capabilities).await;
+        assert_eq!(declared(&session), json!({ "capabilities": { "elicitation": {} } }), "{other}");
+    }
+    for nothing in [json!(null), json!([]), json!("x")] {
+        assert_eq!(declared(&able(nothing).await), json!({ "capabilities": {} }));
+    }
+}
+
+#[tokio::test]
+async fn unreadable_reply_ends_its_question() {
+    for (reply, status) in [
+        (json!({ "jsonrpc": "2.0" }), 400),
+        (json!({ "jsonrpc": "2.0", "result": {}, "error": { "code": 1, "message": "x" } }), 400),
+        (json!({ "result": {} }), 400),
+        (json!({ "jsonrpc": "1.0", "result": {} }), 400),
+        (json!({ "jsonrpc": "2.0", "method": null, "params": null, "result": {} }), 202),
+    ] {
+        let (talk, session) = (Arc::new(Talk::default()), able(json!({ "elicitation": {} })).await);
+        let front = questioning(ABLE, json!({}));
+        let asked = send_in(talk.clone(), &front, &[(SESSION, session.as_str())], call()).await;
+        let mut body = response(asked).into_body();
+        let mut message = reply.clone();
+        message["id"] = frame(&mut body).await["id"].clone();
+        assert_eq!(Answer::of(send_in(talk, &front, &[], message).await).await.status, status, "{reply}");
+        let code = frame(&mut body).await["error"]["code"].as_i64();
+        assert_eq!(code, (status == 400).then_some(RpcError::INTERNAL_ERROR), "{reply}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_declares_is_kept_without_what_has_no_bound() {
     let any = json!({ "x": { "y": "z" } });
     let sampling = json!({ "tools": any, "context": any });
@@ -269,6 +305,13 @@ async fn the_state_of_a_handler_is_sealed_on_its_way_through_the_client() {
     let params = json!({ "arguments": { "id": 1 }, "requestState": state, "inputResponses": { "sure": 1 } });
     let second = called(&rounds(), "x", params).await.json()["result"].clone();
     assert_eq!(second, json!({ "state": "my state", "responses": { "sure": 1 } }));
+}
+
+#[tokio::test]
+async fn state_that_is_null_is_as_if_omitted() {
+    let params = json!({ "requestState": null, "inputResponses": null });
+    let result = called(&rounds(), "x", params).await.json()["result"].clone();
+    assert_eq!(result["state"], json!(null), "{result}");
 }
 
 #[tokio::test]

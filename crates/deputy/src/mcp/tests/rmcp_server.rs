@@ -302,8 +302,15 @@ async fn a_tool_that_asks_the_client_is_told_that_it_cannot() {
     }
 }
 
-/// Calls `tool` as a client that can do this, and answers each question with what is left of `replies`.
+/// The questions and the result of an [`exchange`].
 async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
+    let (questions, mut message) = exchange(tool, capabilities, replies).await;
+    (questions, message["result"].take())
+}
+
+/// Calls `tool` as a client that can do this, and answers each question with what is left of `replies`. The questions, and
+/// the response.
+async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
     let handler = handler(&Fixture::default());
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
     let front = Front::new(handler, Arc::new(sleep), Rules::default());
@@ -318,9 +325,9 @@ async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Ve
     loop {
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
         let text = String::from_utf8(frame.to_vec()).unwrap();
-        let mut message: Value = serde_json::from_str(text.split("data: ").nth(1).unwrap()).unwrap();
+        let message: Value = serde_json::from_str(text.split("data: ").nth(1).unwrap()).unwrap();
         if message.get("method").is_none() {
-            return (questions, message["result"].take());
+            return (questions, message);
         }
         let mut reply = json!({ "jsonrpc": "2.0", "id": message["id"] });
         let said = replies.next().unwrap();
@@ -363,6 +370,16 @@ async fn tool_is_called_anew_when_its_client_cannot_be_asked() {
     let yes = json!({ "action": "accept" });
     let (questions, result) = conversation("deletes", json!({ "elicitation": {} }), &[yes]).await;
     assert_eq!((questions.len(), &result["content"][0]["text"]), (1, &json!("deleted")));
+}
+
+#[tokio::test]
+async fn error_of_the_client_is_no_error_code_of_the_call() {
+    for code in [-32000, -32001, RpcError::UNSUPPORTED_PROTOCOL_VERSION, 7] {
+        let failed = json!({ "code": code, "message": "no window" });
+        let (_, message) = exchange("confirms", json!({ "elicitation": {} }), &[failed]).await;
+        let text = "the question to the client was not answered: no window";
+        assert_eq!(message["error"], json!({ "code": RpcError::INTERNAL_ERROR, "message": text }));
+    }
 }
 
 #[tokio::test]
