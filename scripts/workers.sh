@@ -5,9 +5,20 @@
 build_workers() (
   use_wasm || exit 1
   for folder in "$@"; do
-    (cd "$worker/$folder" && worker-build --release) || exit 1
+    (cd "$worker/$folder" && worker-build --release) && add_record_object "$worker/$folder" || exit 1
   done
 )
+
+# Adds the class of Durable Objects, which is JavaScript, to the built Worker of the folder $1 if it is a Deputy.
+add_record_object() {
+  local deployed="$worker/host/src/record_object.js" own="$1/record_object.js"
+  grep -q '^deputy-on-workers' "$1/Cargo.toml" || return 0
+  if [ -f "$own" ]; then
+    cp "$deployed" "$1/build/deployed_record_object.js" && cp "$own" "$1/build/record_object.js"
+  else
+    cp "$deployed" "$1/build/record_object.js"
+  fi && echo 'export { RecordObject } from "./record_object.js";' >>"$1/build/index.js"
+}
 
 # Starts the Worker of the tests. Sets DEPUTY_WORKER, its address, and DEPUTY_WORKER_DATA, the folder of its records.
 start_testing_worker() {

@@ -128,6 +128,11 @@ impl ClientAddress {
     }
 }
 
+/// In the extensions of a request: the host itself reads what remains of the body, so that the client gets the response
+/// although it is still sending (RFC 9112 §9.6).
+#[derive(Clone, Copy, Debug)]
+pub struct DrainedByHost;
+
 /// By whom a request is counted. What pages of other sites have a browser send is counted apart, so that a page that
 /// people behind an address have open can use up what such pages may ask there, and not what programs may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -23,11 +23,11 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use super::TIME;
-use crate::server::Server;
+use crate::{host::DrainedByHost, server::Server};
 
 /// Answers, and takes what remains of the request's body before the answer leaves, so that the client gets it.
 pub(crate) async fn taken(State(server): State<Server>, request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() {
+    if request.body().is_end_stream() || request.extensions().get::<DrainedByHost>().is_some() {
         return next.run(request).await;
     }
     let asks_first = request.headers().contains_key(header::EXPECT);

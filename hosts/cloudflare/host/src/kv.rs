@@ -7,6 +7,8 @@ use machine::{fill_random, now};
 use sha2::{Digest as _, Sha256};
 use worker::{Env, KvError, KvStore};
 
+use crate::packed;
+
 /// The namespace `OAUTH_KV`.
 #[derive(Debug)]
 pub(crate) struct Clients(KvStore);
@@ -18,14 +20,16 @@ impl Clients {
 
     pub(crate) async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
         let Some(stored) = self.0.get(&name(id)).bytes().await.map_err(failed)? else { return Ok(None) };
-        let record = decode(&stored).ok_or_else(|| StoreError("a client in KV cannot be read".to_owned()))?;
+        let record =
+            packed::record(&stored).ok_or_else(|| StoreError("a client in KV cannot be read".to_owned()))?;
         Ok(Some(record).filter(|record| record.expires_at > now))
     }
 
     pub(crate) async fn put(&self, id: &str, value: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
         // KV refuses what expires within a minute; the record's own expiry is exact.
         let expiration = expires_at.max(now().plus(60 + 5)).0;
-        let put = self.0.put_bytes(&name(id), &encode(value, expires_at)).map_err(failed)?;
+        let put =
+            self.0.put_bytes(&name(id), &packed::pack(value, new_version(), expires_at)).map_err(failed)?;
         put.expiration(expiration).execute().await.map_err(failed)
     }
 
@@ -44,21 +48,11 @@ fn name(id: &str) -> String {
     name
 }
 
-/// Version and expiry, eight bytes each, before the value.
-fn encode(value: &[u8], expires_at: Timestamp) -> Vec<u8> {
-    let mut version = [0; 8];
-    fill_random(&mut version);
-    [&version[..], &expires_at.0.to_be_bytes(), value].concat()
-}
-
-fn decode(stored: &[u8]) -> Option<Record> {
-    let (version, rest) = stored.split_first_chunk()?;
-    let (expires_at, value) = rest.split_first_chunk()?;
-    Some(Record {
-        value: value.to_vec(),
-        version: Version(u64::from_be_bytes(*version)),
-        expires_at: Timestamp(u64::from_be_bytes(*expires_at)),
-    })
+/// A version that no earlier reader has seen.
+fn new_version() -> Version {
+    let mut bytes = [0; 8];
+    fill_random(&mut bytes);
+    Version(u64::from_be_bytes(bytes))
 }
 
 fn failed(error: KvError) -> StoreError {

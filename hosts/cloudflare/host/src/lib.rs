@@ -1,12 +1,13 @@
 //! Deputy's host on Cloudflare Workers: [`host`] gives clock, randomness, outgoing HTTP and time to finish work, [`store`]
-//! keeps clients in KV and every other record in a Durable Object of its own ([`object`]), and [`rate_limits`] counts.
+//! keeps clients in KV and every other record in a Durable Object of its own, and [`rate_limits`] counts.
 //!
-//! A Worker exports a function `fetch` that calls [`serve`]; the class [`RecordObject`] comes with this crate.
+//! A Worker exports a function `fetch` that calls [`serve`], and the class `RecordObject` of `record_object.js`, which the
+//! build adds to its module.
 
 mod host;
 mod kv;
-#[expect(missing_docs, reason = "worker's macro makes methods without")]
-mod object;
+mod objects;
+mod packed;
 mod rate_limits;
 mod store;
 
@@ -26,7 +27,6 @@ use worker::{
 };
 
 pub use host::WorkersHost;
-pub use object::RecordObject;
 pub use rate_limits::RateLimits;
 pub use store::WorkersStore;
 

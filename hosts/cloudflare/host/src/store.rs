@@ -1,19 +1,15 @@
 //! [`deputy::host::Store`] on Workers: clients in KV, everything else in a Durable Object of its own.
 
 use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
-use serde::de::DeserializeOwned;
-use worker::{Env, Method, ObjectNamespace, RequestInit, send::SendFuture};
+use worker::{Env, send::SendFuture};
 
-use crate::{
-    kv::Clients,
-    object::{Answer, Request},
-};
+use crate::{kv::Clients, objects::Objects};
 
 /// The store of the Workers host.
 #[derive(Debug)]
 pub struct WorkersStore {
     clients: Clients,
-    records: ObjectNamespace,
+    objects: Objects,
 }
 
 /// Where a record is.
@@ -25,36 +21,15 @@ enum Place<'a> {
 impl WorkersStore {
     /// The store in the bindings `OAUTH_KV` and `RECORDS`.
     pub fn new(env: &Env) -> worker::Result<Self> {
-        Ok(Self { clients: Clients::new(env)?, records: env.durable_object("RECORDS")? })
+        Ok(Self { clients: Clients::new(env)?, objects: Objects::new(env)? })
     }
 
     /// Has the object of `key` lose what it keeps in memory, as the runtime may at any moment.
     #[cfg(feature = "eviction")]
     pub async fn evict(&self, key: &Key) {
         if let Place::Object(name) = place(key) {
-            // An object that is evicted while it answers does not answer.
-            let _ = self.ask(&name, &Request::Evict).await;
+            self.objects.evict(&name).await;
         }
-    }
-
-    /// Asks the object called `name`.
-    async fn ask(&self, name: &str, request: &Request) -> Result<Answer, StoreError> {
-        let answer = async {
-            let mut init = RequestInit::new();
-            init.with_method(Method::Post).with_body(Some(serde_json::to_string(request)?.into()));
-            // Objects have no address of their own; any will do.
-            let request = worker::Request::new_with_init("https://object/", &init)?;
-            let mut response = self.records.get_by_name(name)?.fetch_with_request(request).await?;
-            read(&mut response).await
-        };
-        answer.await.map_err(|error| StoreError(format!("a Durable Object: {error}")))
-    }
-}
-
-async fn read<T: DeserializeOwned>(response: &mut worker::Response) -> worker::Result<T> {
-    match response.status_code() {
-        200 => response.json().await,
-        status => Err(format!("it answered {status}").into()),
     }
 }
 
@@ -72,7 +47,7 @@ impl Store for WorkersStore {
         Box::pin(SendFuture::new(async move {
             match place(key) {
                 Place::Client(id) => self.clients.get(id, now).await,
-                Place::Object(name) => record(self.ask(&name, &Request::Get { now }).await?),
+                Place::Object(name) => self.objects.get(&name, now).await,
             }
         }))
     }
@@ -86,10 +61,7 @@ impl Store for WorkersStore {
         Box::pin(SendFuture::new(async move {
             match place(key) {
                 Place::Client(id) => self.clients.put(id, &value, expires_at).await,
-                Place::Object(name) => match self.ask(&name, &Request::Put { value, expires_at }).await? {
-                    Answer::Done => Ok(()),
-                    Answer::Record(_) | Answer::Replaced(_) => Err(unexpected()),
-                },
+                Place::Object(name) => self.objects.put(&name, &value, expires_at).await,
             }
         }))
     }
@@ -112,13 +84,7 @@ impl Store for WorkersStore {
                     }
                     self.clients.put(id, &value, expires_at).await.map(|()| true)
                 }
-                Place::Object(name) => {
-                    let expected = expected.map(|version| version.0);
-                    match self.ask(&name, &Request::Replace { expected, value, expires_at, now }).await? {
-                        Answer::Replaced(replaced) => Ok(replaced),
-                        Answer::Done | Answer::Record(_) => Err(unexpected()),
-                    }
-                }
+                Place::Object(name) => self.objects.replace(&name, expected, &value, expires_at, now).await,
             }
         }))
     }
@@ -131,20 +97,8 @@ impl Store for WorkersStore {
                     self.clients.delete(id).await?;
                     Ok(record)
                 }
-                Place::Object(name) => record(self.ask(&name, &Request::Take { now }).await?),
+                Place::Object(name) => self.objects.take(&name, now).await,
             }
         }))
     }
-}
-
-fn record(answer: Answer) -> Result<Option<Record>, StoreError> {
-    match answer {
-        Answer::Record(record) => Ok(record.map(Record::from)),
-        Answer::Done | Answer::Replaced(_) => Err(unexpected()),
-    }
-}
-
-/// While a new version is being rolled out, an object may run another one than its caller.
-fn unexpected() -> StoreError {
-    StoreError("a Durable Object answered something else than it was asked".to_owned())
 }

@@ -8,11 +8,15 @@ mod bridge;
 mod log;
 mod outgoing;
 mod panics;
+mod reactor;
 mod rs256;
 mod timer;
 
+use std::pin::pin;
+
 use axum::Router;
 use deputy::host::Timestamp;
+use futures_util::FutureExt as _;
 use tower_service::Service as _;
 use wasm_bindgen::prelude::*;
 use worker::{
@@ -21,8 +25,10 @@ use worker::{
     web_sys::Request,
 };
 
+pub use bridge::{bytes, message};
 pub use outgoing::{fetch, is_within};
 pub use panics::answer_panics;
+pub use reactor::Settled;
 pub use timer::Timer;
 
 /// To be called once, before anything else.
@@ -44,14 +50,19 @@ pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> +
                 return bridge::failure(503, "the server is not configured; its log says what is missing");
             }
         };
-        let mut disconnect = bridge::Disconnect::of(&request);
-        let Some(request) = bridge::request(&request) else {
+        let Some(converted) = bridge::request(&request) else {
             return bridge::failure(400, "the request cannot be read");
         };
-        let Some(response) = disconnect.interrupts(router.call(request)).await else {
-            return bridge::failure(499, "the client has gone");
+        let disconnect = || bridge::Disconnect::of(&request);
+        let mut answering = pin!(router.call(converted));
+        // Many responses wait for nothing, so nobody can leave before they are there.
+        let Ok(response) = match answering.as_mut().now_or_never() {
+            Some(response) => response,
+            None => match disconnect().interrupts(answering).await {
+                Some(response) => response,
+                None => return bridge::failure(499, "the client has gone"),
+            },
         };
-        let Ok(response) = response;
         bridge::response(response, disconnect).await
     })
 }

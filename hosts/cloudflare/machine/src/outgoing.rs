@@ -1,38 +1,39 @@
 //! Outgoing HTTP.
 
-use std::pin::pin;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use deputy::host::{FetchError, FetchLimits, Meter, Reach};
-use futures_util::{
-    StreamExt as _,
-    future::{Either, select},
-};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use worker::{
-    ByteStream,
-    js_sys::{Promise, Uint8Array},
-    wasm_bindgen_futures::JsFuture,
-    web_sys::{AbortController, Request, RequestInit, RequestRedirect, Response},
-};
+use worker::{js_sys::Array, web_sys::AbortController};
 
-use crate::{bridge, timer::Timer};
+use crate::{bridge, reactor::Settled};
 
-/// Sends `request` and reads the whole answer, within `limits`. When the caller does not wait for the end, the exchange
-/// is broken off.
+/// Sends `request` and reads the whole response, within `limits`. Dropping the future stops the exchange.
 pub async fn fetch(
     request: http::Request<Bytes>,
     limits: FetchLimits,
 ) -> Result<http::Response<Bytes>, FetchError> {
-    // What a name leads to, the runtime judges (`global_fetch_strictly_public`, and Cloudflare's own network).
+    // The runtime judges what a name leads to (`global_fetch_strictly_public`, and Cloudflare's own network).
     if !is_within(limits.reach, request.uri()) {
         return Err(FetchError::NotPublic);
     }
-    let deadline = pin!(Timer::start(limits.deadline));
-    let exchange = pin!(exchange(request, limits.max_bytes));
-    match select(exchange, deadline).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(((), _)) => Err(FetchError::Deadline),
+    let (head, body) = request.into_parts();
+    let milliseconds = i32::try_from(limits.deadline.as_millis()).unwrap_or(i32::MAX);
+    let most = u32::try_from(limits.max_bytes).unwrap_or(u32::MAX);
+    let (settled, stop) = Settled::new(|id| {
+        let body = (!body.is_empty()).then_some(&body[..]);
+        let headers = bridge::lines(&head.headers);
+        exchange(id, head.method.as_str(), &head.uri.to_string(), &headers, body, milliseconds, most)
+    });
+    let settled = settled.metered(head.extensions.get::<Meter>().cloned());
+    let mut unfinished = StopOnDrop(Some(stop.map_err(connection)?));
+    let result = settled.await;
+    drop(unfinished.0.take());
+    let result = result.map_err(connection)?;
+    match result.as_string().as_deref() {
+        Some("late") => Err(FetchError::Deadline),
+        Some("too many") => Err(FetchError::TooMany),
+        Some(_) => Err(FetchError::TooLarge),
+        None => response(&result.unchecked_into()),
     }
 }
 
@@ -43,69 +44,44 @@ pub fn is_within(reach: Reach, uri: &http::Uri) -> bool {
     reach == Reach::Anywhere || has_name()
 }
 
-async fn exchange(
-    request: http::Request<Bytes>,
-    max_bytes: usize,
-) -> Result<http::Response<Bytes>, FetchError> {
-    let abort = AbortOnDrop(AbortController::new().map_err(connection)?);
-    let meter = request.extensions().get::<Meter>().cloned();
-    let request = outgoing(&request, &abort.0).map_err(connection)?;
-    let answer: Response = JsFuture::from(start(&request)).await.map_err(connection)?.unchecked_into();
-    let mut response = http::Response::new(Bytes::new());
-    *response.status_mut() = http::StatusCode::from_u16(answer.status())
-        .map_err(|_| FetchError::Connection("the answer's status is not one".to_owned()))?;
-    *response.headers_mut() = bridge::headers(&answer.headers());
-    if let Some(body) = answer.body() {
-        *response.body_mut() = read(ByteStream::from(body), max_bytes, meter.as_ref()).await?;
-    }
+/// The response that JavaScript tells as a list of its head and its body.
+fn response(told: &Array) -> Result<http::Response<Bytes>, FetchError> {
+    let head = told.get(0).as_string().unwrap_or_default();
+    let (status, lines) = head.split_once('\n').unwrap_or((&head, ""));
+    let mut response = http::Response::new(Bytes::from(bridge::bytes(&told.get(1))));
+    *response.status_mut() = status
+        .parse()
+        .map_err(|_| FetchError::Connection("the status of the response is not valid".to_owned()))?;
+    *response.headers_mut() = bridge::headers(lines);
     Ok(response)
 }
 
-async fn read(mut stream: ByteStream, max_bytes: usize, meter: Option<&Meter>) -> Result<Bytes, FetchError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| FetchError::Connection(error.to_string()))?;
-        if chunk.len() > max_bytes - body.len() {
-            return Err(FetchError::TooLarge);
-        }
-        if meter.is_some_and(|meter| !meter.takes(chunk.len())) {
-            return Err(FetchError::TooMany);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-fn outgoing(request: &http::Request<Bytes>, abort: &AbortController) -> Result<Request, JsValue> {
-    let headers = bridge::js_headers(request.headers())?;
-    let init = RequestInit::new();
-    init.set_method(request.method().as_str());
-    init.set_headers(&headers);
-    init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&abort.signal()));
-    if !request.body().is_empty() {
-        init.set_body(&Uint8Array::from(&request.body()[..]));
-    }
-    Request::new_with_str_and_init(&request.uri().to_string(), &init)
-}
-
-/// The runtime's text for the log. It names hosts at most, never a query.
+/// The runtime's text names hosts at most, never a query.
 fn connection(error: JsValue) -> FetchError {
-    let text = error.as_string().or_else(|| bridge::message(&error));
-    FetchError::Connection(text.unwrap_or_else(|| "for an unknown reason".to_owned()))
+    FetchError::Connection(bridge::message(&error))
 }
 
-/// Breaks an exchange off that nobody waits for. After its end that does nothing.
-struct AbortOnDrop(AbortController);
+/// Stops an exchange that nobody waits for.
+struct StopOnDrop(Option<AbortController>);
 
-impl Drop for AbortOnDrop {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(module = "/src/bridge.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = fetch)]
-    fn start(request: &Request) -> Promise;
+    #[wasm_bindgen(catch)]
+    fn exchange(
+        id: u32,
+        method: &str,
+        url: &str,
+        head: &str,
+        body: Option<&[u8]>,
+        milliseconds: i32,
+        most: u32,
+    ) -> Result<AbortController, JsValue>;
 }

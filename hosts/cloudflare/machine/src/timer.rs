@@ -7,34 +7,31 @@ use std::{
 };
 
 use wasm_bindgen::prelude::*;
-use worker::{
-    js_sys::{Function, Promise},
-    wasm_bindgen_futures::JsFuture,
-};
 
-/// `setTimeout` as a future that may be moved between tasks, as `worker::Delay` must not be: it wakes whoever polled it
-/// last. Dropping it clears the timeout.
+use crate::reactor::Settled;
+
+/// `setTimeout` as a future that may be moved between tasks, as `worker::Delay` must not be: it wakes the task that polled
+/// it last. Dropping it clears the timeout.
 pub struct Timer {
-    fired: JsFuture,
+    elapsed: Settled,
     handle: JsValue,
 }
 
 impl Timer {
     /// Starts to wait.
     pub fn start(duration: Duration) -> Self {
-        // What is longer than `setTimeout` can wait is nearly a month.
+        // `setTimeout` waits for at most 2³¹ milliseconds, nearly a month.
         let milliseconds = i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
-        let mut handle = JsValue::UNDEFINED;
-        let promise = Promise::new(&mut |resolve, _| handle = set_timeout(&resolve, milliseconds));
-        Self { fired: JsFuture::from(promise), handle }
+        let (elapsed, handle) = Settled::new(|id| timer(id, milliseconds));
+        Self { elapsed, handle }
     }
 }
 
 impl Future for Timer {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.fired).poll(cx).map(|_| ())
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.elapsed).poll(context).map(|_| ())
     }
 }
 
@@ -45,11 +42,13 @@ impl Drop for Timer {
     }
 }
 
+#[wasm_bindgen(module = "/src/bridge.js")]
+extern "C" {
+    fn timer(id: u32, milliseconds: i32) -> JsValue;
+}
+
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, milliseconds: i32) -> JsValue;
-
     #[wasm_bindgen(catch, js_name = clearTimeout)]
     fn clear_timeout(handle: &JsValue) -> Result<(), JsValue>;
 }
