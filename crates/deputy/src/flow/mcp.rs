@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use super::{conversation::GrantConversation, upstream::ApiAccess};
 use crate::{
     host::{GrantId, RetryAfter, StoreError, Timestamp},
-    http::{Answer, BodyError, counted_body, empty, json},
+    http::{Answer, BodyError, counted_body, empty, json, list},
     limits::{Excess, with_retry_after},
     mcp::{Caller, Client, Reply},
     oauth::{Access, Grant, ReferenceToken, Scopes, TokenKind},
@@ -86,13 +86,19 @@ enum Challenge {
     InvalidToken,
 }
 
-/// The token of the `Authorization` header, the one place for it (RFC 6750 §2.1, MCP authorization).
+/// The token of the `Authorization` header, the one place for it (RFC 6750 §2.1, MCP authorization). Credentials of other
+/// schemes are meant for somebody else, such as a proxy; Workers join several such headers with commas.
 fn bearer(headers: &HeaderMap) -> Result<&str, Challenge> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Challenge::Missing) };
-    let value = value.to_str().map_err(|_| Challenge::InvalidToken)?;
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Challenge::Missing) }
+    let mut tokens = list(headers, &header::AUTHORIZATION).filter_map(|credentials| {
+        let (scheme, token) = credentials.split_at_checked("bearer".len())?;
+        let separated = token.first().is_none_or(|byte| *byte == b' ');
+        (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
+    });
+    let token = tokens.next().ok_or(Challenge::Missing)?;
+    if tokens.any(|other| other != token) {
+        return Err(Challenge::InvalidToken);
+    }
+    std::str::from_utf8(token).map_err(|_| Challenge::InvalidToken)
 }
 
 /// The grant of a good access token.

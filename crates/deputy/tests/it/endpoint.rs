@@ -45,6 +45,26 @@ async fn a_token_anywhere_but_in_the_authorization_header_is_no_token() {
 }
 
 #[tokio::test]
+async fn credentials_of_another_scheme_do_not_hide_the_token() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let call = create().to_string();
+    for (other, status) in [
+        ("Basic cHJveHk6c2VjcmV0", StatusCode::OK),
+        ("Negotiate YII=", StatusCode::OK),
+        (bearer.as_str(), StatusCode::OK),
+        ("Bearer stale", StatusCode::UNAUTHORIZED),
+        ("Bearer", StatusCode::UNAUTHORIZED),
+    ] {
+        for (first, second) in [(other, bearer.as_str()), (bearer.as_str(), other)] {
+            let headers = [JSON, ("authorization", first), ("authorization", second)];
+            let answer = world.request("POST", "/mcp", &headers, &call).await;
+            assert_eq!(answer.status, status, "{first} {second}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_endpoint_takes_post_and_nothing_else() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
