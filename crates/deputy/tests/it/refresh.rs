@@ -335,10 +335,10 @@ async fn token_endpoint_that_fails_for_everybody_is_left_alone() {
 
 #[tokio::test]
 async fn retry_after_of_the_token_endpoint_is_kept_to() {
-    let later = httpdate_of(World::new().now() + 3600 + 40);
-    for said in ["40".to_owned(), later] {
+    for as_date in [false, true] {
         let world = World::new();
         let tokens = about_to_expire(&world, 0).await;
+        let said = if as_date { httpdate_of(world.now() + 40) } else { "40".to_owned() };
         let requests = tokens_are_busy(&world, &said);
         for _ in 0..39 {
             assert!(!works(&world, &tokens).await);

@@ -19,5 +19,5 @@ export function take(objects, name, now) {
 
 /** Only the objects of the tests' Worker have this. */
 export function evict(objects, name) {
-  return objects.getByName(name).evict();
+  return objects.getByName(name).fetch("https://object/");
 }

@@ -171,7 +171,7 @@ impl Host for TestHost {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         // The clock stands still, so waiting means: let the others go first. Deadlines are for what really takes time.
-        let duration = if duration < DEADLINES { duration.min(Duration::from_millis(20)) } else { duration };
+        let duration = if duration < DEADLINES { duration.min(Duration::from_millis(100)) } else { duration };
         Box::pin(SendFuture::new(async move { machine::Timer::start(duration).await }))
     }
 
@@ -228,14 +228,66 @@ impl TestStore {
         }
     }
 
-    /// Does `verb`, and evicts the object that did it.
+    /// Does `verb`, and evicts the object that did it, unless others use it: the runtime evicts idle objects.
     async fn then_evict<T>(&self, key: &Key, verb: impl Future<Output = T>) -> T {
+        if !self.evict {
+            return verb.await;
+        }
+        let mut use_of_object = UseOfObject::begin(key).await;
         let done = verb.await;
-        if self.evict {
+        if use_of_object.is_the_last() {
             self.inner.evict(key).await;
         }
         done
     }
+}
+
+/// A use of an object that is not evicted meanwhile.
+struct UseOfObject(Key);
+
+impl UseOfObject {
+    async fn begin(key: &Key) -> Self {
+        let admitted = |uses: &mut HashMap<Key, Uses>| {
+            let uses = uses.entry(key.clone()).or_default();
+            uses.count += u32::from(!uses.evicting);
+            !uses.evicting
+        };
+        while !USES.with_borrow_mut(admitted) {
+            machine::Timer::start(Duration::from_millis(1)).await;
+        }
+        Self(key.clone())
+    }
+
+    /// Whether no other use is going on. From now on none begins before this is dropped.
+    fn is_the_last(&mut self) -> bool {
+        USES.with_borrow_mut(|uses| {
+            let uses = uses.entry(self.0.clone()).or_default();
+            uses.evicting = uses.count == 1;
+            uses.evicting
+        })
+    }
+}
+
+impl Drop for UseOfObject {
+    fn drop(&mut self) {
+        USES.with_borrow_mut(|uses| {
+            let Some(of_object) = uses.get_mut(&self.0) else { return };
+            of_object.count -= 1;
+            if of_object.count == 0 {
+                uses.remove(&self.0);
+            }
+        });
+    }
+}
+
+#[derive(Default)]
+struct Uses {
+    count: u32,
+    evicting: bool,
+}
+
+thread_local! {
+    static USES: RefCell<HashMap<Key, Uses>> = RefCell::default();
 }
 
 impl Store for TestStore {
