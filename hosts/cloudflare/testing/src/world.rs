@@ -171,7 +171,7 @@ impl Host for TestHost {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         // The clock stands still, so waiting means: let the others go first. Deadlines are for what really takes time.
-        let duration = if duration < DEADLINES { duration.min(Duration::from_millis(100)) } else { duration };
+        let duration = if duration < DEADLINES { duration.min(Duration::from_millis(250)) } else { duration };
         Box::pin(SendFuture::new(async move { machine::Timer::start(duration).await }))
     }
 
