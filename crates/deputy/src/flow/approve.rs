@@ -77,7 +77,10 @@ fn without_approval(none: NoTicket) -> Answer {
             );
         }
         NoTicket::Unknown => {
-            return refused("The decision did not come from an approval page of this server.");
+            return refused(
+                "The decision did not come from an approval page of this server, or the server has got a new key since the \
+                 page was opened.",
+            );
         }
         NoTicket::Used => {
             ("This page was already answered", "The decision was taken before, and counts once.")

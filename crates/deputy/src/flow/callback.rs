@@ -96,7 +96,9 @@ fn without_login(none: NoTicket) -> Answer {
         NoTicket::OtherBrowser => {
             refused("This login was not started in this browser, or the browser did not keep its cookie.")
         }
-        NoTicket::Unknown => refused("This login was not started in this browser, and not by this server."),
+        NoTicket::Unknown => {
+            refused("This login was not started by this server, or the server has got a new key since.")
+        }
         NoTicket::Used => {
             const USED: &str = "This login was already answered";
             tracing::info!(reason = USED, "callback refused");
