@@ -36,7 +36,7 @@ pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>
             era @ Era::Handshake(_) => Ok(era),
         };
     };
-    match single(headers, &PROTOCOL_VERSION)? {
+    match version(headers)? {
         None => return Err(mismatch("MCP-Protocol-Version is missing")),
         Some(header) if header != in_body => {
             return Err(mismatch("MCP-Protocol-Version is not the protocolVersion of the body"));
@@ -53,12 +53,17 @@ pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>
 
 /// The rules of the revision that the header names, which is all that a notification says.
 pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
-    match single(headers, &PROTOCOL_VERSION)? {
+    match version(headers)? {
         None => Ok(Era::Handshake(UNNAMED.to_owned())),
         Some(version) if HANDSHAKE.contains(&version) => Ok(Era::Handshake(version.to_owned())),
         Some(version) if STATELESS.contains(&version) => Ok(Era::Stateless(version.to_owned())),
         Some(version) => Err(unsupported(version)),
     }
+}
+
+/// `MCP-Protocol-Version`. An empty one is as if omitted.
+fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
+    Ok(single(headers, &PROTOCOL_VERSION)?.filter(|version| !version.is_empty()))
 }
 
 /// Leaves of what a client declares the capabilities that can be read, so that one of another form does not cost it the
@@ -103,7 +108,7 @@ fn handshake(
         return Err(RpcError::new(RpcError::METHOD_NOT_FOUND, "this revision has no initialize"));
     }
     let asked = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
-    match single(headers, &PROTOCOL_VERSION)? {
+    match version(headers)? {
         Some(header) if header != asked && STATELESS.contains(&header) => Err(mismatch(
             "MCP-Protocol-Version names a revision without initialize, and the body asks for another one",
         )),

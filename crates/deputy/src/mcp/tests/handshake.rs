@@ -21,6 +21,15 @@ async fn every_handshake_revision_is_served_with_or_without_its_header() {
 }
 
 #[tokio::test]
+async fn empty_version_header_is_as_if_omitted() {
+    let headers = http::HeaderMap::from_iter([(
+        http::HeaderName::from_static("mcp-protocol-version"),
+        http::HeaderValue::from_static(" "),
+    )]);
+    assert_eq!(super::super::headers::named(&headers).unwrap().version(), "2025-03-26");
+}
+
+#[tokio::test]
 async fn an_unknown_revision_is_refused_with_those_that_are_known() {
     let answer = answer(
         &Arc::new(Scripted::echo()),
