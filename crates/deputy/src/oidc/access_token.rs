@@ -29,6 +29,12 @@ pub enum AccessTokenError {
     /// For something else.
     #[error("aud of the access token does not contain API_IDENTIFIER")]
     Audience,
+    /// Expired when it came, by our clock, and nothing says what time it is at `PingOne`.
+    #[error(
+        "the access token has expired by the clock of this server, and no iat says when it was issued; set the clock, or \
+         let NTP do so"
+    )]
+    Clock,
     /// Issued to another client.
     #[error("client_id of the access token is not ours")]
     Client,
@@ -89,8 +95,14 @@ impl AccessTokenClaims {
         let text = |name| claims.get(name).and_then(Value::as_str);
         let issued_at = date(claims, "iat").map(Timestamp);
         let since = issued_at.unwrap_or(now);
-        let exp = date(claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > since.0);
-        let exp = exp.ok_or(AccessTokenError::Expired)?;
+        let exp = date(claims, "exp").ok_or(AccessTokenError::Expired)?;
+        if exp.saturating_add(LEEWAY) <= since.0 {
+            return Err(if issued_at.is_some() {
+                AccessTokenError::Expired
+            } else {
+                AccessTokenError::Clock
+            });
+        }
         Ok(Self {
             sub: text("sub").filter(|sub| !sub.is_empty()).ok_or(AccessTokenError::Subject)?.to_owned(),
             audience: audiences(claims).into_iter().map(str::to_owned).collect(),

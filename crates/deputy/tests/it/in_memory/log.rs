@@ -151,6 +151,19 @@ async fn clocks_that_differ_are_named_once_and_by_how_much() {
 }
 
 #[tokio::test]
+async fn access_token_without_iat_that_seems_old_names_the_clock() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    for (name, value) in [("iat", json!(null)), ("exp", json!(world.now() - 3600))] {
+        world.pingone.force(Failure::AccessTokenClaim(name.into(), value));
+    }
+    list(&world, &tokens.access).await;
+    let line = "the access token has expired by the clock of this server, and no iat says";
+    assert!(log.text().contains(line), "{}", log.text());
+}
+
+#[tokio::test]
 async fn date_of_a_response_from_a_cache_is_compared_with_no_clock() {
     for (age, lines) in [(Some("86400"), 0), (None, 1)] {
         let (log, _logging) = Log::begin();
