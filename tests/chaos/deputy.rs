@@ -91,6 +91,15 @@ impl Deputy {
         panic!("Deputy does not start\n{}", self.log());
     }
 
+    /// Stops it as a supervisor does, and waits for its end.
+    pub(crate) async fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        while process.try_wait().unwrap().is_none() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Kills it without a chance to tidy up.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -7,7 +7,7 @@ use deputy::{
     config::{Config, ConfigErrors, Names, UnknownName},
     host::{Host as _, Timestamp},
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
 use crate::{
     StartError, Tools,
@@ -182,14 +182,19 @@ impl Deputy {
         drop(server);
         tasks.push(tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store))));
         tasks.push(tokio::spawn(watch(Arc::clone(&store))));
+        let at_once = stop.at_once.clone();
         http_server::serve("deputy", listeners, router, limits, stop).await;
         for task in tasks {
             task.abort();
             // Its part of the store is dropped when it has ended.
             let _ = task.await;
         }
-        if timeout(DRAIN, host.drained()).await.is_err() {
-            tracing::warn!("stopped before all detached work had ended");
+        // As long as requests may take, and some more: a response of PingOne that nobody takes costs a user the login.
+        tokio::select! {
+            () = host.drained() => {}
+            () = async { at_once.cancelled().await; sleep(DRAIN).await } => {
+                tracing::warn!("stopped before all detached work had ended");
+            }
         }
         // The last one closes the database, before another process may open it.
         drop((host, store));
@@ -201,7 +206,7 @@ impl Deputy {
 /// Looks for the files of the database, which somebody may remove.
 async fn watch(store: Arc<SqliteStore>) {
     loop {
-        tokio::time::sleep(WATCH_EVERY).await;
+        sleep(WATCH_EVERY).await;
         store.files_are_there();
     }
 }
@@ -212,9 +217,9 @@ async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
     loop {
         // What failed is in the log; the next time may be better.
         while store.sweep(until).await.is_ok_and(|removed| removed == SqliteStore::SWEEP) {
-            tokio::time::sleep(SWEEP_PAUSE).await;
+            sleep(SWEEP_PAUSE).await;
         }
-        tokio::time::sleep(SWEEP_EVERY).await;
+        sleep(SWEEP_EVERY).await;
         until = next_sweep(until, host.now());
     }
 }
@@ -225,8 +230,8 @@ fn next_sweep(last: Timestamp, now: Timestamp) -> Timestamp {
     now.min(last.plus(SWEEP_AT_MOST))
 }
 
-/// How long detached work may take when no request is left: with the grace of requests, less than the 15 seconds after
-/// which supervisors lose patience.
+/// How long detached work may take after the grace of requests: with that, less than the 15 seconds after which supervisors
+/// lose patience.
 const DRAIN: Duration = Duration::from_secs(4);
 
 const SWEEP_EVERY: Duration = Duration::from_mins(1);

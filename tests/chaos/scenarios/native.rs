@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Starts the load, and waits until a refresh is under way. Answers how many PingOne had been sent before.
-async fn load_with_refreshes_under_way(world: &mut World) -> (Load, u64) {
-    world.pingone.fail(json!({ "token_answer_after": LATENCY })).await;
+async fn load_with_refreshes_under_way(world: &mut World, latency: u64) -> (Load, u64) {
+    world.pingone.fail(json!({ "token_answer_after": latency })).await;
     let before = world.pingone.refreshes().await;
     let load = world.load().await;
     while world.pingone.refreshes().await == before {
@@ -27,7 +27,7 @@ async fn load_with_refreshes_under_way(world: &mut World) -> (Load, u64) {
 
 /// Kills Deputy while refreshes are under way, and starts it again. Answers how many PingOne may have answered in vain.
 async fn kill(world: &mut World) -> (Load, u64) {
-    let (load, before) = load_with_refreshes_under_way(world).await;
+    let (load, before) = load_with_refreshes_under_way(world, LATENCY).await;
     world.deputy.kill();
     let under_way = world.pingone.refreshes().await - before;
     world.pingone.heal().await;
@@ -56,10 +56,23 @@ async fn kill_during_refreshes_without_grace_loses_only_those() {
     world.finish(&scenario, load, price).await;
 }
 
+/// A token that is good is refreshed beside the calls, so that no request waits for the response of PingOne.
+#[tokio::test(flavor = "multi_thread")]
+async fn clean_stop_during_refreshes_loses_no_grant() {
+    let mut world = World::start().await;
+    let (load, _) = load_with_refreshes_under_way(&mut world, 4 * LATENCY).await;
+    world.deputy.stop().await;
+    world.pingone.heal().await;
+    world.deputy.start(&world.http).await;
+    load.during(2).await;
+    let price = Price { failed: true, ..Price::default() };
+    world.finish("a clean stop during refreshes that take 6 s, no grace", load, price).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn store_locked_for_25_s_loses_no_grant() {
     let mut world = World::start().await;
-    let (load, _) = load_with_refreshes_under_way(&mut world).await;
+    let (load, _) = load_with_refreshes_under_way(&mut world, LATENCY).await;
     let other = Connection::open(world.deputy.database()).unwrap();
     other.busy_timeout(Duration::from_secs(30)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -73,7 +86,7 @@ async fn store_locked_for_25_s_loses_no_grant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk_for_25_s_loses_no_grant() {
     let mut world = World::start().await;
-    let (load, _) = load_with_refreshes_under_way(&mut world).await;
+    let (load, _) = load_with_refreshes_under_way(&mut world, LATENCY).await;
     world.deputy.fill_disk(true);
     load.during(25).await;
     world.deputy.fill_disk(false);
