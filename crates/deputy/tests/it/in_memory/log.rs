@@ -99,7 +99,7 @@ async fn whoever_is_refused_leaves_a_line_that_says_why() {
     }
     let text = log.text();
     for (what, why) in [
-        ("callback refused", "This login was not started in this browser"),
+        ("callback refused", "This login was not started by this server"),
         ("approval refused", "This page was not opened in this browser"),
         ("approval refused", "This page was already answered"),
         ("login failed", "nonce is not the one of this login"),
