@@ -59,9 +59,9 @@ pub(crate) async fn authorize(
     Ok(page)
 }
 
-/// Whether this browser has approved exactly this, and it was not a page that sent it here. A site that could send a
-/// person through silently could collect codes for a client that it is in league with; and a page of ours leads on to
-/// wherever a client wants its answer.
+/// Whether this browser has approved exactly this, and no page sent it here. A site that could send a user through silently
+/// could collect codes for a client that it controls. Deputy's own pages count as such a site, since they redirect to
+/// addresses that clients chose.
 fn remembered(server: &Server, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
     let fetched = Fetched::parse(headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes));
     if request.terms.ask_again || !is_to_be_remembered(server, request) || fetched != Fetched::Directly {

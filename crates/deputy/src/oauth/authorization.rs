@@ -58,15 +58,15 @@ pub enum TargetError {
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,
     /// A redirect URI that leads back to this server.
-    #[error("This application wants its answer at an address of this server itself.")]
+    #[error("This application asked to send you back to an address of this server itself.")]
     Ours,
     /// A private-use redirect URI that the operator does not admit.
     #[error(
-        "This application wants its answer at an address that the operator of this server does not admit."
+        "This application asked to send you back to an address that the operator of this server does not admit."
     )]
     PrivateUse,
     /// Not one redirect URI that the client registered.
-    #[error("This application wants its answer at an address that it has not registered.")]
+    #[error("This application asked to send you back to an address that it has not registered.")]
     RedirectUri,
 }
 

@@ -135,7 +135,7 @@ fn header(token: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
 }
 
-/// Whether `aud` names `audience` (RFC 7519 §4.1.3: one string or a list).
+/// The audiences in `aud` (RFC 7519 §4.1.3: one string or a list). Empty if the claim has another type.
 pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
     match claims.get("aud") {
         Some(Value::String(audience)) => vec![audience],
