@@ -170,7 +170,10 @@ async fn serve_connection(connection: Arc<Connection>, stream: TcpStream) {
     // Without it, an answer in two parts may wait for an acknowledgement. A socket that refuses is closing.
     let _ = stream.set_nodelay(true);
     let socket = Socket::new(stream, Arc::clone(incoming), server.limits.write);
-    let service = service_fn(|request| answer(Arc::clone(&connection), request));
+    let service = service_fn(|request| {
+        let answering = Answering::begin(incoming);
+        answer(Arc::clone(&connection), request, answering)
+    });
     let mut http = pin!(
         http1::Builder::new()
             // It would end idle connections too.
@@ -217,7 +220,7 @@ enum Overdue {
 
 impl Connection {
     /// Completes when the head of a request is late, or when the connection has idled for too long, which is at once where
-    /// others wait for its place.
+    /// a request waits for its place.
     async fn overdue(&self) -> Overdue {
         let Limits { head, keep_alive, .. } = self.server.limits;
         let mut phase = self.incoming.phase.subscribe();
@@ -241,8 +244,27 @@ impl Connection {
                     () = self.server.places.wanted() => return Overdue::Idle,
                     () = sleep_until(since + keep_alive) => return Overdue::Idle,
                 },
+                Phase::Silent(since) if !self.place.is_own() => tokio::select! {
+                    biased;
+                    () = changed => {}
+                    () = sleep_until(since + head.min(ANTEROOM_HEAD)) => return Overdue::Head,
+                },
+                Phase::Silent(since) => tokio::select! {
+                    biased;
+                    () = changed => {}
+                    () = self.scarce_after(since + head.min(ANTEROOM_HEAD)) => return Overdue::Head,
+                    () = sleep_until(since + head) => return Overdue::Head,
+                },
             }
         }
+    }
+}
+
+impl Connection {
+    /// Completes after `time`, once a request waits for the place of this connection.
+    async fn scarce_after(&self, time: Instant) {
+        sleep_until(time).await;
+        self.server.places.wanted().await;
     }
 }
 
@@ -257,10 +279,10 @@ async fn either(one: &CancellationToken, other: &CancellationToken) {
 async fn answer(
     connection: Arc<Connection>,
     mut request: Request<hyper::body::Incoming>,
+    answering: Answering,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
-    let Connection { server, incoming, place, .. } = &*connection;
-    let answering = Answering::begin(incoming);
+    let Connection { server, place, .. } = &*connection;
     let method = request.method().clone();
     // Without its query, which may hold a code.
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
@@ -268,7 +290,8 @@ async fn answer(
     request.extensions_mut().insert(address);
     let named_once = is_named_once(&request);
     let is_admitted = path == HEALTH || server.places.enter(place).await;
-    let request = request.map(|body| TimedBody::new(body, Arc::clone(incoming), server.limits.body));
+    let request =
+        request.map(|body| TimedBody::new(body, Arc::clone(&connection.incoming), server.limits.body));
     let mut router = server.router.clone();
     let work = AssertUnwindSafe(async move {
         if !is_admitted {
@@ -374,8 +397,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// The path that is answered also when every place is taken.
 const HEALTH: &str = "/health";
 
-/// The head of a request that comes when every place is taken.
-const ANTEROOM_HEAD: Duration = Duration::from_secs(2);
+/// The time for the head of a request that comes when every place is taken, and for the first byte of a connection whose
+/// place a request waits for.
+const ANTEROOM_HEAD: Duration = Duration::from_secs(1);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 

@@ -1,6 +1,6 @@
 //! The HTTP server against clients that are slow, large, gone or many. Its limits are shortened.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::Shutdown, time::Duration};
 
 use axum::{
     Router,
@@ -257,6 +257,35 @@ async fn a_client_that_has_finished_sending_still_gets_its_answer() {
         assert!(rest(&mut stream).await.ends_with("done"), "{request}");
         assert!(started.elapsed() < LONG / 2, "the server waited");
     }
+}
+
+/// The request and the end of the client's half may be read in one go.
+#[tokio::test]
+async fn request_that_arrives_with_its_end_is_answered() {
+    let running = start(LENIENT).await;
+    for request in [
+        "GET /slow HTTP/1.1\r\nHost: here\r\n\r\n",
+        "POST /slow-echo HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\ndone",
+    ] {
+        for _ in 0..10 {
+            let mut client = std::net::TcpStream::connect(("127.0.0.1", running.port)).unwrap();
+            // Without a chance for the server, which has this thread too, to run in between.
+            io::Write::write_all(&mut client, request.as_bytes()).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            client.set_nonblocking(true).unwrap();
+            let mut stream = TcpStream::from_std(client).unwrap();
+            assert!(rest(&mut stream).await.ends_with("done"), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn silent_connection_gives_its_place_to_a_request() {
+    let running = start(Limits { connections: 2, ..LENIENT }).await;
+    let _silent = [running.connect().await, running.connect().await];
+    let mut third = running.send(GET).await;
+    let answered = timeout(LONG / 2, rest(&mut third)).await.expect("a response before the head's limit");
+    assert!(answered.ends_with("hello"), "{answered}");
 }
 
 #[tokio::test]

@@ -3,14 +3,14 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::socket::Incoming;
 
@@ -20,13 +20,12 @@ pub(super) struct TimedBody {
     incoming: Arc<Incoming>,
     deadline: Instant,
     // Made when a reader first has to wait: most bodies arrive with their head.
-    timer: Option<Pin<Box<Sleep>>>,
+    broken_off: Option<Pin<Box<dyn Future<Output = io::Error> + Send>>>,
 }
 
 impl TimedBody {
     pub(super) fn new(body: hyper::body::Incoming, incoming: Arc<Incoming>, time: Duration) -> Self {
-        incoming.whole.store(body.is_end_stream(), Ordering::Relaxed);
-        Self { body, incoming, deadline: Instant::now() + time, timer: None }
+        Self { body, incoming, deadline: Instant::now() + time, broken_off: None }
     }
 }
 
@@ -38,19 +37,14 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        // First, since the client's half may end behind a whole body.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            if frame.is_none() || self.body.is_end_stream() {
-                self.incoming.whole.store(true, Ordering::Relaxed);
-            }
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
-        let deadline = self.deadline;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(Some(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the request's body did not arrive in time",
-        ))))
+        let Self { incoming, deadline, broken_off, .. } = &mut *self;
+        let broken_off =
+            broken_off.get_or_insert_with(|| Box::pin(broken_off_at(Arc::clone(incoming), *deadline)));
+        broken_off.as_mut().poll(context).map(|error| Some(Err(error)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -65,5 +59,17 @@ impl Body for TimedBody {
 impl fmt::Debug for TimedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimedBody").finish_non_exhaustive()
+    }
+}
+
+/// Completes with the reason why no more of a body will come.
+async fn broken_off_at(incoming: Arc<Incoming>, deadline: Instant) -> io::Error {
+    tokio::select! {
+        () = incoming.ended.cancelled() => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the client stopped sending within the request's body")
+        }
+        () = sleep_until(deadline) => {
+            io::Error::new(io::ErrorKind::TimedOut, "the request's body did not arrive in time")
+        }
     }
 }

@@ -3,10 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,9 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Incoming {
     /// What the server waits for.
     pub(super) phase: watch::Sender<Phase>,
-    /// Whether the latest request has arrived with all of its body.
-    pub(super) whole: AtomicBool,
-    /// Cancelled when the client stopped sending after a whole request.
+    /// Cancelled when the client stopped sending while a request was being answered.
     pub(super) ended: CancellationToken,
 }
 
@@ -35,35 +30,44 @@ pub(super) struct Incoming {
 pub(super) enum Phase {
     /// A request is being answered, or its body read.
     Answering,
-    /// The head of a request is arriving, or the first one is awaited.
+    /// The head of a request is arriving.
     Head(Instant),
     /// Every request has been answered.
     Idle(Instant),
+    /// The client has not sent anything yet.
+    Silent(Instant),
 }
 
 impl Incoming {
     /// A connection that has just been made.
     pub(super) fn new() -> Self {
-        let phase = watch::Sender::new(Phase::Head(Instant::now()));
-        Self { phase, whole: AtomicBool::default(), ended: CancellationToken::new() }
+        let phase = watch::Sender::new(Phase::Silent(Instant::now()));
+        Self { phase, ended: CancellationToken::new() }
     }
 
-    /// The first bytes after an answer are those of the next head.
+    /// The first bytes after a response are those of the next head.
     fn bytes_came(&self) {
-        self.phase.send_if_modified(|phase| {
-            let idle = matches!(phase, Phase::Idle(_));
-            if idle {
+        self.phase.send_if_modified(|phase| match *phase {
+            Phase::Answering | Phase::Head(_) => false,
+            Phase::Idle(_) => {
                 *phase = Phase::Head(Instant::now());
+                true
             }
-            idle
+            // The time for the first head runs from the connection on.
+            Phase::Silent(since) => {
+                *phase = Phase::Head(since);
+                true
+            }
         });
     }
 }
 
-/// An answer under way. The connection is idle when this is dropped.
+/// A response under way. The connection is idle when this is dropped.
 pub(super) struct Answering(Arc<Incoming>);
 
 impl Answering {
+    /// Must be called before the connection is read again: its next byte is not of a head, and its end not that of the
+    /// connection.
     pub(super) fn begin(incoming: &Arc<Incoming>) -> Self {
         incoming.phase.send_replace(Phase::Answering);
         Self(Arc::clone(incoming))
@@ -78,8 +82,8 @@ impl Drop for Answering {
 
 /// A TCP stream whose writes fail when no byte can be written for a while.
 ///
-/// Once a request is whole, the end of the client's half is told by [`Incoming::ended`] and hidden from hyper, which
-/// would drop the request: the client may be waiting for its answer.
+/// While a request is being answered, the end of the client's half is told by [`Incoming::ended`] and hidden from hyper,
+/// which would drop the request: the client may be waiting for its response.
 pub(super) struct Socket {
     stream: TcpStream,
     incoming: Arc<Incoming>,
@@ -127,7 +131,7 @@ impl AsyncRead for Socket {
         let ended = buffer.remaining() > 0 && buffer.filled().len() == before;
         if !ended {
             self.incoming.bytes_came();
-        } else if self.incoming.whole.load(Ordering::Relaxed) {
+        } else if matches!(*self.incoming.phase.borrow(), Phase::Answering) {
             self.incoming.ended.cancel();
             return Poll::Pending;
         }
