@@ -1,9 +1,10 @@
 //! The SQLite store: the suite that every store passes, and what only a file can do.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -357,12 +358,67 @@ fn backup_that_cannot_be_used_changes_nothing() {
     fs::write(&text, "not a database ".repeat(500)).unwrap();
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     let refused = |file: &Path| restore(folder.path(), file).unwrap_err();
-    assert!(matches!(refused(&text), BackupError::Open(OpenError::Damaged(..))));
-    assert!(matches!(refused(&foreign), BackupError::Open(OpenError::Foreign(_))));
-    assert!(matches!(refused(&elsewhere.path().join("nothing")), BackupError::Missing(_)));
+    for (file, cause) in [
+        (text.as_path(), "it is damaged (file is not a database)"),
+        (&foreign, "it is not a database of Deputy"),
+        (&elsewhere.path().join("nothing"), "it is not there"),
+        (elsewhere.path(), "it is not a file"),
+    ] {
+        assert!(matches!(refused(file), BackupError::Unusable(named, why) if named == *file && why == cause));
+    }
     assert!(matches!(back_up(folder.path(), &text).unwrap_err(), BackupError::Exists(_)));
     assert!(matches!(back_up(elsewhere.path(), &elsewhere.path().join("new")), Err(BackupError::Missing(_))));
     assert_eq!(fs::read(folder.path().join("deputy.sqlite3")).unwrap(), before);
+}
+
+#[test]
+fn backup_to_an_unusable_place_names_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let to = folder.path().join("nowhere").join("backup");
+    let refused = back_up(folder.path(), &to).unwrap_err();
+    assert!(matches!(&refused, BackupError::Unwritable(named, _) if *named == to), "{refused}");
+    assert!(!refused.to_string().contains("--data-dir"), "{refused}");
+}
+
+#[test]
+fn restores_within_a_second_keep_every_database() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let backup = folder.path().join("backup");
+    back_up(folder.path(), &backup).unwrap();
+    let replaced: Vec<_> =
+        (0..5).map(|_| restore(folder.path(), &backup).unwrap().replaced.unwrap()).collect();
+    let distinct: HashSet<_> = replaced.iter().filter(|path| path.exists()).collect();
+    assert_eq!(distinct.len(), 5, "{replaced:?}");
+}
+
+/// SQLite takes such a name for a URI.
+#[test]
+fn backup_with_a_name_like_a_uri_is_written_under_that_name() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(folder.path().file_name().unwrap());
+    drop(SqliteStore::open(&relative.join("data")).unwrap());
+    let backup = PathBuf::from(format!("file:{}", relative.display()));
+    let made = back_up(&relative.join("data"), &backup);
+    let restored = restore(&relative.join("data"), &backup);
+    fs::remove_file(&backup).unwrap();
+    made.unwrap();
+    restored.unwrap();
+}
+
+/// Root may write there all the same, and then tests less.
+#[cfg(unix)]
+#[test]
+fn copied_database_in_a_read_only_folder_is_restored() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, medium) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let copy = medium.path().join("50% of it?.sqlite3");
+    fs::copy(folder.path().join("deputy.sqlite3"), &copy).unwrap();
+    fs::set_permissions(medium.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    restore(folder.path(), &copy).unwrap();
+    fs::set_permissions(medium.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]

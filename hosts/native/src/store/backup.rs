@@ -6,7 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::Connection;
+use rusqlite::{
+    Connection, OpenFlags,
+    types::{ToSqlOutput, ValueRef},
+};
 
 use super::{
     file::{self, NAME, OpenError, beside},
@@ -19,29 +22,45 @@ pub enum BackupError {
     /// The file to write is there already.
     #[error("{path} is there already. Choose another name for the backup, or remove that file", path = .0.display())]
     Exists(PathBuf),
-    /// The file to read is not there.
-    #[error("{path} is not there", path = .0.display())]
+    /// The folder has no database.
+    #[error("the database {path} is not there. Name Deputy's folder with --data-dir (DATA_DIR)", path = .0.display())]
     Missing(PathBuf),
-    /// A file cannot be used.
+    /// The database or its folder cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The backup cannot be read.
+    #[error(
+        "the backup {path} cannot be restored: {1}. The database is as it was. Choose another backup",
+        path = .0.display()
+    )]
+    Unusable(PathBuf, String),
+    /// The backup cannot be written.
+    #[error(
+        "the backup {path} cannot be written: {1}. Choose another place for it, or mend this one",
+        path = .0.display()
+    )]
+    Unwritable(PathBuf, String),
 }
 
 /// Writes a copy of the database in `folder` to `to`, whole or not at all. A server may be running on the folder: the copy
 /// is the state of one moment.
 pub fn back_up(folder: &Path, to: &Path) -> Result<(), BackupError> {
-    if to.exists() {
+    if fs::symlink_metadata(to).is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
     }
     let from = folder.join(NAME);
-    let source = existing(&from)?;
+    let source = match metadata(&from)? {
+        Some(_) => open_whole(&from)?,
+        None => return Err(BackupError::Missing(from)),
+    };
+    let unwritable = |error: &OpenError| BackupError::Unwritable(to.to_owned(), error.cause());
+    let failed = |error| unwritable(&OpenError::from_io(to, error));
     let unfinished = beside(to, ".unfinished");
-    copy(&from, &source, &unfinished)?;
+    let _lock = copy(&source, &unfinished).map_err(|error| unwritable(&error))?;
     // Renaming would replace a file that has come since.
-    let placed = fs::hard_link(&unfinished, to).or_else(|_| fs::rename(&unfinished, to));
-    placed.map_err(|error| OpenError::from_io(to, error))?;
+    fs::hard_link(&unfinished, to).or_else(|_| fs::rename(&unfinished, to)).map_err(failed)?;
     let _ = fs::remove_file(&unfinished);
-    Ok(sync_folder_of(to).map_err(|error| OpenError::from_io(to, error))?)
+    sync_folder_of(to).map_err(failed)
 }
 
 /// Where the database is that a restored one has replaced.
@@ -54,14 +73,21 @@ pub struct Restored {
 /// Makes the backup `from` the database in `folder`, and keeps what was there under another name. Refused while a server
 /// runs on the folder.
 pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
-    let source = existing(from)?;
+    let unusable = |cause: String| BackupError::Unusable(from.to_owned(), cause);
+    let source = match metadata(from).map_err(|error| unusable(error.cause()))? {
+        Some(file) if file.is_file() => open_whole(from).map_err(|error| unusable(error.cause()))?,
+        Some(_) => return Err(unusable("it is not a file".to_owned())),
+        None => return Err(unusable("it is not there".to_owned())),
+    };
     let _lock = FolderLock::take(folder)?;
     let path = folder.join(NAME);
     let failed = |error| OpenError::from_io(&path, error);
     let restored = beside(&path, ".unfinished");
-    copy(from, &source, &restored)?;
+    let _copy_lock = copy(&source, &restored)?;
+    // Its log goes with it where it is the database that is replaced.
+    drop(source);
     give_to_owner_of(folder, &[&restored, &folder.join(lock::NAME)]).map_err(failed)?;
-    let replaced = path.exists().then(|| beside(&path, &format!(".replaced-{}", seconds())));
+    let replaced = path.exists().then(|| unused_beside(&path, &format!(".replaced-{}", seconds())));
     if let Some(replaced) = &replaced {
         set_aside(&path, replaced).map_err(failed)?;
     }
@@ -70,40 +96,71 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     Ok(Restored { replaced })
 }
 
-/// Opens a database that must be there and be a Deputy's, and whole.
-fn existing(path: &Path) -> Result<Connection, BackupError> {
-    if !path.is_file() {
-        return Err(BackupError::Missing(path.to_owned()));
+/// What is at `path`, or `None` if there is nothing.
+fn metadata(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError::from_io(path, error)),
     }
-    let connection = file::open_reader(path).map_err(|error| OpenError::from_sqlite(path, &error))?;
-    file::check(path, &connection, "integrity_check")?;
-    Ok(connection)
 }
 
-/// Copies a database into a new file that only its owner may read, and checks the copy.
-fn copy(from: &Path, source: &Connection, to: &Path) -> Result<(), OpenError> {
+/// Opens a database that must be a Deputy's, and whole.
+fn open_whole(path: &Path) -> Result<Connection, OpenError> {
+    let checked = |connection: rusqlite::Result<Connection>| {
+        let connection = connection.map_err(|error| OpenError::from_sqlite(path, &error))?;
+        file::check(path, &connection, "integrity_check").map(|()| connection)
+    };
+    match checked(file::open_reader(path)) {
+        // A copy that was made after a clean stop has no log. SQLite would create one, which a read-only disk forbids.
+        // While a server runs on the database, there is a log.
+        Err(OpenError::Full(..) | OpenError::Io(..) | OpenError::ReadOnly(..))
+            if !beside(path, "-wal").exists() =>
+        {
+            checked(file::open_immutable(path))
+        }
+        opened => opened,
+    }
+}
+
+/// Copies a database into a new file that only its owner may read, and checks the copy. Another process cannot copy to the
+/// same file until the returned file is closed.
+fn copy(source: &Connection, to: &Path) -> Result<fs::File, OpenError> {
     let failed = |error| OpenError::from_io(to, error);
+    // An empty file is what SQLite fills; an unfinished copy of an earlier time is emptied.
+    let file = file::private().truncate(false).open(to).map_err(failed)?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(to.to_owned())),
+        Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+        Ok(()) => {}
+    }
     let copied = (|| {
-        // An empty file is what SQLite fills; an unfinished copy of an earlier time is emptied.
-        let file = file::private().truncate(true).open(to).map_err(failed)?;
-        source
-            .execute("VACUUM INTO ?1", [to.to_string_lossy()])
-            .map_err(|error| OpenError::from_sqlite(to, &error))?;
+        file.set_len(0).map_err(failed)?;
+        let name = file::absolute(to);
+        let name = ToSqlOutput::Borrowed(ValueRef::Text(name.as_os_str().as_encoded_bytes()));
+        source.execute("VACUUM INTO ?1", [name]).map_err(|error| OpenError::from_sqlite(to, &error))?;
         file.sync_all().map_err(failed)?;
-        let copy = file::open_reader(to).map_err(|error| OpenError::from_sqlite(from, &error))?;
+        let copy = file::open_reader(to).map_err(|error| OpenError::from_sqlite(to, &error))?;
         file::check(to, &copy, "quick_check")
     })();
     if copied.is_err() {
         // A half copy must not be taken for a backup.
         let _ = fs::remove_file(to);
     }
-    copied
+    copied.map(|()| file)
+}
+
+/// A name beside `path` that no file has.
+fn unused_beside(path: &Path, ending: &str) -> PathBuf {
+    let numbered = (2..).map(|number| beside(path, &format!("{ending}-{number}")));
+    let mut names = std::iter::once(beside(path, ending)).chain(numbered);
+    names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| beside(path, ending))
 }
 
 /// Keeps the database at `path` as `aside` too, and leaves no log at `path`: SQLite would apply it to the next file there.
 fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     // Best folded. A damaged one cannot be; its log is then kept beside it.
-    if let Ok(connection) = Connection::open(path) {
+    if let Ok(connection) = file::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
         let _ = file::fold(&connection);
     }
     for ending in ["-wal", "-shm"] {

@@ -34,9 +34,11 @@ pub enum OpenError {
     Full(PathBuf, String),
     /// Another process has the folder.
     #[error(
-        "another Deputy (process {1}) uses the folder {path}. One process uses a folder at a time: stop the other one \
-         first, or choose another folder with --data-dir",
-        path = .0.display()
+        "another Deputy{process} uses the folder {path}. One process uses a folder at a time: stop the other one first, \
+         or choose another folder with --data-dir",
+        path = .0.display(),
+        // A process that has just taken the lock may not have written its id yet.
+        process = if .1.is_empty() { String::new() } else { format!(" (process {})", .1) }
     )]
     InUse(PathBuf, String),
     /// The folder or the file cannot be used.
@@ -91,6 +93,24 @@ impl OpenError {
             io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => Self::Full(path, error.to_string()),
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path, error.to_string()),
             _ => Self::Io(path, error),
+        }
+    }
+
+    /// What is wrong with the file, without what an operator of the data folder can do about it.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Damaged(_, text) => format!("it is damaged ({text})"),
+            Self::Foreign(_) => "it is not a database of Deputy".to_owned(),
+            Self::Full(_, text) => format!("the disk is full ({text})"),
+            Self::InUse(..) | Self::Locked(_) => "another program uses it".to_owned(),
+            Self::Io(_, error) => error.to_string(),
+            Self::Newer(_, version) => {
+                format!(
+                    "a newer Deputy wrote it (schema {version}; this Deputy knows up to {})",
+                    schema::NEWEST
+                )
+            }
+            Self::ReadOnly(_, text) => format!("the disk or the file is read-only ({text})"),
         }
     }
 }
@@ -165,9 +185,27 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+/// Opens for reading a file that cannot change, on a disk where SQLite can create no log beside it.
+pub(super) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let path = absolute(path);
+    let escaped = |byte: &u8| match byte {
+        b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    let path: String = path.as_os_str().as_encoded_bytes().iter().map(escaped).collect();
+    let uri = format!("file:{path}?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// SQLite takes a name that begins with `file:` for a URI; an absolute path never does.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+pub(super) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     // Each connection is used by one thread at a time, so that SQLite need not lock it too.
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(absolute(path), access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
 }
