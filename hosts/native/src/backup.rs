@@ -6,7 +6,7 @@ use crate::{StartError, commands::BackupOptions, logging::Output, store};
 pub(crate) fn back_up(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
     store::back_up(&options.data.data_dir, &options.file)?;
     output.print(&format!(
-        "The database in {} is copied to {}. It opens nothing by itself; COOKIE_ENCRYPTION_KEY is not in it.",
+        "Copied the database in {} to {}. Keep COOKIE_ENCRYPTION_KEY as well: the backup does not contain it.",
         options.data.data_dir.display(),
         options.file.display()
     ));
@@ -17,12 +17,12 @@ pub(crate) fn back_up(options: &BackupOptions, output: &Output) -> Result<(), St
 pub(crate) fn restore(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
     let restored = store::restore(&options.data.data_dir, &options.file)?;
     output.print(&format!(
-        "{} is now the database in {}. What was revoked since the backup works again.",
+        "Restored {} as the database in {}. Grants that were revoked since the backup are valid again.",
         options.file.display(),
         options.data.data_dir.display()
     ));
     if let Some(replaced) = restored.replaced {
-        output.print(&format!("The database that was there is kept as {}.", replaced.display()));
+        output.print(&format!("Kept the previous database as {}.", replaced.display()));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The command line. `--help` is the reference of flags, variables and defaults.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
@@ -33,14 +33,15 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Copy the database into a file, also while Deputy runs
+    /// Copy the database to a new file; Deputy may be running
     Backup(BackupOptions),
-    /// Put a backup in the place of the database; Deputy must be stopped
+    /// Replace the database with a backup; Deputy must be stopped
+    #[command(mut_arg("file", |file| file.help("Backup to restore")))]
     Restore(BackupOptions),
     /// Serve Deputy for your own PingOne environment and your own API
     #[command(after_help = SERVE_HELP)]
     Serve(ServeOptions),
-    /// Try Deputy on this computer, with a simulated PingOne and a Todo API
+    /// Try Deputy on this computer with a simulated PingOne and a Todo API
     #[command(after_help = DEMO_HELP)]
     Demo(DemoOptions),
 }
@@ -48,21 +49,21 @@ pub enum Command {
 /// Options of `deputy serve`.
 #[derive(Args, Debug)]
 pub struct ServeOptions {
-    /// Address and port to listen on; `localhost:8787` means both loopback addresses
+    /// Address and port to listen on; `localhost:8787` is both loopback addresses
     #[arg(long, env = "LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
     pub listen: Listen,
     /// Where the records are.
     #[command(flatten)]
     pub data: DataOptions,
-    /// Connections that may be open at a time; more wait, and one address other than a proxy's has a quarter of them at most
+    /// Connections at a time; further ones wait. One address may hold a quarter of them, a proxy all of them
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
-        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        value_parser = whole_number::<u32>(1..=100_000))]
     pub max_connections: u32,
-    /// Seconds for which an idle connection is kept: longer than your proxy keeps its own; less when connections are scarce
+    /// Seconds until an idle connection is closed, more than your proxy keeps it; at once while other connections wait
     #[arg(long, env = "KEEP_ALIVE", value_name = "SECONDS", default_value = "75",
-        value_parser = clap::value_parser!(u64).range(1..=3600))]
+        value_parser = whole_number::<u64>(1..=3600))]
     pub keep_alive: u64,
-    /// Header in which a proxy names the client's address, such as `x-forwarded-for`: the last one in it counts
+    /// Header in which your proxy names the client's address, such as `x-forwarded-for`; the last address in it counts
     #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
     pub client_address_header: Option<HeaderName>,
 }
@@ -70,10 +71,10 @@ pub struct ServeOptions {
 /// Where the records are, for each command that uses them.
 #[derive(Args, Debug)]
 pub struct DataOptions {
-    /// Folder of the database, which one Deputy uses at a time; created, readable by this user only
+    /// Folder of the database. One Deputy at a time serves from it, and creates it, readable by this user only
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER", default_value = "./data")]
     pub data_dir: PathBuf,
-    /// File with variables, as NAME=value lines; real environment variables win, unless empty [default: .env, if there is one]
+    /// File of variables, as NAME=value lines; a variable of the environment wins unless it is empty [default: .env if it exists]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
     pub env_file: Option<PathBuf>,
 }
@@ -81,7 +82,7 @@ pub struct DataOptions {
 /// Options of `deputy backup` and `deputy restore`.
 #[derive(Args, Debug)]
 pub struct BackupOptions {
-    /// The backup. One that is made is readable by this user only, and replaces no file
+    /// File to create, readable by this user only; an existing file is not replaced
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Where the records are.
@@ -101,10 +102,10 @@ pub struct DemoOptions {
     /// Port of the simulated PingOne
     #[arg(long, env = "DEMO_PINGONE_PORT", value_name = "PORT", default_value_t = 8789)]
     pub pingone_port: u16,
-    /// Folder that keeps logins, todos and users until the next start
+    /// Folder in which logins, todos and users are kept for the next start
     #[arg(long, env = "DEMO_DATA_DIR", value_name = "FOLDER", default_value = "./data/demo")]
     pub data_dir: PathBuf,
-    /// Forget what an earlier demo kept
+    /// Delete the logins, todos and users of an earlier demo first
     #[arg(long, env = "DEMO_RESET", value_parser = BoolishValueParser::new())]
     pub reset: bool,
 }
@@ -112,7 +113,7 @@ pub struct DemoOptions {
 /// Options of logging.
 #[derive(Args, Debug)]
 pub struct LogOptions {
-    /// What to log: error, warn, info, debug or trace, or per part, as in `info,deputy=debug`; `RUST_LOG` works too
+    /// Log level: off, error, warn, info, debug or trace; with levels for parts, as in `info,deputy=debug`. `RUST_LOG` counts if LOG is not set
     #[arg(
         long,
         env = "LOG",
@@ -122,7 +123,7 @@ pub struct LogOptions {
         display_order = 100
     )]
     pub log: String,
-    /// How a line of the log looks
+    /// Format of the log
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t, global = true, display_order = 101)]
     pub log_format: LogFormat,
 }
@@ -237,38 +238,53 @@ fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::E
     }
 }
 
+/// Parses a number within `range`, and says in the error which numbers are within it.
+fn whole_number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+where
+    T: Clone + Display + FromStr + PartialOrd + Send + Sync,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("expected a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
 /// Commands that read the file with variables.
 const WITH_DATA: [&str; 3] = ["backup", "restore", "serve"];
 
-const AFTER_HELP: &str = "Exit status: 0 after a signal asked it to stop, 2 for wrong options or configuration, 1 for everything else.";
+const AFTER_HELP: &str = "\
+Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
+second signal.";
 
 const SERVE_HELP: &str = "\
 Configuration, from the environment or the file:
   PINGONE_ISSUER            https://auth.pingone.<region>/<environment id>/as, or a custom domain
-  PINGONE_DV_POLICY_ID      the DaVinci flow policy that people log in with
-  MCP_SERVER_CLIENT_ID      Deputy's own client at PingOne
-  MCP_SERVER_CLIENT_SECRET
-  API_IDENTIFIER            the API's resource identifier, which its tokens have as audience
-  API_URL                   where the tools call the API
+  PINGONE_DV_POLICY_ID      id of the DaVinci flow policy that users log in with
+  MCP_SERVER_CLIENT_ID      id of Deputy's own client at PingOne
+  MCP_SERVER_CLIENT_SECRET  secret of that client
+  API_IDENTIFIER            resource identifier of the API, the audience of its access tokens
+  API_URL                   URL at which the tools call the API
   COOKIE_ENCRYPTION_KEY     base64 of at least 32 random bytes: openssl rand -base64 32
-  PUBLIC_URL                where browsers and MCP clients reach Deputy [default: http://localhost:<port>]
+  PUBLIC_URL                URL at which browsers and MCP clients reach Deputy [default: http://localhost:<port>]
   MCP_SERVER_CLIENT_AUTH    client_secret_basic or client_secret_post [default: client_secret_basic]
-  PINGONE_SEND_RESOURCE     whether logins name the API as resource (RFC 8707) [default: on]
+  PINGONE_SEND_RESOURCE     on, or off: authorization requests to PingOne name the API (RFC 8707) [default: on]
   API_SCOPES                scopes of the API [default: todo:read todo:write]
-  WHO_AM_I_TOKEN            claims, or full to let a tool show the raw PingOne token [default: claims]
-  CLIENT_APPROVAL           which approvals a browser remembers: loopback (of programs on its computer), always to
-                            ask every time, or remember for all redirect URIs [default: loopback]
+  WHO_AM_I_TOKEN            claims, or full: a tool shows the client the raw PingOne token [default: claims]
+  CLIENT_APPROVAL           loopback: browsers remember approvals of programs on their own computer; remember: of every
+                            client; always: users are asked at every login [default: loopback]
   CLIENT_ID_METADATA_DOCUMENTS  on, or off: a client_id may be the URL of its metadata [default: on]
-  ALLOWED_ORIGINS           origins whose pages may call the MCP endpoint, beside Deputy's own, such as
+  ALLOWED_ORIGINS           origins whose pages may call the MCP endpoint besides Deputy's own, such as
                             https://app.example.com, https://*.example.com or chrome-extension://<id>
-  UNCONFIRMED_TOOLS         tools that may act unconfirmed where the client cannot ask the person, such as delete_todo
-  PRIVATE_USE_REDIRECT_URIS redirect URIs with an application's own scheme that may be used
+  UNCONFIRMED_TOOLS         tools that may act without confirmation where the client cannot ask the user, such as
+                            delete_todo
+  PRIVATE_USE_REDIRECT_URIS allowed redirect URIs with an application's own scheme
   ACCESS_TOKEN_LIFETIME     seconds [default: 3600]
-  REFRESH_TOKEN_LIFETIME    seconds since its last use [default: 2592000]
-  RATE_LIMITS               on, off, or numbers of requests a minute from one address, of which the rest stay as they
-                            are [default: authorize=120,register=60,token=600]
+  REFRESH_TOKEN_LIFETIME    seconds since the last refresh [default: 2592000]
+  RATE_LIMITS               on, off, or requests a minute from one address; an endpoint that is left out keeps its
+                            default [default: authorize=120,register=60,token=600]
 
-All of it must be right before Deputy starts. What is wrong is named all at once, and so are misspelled names in the file.";
+Deputy starts only with a valid configuration. An error lists every wrong variable above and every misspelled name in the
+file.";
 
 const DEMO_HELP: &str = "\
 The demo listens on loopback addresses only, and calls nothing outside this computer. It reads no .env file, and the

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use deputy::{
     Server,
-    config::{Config, ConfigErrors, Names, UnknownName},
+    config::{Config, ConfigError, ConfigErrors, Names, UnknownName},
     host::{Host as _, Timestamp},
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
@@ -57,7 +57,7 @@ pub async fn run(
     }
     let limits = Limits {
         // At most 100,000, says the command line.
-        connections: open_files::connections_that_fit(options.max_connections as usize),
+        connections: open_files::connections_that_fit(options.max_connections as usize)?,
         keep_alive: Duration::from_secs(options.keep_alive),
         client_address_header: options.client_address_header,
         ..Limits::default()
@@ -70,9 +70,9 @@ pub async fn run(
         && !config.public_url.is_loopback()
     {
         tracing::warn!(
-            "requests are not limited by address: all of them come from a proxy on this computer. Have it name its \
-             clients in a header, and name that header with --client-address-header (CLIENT_ADDRESS_HEADER); or set \
-             RATE_LIMITS=off"
+            "requests are not limited by address: all of them come from a proxy on this computer. Let the proxy send the \
+             client's address in a header, and name that header with --client-address-header (CLIENT_ADDRESS_HEADER); or \
+             set RATE_LIMITS=off"
         );
     }
     let ready = ready(&config, listening.port, output.format());
@@ -83,24 +83,37 @@ pub async fn run(
     Ok(())
 }
 
-/// Refuses a file in which a variable is misspelled, and warns of other names that have no effect.
+/// Refuses a file in which a variable is misspelled, and a variable of the environment that is no text. Warns of other names
+/// that have no effect.
 ///
-/// The file is Deputy's. The environment belongs to every program, so there only a plain typo is worth a warning.
+/// The file is Deputy's. The environment belongs to every program, so only a plain typo is worth a warning there.
 fn check_names(file: &EnvFile, is_set: impl Fn(&str) -> bool) -> Result<(), ConfigErrors> {
     let names = Names::new(commands::variables());
-    for (name, _) in std::env::vars_os() {
-        let unknown = name.to_str().and_then(|name| names.unknown(name));
+    let mut errors = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
         let typo = |unknown: &UnknownName| {
             unknown.meant.as_ref().is_some_and(|meant| meant.is_typo && !is_set(&meant.variable))
         };
-        if let Some(unknown) = unknown.filter(typo) {
-            tracing::warn!("the environment variable {unknown}");
+        match names.unknown(name) {
+            // It would count as absent.
+            None if value.to_str().is_none() => {
+                errors
+                    .push(ConfigError { name: name.to_owned().into(), problem: "is not UTF-8 text".into() });
+            }
+            Some(unknown) if typo(&unknown) => tracing::warn!("the environment variable {unknown}"),
+            None | Some(_) => {}
         }
     }
-    for unknown in names.check(file.names(), &is_set).map_err(ConfigErrors)? {
-        tracing::warn!("in the file with variables, {unknown}");
+    match names.check(file.names(), &is_set) {
+        Ok(others) => {
+            for unknown in others {
+                tracing::warn!("in the file with variables, {unknown}");
+            }
+        }
+        Err(misspelled) => errors.extend(misspelled),
     }
-    Ok(())
+    if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
 }
 
 /// What is said once requests are answered.

@@ -12,10 +12,10 @@ use background::Background;
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     #[default]
     Text,
-    /// One JSON object per line, for log collectors.
+    /// One JSON object a line, for log collectors.
     Json,
 }
 

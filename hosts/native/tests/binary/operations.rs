@@ -246,6 +246,16 @@ fn connections_that_do_not_fit_the_open_files_are_warned_about() {
     assert!(log.contains("MAX_CONNECTIONS=512 needs") && log.contains("LimitNOFILE"), "{log}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn limit_of_open_files_that_is_too_low_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(after("ulimit -n 64", &serve(folder.path(), 0)));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("may open 64 files, and Deputy needs 102 at least"), "{text}");
+}
+
 #[test]
 fn folder_that_is_a_file_is_refused_as_that() {
     let folder = tempfile::tempdir().unwrap();

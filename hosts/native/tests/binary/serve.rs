@@ -152,6 +152,29 @@ fn misspelled_name_in_the_environment_is_warned_about() {
     assert!(!log.contains("hunter2"), "{log}");
 }
 
+#[cfg(unix)]
+#[test]
+fn value_in_the_environment_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serve(folder.path(), 0);
+    command.env("CLIENT_APPROVAL", std::ffi::OsStr::from_bytes(b"always\xff"));
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("CLIENT_APPROVAL: is not UTF-8 text"), "{}", stderr(&output));
+}
+
+#[test]
+fn number_out_of_range_is_refused_with_the_range() {
+    for value in ["0", "75s", "3601", "-1"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = serve(folder.path(), 0);
+        command.env("KEEP_ALIVE", value);
+        let text = stderr(&run(command));
+        assert!(text.contains("expected a whole number from 1 to 3600"), "{text}");
+    }
+}
+
 #[test]
 fn empty_variable_of_a_flag_counts_as_absent() {
     let folder = tempfile::tempdir().unwrap();
