@@ -213,11 +213,16 @@ async fn client_record(
     now: Timestamp,
 ) -> Result<Option<(Client, Timestamp)>, StoreError> {
     // What is not made as ours are is not looked up: it may be the name of a document, which are kept beside.
-    if base64url_decode::<16>(id).is_none() {
+    if !is_client_id(id) {
         return Ok(None);
     }
     let record = host.store().get(&Key::Client(id.to_owned()), now).await?;
     record.map(|record| Ok((decode(&record.value)?, record.expires_at))).transpose()
+}
+
+/// Whether it is written as the `client_id` of a registration.
+pub(crate) fn is_client_id(id: &str) -> bool {
+    base64url_decode::<16>(id).is_some()
 }
 
 /// What a metadata document described.

@@ -101,9 +101,11 @@ fn refused(error: impl Display) -> Answer {
 }
 
 fn unknown_client(unknown: client::Unknown, id: &str) -> Answer {
+    // Text of another form may be a secret that the application sends in the wrong place, and is not for the log.
+    let logged = (records::is_client_id(id) || ClientIdUrl::is_meant(id)).then(|| presentable(id)).flatten();
+    tracing::info!(client = logged, error = %unknown, "authorization request refused");
     // Shown so that a person finds it in what the application keeps.
     let id = presentable(id).unwrap_or_default();
-    tracing::info!(client = id, error = %unknown, "authorization request refused");
     let text = format!("{unknown} Its client_id is {id}");
     pages::message(StatusCode::BAD_REQUEST, unknown.title(), &text, unknown.advice())
 }

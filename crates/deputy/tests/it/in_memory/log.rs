@@ -112,6 +112,20 @@ async fn whoever_is_refused_leaves_a_line_that_says_why() {
 }
 
 #[tokio::test]
+async fn token_in_the_place_of_a_client_id_is_not_logged() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let tokens = world.connected().await;
+    let unknown = "AAAAAAAAAAAAAAAAAAAAAA";
+    for id in [&tokens.refresh, &tokens.access, unknown] {
+        assert_eq!(world.get(&world.authorize_path(id, &[])).await.status, StatusCode::BAD_REQUEST);
+    }
+    let text = log.text();
+    assert!(text.contains(unknown), "{text}");
+    assert!(!text.contains(&tokens.refresh[..20]) && !text.contains(&tokens.access[..20]), "{text}");
+}
+
+#[tokio::test]
 async fn refusal_by_pingone_is_logged_with_its_cause_and_variable() {
     for (said, cause) in [
         ("invalid_scope", "is not granted all of API_SCOPES"),
