@@ -7,6 +7,7 @@ mod address;
 mod body;
 mod listen;
 mod places;
+mod refusals;
 mod socket;
 
 use std::{
@@ -23,7 +24,7 @@ use std::{
 use axum::{Router, body::Body};
 use deputy::host::ClientAddress;
 use futures_util::{FutureExt as _, future::join_all};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -37,6 +38,7 @@ use tower_service::Service as _;
 use body::TimedBody;
 pub use listen::{BindError, Listen, Listening};
 use places::{Place, Places};
+use refusals::{bad_request, internal_error, too_busy};
 use socket::{Answering, Incoming, Phase, Socket};
 
 /// How long and how many. The defaults are for the open Internet; tests shorten them.
@@ -363,32 +365,11 @@ fn is_named_once<B>(request: &Request<B>) -> bool {
     request.version() < Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
 }
 
-fn bad_request() -> Response<Body> {
-    let mut response = Response::new(Body::from("A request needs one Host header.\n"));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
-}
-
-/// Every place is taken, and so many requests wait that this one would wait for long (RFC 9110 §15.6.4).
-fn too_busy() -> Response<Body> {
-    let mut response =
-        Response::new(Body::from("Too many requests wait for an answer. Try again in a second.\n"));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
 fn router_ready(
     router: &mut Router,
     context: &mut std::task::Context<'_>,
 ) -> std::task::Poll<Result<(), Infallible>> {
     tower_service::Service::<Request<TimedBody>>::poll_ready(router, context)
-}
-
-fn internal_error() -> Response<Body> {
-    let mut response = Response::new(Body::from("Something went wrong on our side.\n"));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
 }
 
 /// A request line and headers. A browser that logs in sends less than 8 KiB.
