@@ -35,14 +35,16 @@ async fn works(world: &World, tokens: &Tokens) -> bool {
 fn tokens_are_busy(world: &World, retry_after: &str) -> Arc<AtomicU64> {
     let requests = Arc::new(AtomicU64::new(0));
     let (counter, retry_after) = (Arc::clone(&requests), retry_after.to_owned());
+    // A date is read by the clock of its sender. The network of other hosts would add one of its own.
+    let date = httpdate_of(world.now());
     let changed = middleware::from_fn(move |request: Request, next: Next| {
-        let (counter, retry_after) = (Arc::clone(&counter), retry_after.clone());
+        let (counter, retry_after, date) = (Arc::clone(&counter), retry_after.clone(), date.clone());
         async move {
             if !request.uri().path().ends_with("/token") {
                 return next.run(request).await;
             }
             counter.fetch_add(1, Ordering::SeqCst);
-            let busy = Response::builder().status(StatusCode::TOO_MANY_REQUESTS);
+            let busy = Response::builder().status(StatusCode::TOO_MANY_REQUESTS).header("date", date);
             busy.header("retry-after", retry_after).body(Body::empty()).expect("a response")
         }
     });
