@@ -174,9 +174,8 @@ impl<T> State<T> {
                 self.failures = self.failures.saturating_add(1);
                 let pause = match self.held {
                     Some(_) => retry::pause(self.failures, &|buffer| host.fill_random(buffer)),
-                    // Nothing can be done without it, and the next user should not wait longer than PingOne's outage.
-                    None if self.failures < 3 => 0,
-                    None => 2,
+                    // Nobody can log in without it: the first login after an outage succeeds. Refreshes pause by themselves.
+                    None => 0,
                 };
                 self.not_before = now.plus(pause);
                 self.error = Some(error.clone());
