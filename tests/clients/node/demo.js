@@ -119,7 +119,9 @@ export class Demo {
         throw new Error(`the demo ended with ${deputy.exitCode}:\n${this.output}`);
       }
       const answer = await fetch(this.at("/.well-known/oauth-protected-resource")).catch(() => null);
-      if (answer?.ok) return;
+      // On workerd the Todo API is a process of its own, which may take longer.
+      const api = apiUrl ? "another" : await fetch(`http://localhost:${this.todoApiPort}/`).catch(() => null);
+      if (answer?.ok && api) return;
       await sleep(100);
     }
     await this.end();

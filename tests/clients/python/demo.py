@@ -60,6 +60,8 @@ class Demo:
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 if self.request("GET", "/.well-known/oauth-protected-resource")[0] == 200:
+                    # On workerd the Todo API is a process of its own, which may take longer.
+                    socket.create_connection(("localhost", self.todo_api_port), timeout=30).close()
                     return
             except OSError:
                 time.sleep(0.1)
