@@ -49,7 +49,7 @@ impl AllowedOrigin {
     }
 }
 
-/// What is behind the asterisk of `https://*.example.com`.
+/// The suffix after the asterisk of `https://*.example.com`.
 fn below(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://*.")?;
     if !scheme.eq_ignore_ascii_case("https") {

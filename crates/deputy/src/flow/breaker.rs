@@ -18,7 +18,7 @@ struct State {
     open_until: Timestamp,
 }
 
-/// What a request to the endpoint says of it.
+/// The outcome of a request to the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It works, whatever it said of this request.
@@ -69,7 +69,7 @@ impl Breaker {
 const TRIPS: u32 = 5;
 /// Seconds in which the outcome of the one request is known.
 const PROBE: u64 = 45;
-/// Seconds. Whatever the endpoint says, it is asked again by then.
+/// Seconds after which the endpoint is asked again, even if its `Retry-After` is longer.
 const LONGEST: u64 = 120;
 
 #[cfg(test)]

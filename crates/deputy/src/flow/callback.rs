@@ -114,7 +114,7 @@ fn without_login(none: NoTicket) -> Answer {
     }
 }
 
-/// What the client is told. It cannot change this server's configuration, and learns nothing of it.
+/// The text for the client. A client cannot change the configuration of this server, and learns nothing of it.
 const fn for_client(error: CallbackError) -> (ErrorCode, &'static str) {
     match error {
         CallbackError::Denied => (ErrorCode::AccessDenied, "the person declined at the identity provider"),

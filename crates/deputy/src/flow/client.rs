@@ -46,7 +46,7 @@ impl Unknown {
         }
     }
 
-    /// What a person can do about it.
+    /// The advice to the user.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
             Self::NotRegistered => {
