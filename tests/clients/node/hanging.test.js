@@ -85,7 +85,7 @@ describe("who does not answer", { concurrency: true, timeout: 300_000 }, () => {
     });
 
     test("with keys: the application is told to try later, and the next login works", async () => {
-      // Deputy has forgotten them. Its start reads the discovery document.
+      // Deputy has forgotten them.
       await demo.restart();
       // The Todo API, too; it asks for keys and keeps them.
       await callTool(demo, other, "get_my_todo_list");
