@@ -84,11 +84,14 @@ describe("who does not answer", { concurrency: true, timeout: 300_000 }, () => {
       await worksAgain();
     });
 
-    test("with keys: the application is told to try later, and the next login works", async () => {
-      // Deputy has forgotten them.
+    test("with discovery or keys: the application is told to try later, and the next login works", async () => {
+      // Deputy has forgotten both.
       await demo.restart();
       // The Todo API, too; it asks for keys and keeps them.
       await callTool(demo, other, "get_my_todo_list");
+      // One after the other: a login that needs the discovery document waits for the fetch that is under way.
+      const discovery = await hanging({ discovery_after: MINUTE }, "discovery");
+      assert.equal((await outcome(discovery)).get("error"), "temporarily_unavailable");
       const keys = await hanging({ jwks_after: MINUTE }, "jwks");
       assert.equal((await outcome(keys)).get("error"), "temporarily_unavailable");
       await worksAgain();
