@@ -11,8 +11,8 @@ build_workers() (
 
 # Adds the class of Durable Objects, which is JavaScript, to the built Worker of the folder $1 if it is a Deputy.
 add_record_object() {
-  local deployed="$worker/host/src/record_object.js" own="$1/record_object.js"
-  grep -q '^deputy-on-workers' "$1/Cargo.toml" || return 0
+  local deployed="$worker/adapter/src/record_object.js" own="$1/record_object.js"
+  grep -q '^deputy-workers' "$1/Cargo.toml" || return 0
   if [ -f "$own" ]; then
     cp "$deployed" "$1/build/deployed_record_object.js" && cp "$own" "$1/build/record_object.js"
   else
@@ -58,7 +58,7 @@ free_port() {
 
 # The size of the Worker that is deployed, and how long it takes until it could start.
 print_worker() {
-  local module="$worker/build/index_bg.wasm"
+  local module="$worker/worker/build/index_bg.wasm"
   "$worker_node" -e '
     const bytes = require("fs").readFileSync(process.argv[1]);
     const times = [];

@@ -21,4 +21,4 @@ need_rust
 need_node
 need_wasm
 stop_if_missing
-build_workers "${1:-.}"
+build_workers "${1:-worker}"

@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use deputy::host::{FetchLimits, GrantId, Key, Reach, Store as _};
-use deputy_on_workers::WorkersStore;
+use deputy_workers::WorkersStore;
 use harness::store_suite;
 use http::StatusCode;
 use serde::Deserialize;
@@ -27,13 +27,13 @@ use worker::{
 
 #[wasm_bindgen(start)]
 fn start() {
-    machine::start();
+    workers_runtime::start();
 }
 
 /// The fetch event.
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env) -> Promise {
-    machine::serve(request, move || {
+    workers_runtime::serve(request, move || {
         let router = Router::new()
             .route("/test/constant", get(async || "constant"))
             .route("/test/fetch", get(fetches))
@@ -64,7 +64,7 @@ async fn fetches(Query(Wanted { url, max, public }): Query<Wanted>) -> Result<St
     let request = http::Request::get(url).body(Bytes::new()).map_err(|_| StatusCode::BAD_REQUEST)?;
     let reach = if public { Reach::PublicInternet } else { Reach::Anywhere };
     let limits = FetchLimits { deadline: Duration::from_millis(500), max_bytes: max, reach };
-    Ok(match SendFuture::new(machine::fetch(request, limits)).await {
+    Ok(match SendFuture::new(workers_runtime::fetch(request, limits)).await {
         Ok(answer) => format!("{}, {} bytes", answer.status().as_u16(), answer.body().len()),
         Err(error) => error.to_string(),
     })
@@ -74,7 +74,10 @@ async fn fetches(Query(Wanted { url, max, public }): Query<Wanted>) -> Result<St
 async fn object(State(env): State<Env>) -> Result<&'static str, String> {
     let asked = async move {
         let store = WorkersStore::new(&env).map_err(|error| error.to_string())?;
-        store.get(&Key::Grant(GrantId([0; 16])), machine::now()).await.map_err(|error| error.to_string())
+        store
+            .get(&Key::Grant(GrantId([0; 16])), workers_runtime::now())
+            .await
+            .map_err(|error| error.to_string())
     };
     SendFuture::new(asked).await.map(|_| "constant")
 }
@@ -85,7 +88,7 @@ async fn store(State(env): State<Env>) -> Response {
         let store = WorkersStore::new(&env).map_err(|error| error.to_string())?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of 32 bits")]
         let salt = (Math::random() * f64::from(u32::MAX)) as u64;
-        Ok::<_, String>(store_suite::run(&store, machine::now(), salt).await)
+        Ok::<_, String>(store_suite::run(&store, workers_runtime::now(), salt).await)
     };
     match SendFuture::new(run).await {
         Ok(failures) => {

@@ -31,7 +31,7 @@ use deputy::{
     },
     mcp::rmcp,
 };
-use deputy_on_workers::{RateLimits, WorkersStore};
+use deputy_workers::{RateLimits, WorkersStore};
 use harness::counted::{Counted, Counts};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
@@ -147,7 +147,7 @@ impl Host for TestHost {
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        machine::fill_random(buffer);
+        workers_runtime::fill_random(buffer);
     }
 
     fn fetch(
@@ -157,11 +157,11 @@ impl Host for TestHost {
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         self.fetched.fetch_add(1, Ordering::Relaxed);
         // The network of the test stands in for the Internet, and is on this computer.
-        let within = machine::is_within(limits.reach, request.uri());
+        let within = workers_runtime::is_within(limits.reach, request.uri());
         let redirected = if within { self.redirected(request) } else { Err(FetchError::NotPublic) };
         Box::pin(SendFuture::new(async move {
             let limits = FetchLimits { reach: Reach::Anywhere, ..limits };
-            let response = machine::fetch(redirected?, limits).await?;
+            let response = workers_runtime::fetch(redirected?, limits).await?;
             if response.headers().contains_key("x-test-unplugged") {
                 return Err(FetchError::Connection("nobody answers there".to_owned()));
             }
@@ -172,11 +172,11 @@ impl Host for TestHost {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         // The clock stands still, so waiting means: let the others go first. Deadlines are for what really takes time.
         let duration = if duration < DEADLINES { duration.min(Duration::from_millis(250)) } else { duration };
-        Box::pin(SendFuture::new(async move { machine::Timer::start(duration).await }))
+        Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
     }
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
-        machine::detach(work);
+        workers_runtime::detach(work);
     }
 
     fn admit(
@@ -253,7 +253,7 @@ impl UseOfObject {
             !uses.evicting
         };
         while !USES.with_borrow_mut(admitted) {
-            machine::Timer::start(Duration::from_millis(1)).await;
+            workers_runtime::Timer::start(Duration::from_millis(1)).await;
         }
         Self(key.clone())
     }

@@ -13,13 +13,13 @@ use worker::{Env, ObjectNamespace, js_sys::Promise, send::SendFuture, web_sys::R
 
 #[wasm_bindgen(start)]
 fn start() {
-    machine::start();
+    workers_runtime::start();
 }
 
 /// The fetch event.
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env) -> Promise {
-    machine::serve(request, move || router(&env))
+    workers_runtime::serve(request, move || router(&env))
 }
 
 thread_local! {
@@ -47,16 +47,16 @@ struct Workers {
 
 impl Backend for Workers {
     fn now(&self) -> u64 {
-        machine::now().0
+        workers_runtime::now().0
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        machine::fill_random(buffer);
+        workers_runtime::fill_random(buffer);
     }
 
     fn fetch(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {
         Box::pin(SendFuture::new(async move {
-            machine::fetch(request, KEYS).await.map_err(|error| error.to_string())
+            workers_runtime::fetch(request, KEYS).await.map_err(|error| error.to_string())
         }))
     }
 

@@ -50,7 +50,7 @@ pub struct TodosObject {
 
 impl DurableObject for TodosObject {
     fn new(state: State, _: Env) -> Self {
-        machine::answer_panics();
+        workers_runtime::answer_panics();
         Self { state }
     }
 

@@ -7,11 +7,11 @@ use worker::{Env, js_sys::Promise, web_sys::Request};
 
 #[wasm_bindgen(start)]
 fn start() {
-    deputy_on_workers::start();
+    deputy_workers::start();
 }
 
 /// The fetch event.
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env) -> Promise {
-    deputy_on_workers::serve(request, env, tools::server)
+    deputy_workers::serve(request, env, tools::server)
 }

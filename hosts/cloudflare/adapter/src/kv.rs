@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use deputy::host::{Record, StoreError, Timestamp, Version};
-use machine::{fill_random, now};
 use sha2::{Digest as _, Sha256};
 use worker::{Env, KvError, KvStore};
+use workers_runtime::{fill_random, now};
 
 use crate::packed;
 

@@ -27,11 +27,11 @@ impl WorkersHost {
 
 impl Host for WorkersHost {
     fn now(&self) -> Timestamp {
-        machine::now()
+        workers_runtime::now()
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        machine::fill_random(buffer);
+        workers_runtime::fill_random(buffer);
     }
 
     fn fetch(
@@ -39,15 +39,15 @@ impl Host for WorkersHost {
         request: http::Request<Bytes>,
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
-        Box::pin(SendFuture::new(machine::fetch(request, limits)))
+        Box::pin(SendFuture::new(workers_runtime::fetch(request, limits)))
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(SendFuture::new(async move { machine::Timer::start(duration).await }))
+        Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
     }
 
     fn detach(&self, work: BoxFuture<'static, ()>) {
-        machine::detach(work);
+        workers_runtime::detach(work);
     }
 
     fn admit(

@@ -1,9 +1,9 @@
 //! Durable Objects, one for each record. Their side of it is `record_object.js`.
 
 use deputy::host::{Record, StoreError, Timestamp, Version};
-use machine::{Settled, bytes};
 use wasm_bindgen::prelude::*;
 use worker::{Env, ObjectNamespace, js_sys::Promise};
+use workers_runtime::{Settled, bytes};
 
 use crate::packed;
 
@@ -56,7 +56,8 @@ impl Objects {
 
 /// What a call comes to.
 async fn settled(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
-    let failed = |error: JsValue| StoreError(format!("a Durable Object: {}", machine::message(&error)));
+    let failed =
+        |error: JsValue| StoreError(format!("a Durable Object: {}", workers_runtime::message(&error)));
     Settled::of(&call.map_err(failed)?).await.map_err(failed)
 }
 

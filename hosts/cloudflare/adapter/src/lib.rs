@@ -31,11 +31,11 @@ pub use rate_limits::RateLimits;
 pub use store::WorkersStore;
 
 /// To be called once, before anything else.
-pub use machine::start;
+pub use workers_runtime::start;
 
 /// Answers a request with the server that `server` makes of the configuration in `env`.
 pub fn serve(request: Request, env: Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Promise {
-    machine::serve(request, move || router(&env, server))
+    workers_runtime::serve(request, move || router(&env, server))
 }
 
 thread_local! {
