@@ -16,7 +16,9 @@ mod deletion;
 mod failure;
 mod inputs;
 
-use deputy::mcp::Caller;
+use std::sync::Arc;
+
+use deputy::{Server, Wording, config::Config, host::Host, mcp::Caller};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::{
@@ -58,6 +60,12 @@ pub const API_IN_WORDS: &str = "your to-do list";
 /// What the scopes allow, in words for the person who is asked to approve.
 pub const SCOPES_IN_WORDS: &[(&str, &str)] =
     &[(READ, "See your to-do list"), (WRITE, "Add to-dos, check them off and delete them")];
+
+/// Deputy with the Todo tools.
+pub fn deputy(config: Config, host: Arc<dyn Host>) -> Server {
+    let tools = deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES);
+    Server::new(config, host, Arc::new(tools), Wording::new(API_IN_WORDS, SCOPES_IN_WORDS))
+}
 
 /// The Todo tools, with the list as a resource and a prompt that uses it.
 #[derive(Clone, Debug)]

@@ -1,9 +1,7 @@
-//! `deputy`: see `deputy --help`. The tools that it serves are in [`tools`].
-
-mod tools;
+//! `deputy`: see `deputy --help`. To serve tools of your own, replace [`todo`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    deputy_native::main(tools::server)
+    deputy_native::main(todo::deputy)
 }

@@ -23,20 +23,17 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use deputy::{
-    Server, Wording,
     config::Config,
     host::{
         BoxFuture, ClientAddress, Digest, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record,
         RetryAfter, Source, Store, StoreError, Timestamp, Version,
     },
-    mcp::rmcp,
 };
 use deputy_workers::{RateLimits, WorkersStore};
 use harness::counted::{Counted, Counts};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use todo::TodoServer;
 use tower_service::Service as _;
 use worker::{Env, send::SendFuture};
 
@@ -124,9 +121,7 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         rate_limits: RateLimits::new(env).map_err(|error| error.to_string())?,
         store: Counted::new(store, &stored),
     };
-    let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
-    let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
-    let router = Server::new(config, Arc::new(host), Arc::new(tools), wording).router();
+    let router = todo::deputy(config, Arc::new(host)).router();
     let world = World { router, now, stored, fetched };
     WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
     Ok(world)

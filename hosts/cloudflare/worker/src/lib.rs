@@ -1,6 +1,4 @@
-//! Deputy as a Cloudflare Worker. The tools that it serves are in [`tools`].
-
-mod tools;
+//! Deputy as a Cloudflare Worker. To serve tools of your own, replace [`todo`].
 
 use wasm_bindgen::prelude::*;
 use worker::{Env, js_sys::Promise, web_sys::Request};
@@ -13,5 +11,5 @@ fn start() {
 /// The fetch event.
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env) -> Promise {
-    deputy_workers::serve(request, env, tools::server)
+    deputy_workers::serve(request, env, todo::deputy)
 }
