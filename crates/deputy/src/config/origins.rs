@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use super::parse::SEPARATORS;
+
 /// An origin, or every origin below a domain, as the `Origin` header names them (RFC 6454 §6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigin {
@@ -47,6 +49,10 @@ impl AllowedOrigin {
             }
         }
     }
+}
+
+pub(super) fn origins(value: &str) -> Result<Vec<AllowedOrigin>, &'static str> {
+    value.split(SEPARATORS).filter(|text| !text.is_empty()).map(AllowedOrigin::parse).collect()
 }
 
 /// The suffix after the asterisk of `https://*.example.com`.

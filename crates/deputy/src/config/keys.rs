@@ -1,0 +1,79 @@
+//! The keys of the server.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use zeroize::Zeroizing;
+
+use crate::seal::Key;
+
+/// The keys of the server: the newest first, and during a rotation the one before it.
+///
+/// Everything new is made with the newest. What the older one made is still accepted, so that nobody is logged out.
+#[derive(Clone, Debug)]
+pub struct Keys(Vec<ServerKeys>);
+
+/// Keys derived from one value of `COOKIE_ENCRYPTION_KEY`, one for each use.
+#[derive(Clone, Debug)]
+pub struct ServerKeys {
+    /// Tags of tokens.
+    pub tokens: Key,
+    /// Values of cookies.
+    pub cookies: Key,
+    /// State of MCP requests that clients keep for us.
+    pub states: Key,
+}
+
+impl Keys {
+    fn derive(secrets: &[Zeroizing<Vec<u8>>]) -> Self {
+        Self(
+            secrets
+                .iter()
+                .map(|secret| ServerKeys {
+                    tokens: Key::derive(secret, "deputy token tags v1"),
+                    cookies: Key::derive(secret, "deputy cookies v1"),
+                    states: Key::derive(secret, "deputy request states v1"),
+                })
+                .collect(),
+        )
+    }
+
+    /// The keys to make something with.
+    pub fn newest(&self) -> &ServerKeys {
+        // `parse` refuses an empty list.
+        &self.0[0]
+    }
+
+    /// The keys to check something with.
+    pub fn iter(&self) -> impl Iterator<Item = &ServerKeys> {
+        self.0.iter()
+    }
+}
+
+/// Keys for tests of the parts that take some.
+#[cfg(test)]
+pub(crate) fn test_keys() -> Keys {
+    Keys::derive(&[Zeroizing::new(vec![1; 32])])
+}
+
+pub(super) fn keys(value: &str) -> Result<Keys, &'static str> {
+    let secrets: Vec<Zeroizing<Vec<u8>>> = value
+        .split([',', ' '])
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let decoded = STANDARD
+                .decode(part)
+                .or_else(|_| STANDARD_NO_PAD.decode(part))
+                .or_else(|_| URL_SAFE_NO_PAD.decode(part));
+            decoded.map(Zeroizing::new).map_err(|_| "is not base64; make one with: openssl rand -base64 32")
+        })
+        .collect::<Result<_, _>>()?;
+    if secrets.is_empty() || secrets.iter().any(|secret| secret.len() < 32) {
+        return Err("must be at least 32 bytes in base64; make one with: openssl rand -base64 32");
+    }
+    if secrets.len() > 2 {
+        return Err("takes two values at most: the new one first, then the one it replaces");
+    }
+    Ok(Keys::derive(&secrets))
+}

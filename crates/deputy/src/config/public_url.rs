@@ -1,0 +1,76 @@
+//! Where Deputy is reached.
+
+use std::fmt;
+
+use url::Url;
+
+use super::parse::secure;
+use crate::oauth::is_loopback;
+
+/// An origin: scheme, host and port, without a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    text: String,
+    port: Option<u16>,
+    loopback: bool,
+}
+
+impl PublicUrl {
+    /// The issuer identifier (RFC 8414 §2).
+    pub fn issuer(&self) -> &str {
+        &self.text
+    }
+
+    /// The resource identifier of the MCP endpoint (RFC 8707 §2, RFC 9728 §1.2).
+    pub fn resource(&self) -> String {
+        self.at("/mcp")
+    }
+
+    /// The redirect URI to register at `PingOne`.
+    pub fn callback(&self) -> String {
+        self.at("/callback")
+    }
+
+    /// The URL of `path`.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.text)
+    }
+
+    /// The port, where it is not the scheme's own.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Whether only this computer can reach us.
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Whether it begins with `https`.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+pub(super) fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
+    let url = Url::parse(value).map_err(|_| "is not a URL")?;
+    secure(&url)?;
+    let origin = url.origin().ascii_serialization();
+    if value.trim_end_matches('/') != origin {
+        return Err(
+            "must be an origin such as https://deputy.example.com: lower case, no path, no query, no user name, and no \
+             port where it is the scheme's own",
+        );
+    }
+    Ok(PublicUrl {
+        loopback: url.host().is_some_and(|host| is_loopback(&host)),
+        port: url.port(),
+        text: origin,
+    })
+}
