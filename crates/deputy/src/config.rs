@@ -22,7 +22,7 @@ pub(crate) use keys::test_keys;
 pub use keys::{Keys, ServerKeys};
 pub use names::{Names, Resembled, UnknownName};
 pub use origins::AllowedOrigin;
-pub use pingone::{ClientAuth, Upstream};
+pub use pingone::{ClientAuth, PingOne};
 pub use public_url::PublicUrl;
 pub use rate_limits::RateLimits;
 
@@ -32,7 +32,7 @@ pub struct Config {
     /// `PUBLIC_URL`: our issuer identifier and the base of every URL we publish.
     pub public_url: PublicUrl,
     /// The client we are at `PingOne`.
-    pub upstream: Upstream,
+    pub upstream: PingOne,
     /// The API the tools call.
     pub api: Api,
     /// Keys derived from `COOKIE_ENCRYPTION_KEY`.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use url::{Host, Url};
 
 use super::{
-    ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, RateLimits, Upstream,
+    ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, PingOne, RateLimits,
     api::{Api, api_scopes, api_url, default_scopes, who_am_i_token},
     clients::{client_approval, private_use, tools},
     keys::keys,
@@ -50,7 +50,7 @@ impl Config {
         let config = (|| {
             Some(Self {
                 public_url: public_url?,
-                upstream: Upstream {
+                upstream: PingOne {
                     issuer: issuer?,
                     policy_id: policy_id?,
                     client_id: client_id?,

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 /// Our registration at `PingOne`, and what we ask of it.
 #[derive(Clone, Debug)]
-pub struct Upstream {
+pub struct PingOne {
     /// `PINGONE_ISSUER`, compared as text.
     pub issuer: String,
     /// `PINGONE_DV_POLICY_ID`: sent as `acr_values`, demanded as `acr`.

@@ -8,7 +8,7 @@ use super::{
     JwtError, KeySet,
     jwt::{LEEWAY, audiences, date},
 };
-use crate::{config::Upstream, host::Timestamp};
+use crate::{config::PingOne, host::Timestamp};
 
 /// What an ID token proves: this person logged in, for us, through our flow policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl IdTokenClaims {
         id_token: &str,
         access_token: &str,
         keys: &KeySet,
-        upstream: &Upstream,
+        upstream: &PingOne,
         nonce: &str,
         now: Timestamp,
     ) -> Result<Self, IdTokenError> {

@@ -8,7 +8,7 @@ use url::{Url, form_urlencoded};
 
 use super::{Request, Response, object};
 use crate::{
-    config::{ClientAuth, Upstream},
+    config::{ClientAuth, PingOne},
     secret::Secret,
 };
 
@@ -55,7 +55,7 @@ pub enum TokenError {
 /// The request that exchanges a code (OpenID Connect Core §3.1.3.1).
 pub fn code_request(
     endpoint: &Url,
-    upstream: &Upstream,
+    upstream: &PingOne,
     code: &str,
     verifier: &str,
     redirect_uri: &str,
@@ -70,12 +70,12 @@ pub fn code_request(
 }
 
 /// The request that renews an access token (OpenID Connect Core §12.1).
-pub fn refresh_request(endpoint: &Url, upstream: &Upstream, refresh_token: &str) -> Request {
+pub fn refresh_request(endpoint: &Url, upstream: &PingOne, refresh_token: &str) -> Request {
     post(endpoint, upstream, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
 }
 
 /// The request that revokes a token (RFC 7009 §2.1).
-pub fn revocation_request(endpoint: &Url, upstream: &Upstream, token: &str) -> Request {
+pub fn revocation_request(endpoint: &Url, upstream: &PingOne, token: &str) -> Request {
     post(endpoint, upstream, &[("token", token), ("token_type_hint", "refresh_token")])
 }
 
@@ -125,7 +125,7 @@ fn refusal(response: &Response) -> TokenError {
     }
 }
 
-fn post(endpoint: &Url, upstream: &Upstream, form: &[(&str, &str)]) -> Request {
+fn post(endpoint: &Url, upstream: &PingOne, form: &[(&str, &str)]) -> Request {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
     let secret = upstream.client_secret.expose();
