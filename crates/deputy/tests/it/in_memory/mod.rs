@@ -9,5 +9,6 @@ mod log;
 mod replies;
 mod secrets;
 mod simulation;
+mod source;
 mod store;
 mod transcript;
