@@ -10,7 +10,7 @@ use crate::world::{API, CALLBACK, DEPUTY, PINGONE, World};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/one-login.http");
 
-/// `UPDATE_TRANSCRIPT=1 cargo test -p deputy` writes it anew.
+/// `UPDATE_TRANSCRIPT=1 cargo test -p requests` writes it anew.
 #[tokio::test]
 async fn the_transcript_in_the_documentation_is_what_happens() {
     let transcript = one_login().await;
@@ -20,7 +20,7 @@ async fn the_transcript_in_the_documentation_is_what_happens() {
     let documented = std::fs::read_to_string(PATH).expect("docs/one-login.http");
     assert!(
         documented == transcript,
-        "docs/one-login.http is out of date; UPDATE_TRANSCRIPT=1 cargo test -p deputy writes it anew"
+        "docs/one-login.http is out of date; UPDATE_TRANSCRIPT=1 cargo test -p requests writes it anew"
     );
 }
 
