@@ -10,6 +10,7 @@ mod parse;
 mod pingone;
 mod public_url;
 mod rate_limits;
+mod variables;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -25,6 +26,7 @@ pub use origins::AllowedOrigin;
 pub use pingone::{ClientAuth, PingOne};
 pub use public_url::PublicUrl;
 pub use rate_limits::RateLimits;
+pub use variables::{DefaultValue, SECTIONS, Section, Syntax, Variable, plain, variables};
 
 /// What an operator decides. Made by [`Config::parse`]; every value has been checked.
 #[derive(Clone, Debug)]
@@ -35,7 +37,7 @@ pub struct Config {
     pub upstream: PingOne,
     /// The API the tools call.
     pub api: Api,
-    /// Keys derived from `COOKIE_ENCRYPTION_KEY`.
+    /// Keys derived from `SERVER_KEY`.
     pub keys: Keys,
     /// `CLIENT_APPROVAL`: whether an approval is remembered in the browser that gave it.
     pub client_approval: ClientApproval,
@@ -71,7 +73,7 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration is not usable:")?;
+        f.write_str("the configuration cannot be used, because of these variables (docs/configuration.md explains each):")?;
         self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
     }
 }

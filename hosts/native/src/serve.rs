@@ -93,7 +93,7 @@ fn check_names(file: &EnvFile, is_set: impl Fn(&str) -> bool) -> Result<(), Conf
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
         let typo = |unknown: &UnknownName| {
-            unknown.meant.as_ref().is_some_and(|meant| meant.is_typo && !is_set(&meant.variable))
+            unknown.meant.as_ref().is_some_and(|meant| meant.is_typo && !meant.is_set(&is_set))
         };
         match names.unknown(name) {
             // It would count as absent.

@@ -1,6 +1,9 @@
 //! What MCP clients may do.
 
-use super::parse::SEPARATORS;
+use super::{
+    parse::SEPARATORS,
+    variables::{DefaultValue, Syntax, Variable},
+};
 use crate::oauth::RedirectUri;
 
 /// `CLIENT_APPROVAL`: for which redirect URIs the page is skipped if this browser has approved the same within 30 days.
@@ -14,14 +17,60 @@ pub enum ClientApproval {
     Remember,
 }
 
-pub(super) fn client_approval(value: &str) -> Result<ClientApproval, &'static str> {
+pub(super) static CLIENT_APPROVAL: Variable = Variable {
+    name: "CLIENT_APPROVAL",
+    former_name: None,
+    summary: "approvals that the user's browser remembers for 30 days",
+    details: "While an approval is remembered, the user is not asked again about the same client. `always` is for computers that \
+              several people share; [SECURITY.md](../SECURITY.md#what-is-out-of-scope) has the risk of `remember`. Users are asked every \
+              time about a client whose `client_id` is a URL, since anybody can present it.",
+    syntax: Syntax::Choice(&[
+        (
+            "loopback",
+            "approvals of clients with a loopback redirect URI, which are programs on the user's own computer",
+        ),
+        ("always", "no approvals: the user is asked every time"),
+        ("remember", "approvals of every registered client"),
+    ]),
+    default: DefaultValue::Value("loopback"),
+    example: Some("always"),
+    on_workers: None,
+    secret: false,
+};
+
+pub(super) fn client_approval(value: &str) -> Option<ClientApproval> {
     match value {
-        "always" => Ok(ClientApproval::Always),
-        "loopback" => Ok(ClientApproval::Loopback),
-        "remember" => Ok(ClientApproval::Remember),
-        _ => Err("must be loopback, always or remember"),
+        "always" => Some(ClientApproval::Always),
+        "loopback" => Some(ClientApproval::Loopback),
+        "remember" => Some(ClientApproval::Remember),
+        _ => None,
     }
 }
+
+pub(super) static CLIENT_ID_METADATA_DOCUMENTS: Variable = Variable {
+    name: "CLIENT_ID_METADATA_DOCUMENTS",
+    former_name: None,
+    summary: "switch for clients whose `client_id` is the URL of their metadata",
+    details: "",
+    syntax: Syntax::Choice(&[("on", "Deputy fetches the metadata"), ("off", "every client has to register")]),
+    default: DefaultValue::Value("on"),
+    example: Some("off"),
+    on_workers: None,
+    secret: false,
+};
+
+pub(super) static PRIVATE_USE_REDIRECT_URIS: Variable = Variable {
+    name: "PRIVATE_USE_REDIRECT_URIS",
+    former_name: None,
+    summary: "redirect URIs with an application's own scheme that clients may use",
+    details: "Deputy accepts no others: any program can claim such a scheme on the user's computer (RFC 8252 §8.4). The example is \
+              Cursor's.",
+    syntax: Syntax::Text("redirect URIs separated by spaces, with schemes other than `http` and `https`"),
+    default: DefaultValue::Value(""),
+    example: Some("cursor://anysphere.cursor-mcp/oauth/callback"),
+    on_workers: None,
+    secret: false,
+};
 
 pub(super) fn private_use(value: &str) -> Result<Vec<RedirectUri>, &'static str> {
     value
@@ -33,6 +82,19 @@ pub(super) fn private_use(value: &str) -> Result<Vec<RedirectUri>, &'static str>
         })
         .collect()
 }
+
+pub(super) static UNCONFIRMED_TOOLS: Variable = Variable {
+    name: "UNCONFIRMED_TOOLS",
+    former_name: None,
+    summary: "tools that may act without the user's confirmation where the client cannot ask for it",
+    details: "A tool such as `delete_todo` asks the user through the client (MCP elicitation). Where a client cannot ask, the tool does \
+              nothing and says so, unless it is named here.",
+    syntax: Syntax::Text("names of tools separated by spaces or commas"),
+    default: DefaultValue::Value(""),
+    example: Some("delete_todo"),
+    on_workers: None,
+    secret: false,
+};
 
 /// Names of tools (MCP 2025-11-25, Tools, Tool Names).
 pub(super) fn tools(value: &str) -> Result<Vec<String>, &'static str> {

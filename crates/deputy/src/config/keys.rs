@@ -6,6 +6,7 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
+use super::variables::{DefaultValue, Syntax, Variable};
 use crate::seal::Key;
 
 /// The keys of the server: the newest first, and during a rotation the one before it.
@@ -14,7 +15,7 @@ use crate::seal::Key;
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<ServerKeys>);
 
-/// Keys derived from one value of `COOKIE_ENCRYPTION_KEY`, one for each use.
+/// Keys derived from one value of `SERVER_KEY`, one for each use.
 #[derive(Clone, Debug)]
 pub struct ServerKeys {
     /// Tags of tokens.
@@ -56,6 +57,23 @@ impl Keys {
 pub(crate) fn test_keys() -> Keys {
     Keys::derive(&[Zeroizing::new(vec![1; 32])])
 }
+
+pub(super) static SERVER_KEY: Variable = Variable {
+    name: "SERVER_KEY",
+    former_name: Some("COOKIE_ENCRYPTION_KEY"),
+    summary: "secret from which Deputy derives its keys for tokens and cookies",
+    details: "To rotate it, give two values with a comma between them, the new one first: Deputy makes tokens with the first and accepts \
+              those of both. Without the old value every login ends.",
+    syntax: Syntax::Text(
+        "base64 of 32 random bytes or more, as from `openssl rand -base64 32`; during a rotation two of them",
+    ),
+    default: DefaultValue::Required,
+    example: None,
+    on_workers: Some(
+        "a rotation has [a step before this one](deploy.md#operating-it), since locations get a new value at different times",
+    ),
+    secret: true,
+};
 
 pub(super) fn keys(value: &str) -> Result<Keys, &'static str> {
     let secrets: Vec<Zeroizing<Vec<u8>>> = value

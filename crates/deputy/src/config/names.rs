@@ -1,8 +1,8 @@
 //! Names of variables that are set and not read: a misspelled switch must not be silent.
 
-use std::{cell::RefCell, fmt};
+use std::fmt;
 
-use super::{Config, ConfigError};
+use super::{ConfigError, Variable, variables};
 
 /// The names that a program reads.
 #[derive(Clone, Debug)]
@@ -27,15 +27,10 @@ pub struct Resembled {
 }
 
 impl Names {
-    /// The names that [`Config::parse`] reads, and those that the host reads.
+    /// The names of the configuration's variables, and those that the host reads.
     pub fn new(of_the_host: impl IntoIterator<Item = String>) -> Self {
-        let names = RefCell::new(Vec::from_iter(of_the_host));
-        // A configuration without any value still asks for every name.
-        let _ = Config::parse(|name| {
-            names.borrow_mut().push(name.to_owned());
-            None
-        });
-        Self(names.into_inner())
+        let of_the_configuration = variables().flat_map(Variable::names).map(str::to_owned);
+        Self(of_the_host.into_iter().chain(of_the_configuration).collect())
     }
 
     /// Says what is known about `name`, or `None` if the program reads it.
@@ -48,9 +43,11 @@ impl Names {
         let typo = closest.filter(|(distance, known)| *distance <= typos(known)).map(|(_, known)| known);
         let typo = typo.map(|known| Resembled { variable: known.clone(), is_typo: known.len() >= LONG });
         let meant = typo.or_else(|| {
-            let similar = |known: &&String| is_alias(&upper, known) || words_differ_by_one(&upper, known);
+            let similar = |known: &&String| {
+                is_called_in_another_server(&upper, known) || words_differ_by_one(&upper, known)
+            };
             let known = self.0.iter().find(similar)?;
-            Some(Resembled { variable: known.clone(), is_typo: is_alias(&upper, known) })
+            Some(Resembled { variable: known.clone(), is_typo: is_called_in_another_server(&upper, known) })
         });
         Some(UnknownName { name: name.to_owned(), meant })
     }
@@ -66,11 +63,21 @@ impl Names {
         let (mut errors, mut others) = (Vec::new(), Vec::new());
         for unknown in names.into_iter().filter_map(|name| self.unknown(name)) {
             match &unknown.meant {
-                Some(meant) if !is_set(&meant.variable) => errors.push(unknown.into()),
+                Some(meant) if !meant.is_set(&is_set) => errors.push(unknown.into()),
                 _ => others.push(unknown),
             }
         }
         if errors.is_empty() { Ok(others) } else { Err(errors) }
+    }
+}
+
+impl Resembled {
+    /// Whether the variable is set, under its name or its former one.
+    pub fn is_set(&self, is_set: impl Fn(&str) -> bool) -> bool {
+        match Variable::named(&self.variable) {
+            Some(variable) => variable.names().any(is_set),
+            None => is_set(&self.variable),
+        }
     }
 }
 
@@ -142,12 +149,12 @@ fn words_differ_by_one(name: &str, known: &str) -> bool {
     }
 }
 
-/// Whether `name` stands for `known` elsewhere.
-fn is_alias(name: &str, known: &str) -> bool {
-    ALIASES.iter().any(|(alias, meant)| *alias == name && *meant == known)
+/// Whether `name` is what another server calls `known`.
+fn is_called_in_another_server(name: &str, known: &str) -> bool {
+    OTHER_SERVERS.iter().any(|(other, meant)| *other == name && *meant == known)
 }
 
-const ALIASES: [(&str, &str); 3] =
+const OTHER_SERVERS: [(&str, &str); 3] =
     [("BASE_URL", "PUBLIC_URL"), ("LOG_LEVEL", "LOG"), ("PING_AIC_ISSUER", "PINGONE_ISSUER")];
 
 /// Bytes of a name that is long enough to be recognized with a few letters wrong.
@@ -155,7 +162,10 @@ const LONG: usize = 9;
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+    use crate::config::Config;
 
     fn meant(name: &str) -> Option<String> {
         let names = Names::new(["DATA_DIR", "LISTEN", "LOG"].map(str::to_owned));
@@ -175,6 +185,10 @@ mod tests {
             ("CLIENT_APPROVAL_MODE", "CLIENT_APPROVAL"),
             ("APPROVAL_CLIENT", "CLIENT_APPROVAL"),
             ("PINGONE_ISUER", "PINGONE_ISSUER"),
+            ("PINGONE_CLIENTID", "PINGONE_CLIENT_ID"),
+            ("MCP_SERVER_CLIENT_SECERT", "MCP_SERVER_CLIENT_SECRET"),
+            ("COOKIE_ENCRYPTON_KEY", "COOKIE_ENCRYPTION_KEY"),
+            ("SERVER_KEYS", "SERVER_KEY"),
             ("PING_AIC_ISSUER", "PINGONE_ISSUER"),
             ("PINGONE_POLICY_ID", "PINGONE_DV_POLICY_ID"),
             ("CLIENT_ID_METADATA_DOCUMENT", "CLIENT_ID_METADATA_DOCUMENTS"),
@@ -191,9 +205,18 @@ mod tests {
 
     #[test]
     fn name_of_another_program_resembles_nothing() {
-        for name in
-            ["PATH", "TZ", "HOME", "COMPOSE_PROJECT_NAME", "PINGONE_REGION_CODE", "DATABASE_URL", "É", ""]
-        {
+        for name in [
+            "PATH",
+            "TZ",
+            "HOME",
+            "COMPOSE_PROJECT_NAME",
+            "PINGONE_REGION_CODE",
+            "DATABASE_URL",
+            "SERVER_URL",
+            "SERVER_PORT",
+            "É",
+            "",
+        ] {
             assert_eq!(meant(name), None, "{name}");
         }
     }
@@ -201,9 +224,26 @@ mod tests {
     #[test]
     fn every_name_that_is_read_is_known() {
         let names = Names::new(["DATA_DIR".to_owned()]);
-        for name in ["CLIENT_APPROVAL", "COOKIE_ENCRYPTION_KEY", "DATA_DIR", "PINGONE_ISSUER", "PUBLIC_URL"] {
+        let read = RefCell::new(vec!["DATA_DIR".to_owned()]);
+        let _ = Config::parse(|name| {
+            read.borrow_mut().push(name.to_owned());
+            None
+        });
+        let read = read.into_inner();
+        assert!(read.iter().any(|name| name == "COOKIE_ENCRYPTION_KEY"), "{read:?}");
+        for name in &read {
             assert_eq!(names.unknown(name), None, "{name}");
         }
+        assert_eq!(read.len(), names.0.len(), "a name is known and not read");
+    }
+
+    #[test]
+    fn variable_set_under_its_former_name_is_set() {
+        let names = Names::new([]);
+        let set = |name: &str| name == "MCP_SERVER_CLIENT_ID";
+        let returned: Vec<_> = names.check(["CLIENT_ID"], set).unwrap();
+        assert_eq!(returned[0].meant.as_ref().unwrap().variable, "PINGONE_CLIENT_ID");
+        assert!(names.check(["CLIENT_ID"], |_| false).is_err());
     }
 
     #[test]

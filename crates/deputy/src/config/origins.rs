@@ -2,7 +2,10 @@
 
 use url::{Host, Url};
 
-use super::parse::SEPARATORS;
+use super::{
+    parse::SEPARATORS,
+    variables::{DefaultValue, Syntax, Variable},
+};
 
 /// An origin, or every origin below a domain, as the `Origin` header names them (RFC 6454 §6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,20 @@ impl AllowedOrigin {
         }
     }
 }
+
+pub(super) static ALLOWED_ORIGINS: Variable = Variable {
+    name: "ALLOWED_ORIGINS",
+    former_name: None,
+    summary: "origins besides Deputy's own whose pages may call the MCP endpoint",
+    details: "Examples: `http://localhost:6274` is an MCP Inspector; `chrome-extension://<id>`, `app://obsidian.md` and `tauri://localhost` \
+              are applications. `https://*.example.com` is every subdomain of `example.com`, of any depth, without `example.com` itself. \
+              While `PUBLIC_URL` is on this computer, every page of this computer may call the endpoint.",
+    syntax: Syntax::Text("origins separated by spaces or commas, each with its scheme and without a path"),
+    default: DefaultValue::Value(""),
+    example: Some("http://localhost:6274 https://*.example.com"),
+    on_workers: None,
+    secret: false,
+};
 
 pub(super) fn origins(value: &str) -> Result<Vec<AllowedOrigin>, &'static str> {
     value.split(SEPARATORS).filter(|text| !text.is_empty()).map(AllowedOrigin::parse).collect()

@@ -1,64 +1,51 @@
 //! From variables to [`Config`].
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use url::{Host, Url};
 
 use super::{
-    ClientApproval, ClientAuth, Config, ConfigError, ConfigErrors, PingOne, RateLimits,
-    api::{Api, api_scopes, api_url, default_scopes, who_am_i_token},
-    clients::{client_approval, private_use, tools},
-    keys::keys,
-    lifetimes::{HOUR, MONTH, lifetime},
-    origins::origins,
-    pingone::{client_auth, pingone_issuer, policy_id},
-    public_url::public_url,
-    rate_limits::rate_limits,
+    Api, Config, ConfigError, ConfigErrors, PingOne,
+    clients::{
+        CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
+        client_approval, private_use, tools,
+    },
+    keys::{SERVER_KEY, keys},
+    lifetimes::{ACCESS_TOKEN_LIFETIME, REFRESH_TOKEN_LIFETIME, lifetime},
+    origins::{ALLOWED_ORIGINS, origins},
+    public_url::{PUBLIC_URL, public_url},
+    rate_limits::{RATE_LIMITS, rate_limits},
+    variables::{DefaultValue, Variable},
 };
-use crate::{oauth::is_loopback, secret::Secret};
+use crate::oauth::is_loopback;
 
 impl Config {
     /// Reads every variable through `lookup`. A variable that is empty counts as absent.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let vars = Vars { lookup: &lookup, errors: RefCell::default() };
-        let public_url = vars.required("PUBLIC_URL", public_url);
-        let issuer = vars.required("PINGONE_ISSUER", pingone_issuer);
-        let policy_id = vars.required("PINGONE_DV_POLICY_ID", policy_id);
-        let client_id = vars.required("MCP_SERVER_CLIENT_ID", unpadded);
-        let client_secret = vars.required("MCP_SERVER_CLIENT_SECRET", unpadded).map(Secret::new);
-        let client_auth = vars.optional("MCP_SERVER_CLIENT_AUTH", ClientAuth::Basic, client_auth);
-        let send_resource = vars.optional("PINGONE_SEND_RESOURCE", true, on_or_off);
-        let identifier = vars.required("API_IDENTIFIER", unpadded);
-        let url = vars.required("API_URL", api_url);
-        let scopes = vars.optional("API_SCOPES", default_scopes(), api_scopes);
-        let reveal_token = vars.optional("WHO_AM_I_TOKEN", false, who_am_i_token);
-        let keys = vars.required("COOKIE_ENCRYPTION_KEY", keys);
-        let client_approval = vars.optional("CLIENT_APPROVAL", ClientApproval::Loopback, client_approval);
-        let client_id_metadata_documents = vars.optional("CLIENT_ID_METADATA_DOCUMENTS", true, on_or_off);
-        let private_use_redirect_uris = vars.optional("PRIVATE_USE_REDIRECT_URIS", Vec::new(), private_use);
-        let allowed_origins = vars.optional("ALLOWED_ORIGINS", Vec::new(), origins);
-        let unconfirmed_tools = vars.optional("UNCONFIRMED_TOOLS", Vec::new(), tools);
-        let rate_limits = vars.optional("RATE_LIMITS", Some(RateLimits::default()), rate_limits);
-        let access_token_lifetime = vars.optional("ACCESS_TOKEN_LIFETIME", HOUR, lifetime);
-        let refresh_token_lifetime = vars.optional("REFRESH_TOKEN_LIFETIME", MONTH, lifetime);
-        let refresh_token_lifetime = refresh_token_lifetime.and_then(|refresh| {
-            let outlived = access_token_lifetime.is_some_and(|access| access > refresh);
-            let text = "must not be shorter than ACCESS_TOKEN_LIFETIME";
-            vars.checked("REFRESH_TOKEN_LIFETIME", if outlived { Err(text) } else { Ok(refresh) })
-        });
+        let public_url = vars.read(&PUBLIC_URL, public_url);
+        let upstream = PingOne::read(&vars);
+        let api = Api::read(&vars);
+        let keys = vars.read(&SERVER_KEY, keys);
+        let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
+        let client_id_metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
+        let private_use_redirect_uris = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);
+        let allowed_origins = vars.read(&ALLOWED_ORIGINS, origins);
+        let unconfirmed_tools = vars.read(&UNCONFIRMED_TOOLS, tools);
+        let rate_limits = vars.read(&RATE_LIMITS, rate_limits);
+        let access_token_lifetime = vars.read(&ACCESS_TOKEN_LIFETIME, lifetime);
+        let refresh_token_lifetime = vars.read(&REFRESH_TOKEN_LIFETIME, lifetime);
+        if let (Some(access), Some(refresh)) = (access_token_lifetime, refresh_token_lifetime)
+            && access > refresh
+        {
+            vars.report(REFRESH_TOKEN_LIFETIME.name, "must not be shorter than ACCESS_TOKEN_LIFETIME");
+        }
 
         let config = (|| {
             Some(Self {
                 public_url: public_url?,
-                upstream: PingOne {
-                    issuer: issuer?,
-                    policy_id: policy_id?,
-                    client_id: client_id?,
-                    client_secret: client_secret?,
-                    client_auth: client_auth?,
-                    send_resource: send_resource?,
-                },
-                api: Api { identifier: identifier?, url: url?, scopes: scopes?, reveal_token: reveal_token? },
+                upstream: upstream?,
+                api: api?,
                 keys: keys?,
                 client_approval: client_approval?,
                 client_id_metadata_documents: client_id_metadata_documents?,
@@ -70,46 +57,68 @@ impl Config {
                 refresh_token_lifetime: refresh_token_lifetime?,
             })
         })();
-        config.ok_or_else(|| ConfigErrors(vars.errors.into_inner()))
+        let errors = vars.errors.into_inner();
+        config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
     }
 }
 
 /// Collects every mistake instead of stopping at the first.
-struct Vars<'a> {
+pub(super) struct Vars<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     errors: RefCell<Vec<ConfigError>>,
 }
 
 impl Vars<'_> {
-    fn required<T>(&self, name: &'static str, parse: Parse<T>) -> Option<T> {
-        match self.value(name) {
-            Some(value) => self.checked(name, parse(&value)),
-            None => self.checked(name, Err("is not set")),
+    /// The value of a variable, or its default.
+    pub(super) fn read<T>(&self, variable: &'static Variable, parse: Parse<T>) -> Option<T> {
+        let (name, value) = self.value(variable)?;
+        parse(&value).map_err(|problem| self.report(name, problem)).ok()
+    }
+
+    /// The value of a variable that is one of the words of its [`Syntax::Choice`](super::Syntax::Choice), or its default.
+    pub(super) fn choose<T>(&self, variable: &'static Variable, choose: fn(&str) -> Option<T>) -> Option<T> {
+        let (name, value) = self.value(variable)?;
+        let chosen = choose(&value);
+        if chosen.is_none() {
+            self.report(name, format!("must be {}", variable.syntax));
+        }
+        chosen
+    }
+
+    /// The text of a variable or of its default, with the name under which it is set.
+    fn value(&self, variable: &'static Variable) -> Option<(&'static str, Cow<'static, str>)> {
+        let lookup = |name| Some((name, (self.lookup)(name).filter(|value| !value.is_empty())?));
+        let set: Vec<_> = variable.names().filter_map(lookup).collect();
+        if let [(name, value), (other_name, other)] = &set[..]
+            && value != other
+        {
+            self.report(
+                name,
+                format!(
+                    "has another value than {other_name}, which is its former name; remove one of the two"
+                ),
+            );
+            return None;
+        }
+        match (set.into_iter().next(), variable.default) {
+            (Some((name, value)), _) => Some((name, value.into())),
+            (None, DefaultValue::Value(value)) => Some((variable.name, value.into())),
+            (None, DefaultValue::Native(_) | DefaultValue::Required) => {
+                self.report(variable.name, variable.absence());
+                None
+            }
         }
     }
 
-    fn optional<T>(&self, name: &'static str, default: T, parse: Parse<T>) -> Option<T> {
-        match self.value(name) {
-            Some(value) => self.checked(name, parse(&value)),
-            None => Some(default),
-        }
-    }
-
-    fn value(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
-    }
-
-    fn checked<T>(&self, name: &'static str, parsed: Result<T, &'static str>) -> Option<T> {
-        let report = |problem: &'static str| {
-            self.errors.borrow_mut().push(ConfigError { name: name.into(), problem: problem.into() });
-        };
-        parsed.map_err(report).ok()
+    fn report(&self, name: &'static str, problem: impl Into<Cow<'static, str>>) {
+        self.errors.borrow_mut().push(ConfigError { name: name.into(), problem: problem.into() });
     }
 }
 
-type Parse<T> = fn(&str) -> Result<T, &'static str>;
+/// Reads a value, or says what is wrong with it without quoting it.
+pub(super) type Parse<T> = fn(&str) -> Result<T, &'static str>;
 
-fn unpadded(value: &str) -> Result<String, &'static str> {
+pub(super) fn unpadded(value: &str) -> Result<String, &'static str> {
     match value.trim() {
         "" => Err("is blank"),
         trimmed if trimmed == value => Ok(value.to_owned()),
@@ -117,11 +126,11 @@ fn unpadded(value: &str) -> Result<String, &'static str> {
     }
 }
 
-fn on_or_off(value: &str) -> Result<bool, &'static str> {
+pub(super) fn on_or_off(value: &str) -> Option<bool> {
     match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off"),
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
     }
 }
 

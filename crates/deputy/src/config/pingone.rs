@@ -1,28 +1,31 @@
-//! Deputy's client at `PingOne`.
+//! Deputy's client at PingOne.
 
 use url::Url;
 
-use super::parse::{bare, secure};
+use super::{
+    parse::{Vars, bare, on_or_off, secure, unpadded},
+    variables::{DefaultValue, Syntax, Variable},
+};
 use crate::secret::Secret;
 
-/// Our registration at `PingOne`, and what we ask of it.
+/// Deputy's client at PingOne, and what it asks for.
 #[derive(Clone, Debug)]
 pub struct PingOne {
     /// `PINGONE_ISSUER`, compared as text.
     pub issuer: String,
     /// `PINGONE_DV_POLICY_ID`: sent as `acr_values`, demanded as `acr`.
     pub policy_id: String,
-    /// `MCP_SERVER_CLIENT_ID`.
+    /// `PINGONE_CLIENT_ID`.
     pub client_id: String,
-    /// `MCP_SERVER_CLIENT_SECRET`.
+    /// `PINGONE_CLIENT_SECRET`.
     pub client_secret: Secret<String>,
-    /// `MCP_SERVER_CLIENT_AUTH`.
+    /// `PINGONE_CLIENT_AUTH`.
     pub client_auth: ClientAuth,
     /// `PINGONE_SEND_RESOURCE`: whether authorization requests carry `resource` (RFC 8707).
     pub send_resource: bool,
 }
 
-/// How we authenticate at the token endpoint of `PingOne` (OpenID Connect Core §9).
+/// How Deputy authenticates at the token endpoint of PingOne (OpenID Connect Core §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {
     /// `client_secret_basic`
@@ -31,8 +34,43 @@ pub enum ClientAuth {
     Post,
 }
 
-pub(super) fn pingone_issuer(value: &str) -> Result<String, &'static str> {
-    let url = Url::parse(value).map_err(|_| "is not a URL")?;
+impl PingOne {
+    pub(super) fn read(vars: &Vars<'_>) -> Option<Self> {
+        let issuer = vars.read(&ISSUER, pingone_issuer);
+        let policy_id = vars.read(&POLICY_ID, policy_id);
+        let client_id = vars.read(&CLIENT_ID, unpadded);
+        let client_secret = vars.read(&CLIENT_SECRET, unpadded).map(Secret::new);
+        let client_auth = vars.choose(&CLIENT_AUTH, client_auth);
+        let send_resource = vars.choose(&SEND_RESOURCE, on_or_off);
+        Some(Self {
+            issuer: issuer?,
+            policy_id: policy_id?,
+            client_id: client_id?,
+            client_secret: client_secret?,
+            client_auth: client_auth?,
+            send_resource: send_resource?,
+        })
+    }
+}
+
+pub(super) static ISSUER: Variable = Variable {
+    name: "PINGONE_ISSUER",
+    former_name: None,
+    summary: "issuer of the PingOne environment",
+    details: "It is the *Issuer ID* on the application's overview in PingOne: `https://auth.pingone.<region>/<environment id>/as`, or the \
+              same on a custom domain. Deputy compares it as text with what PingOne's metadata and tokens say.",
+    syntax: Syntax::Text(
+        "an `https` URL that ends with `/as`, without query, fragment or user name; `http` is accepted for this computer only",
+    ),
+    default: DefaultValue::Required,
+    example: Some("https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as"),
+    on_workers: None,
+    secret: false,
+};
+
+fn pingone_issuer(value: &str) -> Result<String, &'static str> {
+    let url = Url::parse(value)
+        .map_err(|_| "is not a URL such as https://auth.pingone.<region>/<environment id>/as")?;
     secure(&url)?;
     bare(&url)?;
     if value.contains("/.well-known/") {
@@ -49,7 +87,20 @@ pub(super) fn pingone_issuer(value: &str) -> Result<String, &'static str> {
     Ok(value.to_owned())
 }
 
-pub(super) fn policy_id(value: &str) -> Result<String, &'static str> {
+pub(super) static POLICY_ID: Variable = Variable {
+    name: "PINGONE_DV_POLICY_ID",
+    former_name: None,
+    summary: "id of the DaVinci flow policy that users log in with",
+    details: "Deputy sends it to PingOne as `acr_values`, and refuses a login whose ID token has another `acr`. The policy must be \
+              assigned to Deputy's application.",
+    syntax: Syntax::Text("32 hexadecimal digits in lower case, without dashes"),
+    default: DefaultValue::Required,
+    example: Some("0123456789abcdef0123456789abcdef"),
+    on_workers: None,
+    secret: false,
+};
+
+fn policy_id(value: &str) -> Result<String, &'static str> {
     let hexadecimal = value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if value.len() == 32 && hexadecimal {
         return Ok(value.to_owned());
@@ -62,10 +113,64 @@ pub(super) fn policy_id(value: &str) -> Result<String, &'static str> {
     Err("must be the id of a DaVinci flow policy: 32 hexadecimal digits in lower case")
 }
 
-pub(super) fn client_auth(value: &str) -> Result<ClientAuth, &'static str> {
+pub(super) static CLIENT_ID: Variable = Variable {
+    name: "PINGONE_CLIENT_ID",
+    former_name: Some("MCP_SERVER_CLIENT_ID"),
+    summary: "client id of Deputy's application at PingOne",
+    details: "",
+    syntax: Syntax::Text("text without white space around it"),
+    default: DefaultValue::Required,
+    example: Some("00000000-0000-4000-8000-000000000001"),
+    on_workers: None,
+    secret: false,
+};
+
+pub(super) static CLIENT_SECRET: Variable = Variable {
+    name: "PINGONE_CLIENT_SECRET",
+    former_name: Some("MCP_SERVER_CLIENT_SECRET"),
+    summary: "client secret of Deputy's application at PingOne",
+    details: "[pingone.md](pingone.md#a-new-client-secret) says how to replace it.",
+    syntax: Syntax::Text("text without white space around it"),
+    default: DefaultValue::Required,
+    example: None,
+    on_workers: None,
+    secret: true,
+};
+
+pub(super) static CLIENT_AUTH: Variable = Variable {
+    name: "PINGONE_CLIENT_AUTH",
+    former_name: Some("MCP_SERVER_CLIENT_AUTH"),
+    summary: "way in which Deputy sends its client secret to PingOne's token endpoint",
+    details: "It must be what the application in PingOne is set to.",
+    syntax: Syntax::Choice(&[
+        ("client_secret_basic", "in the `Authorization` header"),
+        ("client_secret_post", "in the body"),
+    ]),
+    default: DefaultValue::Value("client_secret_basic"),
+    example: Some("client_secret_post"),
+    on_workers: None,
+    secret: false,
+};
+
+fn client_auth(value: &str) -> Option<ClientAuth> {
     match value {
-        "client_secret_basic" => Ok(ClientAuth::Basic),
-        "client_secret_post" => Ok(ClientAuth::Post),
-        _ => Err("must be client_secret_basic or client_secret_post"),
+        "client_secret_basic" => Some(ClientAuth::Basic),
+        "client_secret_post" => Some(ClientAuth::Post),
+        _ => None,
     }
 }
+
+pub(super) static SEND_RESOURCE: Variable = Variable {
+    name: "PINGONE_SEND_RESOURCE",
+    former_name: None,
+    summary: "switch for the parameter `resource` (RFC 8707) in authorization requests to PingOne",
+    details: "",
+    syntax: Syntax::Choice(&[
+        ("on", "requests name the API by `API_IDENTIFIER`"),
+        ("off", "requests name no resource, for an environment that refuses them with `invalid_target`"),
+    ]),
+    default: DefaultValue::Value("on"),
+    example: Some("off"),
+    on_workers: None,
+    secret: false,
+};

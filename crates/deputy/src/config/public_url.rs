@@ -4,7 +4,10 @@ use std::fmt;
 
 use url::Url;
 
-use super::parse::secure;
+use super::{
+    parse::secure,
+    variables::{DefaultValue, Syntax, Variable},
+};
 use crate::oauth::is_loopback;
 
 /// An origin: scheme, host and port, without a trailing slash.
@@ -58,8 +61,24 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+pub(super) static PUBLIC_URL: Variable = Variable {
+    name: "PUBLIC_URL",
+    former_name: None,
+    summary: "URL at which browsers and MCP clients reach Deputy",
+    details: "It is the issuer of Deputy's metadata and the base of every URL in it. Its `/callback` is the redirect URI to register at \
+              PingOne, and its `/mcp` the address for MCP clients. A new value ends every login.",
+    syntax: Syntax::Text(
+        "an `https` origin in lower case, without path, query, user name or the scheme's own port; `http` is accepted for this \
+         computer only",
+    ),
+    default: DefaultValue::Native("`http://localhost:<port>`, with the port of `LISTEN`"),
+    example: Some("https://deputy.example.com"),
+    on_workers: Some("required"),
+    secret: false,
+};
+
 pub(super) fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
-    let url = Url::parse(value).map_err(|_| "is not a URL")?;
+    let url = Url::parse(value).map_err(|_| "is not a URL such as https://deputy.example.com")?;
     secure(&url)?;
     let origin = url.origin().ascii_serialization();
     if value.trim_end_matches('/') != origin {

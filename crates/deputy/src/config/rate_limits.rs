@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::variables::{DefaultValue, Syntax, Variable};
 use crate::host::Endpoint;
 
 /// `RATE_LIMITS`: requests a minute from one address. An address may be that of a hosted client for all of its users, or of
@@ -35,6 +36,22 @@ impl Default for RateLimits {
         Self { authorize: number(120), register: number(60), token: number(600) }
     }
 }
+
+pub(super) static RATE_LIMITS: Variable = Variable {
+    name: "RATE_LIMITS",
+    former_name: None,
+    summary: "requests a minute that Deputy accepts from one address",
+    details: "`token` is the limit of `/token` and `/revoke` together; an endpoint that is left out keeps its default. Further requests get \
+              `429`. Requests that pages of other sites make in browsers have limits of their own, with the same numbers. One address can \
+              register at most 60 times its number of clients in a day. `off` is for load tests.",
+    syntax: Syntax::Text(
+        "`on`, `off`, or `authorize=<number>`, `register=<number>` and `token=<number>` with commas between them, each number at least 1",
+    ),
+    default: DefaultValue::Value("authorize=120,register=60,token=600"),
+    example: Some("register=10"),
+    on_workers: Some("only `on` or `off`; the numbers are in `wrangler.jsonc`, at `ratelimits`"),
+    secret: false,
+};
 
 pub(super) fn rate_limits(value: &str) -> Result<Option<RateLimits>, &'static str> {
     const PROBLEM: &str = "must be on, off, or numbers of requests a minute from one address, such as \

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{ClientApproval, RateLimits, Syntax, variables};
 
 const GOOD: [(&str, &str); 8] = [
     ("PUBLIC_URL", "https://deputy.example"),
@@ -22,13 +23,20 @@ fn refused(changes: &[(&str, &str)]) -> Vec<String> {
     parse_with(changes).map(|_| ()).unwrap_err().0.into_iter().map(|error| error.name.into()).collect()
 }
 
+fn problems(changes: &[(&str, &str)]) -> Vec<String> {
+    parse_with(changes).map(|_| ()).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
 #[test]
-fn a_complete_configuration_is_accepted_with_its_defaults() {
+fn complete_configuration_has_the_documented_defaults() {
     let config = parse_with(&[]).expect("good");
     assert_eq!(config.public_url.resource(), "https://deputy.example/mcp");
     assert_eq!(config.api.scopes.to_string(), "todo:read todo:write");
     assert!(!config.api.reveal_token);
     assert_eq!(config.client_approval, ClientApproval::Loopback);
+    assert_eq!(config.rate_limits, Some(RateLimits::default()));
+    assert_eq!(config.access_token_lifetime.as_secs(), 3600);
+    assert_eq!(config.refresh_token_lifetime.as_secs(), 30 * 86_400);
 }
 
 #[test]
@@ -46,7 +54,112 @@ fn every_wrong_variable_is_named_at_once_and_no_value_is_shown() {
 }
 
 #[test]
-fn an_issuer_that_is_not_one_is_refused() {
+fn missing_variable_is_refused_with_what_to_set() {
+    assert_eq!(
+        problems(&[("PINGONE_DV_POLICY_ID", ""), ("MCP_SERVER_CLIENT_SECRET", "")]),
+        [
+            "PINGONE_DV_POLICY_ID: is not set. Set it to the id of the DaVinci flow policy that users log in with, such as \
+             0123456789abcdef0123456789abcdef",
+            "PINGONE_CLIENT_SECRET: is not set. Set it, or MCP_SERVER_CLIENT_SECRET, its former name, to the client secret of \
+             Deputy's application at PingOne: text without white space around it",
+        ]
+    );
+}
+
+/// Names of today, with those of the server that Deputy replaces.
+const RENAMED: [(&str, &str); 3] = [
+    ("PINGONE_CLIENT_ID", "MCP_SERVER_CLIENT_ID"),
+    ("PINGONE_CLIENT_SECRET", "MCP_SERVER_CLIENT_SECRET"),
+    ("SERVER_KEY", "COOKIE_ENCRYPTION_KEY"),
+];
+
+#[test]
+fn name_and_former_name_set_the_same_variable() {
+    let of = |changes: &[(&str, &str)]| {
+        let config = parse_with(changes).expect("good");
+        let secret = config.upstream.client_secret.expose().clone();
+        (config.upstream.client_id, secret, config.keys.newest().tokens.mac(&[]))
+    };
+    let renamed = RENAMED.map(|(name, former)| {
+        let value = GOOD.iter().find(|(good, _)| *good == former).expect("good").1;
+        [(name, value), (former, "")]
+    });
+    assert_eq!(of(&renamed.concat()), of(&[]));
+    let both = renamed.map(|[new, _]| new);
+    assert_eq!(of(&both), of(&[]), "both names with the same value");
+    let post = parse_with(&[("PINGONE_CLIENT_AUTH", "client_secret_post")]).expect("good");
+    assert_eq!(post.upstream.client_auth, crate::config::ClientAuth::Post);
+}
+
+#[test]
+fn different_values_of_the_two_names_are_refused() {
+    for (name, former) in RENAMED.into_iter().chain([("PINGONE_CLIENT_AUTH", "MCP_SERVER_CLIENT_AUTH")]) {
+        let expected = format!(
+            "{name}: has another value than {former}, which is its former name; remove one of the two"
+        );
+        assert_eq!(problems(&[(name, "canary 1"), (former, "canary 2")]), [expected]);
+    }
+}
+
+#[test]
+fn wrong_value_is_refused_under_the_name_that_is_set() {
+    for name in ["SERVER_KEY", "COOKIE_ENCRYPTION_KEY"] {
+        let unset = [("COOKIE_ENCRYPTION_KEY", "")].into_iter().filter(|(other, _)| *other != name);
+        let changes: Vec<_> = unset.chain([(name, "canary")]).collect();
+        assert_eq!(refused(&changes), [name]);
+        assert!(!problems(&changes).concat().contains("canary"));
+    }
+}
+
+#[test]
+fn documented_examples_and_defaults_are_valid() {
+    for variable in variables() {
+        assert_eq!(variable.secret, variable.example.is_none(), "{}", variable.name);
+        let former = variable.former_name.map(|former| (former, ""));
+        let default = match variable.default {
+            DefaultValue::Value(value) => Some(value),
+            DefaultValue::Native(_) | DefaultValue::Required => None,
+        };
+        for value in variable.example.into_iter().chain(default) {
+            let changes: Vec<_> = former.into_iter().chain([(variable.name, value)]).collect();
+            assert_eq!(parse_with(&changes).map(|_| ()), Ok(()), "{}={value}", variable.name);
+        }
+    }
+}
+
+#[test]
+fn documented_words_and_bounds_are_those_accepted() {
+    let refused_with =
+        |name: &str, value: String| parse_with(&[(name, &value)]).err().map(|errors| errors.to_string());
+    for variable in variables() {
+        match &variable.syntax {
+            Syntax::Choice(choices) => {
+                assert!(choices.len() > 1);
+                for (word, _) in *choices {
+                    assert_eq!(refused_with(variable.name, (*word).to_owned()), None);
+                    assert!(refused_with(variable.name, format!("{word} ")).is_some());
+                }
+            }
+            Syntax::Seconds(range) => {
+                let (least, most) = (*range.start(), *range.end());
+                for value in [least - 1, most + 1] {
+                    let error = refused_with(variable.name, value.to_string()).expect("out of bounds");
+                    assert!(error.contains(&variable.syntax.to_string()), "{error}");
+                }
+                for value in [least, most].map(|value| value.to_string()) {
+                    // Refresh tokens live at least as long as access tokens.
+                    let both =
+                        ["ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME"].map(|name| (name, &*value));
+                    assert_eq!(parse_with(&both).map(|_| ()), Ok(()), "{value}");
+                }
+            }
+            Syntax::Text(_) => {}
+        }
+    }
+}
+
+#[test]
+fn malformed_issuer_is_refused() {
     for issuer in [
         "pingone",
         "http://auth.pingone.eu/x/as",
@@ -98,14 +211,14 @@ fn misspelled_value_of_a_switch_is_refused_with_those_allowed() {
 }
 
 #[test]
-fn a_short_key_is_refused_and_two_keys_are_accepted() {
+fn short_key_is_refused_and_two_keys_are_accepted() {
     assert_eq!(refused(&[("COOKIE_ENCRYPTION_KEY", "AAAA")]), ["COOKIE_ENCRYPTION_KEY"]);
     let two = format!("{0},{0}", GOOD[7].1);
     assert_eq!(parse_with(&[("COOKIE_ENCRYPTION_KEY", &two)]).expect("good").keys.iter().count(), 2);
 }
 
 #[test]
-fn what_would_start_and_fail_every_login_is_refused() {
+fn value_that_would_fail_every_login_is_refused() {
     for (name, value) in [
         ("API_SCOPES", "todo:read,todo:write"),
         ("API_SCOPES", "openid"),
@@ -122,7 +235,7 @@ fn what_would_start_and_fail_every_login_is_refused() {
 }
 
 #[test]
-fn a_public_url_with_a_path_is_refused_and_a_final_slash_is_not() {
+fn public_url_may_end_with_a_slash_and_not_with_a_path() {
     assert_eq!(refused(&[("PUBLIC_URL", "https://deputy.example/a")]), ["PUBLIC_URL"]);
     let config = parse_with(&[("PUBLIC_URL", "http://localhost:8787/")]).expect("good");
     assert_eq!(config.public_url.issuer(), "http://localhost:8787");
