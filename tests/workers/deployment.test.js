@@ -24,8 +24,10 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
       API_URL: "ftp://hunter2",
       CLIENT_APROVAL: "hunter2",
       COOKIE_ENCRYPTION_KEY: "",
-      MCP_SERVER_CLIENT_ID: "client",
+      MCP_SERVER_CLIENT_AUTH: "client_secret_post",
       MCP_SERVER_CLIENT_SECRET: "a-secret-of-the-client",
+      PINGONE_CLIENT_AUTH: "client_secret_basic",
+      PINGONE_CLIENT_ID: "client",
       PINGONE_DV_POLICY_ID: "0123456789abcdef0123456789abcdef",
       PINGONE_ISSUER: "https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as",
       PUBLIC_URL: "https://deputy.example",
@@ -61,7 +63,10 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
     const entry = log.split("\n").find((line) => line.includes("the Worker cannot start"));
     const misspelled = "CLIENT_APROVAL: is not a variable of Deputy; did you mean CLIENT_APPROVAL?";
     for (const name of ["API_URL", "COOKIE_ENCRYPTION_KEY", misspelled]) assert.ok(entry.includes(name), `${name} in ${entry}`);
-    assert.ok(!entry.includes("MCP_SERVER_CLIENT_ID"), entry);
+    assert.ok(entry.includes("PINGONE_CLIENT_AUTH: has another value than MCP_SERVER_CLIENT_AUTH"), entry);
+    for (const name of ["MCP_SERVER_CLIENT_ID", "MCP_SERVER_CLIENT_SECRET", "PINGONE_CLIENT_ID", "PINGONE_CLIENT_SECRET"]) {
+      assert.ok(!entry.includes(name), `${name} in ${entry}`);
+    }
     for (const value of ["hunter2", "a-secret-of-the-client"]) assert.ok(!log.includes(value), `${value} in ${log}`);
   });
 });

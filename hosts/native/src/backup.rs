@@ -6,7 +6,7 @@ use crate::{StartError, commands::BackupOptions, logging::Output, store};
 pub(crate) fn back_up(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
     store::back_up(&options.data.data_dir, &options.file)?;
     output.print(&format!(
-        "Copied the database in {} to {}. Keep COOKIE_ENCRYPTION_KEY as well: the backup does not contain it.",
+        "Copied the database in {} to {}. Keep SERVER_KEY (formerly COOKIE_ENCRYPTION_KEY) as well: the backup does not contain it.",
         options.data.data_dir.display(),
         options.file.display()
     ));

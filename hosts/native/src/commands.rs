@@ -1,12 +1,19 @@
 //! The command line. `--help` is the reference of flags, variables and defaults.
 
-use std::{ffi::OsString, fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr};
+use std::{
+    ffi::OsString,
+    fmt::{Display, Write as _},
+    ops::RangeInclusive,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::{BoolishValueParser, Resettable},
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use deputy::config::{self, DefaultValue, Syntax, Variable, plain};
 use http::HeaderName;
 
 use crate::{
@@ -39,7 +46,7 @@ pub enum Command {
     #[command(mut_arg("file", |file| file.help("Backup to restore")))]
     Restore(BackupOptions),
     /// Serve Deputy for your own PingOne environment and your own API
-    #[command(after_help = SERVE_HELP)]
+    #[command(after_help = serve_help())]
     Serve(ServeOptions),
     /// Try Deputy on this computer with a simulated PingOne and a Todo API
     #[command(after_help = DEMO_HELP)]
@@ -55,11 +62,11 @@ pub struct ServeOptions {
     /// Where the records are.
     #[command(flatten)]
     pub data: DataOptions,
-    /// Connections at a time; further ones wait. One address may hold a quarter of them, a proxy all of them
+    /// Connections at a time, 1 to 100000; further ones wait. One address may hold a quarter of them, a proxy all of them
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
         value_parser = whole_number::<u32>(1..=100_000))]
     pub max_connections: u32,
-    /// Seconds until an idle connection is closed, more than your proxy keeps it; at once while other connections wait
+    /// Seconds until an idle connection is closed, 1 to 3600, more than your proxy keeps it; at once while other connections wait
     #[arg(long, env = "KEEP_ALIVE", value_name = "SECONDS", default_value = "75",
         value_parser = whole_number::<u64>(1..=3600))]
     pub keep_alive: u64,
@@ -249,6 +256,49 @@ where
     }
 }
 
+/// The variables of the configuration.
+fn serve_help() -> String {
+    let mut help =
+        "Configuration, from the environment or the file; docs/configuration.md has more about each:\n"
+            .to_owned();
+    let (required, optional): (Vec<_>, Vec<_>) =
+        config::variables().partition(|variable| variable.default == DefaultValue::Required);
+    for (title, variables) in [("Required", required), ("Optional", optional)] {
+        let _ = write!(help, "\n  {title}\n");
+        for variable in variables {
+            let _ = write!(help, "  {:NAMES$}", variable.name);
+            let mut column = 2 + NAMES;
+            for word in description(variable).split(' ') {
+                if column + 1 + word.len() > WIDTH {
+                    let _ = write!(help, "\n{:1$}", "", 2 + NAMES);
+                    column = 2 + NAMES;
+                }
+                let _ = write!(help, " {word}");
+                column += 1 + word.len();
+            }
+            help.push('\n');
+        }
+    }
+    help += SERVE_HELP;
+    help
+}
+
+/// What `--help` says of a variable.
+fn description(variable: &Variable) -> String {
+    let values = match &variable.syntax {
+        Syntax::Choice(choices) => {
+            choices.iter().map(|(word, meaning)| format!("{word} ({meaning})")).collect::<Vec<_>>().join(", ")
+        }
+        syntax => syntax.to_string(),
+    };
+    let default = match variable.default {
+        DefaultValue::Required | DefaultValue::Value("") => String::new(),
+        DefaultValue::Native(value) | DefaultValue::Value(value) => format!(" [default: {value}]"),
+    };
+    let former = variable.former_name.map(|name| format!(" [former name: {name}]")).unwrap_or_default();
+    plain(&format!("{}: {values}{default}{former}", variable.summary))
+}
+
 /// Commands that read the file with variables.
 const WITH_DATA: [&str; 3] = ["backup", "restore", "serve"];
 
@@ -256,35 +306,15 @@ const AFTER_HELP: &str = "\
 Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
 second signal.";
 
-const SERVE_HELP: &str = "\
-Configuration, from the environment or the file:
-  PINGONE_ISSUER            https://auth.pingone.<region>/<environment id>/as, or a custom domain
-  PINGONE_DV_POLICY_ID      id of the DaVinci flow policy that users log in with
-  MCP_SERVER_CLIENT_ID      id of Deputy's own client at PingOne
-  MCP_SERVER_CLIENT_SECRET  secret of that client
-  API_IDENTIFIER            resource identifier of the API, the audience of its access tokens
-  API_URL                   URL at which the tools call the API
-  COOKIE_ENCRYPTION_KEY     base64 of at least 32 random bytes: openssl rand -base64 32
-  PUBLIC_URL                URL at which browsers and MCP clients reach Deputy [default: http://localhost:<port>]
-  MCP_SERVER_CLIENT_AUTH    client_secret_basic or client_secret_post [default: client_secret_basic]
-  PINGONE_SEND_RESOURCE     on, or off: authorization requests to PingOne name the API (RFC 8707) [default: on]
-  API_SCOPES                scopes of the API [default: todo:read todo:write]
-  WHO_AM_I_TOKEN            claims, or full: a tool shows the client the raw PingOne token [default: claims]
-  CLIENT_APPROVAL           loopback: browsers remember approvals of programs on their own computer; remember: of every
-                            client; always: users are asked at every login [default: loopback]
-  CLIENT_ID_METADATA_DOCUMENTS  on, or off: a client_id may be the URL of its metadata [default: on]
-  ALLOWED_ORIGINS           origins whose pages may call the MCP endpoint besides Deputy's own, such as
-                            https://app.example.com, https://*.example.com or chrome-extension://<id>
-  UNCONFIRMED_TOOLS         tools that may act without confirmation where the client cannot ask the user, such as
-                            delete_todo
-  PRIVATE_USE_REDIRECT_URIS allowed redirect URIs with an application's own scheme
-  ACCESS_TOKEN_LIFETIME     seconds [default: 3600]
-  REFRESH_TOKEN_LIFETIME    seconds since the last refresh [default: 2592000]
-  RATE_LIMITS               on, off, or requests a minute from one address; an endpoint that is left out keeps its
-                            default [default: authorize=120,register=60,token=600]
+const SERVE_HELP: &str = "
+Deputy starts only with a valid configuration. An error lists every wrong variable above and every misspelled name in
+the file.";
 
-Deputy starts only with a valid configuration. An error lists every wrong variable above and every misspelled name in the
-file.";
+/// Columns for the names of variables in the help.
+const NAMES: usize = 29;
+
+/// Columns of the help.
+const WIDTH: usize = 120;
 
 const DEMO_HELP: &str = "\
 The demo listens on loopback addresses only, and calls nothing outside this computer. It reads no .env file, and the
@@ -306,6 +336,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_lists_every_variable_within_its_width() {
+        let help = serve_help();
+        for variable in config::variables() {
+            assert!(help.contains(&format!("\n  {} ", variable.name)), "{}", variable.name);
+        }
+        assert_eq!(help.lines().find(|line| line.len() > WIDTH), None);
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) static IDENTIFIER: Variable = Variable {
     name: "API_IDENTIFIER",
     former_name: None,
     summary: "audience of the API's access tokens, which is its resource at PingOne",
-    details: "Deputy asks PingOne for tokens with this audience, and accepts an access token only if its `aud` contains it.",
+    details: "Deputy asks PingOne for tokens with this audience, and accepts an access token only if its `aud` \
+              contains it.",
     syntax: Syntax::Text("text without white space around it"),
     default: DefaultValue::Required,
     example: Some("https://todo.example.com"),
@@ -68,13 +69,13 @@ pub(super) static SCOPES: Variable = Variable {
     name: "API_SCOPES",
     former_name: None,
     summary: "scopes of the API that clients can be granted",
-    details: "They are scopes of the resource `API_IDENTIFIER` at PingOne, and Deputy's application needs all of them. A client that \
-              asks for no scope gets these.",
+    details: "They are scopes of the resource `API_IDENTIFIER` at PingOne, and Deputy's application needs all of \
+              them. A client that asks for no scope gets these.",
     syntax: Syntax::Text(
         "1 to 64 scopes separated by spaces, without `openid`, `profile`, `email` and `offline_access`",
     ),
     default: DefaultValue::Value("todo:read todo:write"),
-    example: Some("todo:read todo:write"),
+    example: Some("calendar.read calendar.write"),
     on_workers: None,
     secret: false,
 };
@@ -95,8 +96,8 @@ pub(super) static WHO_AM_I_TOKEN: Variable = Variable {
     name: "WHO_AM_I_TOKEN",
     former_name: None,
     summary: "part of the user's PingOne access token that the tool `who_am_i` shows to the client",
-    details: "With `full` a PingOne token leaves Deputy towards a client, and the approval page says so. Nothing else lets that happen. \
-              The demo sets it.",
+    details: "With `full` a PingOne token leaves Deputy towards a client, and the approval page says so. Nothing \
+              else lets that happen. The demo sets `full`.",
     syntax: Syntax::Choice(&[("claims", "its claims"), ("full", "its claims and the token itself")]),
     default: DefaultValue::Value("claims"),
     example: Some("full"),

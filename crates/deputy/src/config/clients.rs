@@ -21,9 +21,10 @@ pub(super) static CLIENT_APPROVAL: Variable = Variable {
     name: "CLIENT_APPROVAL",
     former_name: None,
     summary: "approvals that the user's browser remembers for 30 days",
-    details: "While an approval is remembered, the user is not asked again about the same client. `always` is for computers that \
-              several people share; [SECURITY.md](../SECURITY.md#what-is-out-of-scope) has the risk of `remember`. Users are asked every \
-              time about a client whose `client_id` is a URL, since anybody can present it.",
+    details: "While an approval is remembered, the user is not asked again about the same client. `always` is for \
+              computers that several people share; [SECURITY.md](../SECURITY.md#what-is-out-of-scope) has the risk \
+              of `remember`. Users are asked every time about a client whose `client_id` is a URL, since anybody can \
+              present it.",
     syntax: Syntax::Choice(&[
         (
             "loopback",
@@ -63,8 +64,8 @@ pub(super) static PRIVATE_USE_REDIRECT_URIS: Variable = Variable {
     name: "PRIVATE_USE_REDIRECT_URIS",
     former_name: None,
     summary: "redirect URIs with an application's own scheme that clients may use",
-    details: "Deputy accepts no others: any program can claim such a scheme on the user's computer (RFC 8252 §8.4). The example is \
-              Cursor's.",
+    details: "Deputy accepts a redirect URI with such a scheme only if it is named here, since several programs on \
+              the user's computer can claim one scheme (RFC 8252 §8.1). The example is Cursor's.",
     syntax: Syntax::Text("redirect URIs separated by spaces, with schemes other than `http` and `https`"),
     default: DefaultValue::Value(""),
     example: Some("cursor://anysphere.cursor-mcp/oauth/callback"),
@@ -87,8 +88,8 @@ pub(super) static UNCONFIRMED_TOOLS: Variable = Variable {
     name: "UNCONFIRMED_TOOLS",
     former_name: None,
     summary: "tools that may act without the user's confirmation where the client cannot ask for it",
-    details: "A tool such as `delete_todo` asks the user through the client (MCP elicitation). Where a client cannot ask, the tool does \
-              nothing and says so, unless it is named here.",
+    details: "A tool such as `delete_todo` asks the user through the client (MCP elicitation). Where a client cannot \
+              ask, the tool does nothing and says so, unless it is named here.",
     syntax: Syntax::Text("names of tools separated by spaces or commas"),
     default: DefaultValue::Value(""),
     example: Some("delete_todo"),

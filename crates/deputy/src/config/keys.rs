@@ -62,15 +62,16 @@ pub(super) static SERVER_KEY: Variable = Variable {
     name: "SERVER_KEY",
     former_name: Some("COOKIE_ENCRYPTION_KEY"),
     summary: "secret from which Deputy derives its keys for tokens and cookies",
-    details: "To rotate it, give two values with a comma between them, the new one first: Deputy makes tokens with the first and accepts \
-              those of both. Without the old value every login ends.",
+    details: "To rotate it, give two values with a comma between them, the new one first: Deputy makes tokens with \
+              the first and accepts those of both. Without the old value every login ends.",
     syntax: Syntax::Text(
         "base64 of 32 random bytes or more, as from `openssl rand -base64 32`; during a rotation two of them",
     ),
     default: DefaultValue::Required,
     example: None,
     on_workers: Some(
-        "a rotation has [a step before this one](deploy.md#operating-it), since locations get a new value at different times",
+        "a rotation has [a step before this one](deploy.md#operating-it), since locations get a new value at \
+         different times",
     ),
     secret: true,
 };

@@ -20,8 +20,8 @@ pub(super) static REFRESH_TOKEN_LIFETIME: Variable = Variable {
     name: "REFRESH_TOKEN_LIFETIME",
     former_name: None,
     summary: "lifetime of Deputy's refresh tokens",
-    details: "It begins anew with each refresh: a login that a client does not use for so long ends. It must not be shorter than \
-              `ACCESS_TOKEN_LIFETIME`.",
+    details: "It begins anew with each refresh: a login that a client does not use for so long ends. It must not be \
+              shorter than `ACCESS_TOKEN_LIFETIME`.",
     syntax: Syntax::Seconds(SECONDS),
     default: DefaultValue::Value("2592000"),
     example: Some("604800"),

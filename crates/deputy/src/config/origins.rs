@@ -58,9 +58,10 @@ pub(super) static ALLOWED_ORIGINS: Variable = Variable {
     name: "ALLOWED_ORIGINS",
     former_name: None,
     summary: "origins besides Deputy's own whose pages may call the MCP endpoint",
-    details: "Examples: `http://localhost:6274` is an MCP Inspector; `chrome-extension://<id>`, `app://obsidian.md` and `tauri://localhost` \
-              are applications. `https://*.example.com` is every subdomain of `example.com`, of any depth, without `example.com` itself. \
-              While `PUBLIC_URL` is on this computer, every page of this computer may call the endpoint.",
+    details: "Examples: `http://localhost:6274` is an MCP Inspector; `chrome-extension://<id>`, `app://obsidian.md` \
+              and `tauri://localhost` are applications. `https://*.example.com` is every subdomain of `example.com`, \
+              of any depth, without `example.com` itself. While `PUBLIC_URL` is on this computer, every page of this \
+              computer may call the endpoint.",
     syntax: Syntax::Text("origins separated by spaces or commas, each with its scheme and without a path"),
     default: DefaultValue::Value(""),
     example: Some("http://localhost:6274 https://*.example.com"),

@@ -57,10 +57,12 @@ pub(super) static ISSUER: Variable = Variable {
     name: "PINGONE_ISSUER",
     former_name: None,
     summary: "issuer of the PingOne environment",
-    details: "It is the *Issuer ID* on the application's overview in PingOne: `https://auth.pingone.<region>/<environment id>/as`, or the \
-              same on a custom domain. Deputy compares it as text with what PingOne's metadata and tokens say.",
+    details: "It is the *Issuer ID* on the application's overview in PingOne: \
+              `https://auth.pingone.<region>/<environment id>/as`, or the same on a custom domain. Deputy compares \
+              it as text with what PingOne's metadata and tokens say.",
     syntax: Syntax::Text(
-        "an `https` URL that ends with `/as`, without query, fragment or user name; `http` is accepted for this computer only",
+        "an `https` URL that ends with `/as`, without query, fragment or user name; `http` is accepted for this \
+         computer only",
     ),
     default: DefaultValue::Required,
     example: Some("https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as"),
@@ -91,8 +93,8 @@ pub(super) static POLICY_ID: Variable = Variable {
     name: "PINGONE_DV_POLICY_ID",
     former_name: None,
     summary: "id of the DaVinci flow policy that users log in with",
-    details: "Deputy sends it to PingOne as `acr_values`, and refuses a login whose ID token has another `acr`. The policy must be \
-              assigned to Deputy's application.",
+    details: "Deputy sends it to PingOne as `acr_values`, and refuses a login whose ID token has another `acr`. The \
+              policy must be assigned to Deputy's application.",
     syntax: Syntax::Text("32 hexadecimal digits in lower case, without dashes"),
     default: DefaultValue::Required,
     example: Some("0123456789abcdef0123456789abcdef"),
@@ -117,7 +119,8 @@ pub(super) static CLIENT_ID: Variable = Variable {
     name: "PINGONE_CLIENT_ID",
     former_name: Some("MCP_SERVER_CLIENT_ID"),
     summary: "client id of Deputy's application at PingOne",
-    details: "",
+    details: "Other tools, such as the Terraform provider of PingOne, read variables of this name and of the client \
+              secret's. Deputy needs an environment without theirs.",
     syntax: Syntax::Text("text without white space around it"),
     default: DefaultValue::Required,
     example: Some("00000000-0000-4000-8000-000000000001"),

@@ -65,11 +65,11 @@ pub(super) static PUBLIC_URL: Variable = Variable {
     name: "PUBLIC_URL",
     former_name: None,
     summary: "URL at which browsers and MCP clients reach Deputy",
-    details: "It is the issuer of Deputy's metadata and the base of every URL in it. Its `/callback` is the redirect URI to register at \
-              PingOne, and its `/mcp` the address for MCP clients. A new value ends every login.",
+    details: "It is the issuer of Deputy's metadata and the base of every URL in it. Its `/callback` is the redirect \
+              URI to register at PingOne, and its `/mcp` the address for MCP clients. A new value ends every login.",
     syntax: Syntax::Text(
-        "an `https` origin in lower case, without path, query, user name or the scheme's own port; `http` is accepted for this \
-         computer only",
+        "an `https` origin in lower case, without path, query, user name or the scheme's own port; `http` is \
+         accepted for this computer only",
     ),
     default: DefaultValue::Native("`http://localhost:<port>`, with the port of `LISTEN`"),
     example: Some("https://deputy.example.com"),
@@ -83,8 +83,8 @@ pub(super) fn public_url(value: &str) -> Result<PublicUrl, &'static str> {
     let origin = url.origin().ascii_serialization();
     if value.trim_end_matches('/') != origin {
         return Err(
-            "must be an origin such as https://deputy.example.com: lower case, no path, no query, no user name, and no \
-             port where it is the scheme's own",
+            "must be an origin such as https://deputy.example.com: lower case, no path, no query, no user name, and \
+             no port where it is the scheme's own",
         );
     }
     Ok(PublicUrl {

@@ -1,6 +1,7 @@
 //! The real binary, as people meet it.
 
 mod demo;
+mod documents;
 mod operations;
 mod serve;
 mod strangers;

@@ -69,6 +69,31 @@ fn every_wrong_variable_is_named_and_no_value_is_shown() {
 }
 
 #[test]
+fn names_and_former_names_of_variables_are_read() {
+    let renamed = [
+        ("MCP_SERVER_CLIENT_ID", "PINGONE_CLIENT_ID"),
+        ("MCP_SERVER_CLIENT_SECRET", "PINGONE_CLIENT_SECRET"),
+        ("COOKIE_ENCRYPTION_KEY", "SERVER_KEY"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serve(folder.path(), 0);
+    for (former, name) in renamed {
+        let (_, value) = GOOD.iter().find(|(good, _)| *good == former).unwrap();
+        command.env_remove(former).env(name, value);
+    }
+    drop(Running::start(command, READY));
+    let mut command = serve(folder.path(), 0);
+    command.envs(renamed.map(|(_, name)| (name, "hunter2")));
+    let output = run(command);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    for (former, name) in renamed {
+        assert!(text.contains(&format!("{name}: has another value than {former}, ")), "{text}");
+    }
+    assert!(!text.contains("hunter2") && !text.contains(GOOD[3].1), "{text}");
+}
+
+#[test]
 fn an_env_file_gives_variables_and_the_real_ones_win() {
     let folder = tempfile::tempdir().unwrap();
     let lines = GOOD.map(|(name, value)| format!("{name}={value}\n")).concat();
