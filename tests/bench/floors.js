@@ -1,0 +1,34 @@
+// What the runtime costs without Deputy: each path reads a JSON-RPC request and has the same result of `tools/list`.
+
+import { DurableObject } from "cloudflare:workers";
+
+let result;
+
+async function respond(request, env) {
+  result ??= JSON.parse(env.TOOLS);
+  const { id } = await request.json();
+  return Response.json({ jsonrpc: "2.0", id, result });
+}
+
+export class Floor extends DurableObject {
+  fetch(request) {
+    return respond(request, this.env);
+  }
+}
+
+export default {
+  async fetch(request, env) {
+    switch (new URL(request.url).pathname) {
+      case "/health":
+        return new Response("ok");
+      case "/object":
+        // One for each client, as Deputy has one for each grant.
+        return env.FLOORS.get(env.FLOORS.idFromName(request.headers.get("mcp-session-id"))).fetch(request);
+      case "/kv":
+        if (!(await env.KV.get("record"))) await env.KV.put("record", "x".repeat(1024));
+        return respond(request, env);
+      default:
+        return respond(request, env);
+    }
+  },
+};

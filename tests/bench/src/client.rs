@@ -1,0 +1,400 @@
+//! An MCP client: discovery, registration, login, and the requests that are measured.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use url::{Url, form_urlencoded};
+
+use crate::{
+    Failure,
+    http::{Connection, request},
+    scenario::Scenario,
+};
+
+/// A server, and this client's registration there.
+pub(crate) struct Registration {
+    mcp: Url,
+    health: Url,
+    authorization_endpoint: Url,
+    token_endpoint: Url,
+    client_id: String,
+    resource: String,
+    scope: String,
+}
+
+impl Registration {
+    /// Finds the authorization server of an MCP endpoint, as its challenge says, and registers a public client.
+    pub(crate) async fn new(mcp: &Url) -> Result<Self, Failure> {
+        let mut connection = Connection::new(mcp.authority());
+        connection.send(&rpc(mcp, "tools/list", json!({}), None, None)).await?;
+        let challenge = connection.header("www-authenticate").ok_or("401 without a challenge")?;
+        let metadata =
+            parameter(&challenge, "resource_metadata").map_or_else(|| well_known(mcp), Url::parse)?;
+        let resource = get(&mut connection, &metadata).await?;
+        let issuer = resource["authorization_servers"][0].as_str().ok_or("no authorization server")?;
+        let mut server = Url::parse(issuer)?;
+        let path = server.path().trim_end_matches('/').to_owned();
+        server.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
+        let server = get(&mut connection, &server).await?;
+        let endpoint = |name: &str| {
+            let text = server[name].as_str().ok_or_else(|| format!("the metadata lacks {name}"))?;
+            Ok::<_, Failure>(Url::parse(text)?)
+        };
+        let scopes: Vec<_> =
+            resource["scopes_supported"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let client = json!({
+            "client_name": "bench",
+            "redirect_uris": [REDIRECT_URI],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        });
+        let registration = request(
+            "POST",
+            &endpoint("registration_endpoint")?,
+            &[("content-type", JSON)],
+            &client.to_string(),
+        );
+        connection.send(&registration).await?;
+        let registered: Value = serde_json::from_slice(connection.body())?;
+        let client_id = registered["client_id"].as_str().ok_or_else(|| connection.excerpt())?;
+        Ok(Self {
+            mcp: mcp.clone(),
+            health: mcp.join("/health")?,
+            authorization_endpoint: endpoint("authorization_endpoint")?,
+            token_endpoint: endpoint("token_endpoint")?,
+            client_id: client_id.to_owned(),
+            resource: resource["resource"].as_str().unwrap_or_default().to_owned(),
+            scope: scopes.join(" "),
+        })
+    }
+
+    /// A server without OAuth.
+    pub(crate) fn without_login(mcp: &Url) -> Result<Self, Failure> {
+        Ok(Self {
+            mcp: mcp.clone(),
+            health: mcp.join("/health")?,
+            authorization_endpoint: mcp.clone(),
+            token_endpoint: mcp.clone(),
+            client_id: String::new(),
+            resource: String::new(),
+            scope: String::new(),
+        })
+    }
+}
+
+/// A client that acts for one user, with a connection to each server.
+pub(crate) struct Client {
+    registration: Arc<Registration>,
+    connections: Vec<Connection>,
+    refresh_token: String,
+    health: Vec<u8>,
+    unauthenticated: Vec<u8>,
+    list: Vec<u8>,
+    call: Vec<u8>,
+}
+
+impl Client {
+    /// A client that has logged in and, if the server has sessions, opened one.
+    pub(crate) async fn logged_in(registration: &Arc<Registration>) -> Result<Self, Failure> {
+        let mut client = Self::new(registration);
+        let (access_token, refresh_token) = client.log_in().await?;
+        client.refresh_token = refresh_token;
+        let session = client.initialize(&access_token).await?;
+        client.prepare(&access_token, session.as_deref());
+        Ok(client)
+    }
+
+    /// A client of a server without OAuth that accepts `access_token`.
+    pub(crate) async fn with_token(
+        registration: &Arc<Registration>,
+        access_token: &str,
+        session: Session,
+    ) -> Result<Self, Failure> {
+        let mut client = Self::new(registration);
+        let session = match session {
+            Session::Initialize => client.initialize(access_token).await?,
+            Session::Named(name) => Some(name),
+        };
+        client.prepare(access_token, session.as_deref());
+        Ok(client)
+    }
+
+    fn new(registration: &Arc<Registration>) -> Self {
+        Self {
+            registration: Arc::clone(registration),
+            connections: Vec::new(),
+            refresh_token: String::new(),
+            health: Vec::new(),
+            unauthenticated: Vec::new(),
+            list: Vec::new(),
+            call: Vec::new(),
+        }
+    }
+
+    fn prepare(&mut self, access_token: &str, session: Option<&str>) {
+        let Registration { mcp, health, .. } = &*self.registration;
+        let call = json!({ "name": "get_my_todo_list", "arguments": {} });
+        self.health = request("GET", health, &[], "");
+        self.unauthenticated = rpc(mcp, "tools/list", json!({}), None, None);
+        self.list = rpc(mcp, "tools/list", json!({}), Some(access_token), session);
+        self.call = rpc(mcp, "tools/call", call, Some(access_token), session);
+    }
+
+    /// Performs what is measured, and judges the response.
+    pub(crate) async fn perform(&mut self, scenario: Scenario) -> Result<(), Failure> {
+        let registration = Arc::clone(&self.registration);
+        let bytes = match scenario {
+            Scenario::Unauthenticated => &self.unauthenticated,
+            Scenario::Health => &self.health,
+            Scenario::List => &self.list,
+            Scenario::Call => &self.call,
+            Scenario::Refresh => return self.refresh().await,
+            Scenario::Login => return self.log_in().await.map(drop),
+        };
+        let connection = connection(&mut self.connections, &registration.mcp);
+        connection.send(bytes).await?;
+        let as_expected = match scenario {
+            Scenario::Unauthenticated => connection.status() == 401,
+            Scenario::List => connection.status() == 200 && connection.contains("get_my_todo_list"),
+            Scenario::Call => connection.status() == 200 && connection.contains("buy milk"),
+            _ => connection.status() == 200,
+        };
+        if as_expected { Ok(()) } else { Err(connection.excerpt().into()) }
+    }
+
+    /// The list of tools: the result of the JSON-RPC response.
+    pub(crate) async fn tools(&mut self) -> Result<Value, Failure> {
+        self.perform(Scenario::List).await?;
+        let mcp = self.registration.mcp.clone();
+        let response: Value = serde_json::from_slice(connection(&mut self.connections, &mcp).body())?;
+        Ok(response["result"].clone())
+    }
+
+    async fn initialize(&mut self, access_token: &str) -> Result<Option<String>, Failure> {
+        let mcp = &self.registration.mcp;
+        let parameters = json!({
+            "protocolVersion": VERSION,
+            "capabilities": {},
+            "clientInfo": { "name": "bench", "version": "1" },
+        });
+        let connection = connection(&mut self.connections, mcp);
+        connection.send(&rpc(mcp, "initialize", parameters, Some(access_token), None)).await?;
+        if connection.status() != 200 {
+            return Err(connection.excerpt().into());
+        }
+        let session = connection.header("mcp-session-id");
+        let initialized =
+            rpc(mcp, "notifications/initialized", json!({}), Some(access_token), session.as_deref());
+        connection.send(&initialized).await?;
+        if connection.status() != 202 {
+            return Err(connection.excerpt().into());
+        }
+        Ok(session)
+    }
+
+    /// Walks through a login as a browser does, without keeping its cookies for the next one. Returns access token and
+    /// refresh token.
+    async fn log_in(&mut self) -> Result<(String, String), Failure> {
+        let registration = Arc::clone(&self.registration);
+        let (verifier, state) = (random(), random());
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
+        let mut url = registration.authorization_endpoint.clone();
+        let parameters = [
+            ("response_type", "code"),
+            ("client_id", &registration.client_id),
+            ("redirect_uri", REDIRECT_URI),
+            ("state", &state),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("resource", &registration.resource),
+            ("scope", &registration.scope),
+        ];
+        url.query_pairs_mut().extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
+        let code = self.browse(url, &state).await?;
+        let parameters = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_verifier", &verifier),
+        ];
+        self.token(&parameters).await
+    }
+
+    /// Follows redirects and submits forms until the redirect URI comes with a code.
+    async fn browse(&mut self, mut url: Url, state: &str) -> Result<String, Failure> {
+        let mut cookies: Vec<(String, String, String)> = Vec::new();
+        let mut form: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let origin = url.authority().to_owned();
+            let sent = cookies.iter().filter(|(of, ..)| *of == origin);
+            let sent: Vec<_> = sent.map(|(_, name, value)| format!("{name}={value}")).collect();
+            let sent = sent.join("; ");
+            let mut headers = Vec::new();
+            if !sent.is_empty() {
+                headers.push(("cookie", sent.as_str()));
+            }
+            let bytes = match &form {
+                Some(body) => {
+                    headers.push(("content-type", FORM));
+                    request("POST", &url, &headers, body)
+                }
+                None => request("GET", &url, &headers, ""),
+            };
+            form = None;
+            let connection = connection(&mut self.connections, &url);
+            connection.send(&bytes).await?;
+            for cookie in connection.headers("set-cookie") {
+                let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
+                let (name, value) = pair.ok_or("a cookie without a name")?;
+                cookies.retain(|(of, held, _)| *of != origin || held != name);
+                if !value.is_empty() {
+                    cookies.push((origin.clone(), name.to_owned(), value.to_owned()));
+                }
+            }
+            if let Some(location) = connection.header("location") {
+                url = url.join(&location)?;
+                if url.as_str().starts_with(REDIRECT_URI) {
+                    let query = |name: &str| {
+                        let mut pairs = url.query_pairs();
+                        pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+                    };
+                    if query("state").as_deref() != Some(state) {
+                        return Err(format!("the wrong state: {url}").into());
+                    }
+                    return query("code").ok_or_else(|| format!("no code: {url}").into());
+                }
+            } else {
+                let page = String::from_utf8_lossy(connection.body());
+                let (action, body) = filled_form(&page)
+                    .ok_or_else(|| format!("no form at {url}: {}", connection.excerpt()))?;
+                url = url.join(&action)?;
+                form = Some(body);
+            }
+        }
+        Err("too many pages".into())
+    }
+
+    async fn refresh(&mut self) -> Result<(), Failure> {
+        let refresh_token = self.refresh_token.clone();
+        let (_, next) =
+            self.token(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]).await?;
+        self.refresh_token = next;
+        Ok(())
+    }
+
+    async fn token(&mut self, parameters: &[(&str, &str)]) -> Result<(String, String), Failure> {
+        let Registration { token_endpoint, client_id, resource, .. } = &*self.registration;
+        let own = [("client_id", client_id.as_str()), ("resource", resource)];
+        let own = own.iter().filter(|(_, value)| !value.is_empty());
+        let body =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(own.chain(parameters)).finish();
+        let connection = connection(&mut self.connections, token_endpoint);
+        connection.send(&request("POST", token_endpoint, &[("content-type", FORM)], &body)).await?;
+        let response: TokenResponse =
+            serde_json::from_slice(connection.body()).map_err(|_| connection.excerpt())?;
+        Ok((response.access_token, response.refresh_token))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct TokenResponse {
+    access_token: String,
+    refresh_token: String,
+}
+
+/// How the session of a client comes to be.
+pub(crate) enum Session {
+    /// By `initialize`, if the server wants one.
+    Initialize,
+    /// The client chooses a name.
+    Named(String),
+}
+
+fn connection<'a>(connections: &'a mut Vec<Connection>, url: &Url) -> &'a mut Connection {
+    let held = connections.iter().position(|connection| connection.authority == url.authority());
+    let index = held.unwrap_or_else(|| {
+        connections.push(Connection::new(url.authority()));
+        connections.len() - 1
+    });
+    &mut connections[index]
+}
+
+async fn get(connection: &mut Connection, url: &Url) -> Result<Value, Failure> {
+    connection.send(&request("GET", url, &[], "")).await?;
+    serde_json::from_slice(connection.body()).map_err(|_| format!("{url}: {}", connection.excerpt()).into())
+}
+
+/// One message to the MCP endpoint, as clients of the revision 2025-11-25 send it.
+fn rpc(mcp: &Url, method: &str, params: Value, access_token: Option<&str>, session: Option<&str>) -> Vec<u8> {
+    let mut message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+    if !method.starts_with("notifications/") {
+        message["id"] = json!(1);
+    }
+    let authorization = access_token.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![("accept", "application/json, text/event-stream"), ("content-type", JSON)];
+    headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+    headers.extend(session.map(|session| ("mcp-session-id", session)));
+    if method != "initialize" {
+        headers.push(("mcp-protocol-version", VERSION));
+    }
+    request("POST", mcp, &headers, &message.to_string())
+}
+
+/// Where a resource without a parameter in its challenge has its metadata (RFC 9728 §3.1).
+fn well_known(mcp: &Url) -> Result<Url, url::ParseError> {
+    mcp.join(&format!("/.well-known/oauth-protected-resource{}", mcp.path()))
+}
+
+/// A quoted parameter of a challenge.
+fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
+    rest.split('"').next()
+}
+
+/// The action of a page's first form, and its fields with the first button, which is the one that agrees.
+fn filled_form(page: &str) -> Option<(String, String)> {
+    let (_, form) = page.split_once("<form")?;
+    let (form, _) = form.split_once("</form>")?;
+    let tags = |name: &str| {
+        let opening = format!("<{name}");
+        form.match_indices(&opening)
+            .filter_map(|(at, _)| form[at..].split('>').next())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    let button = tags("button").into_iter().find(|tag| attribute(tag, "name").is_some());
+    for tag in tags("input").iter().chain(&button) {
+        if let Some(name) = attribute(tag, "name") {
+            body.append_pair(&name, &attribute(tag, "value").unwrap_or_default());
+        }
+    }
+    Some((attribute(form.split('>').next()?, "action").unwrap_or_default(), body.finish()))
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, value) = tag.split_once(&format!(" {name}=\""))?;
+    let value = value.split('"').next()?;
+    Some(value.replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&"))
+}
+
+/// 256 bits.
+pub(crate) fn random() -> String {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).expect("the system has random bytes");
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+const VERSION: &str = "2025-11-25";
+
+/// Nothing listens there.
+const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
+
+const MAX_PAGES: usize = 12;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";

@@ -1,0 +1,230 @@
+//! Results, and the tables that are made of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+    thread,
+};
+
+use clap::ValueEnum as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, load::Measurement, run::Host, scenario::Scenario};
+
+/// Everything that a run found.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    /// Resident memory of each server, in MiB, before anybody logged in.
+    pub(crate) idle: Vec<(String, f64)>,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One measurement.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) host: Host,
+    pub(crate) server: String,
+    pub(crate) scenario: Scenario,
+    pub(crate) connections: usize,
+    pub(crate) round: usize,
+    #[serde(flatten)]
+    pub(crate) measurement: Measurement,
+}
+
+/// What it ran on.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) processors: usize,
+    pub(crate) kernel: String,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let release = read("/proc/sys/kernel/osrelease");
+        Self {
+            processor: model.map_or("unknown", |(_, model)| model).to_owned(),
+            processors: thread::available_parallelism().map_or(1, Into::into),
+            // What follows the version may name a builder.
+            kernel: release.trim().split('-').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl Row {
+    /// For whoever waits.
+    pub(crate) fn line(&self) -> String {
+        let Self { server, scenario, connections, round, measurement, .. } = self;
+        let Measurement { rate, p50_ms, p99_ms, cpu_ms, memory_mib, noise, errors, error } = measurement;
+        let mut line = format!(
+            "{server:<26} {:<12} {connections:>2} connections, round {}: {rate:>8.0} /s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms",
+            scenario.title(),
+            round + 1
+        );
+        for (value, unit) in [(cpu_ms, "ms CPU"), (memory_mib, "MiB"), (noise, "noise")] {
+            if let Some(value) = value {
+                let decimals = if unit == "MiB" { 0 } else { 3 };
+                // A string takes everything that is written to it.
+                let _ = write!(line, ", {value:.decimals$} {unit}");
+            }
+        }
+        if let Some(error) = error {
+            let _ = write!(line, ", {errors} errors: {error}");
+        }
+        line
+    }
+}
+
+/// Prints the tables of results that were written before.
+pub(crate) fn print(file: &Path) -> Result<(), Failure> {
+    let results: Results = serde_json::from_str(&fs::read_to_string(file)?)?;
+    print!("{}", results.tables());
+    Ok(())
+}
+
+impl Results {
+    pub(crate) fn write(&self, file: &Path) -> Result<(), Failure> {
+        Ok(fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
+    }
+
+    /// Markdown: a table for each host and number of connections, then the ratios.
+    pub(crate) fn tables(&self) -> String {
+        let mut text = String::new();
+        for host in Host::value_variants() {
+            let name = host.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            let connections: BTreeSet<_> = self.of(*host).map(|row| row.connections).collect();
+            for connections in &connections {
+                let plural = if *connections == 1 { "" } else { "s" };
+                let _ = write!(text, "\n### {name}, {connections} connection{plural}\n\n");
+                self.rates(*host, *connections, &mut text);
+            }
+            if !connections.is_empty() {
+                let _ = write!(text, "\n### {name}, ratios\n\n");
+                self.ratios(*host, &mut text);
+            }
+        }
+        text
+    }
+
+    fn of(&self, host: Host) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.host == host)
+    }
+
+    /// In the order in which they were measured first.
+    fn servers(&self, host: Host) -> Vec<&str> {
+        let mut servers = Vec::new();
+        for row in self.of(host) {
+            if !servers.contains(&row.server.as_str()) {
+                servers.push(row.server.as_str());
+            }
+        }
+        servers
+    }
+
+    fn scenarios(&self, host: Host) -> BTreeSet<Scenario> {
+        self.of(host).map(|row| row.scenario).collect()
+    }
+
+    fn rates(&self, host: Host, connections: usize, text: &mut String) {
+        let scenarios = self.scenarios(host);
+        let titles: Vec<_> = scenarios.iter().map(|scenario| scenario.title()).collect();
+        let _ = writeln!(text, "| | {} | MiB, idle → loaded |", titles.join(" | "));
+        let _ = writeln!(text, "| --- |{} --- |", " --- |".repeat(titles.len()));
+        for server in self.servers(host) {
+            let rows = || self.of(host).filter(|row| row.server == server && row.connections == connections);
+            let _ = write!(text, "| {server} |");
+            for scenario in &scenarios {
+                let of = |value: fn(&Measurement) -> Option<f64>| {
+                    median(
+                        rows()
+                            .filter(|row| row.scenario == *scenario)
+                            .filter_map(|row| value(&row.measurement)),
+                    )
+                };
+                match (of(|m| Some(m.rate)), of(|m| Some(m.p50_ms)), of(|m| Some(m.p99_ms))) {
+                    (Some(rate), Some(p50), Some(p99)) => {
+                        let cpu = of(|m| m.cpu_ms).map_or(String::new(), |cpu| format!(" · {cpu:.3}"));
+                        let _ = write!(text, " {} · {p50:.2} / {p99:.2}{cpu} |", thousands(rate));
+                    }
+                    _ => text.push_str(" – |"),
+                }
+            }
+            let idle = self.idle.iter().find(|(name, _)| name == server).map(|(_, idle)| *idle);
+            let loaded = rows().filter_map(|row| row.measurement.memory_mib).reduce(f64::max);
+            match idle.zip(loaded) {
+                Some((idle, loaded)) => drop(writeln!(text, " {idle:.0} → {loaded:.0} |")),
+                None => text.push_str(" – |\n"),
+            }
+        }
+        text.push_str("\nRequests a second · p50 / p99 in ms · CPU of the server for a request in ms. Medians of the rounds.\n");
+    }
+
+    /// The medians, over the rounds, of the rate of the first server by the rate of each other.
+    fn ratios(&self, host: Host, text: &mut String) {
+        let servers = self.servers(host);
+        let Some((first, others)) = servers.split_first() else { return };
+        let mut rates: BTreeMap<_, f64> = BTreeMap::new();
+        for row in self.of(host) {
+            rates.insert(
+                (row.server.as_str(), row.scenario, row.connections, row.round),
+                row.measurement.rate,
+            );
+        }
+        let keys: BTreeSet<_> =
+            rates.keys().map(|(_, scenario, connections, _)| (*scenario, *connections)).collect();
+        let _ = writeln!(text, "| {first} by | connections | {} |", others.join(" | "));
+        let _ = writeln!(text, "| --- | --- |{}", " --- |".repeat(others.len()));
+        for (scenario, connections) in keys {
+            let cells: Vec<_> = others
+                .iter()
+                .map(|other| {
+                    let rounds = rates.iter().filter(|((server, of, with, _), _)| {
+                        server == first && *of == scenario && *with == connections
+                    });
+                    let ratios = rounds.filter_map(|((_, _, _, round), rate)| {
+                        Some(rate / rates.get(&(*other, scenario, connections, *round))?)
+                    });
+                    let ratios: Vec<_> = ratios.collect();
+                    let low = ratios.iter().copied().reduce(f64::min);
+                    let high = ratios.iter().copied().reduce(f64::max);
+                    match (median(ratios.into_iter()), low, high) {
+                        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2}–{high:.2})"),
+                        _ => "–".to_owned(),
+                    }
+                })
+                .collect();
+            let _ = writeln!(text, "| {} | {connections} | {} |", scenario.title(), cells.join(" | "));
+        }
+        text.push_str("\nMedian, lowest and highest of the rounds.\n");
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// With a comma after the thousands.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
