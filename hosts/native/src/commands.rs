@@ -18,7 +18,7 @@ use http::HeaderName;
 
 use crate::{
     env_file::{EnvFile, EnvFileError},
-    http_server::Listen,
+    listen::Listen,
     logging::LogFormat,
 };
 

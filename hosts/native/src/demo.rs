@@ -23,7 +23,8 @@ use crate::{
     StartError, Tools,
     commands::DemoOptions,
     host::NativeHost,
-    http_server::{self, Limits, Listen, Stop},
+    http_server::{self, Limits, Stop},
+    listen::Listen,
     logging::Output,
     serve::{self, Deputy, on_this_computer},
 };

@@ -5,7 +5,7 @@ use std::{fmt, process::ExitCode};
 use deputy::config::ConfigErrors;
 
 use crate::{
-    http_server::BindError,
+    listen::BindError,
     store::{BackupError, OpenError},
 };
 

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use deputy::host::{FetchError, FetchLimits, Host as _, Meter, Reach};
 use deputy_native::{
     host::NativeHost,
-    http_server::{Limits, Listen, Stop, serve},
+    http_server::{Limits, Stop, serve},
+    listen::Listen,
     store::SqliteStore,
 };
 use futures_util::StreamExt as _;

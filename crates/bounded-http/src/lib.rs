@@ -5,7 +5,6 @@
 
 mod address;
 mod body;
-mod listen;
 mod places;
 mod refusals;
 mod socket;
@@ -36,7 +35,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service as _;
 
 use body::TimedBody;
-pub use listen::{BindError, Listen, Listening};
 use places::{Place, Places};
 use refusals::{bad_request, internal_error, too_busy};
 use socket::{Answering, Incoming, Phase, Socket};
