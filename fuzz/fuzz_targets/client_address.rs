@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
 // The file alone: the rest of the native host would have to be built too.
-#[path = "../../crates/bounded-http/src/address.rs"]
+#[path = "../../crates/bounded-http/src/client_address.rs"]
 #[allow(dead_code, reason = "whether a proxy is missed is not asked here")]
 mod address;
 

@@ -3,10 +3,11 @@
 //! Deputy expects a TLS-terminating proxy in front of it, or a loopback address; such proxies speak HTTP/1.1 to what is
 //! behind them.
 
-mod address;
 mod body;
-mod places;
-mod refusals;
+mod client_address;
+
+mod responses;
+mod slots;
 mod socket;
 
 use std::{
@@ -35,8 +36,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service as _;
 
 use body::TimedBody;
-use places::{Place, Places};
-use refusals::{bad_request, internal_error, too_busy};
+use responses::{bad_request, internal_error, too_busy};
+use slots::{Place, Places};
 use socket::{Answering, Incoming, Phase, Socket};
 
 /// How long and how many. The defaults are for the open Internet; tests shorten them.
@@ -334,7 +335,7 @@ impl Connection {
     fn client_address(&self, headers: &HeaderMap) -> IpAddr {
         let Self { server, peer, .. } = self;
         let named = server.limits.client_address_header.as_ref();
-        if named.is_none() && address::speaks_for_others(*peer, headers) {
+        if named.is_none() && client_address::speaks_for_others(*peer, headers) {
             server.unnamed_proxy.call_once(|| {
                 tracing::warn!(
                     server = server.name,
@@ -344,7 +345,7 @@ impl Connection {
                 );
             });
         }
-        let address = address::client_address(*peer, headers, named);
+        let address = client_address::client_address(*peer, headers, named);
         if named.is_some() && address.is_unspecified() {
             server.unnamed_client.call_once(|| {
                 tracing::warn!(
