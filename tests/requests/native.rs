@@ -14,7 +14,7 @@ use deputy::host::{
     BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
 };
 use deputy_native::{
-    http_server::{Limits, Stop, serve},
+    http_server::{Server, Shutdown, serve},
     store::SqliteStore,
 };
 use harness::{counted::Counted, memory::MemoryHost, remote::Remote};
@@ -47,8 +47,8 @@ impl OnNative {
         let address = listener.local_addr().expect("an address");
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         let named = HeaderName::from_static("x-test-address");
-        let limits = Limits { client_address_header: Some(named), ..Limits::default() };
-        tokio::spawn(serve("test", vec![listener], router, limits, Stop::default()));
+        let server = Server { client_address_header: Some(named), ..Server::default() };
+        tokio::spawn(serve(server, vec![listener], router, Shutdown::default()));
         Remote::at(&Url::parse(&format!("http://{address}")).expect("a URL")).router()
     }
 }

@@ -1,31 +1,32 @@
-//! A request's body that has to arrive in time.
+//! A request body with a deadline.
 
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 
-use super::socket::Incoming;
+use crate::socket::ReadSide;
 
-/// The body that hyper reads, with a deadline for all of it.
-pub(super) struct TimedBody {
-    body: hyper::body::Incoming,
-    incoming: Arc<Incoming>,
+/// A body that fails when it has not arrived whole in time, or when the client closes its side within it.
+pub(crate) struct TimedBody {
+    body: Incoming,
+    read_side: Arc<ReadSide>,
     deadline: Instant,
-    // Made when a reader first has to wait: most bodies arrive with their head.
-    broken_off: Option<Pin<Box<dyn Future<Output = io::Error> + Send>>>,
+    /// Made when the reader has to wait for the first time: most bodies arrive with their head.
+    failure: Option<Pin<Box<dyn Future<Output = io::Error> + Send>>>,
 }
 
 impl TimedBody {
-    pub(super) fn new(body: hyper::body::Incoming, incoming: Arc<Incoming>, time: Duration) -> Self {
-        Self { body, incoming, deadline: Instant::now() + time, broken_off: None }
+    pub(crate) fn new(body: Incoming, read_side: Arc<ReadSide>, time: Duration) -> Self {
+        Self { body, read_side, deadline: Instant::now() + time, failure: None }
     }
 }
 
@@ -37,14 +38,13 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        // First, since the client's half may end behind a whole body.
+        // Before the failure: the client may close its side behind a whole body.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
-        let Self { incoming, deadline, broken_off, .. } = &mut *self;
-        let broken_off =
-            broken_off.get_or_insert_with(|| Box::pin(broken_off_at(Arc::clone(incoming), *deadline)));
-        broken_off.as_mut().poll(context).map(|error| Some(Err(error)))
+        let Self { read_side, deadline, failure, .. } = &mut *self;
+        let failure = failure.get_or_insert_with(|| Box::pin(failure_at(Arc::clone(read_side), *deadline)));
+        Poll::Ready(Some(Err(ready!(failure.as_mut().poll(context)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -56,20 +56,14 @@ impl Body for TimedBody {
     }
 }
 
-impl fmt::Debug for TimedBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimedBody").finish_non_exhaustive()
-    }
-}
-
-/// Completes with the reason why no more of a body will come.
-async fn broken_off_at(incoming: Arc<Incoming>, deadline: Instant) -> io::Error {
+/// Completes with the reason why the rest of a body will not come.
+async fn failure_at(read_side: Arc<ReadSide>, deadline: Instant) -> io::Error {
     tokio::select! {
-        () = incoming.ended.cancelled() => {
-            io::Error::new(io::ErrorKind::UnexpectedEof, "the client stopped sending within the request's body")
+        () = read_side.half_closed.cancelled() => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the client closed the connection within the request body")
         }
         () = sleep_until(deadline) => {
-            io::Error::new(io::ErrorKind::TimedOut, "the request's body did not arrive in time")
+            io::Error::new(io::ErrorKind::TimedOut, "the request body did not arrive in time")
         }
     }
 }

@@ -1,27 +1,31 @@
-//! Responses that the router does not make.
+//! Responses of the server itself.
 
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
-/// The request lacks its one `Host` (RFC 9112 §3.2).
-pub(super) fn bad_request() -> Response<Body> {
-    let mut response = Response::new(Body::from("A request needs one Host header.\n"));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
+pub(crate) fn bad_request() -> Response<Body> {
+    response(StatusCode::BAD_REQUEST, "A request needs exactly one Host header.\n")
 }
 
-/// Every place is taken, and too many requests wait for one already (RFC 9110 §15.6.4).
-pub(super) fn too_busy() -> Response<Body> {
-    let mut response =
-        Response::new(Body::from("Too many requests wait for a response. Try again in a second.\n"));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+pub(crate) fn internal_error() -> Response<Body> {
+    response(StatusCode::INTERNAL_SERVER_ERROR, "The server failed on this request. Its log says where.\n")
+}
+
+/// RFC 9110 §15.5.20.
+pub(crate) fn misdirected() -> Response<Body> {
+    response(StatusCode::MISDIRECTED_REQUEST, "This server does not serve the host of this request.\n")
+}
+
+/// Too many requests wait for a connection slot (RFC 9110 §15.6.4).
+pub(crate) fn too_busy() -> Response<Body> {
+    let text = "Too many requests are waiting. Try again in a second.\n";
+    let mut response = response(StatusCode::SERVICE_UNAVAILABLE, text);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// The router panicked.
-pub(super) fn internal_error() -> Response<Body> {
-    let mut response = Response::new(Body::from("Something went wrong on our side.\n"));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+fn response(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
     response
 }

@@ -1,231 +1,242 @@
-//! The places of connections, and how many of them one source may take.
+//! Slots for connections, and the quota of one source.
 //!
-//! When every place is taken, a few more connections are let into an anteroom. Their requests wait for a place there, but
-//! health checks, which are answered at once: a supervisor must not take a busy server for a dead one.
+//! While every slot is taken, a few more connections are accepted as overflow. Their requests wait for a slot, except health
+//! checks, which get a response without one: a supervisor must not mistake a busy server for a dead one.
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use deputy::host::ClientAddress;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::Limits;
-
-/// A place for each connection that may be open, of which a source has at most a quarter.
-pub(super) struct Places {
-    free: Arc<Semaphore>,
-    anteroom: Arc<Semaphore>,
-    /// Requests that may wait in the anteroom, so that others can come in.
+/// A slot for each connection. One source may hold a quarter of them.
+pub(crate) struct ConnectionSlots {
+    regular: Arc<Semaphore>,
+    overflow: Arc<Semaphore>,
+    /// Overflow requests that may wait for a slot. The rest of the overflow is left to health checks.
     waiting: Semaphore,
     wanted: Notify,
-    share: usize,
+    quota: usize,
     by_source: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    /// Who connects is the operator's proxy, and speaks for all.
+    /// Every peer is a proxy, which has no quota.
     proxied: bool,
 }
 
-impl Places {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl ConnectionSlots {
+    pub(crate) fn new(connections: usize, proxied: bool) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(limits.connections)),
-            anteroom: Arc::new(Semaphore::new(ANTEROOM)),
-            waiting: Semaphore::new(ANTEROOM / 2),
+            regular: Arc::new(Semaphore::new(connections)),
+            overflow: Arc::new(Semaphore::new(OVERFLOW)),
+            waiting: Semaphore::new(OVERFLOW / 2),
             wanted: Notify::new(),
-            share: (limits.connections / 4).max(1),
+            quota: (connections / 4).max(1),
             by_source: Arc::default(),
-            proxied: limits.client_address_header.is_some(),
+            proxied,
         }
     }
 
-    /// Waits for a place, or for one in the anteroom, for a connection from `peer`. Returns `None` at once when the source
-    /// has its share already, so that it cannot hold up the connections behind it.
-    pub(super) async fn take(&self, peer: IpAddr) -> Option<Place> {
-        let share = match self.stranger(peer) {
-            Some(source) => Some(self.share_of(source)?),
+    /// Waits for a slot for a connection from `peer`, regular or overflow. Returns `None` at once when its source is over
+    /// quota, so that it cannot block the accept queue.
+    pub(crate) async fn acquire(&self, peer: IpAddr) -> Option<Slot> {
+        let quota = match self.remote_source(peer) {
+            Some(source) => Some(self.count(source)?),
             None => None,
         };
-        let seat = if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            Seat::Own(permit)
+        let permit = if let Ok(permit) = Arc::clone(&self.regular).try_acquire_owned() {
+            Permit::Regular(permit)
         } else {
             tokio::select! {
-                permit = Arc::clone(&self.free).acquire_owned() => Seat::Own(permit.ok()?),
-                permit = Arc::clone(&self.anteroom).acquire_owned() => Seat::Anteroom(permit.ok()?),
+                permit = Arc::clone(&self.regular).acquire_owned() => Permit::Regular(permit.ok()?),
+                permit = Arc::clone(&self.overflow).acquire_owned() => Permit::Overflow(permit.ok()?),
             }
         };
-        Some(Place { seat: Mutex::new(seat), _share: share })
+        Some(Slot { permit: Mutex::new(permit), _quota: quota })
     }
 
-    /// Waits for a place where `place` is one in the anteroom. `false`: too many wait already.
-    pub(super) async fn enter(&self, place: &Place) -> bool {
-        if place.is_own() {
+    /// Waits until `slot` is a regular one. Returns `false` at once when too many requests wait already.
+    pub(crate) async fn promote(&self, slot: &Slot) -> bool {
+        if !slot.is_overflow() {
             return true;
         }
         let Ok(_waiting) = self.waiting.try_acquire() else { return false };
         self.wanted.notify_one();
-        let Ok(permit) = Arc::clone(&self.free).acquire_owned().await else { return false };
-        *place.seat.lock().unwrap_or_else(PoisonError::into_inner) = Seat::Own(permit);
+        let Ok(permit) = Arc::clone(&self.regular).acquire_owned().await else { return false };
+        *lock(&slot.permit) = Permit::Regular(permit);
         true
     }
 
-    /// Completes when a request waits for the place of an idle connection.
-    pub(super) async fn wanted(&self) {
+    /// Completes when a request waits for the slot of an idle connection.
+    pub(crate) async fn wanted(&self) {
         self.wanted.notified().await;
     }
 
-    /// Whether others would have to wait.
-    pub(super) fn are_taken(&self) -> bool {
-        self.free.available_permits() == 0
+    /// Whether every regular slot is taken.
+    pub(crate) fn are_full(&self) -> bool {
+        self.regular.available_permits() == 0
     }
 
-    /// Whose share a connection from `peer` is counted in. A proxy on this computer has none, whether or not it says for
-    /// whom it speaks: one stranger could use up what all have.
-    fn stranger(&self, peer: IpAddr) -> Option<IpAddr> {
-        let source = ClientAddress(peer).source();
+    /// Source whose quota a connection from `peer` counts against. A loopback peer has none: it may be a proxy, and one
+    /// client could then use up the quota of all.
+    fn remote_source(&self, peer: IpAddr) -> Option<IpAddr> {
+        let source = quota_source(peer);
         (!self.proxied && !source.is_loopback()).then_some(source)
     }
 
-    fn share_of(&self, source: IpAddr) -> Option<Share> {
-        let mut by_source = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = by_source.entry(source).or_default();
-        if *taken >= self.share {
+    fn count(&self, source: IpAddr) -> Option<SourceQuota> {
+        let mut by_source = lock(&self.by_source);
+        let held = by_source.entry(source).or_default();
+        if *held >= self.quota {
             return None;
         }
-        *taken += 1;
-        Some(Share { by_source: Arc::clone(&self.by_source), source })
+        *held += 1;
+        Some(SourceQuota { by_source: Arc::clone(&self.by_source), source })
     }
 }
 
-/// The place of one connection. It is free again when this is dropped.
-pub(super) struct Place {
-    seat: Mutex<Seat>,
-    _share: Option<Share>,
-}
-
-enum Seat {
-    Anteroom(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit),
-    Own(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit),
-}
-
-impl Place {
-    /// Whether it is one of the connections that are served, and not one in the anteroom.
-    pub(super) fn is_own(&self) -> bool {
-        matches!(&*self.seat.lock().unwrap_or_else(PoisonError::into_inner), Seat::Own(_))
+/// The source of an address: of IPv6 the network of 56 bits, which is what providers assign to one household.
+fn quota_source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0).into()
+        }
+        address => address,
     }
 }
 
-/// Connections in the anteroom.
-const ANTEROOM: usize = 32;
+/// The slot of one connection, until it is dropped.
+pub(crate) struct Slot {
+    permit: Mutex<Permit>,
+    _quota: Option<SourceQuota>,
+}
 
-/// One more of a source's, also while it waits for a place.
-struct Share {
+enum Permit {
+    Overflow(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit),
+    Regular(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit),
+}
+
+impl Slot {
+    pub(crate) fn is_overflow(&self) -> bool {
+        matches!(&*lock(&self.permit), Permit::Overflow(_))
+    }
+}
+
+/// A connection in the quota of its source, also while it waits for a slot.
+struct SourceQuota {
     by_source: Arc<Mutex<HashMap<IpAddr, usize>>>,
     source: IpAddr,
 }
 
-impl Drop for Share {
+impl Drop for SourceQuota {
     fn drop(&mut self) {
-        let mut by_source = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = by_source.get_mut(&self.source) {
-            *taken -= 1;
-            if *taken == 0 {
+        let mut by_source = lock(&self.by_source);
+        if let Some(held) = by_source.get_mut(&self.source) {
+            *held -= 1;
+            if *held == 0 {
                 by_source.remove(&self.source);
             }
         }
     }
 }
 
+/// No code panics while it holds one of these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Connections beyond the limit.
+const OVERFLOW: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use http::HeaderName;
 
     use super::*;
 
     #[test]
-    fn a_source_has_a_quarter_of_the_places_and_others_have_theirs() {
-        let places = of(8);
-        let mut held = vec![at_once(&places, "192.0.2.1").expect("a place")];
-        // The same source, as a socket for both protocols names it.
-        held.push(at_once(&places, "::ffff:192.0.2.1").expect("a place"));
-        assert!(at_once(&places, "192.0.2.1").is_none());
-        held.extend(["2001:db8::1", "2001:db8:0:ff::1"].map(|peer| at_once(&places, peer).expect("a place")));
-        assert!(at_once(&places, "2001:db8:0:1::1").is_none());
-        assert_eq!(places.free.available_permits(), 4, "who was refused holds a place");
+    fn source_beyond_its_quarter_is_refused_and_others_are_not() {
+        let slots = ConnectionSlots::new(8, false);
+        let mut held = vec![acquired(&slots, "192.0.2.1").expect("a slot")];
+        // The same source, as a dual-stack socket shows it.
+        held.push(acquired(&slots, "::ffff:192.0.2.1").expect("a slot"));
+        assert!(acquired(&slots, "192.0.2.1").is_none());
+        held.extend(["2001:db8::1", "2001:db8:0:ff::1"].map(|peer| acquired(&slots, peer).expect("a slot")));
+        assert!(acquired(&slots, "2001:db8:0:1::1").is_none());
+        assert_eq!(slots.regular.available_permits(), 4, "a refused connection holds a slot");
         held.remove(0);
-        assert!(at_once(&places, "192.0.2.1").is_some());
+        assert!(acquired(&slots, "192.0.2.1").is_some());
         drop(held);
-        assert!(places.by_source.lock().unwrap().is_empty());
-        assert_eq!(places.free.available_permits(), 8);
+        assert!(slots.by_source.lock().unwrap().is_empty());
+        assert_eq!(slots.regular.available_permits(), 8);
     }
 
     #[test]
-    fn of_few_places_a_source_has_one() {
-        let places = of(2);
-        let _held = at_once(&places, "192.0.2.1").expect("a place");
-        assert!(at_once(&places, "192.0.2.1").is_none());
-        assert!(at_once(&places, "192.0.2.2").is_some());
+    fn source_may_hold_one_of_few_slots() {
+        let slots = ConnectionSlots::new(2, false);
+        let _held = acquired(&slots, "192.0.2.1").expect("a slot");
+        assert!(acquired(&slots, "192.0.2.1").is_none());
+        assert!(acquired(&slots, "192.0.2.2").is_some());
     }
 
     #[test]
-    fn a_source_with_its_share_is_refused_also_while_others_wait() {
-        let places = of(1);
-        let held = at_once(&places, "192.0.2.1").expect("a place");
-        assert!(places.are_taken() && held.is_own());
-        assert!(at_once(&places, "192.0.2.1").is_none());
-        let second = at_once(&places, "192.0.2.2").expect("a place in the anteroom");
-        let mut waiting = Box::pin(places.enter(&second));
+    fn source_over_quota_is_refused_while_others_wait() {
+        let slots = ConnectionSlots::new(1, false);
+        let held = acquired(&slots, "192.0.2.1").expect("a slot");
+        assert!(slots.are_full() && !held.is_overflow());
+        assert!(acquired(&slots, "192.0.2.1").is_none());
+        let second = acquired(&slots, "192.0.2.2").expect("an overflow slot");
+        let mut waiting = Box::pin(slots.promote(&second));
         assert_eq!(waiting.as_mut().now_or_never(), None);
-        assert!(at_once(&places, "192.0.2.2").is_none());
+        assert!(acquired(&slots, "192.0.2.2").is_none());
         drop(held);
         assert_eq!(waiting.now_or_never(), Some(true));
-        assert!(second.is_own());
+        assert!(!second.is_overflow());
         drop(second);
-        assert!(places.by_source.lock().unwrap().is_empty());
+        assert!(slots.by_source.lock().unwrap().is_empty());
     }
 
     #[test]
-    fn a_waiting_request_leaves_room_in_the_anteroom() {
-        let places = of(1);
-        let _held = at_once(&places, "127.0.0.1").expect("a place");
-        let room: Vec<_> = (0..ANTEROOM).map(|_| at_once(&places, "127.0.0.1").expect("a place")).collect();
+    fn waiting_requests_leave_half_of_the_overflow_free() {
+        let slots = ConnectionSlots::new(1, false);
+        let _held = acquired(&slots, "127.0.0.1").expect("a slot");
+        let overflow: Vec<_> =
+            (0..OVERFLOW).map(|_| acquired(&slots, "127.0.0.1").expect("an overflow slot")).collect();
         let mut waiting: Vec<_> =
-            room.iter().take(ANTEROOM / 2).map(|place| Box::pin(places.enter(place))).collect();
+            overflow.iter().take(OVERFLOW / 2).map(|slot| Box::pin(slots.promote(slot))).collect();
         assert!(waiting.iter_mut().all(|request| request.as_mut().now_or_never().is_none()));
-        assert_eq!(places.enter(&room[ANTEROOM / 2]).now_or_never(), Some(false));
+        assert_eq!(slots.promote(&overflow[OVERFLOW / 2]).now_or_never(), Some(false));
     }
 
     #[test]
-    fn who_stops_waiting_gives_back_their_share() {
-        let places = of(1);
-        let _held = at_once(&places, "192.0.2.1").expect("a place");
-        drop(at_once(&places, "192.0.2.2").expect("a place in the anteroom"));
-        assert_eq!(places.by_source.lock().unwrap().len(), 1);
+    fn dropped_slot_frees_the_quota_of_its_source() {
+        let slots = ConnectionSlots::new(1, false);
+        let _held = acquired(&slots, "192.0.2.1").expect("a slot");
+        drop(acquired(&slots, "192.0.2.2").expect("an overflow slot"));
+        assert_eq!(slots.by_source.lock().unwrap().len(), 1);
     }
 
     #[test]
-    fn a_proxy_may_take_every_place() {
-        let named = Some(HeaderName::from_static("x-forwarded-for"));
-        let behind_one =
-            Places::new(&Limits { connections: 8, client_address_header: named, ..Limits::default() });
-        for (places, peer) in [(of(8), "127.0.0.2"), (of(8), "::1"), (behind_one, "192.0.2.1")] {
-            let held: Vec<_> = (0..8).map(|_| at_once(&places, peer).expect("a place")).collect();
-            assert!(places.are_taken());
+    fn proxy_may_hold_every_slot() {
+        let of = |proxied| ConnectionSlots::new(8, proxied);
+        for (slots, peer) in [(of(false), "127.0.0.2"), (of(false), "::1"), (of(true), "192.0.2.1")] {
+            let held: Vec<_> = (0..8).map(|_| acquired(&slots, peer).expect("a slot")).collect();
+            assert!(slots.are_full());
             drop(held);
         }
     }
 
-    fn of(connections: usize) -> Places {
-        Places::new(&Limits { connections, ..Limits::default() })
+    #[test]
+    fn ipv6_network_of_56_bits_is_one_source() {
+        let source = |text: &str| quota_source(text.parse().unwrap());
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:ff::1"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:102::1"));
+        assert_eq!(source("::ffff:192.0.2.1").to_string(), "192.0.2.1");
+        assert!(source("::1").is_loopback());
     }
 
-    fn at_once(places: &Places, from: &str) -> Option<Place> {
-        places.take(peer(from)).now_or_never().expect("an answer at once")
-    }
-
-    fn peer(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn acquired(slots: &ConnectionSlots, peer: &str) -> Option<Slot> {
+        slots.acquire(peer.parse().unwrap()).now_or_never().expect("no waiting")
     }
 }

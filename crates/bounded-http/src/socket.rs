@@ -1,4 +1,4 @@
-//! A connection that notices when the other side stops sending, or stops taking.
+//! A TCP stream that notices when the client stops sending or reading.
 
 use std::{
     io,
@@ -16,44 +16,42 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What is known about the client's half of a connection.
+/// The client's side of a connection.
 #[derive(Debug)]
-pub(super) struct Incoming {
-    /// What the server waits for.
-    pub(super) phase: watch::Sender<Phase>,
-    /// Cancelled when the client stopped sending while a request was being answered.
-    pub(super) ended: CancellationToken,
+pub(crate) struct ReadSide {
+    pub(crate) phase: watch::Sender<Phase>,
+    /// Cancelled when the client closes its side while a request gets its response.
+    pub(crate) half_closed: CancellationToken,
 }
 
-/// What a connection is doing, and since when.
+/// State of a connection, and since when.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Phase {
-    /// A request is being answered, or its body read.
-    Answering,
+pub(crate) enum Phase {
     /// The head of a request is arriving.
     Head(Instant),
-    /// Every request has been answered.
+    /// Every request has its response.
     Idle(Instant),
-    /// The client has not sent anything yet.
+    /// A request has not got its whole response yet; its body may be arriving.
+    Responding,
+    /// No byte has arrived yet.
     Silent(Instant),
 }
 
-impl Incoming {
-    /// A connection that has just been made.
-    pub(super) fn new() -> Self {
+impl ReadSide {
+    pub(crate) fn new() -> Self {
         let phase = watch::Sender::new(Phase::Silent(Instant::now()));
-        Self { phase, ended: CancellationToken::new() }
+        Self { phase, half_closed: CancellationToken::new() }
     }
 
     /// The first bytes after a response are those of the next head.
-    fn bytes_came(&self) {
+    fn bytes_arrived(&self) {
         self.phase.send_if_modified(|phase| match *phase {
-            Phase::Answering | Phase::Head(_) => false,
+            Phase::Responding | Phase::Head(_) => false,
             Phase::Idle(_) => {
                 *phase = Phase::Head(Instant::now());
                 true
             }
-            // The time for the first head runs from the connection on.
+            // The time for the first head runs from the start of the connection.
             Phase::Silent(since) => {
                 *phase = Phase::Head(since);
                 true
@@ -62,58 +60,54 @@ impl Incoming {
     }
 }
 
-/// A response under way. The connection is idle when this is dropped.
-pub(super) struct Answering(Arc<Incoming>);
+/// A request in progress. The connection is idle when this is dropped.
+pub(crate) struct Responding(Arc<ReadSide>);
 
-impl Answering {
-    /// Must be called before the connection is read again: its next byte is not of a head, and its end not that of the
-    /// connection.
-    pub(super) fn begin(incoming: &Arc<Incoming>) -> Self {
-        incoming.phase.send_replace(Phase::Answering);
-        Self(Arc::clone(incoming))
+impl Responding {
+    /// Must be called before the connection is read again, because it tells what the next byte or the end means.
+    pub(crate) fn begin(read_side: &Arc<ReadSide>) -> Self {
+        read_side.phase.send_replace(Phase::Responding);
+        Self(Arc::clone(read_side))
     }
 }
 
-impl Drop for Answering {
+impl Drop for Responding {
     fn drop(&mut self) {
         self.0.phase.send_replace(Phase::Idle(Instant::now()));
     }
 }
 
-/// A TCP stream whose writes fail when no byte can be written for a while.
+/// A TCP stream whose writes fail when the client reads nothing for a while.
 ///
-/// While a request is being answered, the end of the client's half is told by [`Incoming::ended`] and hidden from hyper,
-/// which would drop the request: the client may be waiting for its response.
-pub(super) struct Socket {
+/// While a request is in progress, [`ReadSide::half_closed`] shows that the client closed its side. hyper does not see it:
+/// it would drop the request, though the client may be waiting for the response.
+pub(crate) struct Socket {
     stream: TcpStream,
-    incoming: Arc<Incoming>,
-    patience: Duration,
+    read_side: Arc<ReadSide>,
+    write_timeout: Duration,
     stalled: Pin<Box<Sleep>>,
-    // Whether the timer runs: since a write could not go on.
-    waiting: bool,
+    /// Whether `stalled` runs: since a write could not go on.
+    is_stalled: bool,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, incoming: Arc<Incoming>, patience: Duration) -> Self {
-        Self { stream, incoming, patience, stalled: Box::pin(sleep(patience)), waiting: false }
+    pub(crate) fn new(stream: TcpStream, read_side: Arc<ReadSide>, write_timeout: Duration) -> Self {
+        let stalled = Box::pin(sleep(write_timeout));
+        Self { stream, read_side, write_timeout, stalled, is_stalled: false }
     }
 
-    /// Passes on what a write said, unless it has been saying "not yet" for too long.
-    fn watched<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Returns `written`, or an error once writes have been pending for too long.
+    fn timed<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.waiting = false;
+            self.is_stalled = false;
             return written;
         }
-        if !self.waiting {
-            self.waiting = true;
-            self.stalled.as_mut().reset(Instant::now() + self.patience);
+        if !self.is_stalled {
+            self.is_stalled = true;
+            self.stalled.as_mut().reset(Instant::now() + self.write_timeout);
         }
-        match self.stalled.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => {
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no more bytes")))
-            }
-        }
+        ready!(self.stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads no more bytes")))
     }
 }
 
@@ -123,16 +117,16 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.incoming.ended.is_cancelled() {
+        if self.read_side.half_closed.is_cancelled() {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let ended = buffer.remaining() > 0 && buffer.filled().len() == before;
         if !ended {
-            self.incoming.bytes_came();
-        } else if matches!(*self.incoming.phase.borrow(), Phase::Answering) {
-            self.incoming.ended.cancel();
+            self.read_side.bytes_arrived();
+        } else if matches!(*self.read_side.phase.borrow(), Phase::Responding) {
+            self.read_side.half_closed.cancel();
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
@@ -146,7 +140,7 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watched(context, written)
+        self.timed(context, written)
     }
 
     fn poll_write_vectored(
@@ -155,7 +149,7 @@ impl AsyncWrite for Socket {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.watched(context, written)
+        self.timed(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -6,24 +6,18 @@ mod state;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::Request,
-    middleware::{Next, from_fn},
-    response::IntoResponse as _,
-};
+use axum::Router;
 use deputy::{
     config::Config,
     host::{FetchLimits, Host as _, Reach},
 };
-use http::{HeaderValue, StatusCode, header::HOST};
 use todo_api::native::{NativeBackend, SqliteTodos};
 
 use crate::{
     StartError, Tools,
     commands::DemoOptions,
     host::NativeHost,
-    http_server::{self, Limits, Stop},
+    http_server::{self, Server as HttpServer, Shutdown},
     listen::Listen,
     logging::Output,
     serve::{self, Deputy, on_this_computer},
@@ -45,29 +39,25 @@ pub async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(
     let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
     let config = config(&pingone, &public_url, &api_url, &state)?;
     let mcp = config.public_url.resource();
-    let (limits, stop) = (Limits::default(), Stop::default());
-    let deputy = Deputy::open(config, &state.deputy, tools, &limits, &stop)?;
+    let (http, shutdown) = (HttpServer { name: "deputy", ..HttpServer::default() }, Shutdown::default());
+    let deputy = Deputy::open(config, &state.deputy, tools, &http.limits, &shutdown)?;
     let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
 
-    serve::signals(&stop, &output)?;
+    serve::signals(&shutdown, &output)?;
     // The others stop after Deputy, whose last requests need them.
-    let stop_others = Stop { at_once: stop.at_once.clone(), ..Stop::default() };
+    let shutdown_others = Shutdown { immediate: shutdown.immediate.clone(), ..Shutdown::default() };
     let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]
         .map(|(name, listening, router)| {
-            tokio::spawn(http_server::serve(
-                name,
-                listening.listeners,
-                only_by_names_of_this_computer(router, listening.port),
-                limits.clone(),
-                stop_others.clone(),
-            ))
+            let hosts = Some(loopback_hosts(listening.port));
+            let http = HttpServer { hosts, name, ..HttpServer::default() };
+            tokio::spawn(http_server::serve(http, listening.listeners, router, shutdown_others.clone()))
         });
     let people = &pingone.people;
     let banner =
         Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, people, data_dir: &options.data_dir };
     output.print(&banner.to_string());
-    deputy.serve(deputy_listening.listeners, limits, stop).await;
-    stop_others.gracefully.cancel();
+    deputy.serve(deputy_listening.listeners, http, shutdown).await;
+    shutdown_others.graceful.cancel();
     for other in others {
         // A server that panicked has been reported.
         let _ = other.await;
@@ -75,21 +65,11 @@ pub async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(
     Ok(())
 }
 
-/// Refuses names that lead here by rebinding DNS, as Deputy does itself: a page of another site must not read what is here.
-fn only_by_names_of_this_computer(router: Router, port: u16) -> Router {
-    let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
-    router.layer(from_fn(move |request: Request, next: Next| {
-        // RFC 9112 §3.2.2: a target in absolute form overrides `Host`.
-        let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-        let host = target.or(request.headers().get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
-        // As browsers leave it away.
-        let ours = names.iter().any(|name| {
-            name.as_bytes() == host || port == 80 && name.strip_suffix(":80").map(str::as_bytes) == Some(host)
-        });
-        async move {
-            if ours { next.run(request).await } else { StatusCode::MISDIRECTED_REQUEST.into_response() }
-        }
-    }))
+/// Hosts that requests to a port of this computer name. Browsers leave out port 80.
+fn loopback_hosts(port: u16) -> Vec<String> {
+    let port = if port == 80 { vec![":80".to_owned(), String::new()] } else { vec![format!(":{port}")] };
+    let hosts = ["localhost", "127.0.0.1", "[::1]"];
+    hosts.iter().flat_map(|host| port.iter().map(move |port| format!("{host}{port}"))).collect()
 }
 
 fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> Result<Config, StartError> {

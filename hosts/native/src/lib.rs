@@ -9,6 +9,7 @@ pub mod demo;
 pub mod env_file;
 mod error;
 pub mod host;
+pub mod http_server;
 pub mod listen;
 pub mod logging;
 mod open_files;
@@ -27,7 +28,6 @@ use crate::{
     logging::Output,
 };
 
-pub use bounded_http as http_server;
 pub use error::StartError;
 
 /// Makes a server of a configuration and a machine; what is added there are the tools.

@@ -14,7 +14,7 @@ use crate::{
     commands::{self, ServeOptions},
     env_file::EnvFile,
     host::NativeHost,
-    http_server::{self, Limits, Stop},
+    http_server::{self, Limits, Server as HttpServer, Shutdown},
     logging::{LogFormat, Output},
     open_files, shutdown,
     store::{FolderLock, SqliteStore},
@@ -59,13 +59,18 @@ pub async fn run(
         // At most 100,000, says the command line.
         connections: open_files::connections_that_fit(options.max_connections as usize)?,
         keep_alive: Duration::from_secs(options.keep_alive),
-        client_address_header: options.client_address_header,
         ..Limits::default()
     };
-    let stop = Stop::default();
-    signals(&stop, &output)?;
+    let http = HttpServer {
+        client_address_header: options.client_address_header,
+        limits,
+        name: "deputy",
+        ..HttpServer::default()
+    };
+    let shutdown = Shutdown::default();
+    signals(&shutdown, &output)?;
     if config.rate_limits.is_some()
-        && limits.client_address_header.is_none()
+        && http.client_address_header.is_none()
         && options.listen.is_loopback()
         && !config.public_url.is_loopback()
     {
@@ -76,10 +81,10 @@ pub async fn run(
         );
     }
     let ready = ready(&config, listening.port, output.format());
-    let mut app = Deputy::open(config, &options.data.data_dir, tools, &limits, &stop)?;
+    let mut app = Deputy::open(config, &options.data.data_dir, tools, &http.limits, &shutdown)?;
     output.print(&ready);
     app.check_upstream();
-    app.serve(listening.listeners, limits, stop).await;
+    app.serve(listening.listeners, http, shutdown).await;
     Ok(())
 }
 
@@ -144,9 +149,9 @@ pub(crate) fn on_this_computer(port: u16) -> String {
     if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
 }
 
-/// Has `stop` follow the signals that the process gets.
-pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
-    shutdown::on_signals(stop.clone(), output.clone())
+/// Has `shutdown` follow the signals that the process gets.
+pub(crate) fn signals(shutdown: &Shutdown, output: &Output) -> Result<(), StartError> {
+    shutdown::on_signals(shutdown.clone(), output.clone())
         .map_err(|error| StartError::Other(format!("signals cannot be received: {error}")))
 }
 
@@ -167,11 +172,11 @@ impl Deputy {
         folder: &Path,
         tools: Tools,
         limits: &Limits,
-        stop: &Stop,
+        shutdown: &Shutdown,
     ) -> Result<Self, StartError> {
         let lock = FolderLock::take(folder)?;
         let store = Arc::new(SqliteStore::open(folder)?);
-        let host = NativeHost::new(Arc::clone(&store), limits.connections, stop.gracefully.clone());
+        let host = NativeHost::new(Arc::clone(&store), limits.connections, shutdown.graceful.clone());
         let host = Arc::new(host);
         let server = tools(config, host.clone());
         Ok(Self { server, host, store, lock, tasks: Vec::new() })
@@ -189,14 +194,14 @@ impl Deputy {
     }
 
     /// Serves until told to stop; then waits for detached work, and closes the store.
-    pub(crate) async fn serve(self, listeners: Vec<TcpListener>, limits: Limits, stop: Stop) {
+    pub(crate) async fn serve(self, listeners: Vec<TcpListener>, http: HttpServer, shutdown: Shutdown) {
         let Self { server, host, store, lock, mut tasks } = self;
         let router = server.router();
         drop(server);
         tasks.push(tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store))));
         tasks.push(tokio::spawn(watch(Arc::clone(&store))));
-        let at_once = stop.at_once.clone();
-        http_server::serve("deputy", listeners, router, limits, stop).await;
+        let immediate = shutdown.immediate.clone();
+        http_server::serve(http, listeners, router, shutdown).await;
         for task in tasks {
             task.abort();
             // Its part of the store is dropped when it has ended.
@@ -205,7 +210,7 @@ impl Deputy {
         // As long as requests may take, and some more: a response of PingOne that nobody takes costs a user the login.
         tokio::select! {
             () = host.drained() => {}
-            () = async { at_once.cancelled().await; sleep(DRAIN).await } => {
+            () = async { immediate.cancelled().await; sleep(DRAIN).await } => {
                 tracing::warn!("stopped before all detached work had ended");
             }
         }

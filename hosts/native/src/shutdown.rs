@@ -2,21 +2,21 @@
 
 use std::{io, time::Duration};
 
-use crate::{http_server::Stop, logging::Output};
+use crate::{http_server::Shutdown, logging::Output};
 
-/// Ends `stop` gracefully at the first signal, and after [`GRACE`] at once. A second SIGINT or SIGTERM ends the process
+/// Ends `shutdown` gracefully at the first signal, and after [`GRACE`] at once. A second SIGINT or SIGTERM ends the process
 /// on the spot; what has been answered is on disk.
 ///
 /// SIGHUP stops gracefully too: a terminal has been closed, or an operator wants the configuration to be read again, for
 /// which the supervisor starts the next process. It never counts as a second signal, since terminals send several.
-pub(crate) fn on_signals(stop: Stop, output: Output) -> io::Result<()> {
+pub(crate) fn on_signals(shutdown: Shutdown, output: Output) -> io::Result<()> {
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
         signals.first().await;
         tracing::info!("stopping: finishing the requests under way");
-        stop.gracefully.cancel();
+        shutdown.graceful.cancel();
         tokio::select! {
-            () = tokio::time::sleep(GRACE) => stop.at_once.cancel(),
+            () = tokio::time::sleep(GRACE) => shutdown.immediate.cancel(),
             () = signals.second() => end(&output),
         }
         signals.second().await;

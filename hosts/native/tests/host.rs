@@ -13,7 +13,7 @@ use bytes::Bytes;
 use deputy::host::{FetchError, FetchLimits, Host as _, Meter, Reach};
 use deputy_native::{
     host::NativeHost,
-    http_server::{Limits, Stop, serve},
+    http_server::{Server, Shutdown, serve},
     listen::Listen,
     store::SqliteStore,
 };
@@ -25,7 +25,7 @@ const LIMITS: FetchLimits =
 
 fn host(folder: &tempfile::TempDir) -> NativeHost {
     let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
-    NativeHost::new(store, 512, Stop::default().gracefully)
+    NativeHost::new(store, 512, Shutdown::default().graceful)
 }
 
 /// A server on its own port, and its URL.
@@ -62,7 +62,7 @@ async fn remote() -> String {
             }),
         );
     let listening = Listen::localhost(0).bind("--port").await.unwrap();
-    tokio::spawn(serve("remote", listening.listeners, router, Limits::default(), Stop::default()));
+    tokio::spawn(serve(Server::default(), listening.listeners, router, Shutdown::default()));
     format!("http://127.0.0.1:{}", listening.port)
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{Router, routing::get};
 use deputy_native::{
-    http_server::{Limits, Stop, serve},
+    http_server::{Server, Shutdown, serve},
     listen::Listen,
 };
 use tokio::{
@@ -14,7 +14,7 @@ use tokio::{
 async fn a_request_is_answered_on_both_loopback_addresses() {
     let listening = Listen::localhost(0).bind("--port").await.unwrap();
     let router = Router::new().route("/", get(async || "hello"));
-    tokio::spawn(serve("test", listening.listeners, router, Limits::default(), Stop::default()));
+    tokio::spawn(serve(Server::default(), listening.listeners, router, Shutdown::default()));
     let exchange = async |mut stream: TcpStream| {
         stream.write_all(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut response = String::new();

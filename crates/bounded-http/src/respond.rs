@@ -1,0 +1,105 @@
+//! One request and its response.
+
+use std::{convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{Router, body::Body};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use crate::{
+    ClientAddress, Running,
+    body::TimedBody,
+    client_address::{client_address, is_unconfigured_proxy},
+    connection::Connection,
+    host,
+    responses::{internal_error, too_busy},
+    socket::Responding,
+};
+
+impl Connection {
+    /// Has the router respond once the connection has a slot. The response holds `responding` until it is sent.
+    pub(crate) async fn respond_to(
+        self: Arc<Self>,
+        mut request: Request<hyper::body::Incoming>,
+        responding: Responding,
+    ) -> Result<Response<Body>, Infallible> {
+        let started = Instant::now();
+        let Running { server, slots, router, .. } = &*self.running;
+        let method = request.method().clone();
+        // Without the query, which may hold an authorization code.
+        let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
+        let address = self.client_address(request.headers());
+        request.extensions_mut().insert(address);
+        let host = host::check(&request, server.hosts.as_deref());
+        let mut response = if path != server.health_path && !slots.promote(&self.slot).await {
+            too_busy()
+        } else if let Err(error) = host {
+            error.response()
+        } else {
+            let timed = |body| TimedBody::new(body, Arc::clone(&self.read_side), server.limits.body);
+            routed(router.clone(), request.map(timed)).await
+        };
+        if slots.are_full() || self.slot.is_overflow() {
+            // An idle connection would keep others waiting for its slot.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        tracing::info!(
+            server = server.name,
+            %method,
+            path,
+            status = response.status().as_u16(),
+            ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request"
+        );
+        Ok(response.map(|body| {
+            Body::new(body.map_err(move |error| {
+                let _ = &responding;
+                error
+            }))
+        }))
+    }
+
+    fn client_address(&self, headers: &HeaderMap) -> ClientAddress {
+        let Running { server, warned, .. } = &*self.running;
+        let header = server.client_address_header.as_ref();
+        let address = client_address(self.peer, headers, header);
+        if header.is_none() && is_unconfigured_proxy(self.peer, headers) {
+            warned.unconfigured_proxy.call_once(|| {
+                tracing::warn!(
+                    server = server.name,
+                    proxy = %self.peer,
+                    "a proxy names its clients in a header, but their requests are counted as its own. Set that header \
+                     with {}",
+                    server.client_address_setting
+                );
+            });
+        }
+        if header.is_some() && address.is_unspecified() {
+            warned.missing_client_address.call_once(|| {
+                tracing::warn!(
+                    server = server.name,
+                    "a request has no client address in the header that {} names; all such requests are counted together. \
+                     Check how the proxy sets that header",
+                    server.client_address_setting
+                );
+            });
+        }
+        ClientAddress(address)
+    }
+}
+
+/// The response of the router, or 500 if it panics.
+async fn routed(mut router: Router, request: Request<TimedBody>) -> Response<Body> {
+    let response = AssertUnwindSafe(async move {
+        let Ok(()) = poll_fn(|context| Service::<Request<TimedBody>>::poll_ready(&mut router, context)).await;
+        let Ok(response) = router.call(request).await;
+        response
+    });
+    response.catch_unwind().await.unwrap_or_else(|_| internal_error())
+}
+
+/// Characters of a path in the log.
+const LOGGED_PATH: usize = 200;
