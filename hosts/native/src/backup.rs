@@ -1,19 +1,18 @@
 //! `deputy backup` and `deputy restore`.
 
-use crate::{StartError, commands::BackupOptions, logging::Output, store};
+use crate::{commands::BackupOptions, error::StartError, logging::Output, store};
 
-/// Copies the database into a new file.
 pub(crate) fn back_up(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
     store::back_up(&options.data.data_dir, &options.file)?;
     output.print(&format!(
-        "Copied the database in {} to {}. Keep SERVER_KEY (formerly COOKIE_ENCRYPTION_KEY) as well: the backup does not contain it.",
+        "Copied the database in {} to {}. Keep SERVER_KEY (formerly COOKIE_ENCRYPTION_KEY) as well, which the backup does not \
+         contain.",
         options.data.data_dir.display(),
         options.file.display()
     ));
     Ok(())
 }
 
-/// Puts a backup in the place of the database.
 pub(crate) fn restore(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
     let restored = store::restore(&options.data.data_dir, &options.file)?;
     output.print(&format!(

@@ -1,4 +1,4 @@
-//! The command line. `--help` is the reference of flags, variables and defaults.
+//! The command line, documented by `--help`.
 
 use std::{
     ffi::OsString,
@@ -22,24 +22,21 @@ use crate::{
     logging::LogFormat,
 };
 
-/// Lets AI agents call your API on behalf of people who logged in with PingOne and consented.
+/// Lets AI agents call your API on behalf of users who logged in with PingOne and consented.
 ///
 /// Deputy is an MCP server, an OAuth authorization server to MCP clients, and an OpenID Connect client of PingOne.
 /// `deputy demo` shows all of it on this computer, with nothing to set up.
 #[derive(Debug, Parser)]
 #[command(name = "deputy", version, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
-    pub command: Command,
-    /// What to log.
+    pub(crate) command: Command,
     #[command(flatten)]
-    pub log: LogOptions,
+    pub(crate) log: LogOptions,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Copy the database to a new file; Deputy may be running
     Backup(BackupOptions),
     /// Replace the database with a backup; Deputy must be stopped
@@ -53,74 +50,69 @@ pub enum Command {
     Demo(DemoOptions),
 }
 
-/// Options of `deputy serve`.
 #[derive(Args, Debug)]
-pub struct ServeOptions {
-    /// Address and port to listen on; `localhost:8787` is both loopback addresses
+pub(crate) struct ServeOptions {
+    /// Address and port to listen on; `localhost:8787` means both loopback addresses
     #[arg(long, env = "LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
-    pub listen: Listen,
-    /// Where the records are.
+    pub(crate) listen: Listen,
     #[command(flatten)]
-    pub data: DataOptions,
-    /// Connections at a time, 1 to 100000; further ones wait. One address may hold a quarter of them, a proxy all of them
+    pub(crate) data: DataOptions,
+    /// Connections at a time, 1 to 100000; further ones wait. One address may hold a quarter of them, a proxy all
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
         value_parser = whole_number::<u32>(1..=100_000))]
-    pub max_connections: u32,
-    /// Seconds until an idle connection is closed, 1 to 3600, more than your proxy keeps it; at once while other connections wait
+    pub(crate) max_connections: u32,
+    /// Seconds until an idle connection is closed, 1 to 3600, and more than your proxy's. While others wait, it is closed at once
     #[arg(long, env = "KEEP_ALIVE", value_name = "SECONDS", default_value = "75",
         value_parser = whole_number::<u64>(1..=3600))]
-    pub keep_alive: u64,
+    pub(crate) keep_alive: u64,
     /// Header in which your proxy names the client's address, such as `x-forwarded-for`; the last address in it counts
     #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
-    pub client_address_header: Option<HeaderName>,
+    pub(crate) client_address_header: Option<HeaderName>,
 }
 
-/// Where the records are, for each command that uses them.
+/// Options of each command that uses the database.
 #[derive(Args, Debug)]
-pub struct DataOptions {
-    /// Folder of the database. One Deputy at a time serves from it, and creates it, readable by this user only
+pub(crate) struct DataOptions {
+    /// Folder of the database, for one Deputy at a time. A missing folder is created, readable by this user only
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER", default_value = "./data")]
-    pub data_dir: PathBuf,
-    /// File of variables, as NAME=value lines; a variable of the environment wins unless it is empty [default: .env if it exists]
+    pub(crate) data_dir: PathBuf,
+    /// File of NAME=value lines. A variable of the environment wins over it, unless it is empty [default: .env if it exists]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
-    pub env_file: Option<PathBuf>,
+    pub(crate) env_file: Option<PathBuf>,
 }
 
 /// Options of `deputy backup` and `deputy restore`.
 #[derive(Args, Debug)]
-pub struct BackupOptions {
+pub(crate) struct BackupOptions {
     /// File to create, readable by this user only; an existing file is not replaced
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Where the records are.
+    pub(crate) file: PathBuf,
     #[command(flatten)]
-    pub data: DataOptions,
+    pub(crate) data: DataOptions,
 }
 
-/// Options of `deputy demo`.
 #[derive(Args, Debug)]
-pub struct DemoOptions {
+pub(crate) struct DemoOptions {
     /// Port of Deputy
     #[arg(long, env = "DEMO_PORT", value_name = "PORT", default_value_t = 8787)]
-    pub port: u16,
+    pub(crate) port: u16,
     /// Port of the Todo API
     #[arg(long, env = "DEMO_TODO_API_PORT", value_name = "PORT", default_value_t = 8788)]
-    pub todo_api_port: u16,
+    pub(crate) todo_api_port: u16,
     /// Port of the simulated PingOne
     #[arg(long, env = "DEMO_PINGONE_PORT", value_name = "PORT", default_value_t = 8789)]
-    pub pingone_port: u16,
-    /// Folder in which logins, todos and users are kept for the next start
+    pub(crate) pingone_port: u16,
+    /// Folder that keeps logins, todos and users for the next start
     #[arg(long, env = "DEMO_DATA_DIR", value_name = "FOLDER", default_value = "./data/demo")]
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// Delete the logins, todos and users of an earlier demo first
     #[arg(long, env = "DEMO_RESET", value_parser = BoolishValueParser::new())]
-    pub reset: bool,
+    pub(crate) reset: bool,
 }
 
-/// Options of logging.
 #[derive(Args, Debug)]
-pub struct LogOptions {
-    /// Log level: off, error, warn, info, debug or trace; with levels for parts, as in `info,deputy=debug`. `RUST_LOG` counts if LOG is not set
+pub(crate) struct LogOptions {
+    /// Log level: off, error, warn, info, debug or trace; also for single modules, as in `info,deputy=debug`. If LOG is not set, `RUST_LOG` counts
     #[arg(
         long,
         env = "LOG",
@@ -129,19 +121,19 @@ pub struct LogOptions {
         global = true,
         display_order = 100
     )]
-    pub log: String,
+    pub(crate) log: String,
     /// Format of the log
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t, global = true, display_order = 101)]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 }
 
-/// Reads the command line, the environment, and the variables of the file that they name. A flag wins over a real
-/// variable, that over the file, that over the default.
-pub fn parse(
+/// Parses the command line, the environment and the file with variables. A flag wins over a variable of the environment, that
+/// over the file, and that over the default.
+pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString> + Clone,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<(Cli, EnvFile), clap::Error> {
-    // Only for the name of the file; what else is wrong is found the second time.
+    // For the name of the file only. The second pass reports errors.
     let first = Cli::command().ignore_errors(true).try_get_matches_from(arguments.clone())?;
     let file = match first.subcommand() {
         Some((command, matches)) if WITH_DATA.contains(&command) => read_env_file(command, matches)?,
@@ -157,7 +149,7 @@ pub fn parse(
     Ok((Cli::from_arg_matches(&matches)?, file))
 }
 
-/// Says in an error about a value which variable it is from. Without a word, it is from the command line.
+/// Adds to an error about a value the variable that it comes from, unless it comes from the command line.
 fn with_source(
     mut error: clap::Error,
     command: &clap::Command,
@@ -170,7 +162,7 @@ fn with_source(
     else {
         return error;
     };
-    let is_it = |argument: OsString| {
+    let is_flag = |argument: OsString| {
         argument.to_str().and_then(|text| text.strip_prefix("--")?.split('=').next()) == Some(&long)
     };
     let arg = command
@@ -179,7 +171,7 @@ fn with_source(
         .flat_map(clap::Command::get_arguments)
         .find(|arg| arg.get_long() == Some(&long));
     let name = arg.and_then(|arg| arg.get_env()?.to_str()).unwrap_or_default();
-    if arguments.into_iter().any(is_it) {
+    if arguments.into_iter().any(is_flag) {
         return error;
     }
     let source = if variable(name).is_some() {
@@ -193,7 +185,7 @@ fn with_source(
     error
 }
 
-/// The variables of the flags, but for the one that names the file with the others.
+/// The variables of the flags, except for the one that names the file with variables.
 pub fn variables() -> impl Iterator<Item = String> {
     let command = Cli::command();
     let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
@@ -211,7 +203,7 @@ pub fn variables() -> impl Iterator<Item = String> {
 
 fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Option<String>) -> clap::Arg {
     let name = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned);
-    // Compose files and CI set what they do not know to nothing; that is not to hide the file.
+    // Compose files and CI set unknown variables to nothing. These must not hide the file.
     let is_blank = name.as_deref().and_then(&variable).is_some_and(|value| value.trim().is_empty());
     let arg = if is_blank { arg.env(Resettable::Reset) } else { arg };
     let from_file = name.as_deref().and_then(|name| file.get(name).map(str::to_owned));
@@ -234,7 +226,7 @@ fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::E
         Err(error) => {
             let message =
                 format!("the file {} (--env-file, ENV_FILE) cannot be used: {error}", path.display());
-            // The usage below the message is that of the command that reads the file.
+            // The usage below the message is that of this command.
             let mut cli = Cli::command();
             cli.build();
             Err(match cli.find_subcommand_mut(command) {
@@ -245,7 +237,7 @@ fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::E
     }
 }
 
-/// Parses a number within `range`, and says in the error which numbers are within it.
+/// Parses a number within `range`. The error names the range.
 fn whole_number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: Clone + Display + FromStr + PartialOrd + Send + Sync,
@@ -256,7 +248,7 @@ where
     }
 }
 
-/// The variables of the configuration.
+/// The variables of the configuration, for `--help`.
 fn serve_help() -> String {
     let mut help =
         "Configuration, from the environment or the file; docs/configuration.md has more about each:\n"
@@ -283,7 +275,7 @@ fn serve_help() -> String {
     help
 }
 
-/// What `--help` says of a variable.
+/// The description of a variable in `--help`.
 fn description(variable: &Variable) -> String {
     let values = match &variable.syntax {
         Syntax::Choice(choices) => {
@@ -307,7 +299,7 @@ Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 fo
 second signal.";
 
 const SERVE_HELP: &str = "
-Deputy starts only with a valid configuration. An error lists every wrong variable above and every misspelled name in
+Deputy starts only with a valid configuration. The error lists every wrong variable, and every misspelled name in
 the file.";
 
 /// Columns for the names of variables in the help.
@@ -317,8 +309,8 @@ const NAMES: usize = 29;
 const WIDTH: usize = 120;
 
 const DEMO_HELP: &str = "\
-The demo listens on loopback addresses only, and calls nothing outside this computer. It reads no .env file, and the
-variables that configure `deputy serve` do not change it.";
+The demo listens on loopback addresses only, and calls nothing outside this computer. It ignores .env files and the
+variables of `deputy serve`.";
 
 #[cfg(test)]
 mod tests {
@@ -334,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
 
@@ -358,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_gives_defaults_and_a_flag_wins_over_it() {
+    fn flag_wins_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "LISTEN=127.0.0.1:1\nDATA_DIR=/from/file\nLOG=debug\n").unwrap();
@@ -369,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_named_must_be_there() {
+    fn missing_file_that_is_named_is_an_error() {
         let error = serve(&["--env-file", "/nowhere/at-all"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let text = error.to_string();

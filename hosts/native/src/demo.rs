@@ -14,26 +14,27 @@ use deputy::{
 use todo_api::native::{NativeBackend, SqliteTodos};
 
 use crate::{
-    StartError, Tools,
+    Tools,
     commands::DemoOptions,
+    error::StartError,
     host::NativeHost,
     http_server::{self, Server as HttpServer, Shutdown},
     listen::Listen,
     logging::Output,
-    serve::{self, Deputy, on_this_computer},
+    serve::{self, Deputy, loopback_url},
 };
 use banner::Banner;
 use pingone::PingOne;
 use state::State;
 
 /// Runs the demo until a signal.
-pub async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(), StartError> {
+pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(), StartError> {
     let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
     let api_listening = Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?;
     let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
-    let public_url = on_this_computer(deputy_listening.port);
-    let api_url = on_this_computer(api_listening.port);
-    let pingone_url = on_this_computer(pingone_listening.port);
+    let public_url = loopback_url(deputy_listening.port);
+    let api_url = loopback_url(api_listening.port);
+    let pingone_url = loopback_url(pingone_listening.port);
 
     let state = State::open(&options.data_dir, options.reset)?;
     let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
@@ -52,14 +53,14 @@ pub async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(
             let http = HttpServer { hosts, name, ..HttpServer::default() };
             tokio::spawn(http_server::serve(http, listening.listeners, router, shutdown_others.clone()))
         });
-    let people = &pingone.people;
+    let users = &pingone.users;
     let banner =
-        Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, people, data_dir: &options.data_dir };
+        Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, users, data_dir: &options.data_dir };
     output.print(&banner.to_string());
     deputy.serve(deputy_listening.listeners, http, shutdown).await;
     shutdown_others.graceful.cancel();
     for other in others {
-        // A server that panicked has been reported.
+        // A panic of the server is logged.
         let _ = other.await;
     }
     Ok(())
@@ -73,21 +74,21 @@ fn loopback_hosts(port: u16) -> Vec<String> {
 }
 
 fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> Result<Config, StartError> {
-    let key = state.cookie_encryption_key()?;
+    let key = state.server_key()?;
     let config = Config::parse(|name| {
         let value = match name {
             "API_IDENTIFIER" => &pingone.api_identifier,
             "API_URL" => api_url,
-            "COOKIE_ENCRYPTION_KEY" => key.expose(),
-            "MCP_SERVER_CLIENT_ID" => &pingone.client_id,
-            "MCP_SERVER_CLIENT_SECRET" => pingone.client_secret.expose(),
+            "SERVER_KEY" => key.expose(),
+            "PINGONE_CLIENT_ID" => &pingone.client_id,
+            "PINGONE_CLIENT_SECRET" => pingone.client_secret.expose(),
             "PINGONE_DV_POLICY_ID" => &pingone.policy_id,
             "PINGONE_ISSUER" => &pingone.issuer,
             "PUBLIC_URL" => public_url,
-            // What Cursor registers, so that it can be tried.
+            // The redirect URI that Cursor registers.
             "PRIVATE_USE_REDIRECT_URIS" => "cursor://anysphere.cursor-mcp/oauth/callback",
             "WHO_AM_I_TOKEN" => "full",
-            // It calls nothing outside this computer.
+            // The demo calls nothing outside this computer.
             "CLIENT_ID_METADATA_DOCUMENTS" => "off",
             _ => return None,
         };
@@ -97,11 +98,11 @@ fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> 
 }
 
 fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<Router, StartError> {
-    let failed =
-        |error: &dyn std::fmt::Display| StartError::Other(format!("the Todo API does not start: {error}"));
-    let config = todo_api::Config::new(&pingone.issuer, &pingone.api_identifier)
-        .map_err(|errors| failed(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    let todos = SqliteTodos::open(&folder.join("todos.sqlite3")).map_err(|error| failed(&error))?;
+    let config = todo_api::Config::new(&pingone.issuer, &pingone.api_identifier).map_err(|errors| {
+        StartError::TodoApi(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    let todos = SqliteTodos::open(&folder.join("todos.sqlite3"))
+        .map_err(|error| StartError::TodoApi(error.to_string()))?;
     let host = Arc::clone(host);
     let backend = NativeBackend::new(todos, move |request| {
         let host = Arc::clone(&host);
@@ -110,6 +111,6 @@ fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<
     Ok(todo_api::router(config, Arc::new(backend)))
 }
 
-/// What the Todo API fetches: documents of keys.
+/// Limits for the key sets that the Todo API fetches.
 const KEYS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
-/// The variables of a file, in the notation that shells, Docker and wrangler share:
+/// The variables of a file in the notation that shells, Docker and wrangler share:
 ///
 /// ```text
 /// # a comment
@@ -17,12 +17,11 @@ use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 pub struct EnvFile(BTreeMap<String, String>);
 
 impl EnvFile {
-    /// Reads a file. A later line for the same name wins, unless it has no value: an empty variable counts as absent.
-    pub fn read(path: &Path) -> Result<Self, EnvFileError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, EnvFileError> {
         Self::parse(&fs::read_to_string(path).map_err(EnvFileError::Io)?)
     }
 
-    /// Reads the text of a file.
+    /// Parses the text of a file. The last line for a name wins, unless its value is empty: an empty variable counts as absent.
     pub fn parse(text: &str) -> Result<Self, EnvFileError> {
         let mut variables = BTreeMap::new();
         for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
@@ -41,26 +40,26 @@ impl EnvFile {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The names of its variables, in alphabetical order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    /// The names of the variables in alphabetical order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }
 
 impl fmt::Debug for EnvFile {
-    /// The names without the values.
+    /// Names only: values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-/// Why a file cannot be used. Never shows a line of it.
+/// Why a file cannot be used. The text shows no line of it, which may hold a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{0}")]
     Io(io::Error),
-    /// This line is not `NAME=value`.
+    /// The number of the first line that is not `NAME=value`.
     #[error("line {0} is not NAME=value, or a quotation mark in it is not closed")]
     Line(usize),
 }
@@ -73,8 +72,8 @@ fn variable(line: &str) -> Result<Option<(&str, String)>, ()> {
     let line = line.strip_prefix("export ").unwrap_or(line);
     let (name, value) = line.split_once('=').ok_or(())?;
     let (name, value) = (name.trim(), value.trim_start());
-    let named = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(named) {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(in_name) {
         return Err(());
     }
     let value = match value.chars().next() {
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_read_in_each_notation() {
+    fn value_is_parsed_in_each_notation() {
         for (line, expected) in [
             ("NAME=value", "value"),
             ("  export NAME = value  ", "value"),
@@ -154,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_empty_lines_are_nothing() {
+    fn comments_and_empty_lines_are_ignored() {
         assert_eq!(value("\n  \n# NAME=value\n"), None);
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_named_by_its_number_and_not_shown() {
+    fn malformed_line_is_reported_by_its_number() {
         for line in
             ["hunter2", "=hunter2", "1A=hunter2", "A B=hunter2", "A=\"hunter2", "A='hunter2", "A='a'hunter2"]
         {
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_shows_names_and_no_values() {
+    fn debug_output_has_names_and_no_values() {
         assert_eq!(format!("{:?}", EnvFile::parse("NAME=hunter2").unwrap()), r#"{"NAME"}"#);
     }
 }

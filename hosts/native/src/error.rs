@@ -1,6 +1,6 @@
-//! Why Deputy does not start.
+//! Why a command of `deputy` fails.
 
-use std::{fmt, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use deputy::config::ConfigErrors;
 
@@ -9,55 +9,55 @@ use crate::{
     store::{BackupError, OpenError},
 };
 
-/// One readable paragraph, and the exit status that goes with it.
-#[derive(Debug)]
-pub enum StartError {
-    /// An option or a variable has to be changed.
-    Configuration(String),
-    /// Something else is in the way.
-    Other(String),
+/// Why a command fails. The text is one paragraph for the operator.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// A file or folder of the demo.
+    #[error(
+        "cannot use {path}: {1}. Make it readable and writable for this user, or choose another folder with --data-dir",
+        path = .0.display()
+    )]
+    DemoFile(PathBuf, io::Error),
+    #[error("{0}")]
+    Log(String),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(
+        "this process may open {limit} files, and Deputy needs at least {needed}. Raise the limit (LimitNOFILE= in a unit \
+         of systemd, ulimit -n in a shell)"
+    )]
+    OpenFiles { limit: u64, needed: u64 },
+    /// The state of the demo's PingOne.
+    #[error("cannot use {path}: {cause}. Let the demo make a new one with --reset", path = path.display())]
+    PingOne { path: PathBuf, cause: String },
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    #[error("threads cannot be started: {0}")]
+    Threads(io::Error),
+    #[error("the Todo API does not start: {0}")]
+    TodoApi(String),
 }
 
 impl StartError {
-    /// 2 where options or variables are wrong, as for unknown flags; 1 otherwise.
-    pub fn exit_code(&self) -> ExitCode {
+    /// 2 for a wrong configuration, as for unknown flags; 1 otherwise.
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Configuration(_) => ExitCode::from(2),
-            Self::Other(_) => ExitCode::FAILURE,
+            Self::Config(_) | Self::Log(_) => ExitCode::from(2),
+            Self::Backup(_)
+            | Self::Bind(_)
+            | Self::DemoFile(..)
+            | Self::Open(_)
+            | Self::OpenFiles { .. }
+            | Self::PingOne { .. }
+            | Self::Signals(_)
+            | Self::Threads(_)
+            | Self::TodoApi(_) => ExitCode::FAILURE,
         }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(text) | Self::Other(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<BackupError> for StartError {
-    fn from(error: BackupError) -> Self {
-        Self::Other(error.to_string())
-    }
-}
-
-impl From<BindError> for StartError {
-    fn from(error: BindError) -> Self {
-        Self::Other(error.to_string())
-    }
-}
-
-impl From<ConfigErrors> for StartError {
-    fn from(errors: ConfigErrors) -> Self {
-        Self::Configuration(errors.to_string())
-    }
-}
-
-impl From<OpenError> for StartError {
-    fn from(error: OpenError) -> Self {
-        Self::Other(error.to_string())
     }
 }

@@ -18,11 +18,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{rate_limits::RateLimits, store::SqliteStore};
 
-/// Clock, randomness, storage and outgoing HTTP of this machine.
+/// Clock, randomness, storage and outgoing HTTP of this computer.
 pub struct NativeHost {
     store: Arc<SqliteStore>,
     client: reqwest::Client,
-    /// For requests to hosts that a stranger has named.
+    /// For requests to hosts that an unauthenticated client names.
     public_client: reqwest::Client,
     detached: TaskTracker,
     rate_limits: RateLimits,
@@ -31,8 +31,7 @@ pub struct NativeHost {
 }
 
 impl NativeHost {
-    /// A host that keeps its records in `store`, serves `connections` at a time, and is about to end once `stop` is
-    /// cancelled.
+    /// A host with its records in `store`, for a server with `connections` at a time that stops when `stop` is cancelled.
     pub fn new(store: Arc<SqliteStore>, connections: usize, stop: CancellationToken) -> Self {
         let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
         Self {
@@ -42,9 +41,9 @@ impl NativeHost {
             detached: TaskTracker::new(),
             rate_limits: RateLimits::default(),
             capacity: Capacity {
-                // The rest is for logins, token requests and health checks.
+                // The rest is left to logins, token requests and health checks.
                 requests: (connections * 3 / 4).max(1),
-                // The rest is for calls that do not wait for a user.
+                // The rest is left to calls that do not wait for a user.
                 streams: (connections / 2).max(1),
                 bytes: BYTES,
             },
@@ -52,7 +51,7 @@ impl NativeHost {
         }
     }
 
-    /// Completes when all detached work has ended. Call it when no request is left to start more.
+    /// Completes when all detached work has ended. To be called when no request can start more.
     pub async fn drained(&self) {
         self.detached.close();
         self.detached.wait().await;
@@ -61,9 +60,9 @@ impl NativeHost {
 
 impl Host for NativeHost {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the host whose clock it is")]
+        #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
         let now = SystemTime::now();
-        // A clock before 1970 is not set; nothing has expired then.
+        // A clock before 1970 is not set. Nothing is expired then.
         Timestamp(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
 
@@ -81,7 +80,7 @@ impl Host for NativeHost {
             let request = reqwest::Request::try_from(request).map_err(connection)?;
             let client = match limits.reach {
                 Reach::Anywhere => &self.client,
-                // An address that is written out is not resolved, and to the client `127.1` and `2130706433` are some.
+                // The client does not resolve literal addresses, `127.1` and `2130706433` among them.
                 Reach::PublicInternet if request.url().domain().is_none() => {
                     return Err(FetchError::NotPublic);
                 }
@@ -123,12 +122,12 @@ impl Host for NativeHost {
     }
 }
 
-/// Fills `buffer` from the operating system, or aborts: nothing that Deputy does is safe without randomness.
+/// Fills `buffer` from the operating system. Aborts the process without randomness, because nothing is safe without it.
 pub(crate) fn fill_random(buffer: &mut [u8]) {
-    #[expect(clippy::disallowed_methods, reason = "this is the host whose randomness it is")]
+    #[expect(clippy::disallowed_methods, reason = "the randomness of this host")]
     let filled = getrandom::fill(buffer);
     if let Err(error) = filled {
-        tracing::error!(%error, "the operating system gives no randomness");
+        tracing::error!(%error, "the operating system has no randomness; Deputy cannot run without it");
         std::process::abort();
     }
 }
@@ -139,12 +138,12 @@ async fn exchange(
     max_bytes: usize,
     meter: Option<Meter>,
 ) -> Result<http::Response<Bytes>, FetchError> {
-    let mut answer = client.execute(request).await.map_err(connection)?;
-    if answer.content_length().is_some_and(|length| length > max_bytes as u64) {
+    let mut received = client.execute(request).await.map_err(connection)?;
+    if received.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(FetchError::TooLarge);
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(connection)? {
+    while let Some(chunk) = received.chunk().await.map_err(connection)? {
         if chunk.len() > max_bytes - body.len() {
             return Err(FetchError::TooLarge);
         }
@@ -154,12 +153,12 @@ async fn exchange(
         body.extend_from_slice(&chunk);
     }
     let mut response = http::Response::new(body.freeze());
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = std::mem::take(answer.headers_mut());
+    *response.status_mut() = received.status();
+    *response.headers_mut() = std::mem::take(received.headers_mut());
     Ok(response)
 }
 
-/// Resolves a name once, for the connection that is made then, and refuses it if any of its addresses is not public.
+/// Resolves a name once, for the connection that follows, and refuses it if any of its addresses is not public.
 struct PublicResolver;
 
 impl Resolve for PublicResolver {
@@ -179,7 +178,7 @@ impl Resolve for PublicResolver {
 #[error("the name has an address that is not public")]
 struct NotPublic;
 
-/// The whole chain of causes, since the first says little, without the URL, since its query may hold a secret.
+/// The error with all its causes, because the first says little; without the URL, because its query may hold a secret.
 fn connection(error: reqwest::Error) -> FetchError {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -196,7 +195,7 @@ fn connection(error: reqwest::Error) -> FetchError {
 }
 
 fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
-    // Refused when a test of this process has installed it already.
+    // Fails when it is installed already, as in a test.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
         let builder = reqwest::Client::builder()
@@ -209,17 +208,14 @@ fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> re
         with(builder)
     };
     builder().build().unwrap_or_else(|error| {
-        tracing::warn!(%error, "this machine trusts no certificate authority: https requests will fail");
-        // The one part of a client that can fail to build is what the machine says about certificates.
-        builder()
-            .tls_certs_only([])
-            .build()
-            .expect("a client without certificates needs nothing of the machine")
+        tracing::warn!(%error, "this computer trusts no certificate authority, so requests over https will fail. Install its CA certificates");
+        // Only the certificates of the computer can make `build` fail.
+        builder().tls_certs_only([]).build().expect("a client without certificates")
     })
 }
 
-/// Shorter than servers commonly keep an idle connection, so that a request is not sent into a closing one.
+/// Shorter than servers keep idle connections, so that no request is sent into a closing one.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Bytes of MCP messages and of responses of the API that are in memory at a time.
+/// Bytes of MCP messages and of API responses in memory at a time.
 const BYTES: usize = 256 * 1024 * 1024;

@@ -1,22 +1,23 @@
 //! Deputy as one native binary: the core on tokio, axum, hyper and SQLite.
 //!
-//! The library is what the binary is made of, so that tests and benchmarks can use the parts: [`store`] and [`host`]
-//! implement the core's seam, [`http_server`] bounds what strangers may do, and [`serve`] and [`demo`] are the commands.
+//! [`store`] and [`host`] implement the core's seam; [`http_server`] and [`listen`] serve it. [`main`] runs the [`commands`] of
+//! `deputy` in a program with its own tools.
 
 mod backup;
 pub mod commands;
-pub mod demo;
+mod demo;
 pub mod env_file;
 mod error;
 pub mod host;
 pub mod http_server;
 pub mod listen;
-pub mod logging;
+mod logging;
 mod open_files;
 mod rate_limits;
-pub mod serve;
+mod serve;
 mod shutdown;
 pub mod store;
+mod sync;
 
 use std::{pin::Pin, process::ExitCode, sync::Arc};
 
@@ -25,15 +26,14 @@ use deputy::{Server, config::Config, host::Host};
 use crate::{
     commands::{Cli, Command},
     env_file::EnvFile,
+    error::StartError,
     logging::Output,
 };
 
-pub use error::StartError;
-
-/// Makes a server of a configuration and a machine; what is added there are the tools.
+/// Makes a Deputy with the tools of a program.
 pub type Tools = fn(Config, Arc<dyn Host>) -> Server;
 
-/// A program that serves `tools`, with the commands of `deputy`: the whole of its `main`.
+/// Runs a command of `deputy` with `tools`. This is all that a program's `main` needs to do.
 pub fn main(tools: Tools) -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let (cli, file) =
@@ -41,7 +41,7 @@ pub fn main(tools: Tools) -> ExitCode {
     let output = match Output::start(cli.log.log_format) {
         Ok(output) => output,
         Err(error) => {
-            eprintln!("deputy: threads cannot be started: {error}");
+            eprintln!("deputy: {}", StartError::Threads(error));
             return ExitCode::FAILURE;
         }
     };
@@ -57,10 +57,9 @@ pub fn main(tools: Tools) -> ExitCode {
 }
 
 fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
-    logging::start(&cli.log.log, output).map_err(StartError::Configuration)?;
+    logging::start(&cli.log.log, output).map_err(StartError::Log)?;
     let serving = |future: Pin<Box<dyn Future<Output = Result<(), StartError>>>>| {
-        let runtime = tokio::runtime::Runtime::new()
-            .map_err(|error| StartError::Other(format!("threads cannot be started: {error}")))?;
+        let runtime = tokio::runtime::Runtime::new().map_err(StartError::Threads)?;
         runtime.block_on(future)
     };
     match cli.command {

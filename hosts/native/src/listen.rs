@@ -23,12 +23,12 @@ enum Host {
 }
 
 impl Listen {
-    /// Both loopback addresses.
+    /// Both loopback addresses, at the same port.
     pub const fn localhost(port: u16) -> Self {
         Self { host: Host::Localhost, port }
     }
 
-    /// The port; 0 lets the operating system choose.
+    /// The port. 0: the operating system chooses one.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -41,7 +41,7 @@ impl Listen {
         }
     }
 
-    /// Listens. `flag` is what an operator would change, for the error.
+    /// Opens the sockets. `flag` is the setting that an error names.
     pub async fn bind(&self, flag: &'static str) -> Result<Listening, BindError> {
         let failed = |address| move |error| BindError { address, flag, error };
         let bind = async |address: SocketAddr| TcpListener::bind(address).await.map_err(failed(address));
@@ -55,9 +55,9 @@ impl Listen {
         if self.host == Host::Localhost {
             match bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)).await {
                 Ok(second) => listeners.push(second),
-                // Another program there would get half of the browsers' requests.
+                // The other program would get half of the browsers' requests.
                 Err(error) if error.error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-                // A machine without IPv6.
+                // This computer has no IPv6.
                 Err(_) => {}
             }
         }
@@ -72,9 +72,9 @@ impl FromStr for Listen {
         if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
             return Ok(Self::localhost(port));
         }
-        let address: SocketAddr = text
-            .parse()
-            .map_err(|_| "expected an address and a port, as 127.0.0.1:8787 or localhost:8787".to_owned())?;
+        let address: SocketAddr = text.parse().map_err(|_| {
+            "expected an address and a port, such as 127.0.0.1:8787 or localhost:8787".to_owned()
+        })?;
         Ok(Self { host: Host::Address(address.ip()), port: address.port() })
     }
 }
@@ -88,16 +88,16 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Open sockets.
+/// Open sockets of a [`Listen`].
 #[derive(Debug)]
 pub struct Listening {
-    /// One or two.
+    /// One socket, or two for `localhost`.
     pub listeners: Vec<TcpListener>,
-    /// The port they have, also where 0 was asked for.
+    /// Their port.
     pub port: u16,
 }
 
-/// An address that cannot be listened on.
+/// Why an address cannot be listened on.
 #[derive(Debug)]
 pub struct BindError {
     address: SocketAddr,
@@ -117,7 +117,7 @@ impl fmt::Display for BindError {
             ),
             io::ErrorKind::AddrNotAvailable => write!(
                 f,
-                "{} is not an address of this machine. Choose another one with {flag}",
+                "{} is not an address of this computer. Choose another address with {flag}",
                 address.ip()
             ),
             io::ErrorKind::PermissionDenied => write!(
@@ -137,14 +137,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_reads_as_it_is_written() {
+    fn parsed_address_is_displayed_as_written() {
         for text in ["127.0.0.1:8787", "[::1]:0", "0.0.0.0:80", "localhost:8787"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn what_is_no_address_with_a_port_is_refused() {
+    fn address_without_a_port_is_refused() {
         for text in [
             "",
             "8787",

@@ -1,10 +1,10 @@
-//! Counts of requests by address.
+//! Rate limits by address.
 
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,17 +17,19 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 
+use crate::sync::lock;
+
 type Limiter<C> = RateLimiter<Source, HashMapStateStore<Source>, C, NoOpMiddleware<Moment<C>>>;
 type Moment<C> = <C as Clock>::Instant;
 
-/// Counts of this process. They begin anew with it.
+/// The rate limits of this process. A restart resets them.
 #[derive(Default)]
 pub(crate) struct RateLimits(Mutex<Counters>);
 
 type Counters = HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>;
 
 impl RateLimits {
-    /// Counts a request, of which `per_minute` are admitted: all at once, or evenly.
+    /// Counts a request, and admits `per_minute` of them, in a burst or evenly.
     pub(crate) fn admit(
         &self,
         endpoint: Endpoint,
@@ -35,7 +37,7 @@ impl RateLimits {
         per_minute: NonZeroU32,
     ) -> Result<(), RetryAfter> {
         let counter = {
-            let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut counters = lock(&self.0);
             let new = || Arc::new(Counter::new(per_minute, SOURCES, DefaultClock::default()));
             Arc::clone(counters.entry((endpoint, per_minute)).or_insert_with(new))
         };
@@ -43,8 +45,8 @@ impl RateLimits {
     }
 }
 
-/// Counts by address, and by network for as long as there are more addresses than are remembered: who has so many of them
-/// must neither grow the memory nor go uncounted.
+/// Counts by address, or by network while there are more addresses than are remembered: a client with many addresses must
+/// neither use up the memory nor escape the limit.
 struct Counter<C: Clock> {
     addresses: Limiter<C>,
     networks: Limiter<C>,
@@ -70,7 +72,7 @@ impl<C: Clock + Clone> Counter<C> {
         counted.map_err(|not_until| RetryAfter(not_until.wait_time_from(self.clock.now()).as_secs() + 1))
     }
 
-    /// Whether there is no room for one more address, also after those were forgotten that have been quiet for a minute.
+    /// Whether there is no room for another address, also after a sweep.
     fn is_crowded(&self) -> bool {
         self.addresses.len() >= self.most_addresses && {
             self.sweep();
@@ -78,9 +80,10 @@ impl<C: Clock + Clone> Counter<C> {
         }
     }
 
-    /// Goes through all that is remembered, which must not happen for every request.
+    /// Forgets addresses that were quiet for a minute. It visits every address, so it does nothing shortly after the last
+    /// sweep.
     fn sweep(&self) {
-        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut swept = lock(&self.swept);
         let now = self.clock.now();
         if now.duration_since(*swept) >= Nanos::from(BETWEEN_SWEEPS) {
             *swept = now;
@@ -90,7 +93,7 @@ impl<C: Clock + Clone> Counter<C> {
     }
 }
 
-/// The network that an address is one of: as large as those that are assigned to one provider.
+/// The network of an address, as large as those that are assigned to one provider.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) => {
@@ -104,8 +107,9 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Addresses that are remembered: a few megabytes.
+/// Addresses that are remembered. They take a few megabytes.
 const SOURCES: usize = 50_000;
+
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -115,20 +119,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_so_many_requests_an_address_is_told_to_wait_and_others_are_not() {
+    fn address_over_its_limit_waits_and_others_do_not() {
         let (limits, three) = (RateLimits::default(), NonZeroU32::new(3).unwrap());
         let admit = |endpoint, address: &str| limits.admit(endpoint, program(address), three);
         for _ in 0..3 {
             assert_eq!(admit(Endpoint::Register, "192.0.2.1"), Ok(()));
         }
-        let RetryAfter(seconds) = admit(Endpoint::Register, "192.0.2.1").expect_err("one too many");
+        let RetryAfter(seconds) = admit(Endpoint::Register, "192.0.2.1").expect_err("a fourth request");
         assert!((1..=21).contains(&seconds), "{seconds}");
         assert_eq!(admit(Endpoint::Register, "192.0.2.2"), Ok(()));
         assert_eq!(admit(Endpoint::Token, "192.0.2.1"), Ok(()));
     }
 
     #[test]
-    fn who_has_more_addresses_than_are_remembered_is_counted_by_network_and_others_are_admitted() {
+    fn addresses_beyond_the_remembered_are_counted_by_network() {
         let (clock, three) = (FakeRelativeClock::default(), NonZeroU32::new(3).unwrap());
         let counter = Counter::new(three, 100, clock.clone());
         let admit = |address: String| counter.admit(program(&address)).is_ok();
@@ -138,11 +142,15 @@ mod tests {
         assert_eq!((counter.addresses.len(), counter.networks.len()), (100, 3));
         clock.advance(Duration::from_secs(90));
         assert!(admit("192.0.2.1".to_owned()));
-        assert_eq!((counter.addresses.len(), counter.networks.len()), (1, 0), "what is quiet is forgotten");
+        assert_eq!(
+            (counter.addresses.len(), counter.networks.len()),
+            (1, 0),
+            "quiet addresses are remembered"
+        );
     }
 
     #[test]
-    fn pages_and_programs_behind_one_address_or_one_network_are_counted_apart() {
+    fn pages_and_programs_at_one_address_have_separate_limits() {
         let three = NonZeroU32::new(3).unwrap();
         for most_addresses in [100, 0] {
             let counter = Counter::new(three, most_addresses, FakeRelativeClock::default());

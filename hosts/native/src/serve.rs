@@ -1,4 +1,4 @@
-//! `deputy serve`, and what the demo shares with it.
+//! `deputy serve`, and the parts that the demo shares with it.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -10,54 +10,34 @@ use deputy::{
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
 use crate::{
-    StartError, Tools,
+    Tools,
     commands::{self, ServeOptions},
     env_file::EnvFile,
+    error::StartError,
     host::NativeHost,
     http_server::{self, Limits, Server as HttpServer, Shutdown},
+    listen::Listen,
     logging::{LogFormat, Output},
     open_files, shutdown,
     store::{FolderLock, SqliteStore},
 };
 
 /// Serves until a signal.
-pub async fn run(
+pub(crate) async fn run(
     options: ServeOptions,
     file: EnvFile,
     tools: Tools,
     output: Output,
 ) -> Result<(), StartError> {
-    let set = |name: &str| {
-        // Compose files and CI set what they do not know to nothing; that is not to hide the file.
-        let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        set.or_else(|| file.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
-    };
-    let config_at = |port: u16| {
-        Config::parse(|name| set(name).or_else(|| (name == "PUBLIC_URL").then(|| on_this_computer(port))))
-    };
     // Before anything is created or opened.
-    let mut config = match (check_names(&file, |name| set(name).is_some()), config_at(options.listen.port()))
-    {
-        (Ok(()), config) => config?,
-        (Err(mut misspelled), config) => {
-            misspelled.0.extend(config.err().map(|errors| errors.0).unwrap_or_default());
-            return Err(misspelled.into());
-        }
-    };
-    if config.public_url.is_loopback() && !options.listen.is_loopback() {
-        tracing::warn!(
-            "other computers can connect (LISTEN), but PUBLIC_URL is {}, which leads each of them to itself. Set PUBLIC_URL \
-             to the address that clients use",
-            config.public_url
-        );
-    }
+    let mut config = checked_config(&file, options.listen.port())?;
     let listening = options.listen.bind("--listen (LISTEN)").await?;
     if options.listen.port() == 0 {
-        config = config_at(listening.port)?;
+        config = config_at(&file, listening.port)?;
     }
     let limits = Limits {
-        // At most 100,000, says the command line.
-        connections: open_files::connections_that_fit(options.max_connections as usize)?,
+        // The command line admits 100,000 at most.
+        connections: open_files::connections_within_limit(options.max_connections as usize)?,
         keep_alive: Duration::from_secs(options.keep_alive),
         ..Limits::default()
     };
@@ -69,17 +49,7 @@ pub async fn run(
     };
     let shutdown = Shutdown::default();
     signals(&shutdown, &output)?;
-    if config.rate_limits.is_some()
-        && http.client_address_header.is_none()
-        && options.listen.is_loopback()
-        && !config.public_url.is_loopback()
-    {
-        tracing::warn!(
-            "requests are not limited by address: all of them come from a proxy on this computer. Let the proxy send the \
-             client's address in a header, and name that header with --client-address-header (CLIENT_ADDRESS_HEADER); or \
-             set RATE_LIMITS=off"
-        );
-    }
+    warn_about_addresses(&config, &options.listen, http.client_address_header.is_some());
     let ready = ready(&config, listening.port, output.format());
     let mut app = Deputy::open(config, &options.data.data_dir, tools, &http.limits, &shutdown)?;
     output.print(&ready);
@@ -88,29 +58,76 @@ pub async fn run(
     Ok(())
 }
 
-/// Refuses a file in which a variable is misspelled, and a variable of the environment that is no text. Warns of other names
-/// that have no effect.
+/// Parses the configuration, and reports misspelled names together with wrong values.
+fn checked_config(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
+    match (check_names(file), config_at(file, port)) {
+        (Ok(()), config) => config,
+        (Err(mut misspelled), config) => {
+            misspelled.0.extend(config.err().map(|errors| errors.0).unwrap_or_default());
+            Err(misspelled)
+        }
+    }
+}
+
+/// Parses the configuration of a server on `port`.
+fn config_at(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
+    let default = |name: &str| (name == "PUBLIC_URL").then(|| loopback_url(port));
+    Config::parse(|name| variable(file, name).or_else(|| default(name)))
+}
+
+/// A variable of the environment or of the file.
+fn variable(file: &EnvFile, name: &str) -> Option<String> {
+    // Compose files and CI set unknown variables to nothing. These must not hide the file.
+    let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    set.or_else(|| file.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
+}
+
+/// Warns about a public URL that clients cannot reach, and about a proxy whose clients are not known.
+fn warn_about_addresses(config: &Config, listen: &Listen, names_clients: bool) {
+    if config.public_url.is_loopback() && !listen.is_loopback() {
+        tracing::warn!(
+            "other computers can connect (LISTEN), but PUBLIC_URL is {}, which leads each of them to itself. Set PUBLIC_URL \
+             to the URL that clients use",
+            config.public_url
+        );
+    }
+    if config.rate_limits.is_some()
+        && !names_clients
+        && listen.is_loopback()
+        && !config.public_url.is_loopback()
+    {
+        tracing::warn!(
+            "requests are not limited by address, because all of them come from a proxy on this computer. Let the proxy send \
+             the client's address in a header, and set that header with --client-address-header (CLIENT_ADDRESS_HEADER); or \
+             set RATE_LIMITS=off"
+        );
+    }
+}
+
+/// Refuses a misspelled variable in the file, and a variable of the environment that is not UTF-8. Warns about other names
+/// without effect.
 ///
-/// The file is Deputy's. The environment belongs to every program, so only a plain typo is worth a warning there.
-fn check_names(file: &EnvFile, is_set: impl Fn(&str) -> bool) -> Result<(), ConfigErrors> {
+/// The file is Deputy's. The environment belongs to every program, so only an evident typo in it is worth a warning.
+fn check_names(file: &EnvFile) -> Result<(), ConfigErrors> {
+    let is_set = |name: &str| variable(file, name).is_some();
     let names = Names::new(commands::variables());
     let mut errors = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
-        let typo = |unknown: &UnknownName| {
-            unknown.meant.as_ref().is_some_and(|meant| meant.is_typo && !meant.is_set(&is_set))
+        let is_typo = |unknown: &UnknownName| {
+            unknown.meant.as_ref().is_some_and(|meant| meant.is_typo && !meant.is_set(is_set))
         };
         match names.unknown(name) {
-            // It would count as absent.
+            // The variable would count as absent.
             None if value.to_str().is_none() => {
                 errors
                     .push(ConfigError { name: name.to_owned().into(), problem: "is not UTF-8 text".into() });
             }
-            Some(unknown) if typo(&unknown) => tracing::warn!("the environment variable {unknown}"),
+            Some(unknown) if is_typo(&unknown) => tracing::warn!("the environment variable {unknown}"),
             None | Some(_) => {}
         }
     }
-    match names.check(file.names(), &is_set) {
+    match names.check(file.names(), is_set) {
         Ok(others) => {
             for unknown in others {
                 tracing::warn!("in the file with variables, {unknown}");
@@ -121,7 +138,7 @@ fn check_names(file: &EnvFile, is_set: impl Fn(&str) -> bool) -> Result<(), Conf
     if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
 }
 
-/// What is said once requests are answered.
+/// The line that is printed once requests are served.
 fn ready(config: &Config, port: u16, format: LogFormat) -> String {
     let (version, url) = (env!("CARGO_PKG_VERSION"), &config.public_url);
     let (mcp, callback) = (url.resource(), url.callback());
@@ -144,29 +161,28 @@ fn ready(config: &Config, port: u16, format: LogFormat) -> String {
     }
 }
 
-/// The origin of a server on this computer, without a port where it is the scheme's own.
-pub(crate) fn on_this_computer(port: u16) -> String {
+/// The origin of a server on this computer. Port 80 is left out.
+pub(crate) fn loopback_url(port: u16) -> String {
     if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
 }
 
-/// Has `shutdown` follow the signals that the process gets.
+/// Lets signals start `shutdown`.
 pub(crate) fn signals(shutdown: &Shutdown, output: &Output) -> Result<(), StartError> {
-    shutdown::on_signals(shutdown.clone(), output.clone())
-        .map_err(|error| StartError::Other(format!("signals cannot be received: {error}")))
+    shutdown::on_signals(shutdown.clone(), output.clone()).map_err(StartError::Signals)
 }
 
-/// Deputy on its own store.
+/// A Deputy with its own store.
 pub(crate) struct Deputy {
     server: Server,
     host: Arc<NativeHost>,
     store: Arc<SqliteStore>,
     lock: FolderLock,
-    /// What goes on beside the requests, until the stop.
+    /// Work beside the requests, until the shutdown.
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Deputy {
-    /// Opens the store in `folder`, for this process alone.
+    /// Opens the store in `folder`, with its lock.
     pub(crate) fn open(
         config: Config,
         folder: &Path,
@@ -182,18 +198,17 @@ impl Deputy {
         Ok(Self { server, host, store, lock, tasks: Vec::new() })
     }
 
-    /// The machine it runs on.
     pub(crate) fn host(&self) -> &Arc<NativeHost> {
         &self.host
     }
 
-    /// Says in the log if nobody can log in, beside everything else.
+    /// Logs an error if users cannot log in. Does not delay the start.
     fn check_upstream(&mut self) {
         let server = self.server.clone();
         self.tasks.push(tokio::spawn(async move { server.check_upstream().await }));
     }
 
-    /// Serves until told to stop; then waits for detached work, and closes the store.
+    /// Serves until the shutdown. Then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, http: HttpServer, shutdown: Shutdown) {
         let Self { server, host, store, lock, mut tasks } = self;
         let router = server.router();
@@ -204,36 +219,36 @@ impl Deputy {
         http_server::serve(http, listeners, router, shutdown).await;
         for task in tasks {
             task.abort();
-            // Its part of the store is dropped when it has ended.
+            // The task holds the store until it has ended.
             let _ = task.await;
         }
-        // As long as requests may take, and some more: a response of PingOne that nobody takes costs a user the login.
+        // Longer than requests may take: a lost response of PingOne costs a user the login.
         tokio::select! {
             () = host.drained() => {}
             () = async { immediate.cancelled().await; sleep(DRAIN).await } => {
-                tracing::warn!("stopped before all detached work had ended");
+                tracing::warn!("stopped before all detached work had ended; some users may have to log in again");
             }
         }
-        // The last one closes the database, before another process may open it.
+        // The database is closed before another process may open it.
         drop((host, store));
         drop(lock);
         tracing::info!("stopped");
     }
 }
 
-/// Looks for the files of the database, which somebody may remove.
+/// Checks that the files of the database are in place.
 async fn watch(store: Arc<SqliteStore>) {
     loop {
         sleep(WATCH_EVERY).await;
-        store.files_are_there();
+        store.files_are_in_place();
     }
 }
 
-/// Removes expired records, a little at a time.
+/// Removes expired records, a bounded number at a time.
 async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
     let mut until = host.now();
     loop {
-        // What failed is in the log; the next time may be better.
+        // The store logs a failure; the next sweep tries again.
         while store.sweep(until).await.is_ok_and(|removed| removed == SqliteStore::SWEEP) {
             sleep(SWEEP_PAUSE).await;
         }
@@ -242,24 +257,24 @@ async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
     }
 }
 
-/// Until when records are removed that have expired. A clock that jumps ahead is followed slowly: what it lets expire is
-/// there again when it is set right, unless it was removed.
+/// The time up to which the next sweep removes expired records. It follows a clock that jumps ahead only slowly: records that
+/// expire by such a jump are valid again when the clock is set right, unless a sweep removed them.
 fn next_sweep(last: Timestamp, now: Timestamp) -> Timestamp {
     now.min(last.plus(SWEEP_AT_MOST))
 }
 
-/// How long detached work may take after the grace of requests: with that, less than the 15 seconds after which supervisors
-/// lose patience.
+/// Time for detached work after [`shutdown`]'s time for requests. Together they are less than the 15 seconds that supervisors
+/// wait at least.
 const DRAIN: Duration = Duration::from_secs(4);
 
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 
-/// Seconds that one sweep may go on from the last one: ten times as fast as time passes.
+/// Seconds from one sweep to the time of the next: ten times as fast as time passes.
 const SWEEP_AT_MOST: u64 = 600;
 
-/// Between two parts of a long sweep.
+/// Between two parts of a sweep.
 const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -267,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clock_that_jumps_ahead_removes_little_before_it_is_set_right() {
+    fn clock_that_jumps_ahead_removes_few_records() {
         let now = Timestamp(1_000_000);
         let jumped = next_sweep(now, now.plus(10 * 365 * 86_400));
         assert_eq!(jumped, now.plus(600));

@@ -1,19 +1,19 @@
-//! How the process ends.
+//! Signals that stop the process.
 
 use std::{io, time::Duration};
 
 use crate::{http_server::Shutdown, logging::Output};
 
-/// Ends `shutdown` gracefully at the first signal, and after [`GRACE`] at once. A second SIGINT or SIGTERM ends the process
-/// on the spot; what has been answered is on disk.
+/// Starts the graceful shutdown at the first signal, and the immediate one after [`GRACE`]. A second SIGINT or SIGTERM ends the
+/// process at once; confirmed writes are on disk.
 ///
-/// SIGHUP stops gracefully too: a terminal has been closed, or an operator wants the configuration to be read again, for
-/// which the supervisor starts the next process. It never counts as a second signal, since terminals send several.
+/// SIGHUP is a first signal too: a terminal was closed, or the supervisor is to start a process that reads a new
+/// configuration. It is never a second one, because terminals send several.
 pub(crate) fn on_signals(shutdown: Shutdown, output: Output) -> io::Result<()> {
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
         signals.first().await;
-        tracing::info!("stopping: finishing the requests under way");
+        tracing::info!("stopping: finishing the requests in progress");
         shutdown.graceful.cancel();
         tokio::select! {
             () = tokio::time::sleep(GRACE) => shutdown.immediate.cancel(),
@@ -30,15 +30,15 @@ fn end(output: &Output) -> ! {
     std::process::exit(SECOND_SIGNAL)
 }
 
-/// How long requests may take to finish.
+/// Time for requests to finish.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The status that shells give to a program that Control-C ended.
+/// The exit status that shells give to a program that was ended by Control-C.
 const SECOND_SIGNAL: i32 = 130;
 
 #[cfg(unix)]
 struct Signals {
-    /// `None` where the process was started to ignore it, as by `nohup`.
+    /// `None` if the process was started with SIGHUP ignored, as by `nohup`.
     hangup: Option<tokio::signal::unix::Signal>,
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -77,7 +77,7 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP, the first bit, is among the ignored signals. Where the system does not say, it is not.
+/// Whether SIGHUP, the first bit, is ignored. On systems without `/proc` it counts as not ignored.
 #[cfg(unix)]
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -101,7 +101,7 @@ impl Signals {
 
     async fn second(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Without a handler, Control-C ends the process by itself.
+            // Without a handler, Control-C ends the process on its own.
             std::future::pending::<()>().await;
         }
     }

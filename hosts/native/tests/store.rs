@@ -253,7 +253,7 @@ async fn probe_notices_a_removed_folder_database_or_log() {
         fs::rename(data.join(removed), folder.path().join("elsewhere")).unwrap();
         let error = store.probe(NOW).await.unwrap_err();
         assert!(error.to_string().contains("removed or replaced"), "{removed}: {error}");
-        assert!(!store.files_are_there());
+        assert!(!store.files_are_in_place());
     }
 }
 
@@ -361,7 +361,7 @@ fn backup_that_cannot_be_used_changes_nothing() {
     for (file, cause) in [
         (text.as_path(), "it is damaged (file is not a database)"),
         (&foreign, "it is not a database of Deputy"),
-        (&elsewhere.path().join("nothing"), "it is not there"),
+        (&elsewhere.path().join("nothing"), "there is no such file"),
         (elsewhere.path(), "it is not a file"),
     ] {
         assert!(matches!(refused(file), BackupError::Unusable(named, why) if named == *file && why == cause));

@@ -1,20 +1,20 @@
-//! What the demo prints when it is ready.
+//! The text that the demo prints when it is ready.
 
 use std::{fmt, path::Path};
 
-/// Where everything is, who can log in, and how to connect a client.
+/// URLs, users, and how to connect a client.
 pub(super) struct Banner<'a> {
     pub(super) mcp: &'a str,
     pub(super) todo_api: &'a str,
     pub(super) pingone: &'a str,
     /// Usernames and passwords.
-    pub(super) people: &'a [(String, String)],
+    pub(super) users: &'a [(String, String)],
     pub(super) data_dir: &'a Path,
 }
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mcp, todo_api, pingone, people, data_dir } = self;
+        let Self { mcp, todo_api, pingone, users, data_dir } = self;
         writeln!(
             f,
             "\nDeputy's demo is ready. Everything runs on this computer, and PingOne is a simulator.\n"
@@ -36,17 +36,17 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  Cursor          put this into .cursor/mcp.json:")?;
         writeln!(f, "                  {{\"mcpServers\":{{\"todos\":{{\"url\":\"{mcp}\"}}}}}}\n")?;
         writeln!(f, "A browser opens. Approve the client, and log in as\n")?;
-        for (username, password) in *people {
+        for (username, password) in *users {
             writeln!(f, "  {username:<12} password {password}")?;
         }
         writeln!(
             f,
-            "\nor register somebody new. Then ask for your todos, and who you are: the demo shows the PingOne access"
+            "\nor register a new user. Then ask for your todos, and who you are: the demo shows the PingOne access"
         )?;
-        writeln!(f, "token (WHO_AM_I_TOKEN=full), which deputy serve keeps to itself by default.\n")?;
+        writeln!(f, "token (WHO_AM_I_TOKEN=full), which deputy serve does not show by default.\n")?;
         writeln!(
             f,
-            "Logins and todos are kept in {}; --reset forgets them. Control-C stops.",
+            "Logins and todos are kept in {}; --reset deletes them. Control-C stops.",
             data_dir.display()
         )
     }

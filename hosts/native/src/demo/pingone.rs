@@ -6,9 +6,9 @@ use axum::Router;
 use deputy::secret::Secret;
 use pingone_sim::{SimConfig, Simulator, SystemEnvironment};
 
-use crate::StartError;
+use crate::error::StartError;
 
-/// A simulator, what it registered for us, and who can log in.
+/// A simulator, the application that it registered for Deputy, and its users.
 pub(super) struct PingOne {
     pub(super) router: Router,
     pub(super) issuer: String,
@@ -17,20 +17,19 @@ pub(super) struct PingOne {
     pub(super) policy_id: String,
     pub(super) api_identifier: String,
     /// Usernames and passwords.
-    pub(super) people: Vec<(String, String)>,
+    pub(super) users: Vec<(String, String)>,
 }
 
 impl PingOne {
-    /// A simulator at `url` whose application is the Deputy at `public_url`. It keeps its state in `folder`.
+    /// A simulator at `url`, with the Deputy at `public_url` as its application and its state in `folder`.
     pub(super) fn open(url: &str, public_url: &str, folder: &Path) -> Result<Self, StartError> {
         let config = SimConfig::demo(url, &format!("{public_url}/callback"), API_IDENTIFIER);
         let file = folder.join("pingone.json");
         let simulator = Simulator::with_state_file(config.clone(), Arc::new(SystemEnvironment), &file);
-        let simulator = simulator.map_err(|error| {
-            StartError::Other(format!("cannot use {}: {error}. --reset makes a new one", file.display()))
-        })?;
+        let simulator =
+            simulator.map_err(|error| StartError::PingOne { path: file, cause: error.to_string() })?;
         let SimConfig { application, policy_id, people, .. } = &config;
-        let people = people.iter().filter(|person| !person.locked && person.headless.is_none());
+        let users = people.iter().filter(|person| !person.locked && person.headless.is_none());
         Ok(Self {
             router: simulator.router(),
             issuer: config.issuer(),
@@ -38,10 +37,10 @@ impl PingOne {
             client_secret: Secret::new(application.client_secret.clone()),
             policy_id: policy_id.clone(),
             api_identifier: API_IDENTIFIER.to_owned(),
-            people: people.map(|person| (person.username.clone(), person.password.clone())).collect(),
+            users: users.map(|person| (person.username.clone(), person.password.clone())).collect(),
         })
     }
 }
 
-/// The audience of the demo's access tokens: a name, not an address.
+/// The audience of the demo's access tokens. It is a name, and nothing listens there.
 const API_IDENTIFIER: &str = "https://todo.deputy.example";

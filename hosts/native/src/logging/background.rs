@@ -1,4 +1,4 @@
-//! Output that never holds up whoever writes it.
+//! Output that never blocks the writer.
 
 use std::{
     io,
@@ -13,8 +13,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A stream of this process that a thread of its own writes to. When the other end is not read and [`QUEUE`] is used up,
-/// lines are lost and counted. Cheap to clone.
+/// A stream that a thread of its own writes to. When the reader of the stream is slow and the queue is full, lines are lost
+/// and counted. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Background {
     lines: Sender<Message>,
@@ -23,19 +23,19 @@ pub(crate) struct Background {
 
 #[derive(Default)]
 struct Shared {
-    /// Bytes that wait.
+    /// Bytes in the queue.
     queued: AtomicUsize,
     lost: AtomicU64,
 }
 
 enum Message {
     Bytes(Vec<u8>),
-    /// Everything before it has been written, or could not be.
+    /// Reports that the lines before it were written, or could not be.
     Flush(SyncSender<()>),
 }
 
 impl Background {
-    /// Starts the thread. `on_loss` is called there with the number of lines that were lost, once there is room again.
+    /// Starts the thread, which calls `on_loss` with the number of lost lines once the queue has room again.
     pub(crate) fn start(
         name: &str,
         stream: impl io::Write + Send + 'static,
@@ -50,7 +50,7 @@ impl Background {
         Ok(Self { lines, shared })
     }
 
-    /// Writes `bytes` soon, or counts them as lost.
+    /// Queues a line, or counts it as lost.
     pub(crate) fn write(&self, bytes: Vec<u8>) {
         let length = bytes.len();
         let before = self.shared.queued.fetch_add(length, Ordering::Relaxed);
@@ -60,11 +60,11 @@ impl Background {
         }
     }
 
-    /// Waits until what has been given to [`Background::write`] is written, [`FLUSH`] at most.
+    /// Waits until the queue is written, [`FLUSH`] at most.
     pub(crate) fn flush(&self) {
         let (done, wait) = sync_channel(1);
         if self.lines.send(Message::Flush(done)).is_ok() {
-            // A stream that nobody reads has had its time.
+            // A timeout: the stream is not read.
             let _ = wait.recv_timeout(FLUSH);
         }
     }
@@ -74,7 +74,7 @@ fn write(mut stream: impl io::Write, queue: &Receiver<Message>, shared: &Shared,
     while let Ok(message) = queue.recv() {
         match message {
             Message::Bytes(bytes) => {
-                // A stream that was closed takes nothing more, and there is nobody to tell.
+                // Fails when the stream is closed; there is no other place to report that.
                 let _ = stream.write_all(&bytes).and_then(|()| stream.flush());
                 shared.queued.fetch_sub(bytes.len(), Ordering::Relaxed);
                 let lost = shared.lost.swap(0, Ordering::Relaxed);
@@ -89,7 +89,7 @@ fn write(mut stream: impl io::Write, queue: &Receiver<Message>, shared: &Shared,
     }
 }
 
-/// One event of the log, which the formatter writes at once.
+/// The formatter writes each event of the log with one call.
 impl io::Write for Background {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Self::write(self, bytes.to_vec());
@@ -109,7 +109,7 @@ impl<'a> MakeWriter<'a> for Background {
     }
 }
 
-/// Bytes that wait for a stream: some ten thousand lines.
+/// Bytes in the queue: some ten thousand lines.
 const QUEUE: usize = 2 * 1024 * 1024;
 
 const FLUSH: Duration = Duration::from_secs(2);
@@ -120,12 +120,12 @@ mod tests {
 
     use super::*;
 
-    /// A stream that waits for a permission before each write.
+    /// A stream that waits for a message before each write.
     struct Gated(Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Open for ever once the other side is gone.
+            // Fails at once when the sender is gone.
             let _ = self.0.recv();
             self.1.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())

@@ -1,4 +1,4 @@
-//! Copies of the database, made and put back.
+//! Backups of the database.
 
 use std::{
     fs, io,
@@ -16,34 +16,34 @@ use super::{
     lock::{self, FolderLock},
 };
 
-/// Why a backup was not made or not restored. Nothing has been changed then.
+/// Why a backup was not made or not restored. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The file to write is there already.
-    #[error("{path} is there already. Choose another name for the backup, or remove that file", path = .0.display())]
+    /// The file for the backup exists.
+    #[error("{path} exists already. Choose another name for the backup, or remove that file", path = .0.display())]
     Exists(PathBuf),
     /// The folder has no database.
-    #[error("the database {path} is not there. Name Deputy's folder with --data-dir (DATA_DIR)", path = .0.display())]
+    #[error("there is no database {path}. Set the folder of Deputy with --data-dir (DATA_DIR)", path = .0.display())]
     Missing(PathBuf),
     /// The database or its folder cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The backup cannot be read.
     #[error(
-        "the backup {path} cannot be restored: {1}. The database is as it was. Choose another backup",
+        "the backup {path} cannot be restored: {1}. The database is unchanged. Choose another backup",
         path = .0.display()
     )]
     Unusable(PathBuf, String),
     /// The backup cannot be written.
     #[error(
-        "the backup {path} cannot be written: {1}. Choose another place for it, or mend this one",
+        "the backup {path} cannot be written: {1}. Choose another path, or repair this one",
         path = .0.display()
     )]
     Unwritable(PathBuf, String),
 }
 
-/// Writes a copy of the database in `folder` to `to`, whole or not at all. A server may be running on the folder: the copy
-/// is the state of one moment.
+/// Writes a copy of the database in `folder` to `to`, completely or not at all. A server may run on the folder; the copy is
+/// the state of one moment.
 pub fn back_up(folder: &Path, to: &Path) -> Result<(), BackupError> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
@@ -57,34 +57,34 @@ pub fn back_up(folder: &Path, to: &Path) -> Result<(), BackupError> {
     let failed = |error| unwritable(&OpenError::from_io(to, error));
     let unfinished = beside(to, ".unfinished");
     let _lock = copy(&source, &unfinished).map_err(|error| unwritable(&error))?;
-    // Renaming would replace a file that has come since.
+    // A rename would replace a file that was created meanwhile.
     fs::hard_link(&unfinished, to).or_else(|_| fs::rename(&unfinished, to)).map_err(failed)?;
     let _ = fs::remove_file(&unfinished);
     sync_folder_of(to).map_err(failed)
 }
 
-/// Where the database is that a restored one has replaced.
+/// Result of [`restore`].
 #[derive(Debug)]
 pub struct Restored {
-    /// `None`: there was none.
+    /// New path of the previous database, if there was one.
     pub replaced: Option<PathBuf>,
 }
 
-/// Makes the backup `from` the database in `folder`, and keeps what was there under another name. Refused while a server
-/// runs on the folder.
+/// Makes a copy of the backup `from` the database in `folder`, and keeps the previous one under another name. Fails while a
+/// server runs on the folder.
 pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     let unusable = |cause: String| BackupError::Unusable(from.to_owned(), cause);
     let source = match metadata(from).map_err(|error| unusable(error.cause()))? {
         Some(file) if file.is_file() => open_whole(from).map_err(|error| unusable(error.cause()))?,
         Some(_) => return Err(unusable("it is not a file".to_owned())),
-        None => return Err(unusable("it is not there".to_owned())),
+        None => return Err(unusable("there is no such file".to_owned())),
     };
     let _lock = FolderLock::take(folder)?;
     let path = folder.join(NAME);
     let failed = |error| OpenError::from_io(&path, error);
     let restored = beside(&path, ".unfinished");
     let _copy_lock = copy(&source, &restored)?;
-    // Its log goes with it where it is the database that is replaced.
+    // Closes the log too, in case the backup is the database to be replaced.
     drop(source);
     give_to_owner_of(folder, &[&restored, &folder.join(lock::NAME)]).map_err(failed)?;
     let replaced = path.exists().then(|| unused_beside(&path, &format!(".replaced-{}", seconds())));
@@ -96,7 +96,6 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     Ok(Restored { replaced })
 }
 
-/// What is at `path`, or `None` if there is nothing.
 fn metadata(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
     match fs::metadata(path) {
         Ok(found) => Ok(Some(found)),
@@ -105,15 +104,15 @@ fn metadata(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
     }
 }
 
-/// Opens a database that must be a Deputy's, and whole.
+/// Opens a database, which must be a Deputy's and undamaged.
 fn open_whole(path: &Path) -> Result<Connection, OpenError> {
     let checked = |connection: rusqlite::Result<Connection>| {
         let connection = connection.map_err(|error| OpenError::from_sqlite(path, &error))?;
         file::check(path, &connection, "integrity_check").map(|()| connection)
     };
     match checked(file::open_reader(path)) {
-        // A copy that was made after a clean stop has no log. SQLite would create one, which a read-only disk forbids.
-        // While a server runs on the database, there is a log.
+        // SQLite cannot create a log on a read-only disk, and a copy that was made after a clean stop has none. The database
+        // of a running server has one.
         Err(OpenError::Full(..) | OpenError::Io(..) | OpenError::ReadOnly(..))
             if !beside(path, "-wal").exists() =>
         {
@@ -123,11 +122,11 @@ fn open_whole(path: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-/// Copies a database into a new file that only its owner may read, and checks the copy. Another process cannot copy to the
-/// same file until the returned file is closed.
+/// Copies a database into a new file for its owner only, and checks the copy. The returned file is a lock: until it is
+/// closed, no other process copies to the same path.
 fn copy(source: &Connection, to: &Path) -> Result<fs::File, OpenError> {
     let failed = |error| OpenError::from_io(to, error);
-    // An empty file is what SQLite fills; an unfinished copy of an earlier time is emptied.
+    // SQLite copies into an empty file. An earlier unfinished copy is truncated below.
     let file = file::private().truncate(false).open(to).map_err(failed)?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => return Err(OpenError::Locked(to.to_owned())),
@@ -144,24 +143,25 @@ fn copy(source: &Connection, to: &Path) -> Result<fs::File, OpenError> {
         file::check(to, &copy, "quick_check")
     })();
     if copied.is_err() {
-        // A half copy must not be taken for a backup.
+        // An incomplete copy must not be taken for a backup.
         let _ = fs::remove_file(to);
     }
     copied.map(|()| file)
 }
 
-/// A name beside `path` that no file has.
+/// An unused name beside `path`.
 fn unused_beside(path: &Path, ending: &str) -> PathBuf {
     let numbered = (2..).map(|number| beside(path, &format!("{ending}-{number}")));
     let mut names = std::iter::once(beside(path, ending)).chain(numbered);
     names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| beside(path, ending))
 }
 
-/// Keeps the database at `path` as `aside` too, and leaves no log at `path`: SQLite would apply it to the next file there.
+/// Gives the database at `path` the second name `aside`, and leaves no log at `path`, which SQLite would apply to the next
+/// file there.
 fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
-    // Best folded. A damaged one cannot be; its log is then kept beside it.
+    // A damaged database cannot be checkpointed. Its log is then kept beside it.
     if let Ok(connection) = file::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
-        let _ = file::fold(&connection);
+        let _ = file::checkpoint(&connection);
     }
     for ending in ["-wal", "-shm"] {
         match fs::rename(beside(path, ending), beside(aside, ending)) {
@@ -169,11 +169,11 @@ fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
             Ok(()) | Err(_) => {}
         }
     }
-    // Until the new file takes the name over, the old one has it: a start between the two finds a database.
+    // The old database stays at `path` until it is replaced, so that a start in between finds a database.
     fs::hard_link(path, aside).or_else(|_| fs::copy(path, aside).map(|_| ()))
 }
 
-/// Lets the user whose folder it is use what root has made in it.
+/// Gives files that root created to the owner of the folder.
 #[cfg(unix)]
 fn give_to_owner_of(folder: &Path, files: &[&Path]) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, chown};
@@ -188,7 +188,7 @@ fn give_to_owner_of(_: &Path, _: &[&Path]) -> io::Result<()> {
     Ok(())
 }
 
-/// A name in a folder is on disk when the folder is.
+/// Makes the names in the folder of `path` durable.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         return Ok(());
@@ -198,7 +198,7 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 fn seconds() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "a name for a file")]
+    #[expect(clippy::disallowed_methods, reason = "for the name of a file")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,4 +1,4 @@
-//! The database file: where it is, who may read it, and whether it can be used.
+//! The database file: its path, its permissions and its checks.
 
 use std::{
     fs, io,
@@ -13,16 +13,16 @@ use super::schema;
 /// Why a database cannot be opened, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// What is in the file makes no sense.
+    /// The file is damaged.
     #[error(
-        "the database {path} is damaged ({1}). Restore a backup of it, or set it aside and start with an empty one, \
-         after which everybody logs in again: move {path} and the files beside it that end in -wal and -shm to \
-         another place", path = .0.display()
+        "the database {path} is damaged ({1}). Restore a backup of it. Or start with an empty database, after which all \
+         users log in again: move {path} and the files beside it that end in -wal and -shm to another place",
+        path = .0.display()
     )]
     Damaged(PathBuf, String),
     /// Another program's database.
     #[error(
-        "{path} is a database of another program. Choose another folder with --data-dir, or move the file away",
+        "{path} is a database of another program. Choose another folder with --data-dir, or move the file to another place",
         path = .0.display()
     )]
     Foreign(PathBuf),
@@ -32,12 +32,12 @@ pub enum OpenError {
         path = .0.display()
     )]
     Full(PathBuf, String),
-    /// Another process has the folder.
+    /// Another process uses the folder.
     #[error(
-        "another Deputy{process} uses the folder {path}. One process uses a folder at a time: stop the other one first, \
-         or choose another folder with --data-dir",
+        "another Deputy{process} uses the folder {path}, which only one process can use. Stop the other process first, or \
+         choose another folder with --data-dir",
         path = .0.display(),
-        // A process that has just taken the lock may not have written its id yet.
+        // The process may not have written its id yet.
         process = if .1.is_empty() { String::new() } else { format!(" (process {})", .1) }
     )]
     InUse(PathBuf, String),
@@ -49,20 +49,20 @@ pub enum OpenError {
     Io(PathBuf, io::Error),
     /// Another program has locked the file.
     #[error(
-        "the database {path} is locked by another program, such as sqlite3 or a backup. End that program, and start \
+        "the database {path} is locked by another program, such as sqlite3 or a backup. End that program, and start Deputy \
          again",
         path = .0.display()
     )]
     Locked(PathBuf),
-    /// A later Deputy wrote it.
+    /// A newer Deputy wrote the file.
     #[error(
-        "the database {path} was written by a newer Deputy (its schema is {1}; this Deputy knows up to {newest}). Run \
-         that Deputy again, or choose another folder with --data-dir",
+        "the database {path} was written by a newer Deputy (its schema is {1}; this Deputy knows up to {newest}). Run the \
+         newer Deputy, or choose another folder with --data-dir",
         path = .0.display(),
         newest = schema::NEWEST
     )]
     Newer(PathBuf, u32),
-    /// The folder is read-only.
+    /// The file or its file system is read-only.
     #[error(
         "{path} is on a read-only file system or is read-only itself: {1}. Make it writable for this user, or choose \
          another folder with --data-dir",
@@ -78,7 +78,7 @@ impl OpenError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(path, text),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
             Some(ErrorCode::DiskFull) => Self::Full(path, text),
-            // SQLite does not say why it could not extend a file.
+            // The cause of a failed write is not in the error.
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if is_full(&path) => {
                 Self::Full(path, text)
             }
@@ -96,7 +96,7 @@ impl OpenError {
         }
     }
 
-    /// What is wrong with the file, without what an operator of the data folder can do about it.
+    /// The cause alone, without advice about the data folder.
     pub(super) fn cause(&self) -> String {
         match self {
             Self::Damaged(_, text) => format!("it is damaged ({text})"),
@@ -115,7 +115,7 @@ impl OpenError {
     }
 }
 
-/// Whether less is left on the disk than SQLite needs to open a database.
+/// Whether the disk has less space than SQLite needs to open a database.
 #[cfg(unix)]
 fn is_full(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < 64 * 1024)
@@ -126,8 +126,8 @@ fn is_full(_: &Path) -> bool {
     false
 }
 
-/// Creates `folder` and the file in it, for their owner only, and answers the file's path. A folder that is there
-/// already keeps its mode; the file never does. SQLite gives the files beside it the mode of this one.
+/// Creates `folder` and the file in it for their owner only, and returns the path of the file. An existing folder keeps its
+/// mode, an existing file does not. SQLite gives its other files the mode of this one.
 pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
     create_folder(folder).map_err(|error| OpenError::from_io(folder, error))?;
     let path = folder.join(NAME);
@@ -135,10 +135,10 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
     Ok(path)
 }
 
-/// Opens the file for writing, checks it and brings it to the newest schema.
+/// Opens the file for writing, checks it and migrates it to the newest schema.
 ///
-/// A database with the newest schema is not written to: it opens while another program writes, and on a disk that has
-/// become full as long as SQLite finds room for its index.
+/// A database in the newest schema is not written to. It opens while another program writes, and on a full disk with room
+/// for the index of SQLite.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
@@ -153,7 +153,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Refuses a damaged, foreign or newer database. `pragma` is the check of SQLite to run.
+/// Refuses a damaged, foreign or newer database. `pragma` names the integrity check of SQLite.
 pub(super) fn check(path: &Path, connection: &Connection, pragma: &str) -> Result<(), OpenError> {
     let failed = |error| OpenError::from_sqlite(path, &error);
     if !schema::is_ours(connection).map_err(failed)? {
@@ -168,24 +168,23 @@ pub(super) fn check(path: &Path, connection: &Connection, pragma: &str) -> Resul
     if found == "ok" { Ok(()) } else { Err(OpenError::Damaged(path.to_owned(), found)) }
 }
 
-/// Folds the log into the file and leaves it empty. `false`: a reader was in the way for too long.
-pub(super) fn fold(connection: &Connection) -> rusqlite::Result<bool> {
+/// Writes the log into the file and truncates the log. Returns `false` if a reader blocked it for too long.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map(|busy: bool| !busy)
 }
 
-/// The file that SQLite keeps beside a database under this ending.
+/// `path` with `ending`, as of the files that SQLite keeps beside a database.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// Opens the file for reading.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens for reading a file that cannot change, on a disk where SQLite can create no log beside it.
+/// Opens a file that cannot change for reading, on a disk where SQLite cannot create a log.
 pub(super) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let path = absolute(path);
     let escaped = |byte: &u8| match byte {
@@ -198,13 +197,13 @@ pub(super) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
-/// SQLite takes a name that begins with `file:` for a URI; an absolute path never does.
+/// An absolute path never begins with `file:`, which SQLite would take for a URI.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 pub(super) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
-    // Each connection is used by one thread at a time, so that SQLite need not lock it too.
+    // One thread at a time uses a connection, so SQLite need not lock it.
     let connection = Connection::open_with_flags(absolute(path), access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
@@ -212,25 +211,25 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connec
 
 fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // A commit is on disk when it returns: also where a plain `fsync` stops at the drive's cache (macOS).
+    // A commit is on disk when it returns, also on macOS, where a plain `fsync` stops at the cache of the drive.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES, |_| Ok(()))
 }
 
 #[cfg(unix)]
-pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(not(unix))]
-pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
 }
 
 /// Options that create a file for its owner only.
-pub(super) fn private() -> fs::OpenOptions {
+pub(crate) fn private() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -249,10 +248,10 @@ fn create_file(path: &Path) -> io::Result<()> {
 /// The name of the database in its folder.
 pub(super) const NAME: &str = "deputy.sqlite3";
 
-/// How long one process waits for another that writes to the same file, as while one Deputy replaces another.
+/// Time that a process waits for another one that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// What the log is cut back to after it was folded into the file.
+/// Size to which the log is truncated after a checkpoint.
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
 
 #[cfg(test)]
@@ -260,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_on_disk_when_it_returns_whatever_the_power_does() {
+    fn commit_is_on_disk_when_it_returns() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(&prepare(folder.path()).unwrap()).unwrap();
         let setting =

@@ -4,14 +4,14 @@ use std::{fs, io, io::Write as _, path::Path};
 
 use super::file::{self, OpenError};
 
-/// The right to serve from a folder, until it is dropped or the process ends, however it ends.
+/// An exclusive lock of a data folder, until it is dropped or the process ends in any way.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: fs::File,
 }
 
 impl FolderLock {
-    /// Takes the lock of `folder`, which is made if it is not there. Refused while another process has it.
+    /// Takes the lock of `folder`, and creates the folder if it is missing. Fails while another process holds the lock.
     pub fn take(folder: &Path) -> Result<Self, OpenError> {
         file::create_folder(folder).map_err(|error| OpenError::from_io(folder, error))?;
         let path = folder.join(NAME);
@@ -25,7 +25,7 @@ impl FolderLock {
             }
             Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // For the text of the refusal. A full disk has no room for it, and the lock holds without it.
+        // The id is for the error of other processes. On a full disk the lock works without it.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }

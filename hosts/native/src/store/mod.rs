@@ -1,8 +1,8 @@
 //! Records in one SQLite file.
 //!
-//! One thread writes. It takes everything that waits, does it in one transaction, and answers when the commit is on
-//! disk, so that concurrent writes share one `fsync`. Reads go to other connections, which in WAL mode neither wait for
-//! the writer nor hold it up, and see every write that has been answered.
+//! One thread writes. It puts all queued writes into one transaction and confirms them when the commit is on disk, so that
+//! concurrent writes share one `fsync`. Reads have connections of their own, which in WAL mode neither wait for the writer
+//! nor block it, and see every confirmed write.
 
 mod backup;
 mod file;
@@ -22,6 +22,7 @@ use tokio::{
 
 pub use backup::{BackupError, Restored, back_up, restore};
 pub use file::OpenError;
+pub(crate) use file::{create_folder, private};
 pub use lock::FolderLock;
 use reader::Readers;
 use watch::Watch;
@@ -29,7 +30,7 @@ use writer::{Job, Write};
 
 /// The store of the native host.
 pub struct SqliteStore {
-    // `None` only while dropping.
+    /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     readers: Readers,
     writer: Option<JoinHandle<()>>,
@@ -37,8 +38,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in `folder`, creating folder and file for their owner only, and brings it to the newest
-    /// schema. Refuses a damaged, foreign or newer file and leaves it as it is.
+    /// Opens the database in `folder` and migrates it to the newest schema. Creates folder and file for their owner only.
+    /// Refuses a damaged, foreign or newer file and leaves it unchanged.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let path = file::prepare(folder)?;
         let connection = file::open(&path)?;
@@ -49,18 +50,17 @@ impl SqliteStore {
         Ok(Self { jobs: Some(jobs), readers, writer: Some(writer), watch })
     }
 
-    /// Whether the files of the database are still those that were opened. Logs every change of the answer.
-    pub fn files_are_there(&self) -> bool {
-        self.watch.files_are_there()
+    /// Whether the files of the database are still those that were opened. Logs every change.
+    pub fn files_are_in_place(&self) -> bool {
+        self.watch.files_are_in_place()
     }
 
-    /// Removes a bounded number of records that have expired, the oldest first, and answers how many. When that is
-    /// [`SqliteStore::SWEEP`], there may be more.
+    /// Removes up to [`SqliteStore::SWEEP`] expired records, the oldest first, and returns their number.
     pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.write(|answer| Job { write: Write::Sweep { now }, answer }).await.map(|done| done.count)
+        self.write(|reply| Job { write: Write::Sweep { now }, reply }).await.map(|done| done.count)
     }
 
-    /// The most that one [`SqliteStore::sweep`] removes: few enough that a login does not notice waiting behind it.
+    /// Records that one sweep removes at most. A login that waits for a sweep does not notice it.
     pub const SWEEP: usize = 250;
 
     async fn write(
@@ -68,15 +68,15 @@ impl SqliteStore {
         job: impl FnOnce(oneshot::Sender<Result<writer::Done, StoreError>>) -> Job,
     ) -> Result<writer::Done, StoreError> {
         let gone = || StoreError("the writer has stopped; restart Deputy".to_owned());
-        let (answer, answered) = oneshot::channel();
+        let (reply, done) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        let place = timeout(PATIENCE, jobs.reserve())
+        let permit = timeout(QUEUE_TIMEOUT, jobs.reserve())
             .await
             .map_err(|_| StoreError("too many writes are waiting for the disk".to_owned()))?
             .map_err(|_| gone())?;
-        place.send(job(answer));
-        // Not bounded: a write whose answer nobody awaits may still happen, and the caller must not be told otherwise.
-        answered.await.map_err(|_| gone())?
+        permit.send(job(reply));
+        // No timeout: the write may still happen, and the caller must not be told otherwise.
+        done.await.map_err(|_| gone())?
     }
 }
 
@@ -92,7 +92,7 @@ impl Store for SqliteStore {
         expires_at: Timestamp,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let write = Write::Put { key: key.clone(), value, expires_at };
-        Box::pin(async move { self.write(|answer| Job { write, answer }).await.map(|_| ()) })
+        Box::pin(async move { self.write(|reply| Job { write, reply }).await.map(|_| ()) })
     }
 
     fn replace<'a>(
@@ -104,49 +104,49 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let write = Write::Replace { key: key.clone(), expected, value, expires_at, now };
-        Box::pin(async move { self.write(|answer| Job { write, answer }).await.map(|done| done.count == 1) })
+        Box::pin(async move { self.write(|reply| Job { write, reply }).await.map(|done| done.count == 1) })
     }
 
     fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let write = Write::Take { key: key.clone(), now };
-        Box::pin(async move { self.write(|answer| Job { write, answer }).await.map(|done| done.record) })
+        Box::pin(async move { self.write(|reply| Job { write, reply }).await.map(|done| done.record) })
     }
 
-    /// Writes a record of its own and reads it again, within `PROBE`.
+    /// Writes a record of its own and reads it within two seconds.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            if !self.files_are_there() {
+            if !self.files_are_in_place() {
                 return Err(StoreError("the database file was removed or replaced".to_owned()));
             }
-            let round = async {
-                self.write(|answer| Job { write: Write::Probe { now }, answer }).await?;
-                // Also where another process, with another clock, has written it meanwhile.
+            let round_trip = async {
+                self.write(|reply| Job { write: Write::Probe { now }, reply }).await?;
+                // Time 0: another process with another clock may have written it since.
                 self.readers.get("probe", String::new(), Timestamp(0)).await
             };
-            match timeout(PROBE, round).await {
+            match timeout(PROBE_TIMEOUT, round_trip).await {
                 Ok(Ok(Some(_))) => Ok(()),
                 Ok(Ok(None)) => Err(StoreError("a record that was written cannot be read".to_owned())),
                 Ok(Err(error)) => Err(error),
-                Err(_) => Err(StoreError("the disk does not answer".to_owned())),
+                Err(_) => Err(StoreError("the disk does not respond".to_owned())),
             }
         })
     }
 }
 
 impl Drop for SqliteStore {
-    /// Closes the readers, then waits for the queued writes and for the writer, which folds the log into the file. The
-    /// folder then holds the whole database in one file, which can be copied.
+    /// Closes the readers, then waits for the queued writes and for the checkpoint of the writer. After that the database is
+    /// one file, which can be copied.
     fn drop(&mut self) {
         self.readers.close();
         self.jobs = None;
         if let Some(writer) = self.writer.take() {
-            // A writer that panicked has been reported, and there is nothing left to close.
+            // A panic of the writer is logged, and leaves nothing to close.
             let _ = writer.join();
         }
     }
 }
 
-/// SQLite's integers are signed; no time or version comes near the limit.
+/// SQLite's integers are signed. No time or version comes near the limit.
 fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -156,17 +156,17 @@ fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { value: row.get(0)?, version: Version(unsigned(1)?), expires_at: Timestamp(unsigned(2)?) })
 }
 
-/// The text is for the log. SQLite's messages name tables and paths, never values.
+/// For the log. Messages of SQLite contain tables and paths, never values.
 #[expect(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 fn failed(error: rusqlite::Error) -> StoreError {
     StoreError(error.to_string())
 }
 
-/// Writes that may wait. More than the connections that the server accepts, so that only a stuck disk fills it.
+/// Writes in the queue. Only a disk that hangs fills it.
 const QUEUE: usize = 4096;
 
-/// How long a write waits for a place in the queue.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time that a write waits for a place in the queue.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a probe may take. Health checks commonly wait for a few seconds.
-const PROBE: Duration = Duration::from_secs(2);
+/// Time for a probe. Health checks commonly wait for a few seconds.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);

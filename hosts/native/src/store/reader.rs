@@ -1,9 +1,9 @@
-//! Connections that read.
+//! Connections for reads.
 
 use std::{
     future::Future,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,17 +16,18 @@ use super::{
     file::{self, OpenError},
     integer, record,
 };
+use crate::sync::lock;
 
-/// A few connections, each used by one reader at a time on tokio's threads for blocking work.
+/// A few connections. A read uses one of them, on a thread for blocking work.
 pub(super) struct Readers {
-    /// `None` once closed.
+    /// `None` after [`Readers::close`].
     idle: Arc<Mutex<Option<Vec<Connection>>>>,
     permits: Arc<Semaphore>,
     path: PathBuf,
 }
 
 impl Readers {
-    /// Opens the first connection, so that a file that cannot be read is found at once.
+    /// Opens the first connection, which shows whether the file can be read.
     pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
         let first = file::open_reader(path).map_err(|error| OpenError::from_sqlite(path, &error))?;
         Ok(Self {
@@ -36,7 +37,7 @@ impl Readers {
         })
     }
 
-    /// Closes the idle connections, and each of the others at the end of its read.
+    /// Closes the idle connections now, and the others at the end of their reads.
     pub(super) fn close(&self) {
         lock(&self.idle).take();
     }
@@ -49,12 +50,12 @@ impl Readers {
     ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send + use<> {
         let (idle, permits, path) = (Arc::clone(&self.idle), Arc::clone(&self.permits), self.path.clone());
         async move {
-            let permit = timeout(PATIENCE, permits.acquire_owned())
+            let permit = timeout(QUEUE_TIMEOUT, permits.acquire_owned())
                 .await
                 .map_err(|_| StoreError("too many reads are waiting for the disk".to_owned()))?
                 .map_err(|_| StoreError("the readers have stopped".to_owned()))?;
             let read = spawn_blocking(move || {
-                // The permit ends with the read, not with the caller, who may hang up.
+                // The permit ends with the read, which outlives a caller that is dropped.
                 let _permit = permit;
                 let spare = lock(&idle).as_mut().and_then(Vec::pop);
                 let connection = match spare {
@@ -65,13 +66,13 @@ impl Readers {
                     .prepare_cached(GET)?
                     .query_row(params![kind, name, integer(now.0)], record)
                     .optional()?;
-                // A connection that failed is closed, and the next reader opens another.
+                // A failed connection is dropped above, and the next read opens another.
                 if let Some(idle) = lock(&idle).as_mut() {
                     idle.push(connection);
                 }
                 Ok(found)
             });
-            read.await.map_err(|_| StoreError("a read was broken off".to_owned()))?.map_err(|error| {
+            read.await.map_err(|_| StoreError("a read was cancelled".to_owned()))?.map_err(|error| {
                 tracing::error!(%error, "a read of the database failed");
                 failed(error)
             })
@@ -79,16 +80,11 @@ impl Readers {
     }
 }
 
-fn lock(idle: &Mutex<Option<Vec<Connection>>>) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
-    // A list of connections is whole at every moment, whatever its last holder did.
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads at a time. They are short, and nearly always answered from memory.
+/// Reads at a time. They are short, and nearly always served from memory.
 const READERS: usize = 4;
 
-/// How long a read waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time that a read waits for its turn.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const GET: &str = "
     SELECT value, version, expires_at FROM record WHERE kind = ?1 AND name = ?2 AND expires_at > ?3";

@@ -1,8 +1,8 @@
-//! The tables, and how older files become newer ones.
+//! The tables, and the migration of older files.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Brings the database to the newest schema. Each step is applied once, in a transaction with the number that says so.
+/// Migrates the database to the newest schema, in one transaction with the version number.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let applied = version(&transaction)?;
@@ -14,29 +14,28 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// How many steps have been applied to the database.
+/// Number of migrations that were applied to the database.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Whether the database is marked as ours.
+/// Whether the database is a Deputy's.
 pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0)).map(|id: i32| id == APPLICATION)
 }
 
-/// Whether anything has been made in the database.
 pub(super) fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
 }
 
-/// The number of steps that this Deputy knows.
-#[expect(clippy::cast_possible_truncation, reason = "nobody writes so many steps")]
+/// Number of migrations that this Deputy knows.
+#[expect(clippy::cast_possible_truncation, reason = "there are a few")]
 pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
 
-/// Takes a block of as many versions as its parameter says, and answers the first.
+/// Takes a block of versions of the size of its parameter, and returns the first.
 pub(super) const TAKE_VERSIONS: &str = "UPDATE version_counter SET next = next + ?1 RETURNING next - ?1";
 
-/// Never change a step that has been released; append the next one.
+/// Never change a released migration; append another.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE record (
         id INTEGER PRIMARY KEY,
@@ -52,5 +51,5 @@ const MIGRATIONS: &[&str] = &["
     INSERT INTO version_counter VALUES (1);
 "];
 
-/// `application_id` in the file's header: "Dpty".
+/// `application_id` in the header of the file: "Dpty".
 const APPLICATION: i32 = 0x4470_7479;

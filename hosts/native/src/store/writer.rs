@@ -11,15 +11,14 @@ use tokio::sync::{
 
 use super::{SqliteStore, failed, file, integer, record, schema};
 
-/// A write and where its answer goes.
+/// A write, and the channel for its result.
 pub(super) struct Job {
     pub(super) write: Write,
-    pub(super) answer: oneshot::Sender<Result<Done, StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<Done, StoreError>>,
 }
 
-/// What to write.
 pub(super) enum Write {
-    /// A record that only the store's own probe reads.
+    /// Writes the record of the store's own probe.
     Probe {
         now: Timestamp,
     },
@@ -44,7 +43,7 @@ pub(super) enum Write {
     },
 }
 
-/// What a write did.
+/// Result of a write.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Done {
     /// Records written or removed.
@@ -74,39 +73,37 @@ impl Writer {
                     Err(TryRecvError::Disconnected | TryRecvError::Empty) => break,
                 }
             }
-            self.answer(batch);
+            self.process(batch);
         }
-        // Without it the log stays beside the file while a reader is still at work, and a copy of the file alone lacks
-        // what is in the log.
-        if !matches!(file::fold(&self.connection), Ok(true)) {
+        // Without it the log stays beside the file while a read goes on, and a copy of the file alone lacks its content.
+        if !matches!(file::checkpoint(&self.connection), Ok(true)) {
             tracing::warn!(
-                "the log of the database could not be folded into its file; copy the files that end in -wal and -shm \
-                 with it, or use `deputy backup`"
+                "the log of the database could not be written into its file. Copy the files that end in -wal and -shm with \
+                 it, or use `deputy backup`"
             );
         }
     }
 
-    /// Does a batch and answers it: each with what it did, or all with why nothing was done.
-    fn answer(&mut self, batch: Vec<Job>) {
-        let (writes, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.write, job.answer)).unzip();
+    /// Commits a batch and sends each result, or the error to all.
+    fn process(&mut self, batch: Vec<Job>) {
+        let (writes, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.write, job.reply)).unzip();
         let results = match self.commit(&writes) {
             Ok(done) => done.into_iter().map(Ok).collect(),
             Err(error) => {
                 tracing::error!(%error, writes = writes.len(), "a write to the database failed");
-                vec![Err(failed(error)); answers.len()]
+                vec![Err(failed(error)); replies.len()]
             }
         };
-        for (answer, result) in answers.into_iter().zip(results) {
-            // Whoever asked may have hung up; what was written stays written.
-            let _ = answer.send(result);
+        for (reply, result) in replies.into_iter().zip(results) {
+            // Fails if the caller was dropped. The write stays.
+            let _ = reply.send(result);
         }
     }
 
-    /// One transaction. On an error it is rolled back when dropped, and the next batch starts afresh.
+    /// Applies the writes in one transaction. An error rolls it back.
     fn commit(&mut self, writes: &[Write]) -> rusqlite::Result<Vec<Done>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // A block is taken inside the transaction that first uses it. If that is rolled back, so is the block.
+        // A block is taken within the transaction that uses it first, and rolled back with it.
         let mut versions = self.versions;
         let done = writes
             .iter()
@@ -169,8 +166,8 @@ fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) 
     Ok(Done { count, record: None })
 }
 
-/// Versions, taken from the database in blocks: no two blocks are alike, whoever takes them and whatever crashes, and
-/// most commits need not touch the counter.
+/// Versions, taken from the database in blocks. No two processes get the same block, and most commits do not write the
+/// counter.
 #[derive(Clone, Copy, Default)]
 struct Versions {
     next: i64,
@@ -189,12 +186,12 @@ impl Versions {
     }
 }
 
-/// Writes in one transaction, at most: beyond this, the first would wait longer than the shared `fsync` saves.
+/// Writes in one transaction. With more, the first would wait longer than the shared `fsync` saves.
 const BATCH: usize = 256;
 
 const BLOCK: i64 = 65_536;
 
-/// Seconds.
+/// In seconds.
 const PROBE_LIFETIME: u64 = 60;
 
 const PUT: &str = "

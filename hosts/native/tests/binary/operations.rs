@@ -253,7 +253,7 @@ fn limit_of_open_files_that_is_too_low_is_refused() {
     let output = run(after("ulimit -n 64", &serve(folder.path(), 0)));
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("may open 64 files, and Deputy needs 102 at least"), "{text}");
+    assert!(text.contains("may open 64 files, and Deputy needs at least 102"), "{text}");
 }
 
 #[test]
