@@ -1,4 +1,4 @@
-//! The host's outgoing HTTP and detached work.
+//! Outgoing HTTP, detached work and randomness of the host.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ fn host(folder: &tempfile::TempDir) -> NativeHost {
     NativeHost::new(store, 512, Shutdown::default().graceful)
 }
 
-/// A server on its own port, and its URL.
+/// Starts a server, and returns its URL.
 async fn remote() -> String {
     let router = Router::new()
         .route(
@@ -71,35 +71,35 @@ fn get(url: &str) -> Request<Bytes> {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_as_it_is_and_its_answer_read_whole() {
+async fn request_is_sent_unchanged_and_its_response_read_whole() {
     let folder = tempfile::tempdir().unwrap();
     let request =
         Request::patch(format!("{}/echo", remote().await)).header("x-sent", "1").body("body".into());
-    let answer = host(&folder).fetch(request.unwrap(), LIMITS).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
-    assert_eq!(answer.body(), "PATCH Some(\"1\") None body");
+    let response = host(&folder).fetch(request.unwrap(), LIMITS).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    assert_eq!(response.body(), "PATCH Some(\"1\") None body");
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_its_cookie_is_forgotten() {
+async fn redirect_is_returned_and_its_cookie_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let (host, remote) = (host(&folder), remote().await);
-    let answer = host.fetch(get(&format!("{remote}/redirect")), LIMITS).await.unwrap();
+    let response = host.fetch(get(&format!("{remote}/redirect")), LIMITS).await.unwrap();
     assert_eq!(
-        (answer.status(), &answer.headers()[header::LOCATION]),
+        (response.status(), &response.headers()[header::LOCATION]),
         (StatusCode::FOUND, &"/echo".parse().unwrap())
     );
-    let answer = host.fetch(get(&format!("{remote}/echo")), LIMITS).await.unwrap();
-    assert_eq!(answer.body(), "GET None None ");
+    let response = host.fetch(get(&format!("{remote}/echo")), LIMITS).await.unwrap();
+    assert_eq!(response.body(), "GET None None ");
 }
 
 #[tokio::test]
-async fn an_answer_may_be_as_large_as_the_limit_and_no_larger() {
+async fn response_larger_than_the_limit_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let (host, remote) = (host(&folder), remote().await);
     let size = async |path: &str| {
-        host.fetch(get(&format!("{remote}{path}")), LIMITS).await.map(|answer| answer.body().len())
+        host.fetch(get(&format!("{remote}{path}")), LIMITS).await.map(|response| response.body().len())
     };
     assert_eq!(size("/exact").await, Ok(1000));
     assert_eq!(size("/large").await, Err(FetchError::TooLarge));
@@ -107,7 +107,7 @@ async fn an_answer_may_be_as_large_as_the_limit_and_no_larger() {
 }
 
 #[tokio::test]
-async fn metered_response_is_broken_off_when_too_much_is_kept() {
+async fn metered_response_ends_when_its_bytes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (host, remote) = (host(&folder), remote().await);
     let kept = Arc::new(AtomicUsize::new(0));
@@ -116,7 +116,7 @@ async fn metered_response_is_broken_off_when_too_much_is_kept() {
         request
             .extensions_mut()
             .insert(Meter::new(move |bytes| counted.fetch_add(bytes, Ordering::Relaxed) + bytes <= room));
-        host.fetch(request, LIMITS).await.map(|answer| answer.body().len())
+        host.fetch(request, LIMITS).await.map(|response| response.body().len())
     };
     assert_eq!(fetch(1000).await, Ok(1000));
     assert_eq!(kept.load(Ordering::Relaxed), 1000);
@@ -124,18 +124,18 @@ async fn metered_response_is_broken_off_when_too_much_is_kept() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_or_does_not_end_is_given_up_at_the_deadline() {
+async fn response_that_does_not_end_by_the_deadline_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let (host, remote) = (host(&folder), remote().await);
     let limits = FetchLimits { deadline: Duration::from_millis(200), ..LIMITS };
     for path in ["/never", "/never-ends"] {
-        let answer = host.fetch(get(&format!("{remote}{path}")), limits).await;
-        assert_eq!(answer.err(), Some(FetchError::Deadline), "{path}");
+        let response = host.fetch(get(&format!("{remote}{path}")), limits).await;
+        assert_eq!(response.err(), Some(FetchError::Deadline), "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_failed_connection_is_explained_without_the_url() {
+async fn failed_connection_is_explained_without_the_url() {
     let folder = tempfile::tempdir().unwrap();
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error =
@@ -146,15 +146,15 @@ async fn a_failed_connection_is_explained_without_the_url() {
 }
 
 #[tokio::test]
-async fn an_https_request_to_a_server_without_tls_fails_cleanly() {
+async fn https_request_to_a_server_without_tls_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let url = remote().await.replace("http:", "https:");
-    let answer = host(&folder).fetch(get(&url), LIMITS).await;
-    assert!(matches!(answer, Err(FetchError::Connection(_))), "{answer:?}");
+    let response = host(&folder).fetch(get(&url), LIMITS).await;
+    assert!(matches!(response, Err(FetchError::Connection(_))), "{response:?}");
 }
 
 #[tokio::test]
-async fn detached_work_is_waited_for() {
+async fn drained_host_has_finished_detached_work() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(&folder);
     let done = Arc::new(AtomicBool::new(false));
@@ -169,7 +169,7 @@ async fn detached_work_is_waited_for() {
 }
 
 #[tokio::test]
-async fn randomness_is_not_the_same_twice() {
+async fn random_bytes_differ_between_calls() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(&folder);
     let (mut one, mut other) = ([0; 32], [0; 32]);
@@ -180,7 +180,7 @@ async fn randomness_is_not_the_same_twice() {
 }
 
 #[tokio::test]
-async fn what_a_stranger_names_is_not_connected_to_where_only_we_can_reach_it() {
+async fn private_address_is_refused_before_any_connection() {
     let folder = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -190,8 +190,12 @@ async fn what_a_stranger_names_is_not_connected_to_where_only_we_can_reach_it() 
     let spelled_otherwise = ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1."];
     for name in names.into_iter().chain(spelled_otherwise) {
         let request = Request::get(format!("http://{name}:{port}/")).body(Bytes::new()).unwrap();
-        let answer = host(&folder).fetch(request, limits).await;
-        assert_eq!(answer.map(|answer| answer.status()), Err(FetchError::NotPublic), "{name}");
+        let response = host(&folder).fetch(request, limits).await;
+        assert_eq!(response.map(|response| response.status()), Err(FetchError::NotPublic), "{name}");
     }
-    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody connected");
+    assert_eq!(
+        listener.accept().unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock,
+        "a connection was made"
+    );
 }

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 #[tokio::test]
-async fn a_request_is_answered_on_both_loopback_addresses() {
+async fn localhost_serves_both_loopback_addresses() {
     let listening = Listen::localhost(0).bind("--port").await.unwrap();
     let router = Router::new().route("/", get(async || "hello"));
     tokio::spawn(serve(Server::default(), listening.listeners, router, Shutdown::default()));
@@ -29,7 +29,7 @@ async fn a_request_is_answered_on_both_loopback_addresses() {
 }
 
 #[tokio::test]
-async fn a_busy_port_is_named_with_the_flag_that_changes_it() {
+async fn busy_port_error_names_the_setting() {
     let busy = Listen::localhost(0).bind("--port").await.unwrap();
     let error = Listen::localhost(busy.port).bind("--listen (LISTEN)").await.unwrap_err().to_string();
     assert_eq!(

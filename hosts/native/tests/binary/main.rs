@@ -1,8 +1,10 @@
-//! The real binary, as people meet it.
+//! The binary as a child process.
 
+mod configuration;
 mod demo;
 mod documents;
 mod operations;
+mod remote_clients;
 mod serve;
-mod strangers;
+mod shutdown;
 mod support;

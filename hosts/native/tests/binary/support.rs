@@ -1,4 +1,4 @@
-//! The real binary as a child process, and requests to it.
+//! The binary as a child process, and requests to it.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -11,21 +11,57 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Longer than anything here takes, unless it never ends.
+/// Longer than any step of a test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
-/// `deputy` with these arguments in this folder, with nothing of the test's own environment.
+/// A valid configuration.
+pub(crate) const GOOD: [(&str, &str); 7] = [
+    ("PINGONE_ISSUER", "http://localhost:9/env/as"),
+    ("PINGONE_DV_POLICY_ID", "0123456789abcdef0123456789abcdef"),
+    ("MCP_SERVER_CLIENT_ID", "client"),
+    ("MCP_SERVER_CLIENT_SECRET", "a-secret-of-the-client"),
+    ("API_IDENTIFIER", "https://api.example"),
+    ("API_URL", "http://localhost:9/api"),
+    ("COOKIE_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+];
+
+/// In the line that `deputy serve` prints when it is ready.
+pub(crate) const READY: &str = "MCP clients connect to";
+
+/// `deputy` with these arguments in this folder, without the environment of the test.
 pub(crate) fn deputy(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deputy"));
     command.env_clear().current_dir(folder).args(arguments).stdin(Stdio::null());
     command
 }
 
-/// A process that has been started and is killed when the test ends.
+/// `deputy serve` in this folder with a valid configuration.
+pub(crate) fn serve(folder: &Path, port: u16) -> Command {
+    let mut command = deputy(folder, &["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    command.envs(GOOD);
+    command
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The same command in a shell that runs `before` first.
+#[cfg(unix)]
+pub(crate) fn after(before: &str, command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args()).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    shell
+}
+
+/// A started process, which is killed when it is dropped.
 pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// What it printed up to being ready.
+    /// Its standard output until it was ready.
     pub(crate) printed: String,
     stderr: Option<thread::JoinHandle<String>>,
 }
@@ -45,31 +81,29 @@ impl Running {
         while !printed.lines().last().is_some_and(|line| line.contains(ready)) {
             if stdout.read_line(&mut printed).unwrap() == 0 {
                 child.wait().unwrap();
-                panic!("it ended before it was ready: {printed}\n{}", stderr.join().unwrap());
+                panic!("the process ended before it was ready: {printed}\n{}", stderr.join().unwrap());
             }
         }
         Self { child, stdout, printed, stderr: Some(stderr) }
     }
 
-    /// The number of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Waits for the end: the status, what else it printed, and its log.
+    /// Waits for the end. Returns the exit status, the rest of standard output, and standard error.
     pub(crate) fn ended(&mut self) -> (ExitStatus, String, String) {
         let started = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(started.elapsed() < LONG, "it does not end");
+            assert!(started.elapsed() < LONG, "the process does not end");
             thread::sleep(Duration::from_millis(20));
         };
         let mut rest = String::new();
@@ -80,24 +114,23 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs `command` to its end.
 pub(crate) fn run(mut command: Command) -> Output {
     command.output().unwrap()
 }
 
-/// Ports that were free a moment ago.
+/// Ports that are free at the moment.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// A connection over which `bytes` have been sent.
+/// Connects, and sends `bytes`.
 pub(crate) fn send(port: u16, bytes: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
@@ -105,14 +138,14 @@ pub(crate) fn send(port: u16, bytes: &str) -> TcpStream {
     stream
 }
 
-/// What comes over a connection until its end.
+/// Reads a connection to its end.
 pub(crate) fn rest(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
 }
 
-/// The answer to a request: `head` is its first line.
+/// The response to a request. `head` is the beginning of its first line.
 pub(crate) fn request(port: u16, head: &str, content_type: &str, body: &str) -> String {
     let bytes = format!(
         "{head} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
@@ -122,10 +155,26 @@ pub(crate) fn request(port: u16, head: &str, content_type: &str, body: &str) -> 
     rest(&mut send(port, &bytes))
 }
 
-/// The answer to a GET.
+/// The response to a GET request.
 pub(crate) fn get(port: u16, path: &str) -> String {
     rest(&mut send(
         port,
         &format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"),
     ))
+}
+
+/// Registers a client, and returns its id.
+pub(crate) fn register(port: u16) -> String {
+    let body = r#"{"redirect_uris":["http://localhost:1/cb"],"token_endpoint_auth_method":"none","client_name":"Kept"}"#;
+    let response = request(port, "POST /register", "application/json", body);
+    assert!(response.starts_with("HTTP/1.1 201 "), "{response}");
+    response.split("\"client_id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Path of the approval page for a client, which has its name.
+pub(crate) fn approval_page(client_id: &str) -> String {
+    format!(
+        "/authorize?client_id={client_id}&redirect_uri=http%3A%2F%2Flocalhost%3A1%2Fcb&response_type=code&state=s\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+    )
 }

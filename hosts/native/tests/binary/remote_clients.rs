@@ -1,4 +1,4 @@
-//! `deputy serve`, as strangers meet it who send too much, or too little.
+//! `deputy serve` against clients that send too much or too little.
 
 use std::{
     fs,
@@ -10,13 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{
-    serve::{READY, serve},
-    support::{Running, free_ports, get, request, rest, send},
-};
+use crate::support::{READY, Running, free_ports, get, request, rest, send, serve};
 
 #[test]
-fn two_hundred_heads_that_never_end_keep_nobody_waiting_and_are_hung_up_on() {
+fn unfinished_heads_are_disconnected_and_delay_no_response() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let _running = Running::start(serve(folder.path(), port), READY);
@@ -27,20 +24,20 @@ fn two_hundred_heads_that_never_end_keep_nobody_waiting_and_are_hung_up_on() {
     assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
     for mut stream in slow {
         stream.set_read_timeout(Some(LONGEST)).unwrap();
-        // What it says before it hangs up is its own affair.
+        // Any response may precede the end.
         if let Err(error) = stream.read_to_end(&mut Vec::new()) {
-            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it is kept");
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the connection is kept");
         }
     }
     assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
 }
 
 #[test]
-fn forty_megabytes_are_refused_at_every_endpoint_and_kept_nowhere() {
+fn oversized_body_is_refused_without_being_kept() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let running = Running::start(serve(folder.path(), port), READY);
-    // What every request needs is there.
+    // Allocates what every request needs.
     get(port, "/health");
     let before = peak(&running);
     for chunked in [false, true] {
@@ -51,20 +48,20 @@ fn forty_megabytes_are_refused_at_every_endpoint_and_kept_nowhere() {
             ("/approve", "application/x-www-form-urlencoded"),
             ("/mcp", "application/json"),
         ] {
-            let answer = answer_to_forty_megabytes(port, path, content_type, chunked);
-            let status = answer.split(' ').nth(1).unwrap_or_default();
-            assert!(["400", "401", "413"].contains(&status), "{path}, chunked: {chunked}: {answer:?}");
+            let response = response_to_forty_megabytes(port, path, content_type, chunked);
+            let status = response.split(' ').nth(1).unwrap_or_default();
+            assert!(["400", "401", "413"].contains(&status), "{path}, chunked: {chunked}: {response:?}");
         }
     }
     assert!(get(port, "/health").starts_with("HTTP/1.1 200 "));
     if let (Some(before), Some(after)) = (before, peak(&running)) {
         let grown = after.saturating_sub(before);
-        assert!(grown < 16 * 1024, "by {grown} KiB");
+        assert!(grown < 16 * 1024, "memory grew by {grown} KiB");
     }
 }
 
 #[test]
-fn a_body_in_tiny_pieces_takes_no_more_memory_than_in_one() {
+fn body_in_tiny_chunks_takes_no_more_memory() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let running = Running::start(serve(folder.path(), port), READY);
@@ -75,32 +72,32 @@ fn a_body_in_tiny_pieces_takes_no_more_memory_than_in_one() {
          Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n"
     );
     let pieces = "1\r\na\r\n".repeat(65_000);
-    // None of them ends before the others have begun.
+    // All of them are open at the same time.
     let mut streams: Vec<_> = (0..20).map(|_| send(port, &(head.clone() + &pieces))).collect();
     for stream in &mut streams {
         stream.write_all(b"0\r\n\r\n").unwrap();
-        assert!(answered(stream).starts_with("HTTP/1.1 400 "));
+        assert!(read_to_end(stream).starts_with("HTTP/1.1 400 "));
     }
     if let (Some(before), Some(after)) = (before, peak(&running)) {
         let grown = after.saturating_sub(before);
-        assert!(grown < 16 * 1024, "by {grown} KiB");
+        assert!(grown < 16 * 1024, "memory grew by {grown} KiB");
     }
 }
 
 #[test]
-fn who_sends_two_megabytes_and_only_then_reads_learns_why_they_were_refused() {
+fn client_that_reads_after_sending_gets_the_refusal() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let _running = Running::start(serve(folder.path(), port), READY);
     let body = "x".repeat(2 * 1024 * 1024);
     for (path, status) in [("/mcp", "401"), ("/register", "413"), ("/token", "413"), ("/nowhere", "404")] {
-        let answer = request(port, &format!("POST {path}"), "application/json", &body);
-        assert_eq!(answer.split(' ').nth(1), Some(status), "{path}: {answer}");
+        let response = request(port, &format!("POST {path}"), "application/json", &body);
+        assert_eq!(response.split(' ').nth(1), Some(status), "{path}: {response}");
     }
 }
 
 #[test]
-fn who_asks_before_sending_a_body_is_refused_without_it() {
+fn expect_100_continue_is_refused_without_the_body() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let _running = Running::start(serve(folder.path(), port), READY);
@@ -108,25 +105,25 @@ fn who_asks_before_sending_a_body_is_refused_without_it() {
         "POST /mcp HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\n\
          Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
     );
-    let answer = answered(&mut send(port, &head));
-    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let response = read_to_end(&mut send(port, &head));
+    assert!(response.starts_with("HTTP/1.1 401 "), "{response}");
 }
 
 #[test]
-fn a_host_of_another_site_two_hosts_and_none_are_refused() {
+fn foreign_repeated_or_missing_host_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let _running = Running::start(serve(folder.path(), port), READY);
     let own = format!("Host: localhost:{port}\r\n");
-    let answer = |hosts: &str| {
+    let response = |hosts: &str| {
         let head = format!(
             "GET /.well-known/oauth-authorization-server HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n"
         );
         rest(&mut send(port, &head))
     };
-    assert!(answer(&own).starts_with("HTTP/1.1 200 "));
+    assert!(response(&own).starts_with("HTTP/1.1 200 "));
     for hosts in ["", "Host: evil\r\n", &format!("{own}Host: evil\r\n"), &format!("Host: evil\r\n{own}")] {
-        let refused = answer(hosts);
+        let refused = response(hosts);
         assert!(refused.starts_with("HTTP/1.1 4"), "{hosts}: {refused}");
     }
 }
@@ -146,26 +143,26 @@ fn target_in_absolute_form_overrides_the_host() {
     ] {
         let head =
             format!("GET http://{target}/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let answer = rest(&mut send(port, &head));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{target} {host}: {answer}");
+        let response = rest(&mut send(port, &head));
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{target} {host}: {response}");
     }
 }
 
 #[test]
-fn three_hundred_registrations_are_all_answered() {
+fn three_hundred_registrations_all_get_a_response() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
     let _running = Running::start(serve(folder.path(), port), READY);
     let body = r#"{"redirect_uris":["http://localhost:1/cb"],"token_endpoint_auth_method":"none"}"#;
     for _ in 0..300 {
-        let answer = request(port, "POST /register", "application/json", body);
-        assert!(answer.starts_with("HTTP/1.1 201 ") || answer.starts_with("HTTP/1.1 429 "), "{answer}");
+        let response = request(port, "POST /register", "application/json", body);
+        assert!(response.starts_with("HTTP/1.1 201 ") || response.starts_with("HTTP/1.1 429 "), "{response}");
     }
     assert!(get(port, "/health").starts_with("HTTP/1.1 200 "));
 }
 
-/// What comes back while 40 MB are on their way. Who has been refused may find the connection closed before the end.
-fn answer_to_forty_megabytes(port: u16, path: &str, content_type: &str, chunked: bool) -> String {
+/// The response while 40 MB are being sent. The connection may be closed before all of them are sent.
+fn response_to_forty_megabytes(port: u16, path: &str, content_type: &str, chunked: bool) -> String {
     const PIECE: usize = 64 * 1024;
     const PIECES: usize = 40 * 1024 * 1024 / PIECE;
     let length = if chunked {
@@ -180,7 +177,7 @@ fn answer_to_forty_megabytes(port: u16, path: &str, content_type: &str, chunked:
     let mut stream = send(port, &head);
     let reader = thread::spawn({
         let mut stream = stream.try_clone().unwrap();
-        move || answered(&mut stream)
+        move || read_to_end(&mut stream)
     });
     let piece = "x".repeat(PIECE);
     let piece = if chunked { format!("{PIECE:x}\r\n{piece}\r\n") } else { piece };
@@ -190,14 +187,14 @@ fn answer_to_forty_megabytes(port: u16, path: &str, content_type: &str, chunked:
         }
     }
     if chunked {
-        // The connection may be closed by now.
+        // The connection may be closed already.
         let _ = stream.write_all(b"0\r\n\r\n");
     }
     reader.join().unwrap()
 }
 
-/// What comes over a connection until its end, which may be an abrupt one.
-fn answered(stream: &mut TcpStream) -> String {
+/// Reads a connection to its end, which may be abrupt.
+fn read_to_end(stream: &mut TcpStream) -> String {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         bytes.extend_from_slice(&buffer[..length]);
@@ -205,12 +202,12 @@ fn answered(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The most memory that the process ever had, in KiB, where the system tells.
+/// Peak memory of the process in KiB, on systems with `/proc`.
 fn peak(running: &Running) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", running.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Who has not sent a whole request by then is gone.
+/// Longer than an unfinished request is kept.
 const LONGEST: Duration = Duration::from_secs(70);

@@ -1,0 +1,91 @@
+//! The SQLite store: the suite that every store passes, and the properties of a file.
+
+mod backup;
+mod durability;
+mod failures;
+mod opening;
+
+use std::sync::Arc;
+
+use deputy::host::{Digest, GrantId, Key, Store as _, Timestamp};
+use deputy_native::store::SqliteStore;
+use harness::store_suite;
+
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
+pub(crate) const LATER: Timestamp = Timestamp(1_800_000_600);
+
+pub(crate) fn grant(number: u64) -> Key {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    Key::Grant(GrantId(id))
+}
+
+pub(crate) fn login() -> Key {
+    Key::Login(Digest([7; 32]))
+}
+
+pub(crate) async fn value(store: &SqliteStore, key: &Key) -> Option<Vec<u8>> {
+    store.get(key, NOW).await.unwrap().map(|record| record.value)
+}
+
+#[tokio::test]
+async fn store_suite_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(store_suite::run(&store, NOW, 1).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_suite_passes_on_many_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+    let runs: Vec<_> = (0..8)
+        .map(|salt| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store_suite::run(&*store, NOW, salt).await })
+        })
+        .collect();
+    for run in runs {
+        assert_eq!(run.await.unwrap(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn concurrent_replacements_of_one_version_succeed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = [SqliteStore::open(folder.path()).unwrap(), SqliteStore::open(folder.path()).unwrap()];
+    stores[0].put(&grant(1), b"first".to_vec(), LATER).await.unwrap();
+    let version = stores[0].get(&grant(1), NOW).await.unwrap().unwrap().version;
+    let replaced = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..8_u8)
+            .map(|racer| {
+                let store = &stores[usize::from(racer % 2)];
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    let key = grant(1);
+                    let replace = store.replace(&key, Some(version), vec![racer], LATER, NOW);
+                    runtime.block_on(replace).unwrap()
+                })
+            })
+            .collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).filter(|won| *won).count()
+    });
+    assert_eq!(replaced, 1);
+}
+
+#[tokio::test]
+async fn sweep_removes_a_bounded_number_of_expired_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let expired = SqliteStore::SWEEP as u64 + 5;
+    for number in 0..expired {
+        store.put(&grant(number), Vec::new(), NOW).await.unwrap();
+    }
+    store.put(&login(), b"alive".to_vec(), LATER).await.unwrap();
+    assert_eq!(store.sweep(NOW).await, Ok(SqliteStore::SWEEP));
+    assert_eq!(store.sweep(NOW).await, Ok(5));
+    assert_eq!(store.sweep(NOW).await, Ok(0));
+    assert_eq!(value(&store, &login()).await, Some(b"alive".to_vec()));
+    // A reader whose clock is behind would see unswept records.
+    assert_eq!(store.get(&grant(0), Timestamp(0)).await, Ok(None));
+}
