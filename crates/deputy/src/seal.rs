@@ -16,6 +16,14 @@ use zeroize::Zeroizing;
 use crate::{host::Digest, secret::Secret};
 
 /// Randomness, passed to the pure parts as a value.
+///
+/// ```
+/// use deputy::seal::{Random, random_bytes};
+///
+/// // For a test. A server takes it from its host.
+/// let sevens: Random<'_> = &|buffer: &mut [u8]| buffer.fill(7);
+/// assert_eq!(random_bytes::<4>(sevens), [7; 4]);
+/// ```
 pub type Random<'a> = &'a (dyn Fn(&mut [u8]) + Sync);
 
 /// `N` random bytes.

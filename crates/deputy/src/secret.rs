@@ -7,6 +7,14 @@ use zeroize::{Zeroize, Zeroizing};
 /// A value that is redacted in `Debug`, cannot be displayed, compared or serialized, and is wiped when dropped.
 ///
 /// [`Secret::expose`] is the one way to the value; each call is a place to review.
+///
+/// ```
+/// use deputy::secret::Secret;
+///
+/// let secret = Secret::new("correct horse battery staple".to_owned());
+/// assert_eq!(format!("{secret:?}"), "[redacted]");
+/// assert_eq!(secret.expose(), "correct horse battery staple");
+/// ```
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
 

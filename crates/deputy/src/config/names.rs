@@ -5,6 +5,15 @@ use std::fmt;
 use super::{ConfigError, Variable, variables};
 
 /// The names that a program reads.
+///
+/// ```
+/// use deputy::config::Names;
+///
+/// let names = Names::new(["LISTEN".to_owned()]);
+/// assert_eq!(names.unknown("RATE_LIMITS"), None);
+/// let unknown = names.unknown("RATE_LIMIT").expect("a typing error");
+/// assert_eq!(unknown.to_string(), "RATE_LIMIT is not a variable of Deputy; did you mean RATE_LIMITS?");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Names(Vec<String>);
 

@@ -8,6 +8,17 @@ use super::{
 };
 
 /// An origin, or every origin below a domain, as the `Origin` header names them (RFC 6454 §6.2).
+///
+/// ```
+/// use deputy::config::AllowedOrigin;
+///
+/// let allowed = AllowedOrigin::parse("https://*.example.com")?;
+/// assert!(allowed.admits("https://app.example.com"));
+/// assert!(!allowed.admits("https://example.com"));
+/// assert!(!allowed.admits("http://app.example.com"));
+/// assert!(AllowedOrigin::parse("null").is_err());
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigin {
     /// `https://*.example.com`: every subdomain of any depth, and not the domain itself.

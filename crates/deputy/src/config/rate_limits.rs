@@ -19,6 +19,12 @@ pub struct RateLimits {
 
 impl RateLimits {
     /// Requests a minute to `endpoint`.
+    ///
+    /// ```
+    /// use deputy::{config::RateLimits, host::Endpoint};
+    ///
+    /// assert_eq!(RateLimits::default().of(Endpoint::Token).get(), 600);
+    /// ```
     pub const fn of(&self, endpoint: Endpoint) -> NonZeroU32 {
         match endpoint {
             Endpoint::Authorize => self.authorize,
