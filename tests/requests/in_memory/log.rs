@@ -131,7 +131,7 @@ async fn refusal_by_pingone_is_logged_with_its_cause_and_variable() {
         ("invalid_scope", "is not granted all of API_SCOPES"),
         ("invalid_target", "API_IDENTIFIER is not the audience"),
         ("invalid_request", "PINGONE_DV_POLICY_ID is no flow policy"),
-        ("unauthorized_client", "MCP_SERVER_CLIENT_ID is disabled"),
+        ("unauthorized_client", "PINGONE_CLIENT_ID is disabled"),
         ("unsupported_response_type", "lacks the response type"),
         ("consent_required", "the DaVinci flow of PINGONE_DV_POLICY_ID does not ask for"),
         ("login_required", "the login at PingOne was not completed"),
@@ -210,11 +210,7 @@ async fn answer_of_pingone_is_logged_for_what_it_is() {
         (Failure::Discovery(502), "/.well-known/openid-configuration\" status=502", "discovery answered 502"),
         (Failure::Jwks(429), "/jwks\" status=429", "keys"),
         (Failure::TokenRetryAfter(503, 7), "/token\" status=503 retry_after=7", "temporarily unavailable"),
-        (
-            refused("invalid_client"),
-            "/token\" status=400 said=\"invalid_client\"",
-            "MCP_SERVER_CLIENT_SECRET",
-        ),
+        (refused("invalid_client"), "/token\" status=400 said=\"invalid_client\"", "PINGONE_CLIENT_SECRET"),
         (
             refused("unauthorized_client"),
             "/token\" status=400 said=\"unauthorized_client\"",

@@ -115,18 +115,18 @@ pub enum CallbackError {
     Other,
     /// `invalid_request`
     #[error(
-        "PingOne refuses the request: PINGONE_DV_POLICY_ID is no flow policy of the application MCP_SERVER_CLIENT_ID, or \
+        "PingOne refuses the request: PINGONE_DV_POLICY_ID is no flow policy of the application PINGONE_CLIENT_ID, or \
          the application demands what Deputy does not send; or the DaVinci flow chose this error"
     )]
     Request,
     /// `unsupported_response_type`
     #[error(
-        "PingOne refuses the response type: the application MCP_SERVER_CLIENT_ID lacks the response type Code"
+        "PingOne refuses the response type: the application PINGONE_CLIENT_ID lacks the response type Code"
     )]
     ResponseType,
     /// `invalid_scope`
     #[error(
-        "PingOne refuses the scopes: the application MCP_SERVER_CLIENT_ID is not granted all of API_SCOPES, or they belong \
+        "PingOne refuses the scopes: the application PINGONE_CLIENT_ID is not granted all of API_SCOPES, or they belong \
          to several resources; or the DaVinci flow chose this error"
     )]
     Scope,
@@ -138,7 +138,7 @@ pub enum CallbackError {
     Target,
     /// `unauthorized_client`
     #[error(
-        "PingOne refuses the client: the application MCP_SERVER_CLIENT_ID is disabled or lacks the grant type \
+        "PingOne refuses the client: the application PINGONE_CLIENT_ID is disabled or lacks the grant type \
          Authorization Code; or the DaVinci flow chose this error"
     )]
     UnauthorizedClient,

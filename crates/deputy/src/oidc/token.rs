@@ -31,14 +31,14 @@ pub struct TokenResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Our registration: `PingOne` says the same for a wrong secret and for a wrong method.
-    #[error("PingOne refuses our client: wrong MCP_SERVER_CLIENT_SECRET, or wrong MCP_SERVER_CLIENT_AUTH")]
+    #[error("PingOne refuses our client: wrong PINGONE_CLIENT_SECRET, or wrong PINGONE_CLIENT_AUTH")]
     Client,
     /// The code or refresh token is spent, expired or revoked. Final.
     #[error("PingOne refuses the code or refresh token")]
     Grant,
     /// Our application may not use the grant type.
     #[error(
-        "PingOne refuses the grant type: the application MCP_SERVER_CLIENT_ID needs Authorization Code and Refresh Token"
+        "PingOne refuses the grant type: the application PINGONE_CLIENT_ID needs Authorization Code and Refresh Token"
     )]
     GrantType,
     /// Refused for another reason. Final for a code.
