@@ -88,6 +88,14 @@ impl Default for Capacity {
 }
 
 /// Counts the bytes of a response while they arrive, where a request carries one in its extensions.
+///
+/// ```
+/// use deputy::host::Meter;
+///
+/// let meter = Meter::new(|bytes| bytes <= 1024);
+/// assert!(meter.takes(1024));
+/// assert!(!meter.takes(1025));
+/// ```
 #[derive(Clone)]
 pub struct Meter(Arc<dyn Fn(usize) -> bool + Send + Sync>);
 
@@ -117,6 +125,14 @@ pub struct ClientAddress(pub IpAddr);
 impl ClientAddress {
     /// Whom the address stands for. A household that speaks IPv6 has 2⁷² addresses: networks of 56 bits are what
     /// providers give.
+    ///
+    /// ```
+    /// use deputy::host::ClientAddress;
+    ///
+    /// let source = |address: &str| ClientAddress(address.parse().unwrap()).source();
+    /// assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:ff::1"));
+    /// assert_eq!(source("::ffff:192.0.2.1").to_string(), "192.0.2.1");
+    /// ```
     pub fn source(self) -> IpAddr {
         match self.0.to_canonical() {
             IpAddr::V6(address) if !address.is_loopback() => {
@@ -206,6 +222,13 @@ pub trait Store: Send + Sync {
 }
 
 /// The name of a record. An enum, so that a host's choice of backend for each kind is an exhaustive `match`.
+///
+/// ```
+/// use deputy::host::{GrantId, Key};
+///
+/// let key = Key::Grant(GrantId([0xab; 16]));
+/// assert_eq!(format!("{}:{}", key.kind(), key.name()), "grant:abababababababababababababababab");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A request that waits for the person's approval, by the digest of the page's handle. Lives 10 minutes.
@@ -285,6 +308,15 @@ pub struct Record {
 pub struct Version(pub u64);
 
 /// Seconds since 1970-01-01 00:00:00 UTC.
+///
+/// ```
+/// use deputy::host::Timestamp;
+///
+/// let now = Timestamp(1_000_000);
+/// let later = now.plus(60);
+/// assert_eq!((later.since(now), now.since(later)), (60, 0));
+/// assert_eq!((later.ahead_of(now), now.ahead_of(later)), (60, -60));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub u64);
 
@@ -302,6 +334,13 @@ impl Timestamp {
 
     /// Whether this moment, which was set `longest` seconds ahead at most, is still to come. A moment that is much further
     /// ahead was set by a clock that has been set back since, and nothing waits for it.
+    ///
+    /// ```
+    /// # use deputy::host::Timestamp;
+    /// let now = Timestamp(1_000_000);
+    /// assert!(now.plus(60).is_awaited(now, 60));
+    /// assert!(!now.plus(86_400).is_awaited(now, 60));
+    /// ```
     pub const fn is_awaited(self, now: Self, longest: u64) -> bool {
         // The clocks of two replicas may differ.
         const SKEW: u64 = 120;

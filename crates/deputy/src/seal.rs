@@ -34,6 +34,21 @@ pub fn random_bytes<const N: usize>(random: Random<'_>) -> [u8; N] {
 }
 
 /// A key for one purpose.
+///
+/// ```
+/// use deputy::seal::{Key, Random};
+///
+/// # let random: Random<'_> = &|buffer| buffer.fill(7);
+/// let server_key = Key::derive(b"a secret of the server", "example v1");
+/// let grant_key = Key::generate(random);
+/// let sealed = grant_key.seal(b"grant 1", b"a token", random);
+/// let wrapped = grant_key.wrap(&server_key, b"grant 1", random);
+///
+/// let unwrapped = server_key.unwrap(b"grant 1", &wrapped).expect("same key, same place");
+/// assert_eq!(unwrapped.open(b"grant 1", &sealed).expect("same key, same place").as_slice(), b"a token");
+/// // In the record of another grant it cannot be opened.
+/// assert!(unwrapped.open(b"grant 2", &sealed).is_none());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Key(Secret<[u8; 32]>);
 
@@ -89,6 +104,11 @@ impl Key {
     }
 
     /// HMAC-SHA256 of the parts, each preceded by its length.
+    ///
+    /// ```
+    /// # let key = deputy::seal::Key::derive(b"a secret of the server", "example v1");
+    /// assert_ne!(key.mac(&[b"ab", b"c"]), key.mac(&[b"a", b"bc"]));
+    /// ```
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         // HMAC takes keys of any length.
         let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.0.expose()) else {
@@ -107,6 +127,12 @@ impl Key {
 pub struct Sealed(#[serde(with = "crate::encoding::base64url")] pub Vec<u8>);
 
 /// SHA-256 of `bytes` for one purpose. For secrets of at least 128 random bits this reveals nothing.
+///
+/// ```
+/// use deputy::seal::digest;
+///
+/// assert_ne!(digest("login", b"a handle"), digest("approval", b"a handle"));
+/// ```
 pub fn digest(purpose: &str, bytes: &[u8]) -> Digest {
     let mut hasher = Sha256::new();
     hasher.update((purpose.len() as u64).to_be_bytes());

@@ -23,9 +23,11 @@ impl Config {
     /// Reads every variable through `lookup`. A variable that is empty counts as absent.
     ///
     /// ```
+    /// use std::collections::BTreeMap;
+    ///
     /// use deputy::config::Config;
     ///
-    /// let mut variables = vec![
+    /// let mut variables = BTreeMap::from([
     ///     ("PUBLIC_URL", "https://deputy.example.com"),
     ///     ("SERVER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
     ///     ("PINGONE_ISSUER", "https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as"),
@@ -34,19 +36,18 @@ impl Config {
     ///     ("PINGONE_CLIENT_SECRET", "secret"),
     ///     ("API_IDENTIFIER", "https://todo.example.com"),
     ///     ("API_URL", "https://todo.example.com"),
-    /// ];
-    /// let lookup = |variables: &[(&str, &str)], name: &str| {
-    ///     let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
-    ///     Some((*value).to_owned())
+    /// ]);
+    /// let parse = |variables: &BTreeMap<&str, &str>| {
+    ///     Config::parse(|name| variables.get(name).map(ToString::to_string))
     /// };
-    /// let config = Config::parse(|name| lookup(&variables, name)).expect("a good configuration");
+    /// let config = parse(&variables).expect("a good configuration");
     /// assert_eq!(config.public_url.resource(), "https://deputy.example.com/mcp");
     /// assert_eq!(config.access_token_lifetime.as_secs(), 3600);
     ///
-    /// // Every error is reported, and no value.
-    /// variables.insert(0, ("API_URL", "ftp://todo.example.com"));
-    /// variables.insert(0, ("RATE_LIMITS", "many"));
-    /// let errors = Config::parse(|name| lookup(&variables, name)).expect_err("two errors");
+    /// // Every wrong variable is reported, without its value.
+    /// variables.insert("API_URL", "ftp://todo.example.com");
+    /// variables.insert("RATE_LIMITS", "many");
+    /// let errors = parse(&variables).expect_err("two errors");
     /// let names: Vec<_> = errors.0.iter().map(|error| &*error.name).collect();
     /// assert_eq!(names, ["API_URL", "RATE_LIMITS"]);
     /// ```
