@@ -1,4 +1,4 @@
-//! `deputy`: see `deputy --help`. To serve tools of your own, replace [`todo`].
+//! `deputy`: see `deputy --help`. To serve tools of your own, replace [`todo`](mod@todo).
 
 use std::process::ExitCode;
 
