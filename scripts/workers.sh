@@ -1,17 +1,17 @@
-# Sourced after wasm.sh. Builds the Workers, runs the one that tests need, and prints what the one that is deployed weighs.
+# Sourced after wasm.sh. Builds the Workers, runs the testing Worker, and prints the size of the deployed one.
 
-# Builds the Workers of the folders $@ of hosts/cloudflare, each into its folder build/. A shell of its own keeps what that
-# takes from the rest.
+# Builds the Workers in the folders $@ of hosts/cloudflare, each into its folder build/, in a subshell, so that the
+# environment of the build does not reach the tests.
 build_workers() (
-  use_wasm || exit 1
+  use_wasm_tools || exit 1
   for folder in "$@"; do
-    (cd "$worker/$folder" && worker-build --release) && add_record_object "$worker/$folder" || exit 1
+    (cd "$workers/$folder" && worker-build --release) && add_record_object "$workers/$folder" || exit 1
   done
 )
 
-# Adds the class of Durable Objects, which is JavaScript, to the built Worker of the folder $1 if it is a Deputy.
+# Adds RecordObject, a class in JavaScript, to the built Worker in the folder $1 if it is a Deputy.
 add_record_object() {
-  local deployed="$worker/adapter/src/record_object.js" own="$1/record_object.js"
+  local deployed="$workers/adapter/src/record_object.js" own="$1/record_object.js"
   grep -q '^deputy-workers' "$1/Cargo.toml" || return 0
   if [ -f "$own" ]; then
     cp "$deployed" "$1/build/deployed_record_object.js" && cp "$own" "$1/build/record_object.js"
@@ -20,7 +20,7 @@ add_record_object() {
   fi && echo 'export { RecordObject } from "./record_object.js";' >>"$1/build/index.js"
 }
 
-# Starts the Worker of the tests. Sets DEPUTY_WORKER, its address, and DEPUTY_WORKER_DATA, the folder of its records.
+# Starts the testing Worker. Sets DEPUTY_WORKER, its URL, and DEPUTY_WORKER_DATA, the folder of its records and its log.
 start_testing_worker() {
   local port tries
   port="$(free_port)" || return 1
@@ -28,7 +28,7 @@ start_testing_worker() {
   DEPUTY_WORKER="http://127.0.0.1:$port"
   export DEPUTY_WORKER DEPUTY_WORKER_DATA
   (
-    cd "$worker/testing" || exit 1
+    cd "$workers/testing" || exit 1
     export WORKER_IS_BUILT=1 WRANGLER_SEND_METRICS=false CI=1
     exec "$worker_node" ../node_modules/wrangler/bin/wrangler.js dev --config wrangler.jsonc --ip 127.0.0.1 --port "$port" \
       --persist-to "$DEPUTY_WORKER_DATA" --show-interactive-dev-session=false --inspector-port 0
@@ -56,9 +56,9 @@ free_port() {
   node -e 'const server = require("net").createServer().listen(0, () => { console.log(server.address().port); server.close(); })'
 }
 
-# The size of the Worker that is deployed, and how long it takes until it could start.
+# Prints the size of the deployed Worker, and how long V8 takes to compile it.
 print_worker() {
-  local module="$worker/worker/build/index_bg.wasm"
+  local module="$workers/worker/build/index_bg.wasm"
   "$worker_node" -e '
     const bytes = require("fs").readFileSync(process.argv[1]);
     const times = [];
