@@ -1,4 +1,4 @@
-# Sourced. Sets `cache`, the folder for what is slow to get and worth keeping between clones.
+# Sourced. Sets `cache`, the folder of downloads and built tools. All clones share it.
 case "$(uname -s)" in
   Darwin) cache="$HOME/Library/Caches/deputy" ;;
   *) cache="${XDG_CACHE_HOME:-$HOME/.cache}/deputy" ;;

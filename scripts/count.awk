@@ -1,4 +1,5 @@
-# Adds up what cargo test, node --test, unittest, the conformance suite and libFuzzer said at their ends: "<passed> <failed> <skipped>".
+# Adds up the results that cargo test, node --test, unittest, the conformance suite and libFuzzer print last, and prints
+# "<passed> <failed> <skipped>".
 
 /^test result: / {
     for (i = 1; i < NF; i++) {
@@ -16,7 +17,7 @@
 
 /^Ran [0-9]+ tests? in / { passed += $2 }
 
-# Such as "FAILED (failures=1, errors=2, skipped=3)". What failed or was skipped has run, says unittest.
+# Such as "FAILED (failures=1, errors=2, skipped=3)". unittest counts failed and skipped tests as run.
 /^(OK|FAILED) \(/ {
     n = split($0, parts, /[(), ]+/)
     for (i = 2; i <= n; i++) {
@@ -34,7 +35,7 @@
     }
 }
 
-# libFuzzer, such as "Done 20000 runs in 3 second(s)". It says nothing of the kind when it has found something.
+# libFuzzer, such as "Done 20000 runs in 3 second(s)", which it prints only if it found nothing.
 /^Done [0-9]+ runs in / { passed += 1 }
 
 END { print passed + 0, failed + 0, skipped + 0 }

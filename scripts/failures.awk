@@ -1,4 +1,4 @@
-# Prints what cargo test, node --test and unittest said of the tests that failed, and the last lines of another runner.
+# Prints the reports of cargo test, node --test and unittest on failed tests, or the last lines of any other runner.
 
 /^failures:$/ { telling = 1 }
 /^✖ failing tests:$/ { telling = 1 }

@@ -1,18 +1,17 @@
-# Sourced. Finds what the tests with real clients need, installs what it may, and names the rest.
-# Uses `cache`. Sets `chromium`.
+# Sourced after cache.sh. Finds the programs that the tests need, installs those that it may, and names the others.
 
-# Whether system packages may be installed: `./dev setup` says so, and CI.
+# Not empty if system packages may be installed: in CI, and in `./dev setup`.
 may_install="${CI:-}"
 
 missing=""
 
-# Remembers that $1 is not there, and that $2 is what to do about it.
+# Records that $1 is missing; $2 says how to install it.
 lack() {
   missing="$missing
   $1: $2"
 }
 
-# Installs Debian packages where that was asked for and is possible: as root, with apt-get.
+# Installs the Debian packages $@, if that is allowed and possible: as root, with apt-get.
 apt_install() {
   [ -n "$may_install" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   if [ -z "${apt_updated:-}" ]; then
@@ -22,7 +21,7 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Whether command $1 exists, and the version it prints for the arguments after $2 is at least $2 (major.minor).
+# Succeeds if command $1 exists and prints, given the arguments after $2, version $2 (major.minor) or a later one.
 at_least() {
   local command="$1" least="$2" found
   shift 2
@@ -63,6 +62,7 @@ need_python() {
     lack "Python's venv" "apt-get install python3-venv"
 }
 
+# Sets `chromium`.
 find_chromium() {
   local candidate
   for candidate in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable \
@@ -78,15 +78,15 @@ need_chromium() {
     lack "Chromium or Chrome" "apt-get install chromium, or brew install --cask google-chrome, or set CHROMIUM to its path"
 }
 
-# Ends the run, naming everything that is missing at once.
+# Ends the run if anything is missing, and names all of it.
 stop_if_missing() {
   [ -z "$missing" ] && return
   echo "This is missing:$missing" >&2
-  [ -n "$may_install" ] || ! command -v apt-get >/dev/null || echo "As root, ./dev setup installs what Debian has of it." >&2
+  [ -n "$may_install" ] || ! command -v apt-get >/dev/null || echo "Run ./dev setup as root to install what Debian packages." >&2
   exit 1
 }
 
-# The npm packages of the lock file in folder $1, in the cache, linked to where Node looks for them.
+# Installs the npm packages of the lock file in folder $1 in the cache, and links them into the folder.
 install_node_packages() {
   local project="$1" folder unfinished
   folder="$cache/npm-$(git hash-object $project/package-lock.json)-$(uname -sm | tr ' ' -)"
@@ -101,7 +101,7 @@ install_node_packages() {
   rm -rf $project/node_modules && ln -s "$folder/node_modules" $project/node_modules
 }
 
-# The Python packages of the requirements, in a virtual environment in the cache. Sets `python`.
+# Installs the Python packages of the tests in a virtual environment in the cache. Sets `python`.
 install_python_packages() {
   local project=tests/clients/python folder
   folder="$cache/venv-$(git hash-object $project/requirements.txt)-$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Builds the Worker of the folder $1, or Deputy, into its folder build/, with what it takes to do so. wrangler runs this.
+# Builds the Worker in the folder $1, by default the deployed one, into its folder build/, and installs the tools for that.
+# wrangler runs this.
 [ -z "${WORKER_IS_BUILT:-}" ] || exit 0
 case "${1:-}" in
   testing | conformance)
-    # `./dev test` builds them without wrangler; who comes by here is about to deploy one.
-    echo "The Worker in hosts/cloudflare/$1 is for tests: it does what whoever asks tells it to. It is never deployed." >&2
+    # `./dev test` builds them without wrangler, so this is an attempt to deploy one.
+    echo "The Worker in hosts/cloudflare/$1 is for tests: it does what any request tells it to. It is never deployed." >&2
     exit 1
     ;;
 esac
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . scripts/needs.sh
 . scripts/wasm.sh
 . scripts/workers.sh
-# Cloudflare's own builds have everything but Rust.
+# Cloudflare's build environment has everything except Rust.
 if [ -n "${WORKERS_CI:-}" ] && ! command -v cargo >/dev/null; then
   curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal && . "$HOME/.cargo/env" || exit 1
 fi
