@@ -1,14 +1,13 @@
-// The objects of the tests' Worker, which can end their life in memory, as the runtime may at any moment.
+// The objects of the testing Worker. A test can evict them from memory, as the runtime may at any moment.
 
 import { RecordObject as Deployed } from "./deployed_record_object.js";
 
 export class RecordObject extends Deployed {
   /**
-   * Does not come back: an object that is aborted does not answer. A timer does it, so that requests which the object has
-   * answered already get their results.
+   * Evicts the object. The call itself never returns. The timer lets earlier calls of the object return their results first.
    */
   async fetch() {
-    setTimeout(() => this.ctx.abort("evicted, as a test asked"), 0);
+    setTimeout(() => this.ctx.abort("evicted by a test"), 0);
     await new Promise(() => {});
   }
 }

@@ -10,8 +10,8 @@ use worker::{Env, send::SendFuture};
 
 use crate::{rate_limits::RateLimits, store::WorkersStore};
 
-/// Clock, randomness, storage and outgoing HTTP of Workers. It holds bindings only, which are the same for every request
-/// of an isolate; what belongs to one request is looked up when it is needed.
+/// Clock, randomness, store and outgoing HTTP of Workers. It holds only bindings, which are the same for every request of an
+/// isolate.
 #[derive(Debug)]
 pub struct WorkersHost {
     rate_limits: RateLimits,
@@ -19,7 +19,7 @@ pub struct WorkersHost {
 }
 
 impl WorkersHost {
-    /// A host with the bindings of `env`.
+    /// A host with the bindings of `env`. Fails if one is missing.
     pub fn new(env: &Env) -> worker::Result<Self> {
         Ok(Self { rate_limits: RateLimits::new(env)?, store: WorkersStore::new(env)? })
     }

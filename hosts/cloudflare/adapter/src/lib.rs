@@ -1,13 +1,13 @@
-//! Deputy's host on Cloudflare Workers: [`host`] gives clock, randomness, outgoing HTTP and time to finish work, [`store`]
-//! keeps clients in KV and every other record in a Durable Object of its own, and [`rate_limits`] counts.
+//! Deputy's host on Cloudflare Workers. [`host`] implements the core's `Host`, [`store`] its `Store` with KV for clients and a
+//! Durable Object for every other record, and [`rate_limits`] its rate limits.
 //!
-//! A Worker exports a function `fetch` that calls [`serve`], and the class `RecordObject` of `record_object.js`, which the
-//! build adds to its module.
+//! A Worker exports a function `fetch` that calls [`serve`]. The build adds the class `RecordObject` of `record_object.js` to
+//! its module.
 
+mod clients;
+mod encoding;
 mod host;
-mod kv;
 mod objects;
-mod packed;
 mod rate_limits;
 mod store;
 
@@ -30,16 +30,16 @@ pub use host::WorkersHost;
 pub use rate_limits::RateLimits;
 pub use store::WorkersStore;
 
-/// To be called once, before anything else.
+/// A Worker calls it when its module starts.
 pub use workers_runtime::start;
 
-/// Answers a request with the server that `server` makes of the configuration in `env`.
+/// Responds to a request with the server that `server` builds from the variables and bindings of `env`.
 pub fn serve(request: Request, env: Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Promise {
     workers_runtime::serve(request, move || router(&env, server))
 }
 
 thread_local! {
-    /// The server of this isolate: its configuration and its bindings are those of every request.
+    /// The server of this isolate. Variables and bindings are the same for every request.
     static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
 }
 
@@ -57,9 +57,7 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
         }
     };
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
-        return Err(
-            "RATE_LIMITS: must be on or off; the numbers are in wrangler.jsonc, at ratelimits".to_owned()
-        );
+        return Err("RATE_LIMITS: must be on or off; wrangler.jsonc has the limits, at ratelimits".to_owned());
     }
     let host = WorkersHost::new(env).map_err(|error| format!("a binding is missing: {error}"))?;
     let router = server(config, Arc::new(host)).router();
@@ -67,14 +65,14 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
     Ok(router)
 }
 
-/// Refuses a Worker in which the name of a variable is misspelled. Its variables, secrets and bindings are its own.
+/// Rejects misspelled names among the Worker's variables, secrets and bindings.
 fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), Vec<ConfigError>> {
     let bindings = ["AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
     let names: Vec<String> =
         Object::keys(env.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect();
     let names = names.iter().map(String::as_str);
     for unknown in Names::new(bindings.map(str::to_owned)).check(names, is_set)? {
-        // Further bindings may be those of the tools.
+        // A binding with any other name may belong to the tools.
         if unknown.meant.is_some() {
             tracing::warn!("the variable {unknown}");
         }

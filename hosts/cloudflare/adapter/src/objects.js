@@ -1,5 +1,5 @@
-// Calls of the objects in record_object.js. Each function is one crossing between WebAssembly and JavaScript; bytes that come
-// from WebAssembly's memory are copied.
+// Calls of the objects in record_object.js. Each function is one crossing between WebAssembly and JavaScript. Bytes in
+// WebAssembly's memory are copied.
 
 export function get(objects, name, now) {
   return objects.getByName(name).get(now);
@@ -17,7 +17,7 @@ export function take(objects, name, now) {
   return objects.getByName(name).take(now);
 }
 
-/** Only the objects of the tests' Worker have this. */
+/** Only the objects of the testing Worker implement it. */
 export function evict(objects, name) {
   return objects.getByName(name).fetch("https://object/");
 }

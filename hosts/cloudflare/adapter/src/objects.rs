@@ -1,11 +1,11 @@
-//! Durable Objects, one for each record. Their side of it is `record_object.js`.
+//! Calls of Durable Objects, one object for each record. `record_object.js` has their class.
 
 use deputy::host::{Record, StoreError, Timestamp, Version};
 use wasm_bindgen::prelude::*;
 use worker::{Env, ObjectNamespace, js_sys::Promise};
-use workers_runtime::{Settled, bytes};
+use workers_runtime::{Completion, bytes, exception_message};
 
-use crate::packed;
+use crate::encoding;
 
 /// The namespace `RECORDS`.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Objects {
     }
 
     pub(crate) async fn get(&self, name: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        record(&settled(get(self.0.as_ref(), name, number(now.0))).await?)
+        record(&result(get(self.0.as_ref(), name, number(now.0))).await?)
     }
 
     pub(crate) async fn put(
@@ -26,7 +26,7 @@ impl Objects {
         value: &[u8],
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        settled(put(self.0.as_ref(), name, value, number(expires_at.0))).await.map(|_| ())
+        result(put(self.0.as_ref(), name, value, number(expires_at.0))).await.map(|_| ())
     }
 
     pub(crate) async fn replace(
@@ -39,41 +39,40 @@ impl Objects {
     ) -> Result<bool, StoreError> {
         let expected = expected.map(|version| number(version.0));
         let call = replace(self.0.as_ref(), name, expected, value, number(expires_at.0), number(now.0));
-        settled(call).await?.as_bool().ok_or_else(unexpected)
+        result(call).await?.as_bool().ok_or_else(unexpected_result)
     }
 
     pub(crate) async fn take(&self, name: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        record(&settled(take(self.0.as_ref(), name, number(now.0))).await?)
+        record(&result(take(self.0.as_ref(), name, number(now.0))).await?)
     }
 
-    /// Has the object lose what it keeps in memory, as the runtime may at any moment.
+    /// Removes the object from memory, as the runtime may at any moment.
     #[cfg(feature = "eviction")]
     pub(crate) async fn evict(&self, name: &str) {
-        // An object that is evicted while it answers does not answer.
-        let _ = settled(evict(self.0.as_ref(), name)).await;
+        // The call fails, because it evicts its own object.
+        let _ = result(evict(self.0.as_ref(), name)).await;
     }
 }
 
-/// What a call comes to.
-async fn settled(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
-    let failed =
-        |error: JsValue| StoreError(format!("a Durable Object: {}", workers_runtime::message(&error)));
-    Settled::of(&call.map_err(failed)?).await.map_err(failed)
+/// The result of a call.
+async fn result(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
+    let failed = |error: JsValue| StoreError(format!("a Durable Object: {}", exception_message(&error)));
+    Completion::of(&call.map_err(failed)?).await.map_err(failed)
 }
 
-fn record(told: &JsValue) -> Result<Option<Record>, StoreError> {
-    if told.is_null() {
+fn record(encoded: &JsValue) -> Result<Option<Record>, StoreError> {
+    if encoded.is_null() {
         return Ok(None);
     }
-    packed::record(&bytes(told)).ok_or_else(unexpected).map(Some)
+    encoding::decode(&bytes(encoded)).ok_or_else(unexpected_result).map(Some)
 }
 
-/// While a new version is being rolled out, an object may run another one than its caller.
-fn unexpected() -> StoreError {
-    StoreError("a Durable Object answered with something unexpected".to_owned())
+/// During a deployment, an object may run another version of the code than its caller.
+fn unexpected_result() -> StoreError {
+    StoreError("a Durable Object returned an unexpected value".to_owned())
 }
 
-/// Versions have 48 bits and times fewer, which JavaScript's numbers hold exactly.
+/// A number of JavaScript. Versions have 48 bits and times fewer, so the conversion is exact.
 #[expect(clippy::cast_precision_loss, reason = "fewer than 53 bits")]
 fn number(value: u64) -> f64 {
     value as f64

@@ -1,10 +1,10 @@
-//! Counts of requests by address, which the runtime keeps.
+//! Rate limits by remote address. The runtime counts the requests.
 
 use deputy::host::{Endpoint, RetryAfter, Source};
 use worker::{Env, RateLimiter, send::SendFuture};
 
-/// The bindings `AUTHORIZE_RATE`, `REGISTER_RATE` and `TOKEN_RATE`, in whose configuration the numbers are. Each of
-/// Cloudflare's locations counts for itself.
+/// The bindings `AUTHORIZE_RATE`, `REGISTER_RATE` and `TOKEN_RATE`. `wrangler.jsonc` has the limits. Each of Cloudflare's
+/// locations counts separately.
 #[derive(Debug)]
 pub struct RateLimits {
     authorize: RateLimiter,
@@ -13,7 +13,7 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// The limits in the bindings of `env`.
+    /// The rate limits in the bindings of `env`. Fails if one is missing.
     pub fn new(env: &Env) -> worker::Result<Self> {
         Ok(Self {
             authorize: env.rate_limiter("AUTHORIZE_RATE")?,
@@ -22,7 +22,7 @@ impl RateLimits {
         })
     }
 
-    /// Counts a request.
+    /// Counts a request of `source`, and rejects it beyond the limit of `endpoint`.
     pub async fn admit(&self, endpoint: Endpoint, source: Source) -> Result<(), RetryAfter> {
         let limiter = match endpoint {
             Endpoint::Authorize => &self.authorize,
@@ -33,12 +33,12 @@ impl RateLimits {
             Ok(outcome) if !outcome.success => Err(RetryAfter(PERIOD)),
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::error!(%error, "requests are not counted");
+                tracing::error!(%error, "the rate limiter failed; the request is not limited");
                 Ok(())
             }
         }
     }
 }
 
-/// Seconds, as in the configuration of the bindings.
+/// The period of all limits in `wrangler.jsonc`, in seconds.
 const PERIOD: u64 = 60;

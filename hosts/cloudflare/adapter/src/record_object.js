@@ -1,18 +1,18 @@
-// One record in one Durable Object.
+// A Durable Object that holds one record.
 //
-// The object has the four verbs of the store (`deputy::host::Store`), for every kind of record. It is JavaScript, since all that
-// it does is to pass bytes between its caller and its storage. Each verb reads and writes without waiting in between, so no
-// other request of the object comes between the two; its result leaves when its writes are durable.
+// It implements the four methods of the store (`deputy::host::Store`) for every kind of record. It is written in JavaScript,
+// because it only passes bytes between its caller and its storage. A method does not wait between its read and its write, so
+// no other request of the object runs between them. The runtime holds back the result until the writes are durable.
 //
-// An object lasts as long as its record. It writes nothing before it is given one, has an alarm at the record's expiry, and
-// removes everything, alarm and table included, with the record.
+// An object exists as long as its record. It writes nothing before the first record, sets an alarm at the record's expiry, and
+// removes everything with the record, alarm and table included.
 //
-// A record passes as bytes: its version and its expiry, eight bytes each, and its value.
+// A record passes as bytes: version and expiry, eight bytes each, and the value.
 
 import { DurableObject } from "cloudflare:workers";
 
 export class RecordObject extends DurableObject {
-  /** The record, `null` if there is none, `undefined` before storage was read. Never other than what storage has. */
+  /** The record in storage: `null` if there is none, `undefined` before storage was read. */
   #record;
 
   get(now) {
@@ -46,11 +46,11 @@ export class RecordObject extends DurableObject {
     return record !== null && record.expiresAt > now ? record : null;
   }
 
-  /** The record, expired or not. */
+  /** The record, even if it has expired. */
   #read() {
     if (this.#record !== undefined) return this.#record;
     const { sql } = this.ctx.storage;
-    // A `CREATE TABLE IF NOT EXISTS` would make an object of every name that somebody guesses.
+    // `CREATE TABLE IF NOT EXISTS` would create an object for every name that a client guesses.
     const row = sql.exec(HAS_TABLE).toArray().length === 0 ? undefined : sql.exec(READ).toArray()[0];
     this.#record = row === undefined ? null : record(row.version, row.expires_at, row.value);
     return this.#record;
@@ -66,7 +66,7 @@ export class RecordObject extends DurableObject {
     if (before?.expiresAt !== expiresAt) await this.#alarmAt(expiresAt);
   }
 
-  /** Leaves nothing: an object without storage ceases to exist. The record is gone before anything is waited for. */
+  /** Removes everything: an object without storage ceases to exist. The record is deleted before the first wait. */
   async #remove() {
     if (this.#read() === null) return;
     const { storage } = this.ctx;
@@ -90,8 +90,8 @@ function record(version, expiresAt, value) {
 }
 
 /**
- * Random, since an object that was removed remembers no version. 48 bits: SQLite's integers keep 53 on their way through
- * JavaScript.
+ * A random version, because a removed object does not remember the previous one. It has 48 bits: JavaScript's numbers hold
+ * integers of SQLite exactly up to 53.
  */
 function newVersion() {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));

@@ -3,7 +3,7 @@
 use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
 use worker::{Env, send::SendFuture};
 
-use crate::{kv::Clients, objects::Objects};
+use crate::{clients::Clients, objects::Objects};
 
 /// The store of the Workers host.
 #[derive(Debug)]
@@ -12,32 +12,31 @@ pub struct WorkersStore {
     objects: Objects,
 }
 
-/// Where a record is.
-enum Place<'a> {
+enum Location<'a> {
     Client(&'a str),
     Object(String),
 }
 
 impl WorkersStore {
-    /// The store in the bindings `OAUTH_KV` and `RECORDS`.
+    /// The store in the bindings `OAUTH_KV` and `RECORDS`. Fails if one is missing.
     pub fn new(env: &Env) -> worker::Result<Self> {
         Ok(Self { clients: Clients::new(env)?, objects: Objects::new(env)? })
     }
 
-    /// Has the object of `key` lose what it keeps in memory, as the runtime may at any moment.
+    /// Removes the object of `key` from memory, as the runtime may at any moment.
     #[cfg(feature = "eviction")]
     pub async fn evict(&self, key: &Key) {
-        if let Place::Object(name) = place(key) {
+        if let Location::Object(name) = location(key) {
             self.objects.evict(&name).await;
         }
     }
 }
 
-fn place(key: &Key) -> Place<'_> {
+fn location(key: &Key) -> Location<'_> {
     match key {
-        Key::Client(id) => Place::Client(id),
+        Key::Client(id) => Location::Client(id),
         Key::Approval(_) | Key::Grant(_) | Key::Login(_) | Key::Reply(_) | Key::User(_) => {
-            Place::Object(format!("{}:{}", key.kind(), key.name()))
+            Location::Object(format!("{}:{}", key.kind(), key.name()))
         }
     }
 }
@@ -45,9 +44,9 @@ fn place(key: &Key) -> Place<'_> {
 impl Store for WorkersStore {
     fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(SendFuture::new(async move {
-            match place(key) {
-                Place::Client(id) => self.clients.get(id, now).await,
-                Place::Object(name) => self.objects.get(&name, now).await,
+            match location(key) {
+                Location::Client(id) => self.clients.get(id, now).await,
+                Location::Object(name) => self.objects.get(&name, now).await,
             }
         }))
     }
@@ -59,9 +58,9 @@ impl Store for WorkersStore {
         expires_at: Timestamp,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(SendFuture::new(async move {
-            match place(key) {
-                Place::Client(id) => self.clients.put(id, &value, expires_at).await,
-                Place::Object(name) => self.objects.put(&name, &value, expires_at).await,
+            match location(key) {
+                Location::Client(id) => self.clients.put(id, &value, expires_at).await,
+                Location::Object(name) => self.objects.put(&name, &value, expires_at).await,
             }
         }))
     }
@@ -75,29 +74,31 @@ impl Store for WorkersStore {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(SendFuture::new(async move {
-            match place(key) {
-                // As good as KV can: nothing that needs one winner is kept there.
-                Place::Client(id) => {
+            match location(key) {
+                // Not atomic: KV has no compare-and-swap, and no record of a client needs one.
+                Location::Client(id) => {
                     let version = self.clients.get(id, now).await?.map(|record| record.version);
                     if version != expected {
                         return Ok(false);
                     }
                     self.clients.put(id, &value, expires_at).await.map(|()| true)
                 }
-                Place::Object(name) => self.objects.replace(&name, expected, &value, expires_at, now).await,
+                Location::Object(name) => {
+                    self.objects.replace(&name, expected, &value, expires_at, now).await
+                }
             }
         }))
     }
 
     fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(SendFuture::new(async move {
-            match place(key) {
-                Place::Client(id) => {
+            match location(key) {
+                Location::Client(id) => {
                     let record = self.clients.get(id, now).await?;
                     self.clients.delete(id).await?;
                     Ok(record)
                 }
-                Place::Object(name) => self.objects.take(&name, now).await,
+                Location::Object(name) => self.objects.take(&name, now).await,
             }
         }))
     }

@@ -1,79 +1,78 @@
-// What passes between JavaScript and WebAssembly. Each function is one crossing for a whole request, response or exchange: a
-// call for each header and each chunk of a body would cost more than the work that most requests cause.
+// Calls between JavaScript and WebAssembly. Each function is one crossing for a whole request, response or exchange: a call
+// for each header and each chunk of a body would cost more than the work of most requests.
 
-/** Method, URL and headers of a request, one a line. None of them can contain a line break. */
+/** Method, URL and headers of a request, one per line. None of them can contain a line break. */
 export function request_head(request) {
-  return `${request.method}\n${request.url}${lines(request.headers)}`;
+  return `${request.method}\n${request.url}${headerLines(request.headers)}`;
 }
 
-/** A response with the headers of `head`, one a line. `bytes` are WebAssembly's memory, and are copied. */
+/** A response with the headers of `head`, one per line. `bytes` lie in WebAssembly's memory, and are copied. */
 export function response(status, head, bytes) {
-  return new Response(bytes?.slice(), { status, headers: pairs(head) });
+  return new Response(bytes?.slice(), { status, headers: headerPairs(head) });
 }
 
 /** A response whose body is a stream. */
 export function streaming_response(status, head, stream) {
-  return new Response(stream, { status, headers: pairs(head) });
+  return new Response(stream, { status, headers: headerPairs(head) });
 }
 
-/** Bytes of an `ArrayBuffer` or a `Uint8Array`. */
+/** The bytes of an `ArrayBuffer` or a `Uint8Array`. */
 export function bytes(buffer) {
   return new Uint8Array(buffer);
 }
 
-let settled, elapsed, takes;
+let complete, elapsed, mayKeep;
 
-/** Whom the functions below tell and ask: `onSettled(id, fulfilled, value)`, `onElapsed(id)` and `mayTake(id, bytes)`. */
-export function listen(onSettled, onElapsed, mayTake) {
-  settled = onSettled;
+/** Sets the functions of WebAssembly: `onComplete(id, fulfilled, value)`, `onElapsed(id)` and `mayKeep(id, bytes)`. */
+export function register(onComplete, onElapsed, mayKeepBytes) {
+  complete = onComplete;
   elapsed = onElapsed;
-  takes = mayTake;
+  mayKeep = mayKeepBytes;
 }
 
-function follow(id, promise) {
-  const tell = settled;
-  promise.then((value) => tell(id, true, value), (reason) => tell(id, false, reason));
+/** Completes `id` with the result of `promise`. */
+export function report(id, promise) {
+  const settle = complete;
+  promise.then((value) => settle(id, true, value), (reason) => settle(id, false, reason));
 }
 
-/** Tells what becomes of `promise`. */
-export { follow };
-
-/** Tells the whole body of a message whose length is known. */
+/** Completes `id` with the whole body of `message`, whose length is known. */
 export function whole_body(id, message) {
-  follow(id, message.arrayBuffer());
+  report(id, message.arrayBuffer());
 }
 
-/** Tells when the client closes the connection. Needs the compatibility flag `enable_request_signal`. */
+/** Completes `id` when the client closes the connection. Needs the compatibility flag `enable_request_signal`. */
 export function disconnect(id, request) {
-  const tell = settled;
-  request.signal.addEventListener("abort", () => tell(id, true, undefined), { once: true });
+  const settle = complete;
+  request.signal.addEventListener("abort", () => settle(id, true, undefined), { once: true });
 }
 
-/** Tells when so many milliseconds have passed. */
+/** Completes `id` after `milliseconds`. */
 export function timer(id, milliseconds) {
   return setTimeout(elapsed, milliseconds, id);
 }
 
 /**
- * Sends a request and reads the whole response: tells its status and headers, one a line, and its body, as a list; or "late",
- * "too large" or "too many". Asks for each part of the body whether it may be kept. Redirects are not followed. The result
- * stops the exchange.
+ * Sends a request and reads the whole response. Completes `id` with an array: status and headers, one per line, and the body.
+ * Beyond a limit, completes it with "late", "too large" or "too many" instead; the meter of `id` decides about each part of the
+ * body. Redirects are not followed. Returns the controller that aborts the request.
  */
-export function exchange(id, method, url, head, body, milliseconds, most) {
+export function exchange(id, method, url, head, body, milliseconds, maxBytes) {
   const controller = new AbortController();
-  const request = { method, headers: pairs(head), body: body?.slice(), redirect: "manual", signal: controller.signal };
-  const mayTake = takes;
+  const headers = headerPairs(head);
+  const request = { method, headers, body: body?.slice(), redirect: "manual", signal: controller.signal };
+  const mayKeepBytes = mayKeep;
   let late = false;
   const deadline = setTimeout(() => {
     late = true;
     controller.abort();
   }, milliseconds);
-  const told = async () => {
+  const outcome = async () => {
     try {
-      const answer = await fetch(url, request);
-      const body = await read(answer, most, (bytes) => mayTake(id, bytes));
+      const response = await fetch(url, request);
+      const body = await readBody(response, maxBytes, (bytes) => mayKeepBytes(id, bytes));
       if (typeof body === "string") controller.abort();
-      return typeof body === "string" ? body : [`${answer.status}${lines(answer.headers)}`, body];
+      return typeof body === "string" ? body : [`${response.status}${headerLines(response.headers)}`, body];
     } catch (error) {
       if (late) return "late";
       throw error;
@@ -81,42 +80,42 @@ export function exchange(id, method, url, head, body, milliseconds, most) {
       clearTimeout(deadline);
     }
   };
-  follow(id, told());
+  report(id, outcome());
   return controller;
 }
 
-/** The body, or why it is not read. */
-async function read(answer, most, mayTake) {
-  if (answer.body === null) return new Uint8Array();
-  const length = Number(answer.headers.get("content-length") ?? NaN);
-  // The length of an encoded body says nothing of its decoded one.
-  if (length <= most && !answer.headers.has("content-encoding")) {
-    return mayTake(length) ? new Uint8Array(await answer.arrayBuffer()) : "too many";
+/** The body, or the limit that it exceeds. */
+async function readBody(response, maxBytes, mayKeepBytes) {
+  if (response.body === null) return new Uint8Array();
+  const length = Number(response.headers.get("content-length") ?? NaN);
+  // The length of an encoded body is not that of the decoded one.
+  if (length <= maxBytes && !response.headers.has("content-encoding")) {
+    return mayKeepBytes(length) ? new Uint8Array(await response.arrayBuffer()) : "too many";
   }
   const chunks = [];
   let size = 0;
-  for await (const chunk of answer.body) {
+  for await (const chunk of response.body) {
     size += chunk.byteLength;
-    if (size > most) return "too large";
-    if (!mayTake(chunk.byteLength)) return "too many";
+    if (size > maxBytes) return "too large";
+    if (!mayKeepBytes(chunk.byteLength)) return "too many";
     chunks.push(chunk);
   }
   const whole = new Uint8Array(size);
-  let at = 0;
+  let offset = 0;
   for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
   }
   return whole;
 }
 
-function lines(headers) {
-  let text = "";
-  for (const [name, value] of headers) text += `\n${name}:${value}`;
-  return text;
+function headerLines(headers) {
+  let lines = "";
+  for (const [name, value] of headers) lines += `\n${name}:${value}`;
+  return lines;
 }
 
-function pairs(head) {
+function headerPairs(head) {
   if (head === "") return [];
   return head.split("\n").map((line) => {
     const colon = line.indexOf(":");

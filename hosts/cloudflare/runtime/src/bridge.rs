@@ -1,4 +1,4 @@
-//! Requests and responses between the runtime and the core.
+//! Conversion of requests and responses between the runtime and the core.
 
 use std::{
     pin::{Pin, pin},
@@ -19,20 +19,20 @@ use worker::{
     web_sys::{ReadableStream, Request, Response, ResponseInit},
 };
 
-use crate::reactor::Settled;
+use crate::reactor::Completion;
 
-/// The request as the core reads it, or `None` if its URL or method is not valid.
+/// The request in the types of the core, or `None` if its URL or method is invalid.
 pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
     let head = request_head(request);
     let (method, rest) = head.split_once('\n')?;
     let (url, lines) = rest.split_once('\n').unwrap_or((rest, ""));
     let mut converted = http::Request::new(Body::empty());
     *converted.method_mut() = method.parse().ok()?;
-    // In origin form: the runtime has made the URL of the `Host` header, which is there as well.
+    // In origin form (RFC 9112 §3.2.1): the authority of the runtime's URL comes from the `Host` header, which is kept.
     *converted.uri_mut() = url.parse::<http::Uri>().ok()?.path_and_query()?.clone().into();
-    *converted.headers_mut() = headers(lines);
+    *converted.headers_mut() = parse_headers(lines);
     let text = |name: &str| converted.headers().get(name).and_then(|value| value.to_str().ok());
-    // Set by Cloudflare, whatever the client sent.
+    // Cloudflare overwrites the client's own header of this name.
     let address = text("cf-connecting-ip").and_then(|address| address.parse().ok());
     let length = text(header::CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
     let has_body = match length {
@@ -43,26 +43,27 @@ pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
         converted.extensions_mut().insert(ClientAddress(address));
     }
     if has_body {
-        if length.is_some_and(|length| length <= WHOLE) {
+        if length.is_some_and(|length| length <= MAX_WHOLE_BODY) {
             converted.extensions_mut().insert(DrainedByHost);
         }
-        // The same object: its own `clone` would divide the body.
-        *converted.body_mut() = Body::new(Incoming::Unread(SendWrapper::new(Clone::clone(request)), length));
+        // `Clone::clone` copies the reference. `Request::clone` would tee the body.
+        *converted.body_mut() =
+            Body::new(RequestBody::Unread(SendWrapper::new(Clone::clone(request)), length));
     }
     Some(converted)
 }
 
-/// The body of a request. Nothing is read before it is polled.
-enum Incoming {
+/// The body of a request. It is not read before it is polled.
+enum RequestBody {
     Unread(SendWrapper<Request>, Option<u64>),
-    /// In one piece.
-    Whole(Settled, u64),
-    /// In pieces: long, or of a length that is not known.
+    /// Read in one piece.
+    Whole(Completion, u64),
+    /// Read in chunks, because it is long or its length is unknown.
     Stream(worker::Body),
     Read,
 }
 
-impl http_body::Body for Incoming {
+impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = worker::Error;
 
@@ -72,18 +73,18 @@ impl http_body::Body for Incoming {
     ) -> Poll<Option<Result<Frame<Bytes>, worker::Error>>> {
         if let Self::Unread(request, length) = &*self {
             *self = match (length, request.body()) {
-                (Some(length), _) if *length <= WHOLE => {
-                    Self::Whole(Settled::new(|id| whole_body(id, request)).0, *length)
+                (Some(length), _) if *length <= MAX_WHOLE_BODY => {
+                    Self::Whole(Completion::start(|id| whole_body(id, request)).0, *length)
                 }
                 (_, Some(stream)) => Self::Stream(worker::Body::new(stream)),
                 (_, None) => Self::Read,
             };
         }
         match &mut *self {
-            Self::Whole(settled, _) => {
-                let outcome = ready!(Pin::new(settled).poll(context));
+            Self::Whole(completion, _) => {
+                let result = ready!(Pin::new(completion).poll(context));
                 *self = Self::Read;
-                Poll::Ready(Some(match outcome {
+                Poll::Ready(Some(match result {
                     Ok(buffer) => Ok(Frame::data(bytes(&buffer).into())),
                     Err(error) => Err(error.into()),
                 }))
@@ -110,48 +111,48 @@ impl http_body::Body for Incoming {
     }
 }
 
-/// The response as the runtime sends it. What is whole leaves whole; what is not is a stream that ends with the
-/// connection.
+/// The response in the types of the runtime. A body of known size is sent in one piece, any other as a stream that ends when
+/// the client disconnects.
 pub(crate) async fn response(
     response: http::Response<Body>,
     disconnect: impl FnOnce() -> Disconnect,
 ) -> Response {
     let (head, body) = response.into_parts();
-    let (status, headers) = (head.status.as_u16(), lines(&head.headers));
-    let made = if body.size_hint().exact().is_some() {
-        // Such a body has no step that can fail.
+    let (status, headers) = (head.status.as_u16(), header_lines(&head.headers));
+    let converted = if body.size_hint().exact().is_some() {
+        // Collecting a body that is in memory cannot fail.
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         js_response(status, &headers, (!bytes.is_empty()).then_some(&bytes[..]))
     } else {
-        streamed(Tied { body: Some(body), disconnect: disconnect() })
+        stream(TiedBody { body: Some(body), disconnect: disconnect() })
             .and_then(|stream| streaming_response(status, &headers, &stream))
     };
-    made.unwrap_or_else(|error| {
-        tracing::error!(?error, "the response cannot be sent");
-        failure(500, "the server could not do its work")
+    converted.unwrap_or_else(|error| {
+        tracing::error!(?error, "the runtime did not accept the response");
+        error_response(500, "the response could not be sent; the server's log has the reason")
     })
 }
 
-fn streamed(body: Tied) -> Result<ReadableStream, JsValue> {
+fn stream(body: TiedBody) -> Result<ReadableStream, JsValue> {
     let response = worker::response_to_wasm(http::Response::new(body)).map_err(JsValue::from)?;
     response.body().ok_or(JsValue::UNDEFINED)
 }
 
-/// A response of this host's own, for what does not reach the core.
-pub(crate) fn failure(status: u16, text: &str) -> Response {
+/// A response to a request that does not reach the core.
+pub(crate) fn error_response(status: u16, text: &str) -> Response {
     let init = ResponseInit::new();
     init.set_status(status);
     Response::new_with_opt_str_and_init(Some(text), &init)
         .or_else(|_| Response::new())
-        .expect("a response without anything can be made")
+        .expect("an empty response can be created")
 }
 
-/// Headers as the core reads them, one a line, without those that are not valid.
-pub(crate) fn headers(lines: &str) -> HeaderMap {
+/// Parses headers, one per line. Invalid ones are skipped.
+pub(crate) fn parse_headers(lines: &str) -> HeaderMap {
     let mut converted = HeaderMap::new();
     for line in lines.split('\n') {
         let Some((name, value)) = line.split_once(':') else { continue };
-        // The runtime leaves blanks at the end of a value (RFC 9110 §5.5).
+        // The runtime does not remove whitespace at the end of a value (RFC 9110 §5.5).
         let value = value.trim_matches([' ', '\t']);
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
@@ -162,8 +163,8 @@ pub(crate) fn headers(lines: &str) -> HeaderMap {
     converted
 }
 
-/// Headers as the runtime sends them, one a line.
-pub(crate) fn lines(headers: &HeaderMap) -> String {
+/// Headers as text, one per line.
+pub(crate) fn header_lines(headers: &HeaderMap) -> String {
     let mut lines = String::new();
     for (name, value) in headers {
         if !lines.is_empty() {
@@ -171,28 +172,28 @@ pub(crate) fn lines(headers: &HeaderMap) -> String {
         }
         lines.push_str(name.as_str());
         lines.push(':');
-        // One character for each byte, as `Headers` has them.
+        // One character for each byte, as the runtime's `Headers` expect it.
         lines.extend(value.as_bytes().iter().map(|byte| char::from(*byte)));
     }
     lines
 }
 
-/// The text of an exception, for the log.
-pub fn message(error: &JsValue) -> String {
+/// The message of an exception, for the log.
+pub fn exception_message(error: &JsValue) -> String {
     let text = error.as_string().or_else(|| error.dyn_ref::<Error>().map(|error| error.message().into()));
-    text.unwrap_or_else(|| "for an unknown reason".to_owned())
+    text.unwrap_or_else(|| "an unknown error".to_owned())
 }
 
 /// Completes when the client closes the connection.
-pub(crate) struct Disconnect(Settled);
+pub(crate) struct Disconnect(Completion);
 
 impl Disconnect {
     pub(crate) fn of(request: &Request) -> Self {
-        Self(Settled::new(|id| disconnect(id, request)).0)
+        Self(Completion::start(|id| disconnect(id, request)).0)
     }
 
-    /// What `work` comes to, or `None` if the client left before, in which case the work is dropped.
-    pub(crate) async fn interrupts<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// The output of `work`, or `None` if the client disconnects first; `work` is then dropped.
+    pub(crate) async fn cancel<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         match select(pin!(work), &mut self.0).await {
             Either::Left((result, _)) => Some(result),
             Either::Right(_) => None,
@@ -200,13 +201,14 @@ impl Disconnect {
     }
 }
 
-/// A body that is dropped, and with it the work it owns, when the client leaves: the runtime does not drop it.
-struct Tied {
+/// A response body that is dropped, with the work that it owns, when the client disconnects. The runtime itself does not cancel
+/// the stream.
+struct TiedBody {
     body: Option<Body>,
     disconnect: Disconnect,
 }
 
-impl http_body::Body for Tied {
+impl http_body::Body for TiedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -242,5 +244,5 @@ extern "C" {
     fn disconnect(id: u32, request: &Request);
 }
 
-/// Bytes of a body that is read in one piece. The runtime has it in memory by the time it is read.
-const WHOLE: u64 = 64 * 1024;
+/// The largest request body, in bytes, that is read in one piece.
+const MAX_WHOLE_BODY: u64 = 64 * 1024;

@@ -1,8 +1,8 @@
-//! What Cloudflare's runtime gives a server, as ordinary Rust: requests and responses, outgoing HTTP, time, randomness, a
-//! log, and answers to panics.
+//! Cloudflare's runtime as ordinary Rust: requests and responses, outgoing HTTP, time, randomness, a log, and responses after
+//! panics.
 //!
-//! A Worker is single-threaded, and its promises are not `Send`, while everything in the servers is. The difference is
-//! asserted where a future leaves for a server, with [`SendFuture`](worker::send::SendFuture), and nowhere else.
+//! A Worker has one thread, and its promises are not `Send`; the futures of the servers must be. Only the implementations of
+//! the servers' traits bridge the difference, with [`SendFuture`](worker::send::SendFuture).
 
 mod bridge;
 mod log;
@@ -25,83 +25,87 @@ use worker::{
     web_sys::Request,
 };
 
-pub use bridge::{bytes, message};
-pub use outgoing::{fetch, is_within};
-pub use panics::answer_panics;
-pub use reactor::Settled;
+pub use bridge::{bytes, exception_message};
+pub use outgoing::{fetch, is_permitted};
+pub use panics::install_panic_hook;
+pub use reactor::Completion;
 pub use timer::Timer;
 
-/// To be called once, before anything else.
+/// Installs the log and the verifier of signatures. A Worker calls it when its module starts.
 pub fn start() {
     log::to_console();
-    rs256::verifies_tokens();
+    rs256::install_verifier();
 }
 
-/// Answers a request with the server that `router` gives.
+/// Responds to a request with the server that `router` returns, or with 503 if that fails.
 ///
-/// For an exported function called `fetch`. worker's own macro makes a promise that a panic leaves open.
+/// It is the body of an exported function called `fetch`. The macro of the `worker` crate would create a promise that a panic
+/// leaves pending.
 pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> + 'static) -> Promise {
-    answer_panics();
+    install_panic_hook();
     panics::promise(async move {
         let mut router = match router() {
             Ok(router) => router,
             Err(error) => {
                 tracing::error!(%error, "the Worker cannot start");
-                return bridge::failure(503, "the server is not configured; its log says what is missing");
+                return bridge::error_response(
+                    503,
+                    "the server is not configured; its log says what is missing",
+                );
             }
         };
         let Some(converted) = bridge::request(&request) else {
-            return bridge::failure(400, "the request cannot be read");
+            return bridge::error_response(400, "the URL or the method of the request is invalid");
         };
         let disconnect = || bridge::Disconnect::of(&request);
-        let mut answering = pin!(router.call(converted));
-        // Many responses wait for nothing, so nobody can leave before they are there.
-        let Ok(response) = match answering.as_mut().now_or_never() {
+        let mut responding = pin!(router.call(converted));
+        // A response that waits for no I/O is ready at once, and needs no listener for a disconnect.
+        let Ok(response) = match responding.as_mut().now_or_never() {
             Some(response) => response,
-            None => match disconnect().interrupts(answering).await {
+            None => match disconnect().cancel(responding).await {
                 Some(response) => response,
-                None => return bridge::failure(499, "the client has gone"),
+                None => return bridge::error_response(499, "the client closed the connection"),
             },
         };
         bridge::response(response, disconnect).await
     })
 }
 
-/// The clock, which on Workers stands still between two inputs and outputs.
+/// The current time. On Workers the clock advances only with I/O.
 pub fn now() -> Timestamp {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "`as` saturates, and it is after 1970"
+        reason = "`as` saturates, and the time is after 1970"
     )]
     Timestamp((Date::now() / 1000.0) as u64)
 }
 
-/// Fills `buffer` from the runtime, or aborts: nothing that a server does is safe without randomness.
+/// Fills `buffer` with random bytes of the runtime. Aborts if the runtime fails, because no server is secure without randomness.
 pub fn fill_random(buffer: &mut [u8]) {
     #[expect(clippy::disallowed_methods, reason = "this is the host whose randomness it is")]
     let filled = getrandom::fill(buffer);
     if let Err(error) = filled {
-        tracing::error!(%error, "the runtime gives no randomness");
+        tracing::error!(%error, "the runtime returned no random bytes");
         std::process::abort();
     }
 }
 
-/// Runs `work` to its end, also when the request that is being handled ends before.
+/// Runs `work` to its end, even if the current request ends earlier.
 pub fn detach(work: impl Future<Output = ()> + 'static) {
     let promise = future_to_promise(async move {
         work.await;
         Ok(JsValue::UNDEFINED)
     });
-    // Without a request to prolong, the work runs as long as the isolate has another reason to.
+    // Outside a request, the work runs only while the isolate stays alive for another reason.
     if let Err(error) = wait_until(&promise) {
-        tracing::warn!(?error, "work may be cut off");
+        tracing::warn!(?error, "background work may be cut off");
     }
 }
 
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
-    /// Prolongs the request that is being handled, whichever it is.
+    /// Keeps the current request's context alive until `promise` settles.
     #[wasm_bindgen(catch, js_name = waitUntil)]
     fn wait_until(promise: &Promise) -> Result<(), JsValue>;
 }

@@ -1,4 +1,4 @@
-//! The log: one JSON object a line on the console, where Workers Logs reads its fields.
+//! The log: one JSON object per line on the console. Workers Logs indexes its fields.
 
 use std::fmt::{self, Write as _};
 
@@ -11,17 +11,17 @@ use tracing::{
 use wasm_bindgen::JsValue;
 use worker::web_sys::console;
 
-/// Sends what is logged to the console. Without effect when that is so already.
+/// Writes log events to the console. Further calls have no effect.
 pub(crate) fn to_console() {
     let _ = tracing::subscriber::set_global_default(Console);
 }
 
-/// Events only: nothing here opens spans.
+/// Records events. No code of this workspace opens spans.
 struct Console;
 
 impl Subscriber for Console {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // rmcp tells of each request that it serves.
+        // rmcp logs every request at `INFO`.
         let least = if metadata.target().starts_with("rmcp") { Level::WARN } else { Level::INFO };
         *metadata.level() <= least && metadata.is_event()
     }

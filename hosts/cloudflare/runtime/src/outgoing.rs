@@ -5,30 +5,30 @@ use deputy::host::{FetchError, FetchLimits, Meter, Reach};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use worker::{js_sys::Array, web_sys::AbortController};
 
-use crate::{bridge, reactor::Settled};
+use crate::{bridge, reactor::Completion};
 
-/// Sends `request` and reads the whole response, within `limits`. Dropping the future stops the exchange.
+/// Sends `request` and reads the whole response, within `limits`. Dropping the future aborts the request.
 pub async fn fetch(
     request: http::Request<Bytes>,
     limits: FetchLimits,
 ) -> Result<http::Response<Bytes>, FetchError> {
-    // The runtime judges what a name leads to (`global_fetch_strictly_public`, and Cloudflare's own network).
-    if !is_within(limits.reach, request.uri()) {
+    // The runtime decides which addresses a host name may resolve to (`global_fetch_strictly_public`).
+    if !is_permitted(limits.reach, request.uri()) {
         return Err(FetchError::NotPublic);
     }
     let (head, body) = request.into_parts();
     let milliseconds = i32::try_from(limits.deadline.as_millis()).unwrap_or(i32::MAX);
-    let most = u32::try_from(limits.max_bytes).unwrap_or(u32::MAX);
-    let (settled, stop) = Settled::new(|id| {
+    let max_bytes = u32::try_from(limits.max_bytes).unwrap_or(u32::MAX);
+    let (completion, controller) = Completion::start(|id| {
         let body = (!body.is_empty()).then_some(&body[..]);
-        let headers = bridge::lines(&head.headers);
-        exchange(id, head.method.as_str(), &head.uri.to_string(), &headers, body, milliseconds, most)
+        let headers = bridge::header_lines(&head.headers);
+        exchange(id, head.method.as_str(), &head.uri.to_string(), &headers, body, milliseconds, max_bytes)
     });
-    let settled = settled.metered(head.extensions.get::<Meter>().cloned());
-    let mut unfinished = StopOnDrop(Some(stop.map_err(connection)?));
-    let result = settled.await;
+    let completion = completion.with_meter(head.extensions.get::<Meter>().cloned());
+    let mut unfinished = AbortOnDrop(Some(controller.map_err(connection_error)?));
+    let result = completion.await;
     drop(unfinished.0.take());
-    let result = result.map_err(connection)?;
+    let result = result.map_err(connection_error)?;
     match result.as_string().as_deref() {
         Some("late") => Err(FetchError::Deadline),
         Some("too many") => Err(FetchError::TooMany),
@@ -37,34 +37,34 @@ pub async fn fetch(
     }
 }
 
-/// Whether a request to `uri` may leave, as far as its text tells: on the public Internet, a host has a name. It is read as
-/// the runtime reads it, to which `127.1` and `2130706433` are addresses too.
-pub fn is_within(reach: Reach, uri: &http::Uri) -> bool {
+/// Whether `reach` permits a request to `uri`. On the public Internet the host must be a name, not an address. The URI is parsed
+/// as the runtime parses it: `127.1` and `2130706433` are addresses.
+pub fn is_permitted(reach: Reach, uri: &http::Uri) -> bool {
     let has_name = || worker::Url::parse(&uri.to_string()).is_ok_and(|url| url.domain().is_some());
     reach == Reach::Anywhere || has_name()
 }
 
-/// The response that JavaScript tells as a list of its head and its body.
-fn response(told: &Array) -> Result<http::Response<Bytes>, FetchError> {
-    let head = told.get(0).as_string().unwrap_or_default();
+/// The response that `exchange` passes as an array of its head and its body.
+fn response(parts: &Array) -> Result<http::Response<Bytes>, FetchError> {
+    let head = parts.get(0).as_string().unwrap_or_default();
     let (status, lines) = head.split_once('\n').unwrap_or((&head, ""));
-    let mut response = http::Response::new(Bytes::from(bridge::bytes(&told.get(1))));
+    let mut response = http::Response::new(Bytes::from(bridge::bytes(&parts.get(1))));
     *response.status_mut() = status
         .parse()
         .map_err(|_| FetchError::Connection("the status of the response is not valid".to_owned()))?;
-    *response.headers_mut() = bridge::headers(lines);
+    *response.headers_mut() = bridge::parse_headers(lines);
     Ok(response)
 }
 
-/// The runtime's text names hosts at most, never a query.
-fn connection(error: JsValue) -> FetchError {
-    FetchError::Connection(bridge::message(&error))
+/// The runtime's message may name the host. It never contains the query.
+fn connection_error(error: JsValue) -> FetchError {
+    FetchError::Connection(bridge::exception_message(&error))
 }
 
-/// Stops an exchange that nobody waits for.
-struct StopOnDrop(Option<AbortController>);
+/// Aborts the request when the future that waits for its response is dropped.
+struct AbortOnDrop(Option<AbortController>);
 
-impl Drop for StopOnDrop {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         if let Some(controller) = &self.0 {
             controller.abort();
@@ -82,6 +82,6 @@ extern "C" {
         head: &str,
         body: Option<&[u8]>,
         milliseconds: i32,
-        most: u32,
+        max_bytes: u32,
     ) -> Result<AbortController, JsValue>;
 }

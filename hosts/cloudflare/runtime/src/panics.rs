@@ -1,9 +1,8 @@
-//! What becomes of a request when the code panics.
+//! Responses to the requests that a panic interrupts.
 //!
-//! A panic ends the whole instance of the module. Worker's shim makes a new one for the next request, but the promises of
-//! the old one would stay open until the runtime finds that they hang. So each is settled here while the panic is still
-//! being reported: the request whose code panicked gets a 500 that names its entry in the log, the others, whose work is
-//! lost too, fail.
+//! A panic ends the whole instance of the module. The shim of the `worker` crate creates a new instance for the next request,
+//! but the promises of the old one would stay pending until the runtime detects that they hang. So the panic hook settles
+//! them: the request that panicked gets a 500 with the id of its log entry, and the other requests of the instance fail.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,36 +19,36 @@ use worker::{
     web_sys::Response,
 };
 
-use crate::{bridge::failure, fill_random};
+use crate::{bridge::error_response, fill_random};
 
-/// A promise of what `work` comes to, settled even by a panic.
+/// A promise of the output of `work`. A panic settles it too.
 pub(crate) fn promise(work: impl Future<Output = Response> + 'static) -> Promise {
-    let number = NEXT.get();
-    NEXT.set(number.wrapping_add(1));
+    let id = NEXT.get();
+    NEXT.set(id.wrapping_add(1));
     let promise = Promise::new(&mut |resolve, reject| {
-        PENDING.with_borrow_mut(|pending| pending.insert(number, Settle { resolve, reject }));
+        PENDING.with_borrow_mut(|pending| pending.insert(id, Resolvers { resolve, reject }));
     });
     spawn_local(async move {
         let mut work = pin!(work);
         let response = std::future::poll_fn(|cx| {
-            RUNNING.set(Some(number));
+            RUNNING.set(Some(id));
             let polled: Poll<Response> = work.as_mut().poll(cx);
             RUNNING.set(None);
             polled
         })
         .await;
-        if let Some(settle) = PENDING.with_borrow_mut(|pending| pending.remove(&number)) {
-            // A promise does not throw when it is settled.
-            let _ = settle.resolve.call1(&JsValue::UNDEFINED, &response);
+        if let Some(resolvers) = PENDING.with_borrow_mut(|pending| pending.remove(&id)) {
+            // The resolving functions of a promise do not throw.
+            let _ = resolvers.resolve.call1(&JsValue::UNDEFINED, &response);
         }
     });
     promise
 }
 
-/// Has panics settle the promises of requests. For whatever the runtime enters: worker's own initialization, which may come
-/// after every other, has a hook that reports messages.
-pub fn answer_panics() {
-    if ANSWERED.replace(true) {
+/// Installs a panic hook that settles the promises of all requests. Every entry point calls it, because the initialization
+/// of the `worker` crate, which may run after [`start`](crate::start), installs a hook of its own.
+pub fn install_panic_hook() {
+    if INSTALLED.replace(true) {
         return;
     }
     panic::set_hook(Box::new(|info| {
@@ -57,7 +56,7 @@ pub fn answer_panics() {
         fill_random(&mut id);
         let id = u64::from_be_bytes(id);
         let place = info.location().map(ToString::to_string);
-        // Without its message, which may quote the data that led to it.
+        // Without the message, which may quote a request.
         tracing::error!(
             correlation_id = format_args!("{id:016x}"),
             place,
@@ -68,39 +67,40 @@ pub fn answer_panics() {
     }));
 }
 
-/// What worker's own hook does beside reporting: its shim learns that this instance is not to be entered again.
+/// Marks this instance as unusable for the shim, as the hook of the `worker` crate does.
 fn end_instance() {
     let state = Reflect::get(&js_sys::global(), &"__worker_init_state".into());
-    // Where there is none, the shim learns it from the exception that follows.
+    // Without this state, the shim relies on the exception that follows.
     let _ = state.and_then(|state| Reflect::set(&state, &"criticalError".into(), &true.into()));
 }
 
 fn settle_all(id: u64) {
-    // Borrowed only while the map changes, where nothing panics; if it is, the runtime finds the hanging promises.
+    // The map is borrowed only while it changes, and that does not panic. If it is borrowed nevertheless, the runtime detects
+    // the hanging promises.
     let pending =
         PENDING.with(|pending| pending.try_borrow_mut().map(|mut pending| std::mem::take(&mut *pending)));
     let running = RUNNING.take();
-    for (number, settle) in pending.unwrap_or_default() {
-        let _ = if Some(number) == running {
+    for (request, resolvers) in pending.unwrap_or_default() {
+        let _ = if Some(request) == running {
             let text = format!("the server failed; its log has more under {id:016x}");
-            settle.resolve.call1(&JsValue::UNDEFINED, &failure(500, &text))
+            resolvers.resolve.call1(&JsValue::UNDEFINED, &error_response(500, &text))
         } else {
             let error = Error::new(&format!("another request failed; see {id:016x}"));
-            settle.reject.call1(&JsValue::UNDEFINED, &error)
+            resolvers.reject.call1(&JsValue::UNDEFINED, &error)
         };
     }
 }
 
-/// The two functions of a promise.
-struct Settle {
+/// The functions that settle a promise.
+struct Resolvers {
     resolve: Function,
     reject: Function,
 }
 
 thread_local! {
-    static ANSWERED: Cell<bool> = const { Cell::new(false) };
+    static INSTALLED: Cell<bool> = const { Cell::new(false) };
     static NEXT: Cell<u32> = const { Cell::new(0) };
-    /// The request whose code is running.
+    /// The request that is being polled.
     static RUNNING: Cell<Option<u32>> = const { Cell::new(None) };
-    static PENDING: RefCell<HashMap<u32, Settle>> = RefCell::new(HashMap::new());
+    static PENDING: RefCell<HashMap<u32, Resolvers>> = RefCell::new(HashMap::new());
 }

@@ -1,7 +1,7 @@
-//! Futures of what JavaScript tells later.
+//! Futures that JavaScript completes.
 //!
-//! Each has a number, and functions that are made once for an instance of the module are told what became of it.
-//! `JsFuture` makes two functions for each promise instead, which the runtime must collect.
+//! Each has an id. JavaScript passes the id and the result to functions that are created once for an instance of the
+//! module. `JsFuture` creates two closures for each promise instead, which the runtime must collect.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,49 +14,49 @@ use deputy::host::Meter;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Promise;
 
-/// What becomes of something that JavaScript was asked for.
+/// A future that JavaScript completes with a value or an exception.
 #[derive(Debug)]
-pub struct Settled(u32);
+pub struct Completion(u32);
 
-impl Settled {
-    /// Asks for something with `start`, which passes the number on.
-    pub(crate) fn new<T>(start: impl FnOnce(u32) -> T) -> (Self, T) {
-        if !LISTENING.replace(true) {
-            listen(
-                &Closure::<dyn Fn(u32, bool, JsValue)>::new(settle).into_js_value(),
-                &Closure::<dyn Fn(u32)>::new(|id| settle(id, true, JsValue::UNDEFINED)).into_js_value(),
-                &Closure::<dyn Fn(u32, u32) -> bool>::new(takes).into_js_value(),
+impl Completion {
+    /// Calls `start` with the id of a new completion, which `start` passes to JavaScript.
+    pub(crate) fn start<T>(start: impl FnOnce(u32) -> T) -> (Self, T) {
+        if !REGISTERED.replace(true) {
+            register(
+                &Closure::<dyn Fn(u32, bool, JsValue)>::new(complete).into_js_value(),
+                &Closure::<dyn Fn(u32)>::new(|id| complete(id, true, JsValue::UNDEFINED)).into_js_value(),
+                &Closure::<dyn Fn(u32, u32) -> bool>::new(may_keep).into_js_value(),
             );
         }
         let id = NEXT.get();
         NEXT.set(id.wrapping_add(1));
-        WAITING.with_borrow_mut(|waiting| waiting.insert(id, State::default()));
-        let settled = Self(id);
-        (settled, start(id))
+        PENDING.with_borrow_mut(|pending| pending.insert(id, State::default()));
+        let completion = Self(id);
+        (completion, start(id))
     }
 
-    /// Has `meter` decide how many bytes may arrive for this.
-    pub(crate) fn metered(self, meter: Option<Meter>) -> Self {
-        WAITING.with_borrow_mut(|waiting| {
-            if let Some(state) = waiting.get_mut(&self.0) {
+    /// Lets `meter` decide how many bytes may arrive for this completion.
+    pub(crate) fn with_meter(self, meter: Option<Meter>) -> Self {
+        PENDING.with_borrow_mut(|pending| {
+            if let Some(state) = pending.get_mut(&self.0) {
                 state.meter = meter;
             }
         });
         self
     }
 
-    /// What becomes of `promise`.
+    /// The result of `promise`.
     pub fn of(promise: &Promise) -> Self {
-        Self::new(|id| follow(id, promise)).0
+        Self::start(|id| report(id, promise)).0
     }
 }
 
-impl Future for Settled {
+impl Future for Completion {
     type Output = Result<JsValue, JsValue>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        WAITING.with_borrow_mut(|waiting| {
-            let Some(state) = waiting.get_mut(&self.0) else { return Poll::Pending };
+        PENDING.with_borrow_mut(|pending| {
+            let Some(state) = pending.get_mut(&self.0) else { return Poll::Pending };
             if let Some(outcome) = state.outcome.take() {
                 return Poll::Ready(outcome);
             }
@@ -66,10 +66,10 @@ impl Future for Settled {
     }
 }
 
-impl Drop for Settled {
+impl Drop for Completion {
     fn drop(&mut self) {
-        // What it held is dropped afterwards: that may drop another one.
-        let _state = WAITING.with_borrow_mut(|waiting| waiting.remove(&self.0));
+        // The state is dropped after the borrow ends, because its waker may own another completion.
+        let _state = PENDING.with_borrow_mut(|pending| pending.remove(&self.0));
     }
 }
 
@@ -80,10 +80,10 @@ struct State {
     meter: Option<Meter>,
 }
 
-/// JavaScript tells. Numbers that nobody waits for any more are passed over.
-fn settle(id: u32, fulfilled: bool, value: JsValue) {
-    let waker = WAITING.with_borrow_mut(|waiting| {
-        let state = waiting.get_mut(&id)?;
+/// Called by JavaScript. The ids of dropped completions are ignored.
+fn complete(id: u32, fulfilled: bool, value: JsValue) {
+    let waker = PENDING.with_borrow_mut(|pending| {
+        let state = pending.get_mut(&id)?;
         state.outcome = Some(if fulfilled { Ok(value) } else { Err(value) });
         state.waker.take()
     });
@@ -92,21 +92,21 @@ fn settle(id: u32, fulfilled: bool, value: JsValue) {
     }
 }
 
-/// Whether so many bytes more may be kept.
-fn takes(id: u32, bytes: u32) -> bool {
-    let meter = WAITING.with_borrow(|waiting| waiting.get(&id).and_then(|state| state.meter.clone()));
+/// Called by JavaScript: whether it may keep `bytes` more bytes for the completion.
+fn may_keep(id: u32, bytes: u32) -> bool {
+    let meter = PENDING.with_borrow(|pending| pending.get(&id).and_then(|state| state.meter.clone()));
     meter.is_none_or(|meter| meter.takes(bytes as usize))
 }
 
 thread_local! {
-    static LISTENING: Cell<bool> = const { Cell::new(false) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
     static NEXT: Cell<u32> = const { Cell::new(0) };
-    static WAITING: RefCell<BTreeMap<u32, State>> = const { RefCell::new(BTreeMap::new()) };
+    static PENDING: RefCell<BTreeMap<u32, State>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 #[wasm_bindgen(module = "/src/bridge.js")]
 extern "C" {
-    fn listen(on_settled: &JsValue, on_elapsed: &JsValue, may_take: &JsValue);
+    fn register(on_complete: &JsValue, on_elapsed: &JsValue, may_keep: &JsValue);
 
-    fn follow(id: u32, promise: &Promise);
+    fn report(id: u32, promise: &Promise);
 }

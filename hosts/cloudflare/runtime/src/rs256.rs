@@ -1,4 +1,4 @@
-//! The one signature that tokens of PingOne have, for `jsonwebtoken`: what verifies others would be a tenth of the Worker.
+//! RS256 for `jsonwebtoken`. PingOne signs with no other algorithm, and the code for the others would be a tenth of the Worker.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind, EncodingKey,
@@ -11,16 +11,16 @@ use rsa::{
     sha2::{Digest as _, Sha256},
 };
 
-/// Has `jsonwebtoken` verify RS256, and refuse everything else.
-pub(crate) fn verifies_tokens() {
-    // Refused where it has been done already.
+/// Makes `jsonwebtoken` verify RS256 and reject every other algorithm.
+pub(crate) fn install_verifier() {
+    // Fails if a provider is installed already, which is this one.
     let _ = PROVIDER.install_default();
 }
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: no_signer,
     verifier_factory: verifier,
-    // Nothing here makes or names keys.
+    // No key is created or exported here.
     key_utils: KeyUtils::new_unimplemented(),
 };
 

@@ -1,4 +1,4 @@
-//! Waiting.
+//! Timeouts.
 
 use std::{
     pin::Pin,
@@ -8,21 +8,20 @@ use std::{
 
 use wasm_bindgen::prelude::*;
 
-use crate::reactor::Settled;
+use crate::reactor::Completion;
 
-/// `setTimeout` as a future that may be moved between tasks, as `worker::Delay` must not be: it wakes the task that polled
-/// it last. Dropping it clears the timeout.
+/// `setTimeout` as a future. It may move between tasks, which `worker::Delay` may not: it wakes the task that polled it last.
+/// Dropping it clears the timeout.
 pub struct Timer {
-    elapsed: Settled,
+    elapsed: Completion,
     handle: JsValue,
 }
 
 impl Timer {
-    /// Starts to wait.
+    /// A timer that completes after `duration`, or after 2³¹ milliseconds (25 days) if that is sooner.
     pub fn start(duration: Duration) -> Self {
-        // `setTimeout` waits for at most 2³¹ milliseconds, nearly a month.
         let milliseconds = i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
-        let (elapsed, handle) = Settled::new(|id| timer(id, milliseconds));
+        let (elapsed, handle) = Completion::start(|id| timer(id, milliseconds));
         Self { elapsed, handle }
     }
 }
@@ -37,7 +36,7 @@ impl Future for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // Refused outside of a request, where no timeout of a request is left to clear.
+        // Fails outside a request, where no timeout is left to clear.
         let _ = clear_timeout(&self.handle);
     }
 }

@@ -1,5 +1,5 @@
-//! The Worker as tests need it. It answers for a [`world`] that the test describes with each request, runs the store
-//! suite, and panics when it is told to. It is a crate of its own, so that no deployment can have it.
+//! The Worker of the tests. It serves Deputy in a [`world`] that each request describes, runs the store suite, and panics on
+//! request. It is a crate of its own, so that no deployment contains it.
 
 mod world;
 
@@ -36,57 +36,60 @@ pub fn fetch(request: Request, env: Env) -> Promise {
     workers_runtime::serve(request, move || {
         let router = Router::new()
             .route("/test/constant", get(async || "constant"))
-            .route("/test/fetch", get(fetches))
-            .route("/test/object", get(object))
-            .route("/test/panic", post(panics))
-            .route("/test/store", get(store))
-            .fallback(world::answer);
+            .route("/test/fetch", get(fetch_url))
+            .route("/test/object", get(read_object))
+            .route("/test/panic", post(panic_with))
+            .route("/test/store", get(run_store_suite))
+            .fallback(world::respond_in_world);
         Ok(router.with_state(env))
     })
 }
 
-/// Panics with a message that quotes the body, if that begins with a character of more than one byte.
-async fn panics(text: String) -> String {
+/// Panics with a message that quotes the body, if the body begins with a character of more than one byte.
+async fn panic_with(text: String) -> String {
     text[1..].to_owned()
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct FetchParams {
     url: String,
+    /// The largest response body, in bytes.
     max: usize,
-    /// Whether it is a stranger who wants it.
+    /// Whether the URL may name only hosts on the public Internet.
     #[serde(default)]
     public: bool,
 }
 
-/// What an outgoing request to the parameter `url` comes to, whose answer may have `max` bytes and take half a second.
-async fn fetches(Query(Wanted { url, max, public }): Query<Wanted>) -> Result<String, StatusCode> {
+/// The outcome, as text, of an outgoing request with a deadline of half a second.
+async fn fetch_url(
+    Query(FetchParams { url, max, public }): Query<FetchParams>,
+) -> Result<String, StatusCode> {
     let request = http::Request::get(url).body(Bytes::new()).map_err(|_| StatusCode::BAD_REQUEST)?;
     let reach = if public { Reach::PublicInternet } else { Reach::Anywhere };
     let limits = FetchLimits { deadline: Duration::from_millis(500), max_bytes: max, reach };
     Ok(match SendFuture::new(workers_runtime::fetch(request, limits)).await {
-        Ok(answer) => format!("{}, {} bytes", answer.status().as_u16(), answer.body().len()),
+        Ok(response) => format!("{}, {} bytes", response.status().as_u16(), response.body().len()),
         Err(error) => error.to_string(),
     })
 }
 
-/// What one object answers that has nothing to say, for measurements.
-async fn object(State(env): State<Env>) -> Result<&'static str, String> {
-    let asked = async move {
+/// Reads an object without a record, for measurements.
+async fn read_object(State(env): State<Env>) -> Result<&'static str, String> {
+    let read = async move {
         let store = WorkersStore::new(&env).map_err(|error| error.to_string())?;
         store
             .get(&Key::Grant(GrantId([0; 16])), workers_runtime::now())
             .await
             .map_err(|error| error.to_string())
     };
-    SendFuture::new(asked).await.map(|_| "constant")
+    SendFuture::new(read).await.map(|_| "constant")
 }
 
-/// The sentences of the store suite that this store breaks, as JSON.
-async fn store(State(env): State<Env>) -> Response {
+/// Runs the store suite. Returns the number of its checks and those that failed, as JSON.
+async fn run_store_suite(State(env): State<Env>) -> Response {
     let run = async move {
         let store = WorkersStore::new(&env).map_err(|error| error.to_string())?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of 32 bits")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number has 32 bits")]
         let salt = (Math::random() * f64::from(u32::MAX)) as u64;
         Ok::<_, String>(store_suite::run(&store, workers_runtime::now(), salt).await)
     };

@@ -1,7 +1,7 @@
-//! The world of one test: its variables, its clock, its network, records of its own.
+//! The world of one test: variables, clock, network, and records of its own.
 //!
-//! The test's process holds PingOne, the API and the clock. It says where in the header `x-test-world` of each request;
-//! outgoing requests go to that process with the address they are meant for in `x-test-url`.
+//! PingOne, the API and the clock are in the process of the test. The header `x-test-world` of each request describes the world.
+//! Outgoing requests go to that process, with their URL in the header `x-test-url`.
 
 use std::{
     cell::RefCell,
@@ -37,40 +37,40 @@ use sha2::{Digest as _, Sha256};
 use tower_service::Service as _;
 use worker::{Env, send::SendFuture};
 
-/// What a test says of its world.
+/// The value of `x-test-world`.
 #[derive(Deserialize)]
 struct Description {
-    /// The values of `Host`.
+    /// The values of the `Host` header.
     hosts: Vec<String>,
-    /// Tells worlds apart. A Deputy that was restarted is in another world with the same records.
+    /// Names the world. A restarted Deputy is another world with the same records.
     id: String,
-    /// Whose records it sees.
+    /// Names the set of records.
     records: String,
-    /// The time of the request, in seconds.
+    /// The time of the request, in seconds since 1970.
     now: u64,
     /// Deputy's configuration.
     variables: HashMap<String, String>,
-    /// Who answers outgoing requests.
+    /// The URL to which outgoing requests go.
     network: String,
     /// Whether every object is evicted after each use.
     evict: bool,
 }
 
-/// Answers a request in the world that it describes.
-pub(crate) async fn answer(State(env): State<Env>, mut request: Request<Body>) -> Response {
+/// Responds to a request in the world that it describes.
+pub(crate) async fn respond_in_world(State(env): State<Env>, mut request: Request<Body>) -> Response {
     let described = request.headers_mut().remove("x-test-world");
     let described = described.and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
     let described = described.and_then(|value| serde_json::from_slice::<Description>(&value).ok());
     let Some(description) = described else {
-        return (StatusCode::BAD_REQUEST, "the request describes no world").into_response();
+        return (StatusCode::BAD_REQUEST, "the header x-test-world is missing or invalid").into_response();
     };
-    // Where the request comes from is for the test to say.
+    // The test sets the remote address.
     request.extensions_mut().remove::<ClientAddress>();
     let address = request.headers_mut().remove("x-test-address");
     if let Some(address) = address.and_then(|address| address.to_str().ok()?.parse().ok()) {
         request.extensions_mut().insert(ClientAddress(address));
     }
-    // The runtime's proxy has made its own of it.
+    // The proxy of `wrangler dev` has replaced the `Host` header of the test.
     request.headers_mut().remove(header::HOST);
     for host in description.hosts.iter().filter_map(|host| HeaderValue::try_from(host).ok()) {
         request.headers_mut().append(header::HOST, host);
@@ -93,7 +93,6 @@ thread_local! {
     static WORLDS: RefCell<HashMap<String, World>> = RefCell::new(HashMap::new());
 }
 
-/// A world that was described before.
 #[derive(Clone)]
 struct World {
     router: Router,
@@ -103,8 +102,8 @@ struct World {
 }
 
 fn world(description: Description, env: &Env) -> Result<World, String> {
-    let known = WORLDS.with_borrow(|worlds| worlds.get(&description.id).cloned());
-    if let Some(world) = known {
+    let existing = WORLDS.with_borrow(|worlds| worlds.get(&description.id).cloned());
+    if let Some(world) = existing {
         world.now.store(description.now, Ordering::Relaxed);
         return Ok(world);
     }
@@ -127,7 +126,7 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
     Ok(world)
 }
 
-/// The Workers host, but for the clock and the network, which are the test's.
+/// The Workers host, with the clock and the network of the test.
 struct TestHost {
     now: Arc<AtomicU64>,
     network: String,
@@ -151,21 +150,21 @@ impl Host for TestHost {
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         self.fetched.fetch_add(1, Ordering::Relaxed);
-        // The network of the test stands in for the Internet, and is on this computer.
-        let within = workers_runtime::is_within(limits.reach, request.uri());
-        let redirected = if within { self.redirected(request) } else { Err(FetchError::NotPublic) };
+        // The network of the test is on this computer, and stands in for the Internet.
+        let permitted = workers_runtime::is_permitted(limits.reach, request.uri());
+        let redirected = if permitted { self.redirected(request) } else { Err(FetchError::NotPublic) };
         Box::pin(SendFuture::new(async move {
             let limits = FetchLimits { reach: Reach::Anywhere, ..limits };
             let response = workers_runtime::fetch(redirected?, limits).await?;
             if response.headers().contains_key("x-test-unplugged") {
-                return Err(FetchError::Connection("nobody answers there".to_owned()));
+                return Err(FetchError::Connection("the test unplugged this server".to_owned()));
             }
             Ok(response)
         }))
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // The clock stands still, so waiting means: let the others go first. Deadlines are for what really takes time.
+        // The test's clock stands still, so a short wait only lets other tasks run first. Deadlines take their real time.
         let duration = if duration < DEADLINES { duration.min(Duration::from_millis(250)) } else { duration };
         Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
     }
@@ -190,21 +189,22 @@ impl Host for TestHost {
 
 impl TestHost {
     fn redirected(&self, request: http::Request<Bytes>) -> Result<http::Request<Bytes>, FetchError> {
-        let unusable = |_| FetchError::Connection("the address is not one".to_owned());
+        let unusable = |_| FetchError::Connection("the URL is invalid".to_owned());
         let (mut head, body) = request.into_parts();
         let url = HeaderValue::try_from(head.uri.to_string()).map_err(unusable)?;
         head.headers.insert("x-test-url", url);
         head.uri = self
             .network
             .parse()
-            .map_err(|_| FetchError::Connection("the network has no address".to_owned()))?;
+            .map_err(|_| FetchError::Connection("the network's URL is invalid".to_owned()))?;
         Ok(http::Request::from_parts(head, body))
     }
 }
 
-/// The Workers store, in which people of other worlds are other people.
+/// The Workers store, with separate records for each world where their names are not random.
 struct TestStore {
     inner: WorkersStore,
+    /// Names the set of records.
     owner: String,
     evict: bool,
 }
@@ -216,31 +216,31 @@ impl TestStore {
                 let mixed = Sha256::new().chain_update(&self.owner).chain_update(digest.0).finalize();
                 Key::User(Digest(mixed.into()))
             }
-            // The same document is another one elsewhere.
+            // Metadata documents of one URL differ between worlds.
             Key::Client(id) if id.starts_with("document-") => Key::Client(format!("{id} {}", self.owner)),
-            // These have random names.
+            // Their names are random.
             Key::Approval(_) | Key::Client(_) | Key::Grant(_) | Key::Login(_) | Key::Reply(_) => key.clone(),
         }
     }
 
-    /// Does `verb`, and evicts the object that did it, unless others use it: the runtime evicts idle objects.
-    async fn then_evict<T>(&self, key: &Key, verb: impl Future<Output = T>) -> T {
+    /// Runs `operation`, then evicts the object of `key` unless it is in use: the runtime evicts only idle objects.
+    async fn then_evict<T>(&self, key: &Key, operation: impl Future<Output = T>) -> T {
         if !self.evict {
-            return verb.await;
+            return operation.await;
         }
-        let mut use_of_object = UseOfObject::begin(key).await;
-        let done = verb.await;
-        if use_of_object.is_the_last() {
+        let mut object = ObjectUse::begin(key).await;
+        let output = operation.await;
+        if object.is_last() {
             self.inner.evict(key).await;
         }
-        done
+        output
     }
 }
 
-/// A use of an object that is not evicted meanwhile.
-struct UseOfObject(Key);
+/// A use of an object, which is not evicted before the use ends.
+struct ObjectUse(Key);
 
-impl UseOfObject {
+impl ObjectUse {
     async fn begin(key: &Key) -> Self {
         let admitted = |uses: &mut HashMap<Key, Uses>| {
             let uses = uses.entry(key.clone()).or_default();
@@ -253,8 +253,8 @@ impl UseOfObject {
         Self(key.clone())
     }
 
-    /// Whether no other use is going on. From now on none begins before this is dropped.
-    fn is_the_last(&mut self) -> bool {
+    /// Whether the object has no other use. If so, no use begins before this one is dropped.
+    fn is_last(&mut self) -> bool {
         USES.with_borrow_mut(|uses| {
             let uses = uses.entry(self.0.clone()).or_default();
             uses.evicting = uses.count == 1;
@@ -263,12 +263,12 @@ impl UseOfObject {
     }
 }
 
-impl Drop for UseOfObject {
+impl Drop for ObjectUse {
     fn drop(&mut self) {
         USES.with_borrow_mut(|uses| {
-            let Some(of_object) = uses.get_mut(&self.0) else { return };
-            of_object.count -= 1;
-            if of_object.count == 0 {
+            let Some(object) = uses.get_mut(&self.0) else { return };
+            object.count -= 1;
+            if object.count == 0 {
                 uses.remove(&self.0);
             }
         });
@@ -327,5 +327,5 @@ impl Store for TestStore {
     }
 }
 
-/// What is no shorter is a deadline.
+/// A sleep of this length or longer is a deadline.
 const DEADLINES: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! The Todo API as a Cloudflare Worker: the todos of each person in a Durable Object of their own ([`object`]).
+//! The Todo API as a Cloudflare Worker. The todos of each user are in a Durable Object of their own ([`object`]).
 
 mod object;
 
@@ -23,7 +23,7 @@ pub fn fetch(request: Request, env: Env) -> Promise {
 }
 
 thread_local! {
-    /// The server of this isolate: its configuration and its bindings are those of every request.
+    /// The server of this isolate. Variables and bindings are the same for every request.
     static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
 }
 
@@ -62,7 +62,7 @@ impl Backend for Workers {
 
     fn apply(&self, user: String, operation: Operation) -> BoxFuture<'_, Result<Vec<Todo>, TodosError>> {
         Box::pin(SendFuture::new(async move {
-            let applied = object::ask(&self.todos, &user, &operation).await;
+            let applied = object::apply(&self.todos, &user, &operation).await;
             let applied =
                 applied.map_err(|error| TodosError::Storage(format!("a Durable Object: {error}")))?;
             applied.map_err(TodosError::from)
@@ -70,6 +70,6 @@ impl Backend for Workers {
     }
 }
 
-/// What the API fetches: documents of keys.
+/// The limits of the API's only outgoing requests, which fetch PingOne's key set.
 const KEYS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };

@@ -1,4 +1,4 @@
-//! The todos of one person in one Durable Object. Each operation runs without a break.
+//! The todos of one user in one Durable Object. An operation does not wait between its reads and its writes.
 
 use serde::{Deserialize, Serialize};
 use todo_api::{MAX_TODOS, Operation, Todo, TodosError};
@@ -7,42 +7,42 @@ use worker::{
     State, durable_object, wasm_bindgen,
 };
 
-/// All todos as they are after an operation, or why it did nothing.
-type Applied = Result<Vec<Todo>, Refused>;
+/// All todos after an operation, or the reason why it changed nothing.
+type Applied = Result<Vec<Todo>, OperationError>;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) enum Refused {
+pub(crate) enum OperationError {
     Full,
     Unknown,
 }
 
-impl From<Refused> for TodosError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Full => Self::Full,
-            Refused::Unknown => Self::Unknown,
+impl From<OperationError> for TodosError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Full => Self::Full,
+            OperationError::Unknown => Self::Unknown,
         }
     }
 }
 
-/// Has the object of `user` do `operation`.
-pub(crate) async fn ask(
+/// Applies `operation` in the object of `user`.
+pub(crate) async fn apply(
     todos: &ObjectNamespace,
     user: &str,
     operation: &Operation,
 ) -> worker::Result<Applied> {
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(serde_json::to_string(operation)?.into()));
-    // Objects have no address of their own; any will do.
+    // An object has no URL. The runtime requires one, and ignores it.
     let request = Request::new_with_init("https://object/", &init)?;
     let mut response = todos.get_by_name(user)?.fetch_with_request(request).await?;
     match response.status_code() {
         200 => response.json().await,
-        status => Err(format!("it answered {status}").into()),
+        status => Err(format!("it returned the status {status}").into()),
     }
 }
 
-/// The class of objects that `wrangler.jsonc` names.
+/// The class that `wrangler.jsonc` names.
 #[durable_object(fetch)]
 pub struct TodosObject {
     state: State,
@@ -50,7 +50,7 @@ pub struct TodosObject {
 
 impl DurableObject for TodosObject {
     fn new(state: State, _: Env) -> Self {
-        workers_runtime::answer_panics();
+        workers_runtime::install_panic_hook();
         Self { state }
     }
 
@@ -71,9 +71,11 @@ impl TodosObject {
         let todos = self.read()?;
         let known = |id: &str| todos.iter().any(|todo| todo.id == id);
         match operation {
-            Operation::Create(_) if todos.len() >= MAX_TODOS as usize => return Ok(Err(Refused::Full)),
+            Operation::Create(_) if todos.len() >= MAX_TODOS as usize => {
+                return Ok(Err(OperationError::Full));
+            }
             Operation::Delete(id) | Operation::SetCompleted { id, .. } if !known(&id) => {
-                return Ok(Err(Refused::Unknown));
+                return Ok(Err(OperationError::Unknown));
             }
             Operation::Create(Todo { id, text, completed }) => {
                 sql.exec(CREATE_TABLE, None)?;
@@ -91,7 +93,7 @@ impl TodosObject {
     }
 
     fn read(&self) -> worker::Result<Vec<Todo>> {
-        // A `CREATE TABLE IF NOT EXISTS` would make an object of everybody who looks.
+        // `CREATE TABLE IF NOT EXISTS` would create an object for every user who only lists todos.
         if !self.has_table()? {
             return Ok(Vec::new());
         }
@@ -112,7 +114,7 @@ fn todo(row: Vec<SqlStorageValue>) -> worker::Result<Todo> {
         Ok(
             [SqlStorageValue::String(id), SqlStorageValue::String(text), SqlStorageValue::Integer(completed)],
         ) => Ok(Todo { id, text, completed: completed != 0 }),
-        Ok(_) | Err(_) => Err("a todo has columns of other types".into()),
+        Ok(_) | Err(_) => Err("the columns of a todo have unexpected types".into()),
     }
 }
 
