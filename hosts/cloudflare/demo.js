@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// `deputy demo` on workerd: the same options, the same people, the same way to log in. Deputy and the Todo API are
-// Workers, which ./build.sh must have built; the simulated PingOne is the native program.
+// `deputy demo` on workerd, with the same options and the same users. Deputy and the Todo API are Workers that build.sh
+// has built. The simulated PingOne is the native program.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -18,31 +18,31 @@ import { dev } from "./wrangler.js";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const repository = join(here, "../..");
 const programs = process.env.DEPUTY_PROGRAMS ?? join(repository, "target/debug");
-// The folder whose wrangler.jsonc is the Worker's: one with other tools stands elsewhere.
+// The folder of the Worker's wrangler.jsonc. A Worker with other tools has a folder of its own.
 const deputy = resolve(process.env.DEPUTY_WORKER_FOLDER ?? repository);
 const API_IDENTIFIER = "https://todo.deputy.example";
 
 const { values: options } = parseArgs({
-  // The first word is `demo`, as for the native program.
+  // The first argument is `demo`, as for the native program.
   allowPositionals: true,
   options: {
     port: { type: "string", default: "8787" },
     "todo-api-port": { type: "string", default: "8788" },
     "pingone-port": { type: "string", default: "8789" },
-    // An API in place of the Todo API.
+    // The URL of an API that replaces the Todo API.
     "api-url": { type: "string" },
     "data-dir": { type: "string", default: "data/worker-demo" },
   },
 });
 
 const folder = resolve(options["data-dir"]);
-// For nobody else's eyes, as on the native host.
+// Other users of this computer have no access, as on the native host.
 mkdirSync(folder, { recursive: true, mode: 0o700 });
 chmodSync(folder, 0o700);
 const children = [];
 let stopping = false;
 
-/** Starts a program that ends with us, and we with it. */
+/** Starts a program. It ends with this process, and this process ends with it. */
 function start(command, args, { cwd, env, stdout } = {}) {
   const child = spawn(command, args, {
     cwd,
@@ -70,8 +70,8 @@ async function stop(reason) {
 process.on("SIGTERM", () => stop());
 process.on("SIGINT", () => stop());
 
-/** What `NAME=value` lines a program prints first. */
-async function printed(child, count) {
+/** The values of the first `count` lines `NAME=value` that a program prints. */
+async function readVariables(child, count) {
   const values = {};
   for await (const line of createInterface(child.stdout)) {
     const [, name, value] = line.match(/^([A-Z_]+)=(.*)$/) ?? [];
@@ -82,14 +82,14 @@ async function printed(child, count) {
   return values;
 }
 
-/** A value that is made once and kept. */
-function kept(name, make) {
+/** The content of the file `name`, which `create` returns for a new file. */
+function persistent(name, create) {
   const file = join(folder, name);
-  if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600 });
+  if (!existsSync(file)) writeFileSync(file, create(), { mode: 0o600 });
   return readFileSync(file, "utf8");
 }
 
-/** A port that was free a moment ago, and that the system gives to nobody who does not ask for it. */
+/** A free port below the range from which the system assigns ports. */
 async function freePort() {
   for (;;) {
     const server = createServer();
@@ -102,19 +102,16 @@ async function freePort() {
   }
 }
 
-/**
- * Starts the Worker of the folder `root` on `port`, with its data in the folder `data` of ours, and waits until it answers
- * `path`.
- */
+/** Starts the Worker in the folder `root`, with its data in the subfolder `data`, and waits until `path` responds. */
 async function startWorker(root, data, port, variables, path) {
-  // LOG is a variable of the native program; here there is but one step between errors and everything.
+  // The native program reads LOG too, as a filter. wrangler only knows levels.
   const log = process.env.LOG ? "log" : "error";
   const { command, args, ...where } = dev({ root, port, data: join(folder, data), variables, log });
   const worker = start(command, args, { ...where, stdout: "pipe" });
   worker.stdout.on("data", (chunk) => /\S/.test(chunk) && process.stderr.write(chunk));
   while (worker.exitCode === null) {
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => null);
-    if (answer) return;
+    const response = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => null);
+    if (response) return;
     await sleep(100);
   }
 }
@@ -133,7 +130,7 @@ const pingone = start(
   ],
   { stdout: "pipe" },
 );
-const upstream = await printed(pingone, 4);
+const upstream = await readVariables(pingone, 4);
 
 await Promise.all([
   api === todoApi &&
@@ -152,11 +149,11 @@ await Promise.all([
       ...upstream,
       API_IDENTIFIER,
       API_URL: api,
-      COOKIE_ENCRYPTION_KEY: kept("cookie-encryption-key", () => randomBytes(32).toString("base64")),
+      COOKIE_ENCRYPTION_KEY: persistent("cookie-encryption-key", () => randomBytes(32).toString("base64")),
       PRIVATE_USE_REDIRECT_URIS: "cursor://anysphere.cursor-mcp/oauth/callback",
       PUBLIC_URL: url,
       WHO_AM_I_TOKEN: "full",
-      // It calls nothing outside this computer.
+      // The demo sends no request to other computers.
       CLIENT_ID_METADATA_DOCUMENTS: "off",
     },
     "/health",

@@ -1,4 +1,4 @@
-// `wrangler dev` as the demo and the tests run it.
+// `wrangler dev` for the demo and the tests.
 
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-/** A Node.js that is new enough for wrangler: the pinned one of the packages, or this one. */
+/** The path of a Node.js that runs wrangler: the one in the npm packages, or else the current one. */
 export function node() {
   const pinned = readdirSync(join(here, "node_modules")).find((name) => /^node-(?!bin$)/.test(name));
   return pinned ? join(here, "node_modules", pinned, "bin/node") : process.execPath;
@@ -15,18 +15,17 @@ export function node() {
 export const wrangler = join(here, "node_modules/wrangler/bin/wrangler.js");
 
 /**
- * The command that runs the Worker whose wrangler.jsonc is in the folder `root` on `port`, with these variables and with
- * its data in the folder `data`, which belongs to it alone: two runtimes lock each other out. `log` is the least of what
- * wrangler prints.
+ * The command that runs the Worker of `root`/wrangler.jsonc on `port`. Its data are in the folder `data`, which no
+ * other runtime may use at the same time. `log` is the lowest level that wrangler prints.
  */
 export function dev({ root, port, data, variables, log }) {
-  // For nobody else's eyes.
+  // Other users of this computer have no access.
   mkdirSync(data, { recursive: true, mode: 0o700 });
   chmodSync(data, 0o700);
-  // Others see the arguments of a process, and not this file. None of the values has a quote or a dollar sign.
+  // In a file, because other users can read the arguments of a process. No value contains a quote or a dollar sign.
   const file = `${data}.env`;
   const lines = Object.entries(variables).map(([name, value]) => `${name}='${value}'\n`);
-  // Closed before anything is in it, also where it was there.
+  // The mode is set before the content is written, even if the file exists.
   writeFileSync(file, "", { mode: 0o600 });
   chmodSync(file, 0o600);
   writeFileSync(file, lines.join(""));
@@ -42,10 +41,10 @@ export function dev({ root, port, data, variables, log }) {
     env: {
       CI: "1",
       CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "true",
-      // It would keep a log of its own that has everything.
+      // wrangler's own log file would contain every request.
       WRANGLER_WRITE_LOGS: "false",
       WRANGLER_SEND_METRICS: "false",
-      // So do its traces, with the whole URL of every request; and its explorer shows storage to who asks.
+      // Its traces contain the whole URL of every request, and its explorer shows the storage to any local process.
       X_LOCAL_EXPLORER: "false",
       X_LOCAL_OBSERVABILITY: "false",
       WORKER_IS_BUILT: "1",

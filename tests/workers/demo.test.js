@@ -1,4 +1,4 @@
-// What others on this computer see of the demo on workerd.
+// What other users of this computer can read of the demo on workerd.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -9,22 +9,22 @@ import { promisify } from "node:util";
 
 import { Demo } from "../clients/node/demo.js";
 
-describe("others on this computer", { timeout: 60_000 }, () => {
+describe("demo on workerd", { timeout: 60_000 }, () => {
   let demo;
   before(async () => (demo = await Demo.start()));
   after(() => demo?.stop());
 
-  test("see no secret in the arguments of a process", async () => {
+  test("process arguments contain no secret", async () => {
     const variables = await readFile(join(demo.folder, "workerd.env"), "utf8");
     const { stdout } = await promisify(execFile)("ps", ["-A", "-ww", "-o", "args"]);
-    assert.ok(stdout.includes(join(demo.folder, "workerd")), "the processes are to be seen");
+    assert.ok(stdout.includes(join(demo.folder, "workerd")), "ps lists the processes of the demo");
     for (const name of ["COOKIE_ENCRYPTION_KEY", "MCP_SERVER_CLIENT_SECRET"]) {
       const [, value] = variables.match(new RegExp(`^${name}='(.{16,})'$`, "m"));
       assert.ok(!stdout.includes(value), name);
     }
   });
 
-  test("can read neither its files nor its folders", async () => {
+  test("files and folders are unreadable to other users", async () => {
     const mode = async (name) => (await stat(join(demo.folder, name))).mode & 0o777;
     for (const name of ["workerd", "workerd-todo-api"]) assert.equal(await mode(name), 0o700, name);
     for (const name of ["cookie-encryption-key", "pingone.json", "workerd.env"]) assert.equal(await mode(name), 0o600, name);

@@ -1,4 +1,4 @@
-// What becomes of a Worker that is deployed wrongly.
+// Wrong deployments: invalid variables, and the Workers of the tests.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { dev, node, wrangler } from "../../hosts/cloudflare/wrangler.js";
 import { freePorts, repository, spawnGroup } from "../clients/node/demo.js";
 
-describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
+describe("Worker with wrong variables", { timeout: 60_000 }, () => {
   let folder, worker, url;
   let log = "";
   before(async () => {
@@ -50,15 +50,15 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
     await rm(folder, { recursive: true });
   });
 
-  test("answers 503 to everything, and says no more", async () => {
+  test("every request gets 503 without details", async () => {
     for (const path of ["/health", "/mcp", "/.well-known/oauth-authorization-server", "/authorize?client_id=x"]) {
-      const answer = await fetch(url + path);
-      assert.equal(answer.status, 503, path);
-      assert.equal(await answer.text(), "the server is not configured; its log says what is missing", path);
+      const response = await fetch(url + path);
+      assert.equal(response.status, 503, path);
+      assert.equal(await response.text(), "the server is not configured; its log says what is missing", path);
     }
   });
 
-  test("names them in its log, and shows no value", async () => {
+  test("log has the names of wrong variables and no values", async () => {
     while (!log.includes("the Worker cannot start")) await sleep(50);
     const entry = log.split("\n").find((line) => line.includes("the Worker cannot start"));
     const misspelled = "CLIENT_APROVAL: is not a variable of Deputy; did you mean CLIENT_APPROVAL?";
@@ -71,7 +71,7 @@ describe("a Worker with wrong variables", { timeout: 60_000 }, () => {
   });
 });
 
-test("the Workers of the tests cannot be deployed", { timeout: 60_000 }, async () => {
+test("Workers of the tests refuse to be deployed", { timeout: 60_000 }, async () => {
   for (const name of ["testing", "conformance"]) {
     const cwd = join(repository, "hosts/cloudflare", name);
     const { WORKER_IS_BUILT: _, ...env } = process.env;

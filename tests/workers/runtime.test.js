@@ -1,4 +1,4 @@
-// What the Workers host does by itself: its store, its outgoing requests, panics.
+// The Workers host without Deputy: store, outgoing requests, panics.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,13 +10,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const worker = process.env.DEPUTY_WORKER;
 
-test("the store of KV and Durable Objects behaves as every store", async () => {
+test("KV and Durable Objects pass the store suite", async () => {
   const outcome = await (await fetch(`${worker}/test/store`)).json();
   assert.deepEqual(outcome.failures, []);
   assert.ok(outcome.behaviours >= 20);
 });
 
-test("a panic is a 500 that names its entry in the log, and the next request is served", async () => {
+test("panic gets 500 with its log id, next request succeeds", async () => {
   const { status, id } = await panicked("é");
   assert.equal(status, 500);
   assert.match(id, /^[0-9a-f]{16}$/);
@@ -24,7 +24,7 @@ test("a panic is a 500 that names its entry in the log, and the next request is 
   assert.deepEqual(next.failures, []);
 });
 
-test("the log says where the code panicked, and quotes nothing", { timeout: 60_000 }, async () => {
+test("panic is logged with its place, without its message", { timeout: 60_000 }, async () => {
   const secret = "hunter2-in-a-text";
   const { id } = await panicked(`é${secret}`);
   const file = join(process.env.DEPUTY_WORKER_DATA, "log");
@@ -35,17 +35,17 @@ test("the log says where the code panicked, and quotes nothing", { timeout: 60_0
   } while (!log.includes(id));
   const entry = log.split("\n").find((line) => line.includes(id));
   assert.match(entry, /testing\/src\/lib\.rs:\d+/);
-  // With what the runtime may have to say after it.
+  // The runtime may log the panic too, before the next response.
   await (await fetch(`${worker}/test/constant`)).text();
   assert.ok(!(await readFile(file, "utf8")).includes(secret));
 });
 
-/** What becomes of a request whose code panics with a message that quotes `text`. */
+/** The response to a request that panics with a message that quotes `text`. */
 async function panicked(text) {
-  // Not in the URL, which the local runtime shows of a request that failed.
-  const answer = await fetch(`${worker}/test/panic`, { method: "POST", body: text });
-  const [, id] = (await answer.text()).match(/^the server failed; its log has more under (.*)$/) ?? [];
-  return { status: answer.status, id };
+  // In the body, because the local runtime logs the URL of a failed request.
+  const response = await fetch(`${worker}/test/panic`, { method: "POST", body: text });
+  const [, id] = (await response.text()).match(/^the server failed; its log has more under (.*)$/) ?? [];
+  return { status: response.status, id };
 }
 
 describe("outgoing requests", () => {
@@ -57,7 +57,7 @@ describe("outgoing requests", () => {
       else if (request.url === "/bytes") response.end(Buffer.alloc(1000));
       else if (request.url === "/drip") response.write("a first byte");
       else if (request.url === "/reset") request.socket.destroy();
-      // And every other is never answered.
+      // Other requests get no response.
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
   });
@@ -66,43 +66,43 @@ describe("outgoing requests", () => {
     server.close();
   });
 
-  /** What a fetch with a deadline of 500 ms and at most `max` bytes comes to. */
-  async function outcome(path, max = 1000, { host = "127.0.0.1", ...wanted } = {}) {
+  /** The outcome of a fetch with a deadline of 500 ms and at most `max` bytes. */
+  async function outcome(path, max = 1000, { host = "127.0.0.1", ...params } = {}) {
     seen = [];
     const url = `http://${host}:${server.address().port}${path}`;
-    return (await fetch(`${worker}/test/fetch?${new URLSearchParams({ url, max, ...wanted })}`)).text();
+    return (await fetch(`${worker}/test/fetch?${new URLSearchParams({ url, max, ...params })}`)).text();
   }
 
-  test("no redirect is followed", async () => {
+  test("redirect is not followed", async () => {
     assert.equal(await outcome("/redirect"), "302, 0 bytes");
     assert.deepEqual(seen.map(({ url }) => url), ["/redirect"]);
   });
 
-  test("an answer may be as large as allowed, and not a byte larger", async () => {
+  test("response above the size limit is rejected", async () => {
     assert.equal(await outcome("/bytes", 1000), "200, 1000 bytes");
     assert.equal(await outcome("/bytes", 999), "the answer is larger than allowed");
   });
 
-  test("who does not answer whole in time has not answered, and is hung up on", async () => {
+  test("incomplete response times out, connection is closed", async () => {
     for (const path of ["/never", "/drip"]) {
       assert.equal(await outcome(path), "no whole answer before the deadline", path);
       if (!seen[0].socket.destroyed) await once(seen[0].socket, "close");
     }
   });
 
-  test("an address that a stranger names is not asked, however it is spelled", async () => {
+  test("non-public address is not contacted in any spelling", async () => {
     assert.equal(await outcome("/bytes"), "200, 1000 bytes");
     const notPublic = await outcome("/bytes", 1000, { public: true });
     assert.match(notPublic, /public/);
     const addresses = ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "10.0.0.1", "0.0.0.0", "8.8.8.8"];
-    const spelled = ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1.", "0x7F.1"];
-    for (const host of [...addresses, ...spelled]) {
+    const spellings = ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1.", "0x7F.1"];
+    for (const host of [...addresses, ...spellings]) {
       assert.equal(await outcome("/bytes", 1000, { host, public: true }), notPublic, host);
       assert.deepEqual(seen, [], host);
     }
   });
 
-  test("a connection that breaks is an error that names no address", async () => {
+  test("connection error contains no address", async () => {
     const text = await outcome("/reset");
     assert.match(text, /^connection failed: /);
     assert.doesNotMatch(text, /127\.0\.0\.1/);

@@ -10,8 +10,8 @@ use worker::{Env, send::SendFuture};
 
 use crate::{rate_limits::RateLimits, store::WorkersStore};
 
-/// Clock, randomness, store and outgoing HTTP of Workers. It holds only bindings, which are the same for every request of an
-/// isolate.
+/// Clock, randomness, store and outgoing HTTP of Workers. It holds only bindings, which are the same for every request
+/// of an isolate.
 #[derive(Debug)]
 pub struct WorkersHost {
     rate_limits: RateLimits,

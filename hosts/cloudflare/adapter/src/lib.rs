@@ -1,8 +1,8 @@
-//! Deputy's host on Cloudflare Workers. [`host`] implements the core's `Host`, [`store`] its `Store` with KV for clients and a
-//! Durable Object for every other record, and [`rate_limits`] its rate limits.
+//! Deputy's host on Cloudflare Workers. [`host`] implements the core's `Host`, [`store`] its `Store` with KV for
+//! clients and a Durable Object for every other record, and [`rate_limits`] its rate limits.
 //!
-//! A Worker exports a function `fetch` that calls [`serve`]. The build adds the class `RecordObject` of `record_object.js` to
-//! its module.
+//! A Worker exports a function `fetch` that calls [`serve`]. The build adds the class `RecordObject` of
+//! `record_object.js` to its module.
 
 mod clients;
 mod encoding;

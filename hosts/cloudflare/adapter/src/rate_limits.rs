@@ -3,8 +3,8 @@
 use deputy::host::{Endpoint, RetryAfter, Source};
 use worker::{Env, RateLimiter, send::SendFuture};
 
-/// The bindings `AUTHORIZE_RATE`, `REGISTER_RATE` and `TOKEN_RATE`. `wrangler.jsonc` has the limits. Each of Cloudflare's
-/// locations counts separately.
+/// The bindings `AUTHORIZE_RATE`, `REGISTER_RATE` and `TOKEN_RATE`. `wrangler.jsonc` has the limits. Each of
+/// Cloudflare's locations counts separately.
 #[derive(Debug)]
 pub struct RateLimits {
     authorize: RateLimiter,

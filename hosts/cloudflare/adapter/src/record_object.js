@@ -1,11 +1,12 @@
 // A Durable Object that holds one record.
 //
-// It implements the four methods of the store (`deputy::host::Store`) for every kind of record. It is written in JavaScript,
-// because it only passes bytes between its caller and its storage. A method does not wait between its read and its write, so
-// no other request of the object runs between them. The runtime holds back the result until the writes are durable.
+// It implements the four methods of the store (`deputy::host::Store`) for every kind of record. It is written in
+// JavaScript, because it only passes bytes between its caller and its storage. A method does not wait between its read
+// and its write, so no other request of the object runs between them. The runtime holds back the result until the
+// writes are durable.
 //
-// An object exists as long as its record. It writes nothing before the first record, sets an alarm at the record's expiry, and
-// removes everything with the record, alarm and table included.
+// An object exists as long as its record. It writes nothing before the first record, sets an alarm at the record's
+// expiry, and removes everything with the record, alarm and table included.
 //
 // A record passes as bytes: version and expiry, eight bytes each, and the value.
 
@@ -90,8 +91,8 @@ function record(version, expiresAt, value) {
 }
 
 /**
- * A random version, because a removed object does not remember the previous one. It has 48 bits: JavaScript's numbers hold
- * integers of SQLite exactly up to 53.
+ * A random version, because a removed object does not remember the previous one. It has 48 bits: JavaScript's numbers
+ * hold integers of SQLite exactly up to 53.
  */
 function newVersion() {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));

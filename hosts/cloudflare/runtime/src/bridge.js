@@ -1,5 +1,5 @@
-// Calls between JavaScript and WebAssembly. Each function is one crossing for a whole request, response or exchange: a call
-// for each header and each chunk of a body would cost more than the work of most requests.
+// Calls between JavaScript and WebAssembly. Each function is one crossing for a whole request, response or exchange: a
+// call for each header and each chunk of a body would cost more than the work of most requests.
 
 /** Method, URL and headers of a request, one per line. None of them can contain a line break. */
 export function request_head(request) {
@@ -53,9 +53,9 @@ export function timer(id, milliseconds) {
 }
 
 /**
- * Sends a request and reads the whole response. Completes `id` with an array: status and headers, one per line, and the body.
- * Beyond a limit, completes it with "late", "too large" or "too many" instead; the meter of `id` decides about each part of the
- * body. Redirects are not followed. Returns the controller that aborts the request.
+ * Sends a request and reads the whole response. Completes `id` with an array: status and headers, one per line, and the
+ * body. Beyond a limit, completes it with "late", "too large" or "too many" instead; the meter of `id` decides about
+ * each part of the body. Redirects are not followed. Returns the controller that aborts the request.
  */
 export function exchange(id, method, url, head, body, milliseconds, maxBytes) {
   const controller = new AbortController();

@@ -111,8 +111,8 @@ impl http_body::Body for RequestBody {
     }
 }
 
-/// The response in the types of the runtime. A body of known size is sent in one piece, any other as a stream that ends when
-/// the client disconnects.
+/// The response in the types of the runtime. A body of known size is sent in one piece, any other as a stream that ends
+/// when the client disconnects.
 pub(crate) async fn response(
     response: http::Response<Body>,
     disconnect: impl FnOnce() -> Disconnect,
@@ -201,8 +201,8 @@ impl Disconnect {
     }
 }
 
-/// A response body that is dropped, with the work that it owns, when the client disconnects. The runtime itself does not cancel
-/// the stream.
+/// A response body that is dropped, with the work that it owns, when the client disconnects. The runtime itself does
+/// not cancel the stream.
 struct TiedBody {
     body: Option<Body>,
     disconnect: Disconnect,

@@ -1,8 +1,8 @@
-//! Cloudflare's runtime as ordinary Rust: requests and responses, outgoing HTTP, time, randomness, a log, and responses after
-//! panics.
+//! Cloudflare's runtime as ordinary Rust: requests and responses, outgoing HTTP, time, randomness, a log, and responses
+//! after panics.
 //!
-//! A Worker has one thread, and its promises are not `Send`; the futures of the servers must be. Only the implementations of
-//! the servers' traits bridge the difference, with [`SendFuture`](worker::send::SendFuture).
+//! A Worker has one thread, and its promises are not `Send`; the futures of the servers must be. Only the
+//! implementations of the servers' traits bridge the difference, with [`SendFuture`](worker::send::SendFuture).
 
 mod bridge;
 mod log;
@@ -39,8 +39,8 @@ pub fn start() {
 
 /// Responds to a request with the server that `router` returns, or with 503 if that fails.
 ///
-/// It is the body of an exported function called `fetch`. The macro of the `worker` crate would create a promise that a panic
-/// leaves pending.
+/// It is the body of an exported function called `fetch`. The macro of the `worker` crate would create a promise that a
+/// panic leaves pending.
 pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> + 'static) -> Promise {
     install_panic_hook();
     panics::promise(async move {
@@ -81,7 +81,8 @@ pub fn now() -> Timestamp {
     Timestamp((Date::now() / 1000.0) as u64)
 }
 
-/// Fills `buffer` with random bytes of the runtime. Aborts if the runtime fails, because no server is secure without randomness.
+/// Fills `buffer` with random bytes of the runtime. Aborts if the runtime fails, because no server is secure without
+/// randomness.
 pub fn fill_random(buffer: &mut [u8]) {
     #[expect(clippy::disallowed_methods, reason = "this is the host whose randomness it is")]
     let filled = getrandom::fill(buffer);

@@ -37,8 +37,8 @@ pub async fn fetch(
     }
 }
 
-/// Whether `reach` permits a request to `uri`. On the public Internet the host must be a name, not an address. The URI is parsed
-/// as the runtime parses it: `127.1` and `2130706433` are addresses.
+/// Whether `reach` permits a request to `uri`. On the public Internet the host must be a name, not an address. The URI
+/// is parsed as the runtime parses it: `127.1` and `2130706433` are addresses.
 pub fn is_permitted(reach: Reach, uri: &http::Uri) -> bool {
     let has_name = || worker::Url::parse(&uri.to_string()).is_ok_and(|url| url.domain().is_some());
     reach == Reach::Anywhere || has_name()

@@ -1,8 +1,9 @@
 //! Responses to the requests that a panic interrupts.
 //!
-//! A panic ends the whole instance of the module. The shim of the `worker` crate creates a new instance for the next request,
-//! but the promises of the old one would stay pending until the runtime detects that they hang. So the panic hook settles
-//! them: the request that panicked gets a 500 with the id of its log entry, and the other requests of the instance fail.
+//! A panic ends the whole instance of the module. The shim of the `worker` crate creates a new instance for the next
+//! request, but the promises of the old one would stay pending until the runtime detects that they hang. So the panic
+//! hook settles them: the request that panicked gets a 500 with the id of its log entry, and the other requests of the
+//! instance fail.
 
 use std::{
     cell::{Cell, RefCell},
@@ -45,8 +46,8 @@ pub(crate) fn promise(work: impl Future<Output = Response> + 'static) -> Promise
     promise
 }
 
-/// Installs a panic hook that settles the promises of all requests. Every entry point calls it, because the initialization
-/// of the `worker` crate, which may run after [`start`](crate::start), installs a hook of its own.
+/// Installs a panic hook that settles the promises of all requests. Every entry point calls it, because the
+/// initialization of the `worker` crate, which may run after [`start`](crate::start), installs a hook of its own.
 pub fn install_panic_hook() {
     if INSTALLED.replace(true) {
         return;
@@ -75,8 +76,8 @@ fn end_instance() {
 }
 
 fn settle_all(id: u64) {
-    // The map is borrowed only while it changes, and that does not panic. If it is borrowed nevertheless, the runtime detects
-    // the hanging promises.
+    // The map is borrowed only while it changes, and that does not panic. If it is borrowed nevertheless, the runtime
+    // detects the hanging promises.
     let pending =
         PENDING.with(|pending| pending.try_borrow_mut().map(|mut pending| std::mem::take(&mut *pending)));
     let running = RUNNING.take();

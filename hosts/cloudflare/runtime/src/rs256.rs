@@ -1,4 +1,5 @@
-//! RS256 for `jsonwebtoken`. PingOne signs with no other algorithm, and the code for the others would be a tenth of the Worker.
+//! RS256 for `jsonwebtoken`. PingOne signs with no other algorithm, and the code for the others would be a tenth of the
+//! Worker.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind, EncodingKey,

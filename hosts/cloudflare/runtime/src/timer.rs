@@ -10,8 +10,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::reactor::Completion;
 
-/// `setTimeout` as a future. It may move between tasks, which `worker::Delay` may not: it wakes the task that polled it last.
-/// Dropping it clears the timeout.
+/// `setTimeout` as a future. It may move between tasks, which `worker::Delay` may not: it wakes the task that polled it
+/// last. Dropping it clears the timeout.
 pub struct Timer {
     elapsed: Completion,
     handle: JsValue,

@@ -1,5 +1,5 @@
-//! The Worker of the tests. It serves Deputy in a [`world`] that each request describes, runs the store suite, and panics on
-//! request. It is a crate of its own, so that no deployment contains it.
+//! The Worker of the tests. It serves Deputy in a [`world`] that each request describes, runs the store suite, and
+//! panics on request. It is a crate of its own, so that no deployment contains it.
 
 mod world;
 

@@ -1,7 +1,7 @@
 //! The world of one test: variables, clock, network, and records of its own.
 //!
-//! PingOne, the API and the clock are in the process of the test. The header `x-test-world` of each request describes the world.
-//! Outgoing requests go to that process, with their URL in the header `x-test-url`.
+//! PingOne, the API and the clock are in the process of the test. The header `x-test-world` of each request describes
+//! the world. Outgoing requests go to that process, with their URL in the header `x-test-url`.
 
 use std::{
     cell::RefCell,
@@ -164,7 +164,8 @@ impl Host for TestHost {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // The test's clock stands still, so a short wait only lets other tasks run first. Deadlines take their real time.
+        // The test's clock stands still, so a short wait only lets other tasks run first. Deadlines take their real
+        // time.
         let duration = if duration < DEADLINES { duration.min(Duration::from_millis(250)) } else { duration };
         Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
     }
