@@ -3,9 +3,9 @@
 # wrangler runs this.
 [ -z "${WORKER_IS_BUILT:-}" ] || exit 0
 case "${1:-}" in
-  testing | conformance)
+  testing | conformance | ../../tests/*)
     # `./dev test` builds them without wrangler, so this is an attempt to deploy one.
-    echo "The Worker in hosts/cloudflare/$1 is for tests: it does what any request tells it to. It is never deployed." >&2
+    echo "The Worker in hosts/cloudflare/$1 is for tests, and not safe in public. It is never deployed." >&2
     exit 1
     ;;
 esac
