@@ -1,4 +1,4 @@
-//! Configuration: the same names on every host, parsed once, every mistake reported at once.
+//! Configuration: the same variables on every host, parsed once, with every error reported at once.
 
 mod api;
 mod clients;
@@ -28,14 +28,14 @@ pub use public_url::PublicUrl;
 pub use rate_limits::RateLimits;
 pub use variables::{DefaultValue, SECTIONS, Section, Syntax, Variable, plain, variables};
 
-/// What an operator decides. Made by [`Config::parse`]; every value has been checked.
+/// The configuration of a server. [`Config::parse`] has checked every value.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `PUBLIC_URL`: our issuer identifier and the base of every URL we publish.
+    /// `PUBLIC_URL`: the issuer identifier, and the base of every URL in metadata.
     pub public_url: PublicUrl,
-    /// The client we are at `PingOne`.
+    /// Deputy's client at PingOne.
     pub upstream: PingOne,
-    /// The API the tools call.
+    /// The API that the tools call.
     pub api: Api,
     /// Keys derived from `SERVER_KEY`.
     pub keys: Keys,
@@ -43,13 +43,13 @@ pub struct Config {
     pub client_approval: ClientApproval,
     /// `CLIENT_ID_METADATA_DOCUMENTS`: whether a `client_id` may be the URL of the client's metadata.
     pub client_id_metadata_documents: bool,
-    /// `PRIVATE_USE_REDIRECT_URIS`: redirect URIs with a scheme of an application's own that may be used.
+    /// `PRIVATE_USE_REDIRECT_URIS`: accepted redirect URIs with an application's own scheme (RFC 8252 §7.1).
     pub private_use_redirect_uris: Vec<RedirectUri>,
-    /// `ALLOWED_ORIGINS`: origins, beside our own, whose pages may call the MCP endpoint.
+    /// `ALLOWED_ORIGINS`: origins besides that of `PUBLIC_URL` whose pages may call the MCP endpoint.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// `UNCONFIRMED_TOOLS`: tools that may act without the person's confirmation where the client cannot ask for it.
+    /// `UNCONFIRMED_TOOLS`: tools that may act without the user's confirmation where the client cannot ask for it.
     pub unconfirmed_tools: Vec<String>,
-    /// `RATE_LIMITS`: how much strangers may ask from one address, or `None` for no limit.
+    /// `RATE_LIMITS`: requests a minute from one address, or `None` for no limit.
     pub rate_limits: Option<RateLimits>,
     /// `ACCESS_TOKEN_LIFETIME`.
     pub access_token_lifetime: Duration,
@@ -57,17 +57,17 @@ pub struct Config {
     pub refresh_token_lifetime: Duration,
 }
 
-/// Everything that is wrong with a configuration. Never holds a value, only names.
+/// Every error of a configuration. It has the names of variables and no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
-/// One variable that is wrong, and how.
+/// The error of one variable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {problem}")]
 pub struct ConfigError {
     /// The variable's name.
     pub name: Cow<'static, str>,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what to set.
     pub problem: Cow<'static, str>,
 }
 

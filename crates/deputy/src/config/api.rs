@@ -87,7 +87,9 @@ fn api_scopes(value: &str) -> Result<Scopes, &'static str> {
         return Err("must be scopes separated by spaces, without commas");
     }
     if scopes.iter().any(|scope| ["openid", "profile", "email", "offline_access"].contains(&scope)) {
-        return Err("is for the API's own scopes; openid, profile, email and offline_access are PingOne's");
+        return Err(
+            "is for the API's own scopes; openid, profile, email and offline_access are PingOne's, leave them out",
+        );
     }
     if scopes.is_empty() { Err("must name at least one scope") } else { Ok(scopes) }
 }

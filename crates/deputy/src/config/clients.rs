@@ -6,10 +6,10 @@ use super::{
 };
 use crate::oauth::RedirectUri;
 
-/// `CLIENT_APPROVAL`: for which redirect URIs the page is skipped if this browser has approved the same within 30 days.
+/// `CLIENT_APPROVAL`: for which redirect URIs a browser remembers the user's approval for 30 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientApproval {
-    /// For none: the page is shown every time.
+    /// For no redirect URI: the approval page is shown every time.
     Always,
     /// For loopback redirect URIs, where the code stays on this computer.
     Loopback,

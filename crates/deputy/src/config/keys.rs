@@ -11,7 +11,8 @@ use crate::seal::Key;
 
 /// The keys of the server: the newest first, and during a rotation the one before it.
 ///
-/// Everything new is made with the newest. What the older one made is still accepted, so that nobody is logged out.
+/// New tokens and cookies are made with the newest keys. Those of the older keys are still accepted, so that no user is
+/// logged out.
 #[derive(Clone, Debug)]
 pub struct Keys(Vec<ServerKeys>);
 
@@ -22,7 +23,7 @@ pub struct ServerKeys {
     pub tokens: Key,
     /// Values of cookies.
     pub cookies: Key,
-    /// State of MCP requests that clients keep for us.
+    /// State of MCP requests, sealed and kept by clients.
     pub states: Key,
 }
 
@@ -40,19 +41,19 @@ impl Keys {
         )
     }
 
-    /// The keys to make something with.
+    /// The keys for new tokens and cookies.
     pub fn newest(&self) -> &ServerKeys {
         // `parse` refuses an empty list.
         &self.0[0]
     }
 
-    /// The keys to check something with.
+    /// The keys to check tokens and cookies with.
     pub fn iter(&self) -> impl Iterator<Item = &ServerKeys> {
         self.0.iter()
     }
 }
 
-/// Keys for tests of the parts that take some.
+/// Keys for tests.
 #[cfg(test)]
 pub(crate) fn test_keys() -> Keys {
     Keys::derive(&[Zeroizing::new(vec![1; 32])])

@@ -42,7 +42,7 @@ impl Names {
         Self(of_the_host.into_iter().chain(of_the_configuration).collect())
     }
 
-    /// Says what is known about `name`, or `None` if the program reads it.
+    /// Returns what is known about `name`, or `None` if the program reads it.
     pub fn unknown(&self, name: &str) -> Option<UnknownName> {
         if self.0.iter().any(|known| known == name) {
             return None;

@@ -1,4 +1,4 @@
-//! `ALLOWED_ORIGINS`: whose pages may call the MCP endpoint.
+//! `ALLOWED_ORIGINS`: origins whose pages may call the MCP endpoint.
 
 use url::{Host, Url};
 

@@ -1,4 +1,4 @@
-//! Where Deputy is reached.
+//! The URL at which clients reach Deputy.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl PublicUrl {
         self.at("/mcp")
     }
 
-    /// The redirect URI to register at `PingOne`.
+    /// The redirect URI to register at PingOne.
     pub fn callback(&self) -> String {
         self.at("/callback")
     }
@@ -44,7 +44,7 @@ impl PublicUrl {
         self.port
     }
 
-    /// Whether only this computer can reach us.
+    /// Whether only this computer can reach Deputy.
     pub fn is_loopback(&self) -> bool {
         self.loopback
     }

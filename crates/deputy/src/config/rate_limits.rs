@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use super::variables::{DefaultValue, Syntax, Variable};
 use crate::host::Endpoint;
 
-/// `RATE_LIMITS`: requests a minute from one address. An address may be that of a hosted client for all of its users, or of
-/// a whole company.
+/// `RATE_LIMITS`: requests a minute from one address, which may be that of a company, or of a hosted client with all of its
+/// users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
     /// To `/authorize`.
