@@ -14,7 +14,7 @@ mod variables;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use crate::oauth::RedirectUri;
+use crate::types::RedirectUri;
 
 pub use api::Api;
 pub use clients::ClientApproval;
@@ -33,9 +33,15 @@ pub use variables::{DefaultValue, SECTIONS, Section, Syntax, Variable, plain, va
 pub struct Config {
     /// `PUBLIC_URL`: the issuer identifier, and the base of every URL in metadata.
     pub public_url: PublicUrl,
+<<<<<<< HEAD
     /// Deputy's client at PingOne.
     pub upstream: PingOne,
     /// The API that the tools call.
+=======
+    /// The client we are at `PingOne`.
+    pub pingone: PingOne,
+    /// The API the tools call.
+>>>>>>> 9e33831 (core: layers, refusals as errors, and the kind of a client as a type)
     pub api: Api,
     /// Keys derived from `SERVER_KEY`.
     pub keys: Keys,

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::hex;
-pub use crate::public_address::is_public;
+pub use crate::types::public_address::is_public;
 
 /// A boxed future, so that hosts can be trait objects and the core is compiled once.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -319,6 +319,9 @@ pub struct Version(pub u64);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub u64);
+
+/// Seconds of a day.
+pub(crate) const DAY: u64 = 24 * 3600;
 
 impl Timestamp {
     /// The moment `seconds` later.

@@ -78,9 +78,12 @@
 //! | MCP 2026-07-28 | authorization, Streamable HTTP, discovery, caching, multi round-trip requests, subscriptions |
 //! | MCP 2025-03-26, 2025-06-18, 2025-11-25 | authorization, Streamable HTTP without state on the server, elicitation, sampling, roots |
 
+mod app;
+mod clients;
 pub mod config;
 mod encoding;
-mod flow;
+mod endpoint;
+mod grants;
 pub mod host;
 mod http;
 mod limits;
@@ -88,13 +91,16 @@ pub mod mcp;
 pub mod oauth;
 pub mod oidc;
 mod pages;
-mod public_address;
+mod paths;
+mod pingone;
 mod readiness;
 mod records;
 mod retry;
+mod router;
 pub mod seal;
 pub mod secret;
 mod server;
+pub mod types;
 
 pub use pages::Wording;
 pub use server::Server;

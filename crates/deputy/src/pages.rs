@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::oauth::{ApprovedClients, AuthorizationRequest, Client};
+use crate::{
+    oauth::{ApprovedClients, AuthorizationRequest, Client},
+    types::ClientId,
+};
 
 /// The page on which a person approves a client.
 #[derive(Template)]
@@ -58,37 +61,51 @@ impl Wording {
     }
 }
 
-/// The approval page for `request`. `nonce` is random. `remembered` says whether the browser answers the next time, and
-/// `reveals_token` whether the application can see the token that opens the API.
+/// What the approval page shows beside the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApprovalForm<'a> {
+    /// The handle under which the request waits.
+    pub(crate) handle: &'a str,
+    /// For the one script of the page.
+    pub(crate) nonce: &'a str,
+    /// Whether the browser skips the page the next time.
+    pub(crate) is_remembered: bool,
+    /// Whether the application can see the token that opens the API.
+    pub(crate) reveals_token: bool,
+}
+
+/// The approval page for `request`.
 pub(crate) fn approve(
     request: &AuthorizationRequest,
     client: &Client,
-    (handle, nonce): (&str, &str),
+    form: &ApprovalForm<'_>,
     words: &Wording,
-    (remembered, reveals_token): (bool, bool),
 ) -> Response<Body> {
     let uri = request.target.redirect_uri();
-    let document = client.document_host();
+    let document = match &client.id {
+        ClientId::Document(url) => Some((url.host(), url.as_str())),
+        ClientId::Registered(_) => None,
+    };
     let in_words =
         |scope| words.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str());
     render(
         StatusCode::OK,
-        Some(nonce),
+        Some(form.nonce),
         &ApprovePage {
             style: STYLE,
             title: "Connect an application",
             client: client.display_name(),
-            document: document.as_deref().map(|host| (host, client.id.as_str())),
+            document,
             server: &words.api,
             host: &uri.host(),
             redirect_uri: uri.as_str(),
             loopback: uri.is_loopback(),
-            scopes: request.terms.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
-            reveals_token,
-            handle,
-            days: remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
+            scopes: request.access.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
+            reveals_token: form.reveals_token,
+            handle: form.handle,
+            days: form.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
             script: include_str!("../templates/approve.js"),
-            nonce,
+            nonce: form.nonce,
         },
     )
 }

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::{
-    host::Timestamp,
+    host::{DAY, Timestamp},
     seal::{Random, random_bytes},
 };
 
@@ -88,8 +88,6 @@ fn number(said: &str) -> Option<u64> {
     let seconds: u64 = whole.parse().unwrap_or(u64::MAX);
     Some(seconds.saturating_add(u64::from(fraction.bytes().any(|byte| byte != b'0'))))
 }
-
-const DAY: u64 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {

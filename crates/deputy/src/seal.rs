@@ -142,7 +142,7 @@ pub fn digest(purpose: &str, bytes: &[u8]) -> Digest {
 }
 
 /// Compares without telling by its duration where the first difference is.
-pub fn equal(one: &[u8], other: &[u8]) -> bool {
+pub fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(one, other).into()
 }
 

@@ -205,7 +205,7 @@ impl Deputy {
     /// Logs an error if users cannot log in. Does not delay the start.
     fn check_upstream(&mut self) {
         let server = self.server.clone();
-        self.tasks.push(tokio::spawn(async move { server.check_upstream().await }));
+        self.tasks.push(tokio::spawn(async move { server.check_pingone().await }));
     }
 
     /// Serves until the shutdown. Then waits for detached work, and closes the store.

@@ -6,7 +6,7 @@ use super::{
     parse::{Vars, bare, secure, unpadded},
     variables::{DefaultValue, Syntax, Variable},
 };
-use crate::oauth::Scopes;
+use crate::types::Scopes;
 
 /// The protected API.
 #[derive(Clone, Debug)]

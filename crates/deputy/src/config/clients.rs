@@ -4,7 +4,7 @@ use super::{
     parse::SEPARATORS,
     variables::{DefaultValue, Syntax, Variable},
 };
-use crate::oauth::RedirectUri;
+use crate::types::RedirectUri;
 
 /// `CLIENT_APPROVAL`: for which redirect URIs a browser remembers the user's approval for 30 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

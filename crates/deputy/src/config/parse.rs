@@ -17,7 +17,7 @@ use super::{
     rate_limits::{RATE_LIMITS, rate_limits},
     variables::{DefaultValue, Variable},
 };
-use crate::oauth::is_loopback;
+use crate::types::is_loopback;
 
 impl Config {
     /// Reads every variable through `lookup`. A variable that is empty counts as absent.
@@ -74,7 +74,7 @@ impl Config {
         let config = (|| {
             Some(Self {
                 public_url: public_url?,
-                upstream: upstream?,
+                upstream: pingone?,
                 api: api?,
                 keys: keys?,
                 client_approval: client_approval?,

@@ -8,7 +8,7 @@ use super::{
     parse::secure,
     variables::{DefaultValue, Syntax, Variable},
 };
-use crate::oauth::is_loopback;
+use crate::types::is_loopback;
 
 /// An origin: scheme, host and port, without a trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use crate::{
     host::{BoxFuture, Timestamp},
     retry::retry_after,
     secret::Secret,
+    types::User,
 };
 
 /// The person on whose behalf a request is made, the client that makes it, and what it may do.
@@ -117,12 +118,12 @@ impl Caller {
                 tracing::warn!(%method, path, %error, "a request of a tool got no response of the API");
             }
         }
-        ApiError::sift(self.noting(result)?, self.now)
+        ApiError::sift(self.record_login_required(result)?, self.now)
     }
 
     /// What the `PingOne` access token says, after refreshing it if it is about to expire.
     pub async fn api_token(&self) -> Result<ApiToken, ApiError> {
-        self.noting(self.api.token().await)
+        self.record_login_required(self.api.token().await)
     }
 
     /// Whether anything during this request ended with [`ApiError::LoginRequired`].
@@ -130,7 +131,7 @@ impl Caller {
         self.login_required.load(Ordering::Relaxed)
     }
 
-    fn noting<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    fn record_login_required<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         if matches!(result, Err(ApiError::LoginRequired)) {
             self.login_required.store(true, Ordering::Relaxed);
         }
@@ -157,19 +158,6 @@ pub enum Confirmation {
     Unavailable,
     /// The client cannot ask, and the operator has named the tool in `UNCONFIRMED_TOOLS`: the tool acts.
     Waived,
-}
-
-/// A person, from the ID token and the `UserInfo` response (OpenID Connect Core §5.1). Only `sub` is always there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct User {
-    /// The person's identifier at `PingOne`.
-    pub sub: String,
-    /// Full name.
-    pub name: Option<String>,
-    /// `preferred_username`.
-    pub username: Option<String>,
-    /// E-mail address.
-    pub email: Option<String>,
 }
 
 /// The MCP client of a request. Its name is text that a stranger chose.

@@ -11,7 +11,7 @@ use rmcp::model::ClientCapabilities;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Conversation, RpcError, conversation::can_be_asked};
+use super::{GrantSession, RpcError, grant_session::can_be_asked};
 use crate::host::BoxFuture;
 
 /// Takes the messages that a handler sends before its result: progress, log entries, questions. Cheap to clone.
@@ -20,26 +20,26 @@ pub struct Peer(Arc<Outbox>);
 
 #[derive(Debug)]
 struct Outbox {
-    wanted: Wanted,
-    asking: Option<Asking>,
+    wanted: NotificationFilter,
+    asking: Option<ClientRequests>,
     messages: Mutex<Vec<Value>>,
     waker: AtomicWaker,
 }
 
 /// What a client can be asked, and how its reply comes back.
-pub(super) struct Asking {
+pub(super) struct ClientRequests {
     pub(super) capabilities: ClientCapabilities,
-    pub(super) conversation: Arc<dyn Conversation>,
+    pub(super) conversation: Arc<dyn GrantSession>,
 }
 
-impl fmt::Debug for Asking {
+impl fmt::Debug for ClientRequests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asking").field("capabilities", &self.capabilities).finish_non_exhaustive()
+        f.debug_struct("ClientRequests").field("capabilities", &self.capabilities).finish_non_exhaustive()
     }
 }
 
 impl Peer {
-    pub(super) fn new(wanted: Wanted, asking: Option<Asking>) -> Self {
+    pub(super) fn new(wanted: NotificationFilter, asking: Option<ClientRequests>) -> Self {
         Self(Arc::new(Outbox { wanted, asking, messages: Mutex::default(), waker: AtomicWaker::new() }))
     }
 
@@ -63,7 +63,7 @@ impl Peer {
         method: &str,
         params: Option<&Value>,
     ) -> Result<BoxFuture<'static, Result<Value, RpcError>>, RpcError> {
-        let Some(Asking { capabilities, conversation }) = &self.0.asking else {
+        let Some(ClientRequests { capabilities, conversation }) = &self.0.asking else {
             let text = "the client cannot be asked while it waits for this answer";
             return Err(RpcError::new(RpcError::INVALID_REQUEST, text));
         };
@@ -119,7 +119,7 @@ impl Peer {
 
 /// Which messages of a handler go to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum NotificationFilter {
     /// Every one.
     #[default]
     All,
@@ -131,7 +131,7 @@ pub(super) enum Wanted {
     Nothing,
 }
 
-impl Wanted {
+impl NotificationFilter {
     fn includes(self, message: &Value) -> bool {
         let is_log = message.get("method").and_then(Value::as_str) == Some("notifications/message");
         match self {

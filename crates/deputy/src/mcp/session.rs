@@ -1,6 +1,6 @@
 //! What a client declares once for many requests (MCP 2025-11-25, Lifecycle), kept by the client itself.
 //!
-//! `initialize` is answered with an `Mcp-Session-Id` that carries what the client declared, sealed. The client sends it back
+//! `initialize` is answered with an `Mcp-NegotiatedState-Id` that carries what the client declared, sealed. The client sends it back
 //! with each of its requests, so that what was declared is as narrow as the connection: two programs that share a token
 //! declare for themselves. The server stores nothing for it. The value authorizes nothing and names nobody; without it, or
 //! with one that does not open, a request is served as one of a client that has declared nothing.
@@ -10,14 +10,14 @@ use rmcp::model::ClientCapabilities;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Conversation, headers::single, peer::LogLevel};
+use super::{GrantSession, headers::single, peer::LogLevel};
 
-/// `Mcp-Session-Id` (MCP 2025-11-25, Transports, Session Management).
+/// `Mcp-NegotiatedState-Id` (MCP 2025-11-25, Transports, Session Management).
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// What a client declared by `initialize` and `logging/setLevel`. Later revisions declare it with each request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Session {
+pub(super) struct NegotiatedState {
     /// What the client can do.
     #[serde(default)]
     pub(super) capabilities: ClientCapabilities,
@@ -26,9 +26,9 @@ pub(super) struct Session {
     pub(super) log_level: Option<LogLevel>,
 }
 
-impl Session {
+impl NegotiatedState {
     /// What the client that sends these headers declared.
-    pub(super) fn of(headers: &HeaderMap, conversation: &dyn Conversation) -> Self {
+    pub(super) fn of(headers: &HeaderMap, conversation: &dyn GrantSession) -> Self {
         let id = single(headers, &SESSION_ID).ok().flatten().filter(|id| id.len() <= LONGEST_ID);
         let declared = id.and_then(|id| conversation.open(PLACE, id));
         declared.and_then(|declared| serde_json::from_str(&declared).ok()).unwrap_or_default()
@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// The session id that carries this.
-    pub(super) fn id(&self, conversation: &dyn Conversation) -> Option<HeaderValue> {
+    pub(super) fn id(&self, conversation: &dyn GrantSession) -> Option<HeaderValue> {
         let declared = serde_json::to_string(self).ok()?;
         let id = conversation.seal(PLACE, &declared, LIFETIME);
         HeaderValue::try_from(id).ok().filter(|id| id.len() <= LONGEST_ID)

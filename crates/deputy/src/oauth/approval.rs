@@ -1,11 +1,12 @@
 //! Binding a login to the browser of the person who approved it, and remembering what they approved.
 
+use super::AuthorizationRequest;
 use crate::{
     config::Keys,
     encoding::{base64url_encode, hex},
     host::Timestamp,
-    oauth::AuthorizationRequest,
     seal,
+    types::ClientId,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -23,7 +24,7 @@ pub fn login_cookie(state: &str, keys: &Keys) -> (String, String) {
 pub fn browser_is_bound(purpose: &str, secret: &str, cookies: &[(String, String)], keys: &Keys) -> bool {
     keys.iter().any(|keys| {
         let (name, value) = browser_cookie(purpose, secret, &keys.cookies);
-        cookies.iter().any(|(n, v)| *n == name && seal::equal(v.as_bytes(), value.as_bytes()))
+        cookies.iter().any(|(n, v)| *n == name && seal::constant_time_eq(v.as_bytes(), value.as_bytes()))
     })
 }
 
@@ -33,28 +34,6 @@ fn browser_cookie(purpose: &str, secret: &str, key: &seal::Key) -> (String, Stri
     let digest = seal::digest(purpose, secret.as_bytes());
     let mac = key.mac(&[purpose.as_bytes(), secret.as_bytes()]);
     (format!("__Host-mcp-{purpose}-{}", hex(&digest.0[..4])), base64url_encode(&mac[..16]))
-}
-
-/// From where a browser says a navigation came (Fetch Metadata, `Sec-Fetch-Site`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fetched {
-    /// The person themselves, or a program on their computer that opened the browser.
-    Directly,
-    /// A page of ours.
-    FromUs,
-    /// Another site, or a browser that does not say.
-    FromElsewhere,
-}
-
-impl Fetched {
-    /// Reads `Sec-Fetch-Site`.
-    pub fn parse(header: Option<&[u8]>) -> Self {
-        match header {
-            Some(b"none") => Self::Directly,
-            Some(b"same-origin") => Self::FromUs,
-            _ => Self::FromElsewhere,
-        }
-    }
 }
 
 /// What one browser has approved: kept in that browser, readable and writable by us only.
@@ -83,8 +62,9 @@ impl ApprovedClients {
 
     fn read(value: &str, keys: &Keys, now: Timestamp) -> Option<Self> {
         let (payload, tag) = Some(value).filter(|value| value.len() < 1024)?.split_once('.')?;
-        let genuine =
-            keys.iter().any(|keys| seal::equal(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
+        let genuine = keys
+            .iter()
+            .any(|keys| seal::constant_time_eq(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
         let payload = genuine.then(|| URL_SAFE_NO_PAD.decode(payload).ok())??;
         let (entries, []) = payload.as_chunks::<ENTRY>() else { return None };
         let entries = entries.iter().filter_map(|entry| {
@@ -116,7 +96,7 @@ impl ApprovedClients {
     }
 
     /// Whether exactly this was approved.
-    pub fn cover(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> bool {
+    pub fn contains(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> bool {
         let what = fingerprint(request, client_name);
         self.0.iter().any(|approved| approved.what == what)
     }
@@ -131,7 +111,7 @@ impl ApprovedClients {
     }
 
     /// Forgets whatever was approved for a client.
-    pub fn forget(&mut self, client_id: &str) {
+    pub fn forget(&mut self, client_id: &ClientId) {
         let client = client_digest(client_id);
         self.0.retain(|approved| approved.client != client);
     }
@@ -145,7 +125,7 @@ impl ApprovedClients {
 /// too: any program of this computer may listen at another (RFC 8252 §8.6).
 fn fingerprint(request: &AuthorizationRequest, client_name: Option<&str>) -> [u8; 16] {
     let target = &request.target;
-    let mut scopes: Vec<&str> = request.terms.scopes.iter().collect();
+    let mut scopes: Vec<&str> = request.access.scopes.iter().collect();
     scopes.sort_unstable();
     let parts = serde_json::json!([target.client_id(), client_name, target.redirect_uri(), scopes]);
     let digest = seal::digest("approved client", parts.to_string().as_bytes());
@@ -154,8 +134,8 @@ fn fingerprint(request: &AuthorizationRequest, client_name: Option<&str>) -> [u8
     what
 }
 
-fn client_digest(client_id: &str) -> [u8; 8] {
-    let digest = seal::digest("approved client_id", client_id.as_bytes());
+fn client_digest(client_id: &ClientId) -> [u8; 8] {
+    let digest = seal::digest("approved client_id", client_id.as_str().as_bytes());
     let mut client = [0; 8];
     client.copy_from_slice(&digest.0[..8]);
     client

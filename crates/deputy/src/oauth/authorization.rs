@@ -3,30 +3,33 @@
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
-use super::{Client, CodeChallenge, ErrorCode, Params, PkceError, RedirectUri, ScopeError, Scopes};
-use crate::config::Config;
+use super::{Client, CodeChallenge, ErrorCode, Params, PkceError};
+use crate::{
+    config::Config,
+    types::{ClientId, RedirectUri, ScopeError, Scopes},
+};
 
 /// A valid request of a registered client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
     /// Where the answer goes.
-    pub target: Target,
+    pub target: RedirectTarget,
     /// What is asked for.
-    pub terms: Terms,
+    pub access: RequestedAccess,
 }
 
 /// A checked place for an answer. It exists only for a redirect URI that its client registered, so whoever holds one may
 /// redirect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    client_id: String,
+pub struct RedirectTarget {
+    client_id: ClientId,
     redirect_uri: RedirectUri,
     state: Option<String>,
 }
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
+pub struct RequestedAccess {
     /// The scopes of the API, all of which this server can grant.
     pub scopes: Scopes,
     /// PKCE.
@@ -45,13 +48,13 @@ pub enum AuthorizeError {
     /// The client, at its redirect URI.
     Redirect {
         /// Where.
-        target: Target,
+        target: RedirectTarget,
         /// What.
         error: RequestError,
     },
 }
 
-/// Why there is no [`Target`].
+/// Why there is no [`RedirectTarget`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Not one `client_id`.
@@ -121,7 +124,7 @@ impl AuthorizationRequest {
 
     /// Reads a request of `client`.
     pub fn parse(params: &Params, client: &Client, config: &Config) -> Result<Self, AuthorizeError> {
-        let mut target = Target::parse(params, client, config).map_err(AuthorizeError::Page)?;
+        let mut target = RedirectTarget::parse(params, client, config).map_err(AuthorizeError::Page)?;
         match params.one("state") {
             Ok(state) if state.is_none_or(|state| state.len() <= 4096) => {
                 target.state = state.map(str::to_owned);
@@ -129,14 +132,14 @@ impl AuthorizationRequest {
             Ok(_) => return Err(AuthorizeError::Redirect { target, error: RequestError::State }),
             Err(_) => return Err(AuthorizeError::Redirect { target, error: RequestError::Repeated }),
         }
-        match Terms::parse(params, config) {
-            Ok(terms) => Ok(Self { target, terms }),
+        match RequestedAccess::parse(params, config) {
+            Ok(access) => Ok(Self { target, access }),
             Err(error) => Err(AuthorizeError::Redirect { target, error }),
         }
     }
 }
 
-impl Target {
+impl RedirectTarget {
     fn parse(params: &Params, client: &Client, config: &Config) -> Result<Self, TargetError> {
         let redirect_uri = match (params.one("redirect_uri"), client.redirect_uris.as_slice()) {
             (Ok(Some(uri)), _) => RedirectUri::parse(uri).map_err(|_| TargetError::RedirectUri)?,
@@ -158,7 +161,7 @@ impl Target {
     }
 
     /// The client that gets the answer.
-    pub fn client_id(&self) -> &str {
+    pub fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
@@ -168,7 +171,7 @@ impl Target {
     }
 
     /// The URL of the answer: `parameters`, then `state` and `iss` (OAuth 2.1 §4.1.2, RFC 9207 §2).
-    pub fn answer(&self, issuer: &str, parameters: &[(&str, &str)]) -> String {
+    pub fn response_url(&self, issuer: &str, parameters: &[(&str, &str)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(parameters);
         query.extend_pairs(self.state.as_deref().map(|state| ("state", state)));
@@ -183,7 +186,7 @@ impl Target {
     }
 }
 
-impl Terms {
+impl RequestedAccess {
     fn parse(params: &Params, config: &Config) -> Result<Self, RequestError> {
         let one = |name| params.one(name).map_err(|_| RequestError::Repeated);
         if one("response_type")? != Some("code") {

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RedirectUri;
 use crate::{
     config::Config,
-    host::{Digest, Timestamp},
+    host::{DAY, Digest, Timestamp},
+    types::{ClientId, RedirectUri},
 };
 
 /// A client that registered (RFC 7591 §2), or that its metadata document describes. Everything in it but the id is text
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// `client_id`.
-    pub id: String,
+    pub id: ClientId,
     /// `client_name`, fit to be shown: no control characters, no direction overrides, at most 100 characters.
     pub name: Option<String>,
     /// `redirect_uris`.
@@ -87,9 +87,6 @@ const fn is_combining_mark(c: char) -> bool {
 
 /// Marks on one character. No language needs more in the names of applications.
 const MOST_MARKS: usize = 2;
-
-/// Seconds.
-pub(crate) const DAY: u64 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {

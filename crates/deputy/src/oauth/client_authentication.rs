@@ -80,11 +80,11 @@ impl ClientCredentials {
         let good = match (client.auth_method, &client.secret, &self.secret) {
             (AuthMethod::None, _, None) => true,
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(digest), Some(secret)) => {
-                seal::equal(&secret_digest(secret.expose()).0, &digest.0)
+                seal::constant_time_eq(&secret_digest(secret.expose()).0, &digest.0)
             }
             _ => false,
         };
-        if good && client.id == self.client_id { Ok(()) } else { Err(ClientAuthError::Wrong) }
+        if good && client.id.as_str() == self.client_id { Ok(()) } else { Err(ClientAuthError::Wrong) }
     }
 }
 

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum ErrorCode {
     /// The person or `PingOne` said no (OAuth 2.1 §4.1.2.1).
     AccessDenied,
+    /// The access token lacks a scope (RFC 6750 §3.1).
+    InsufficientScope,
     /// Client authentication failed (OAuth 2.1 §3.2.4).
     InvalidClient,
     /// The registration is not acceptable (RFC 7591 §3.2.2).
@@ -22,6 +24,8 @@ pub enum ErrorCode {
     InvalidScope,
     /// The resource is not this server's (RFC 8707 §2).
     InvalidTarget,
+    /// The access token is unknown, expired or revoked (RFC 6750 §3.1).
+    InvalidToken,
     /// Something failed here (OAuth 2.1 §4.1.2.1).
     ServerError,
     /// `PingOne` cannot be reached; trying again may help (OAuth 2.1 §4.1.2.1).
@@ -39,6 +43,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessDenied => "access_denied",
+            Self::InsufficientScope => "insufficient_scope",
             Self::InvalidClient => "invalid_client",
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidGrant => "invalid_grant",
@@ -46,6 +51,7 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidToken => "invalid_token",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",

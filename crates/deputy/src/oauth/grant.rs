@@ -4,22 +4,23 @@
 //! compare-and-swap; who loses the race reads again and meets the state that the winner left. So a code is redeemed once
 //! and a refresh token rotated once because there is no second version of the record in which they could be.
 
+mod pingone;
 mod refresh;
-mod upstream;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CodeChallenge, RedirectUri, ReferenceToken, Scopes, TokenKind};
+use super::{CodeChallenge, ReferenceToken, TokenKind};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Timestamp},
-    mcp::User,
     seal::{self, Key, Random, Sealed, random_bytes},
+    secret::Secret,
+    types::{ClientId, RedirectUri, Scopes, User},
 };
 
+pub use pingone::{Due, LeaseError, PingOneSession, PingOneTokens, RefreshWhen};
+pub(crate) use pingone::{EARLY, LEASE, LONGEST_WAIT};
 pub use refresh::{RefreshError, Refreshed};
-pub use upstream::{Due, LeaseError, RefreshReason, Upstream, UpstreamTokens};
-pub(crate) use upstream::{EARLY, LEASE, LONGEST_WAIT};
 
 /// What one finished login created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub struct Grant {
     /// The person.
     pub user: User,
     /// The client that the person approved.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// What that client calls itself.
     pub client_name: Option<String>,
     /// What was granted: no wider than the person approved, nor than `PingOne` granted.
@@ -41,7 +42,8 @@ pub struct Grant {
     /// Until when the index of the person's grants is kept for it.
     pub indexed_until: Timestamp,
     /// The tokens of `PingOne`.
-    pub upstream: Upstream,
+    #[serde(rename = "upstream")]
+    pub pingone: PingOneSession,
     code: Code,
     access_tokens: Vec<AccessToken>,
     refresh_token: Option<refresh::RefreshToken>,
@@ -53,7 +55,7 @@ pub struct NewGrant {
     /// The person.
     pub user: User,
     /// The client.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// Its name.
     pub client_name: Option<String>,
     /// Where the code goes.
@@ -63,7 +65,7 @@ pub struct NewGrant {
     /// What is granted.
     pub scopes: Scopes,
     /// The tokens of `PingOne`.
-    pub upstream: UpstreamTokens,
+    pub pingone_tokens: PingOneTokens,
 }
 
 /// The authorization code of a grant.
@@ -122,6 +124,17 @@ pub struct Issued {
     pub scopes: Scopes,
 }
 
+/// What a client presents together with a code (OAuth 2.1 §4.1.3).
+#[derive(Debug)]
+pub struct Redemption<'a> {
+    /// The authenticated client.
+    pub client_id: &'a ClientId,
+    /// `redirect_uri`, where the client repeats it.
+    pub redirect_uri: Option<String>,
+    /// `code_verifier` (RFC 7636 §4.5)
+    pub code_verifier: Secret<String>,
+}
+
 /// Why a code is not redeemed. Every variant is `invalid_grant` on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RedeemError {
@@ -158,7 +171,8 @@ impl Grant {
         let key = Key::generate(random);
         let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
         let expires_at = now.plus(Self::CODE_LIFETIME);
-        let NewGrant { user, client_id, client_name, redirect_uri, code_challenge, scopes, upstream } = new;
+        let NewGrant { user, client_id, client_name, redirect_uri, code_challenge, scopes, pingone_tokens } =
+            new;
         let grant = Self {
             id,
             user,
@@ -168,13 +182,13 @@ impl Grant {
             created_at: now,
             expires_at,
             indexed_until: now,
-            upstream: Upstream::seal(&upstream, &key, id, random),
+            pingone: PingOneSession::seal(&pingone_tokens, &key, id, random),
             code: Code::Issued {
                 digest: code.digest(),
                 expires_at,
                 redirect_uri,
                 code_challenge,
-                wrapped: key.wrap(&code.key(), &place(id), random),
+                wrapped: key.wrap(&code.key(), &associated_data(id), random),
             },
             access_tokens: Vec::new(),
             refresh_token: None,
@@ -186,17 +200,17 @@ impl Grant {
     pub fn redeem(
         mut self,
         code: &ReferenceToken,
-        (client_id, redirect_uri, code_verifier): (&str, Option<&str>, &str),
+        redemption: &Redemption<'_>,
         config: &Config,
         now: Timestamp,
         random: Random<'_>,
     ) -> Result<(Self, Issued), RedeemError> {
         let presented = code.digest();
         let (Code::Issued { digest, .. } | Code::Redeemed { digest }) = &self.code;
-        if !seal::equal(&digest.0, &presented.0) {
+        if !seal::constant_time_eq(&digest.0, &presented.0) {
             return Err(RedeemError::Unknown);
         }
-        if self.client_id != client_id {
+        if self.client_id != *redemption.client_id {
             return Err(RedeemError::Client);
         }
         let Code::Issued { expires_at, redirect_uri: used, code_challenge, wrapped, .. } = &self.code else {
@@ -206,13 +220,13 @@ impl Grant {
             return Err(RedeemError::Expired);
         }
         // OAuth 2.1 dropped the parameter; a client that still sends it must send the same.
-        if redirect_uri.is_some_and(|uri| uri != used.as_str()) {
+        if redemption.redirect_uri.as_ref().is_some_and(|uri| uri != used.as_str()) {
             return Err(RedeemError::RedirectUri);
         }
-        if !code_challenge.verify(code_verifier) {
+        if !code_challenge.verify(redemption.code_verifier.expose()) {
             return Err(RedeemError::Verifier);
         }
-        let key = code.key().unwrap(&place(self.id), wrapped).ok_or(RedeemError::Unknown)?;
+        let key = code.key().unwrap(&associated_data(self.id), wrapped).ok_or(RedeemError::Unknown)?;
         self.code = Code::Redeemed { digest: presented };
         let scopes = self.scopes.clone();
         let (issued, refresh_token) = self.mint(scopes, &key, config, now, random);
@@ -223,8 +237,9 @@ impl Grant {
     /// What `token` gives, if it is one of this grant's and has not expired.
     pub fn access(&self, token: &ReferenceToken, now: Timestamp) -> Option<Access> {
         let digest = token.digest();
-        let held = self.access_tokens.iter().find(|held| seal::equal(&held.digest.0, &digest.0))?;
-        let key = token.key().unwrap(&place(self.id), &held.wrapped)?;
+        let held =
+            self.access_tokens.iter().find(|held| seal::constant_time_eq(&held.digest.0, &digest.0))?;
+        let key = token.key().unwrap(&associated_data(self.id), &held.wrapped)?;
         (held.expires_at > now).then(|| Access {
             scopes: held.scopes.clone(),
             key,
@@ -249,9 +264,9 @@ impl Grant {
     ) -> (Issued, refresh::RefreshToken) {
         let access_token = ReferenceToken::generate(TokenKind::AccessToken, self.id, random);
         let refresh_token = ReferenceToken::generate(TokenKind::RefreshToken, self.id, random);
-        let wrap = |token: &ReferenceToken| key.wrap(&token.key(), &place(self.id), random);
+        let wrap = |token: &ReferenceToken| key.wrap(&token.key(), &associated_data(self.id), random);
         // Without a refresh token of PingOne's there is nothing to live on beyond its access token.
-        let end = if self.upstream.is_refreshable() { Timestamp(u64::MAX) } else { self.upstream.expires_at };
+        let end = if self.pingone.is_refreshable() { Timestamp(u64::MAX) } else { self.pingone.expires_at };
         let expires_at = now.plus(config.access_token_lifetime.as_secs()).min(end);
         let held = AccessToken {
             digest: access_token.digest(),
@@ -268,8 +283,8 @@ impl Grant {
     }
 }
 
-/// Where the sealed parts of a grant belong.
-fn place(id: GrantId) -> [u8; 16] {
+/// The associated data of the sealed parts of a grant.
+fn associated_data(id: GrantId) -> [u8; 16] {
     id.0
 }
 

@@ -50,7 +50,8 @@ impl Handle {
         let bytes = base64url_decode::<LENGTH>(text)?;
         let (secret, rest) = bytes.split_first_chunk::<SECRET>()?;
         let (made_at, tag) = rest.split_first_chunk::<TIME>()?;
-        let is_ours = keys.iter().any(|keys| seal::equal(tag, &kind.tag(secret, *made_at, &keys.cookies)));
+        let is_ours =
+            keys.iter().any(|keys| seal::constant_time_eq(tag, &kind.tag(secret, *made_at, &keys.cookies)));
         let made_at = Timestamp(u32::from_be_bytes(*made_at).into());
         is_ours.then(|| Self { text: text.to_owned(), made_at })
     }

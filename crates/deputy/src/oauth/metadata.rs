@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::{config::Config, paths};
 
 /// Protected resource metadata (RFC 9728 §2).
 pub fn protected_resource_metadata(config: &Config) -> Value {
@@ -24,18 +24,18 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
     scopes.push("offline_access".to_owned());
     json!({
         "issuer": url.issuer(),
-        "authorization_endpoint": url.at("/authorize"),
+        "authorization_endpoint": url.at(paths::AUTHORIZE),
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": config.client_id_metadata_documents,
         "code_challenge_methods_supported": ["S256"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
-        "registration_endpoint": url.at("/register"),
+        "registration_endpoint": url.at(paths::REGISTER),
         "response_modes_supported": ["query"],
         "response_types_supported": ["code"],
-        "revocation_endpoint": url.at("/revoke"),
+        "revocation_endpoint": url.at(paths::REVOKE),
         "revocation_endpoint_auth_methods_supported": auth_methods,
         "scopes_supported": scopes,
-        "token_endpoint": url.at("/token"),
+        "token_endpoint": url.at(paths::TOKEN),
         "token_endpoint_auth_methods_supported": auth_methods,
     })
 }
@@ -48,7 +48,7 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
 pub fn openid_provider_metadata(config: &Config) -> Value {
     let mut document = authorization_server_metadata(config);
     document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
-    document["jwks_uri"] = json!(config.public_url.at("/jwks"));
+    document["jwks_uri"] = json!(config.public_url.at(paths::JWKS));
     document["subject_types_supported"] = json!(["public"]);
     document
 }

@@ -4,11 +4,14 @@
 use serde_json::{Map, Value};
 
 use super::{
-    AuthMethod, Client, ClientIdUrl, RedirectUri,
+    AuthMethod, Client,
     client::presentable,
     registration::{redirect_uris, text, texts},
 };
-use crate::host::Timestamp;
+use crate::{
+    host::Timestamp,
+    types::{ClientId, ClientIdUrl, RedirectUri},
+};
 
 /// Why a document describes no client that can be used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +69,7 @@ impl Client {
         let name = text(&members, "client_name").ok().flatten().and_then(presentable);
         let redirect_uris = redirect_uris(&members, private_use).map_err(|_| DocumentError::RedirectUris)?;
         Ok(Self {
-            id: url.as_str().to_owned(),
+            id: ClientId::Document(url.clone()),
             name: Some(name.ok_or(DocumentError::Name)?),
             redirect_uris,
             auth_method: AuthMethod::None,
@@ -77,20 +80,15 @@ impl Client {
 
     /// The client with this URL where nothing of its document matters: it has no secret, and proves what it is by the
     /// code or token that it holds.
-    pub fn at_url(url: &ClientIdUrl, now: Timestamp) -> Self {
+    pub fn at_url(url: ClientIdUrl, now: Timestamp) -> Self {
         Self {
-            id: url.as_str().to_owned(),
+            id: ClientId::Document(url),
             name: None,
             redirect_uris: Vec::new(),
             auth_method: AuthMethod::None,
             secret: None,
             issued_at: now,
         }
-    }
-
-    /// The host of its document, if it has one.
-    pub fn document_host(&self) -> Option<String> {
-        ClientIdUrl::parse(&self.id).ok().map(|url| url.host().to_owned())
     }
 }
 
@@ -126,7 +124,6 @@ mod tests {
         let client = parse(|_| ()).unwrap();
         assert_eq!((client.id.as_str(), client.name.as_deref()), (URL, Some("Client")));
         assert_eq!((client.auth_method, client.secret), (AuthMethod::None, None));
-        assert_eq!(client.document_host().as_deref(), Some("client.example"));
     }
 
     #[test]

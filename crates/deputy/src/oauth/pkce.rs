@@ -41,7 +41,7 @@ impl CodeChallenge {
         if !(43..=128).contains(&code_verifier.len()) || !code_verifier.bytes().all(unreserved) {
             return false;
         }
-        seal::equal(&Sha256::digest(code_verifier.as_bytes()), &self.0)
+        seal::constant_time_eq(&Sha256::digest(code_verifier.as_bytes()), &self.0)
     }
 }
 

@@ -66,7 +66,7 @@ impl ReferenceToken {
         let (tag, secret) = rest.split_first_chunk::<12>()?;
         let token =
             Self { kind, grant: GrantId(*grant), secret: Secret::new(<[u8; 32]>::try_from(secret).ok()?) };
-        keys.iter().any(|keys| seal::equal(&token.tag(&keys.tokens), tag)).then_some(token)
+        keys.iter().any(|keys| seal::constant_time_eq(&token.tag(&keys.tokens), tag)).then_some(token)
     }
 
     /// The text that the client gets.

@@ -2,14 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    AuthMethod, Client, ErrorCode, RedirectUri, RedirectUriError, ScopeError, Scopes, client::presentable,
-};
+use super::{AuthMethod, Client, ErrorCode, client::presentable};
 use crate::{
     encoding::base64url_encode,
     host::Timestamp,
     seal::{self, Random, random_bytes},
     secret::Secret,
+    types::{ClientId, RedirectUri, RedirectUriError, RegisteredId, ScopeError, Scopes},
 };
 
 /// A registration request that can be granted (RFC 7591 §2).
@@ -110,7 +109,7 @@ pub fn register(
     random: Random<'_>,
 ) -> (Client, Secret<String>) {
     let RegistrationParams { redirect_uris, auth_method, name, scopes, refresh } = params;
-    let id = base64url_encode(&random_bytes::<16>(random));
+    let id = ClientId::Registered(RegisteredId::new(&random_bytes(random)));
     let secret = (auth_method != AuthMethod::None)
         .then(|| Secret::new(format!("dps_{}", base64url_encode(&random_bytes::<32>(random)))));
     let client = Client {

@@ -1,7 +1,11 @@
 //! The token request (OAuth 2.1 §3.2).
 
-use super::{ErrorCode, Params, ScopeError, Scopes, authorization::resources_are_ours};
-use crate::{config::Config, secret::Secret};
+use super::{ErrorCode, Params, authorization::resources_are_ours};
+use crate::{
+    config::Config,
+    secret::Secret,
+    types::{ScopeError, Scopes},
+};
 
 /// A well-formed token request.
 #[derive(Debug)]

@@ -72,14 +72,14 @@ impl AccessTokenClaims {
         now: Timestamp,
     ) -> Result<Self, AccessTokenError> {
         let claims = keys.verify(token).map_err(AccessTokenError::Jwt)?;
-        if claims.get("iss").and_then(Value::as_str) != Some(&config.upstream.issuer) {
+        if claims.get("iss").and_then(Value::as_str) != Some(&config.pingone.issuer) {
             return Err(AccessTokenError::Issuer);
         }
         if !audiences(&claims).contains(&config.api.identifier.as_str()) {
             return Err(AccessTokenError::Audience);
         }
         let client = claims.get("client_id").and_then(Value::as_str);
-        if client.is_some_and(|client| client != config.upstream.client_id) {
+        if client.is_some_and(|client| client != config.pingone.client_id) {
             return Err(AccessTokenError::Client);
         }
         Self::read(&claims, now)

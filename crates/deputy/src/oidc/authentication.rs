@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -14,16 +13,27 @@ use crate::{
     encoding::base64url_encode,
     seal::{Random, random_bytes},
     secret::Secret,
+    types::Scopes,
 };
 
-/// The secrets of one login. All drawn for it; nothing of the MCP client's request is in them.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+/// The secrets of one login, drawn for it alone.
+#[derive(Serialize, Deserialize)]
 pub struct Authentication {
-    /// `nonce`
-    pub nonce: String,
-    /// PKCE with `PingOne` (RFC 7636 §4.1).
-    pub code_verifier: String,
+    /// Binds the ID token to this login.
+    pub nonce: Nonce,
+    /// PKCE with `PingOne`.
+    pub code_verifier: CodeVerifier,
 }
+
+/// `nonce` (OpenID Connect Core §3.1.2.1).
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct Nonce(String);
+
+/// `code_verifier` (RFC 7636 §4.1).
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct CodeVerifier(String);
 
 impl fmt::Debug for Authentication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,46 +45,74 @@ impl Authentication {
     /// Draws the secrets.
     pub fn generate(random: Random<'_>) -> Self {
         Self {
-            nonce: base64url_encode(&random_bytes::<32>(random)),
-            code_verifier: base64url_encode(&random_bytes::<32>(random)),
+            nonce: Nonce(base64url_encode(&random_bytes::<32>(random))),
+            code_verifier: CodeVerifier(base64url_encode(&random_bytes::<32>(random))),
         }
     }
 }
 
-/// Where to send the browser. `scopes` are the API's; `client` is the MCP client's name and redirect host, for a DaVinci
-/// flow that wants to show them.
-pub fn authentication_url(
-    discovery: &Discovery,
-    config: &Config,
-    authentication: &Authentication,
-    state: &str,
-    scopes: &str,
-    client: (&str, &str),
-    log_in_again: bool,
-) -> Url {
-    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(authentication.code_verifier.as_bytes()));
-    let mut url = discovery.authorization_endpoint.clone();
-    {
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &config.upstream.client_id)
-            .append_pair("redirect_uri", &config.public_url.callback())
-            .append_pair("scope", &format!("openid profile offline_access {scopes}"))
-            .append_pair("state", state)
-            .append_pair("nonce", &authentication.nonce)
-            .append_pair("code_challenge", &challenge)
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("acr_values", &config.upstream.policy_id);
-        if config.upstream.send_resource {
-            query.append_pair("resource", &config.api.identifier);
-        }
-        if log_in_again {
-            query.append_pair("prompt", "login");
-        }
-        query.append_pair("mcp_client_name", client.0).append_pair("mcp_redirect_host", client.1);
+impl Nonce {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
-    url
+}
+
+impl CodeVerifier {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `code_challenge`, with `S256` (RFC 7636 §4.2).
+    fn challenge(&self) -> String {
+        base64url_encode(&Sha256::digest(self.0.as_bytes()))
+    }
+}
+
+/// The authentication request of one login (OpenID Connect Core §3.1.2.1).
+#[derive(Debug)]
+pub struct AuthenticationRequest<'a> {
+    /// The secrets of the login.
+    pub authentication: &'a Authentication,
+    /// `state`
+    pub state: &'a str,
+    /// The scopes of the API.
+    pub scopes: &'a Scopes,
+    /// The name of the MCP client, for a `DaVinci` flow that shows it.
+    pub client_name: Option<&'a str>,
+    /// The host of its redirect URI, likewise.
+    pub redirect_host: &'a str,
+    /// Whether the user is to log in even where `PingOne` has a session.
+    pub log_in_again: bool,
+}
+
+impl AuthenticationRequest<'_> {
+    /// The URL to send the browser to.
+    pub fn url(&self, discovery: &Discovery, config: &Config) -> Url {
+        let mut url = discovery.authorization_endpoint.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            query
+                .append_pair("response_type", "code")
+                .append_pair("client_id", &config.pingone.client_id)
+                .append_pair("redirect_uri", &config.public_url.callback())
+                .append_pair("scope", &format!("openid profile offline_access {}", self.scopes))
+                .append_pair("state", self.state)
+                .append_pair("nonce", self.authentication.nonce.as_str())
+                .append_pair("code_challenge", &self.authentication.code_verifier.challenge())
+                .append_pair("code_challenge_method", "S256")
+                .append_pair("acr_values", &config.pingone.policy_id);
+            if config.pingone.send_resource {
+                query.append_pair("resource", &config.api.identifier);
+            }
+            if self.log_in_again {
+                query.append_pair("prompt", "login");
+            }
+            query
+                .append_pair("mcp_client_name", self.client_name.unwrap_or_default())
+                .append_pair("mcp_redirect_host", self.redirect_host);
+        }
+        url
+    }
 }
 
 /// A well-formed redirect back to us.

@@ -5,22 +5,19 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    JwtError, KeySet,
+    JwtError, KeySet, Nonce, UserInfo,
     jwt::{LEEWAY, audiences, date},
 };
-use crate::{config::PingOne, host::Timestamp};
+use crate::{config::PingOne, host::Timestamp, types::User};
 
-/// What an ID token proves: this person logged in, for us, through our flow policy.
+/// A verified ID token: this user logged in, for this server, through its flow policy. Only [`VerifiedIdToken::verify`] makes
+/// one, and nothing changes it afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdTokenClaims {
-    /// `sub`
-    pub sub: String,
-    /// `name`, or what can be put together of given and family name.
-    pub name: Option<String>,
-    /// `preferred_username`
-    pub preferred_username: Option<String>,
-    /// `email`
-    pub email: Option<String>,
+pub struct VerifiedIdToken {
+    sub: String,
+    name: Option<String>,
+    preferred_username: Option<String>,
+    email: Option<String>,
 }
 
 /// Why an ID token is not accepted.
@@ -61,32 +58,32 @@ pub enum IdTokenError {
     Subject,
 }
 
-impl IdTokenClaims {
+impl VerifiedIdToken {
     /// Judges an ID token that came straight from the token endpoint, together with `access_token`.
     pub fn verify(
         id_token: &str,
         access_token: &str,
         keys: &KeySet,
         upstream: &PingOne,
-        nonce: &str,
+        nonce: &Nonce,
         now: Timestamp,
     ) -> Result<Self, IdTokenError> {
-        // 6, 7, 8. First, because nothing else can be believed before it: the signature, with RS256, whatever TLS says.
+        // Steps 6 to 8: the signature, with RS256 only. First, because nothing else can be believed before it.
         let claims = keys.verify(id_token).map_err(IdTokenError::Jwt)?;
         let text = |name| claims.get(name).and_then(Value::as_str);
-        // 1. We asked for no encryption. 2.
+        // Step 1: no encryption was requested. Step 2: the issuer.
         if text("iss") != Some(&upstream.issuer) {
             return Err(IdTokenError::Issuer);
         }
-        // 3. No audience beside us is one that we trust.
+        // Step 3: this server is the audience, and no other is trusted.
         if audiences(&claims) != [upstream.client_id.as_str()] {
             return Err(IdTokenError::Audience);
         }
-        // 4, 5.
+        // Steps 4 and 5: the authorized party, where it is named.
         if claims.contains_key("azp") && text("azp") != Some(&upstream.client_id) {
             return Err(IdTokenError::AuthorizedParty);
         }
-        // 9, 10. The token is fresh, so that a time that is off says that the clocks differ.
+        // Steps 9 and 10: the times. The token is fresh, so a time that is off means that the clocks differ.
         let iat = date(&claims, "iat").ok_or(IdTokenError::Expired)?;
         let exp = date(&claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > iat);
         let exp = exp.ok_or(IdTokenError::Expired)?;
@@ -98,15 +95,15 @@ impl IdTokenClaims {
         if date(&claims, "nbf").is_some_and(future) {
             return Err(IdTokenError::Future);
         }
-        // 11.
-        if text("nonce") != Some(nonce) {
+        // Step 11: the nonce of this login.
+        if text("nonce") != Some(nonce.as_str()) {
             return Err(IdTokenError::Nonce);
         }
-        // 12.
+        // Step 12: the flow policy that was asked for.
         if text("acr") != Some(&upstream.policy_id) {
             return Err(IdTokenError::Acr);
         }
-        // 13. We send no max_age, so auth_time is not ours to judge. And §3.1.3.8:
+        // Step 13 does not apply: no max_age was sent. §3.1.3.8: the access token belongs to it.
         if claims.contains_key("at_hash") && text("at_hash") != Some(&at_hash(access_token)) {
             return Err(IdTokenError::AtHash);
         }
@@ -118,6 +115,24 @@ impl IdTokenClaims {
             preferred_username: shown(&claims, "preferred_username"),
             email: shown(&claims, "email"),
         })
+    }
+
+    /// `sub`
+    pub fn subject(&self) -> &str {
+        &self.sub
+    }
+
+    /// The user. Where `UserInfo` says something, that is used; it never says who the user is.
+    pub fn into_user(self, info: Option<UserInfo>) -> User {
+        let Self { sub, name, preferred_username, email } = self;
+        let (more_name, more_username, more_email) =
+            info.map(|info| (info.name, info.preferred_username, info.email)).unwrap_or_default();
+        User {
+            sub,
+            name: more_name.or(name),
+            username: more_username.or(preferred_username),
+            email: more_email.or(email),
+        }
     }
 }
 

@@ -12,10 +12,12 @@ mod userinfo;
 use bytes::Bytes;
 
 pub use access_token::{AccessTokenClaims, AccessTokenError};
-pub use authentication::{Authentication, CallbackError, CallbackParams, authentication_url};
+pub use authentication::{
+    Authentication, AuthenticationRequest, CallbackError, CallbackParams, CodeVerifier, Nonce,
+};
 pub use discovery::{Discovery, DiscoveryError};
 pub(crate) use id_token::clocks_differ;
-pub use id_token::{IdTokenClaims, IdTokenError};
+pub use id_token::{IdTokenError, VerifiedIdToken};
 pub use jwt::{JwtError, KeySet};
 pub(crate) use token::rotated_refresh_token;
 pub use token::{TokenError, TokenResponse, code_request, refresh_request, revocation_request};

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::{Request, Response, object};
+use super::{CodeVerifier, Request, Response, object};
 use crate::{
     config::{ClientAuth, PingOne},
     secret::Secret,
@@ -56,14 +56,14 @@ pub enum TokenError {
 pub fn code_request(
     endpoint: &Url,
     upstream: &PingOne,
-    code: &str,
-    verifier: &str,
+    code: &Secret<String>,
+    verifier: &CodeVerifier,
     redirect_uri: &str,
 ) -> Request {
     let form = [
         ("grant_type", "authorization_code"),
-        ("code", code),
-        ("code_verifier", verifier),
+        ("code", code.expose()),
+        ("code_verifier", verifier.as_str()),
         ("redirect_uri", redirect_uri),
     ];
     post(endpoint, upstream, &form)

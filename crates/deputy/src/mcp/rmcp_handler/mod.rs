@@ -4,8 +4,8 @@
 //! in through `Service::handle_request`, one result comes out. What a handler sends meanwhile goes through its `Peer`,
 //! which a small serve loop beside the request carries to ours.
 
-mod beside;
 mod rounds;
+mod serve_loop;
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use rmcp::{
 };
 use serde_json::{Map, Value, json};
 
-use self::beside::Beside;
+use self::serve_loop::ServeLoop;
 use super::{Call, Caller, Handler, Peer, RpcError};
 use crate::host::BoxFuture;
 
@@ -91,10 +91,10 @@ async fn handle<S: ServerHandler>(
     caller: Caller,
     peer: Peer,
 ) -> Result<Value, RpcError> {
-    let beside = Beside::start(&peer, &call);
+    let serve_loop = ServeLoop::start(&peer, &call);
     let Call { id, method, params, era, .. } = call;
     let (mut request, id) = read(&id, &method, params)?;
-    let mut context = RequestContext::new(id, beside.peer());
+    let mut context = RequestContext::new(id, serve_loop.peer());
     std::mem::swap(&mut context.extensions, request.extensions_mut());
     context.meta = context.extensions.remove().unwrap_or_default();
     context.extensions.insert(caller);
@@ -105,7 +105,7 @@ async fn handle<S: ServerHandler>(
             rounds::handle(&server, request, context, &peer).await
         }
     };
-    let mut result = match beside.during(work).await {
+    let mut result = match serve_loop.run_alongside(work).await {
         Ok(result) => serde_json::to_value(result),
         Err(error) => {
             let mut message = error.message.into_owned();

@@ -14,7 +14,7 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::super::{Caller, Confirmation, Peer};
+use crate::mcp::{Caller, Confirmation, Peer};
 
 /// Answers a request by the rules of revisions with a handshake.
 pub(super) async fn handle<S: ServerHandler>(

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{
-    super::{Call, Confirmation, Front, Peer, RpcError, Rules},
-    Answer, STATELESS, Scripted, Talk, Work, meta, request, response, send, send_in,
+use super::{Answer, STATELESS, Scripted, Talk, Work, meta, request, response, send, send_in};
+use crate::{
+    host::BoxFuture,
+    mcp::{Call, Confirmation, Peer, RpcError, Rules, StreamableHttp},
 };
-use crate::host::BoxFuture;
 
 const ABLE: &str = "elicitation/create";
 
-fn front(act: impl Fn(Call, Peer) -> Work + Send + Sync + 'static) -> Front {
+fn front(act: impl Fn(Call, Peer) -> Work + Send + Sync + 'static) -> StreamableHttp {
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
     let handler = Scripted::new(move |call, _, peer| act(call, peer));
-    Front::new(Arc::new(handler), Arc::new(sleep), Rules::default())
+    StreamableHttp::new(Arc::new(handler), Arc::new(sleep), Rules::default())
 }
 
 /// A front whose every request is one question to the client; its result is what came of it.
-fn questioning(method: &'static str, params: Value) -> Front {
+fn questioning(method: &'static str, params: Value) -> StreamableHttp {
     front(move |_, peer| {
         let params = params.clone();
         Box::pin(async move { Ok(json!({ "reply": peer.ask(method, Some(&params))?.await? })) })
@@ -46,7 +46,7 @@ fn declared(session: &str) -> Value {
 
 const SESSION: &str = "mcp-session-id";
 
-fn silent() -> Front {
+fn silent() -> StreamableHttp {
     front(|_, _| Box::pin(std::future::ready(Ok(json!({})))))
 }
 
@@ -129,7 +129,7 @@ async fn tool_learns_whether_its_client_can_confirm() {
         Box::pin(std::future::ready(Ok(json!(confirmation))))
     });
     let rules = Rules { unconfirmed: vec!["x".to_owned()], ..Rules::default() };
-    let front = Front::new(Arc::new(handler), Arc::new(sleep), rules);
+    let front = StreamableHttp::new(Arc::new(handler), Arc::new(sleep), rules);
     let (able, unable) = (able(json!({ "elicitation": {} })).await, able(json!({})).await);
     let json_only = ("accept", "application/json");
     for (tool, headers, expected) in [
@@ -277,7 +277,7 @@ fn input_required(state: &str) -> Value {
 }
 
 /// A front that asks for input, and repeats the state that it gets back.
-fn rounds() -> Front {
+fn rounds() -> StreamableHttp {
     front(|call, _| {
         let result = match call.params.get("requestState") {
             Some(state) => json!({ "state": state, "responses": call.params["inputResponses"] }),
@@ -288,7 +288,7 @@ fn rounds() -> Front {
 }
 
 /// Calls tool `name` by the rules of 2026-07-28.
-async fn called(front: &Front, name: &str, mut params: Value) -> Answer {
+async fn called(front: &StreamableHttp, name: &str, mut params: Value) -> Answer {
     params["name"] = json!(name);
     params["_meta"] = meta();
     params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });

@@ -15,11 +15,11 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{
-    super::{Front, Reply, RpcError, Rules},
-    Answer, STATELESS, Scripted, Work, answer, meta, post, request, response, send,
+use super::{Answer, STATELESS, Scripted, Work, answer, meta, post, request, response, send};
+use crate::{
+    host::BoxFuture,
+    mcp::{Reply, RpcError, Rules, StreamableHttp},
 };
-use crate::host::BoxFuture;
 
 fn progress(value: u32) -> Value {
     let params = json!({ "progressToken": "p", "progress": value });
@@ -141,7 +141,7 @@ async fn a_quiet_stream_is_kept_alive_every_5_seconds() {
     });
     let (handler, _) = endless(vec![progress(1)]);
     let mut body =
-        response(send(&Front::new(handler, sleep, Rules::default()), &[], call()).await).into_body();
+        response(send(&StreamableHttp::new(handler, sleep, Rules::default()), &[], call()).await).into_body();
     assert!(frame(&mut body).await.starts_with("event: message"));
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");

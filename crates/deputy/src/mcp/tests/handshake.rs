@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{super::RpcError, STATELESS, Scripted, answer, meta, request};
+use super::{STATELESS, Scripted, answer, meta, request};
+use crate::mcp::RpcError;
 
 #[tokio::test]
 async fn every_handshake_revision_is_served_with_or_without_its_header() {

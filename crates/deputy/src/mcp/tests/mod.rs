@@ -26,12 +26,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiError, ApiToken, Call, Caller, Client, Conversation, Front, Handler, Peer, Reply, RpcError,
-    Rules, User,
+    Api, ApiError, ApiToken, Call, Caller, Client, DeliveryError, GrantSession, Handler, Peer, Reply,
+    RpcError, Rules, StreamableHttp,
 };
 use crate::{
     encoding::base64url_encode,
-    host::{BoxFuture, StoreError, Timestamp},
+    host::{BoxFuture, Timestamp},
+    types::User,
 };
 
 type Work = BoxFuture<'static, Result<Value, RpcError>>;
@@ -95,11 +96,11 @@ impl Api for LoggedOut {
 /// Sends to a front where no time passes.
 async fn post(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl ToString) -> Reply {
     let sleep = Arc::new(|_: Duration| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) });
-    send(&Front::new(Arc::clone(handler) as _, sleep, Rules::default()), headers, body).await
+    send(&StreamableHttp::new(Arc::clone(handler) as _, sleep, Rules::default()), headers, body).await
 }
 
 /// Sends `body` with `headers` beside those that every client sends; an empty value takes one of these away.
-async fn send(front: &Front, headers: &[(&str, &str)], body: impl ToString) -> Reply {
+async fn send(front: &StreamableHttp, headers: &[(&str, &str)], body: impl ToString) -> Reply {
     send_in(Arc::new(Talk::default()), front, headers, body).await
 }
 
@@ -111,7 +112,7 @@ struct Talk {
     waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
 }
 
-impl Conversation for Talk {
+impl GrantSession for Talk {
     fn question(&self) -> String {
         format!("q{}", self.waiting.lock().unwrap().len())
     }
@@ -122,7 +123,7 @@ impl Conversation for Talk {
         Box::pin(async { receiver.await.ok() })
     }
 
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>> {
         let sender = self.waiting.lock().unwrap().remove(question);
         Box::pin(std::future::ready(Ok(sender.is_some_and(|sender| sender.send(reply).is_ok()))))
     }
@@ -142,8 +143,8 @@ impl Conversation for Talk {
 }
 
 async fn send_in(
-    conversation: Arc<dyn Conversation>,
-    front: &Front,
+    conversation: Arc<dyn GrantSession>,
+    front: &StreamableHttp,
     headers: &[(&str, &str)],
     body: impl ToString,
 ) -> Reply {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{super::RpcError, STATELESS, Scripted, answer, meta, request};
+use super::{STATELESS, Scripted, answer, meta, request};
+use crate::mcp::RpcError;
 
 const MISMATCH: (u16, i64) = (400, RpcError::HEADER_MISMATCH);
 const OK: (u16, i64) = (200, 0);

@@ -24,11 +24,11 @@ use rmcp::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    super::{Caller, Confirmation, Front, Reply, RmcpHandler, RpcError, Rules, rmcp},
-    Answer, STATELESS, Talk, answer, meta, post, request, response, send, send_in,
+use super::{Answer, STATELESS, Talk, answer, meta, post, request, response, send, send_in};
+use crate::{
+    host::BoxFuture,
+    mcp::{Caller, Confirmation, Reply, RmcpHandler, RpcError, Rules, StreamableHttp, rmcp},
 };
-use crate::host::BoxFuture;
 
 /// Tools that do one thing each.
 #[derive(Clone, Default)]
@@ -313,7 +313,7 @@ async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Ve
 async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
     let handler = handler(&Fixture::default());
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
-    let front = Front::new(handler, Arc::new(sleep), Rules::default());
+    let front = StreamableHttp::new(handler, Arc::new(sleep), Rules::default());
     let talk = Arc::new(Talk::default());
     let info = json!({ "name": "test", "version": "1" });
     let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });

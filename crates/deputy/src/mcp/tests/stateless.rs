@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{super::RpcError, Answer, STATELESS, Scripted, answer, meta, request};
+use super::{Answer, STATELESS, Scripted, answer, meta, request};
+use crate::mcp::RpcError;
 
 async fn list(handler: &Arc<Scripted>, headers: &[(&str, &str)], meta: Value) -> Answer {
     answer(handler, headers, request("tools/list", json!({ "_meta": meta }))).await

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{Reply, RpcError},
-    Answer, STATELESS, Scripted, answer, meta, post, request,
-};
+use super::{Answer, STATELESS, Scripted, answer, meta, post, request};
+use crate::mcp::{Reply, RpcError};
 
 #[tokio::test]
 async fn a_request_gets_one_document_that_no_cache_keeps() {

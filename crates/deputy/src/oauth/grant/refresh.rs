@@ -7,14 +7,15 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Grant, Issued, place};
+use super::{Grant, Issued, associated_data};
 use crate::{
     config::Config,
     encoding::{base64url_decode, base64url_encode},
     host::{Digest, Timestamp},
-    oauth::{ReferenceToken, ScopeError, Scopes, TokenKind},
+    oauth::{ErrorCode, ReferenceToken, TokenKind},
     seal::{self, Key, Random, Sealed},
     secret::Secret,
+    types::{ClientId, ScopeError, Scopes},
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,12 +60,28 @@ pub enum RefreshError {
     /// It was issued to another client.
     #[error("the refresh token belongs to another client")]
     Client,
+    /// Its grant is gone.
+    #[error("the refresh token is unknown, expired or revoked")]
+    Ended,
     /// It was rotated. On this the caller must delete the grant (OAuth 2.1 §4.3.1).
     #[error("the refresh token was used before")]
     Replayed,
     /// Nothing of what was granted.
     #[error("{0}")]
     Scope(ScopeError),
+    /// This server did not make it.
+    #[error("the refresh token is unknown")]
+    Unknown,
+}
+
+impl RefreshError {
+    /// The code on the wire.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Answered(_) | Self::Scope(_) => ErrorCode::InvalidScope,
+            Self::Client | Self::Ended | Self::Replayed | Self::Unknown => ErrorCode::InvalidGrant,
+        }
+    }
 }
 
 impl RefreshToken {
@@ -73,7 +90,7 @@ impl RefreshToken {
     }
 
     fn is(&self, digest: &Digest) -> bool {
-        seal::equal(&self.digest.0, &digest.0)
+        seal::constant_time_eq(&self.digest.0, &digest.0)
     }
 }
 
@@ -89,12 +106,13 @@ impl Grant {
     pub fn refresh(
         mut self,
         token: &ReferenceToken,
-        (client_id, scopes): (&str, Option<&Scopes>),
+        client_id: &ClientId,
+        scopes: Option<&Scopes>,
         config: &Config,
         now: Timestamp,
         random: Random<'_>,
     ) -> Result<Refreshed, RefreshError> {
-        if self.client_id != client_id {
+        if self.client_id != *client_id {
             return Err(RefreshError::Client);
         }
         let current = self.refresh_token.take().ok_or(RefreshError::Replayed)?;
@@ -103,7 +121,8 @@ impl Grant {
             return self.answer_again(&current, token, scopes, now).map(Refreshed::Again);
         }
         let scopes = self.narrowed(scopes)?;
-        let key = token.key().unwrap(&place(self.id), &current.wrapped).ok_or(RefreshError::Replayed)?;
+        let key =
+            token.key().unwrap(&associated_data(self.id), &current.wrapped).ok_or(RefreshError::Replayed)?;
         let (issued, mut next) = self.mint(scopes, &key, config, now, random);
         next.predecessor = Some(Predecessor {
             digest: current.digest,
@@ -124,9 +143,9 @@ impl Grant {
             &current.wrapped
         } else {
             let old = current.predecessor.as_ref().filter(|old| old.is_tolerated(now))?;
-            seal::equal(&old.digest.0, &presented.0).then_some(&old.wrapped)?
+            seal::constant_time_eq(&old.digest.0, &presented.0).then_some(&old.wrapped)?
         };
-        token.key().unwrap(&place(self.id), wrapped)
+        token.key().unwrap(&associated_data(self.id), wrapped)
     }
 
     /// Forgets what only a token that is spent would open.
@@ -145,7 +164,7 @@ impl Grant {
         now: Timestamp,
     ) -> Result<Issued, RefreshError> {
         let predecessor = current.predecessor.as_ref().ok_or(RefreshError::Replayed)?;
-        let same = seal::equal(&predecessor.digest.0, &token.digest().0);
+        let same = seal::constant_time_eq(&predecessor.digest.0, &token.digest().0);
         if !same || !predecessor.is_tolerated(now) {
             return Err(RefreshError::Replayed);
         }

@@ -4,12 +4,14 @@ use std::{
 };
 
 use super::*;
-use crate::{oauth::ScopeError, secret::Secret};
+use crate::types::{RegisteredId, ScopeError};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 /// RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CLIENT: u8 = 1;
+const OTHER_CLIENT: u8 = 2;
 const URI: &str = "https://client.example/cb";
 
 #[test]
@@ -17,7 +19,7 @@ fn a_code_gives_tokens_that_open_the_tokens_of_pingone() {
     let (grant, code) = issued(true);
     let (grant, tokens) = redeem(grant, &code, NOW).unwrap();
     let access = grant.access(&tokens.access_token, NOW).unwrap();
-    assert_eq!(grant.open_upstream(&access.key).unwrap().access_token.expose(), "upstream-access");
+    assert_eq!(grant.open_pingone_tokens(&access.key).unwrap().access_token.expose(), "upstream-access");
     assert_eq!((tokens.expires_in, tokens.scopes.to_string()), (3600, "todo:read todo:write".into()));
     assert!(grant.access(&tokens.access_token, NOW.plus(3600)).is_none(), "expired");
     assert!(grant.access(&tokens.refresh_token, NOW).is_none(), "another kind");
@@ -26,12 +28,17 @@ fn a_code_gives_tokens_that_open_the_tokens_of_pingone() {
 #[test]
 fn a_code_of_another_client_redirect_or_verifier_is_refused() {
     let (grant, code) = issued(true);
-    let redeem = |client, uri, verifier| {
-        grant.clone().redeem(&code, (client, uri, verifier), &config(), NOW, &random).map(|_| ()).unwrap_err()
+    let redeem = |client, uri: &str, verifier: &str| {
+        let redemption = Redemption {
+            client_id: &client_id(client),
+            redirect_uri: Some(uri.to_owned()),
+            code_verifier: Secret::new(verifier.to_owned()),
+        };
+        grant.clone().redeem(&code, &redemption, &config(), NOW, &random).map(|_| ()).unwrap_err()
     };
-    assert_eq!(redeem("other", Some(URI), VERIFIER), RedeemError::Client);
-    assert_eq!(redeem("client", Some("https://client.example/other"), VERIFIER), RedeemError::RedirectUri);
-    assert_eq!(redeem("client", Some(URI), CHALLENGE), RedeemError::Verifier);
+    assert_eq!(redeem(OTHER_CLIENT, URI, VERIFIER), RedeemError::Client);
+    assert_eq!(redeem(CLIENT, "https://client.example/other", VERIFIER), RedeemError::RedirectUri);
+    assert_eq!(redeem(CLIENT, URI, CHALLENGE), RedeemError::Verifier);
 }
 
 #[test]
@@ -74,7 +81,7 @@ fn access_tokens_survive_a_rotation_and_their_key_still_opens() {
     let (grant, first) = connected();
     let (grant, _) = rotate(grant, &first.refresh_token, NOW);
     let access = grant.access(&first.access_token, NOW).unwrap();
-    assert!(grant.open_upstream(&access.key).is_some());
+    assert!(grant.open_pingone_tokens(&access.key).is_some());
 }
 
 #[test]
@@ -82,13 +89,22 @@ fn a_refresh_can_narrow_the_scopes_and_not_widen_them() {
     let (grant, first) = connected();
     let ask = |scope: &str| {
         let scopes = Scopes::parse(scope).unwrap();
-        grant.clone().refresh(&first.refresh_token, ("client", Some(&scopes)), &config(), NOW, &random)
+        grant.clone().refresh(
+            &first.refresh_token,
+            &client_id(CLIENT),
+            Some(&scopes),
+            &config(),
+            NOW,
+            &random,
+        )
     };
     let Ok(Refreshed::Rotated(_, issued)) = ask("todo:read admin") else { panic!("refused") };
     assert_eq!(issued.scopes.to_string(), "todo:read");
     assert!(matches!(ask("admin").unwrap_err(), RefreshError::Scope(ScopeError::NotOffered(_))));
-    let error =
-        grant.clone().refresh(&first.refresh_token, ("other", None), &config(), NOW, &random).unwrap_err();
+    let error = grant
+        .clone()
+        .refresh(&first.refresh_token, &client_id(OTHER_CLIENT), None, &config(), NOW, &random)
+        .unwrap_err();
     assert_eq!(error, RefreshError::Client);
 }
 
@@ -96,30 +112,27 @@ fn a_refresh_can_narrow_the_scopes_and_not_widen_them() {
 fn one_request_renews_the_tokens_of_pingone_at_a_time() {
     let (grant, first) = connected();
     let key = grant.access(&first.access_token, NOW).unwrap().key;
-    let grant = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
-    assert_eq!(grant.clone().begin_upstream_refresh([2; 16], NOW).map(|_| ()), Err(LeaseError::Held));
-    let stolen = grant.clone().begin_upstream_refresh([2; 16], NOW.plus(60)).unwrap();
-    assert!(stolen.clone().keep_upstream_tokens([1; 16], &upstream(true), &key, &random).is_none());
+    let grant = grant.begin_refresh([1; 16], NOW).unwrap();
+    assert_eq!(grant.clone().begin_refresh([2; 16], NOW).map(|_| ()), Err(LeaseError::Held));
+    let stolen = grant.clone().begin_refresh([2; 16], NOW.plus(60)).unwrap();
+    assert!(stolen.clone().keep_tokens([1; 16], &pingone_tokens(true), &key, &random).is_none());
     assert!(finish(stolen, NOW).is_none());
     let grant = finish(grant, NOW).unwrap();
-    assert_eq!((grant.upstream.generation, grant.upstream.is_leased(NOW)), (1, false));
+    assert_eq!((grant.pingone.generation, grant.pingone.is_leased(NOW)), (1, false));
 }
 
 #[test]
 fn short_lived_token_is_used_until_the_next_refresh_may_begin() {
     for lifetime in [0, 1, 9, 30, 60] {
-        let grant = refreshed(lifetime, RefreshReason::Expiring);
-        let Due::NotBefore { until, failed: false } = grant.upstream.due(RefreshReason::Expiring, NOW) else {
-            panic!("{lifetime}: {:?}", grant.upstream)
+        let grant = refreshed(lifetime, RefreshWhen::Expiring);
+        let Due::NotBefore { until, failed: false } = grant.pingone.due(RefreshWhen::Expiring, NOW) else {
+            panic!("{lifetime}: {:?}", grant.pingone)
         };
         assert!((10..=36).contains(&until.since(NOW)), "{lifetime}: {until:?}");
-        assert!(grant.upstream.expires_at >= until, "{lifetime}");
-        assert_eq!(grant.upstream.due(RefreshReason::Expiring, until), Due::Now, "{lifetime}");
+        assert!(grant.pingone.expires_at >= until, "{lifetime}");
+        assert_eq!(grant.pingone.due(RefreshWhen::Expiring, until), Due::Now, "{lifetime}");
     }
-    assert_eq!(
-        refreshed(61, RefreshReason::Expiring).upstream.due(RefreshReason::Expiring, NOW),
-        Due::Nothing
-    );
+    assert_eq!(refreshed(61, RefreshWhen::Expiring).pingone.due(RefreshWhen::Expiring, NOW), Due::Nothing);
 }
 
 #[test]
@@ -127,17 +140,17 @@ fn failed_refresh_is_followed_by_a_pause_that_grows() {
     let (mut grant, _) = connected();
     let mut now = NOW.plus(300);
     for (failure, least) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60)] {
-        let leased = grant.begin_upstream_refresh([1; 16], now).unwrap();
-        grant = leased.fail_upstream_refresh([1; 16], None, now, &random).unwrap();
-        let Due::NotBefore { until, failed: true } = grant.upstream.due(RefreshReason::Expiring, now) else {
-            panic!("{failure}: {:?}", grant.upstream)
+        let leased = grant.begin_refresh([1; 16], now).unwrap();
+        grant = leased.fail_refresh([1; 16], None, now, &random).unwrap();
+        let Due::NotBefore { until, failed: true } = grant.pingone.due(RefreshWhen::Expiring, now) else {
+            panic!("{failure}: {:?}", grant.pingone)
         };
         assert!((least..=least * 3 / 2).contains(&until.since(now)), "{failure}: {}", until.since(now));
         now = until;
     }
-    let leased = grant.begin_upstream_refresh([1; 16], now).unwrap();
-    let asked = leased.fail_upstream_refresh([1; 16], Some(9999), now, &random).unwrap();
-    let Due::NotBefore { until, .. } = asked.upstream.due(RefreshReason::Expiring, now) else { panic!() };
+    let leased = grant.begin_refresh([1; 16], now).unwrap();
+    let asked = leased.fail_refresh([1; 16], Some(9999), now, &random).unwrap();
+    let Due::NotBefore { until, .. } = asked.pingone.due(RefreshWhen::Expiring, now) else { panic!() };
     assert!((120..=125).contains(&until.since(now)));
 }
 
@@ -146,32 +159,31 @@ fn clock_that_is_set_back_leaves_no_long_pause() {
     let set_back = |grant: &Grant, reason| {
         [1, 86_400].map(|seconds| {
             let now = Timestamp(NOW.0 - seconds);
-            matches!(grant.upstream.due(reason, now), Due::Now)
+            matches!(grant.pingone.due(reason, now), Due::Now)
         })
     };
-    let leased = refreshed(0, RefreshReason::Expiring).begin_upstream_refresh([1; 16], NOW).unwrap();
-    let again = RefreshReason::Refused(leased.upstream.generation);
+    let leased = refreshed(0, RefreshWhen::Expiring).begin_refresh([1; 16], NOW).unwrap();
+    let again = RefreshWhen::Refused(leased.pingone.generation);
     assert_eq!(set_back(&leased, again), [false, true], "the lease, with which another clock may differ");
-    let failed = leased.fail_upstream_refresh([1; 16], Some(120), NOW, &random).unwrap();
+    let failed = leased.fail_refresh([1; 16], Some(120), NOW, &random).unwrap();
     assert_eq!(set_back(&failed, again), [false, true]);
-    let refused = refreshed(3600, RefreshReason::Refused(0));
-    assert_eq!(set_back(&refused, RefreshReason::Refused(1)), [false, true]);
+    let refused = refreshed(3600, RefreshWhen::Refused(0));
+    assert_eq!(set_back(&refused, RefreshWhen::Refused(1)), [false, true]);
 }
 
 #[test]
 fn api_that_refuses_every_token_asks_for_fewer_and_fewer() {
-    let grant = refreshed(3600, RefreshReason::Refused(0));
-    assert_eq!(grant.upstream.due(RefreshReason::Refused(0), NOW), Due::Nothing, "another generation");
-    let wait =
-        |grant: &Grant| match grant.upstream.due(RefreshReason::Refused(grant.upstream.generation), NOW) {
-            Due::NotBefore { until, failed: false } => until.since(NOW),
-            other => panic!("{other:?}"),
-        };
+    let grant = refreshed(3600, RefreshWhen::Refused(0));
+    assert_eq!(grant.pingone.due(RefreshWhen::Refused(0), NOW), Due::Nothing, "another generation");
+    let wait = |grant: &Grant| match grant.pingone.due(RefreshWhen::Refused(grant.pingone.generation), NOW) {
+        Due::NotBefore { until, failed: false } => until.since(NOW),
+        other => panic!("{other:?}"),
+    };
     let first = wait(&grant);
-    let leased = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
-    let again = leased.finish_upstream_refresh([1; 16], RefreshReason::Refused(1), NOW, &random).unwrap();
+    let leased = grant.begin_refresh([1; 16], NOW).unwrap();
+    let again = leased.finish_refresh([1; 16], RefreshWhen::Refused(1), NOW, &random).unwrap();
     assert!((30..=40).contains(&first) && (50..=70).contains(&wait(&again)), "{first}, {}", wait(&again));
-    let expiring = refreshed(3600, RefreshReason::Expiring);
+    let expiring = refreshed(3600, RefreshWhen::Expiring);
     assert_eq!(wait(&expiring), 10);
 }
 
@@ -201,22 +213,22 @@ fn what_a_spent_token_would_open_is_gone_when_its_time_is_over() {
     assert!(grant.refresh_key(&first.refresh_token, NOW.plus(120)).is_none());
     let wrapped = |grant: &Grant| serde_json::to_string(grant).unwrap().matches("wrapped").count();
     assert_eq!(wrapped(&grant), 4, "two access tokens, the refresh token and the one before it");
-    let later = grant.begin_upstream_refresh([1; 16], NOW.plus(3600)).unwrap();
+    let later = grant.begin_refresh([1; 16], NOW.plus(3600)).unwrap();
     assert_eq!(wrapped(&later), 1, "the refresh token");
 }
 
 /// A grant whose tokens were refreshed now.
-fn refreshed(lifetime: u64, reason: RefreshReason) -> Grant {
+fn refreshed(lifetime: u64, reason: RefreshWhen) -> Grant {
     let (grant, first) = connected();
     let key = grant.access(&first.access_token, NOW).unwrap().key;
-    let tokens = UpstreamTokens { expires_at: NOW.plus(lifetime), ..upstream(true) };
-    let grant = grant.begin_upstream_refresh([1; 16], NOW).unwrap();
-    let grant = grant.keep_upstream_tokens([1; 16], &tokens, &key, &random).unwrap();
-    grant.finish_upstream_refresh([1; 16], reason, NOW, &random).unwrap()
+    let tokens = PingOneTokens { expires_at: NOW.plus(lifetime), ..pingone_tokens(true) };
+    let grant = grant.begin_refresh([1; 16], NOW).unwrap();
+    let grant = grant.keep_tokens([1; 16], &tokens, &key, &random).unwrap();
+    grant.finish_refresh([1; 16], reason, NOW, &random).unwrap()
 }
 
 fn finish(grant: Grant, now: Timestamp) -> Option<Grant> {
-    grant.finish_upstream_refresh([1; 16], RefreshReason::Expiring, now, &random)
+    grant.finish_refresh([1; 16], RefreshWhen::Expiring, now, &random)
 }
 
 fn connected() -> (Grant, Issued) {
@@ -232,33 +244,42 @@ fn rotate(grant: Grant, token: &ReferenceToken, now: Timestamp) -> (Grant, Issue
 }
 
 fn refresh(grant: &Grant, token: &ReferenceToken, now: Timestamp) -> Result<Refreshed, RefreshError> {
-    grant.clone().refresh(token, ("client", None), &config(), now, &random)
+    grant.clone().refresh(token, &client_id(CLIENT), None, &config(), now, &random)
 }
 
 fn redeem(grant: Grant, code: &ReferenceToken, now: Timestamp) -> Result<(Grant, Issued), RedeemError> {
-    grant.redeem(code, ("client", Some(URI), VERIFIER), &config(), now, &random)
+    let redemption = Redemption {
+        client_id: &client_id(CLIENT),
+        redirect_uri: Some(URI.to_owned()),
+        code_verifier: Secret::new(VERIFIER.to_owned()),
+    };
+    grant.redeem(code, &redemption, &config(), now, &random)
 }
 
 fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
     let new = NewGrant {
         user: User { sub: "alice".into(), ..User::default() },
-        client_id: "client".into(),
+        client_id: client_id(CLIENT),
         client_name: None,
         redirect_uri: RedirectUri::parse(URI).unwrap(),
         code_challenge: CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap(),
         scopes: Scopes::of(["todo:read", "todo:write"]),
-        upstream: upstream(refreshable),
+        pingone_tokens: pingone_tokens(refreshable),
     };
     Grant::issue(new, NOW, &random)
 }
 
-fn upstream(refreshable: bool) -> UpstreamTokens {
-    UpstreamTokens {
+fn pingone_tokens(refreshable: bool) -> PingOneTokens {
+    PingOneTokens {
         access_token: Secret::new("upstream-access".into()),
         refresh_token: refreshable.then(|| Secret::new("upstream-refresh".into())),
         expires_at: NOW.plus(300),
         subject: "alice".into(),
     }
+}
+
+fn client_id(client: u8) -> ClientId {
+    ClientId::Registered(RegisteredId::new(&[client; 16]))
 }
 
 fn random(buffer: &mut [u8]) {

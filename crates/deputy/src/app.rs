@@ -1,0 +1,102 @@
+//! What every request shares.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::{
+    clients::DocumentFetches,
+    config::Config,
+    host::{Host, Timestamp},
+    limits::{Registrations, UserConcurrency},
+    mcp::{Handler, Rules, StreamableHttp},
+    pages::Wording,
+    pingone::PingOneClient,
+    readiness::Readiness,
+    types::is_loopback,
+};
+
+/// The state behind the endpoints: the configuration, the host, and what this process remembers.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) pingone: PingOneClient,
+    pub(crate) document_fetches: DocumentFetches,
+    pub(crate) mcp: StreamableHttp,
+    pub(crate) concurrency: UserConcurrency,
+    pub(crate) registrations: Registrations,
+    pub(crate) readiness: Readiness,
+    pub(crate) wording: Wording,
+    host: Arc<dyn Host>,
+}
+
+impl App {
+    pub(crate) fn new(
+        config: Config,
+        host: Arc<dyn Host>,
+        handler: Arc<dyn Handler>,
+        wording: Wording,
+    ) -> Self {
+        let sleeper = Arc::clone(&host);
+        let rules = rules(&config, &*handler);
+        Self {
+            config,
+            pingone: PingOneClient::default(),
+            document_fetches: DocumentFetches::default(),
+            mcp: StreamableHttp::new(handler, Arc::new(move |duration| sleeper.sleep(duration)), rules),
+            concurrency: UserConcurrency::new(host.capacity()),
+            registrations: Registrations::default(),
+            readiness: Readiness::default(),
+            wording,
+            host,
+        }
+    }
+
+    /// The wall clock. A handler reads it once, and again after it has waited.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
+    /// The host's randomness, as the pure modules take it.
+    pub(crate) fn random(&self) -> impl Fn(&mut [u8]) + Sync + '_ {
+        |buffer| self.host.fill_random(buffer)
+    }
+
+    pub(crate) fn host(&self) -> &dyn Host {
+        &*self.host
+    }
+
+    /// Whether a page of `origin` may call the MCP endpoint: this server's own, one that the operator admits, and, where
+    /// `PUBLIC_URL` is a loopback address, every loopback origin.
+    pub(crate) fn allows_origin(&self, origin: &str) -> bool {
+        let url = &self.config.public_url;
+        let local = || {
+            let parsed =
+                Url::parse(origin).ok().filter(|parsed| parsed.origin().ascii_serialization() == origin);
+            parsed.is_some_and(|parsed| parsed.host().is_some_and(|host| is_loopback(&host)))
+        };
+        origin == url.issuer()
+            || self.config.allowed_origins.iter().any(|allowed| allowed.admits(origin))
+            || url.is_loopback() && local()
+    }
+}
+
+/// The rules of the configuration for the tools of `handler`. A rule that cannot work is logged at the start.
+fn rules(config: &Config, handler: &dyn Handler) -> Rules {
+    let mut ungrantable = Vec::new();
+    for (scope, name) in handler.declared_scopes() {
+        if !config.api.scopes.contains(&scope) {
+            tracing::warn!(
+                scope,
+                name,
+                "API_SCOPES does not have a scope that this needs, so that no client can use it: add the scope to \
+                 API_SCOPES if clients are to have it"
+            );
+            ungrantable.push(scope);
+        }
+    }
+    let unconfirmed = config.unconfirmed_tools.clone();
+    for tool in unconfirmed.iter().filter(|tool| handler.input_schema(tool).is_none()) {
+        tracing::warn!(tool, "UNCONFIRMED_TOOLS names a tool that there is not");
+    }
+    Rules { ungrantable, unconfirmed }
+}

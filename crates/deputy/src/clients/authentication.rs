@@ -1,0 +1,43 @@
+//! Client authentication at the token and revocation endpoints (OAuth 2.1 §2.4).
+
+use http::{HeaderMap, header};
+
+use crate::{
+    app::App,
+    host::Timestamp,
+    http::list,
+    oauth::{Client, ClientAuthError, ClientCredentials, Params},
+    records::{self, RecordError},
+    types::ClientId,
+};
+
+/// Why there is no authenticated client.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthenticationError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Refused(#[from] ClientAuthError),
+}
+
+/// The client that sends this request.
+pub(crate) async fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+    now: Timestamp,
+) -> Result<Client, AuthenticationError> {
+    // `Authorization` is not a list, but some runtimes join several lines of it with commas.
+    let credentials = ClientCredentials::parse(list(headers, &header::AUTHORIZATION), params)?;
+    let client = match ClientId::parse(credentials.client_id()) {
+        // Nothing of its document matters here, so it is not fetched.
+        Ok(ClientId::Document(url)) if app.config.client_id_metadata_documents => {
+            Some(Client::at_url(url, now))
+        }
+        Ok(ClientId::Registered(id)) => records::client(app.host(), &id, now).await?,
+        Ok(ClientId::Document(_)) | Err(_) => None,
+    };
+    let client = client.ok_or(ClientAuthError::Wrong)?;
+    credentials.authenticate(&client)?;
+    Ok(client)
+}

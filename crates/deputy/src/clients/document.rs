@@ -1,0 +1,132 @@
+//! Fetching client metadata documents (draft-ietf-oauth-client-id-metadata-document-00 §4).
+
+use std::{net::IpAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+
+use crate::{
+    app::App,
+    host::{FetchError, FetchLimits, Reach, Timestamp},
+    http::{has_json, list},
+    oauth::{Client, DocumentError},
+    types::ClientIdUrl,
+};
+
+/// Why a metadata document describes no client now. The text is for the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DocumentFetchError {
+    /// Too many documents are being fetched.
+    #[error("Too many applications are being looked up just now. Try again in a moment.")]
+    Busy,
+    /// The document.
+    #[error("The application's metadata document cannot be used: {0}.")]
+    Document(DocumentError),
+    // The same words as for a wrong response: nobody must learn what is to be found in the network of this server.
+    #[error("The application's metadata document could not be fetched.")]
+    OutOfReach,
+    /// The response was not a document, or was refused.
+    #[error("The application's metadata document could not be fetched.")]
+    Response,
+}
+
+/// Fetches a document, and says how long it may be used.
+pub(super) async fn fetch(
+    app: &App,
+    url: &ClientIdUrl,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<(Client, Freshness), DocumentFetchError> {
+    let _permit = app.document_fetches.begin(source).ok_or(DocumentFetchError::Busy)?;
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(url.as_str())
+        .header(header::ACCEPT, "application/json")
+        .body(Bytes::new())
+        .map_err(|_| DocumentFetchError::Response)?;
+    let response = app.host().fetch(request, LIMITS).await.map_err(|error| {
+        tracing::info!(client = url.as_str(), %error, "a client metadata document could not be fetched");
+        match error {
+            FetchError::Connection(_) | FetchError::Deadline => DocumentFetchError::OutOfReach,
+            FetchError::NotPublic | FetchError::TooLarge | FetchError::TooMany => {
+                DocumentFetchError::Response
+            }
+        }
+    })?;
+    // These say nothing about the document.
+    if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
+        return Err(DocumentFetchError::OutOfReach);
+    }
+    // A redirect is not followed: its target is not what the user is shown.
+    if response.status() != StatusCode::OK || !has_json(response.headers()) {
+        return Err(DocumentFetchError::Response);
+    }
+    let private_use = &app.config.private_use_redirect_uris;
+    let client = Client::from_document(url, response.body(), private_use, now)
+        .map_err(DocumentFetchError::Document)?;
+    Ok((client, freshness(response.headers())))
+}
+
+/// How long a response may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Freshness {
+    pub(super) seconds: u64,
+    /// Whether it may also be used later, while the origin is out of reach (RFC 9111 §4.2.4).
+    pub(super) may_be_stale: bool,
+}
+
+/// The freshness that a response allows a shared cache (RFC 9111 §5.2.2), a day at most.
+fn freshness(headers: &HeaderMap) -> Freshness {
+    let directives = list(headers, &header::CACHE_CONTROL).filter_map(|said| str::from_utf8(said).ok());
+    let directives: Vec<_> = directives.collect();
+    let says = |directive: &str| directives.iter().any(|said| said.eq_ignore_ascii_case(directive));
+    if says("no-store") || says("no-cache") || says("private") {
+        return Freshness { seconds: 0, may_be_stale: false };
+    }
+    let age = |directive: &str| {
+        directives.iter().find_map(|said| {
+            let (name, seconds) = said.split_once('=')?;
+            name.eq_ignore_ascii_case(directive).then(|| seconds.trim_matches('"').parse().ok())?
+        })
+    };
+    let shared: Option<u64> = age("s-maxage");
+    let seconds = shared.or_else(|| age("max-age")).map_or(USUAL, |age| age.min(LONGEST));
+    let may_be_stale = shared.is_none() && !says("must-revalidate") && !says("proxy-revalidate");
+    Freshness { seconds, may_be_stale }
+}
+
+const LIMITS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(10), max_bytes: 5 * 1024, reach: Reach::PublicInternet };
+/// Seconds of freshness where a response does not say.
+const USUAL: u64 = 3600;
+/// Seconds.
+const LONGEST: u64 = 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn document_is_fresh_as_it_says_and_a_day_at_most() {
+        for (said, seconds, may_be_stale) in [
+            (None, 3600, true),
+            (Some("max-age=60"), 60, true),
+            (Some("public, Max-Age=\"120\", immutable"), 120, true),
+            (Some("max-age=99999999"), 24 * 3600, true),
+            (Some("max-age=-1"), 3600, true),
+            (Some("max-age=0"), 0, true),
+            (Some("max-age=60, must-revalidate"), 60, false),
+            (Some("Proxy-Revalidate, max-age=60"), 60, false),
+            (Some("s-maxage=30, max-age=60"), 30, false),
+            (Some("no-store, max-age=60"), 0, false),
+            (Some("private, max-age=60"), 0, false),
+            (Some("No-Cache"), 0, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(said.map(|said| (header::CACHE_CONTROL, HeaderValue::from_static(said))));
+            assert_eq!(freshness(&headers), Freshness { seconds, may_be_stale }, "{said:?}");
+        }
+    }
+}

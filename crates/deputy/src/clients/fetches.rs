@@ -1,0 +1,60 @@
+//! How many metadata documents are fetched at a time.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// The documents that this process is fetching, by the remote address that caused it. Some servers answer slowly, some on
+/// purpose, so one address gets a share only.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DocumentFetches(Arc<Mutex<Vec<Option<IpAddr>>>>);
+
+impl DocumentFetches {
+    /// A permit for `source`, which holds until it is dropped.
+    pub(super) fn begin(&self, source: Option<IpAddr>) -> Option<FetchPermit> {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = source.map_or(0, |_| sources.iter().filter(|other| **other == source).count());
+        (sources.len() < AT_A_TIME && same < OF_ONE_SOURCE).then(|| {
+            sources.push(source);
+            FetchPermit { all: self.clone(), source }
+        })
+    }
+}
+
+pub(super) struct FetchPermit {
+    all: DocumentFetches,
+    source: Option<IpAddr>,
+}
+
+impl Drop for FetchPermit {
+    fn drop(&mut self) {
+        let mut sources = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = sources.iter().position(|source| *source == self.source) {
+            sources.swap_remove(place);
+        }
+    }
+}
+
+/// Fetches at a time.
+const AT_A_TIME: usize = 64;
+/// Fetches at a time for one remote address.
+const OF_ONE_SOURCE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fetches_at_a_time_are_bounded_in_all_and_per_address() {
+        let documents = DocumentFetches::default();
+        let one = Some([192, 0, 2, 1].into());
+        let of_one: Vec<_> = (0..5).filter_map(|_| documents.begin(one)).collect();
+        assert_eq!(of_one.len(), 4);
+        let of_others: Vec<_> =
+            (0..=255).filter_map(|n| documents.begin(Some([198, 51, 100, n].into()))).collect();
+        assert_eq!((of_others.len(), documents.begin(None).is_none()), (60, true));
+        drop(of_one);
+        assert!(documents.begin(one).is_some() && documents.begin(None).is_some());
+    }
+}

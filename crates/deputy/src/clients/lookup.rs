@@ -1,0 +1,138 @@
+//! The client of an authorization request: one that registered, or one whose `client_id` is the URL of its metadata.
+
+use std::net::IpAddr;
+
+use super::document::{self, DocumentFetchError, Freshness};
+use crate::{
+    app::App,
+    host::Timestamp,
+    oauth::Client,
+    records::{self, Document, RecordError},
+    types::{ClientId, ClientIdError, ClientIdUrl, ClientIdUrlError},
+};
+
+/// Why a client is not known. The text is for the user whom the application sent here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientLookupError {
+    #[error(transparent)]
+    Document(#[from] DocumentFetchError),
+    #[error("This application is not registered here, or its registration has expired.")]
+    NotRegistered,
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("{0}.")]
+    Url(ClientIdUrlError),
+}
+
+impl ClientLookupError {
+    /// What happened, as the title of a page.
+    pub(crate) const fn title(&self) -> &'static str {
+        match self {
+            Self::NotRegistered => "This application is not known here",
+            Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
+                "This application cannot be used here"
+            }
+            // The first two must not be told apart.
+            Self::Document(
+                DocumentFetchError::Response | DocumentFetchError::OutOfReach | DocumentFetchError::Busy,
+            )
+            | Self::Record(_) => "This application cannot be looked up now",
+        }
+    }
+
+    /// The advice to the user.
+    pub(crate) const fn advice(&self) -> &'static str {
+        match self {
+            Self::NotRegistered => {
+                "Remove and add the server again in your application, so that it registers anew. Nothing was sent to the \
+                 application."
+            }
+            Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
+                "Only the publisher of the application can mend that. Nothing was sent to the application."
+            }
+            // These two must not be told apart.
+            Self::Document(DocumentFetchError::Response | DocumentFetchError::OutOfReach) => {
+                "Start the connection again from the application in a minute. If that does not help, ask the operator of \
+                 this server whether it may fetch such documents. Nothing was sent to the application."
+            }
+            Self::Document(DocumentFetchError::Busy) | Self::Record(_) => {
+                "Start the connection again from the application. Nothing was sent to the application."
+            }
+        }
+    }
+}
+
+/// Looks up the client of an authorization request. `source` is the remote address for which fetches are counted, if there
+/// is one.
+pub(crate) async fn authorizing_client(
+    app: &App,
+    id: &str,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Client, ClientLookupError> {
+    let accepts_documents = app.config.client_id_metadata_documents;
+    match ClientId::parse(id) {
+        Ok(ClientId::Document(url)) if accepts_documents => described_client(app, url, source, now).await,
+        Err(ClientIdError::Url(error)) if accepts_documents => Err(ClientLookupError::Url(error)),
+        Ok(ClientId::Registered(id)) => {
+            records::authorizing_client(app.host(), &id, now).await?.ok_or(ClientLookupError::NotRegistered)
+        }
+        Ok(ClientId::Document(_)) | Err(ClientIdError::Url(_) | ClientIdError::Unknown) => {
+            Err(ClientLookupError::NotRegistered)
+        }
+    }
+}
+
+/// The client that the document at `url` describes, fetched unless a fresh one is stored.
+async fn described_client(
+    app: &App,
+    url: ClientIdUrl,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Client, ClientLookupError> {
+    let stored = records::document(app.host(), &url, now).await?;
+    let stale = match stored {
+        Some(Document { client, fresh_until, .. }) if fresh_until > now => return Ok(client),
+        Some(Document { client, .. }) => Some(client),
+        None => None,
+    };
+    match document::fetch(app, &url, source, now).await {
+        Ok((client, Freshness { seconds, may_be_stale })) => {
+            let fresh_until = now.plus(seconds);
+            let stale_until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
+            let document = Document { client: client.clone(), fresh_until, stale_until };
+            let document = (seconds > 0).then_some(document);
+            store(app, &url, document, stale.is_some(), now).await;
+            Ok(client)
+        }
+        Err(error) => {
+            tracing::info!(client = url.as_str(), %error, "a client metadata document was refused");
+            match (error, stale) {
+                // RFC 9111 §4.2.4: a document that is out of reach may be used stale. A bad one invalidates it.
+                (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, Some(stale)) => Ok(stale),
+                (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, None) => Err(error.into()),
+                (DocumentFetchError::Document(_) | DocumentFetchError::Response, stale) => {
+                    store(app, &url, None, stale.is_some(), now).await;
+                    Err(error.into())
+                }
+            }
+        }
+    }
+}
+
+/// Stores a document that may be used again, or removes the one that was stored. If that fails, it is fetched again.
+async fn store(app: &App, url: &ClientIdUrl, document: Option<Document>, was_stored: bool, now: Timestamp) {
+    let host = app.host();
+    let stored = match document {
+        // For longer once a user has logged in with it: what anybody publishes is not collected.
+        Some(document) => records::put_document(host, url, &document, document.fresh_until).await,
+        None if was_stored => records::forget_document(host, url, now).await,
+        None => Ok(()),
+    };
+    if let Err(error) = stored {
+        tracing::warn!(client = url.as_str(), %error, "a client metadata document could not be kept");
+    }
+}
+
+/// Seconds for which a document is used beyond its freshness while it is out of reach.
+const STALE: u64 = 24 * 3600;

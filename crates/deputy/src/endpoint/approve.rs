@@ -1,0 +1,151 @@
+//! `POST /approve`: the user's decision on the approval page.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::{Fault, LONGEST_BODY, Refusal, authorize::is_remembered, internal_failure_page, respond};
+use crate::{
+    app::App,
+    grants::{
+        Failure,
+        login::{self, LoginError},
+    },
+    http::{BodyError, Initiator, Response, cookies, read_body, set_cookie},
+    oauth::{ApprovedClients, Handle, Params, approval_cookie, browser_is_bound},
+    pages,
+    records::{self, Approval, TicketError},
+};
+
+/// Why a decision does not count.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecisionError {
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error("The form that was sent is not the one of the approval page.")]
+    Form,
+    #[error("The decision did not come from the approval page.")]
+    Origin,
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+}
+
+impl Refusal for DecisionError {
+    const EVENT: &'static str = "approval refused";
+
+    fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Body(_)
+            | Self::Form
+            | Self::Origin
+            | Self::Ticket(
+                TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown | TicketError::Used,
+            ) => Fault::Client,
+            Self::Failure(failure) => Fault::Server(failure),
+            Self::Ticket(TicketError::Record(error)) => Fault::Server(error),
+        }
+    }
+
+    fn response(&self, _: &App) -> Response {
+        let conflict = |title, text| {
+            let advice = "If the application is connected, there is nothing to do. Otherwise start again from the application.";
+            pages::message(StatusCode::CONFLICT, title, text, advice)
+        };
+        match self {
+            Self::Body(error) => pages::message(
+                error.status(),
+                "Not approved",
+                "The form is too long, or did not arrive whole.",
+                "Start again.",
+            ),
+            Self::Form | Self::Origin => not_approved(&self.to_string()),
+            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(),
+            Self::Ticket(TicketError::Expired) => conflict(
+                "This page has expired",
+                "An approval page can be used for ten minutes, and this one is older.",
+            ),
+            Self::Ticket(TicketError::OtherBrowser) => not_approved(
+                "This page was not opened in this browser, or the browser did not keep its cookie.",
+            ),
+            Self::Ticket(TicketError::Unknown) => not_approved(
+                "The decision did not come from an approval page of this server, or the server has got a new key since \
+                 the page was opened.",
+            ),
+            Self::Ticket(TicketError::Used) => {
+                conflict("This page was already answered", "The decision was taken before, and counts once.")
+            }
+        }
+    }
+}
+
+fn not_approved(text: &str) -> Response {
+    let advice = "Start the connection again from the application.";
+    pages::message(StatusCode::BAD_REQUEST, "Not approved", text, advice)
+}
+
+/// `POST /approve`.
+pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let result = match read_body(app.host(), body, LONGEST_BODY).await {
+        Ok(form) => decide(&app, &head.headers, form).await,
+        Err(error) => Err(error.into()),
+    };
+    respond(&app, result)
+}
+
+async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, DecisionError> {
+    let now = app.now();
+    let (config, params) = (&app.config, Params::decode(&form));
+    let (Ok(Some(handle)), Ok(Some(decision @ ("approve" | "deny")))) =
+        (params.one("handle"), params.one("decision"))
+    else {
+        return Err(DecisionError::Form);
+    };
+    if !is_from_approval_page(app, headers) {
+        return Err(DecisionError::Origin);
+    }
+    let cookies = cookies(headers);
+    let is_bound = |handle: &Handle| browser_is_bound("approve", handle.as_str(), &cookies, &config.keys);
+    let Approval { request, client_name } =
+        records::take_ticket(app.host(), &config.keys, handle, is_bound, now).await?;
+    let (approval_name, _) = approval_cookie(handle, &config.keys);
+    let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
+    let mut approved = ApprovedClients::among(&cookies, &config.keys, now);
+    let target = request.target.clone();
+    let login = if decision == "deny" {
+        // A denial also takes back an earlier approval.
+        approved.forget(target.client_id());
+        Err(LoginError::Denied)
+    } else {
+        if is_remembered(app, &request) {
+            approved.add(&request, client_name.as_deref(), now);
+        }
+        login::begin(app, request, client_name, now).await
+    };
+    let mut response = match login {
+        Ok(response) => response,
+        Err(error) => login::return_error(app, &target, error)?,
+    };
+    if !approved.is_empty() {
+        let value = approved.render(&config.keys);
+        set_cookie(&mut response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);
+    } else if had_cookie {
+        set_cookie(&mut response, ApprovedClients::COOKIE, "", 0);
+    }
+    set_cookie(&mut response, &approval_name, "", 0);
+    Ok(response)
+}
+
+/// Whether the browser, as far as it says, posts from the approval page. The page's policy makes browsers send
+/// `Origin: null`; `Sec-Fetch-Site` then tells this page from others.
+fn is_from_approval_page(app: &App, headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let is_ours =
+        origin.is_none_or(|origin| origin == b"null" || origin == app.config.public_url.issuer().as_bytes());
+    let says_nothing = headers.get("sec-fetch-site").is_none();
+    is_ours && (says_nothing || Initiator::of(headers) == Initiator::ThisServer)
+}

@@ -1,0 +1,207 @@
+//! The authorization endpoint (OAuth 2.1 §4.1.1): checks the request and asks the user, or continues at once if this browser
+//! has approved it before.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use http::{HeaderMap, Method, StatusCode, request::Parts};
+
+use super::{Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond, too_long_page, wrong_method};
+use crate::{
+    app::App,
+    clients::{ClientLookupError, authorizing_client},
+    config::ClientApproval,
+    encoding::base64url_encode,
+    grants::{Failure, login},
+    host::{Endpoint, RetryAfter},
+    http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie, with_retry_after},
+    limits::{self, remote_source},
+    oauth::{
+        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
+        RequestError, TargetError, approval_cookie, presentable,
+    },
+    pages::{self, ApprovalForm},
+    records::{self, Approval},
+    seal::random_bytes,
+    types::ClientId,
+};
+
+/// Why an authorization request goes no further.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthorizationRefusal {
+    #[error("a page of another site made it in the background")]
+    Background,
+    #[error("{error}")]
+    Client { id: String, error: ClientLookupError },
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error("the method is not GET")]
+    Method,
+    #[error("too many connections were begun from this address")]
+    RateLimit(RetryAfter),
+    #[error("{error}")]
+    Redirect { target: RedirectTarget, error: RequestError },
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("the query is too long")]
+    TooLong,
+}
+
+impl Refusal for AuthorizationRefusal {
+    const EVENT: &'static str = "authorization request refused";
+
+    fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Client { error: ClientLookupError::Record(error), .. } => Fault::Server(error),
+            Self::Failure(failure) => Fault::Server(failure),
+            Self::Method | Self::RateLimit(_) | Self::TooLong => Fault::Expected,
+            Self::Background | Self::Client { .. } | Self::Redirect { .. } | Self::Target(_) => Fault::Client,
+        }
+    }
+
+    fn client(&self) -> Option<String> {
+        match self {
+            // Other text may be a secret that the application sends in the wrong place, and is not for the log.
+            Self::Client { id, .. } => ClientId::is_well_formed(id).then(|| presentable(id)).flatten(),
+            Self::Redirect { target, .. } => Some(target.client_id().to_string()),
+            Self::Background
+            | Self::Failure(_)
+            | Self::Method
+            | Self::RateLimit(_)
+            | Self::Target(_)
+            | Self::TooLong => None,
+        }
+    }
+
+    fn response(&self, app: &App) -> Response {
+        match self {
+            Self::Background => {
+                let text = "A page of another site asked for this in the background.";
+                let advice = "Start the connection from the application.";
+                pages::message(StatusCode::BAD_REQUEST, "This link cannot be used", text, advice)
+            }
+            Self::Client { error: ClientLookupError::Record(_), .. } | Self::Failure(_) => {
+                internal_failure_page()
+            }
+            Self::Client { id, error } => {
+                // Shown so that a user finds it in what the application keeps.
+                let text = format!("{error} Its client_id is {}", presentable(id).unwrap_or_default());
+                pages::message(StatusCode::BAD_REQUEST, error.title(), &text, error.advice())
+            }
+            Self::Method => wrong_method(),
+            Self::RateLimit(wait) => {
+                let text = "Too many connections were begun from your network within a minute.";
+                let advice = "Wait a minute, and start the connection again from the application.";
+                let page = pages::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice);
+                with_retry_after(page, *wait)
+            }
+            Self::Redirect { target, error } => {
+                let description = error.to_string();
+                let parameters = [("error", error.code().as_str()), ("error_description", &description)];
+                redirect(&target.response_url(app.config.public_url.issuer(), &parameters))
+            }
+            Self::Target(error) => pages::message(
+                StatusCode::BAD_REQUEST,
+                "This link cannot be used",
+                &error.to_string(),
+                "Nothing was sent to the application. Start the connection again from the application itself; if it \
+                 keeps its registrations, remove this server there first and add it again.",
+            ),
+            Self::TooLong => too_long_page(),
+        }
+    }
+}
+
+impl From<AuthorizeError> for AuthorizationRefusal {
+    fn from(error: AuthorizeError) -> Self {
+        match error {
+            AuthorizeError::Page(error) => Self::Target(error),
+            AuthorizeError::Redirect { target, error } => Self::Redirect { target, error },
+        }
+    }
+}
+
+/// `GET /authorize`.
+pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    respond(&app, authorize(&app, &head).await)
+}
+
+async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRefusal> {
+    let headers = &head.headers;
+    // `HEAD` would begin a login whose response nobody reads.
+    if head.method != Method::GET {
+        return Err(AuthorizationRefusal::Method);
+    }
+    if is_in_background(headers) {
+        return Err(AuthorizationRefusal::Background);
+    }
+    limits::admit(app.host(), app.config.rate_limits, headers, &head.extensions, Endpoint::Authorize)
+        .await
+        .map_err(AuthorizationRefusal::RateLimit)?;
+    let query = head.uri.query().unwrap_or_default();
+    if query.len() > LONGEST_QUERY {
+        return Err(AuthorizationRefusal::TooLong);
+    }
+    let now = app.now();
+    let params = Params::decode(query.as_bytes());
+    let id = AuthorizationRequest::client_id(&params)?;
+    let client = authorizing_client(app, id, remote_source(&head.extensions), now)
+        .await
+        .map_err(|error| AuthorizationRefusal::Client { id: id.to_owned(), error })?;
+    let request = AuthorizationRequest::parse(&params, &client, &app.config)?;
+    if was_approved(app, headers, &request, &client) {
+        let target = request.target.clone();
+        return match login::begin(app, request, client.name, now).await {
+            Ok(response) => Ok(response),
+            Err(error) => Ok(login::return_error(app, &target, error)?),
+        };
+    }
+    let handle = records::new_handle::<Approval>(app.host(), &app.config.keys, now);
+    let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
+    let form = ApprovalForm {
+        handle: handle.as_str(),
+        nonce: &nonce,
+        is_remembered: is_remembered(app, &request),
+        reveals_token: app.config.api.reveal_token,
+    };
+    let mut page = pages::approve(&request, &client, &form, &app.wording);
+    let (name, value) = approval_cookie(handle.as_str(), &app.config.keys);
+    set_cookie(&mut page, &name, &value, Handle::LIFETIME);
+    records::put_ticket(app.host(), &handle, &Approval { request, client_name: client.name }, now)
+        .await
+        .map_err(Failure::from)?;
+    Ok(page)
+}
+
+/// Whether this browser has approved exactly this, and no page sent it here. A site that could send a user through silently
+/// could collect codes for a client that it controls. Deputy's own pages count as such a site, since they redirect to
+/// addresses that clients chose.
+fn was_approved(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
+    if request.access.ask_again || !is_remembered(app, request) || Initiator::of(headers) != Initiator::User {
+        return false;
+    }
+    let approved = ApprovedClients::among(&cookies(headers), &app.config.keys, app.now());
+    approved.contains(request, client.name.as_deref())
+}
+
+/// Whether an approval of this request may be used again without the page: where the operator wants that for such a redirect
+/// URI, and not for a client with a metadata document, which anybody can present.
+///
+/// A browser that a program opened does not say where a redirect on the way came from: it still reports the user. So a link
+/// can be silent that the user did not mean, and a new code goes to the client's own redirect URI. On a loopback address it
+/// stays on this computer, with a program that the user has approved at that port. A hosted client may have one registration
+/// for all of its users, and is safe only if it ties `state` to a session and checks `iss` (RFC 9207); a private-use scheme
+/// leads to whichever application claims it (RFC 8252 §8.6). These are remembered with `CLIENT_APPROVAL=remember` only.
+pub(super) fn is_remembered(app: &App, request: &AuthorizationRequest) -> bool {
+    let admitted = match app.config.client_approval {
+        ClientApproval::Always => false,
+        ClientApproval::Loopback => request.target.redirect_uri().is_loopback(),
+        ClientApproval::Remember => true,
+    };
+    let is_registered = match request.target.client_id() {
+        ClientId::Document(_) => false,
+        ClientId::Registered(_) => true,
+    };
+    admitted && is_registered
+}

@@ -1,0 +1,176 @@
+//! `GET /callback`: the browser comes back from `PingOne` (OpenID Connect Core §3.1.2.5).
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use futures_channel::oneshot;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::{Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond, too_long_page, wrong_method};
+use crate::{
+    app::App,
+    grants::{
+        Failure, issue,
+        login::{self, LoginError},
+        revoke::revoke_at_pingone,
+    },
+    host::Timestamp,
+    http::{Response, cookies, set_cookie},
+    oauth::{Handle, Params, browser_is_bound, login_cookie},
+    oidc::{CallbackParams, error_code},
+    pages,
+    records::{self, Login, TicketError},
+    secret::Secret,
+};
+
+/// Why a login cannot be finished.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallbackRefusal {
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error("the method is not GET")]
+    Method,
+    #[error("What PingOne sent back is not an answer to a login.")]
+    Params,
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error("the query is too long")]
+    TooLong,
+}
+
+impl Refusal for CallbackRefusal {
+    const EVENT: &'static str = "callback refused";
+
+    fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Failure(failure) => Fault::Server(failure),
+            Self::Ticket(TicketError::Record(error)) => Fault::Server(error),
+            Self::Method | Self::TooLong => Fault::Expected,
+            Self::Params
+            | Self::Ticket(
+                TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown | TicketError::Used,
+            ) => Fault::Client,
+        }
+    }
+
+    fn response(&self, _: &App) -> Response {
+        match self {
+            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(),
+            Self::Method => wrong_method(),
+            Self::Params => unfinished(&self.to_string()),
+            Self::Ticket(TicketError::Expired) => {
+                unfinished("This login took longer than ten minutes, and has expired.")
+            }
+            Self::Ticket(TicketError::OtherBrowser) => unfinished(
+                "This login was not started in this browser, or the browser did not keep its cookie.",
+            ),
+            Self::Ticket(TicketError::Unknown) => unfinished(
+                "This login was not started by this server, or the server has got a new key since.",
+            ),
+            Self::Ticket(TicketError::Used) => pages::message(
+                StatusCode::CONFLICT,
+                "This login was already answered",
+                "PingOne's answer to it came before, and counts once.",
+                "If the application is connected, there is nothing to do. Otherwise start again from the application.",
+            ),
+            Self::TooLong => too_long_page(),
+        }
+    }
+}
+
+fn unfinished(text: &str) -> Response {
+    let advice = "Nothing was sent to the application. Start the connection again from the application.";
+    pages::message(StatusCode::BAD_REQUEST, "The login cannot be finished", text, advice)
+}
+
+/// `GET /callback`.
+pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    let result = match head.uri.query().unwrap_or_default() {
+        _ if head.method != Method::GET => Err(CallbackRefusal::Method),
+        query if query.len() > LONGEST_QUERY => Err(CallbackRefusal::TooLong),
+        query => come_back(&app, &head.headers, query).await,
+    };
+    respond(&app, result)
+}
+
+async fn come_back(app: &Arc<App>, headers: &HeaderMap, query: &str) -> Result<Response, CallbackRefusal> {
+    let now = app.now();
+    let (config, params) = (&app.config, Params::decode(query.as_bytes()));
+    let (Ok(Some(state)), Ok(code), Ok(error), Ok(iss)) =
+        (params.one("state"), params.one("code"), params.one("error"), params.one("iss"))
+    else {
+        return Err(CallbackRefusal::Params);
+    };
+    let result =
+        CallbackParams::read(code, error, iss, &config.pingone.issuer).ok_or(CallbackRefusal::Params)?;
+    // The browser that approved must be the browser that logged in: otherwise an attacker could approve, and send a user
+    // the rest of the way.
+    let cookies = cookies(headers);
+    let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
+    let login: Login = records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;
+    let target = login.request.target.clone();
+    let code = match result {
+        CallbackParams::Code(code) => finish_detached(app, login, code, now).await,
+        CallbackParams::Error(error) => {
+            Err(LoginError::Callback { error, said: said(&params), correlation: correlation(&params) })
+        }
+    };
+    let mut response = match code {
+        Ok(code) => login::return_code(app, &target, &code),
+        Err(error) => login::return_error(app, &target, error)?,
+    };
+    let (name, _) = login_cookie(state, &config.keys);
+    set_cookie(&mut response, &name, "", 0);
+    Ok(response)
+}
+
+/// Finishes a login even if the browser hangs up: the tokens that `PingOne` issues must not be lost.
+async fn finish_detached(
+    app: &Arc<App>,
+    login: Login,
+    code: Secret<String>,
+    now: Timestamp,
+) -> Result<Secret<String>, LoginError> {
+    let (done, wait) = oneshot::channel();
+    let finish = finish(Arc::clone(app), login, code, now);
+    app.host().detach(Box::pin(async move {
+        let _ = done.send(finish.await);
+    }));
+    wait.await.unwrap_or(Err(LoginError::Failure(Failure::CutOff)))
+}
+
+/// Exchanges the code of `PingOne`, checks what it issues, and issues a code of this server.
+async fn finish(
+    app: Arc<App>,
+    login: Login,
+    code: Secret<String>,
+    now: Timestamp,
+) -> Result<Secret<String>, LoginError> {
+    let Login { request, client_name, authentication } = login;
+    let tokens = app.pingone.exchange(app.host(), &app.config, &code, &authentication.code_verifier).await?;
+    let refresh_token = tokens.refresh_token.clone();
+    let issued = async {
+        let nonce = &authentication.nonce;
+        let login = app.pingone.authenticate(app.host(), &app.config, tokens, nonce, now).await?;
+        issue::code(&app, request, client_name, login, now).await
+    };
+    let issued = issued.await;
+    if issued.is_err() {
+        // It opens the API for as long as PingOne likes, and nobody will use it.
+        revoke_at_pingone(&app, refresh_token);
+    }
+    issued
+}
+
+/// The error code of `PingOne`, for the log, if it is a code.
+fn said(params: &Params) -> Option<String> {
+    params.one("error").ok().flatten().and_then(error_code).map(str::to_owned)
+}
+
+/// The id by which the audit of `PingOne` finds what happened, if the description ends with one.
+fn correlation(params: &Params) -> Option<String> {
+    let (_, id) = params.one("error_description").ok().flatten()?.rsplit_once("Correlation ID: ")?;
+    let id = id.get(..36)?;
+    id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-').then(|| id.to_owned())
+}

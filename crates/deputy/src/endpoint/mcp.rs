@@ -1,0 +1,210 @@
+//! The MCP endpoint: authorizes a request, and gives it to the MCP server in its user's name.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+
+use super::{Fault, Refusal, internal_failure, respond};
+use crate::{
+    app::App,
+    grants::{api::ApiClient, session::StoredSession},
+    host::{RetryAfter, Timestamp},
+    http::{BodyError, Response, json as json_response, list, read_counted_body, with_retry_after},
+    limits::Excess,
+    mcp::{Caller, Client, Reply},
+    oauth::{Access, ErrorCode, Grant, ReferenceToken, TokenKind},
+    paths,
+    records::{self, RecordError},
+    types::Scopes,
+};
+
+/// Why a request does not reach the MCP server, or is not answered by it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum McpError {
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the token lacks a scope that this needs")]
+    InsufficientScope { held: Scopes, required: Vec<String> },
+    #[error("log in again")]
+    InvalidToken,
+    #[error("the MCP endpoint takes POST")]
+    Method,
+    #[error("a bearer token is needed")]
+    MissingToken,
+    #[error("the Origin of this request is not allowed")]
+    Origin,
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("too many {what} at a time")]
+    TooMany { excess: Excess, what: &'static str },
+}
+
+impl Refusal for McpError {
+    const EVENT: &'static str = "MCP request refused";
+
+    fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Body(_)
+            | Self::InsufficientScope { .. }
+            | Self::InvalidToken
+            | Self::Method
+            | Self::MissingToken
+            | Self::Origin
+            | Self::TooMany { .. } => Fault::Expected,
+            Self::Record(error) => Fault::Server(error),
+        }
+    }
+
+    fn response(&self, app: &App) -> Response {
+        match self {
+            Self::Body(BodyError::TooMany) => {
+                let text = "too many large messages of this person at a time";
+                with_retry_after(invalid_request(StatusCode::TOO_MANY_REQUESTS, text), RetryAfter(1))
+            }
+            Self::Body(error) => invalid_request(error.status(), &error.to_string()),
+            Self::InsufficientScope { held, required } => insufficient_scope(app, held, required),
+            Self::InvalidToken => {
+                let error = r#"error="invalid_token", error_description="the token is unknown, expired or revoked", "#;
+                unauthorized(app, error, self)
+            }
+            Self::Method => {
+                let mut response = invalid_request(StatusCode::METHOD_NOT_ALLOWED, &self.to_string());
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+                response
+            }
+            // RFC 6750 §3.1: without a token, the challenge has no error code.
+            Self::MissingToken => unauthorized(app, "", self),
+            Self::Origin => invalid_request(StatusCode::FORBIDDEN, &self.to_string()),
+            Self::Record(_) => internal_failure(),
+            Self::TooMany { excess, what } => {
+                let (status, whose, wait) = match excess {
+                    Excess::All => (StatusCode::SERVICE_UNAVAILABLE, "on this server", 5),
+                    Excess::User => (StatusCode::TOO_MANY_REQUESTS, "of this person", 1),
+                };
+                let text = format!("too many {what} {whose} at a time");
+                with_retry_after(invalid_request(status, &text), RetryAfter(wait))
+            }
+        }
+    }
+}
+
+/// Every method of `/mcp`.
+pub(crate) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {
+    respond(&app, serve(&app, request).await)
+}
+
+async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpError> {
+    let now = app.now();
+    let (head, body) = request.into_parts();
+    if !origin_is_allowed(app, &head.headers) {
+        return Err(McpError::Origin);
+    }
+    let (grant, access) = authorize(app, bearer_token(&head.headers)?, now).await?;
+    // There is no stream to open and no session to delete.
+    if head.method != Method::POST {
+        return Err(McpError::Method);
+    }
+    let id = grant.id;
+    let too_many = |excess, what| {
+        tracing::warn!(grant = ?id, ?excess, what, "too much is under way at a time");
+        McpError::TooMany { excess, what }
+    };
+    let mut permit = app.concurrency.begin(&grant.user.sub).map_err(|excess| too_many(excess, "requests"))?;
+    let body = read_counted_body(app.host(), body, LONGEST_MESSAGE, |bytes| permit.takes(bytes)).await;
+    let body = body.inspect_err(|error| {
+        if *error == BodyError::TooMany {
+            tracing::warn!(grant = ?id, "too many large messages of one user at a time");
+        }
+    })?;
+    let session = Arc::new(StoredSession::new(app, &grant, &access));
+    let client = Client { id: grant.client_id.to_string(), name: grant.client_name.clone() };
+    let user = grant.user.clone();
+    let api = Arc::new(ApiClient::new(app, grant, access.key, now, permit.api_responses()));
+    let caller = Caller::new(user, client, access.scopes.to_vec(), now, api);
+    let response = match app.mcp.respond(&head, body, caller, session).await {
+        Reply::Response(response) => response,
+        Reply::InsufficientScope { required } => {
+            return Err(McpError::InsufficientScope { held: access.scopes, required });
+        }
+        Reply::LoginRequired => return Err(McpError::InvalidToken),
+    };
+    permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
+}
+
+/// The token of the `Authorization` header, the one place for it (RFC 6750 §2.1, MCP authorization). Credentials of another
+/// scheme are meant for a proxy or the like; Workers join several such headers with commas.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
+    let mut tokens = list(headers, &header::AUTHORIZATION).filter_map(|credentials| {
+        let (scheme, token) = credentials.split_at_checked("bearer".len())?;
+        let separated = token.first().is_none_or(|byte| *byte == b' ');
+        (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
+    });
+    let token = tokens.next().ok_or(McpError::MissingToken)?;
+    if tokens.any(|other| other != token) {
+        return Err(McpError::InvalidToken);
+    }
+    std::str::from_utf8(token).map_err(|_| McpError::InvalidToken)
+}
+
+/// The grant of an access token, and what the token allows.
+async fn authorize(app: &App, bearer: &str, now: Timestamp) -> Result<(Grant, Access), McpError> {
+    let token = ReferenceToken::parse(TokenKind::AccessToken, bearer, &app.config.keys)
+        .ok_or(McpError::InvalidToken)?;
+    let (grant, _) = records::grant(app.host(), token.grant(), now).await?.ok_or(McpError::InvalidToken)?;
+    let access = grant.access(&token, now).ok_or(McpError::InvalidToken)?;
+    Ok((grant, access))
+}
+
+/// Whether a browser may send this request for the page it shows. Programs send no `Origin`.
+fn origin_is_allowed(app: &App, headers: &HeaderMap) -> bool {
+    match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
+        None => true,
+        Some(Ok(origin)) => app.allows_origin(origin),
+        Some(Err(_)) => false,
+    }
+}
+
+/// 401 with what a client needs to find the authorization server (RFC 9728 §5.1, RFC 6750 §3).
+fn unauthorized(app: &App, error: &str, refusal: &McpError) -> Response {
+    let scopes = &app.config.api.scopes;
+    let challenge = format!(r#"Bearer {error}{}, scope="{scopes}""#, resource_metadata(app));
+    challenged(StatusCode::UNAUTHORIZED, &challenge, ErrorCode::InvalidToken, &refusal.to_string())
+}
+
+/// 403 with every scope that the next token needs: those required now, and those held (MCP authorization, scope challenge).
+fn insufficient_scope(app: &App, held: &Scopes, required: &[String]) -> Response {
+    let missing = required.iter().map(String::as_str).filter(|scope| !held.contains(scope));
+    let wanted = Scopes::of(held.iter().chain(missing));
+    let text = format!("this needs the scope {}", required.join(" "));
+    let challenge = format!(
+        r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", {}"#,
+        resource_metadata(app)
+    );
+    challenged(StatusCode::FORBIDDEN, &challenge, ErrorCode::InsufficientScope, &text)
+}
+
+fn resource_metadata(app: &App) -> String {
+    format!(r#"resource_metadata="{}""#, app.config.public_url.at(paths::RESOURCE_METADATA))
+}
+
+fn challenged(status: StatusCode, challenge: &str, error: ErrorCode, text: &str) -> Response {
+    let mut response = json_response(status, &json!({ "error": error, "error_description": text }));
+    // Scopes, URLs and this server's own texts are visible ASCII.
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn invalid_request(status: StatusCode, text: &str) -> Response {
+    let code = ErrorCode::InvalidRequest;
+    json_response(status, &json!({ "error": code, "error_description": text }))
+}
+
+/// Bytes of a JSON-RPC message.
+const LONGEST_MESSAGE: usize = 4 * 1024 * 1024;

@@ -1,0 +1,158 @@
+//! One file for each endpoint: it reads the request, decides, writes and responds.
+//!
+//! A refusal is an error. Each endpoint has one enum of them, with one exhaustive `match` from a refusal to its response;
+//! [`respond`] is where refusals are logged.
+
+pub(crate) mod approve;
+pub(crate) mod authorize;
+pub(crate) mod callback;
+pub(crate) mod health;
+pub(crate) mod mcp;
+pub(crate) mod metadata;
+pub(crate) mod register;
+pub(crate) mod revoke;
+pub(crate) mod token;
+
+use std::fmt::Display;
+
+use axum::extract::Request;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header, request::Parts};
+
+use crate::{
+    app::App,
+    host::{Endpoint, RetryAfter},
+    http::{BodyError, Response, error, read_body, with_retry_after},
+    limits,
+    oauth::{ClientAuthError, ErrorCode},
+    pages,
+};
+
+/// Why an endpoint refuses a request, or cannot serve it.
+pub(crate) trait Refusal: Display {
+    /// The message of its log line, such as "token request refused".
+    const EVENT: &'static str;
+
+    /// Who is at fault.
+    fn fault(&self) -> Fault<'_>;
+
+    /// The client that the refused request names, as far as it may be logged.
+    fn client(&self) -> Option<String> {
+        None
+    }
+
+    /// Its response.
+    fn response(&self, app: &App) -> Response;
+}
+
+/// Who is at fault for a refusal, which decides what is logged.
+pub(crate) enum Fault<'a> {
+    /// The client or the browser.
+    Client,
+    /// Nobody: it is part of the protocol, or was logged where it was found.
+    Expected,
+    /// This server. The cause is for its operator only.
+    Server(&'a dyn Display),
+}
+
+/// The response of an endpoint. A refusal is logged here.
+pub(crate) fn respond<E: Refusal>(app: &App, result: Result<Response, E>) -> Response {
+    result.unwrap_or_else(|refusal| {
+        match refusal.fault() {
+            Fault::Client => tracing::info!(client = refusal.client(), error = %refusal, "{}", E::EVENT),
+            Fault::Expected => {}
+            Fault::Server(cause) => tracing::error!(error = %cause, "internal failure"),
+        }
+        refusal.response(app)
+    })
+}
+
+/// A request that is counted for its remote address, with its whole body.
+pub(crate) async fn receive(
+    app: &App,
+    request: Request,
+    endpoint: Endpoint,
+) -> Result<(Parts, Bytes), ReceiveError> {
+    let limits = app.config.rate_limits;
+    limits::admit(app.host(), limits, request.headers(), request.extensions(), endpoint)
+        .await
+        .map_err(ReceiveError::RateLimit)?;
+    let (head, body) = request.into_parts();
+    Ok((head, read_body(app.host(), body, LONGEST_BODY).await?))
+}
+
+/// Why a request was not received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiveError {
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("too many requests from this address; try again later")]
+    RateLimit(RetryAfter),
+}
+
+impl ReceiveError {
+    /// Its response, with `code` where the body is at fault.
+    pub(crate) fn response(&self, code: ErrorCode) -> Response {
+        match self {
+            Self::Body(body) => error(body.status(), code, self),
+            Self::RateLimit(wait) => too_many_requests(self, *wait),
+        }
+    }
+}
+
+/// RFC 6585 §4.
+pub(crate) fn too_many_requests(refusal: impl Display, wait: RetryAfter) -> Response {
+    let response = error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TemporarilyUnavailable, refusal);
+    with_retry_after(response, wait)
+}
+
+/// OAuth 2.1 §3.2.4: 401 and a challenge where client authentication failed.
+pub(crate) fn unauthenticated_client(refusal: ClientAuthError) -> Response {
+    let code = refusal.code();
+    if code != ErrorCode::InvalidClient {
+        return error(StatusCode::BAD_REQUEST, code, refusal);
+    }
+    let mut response = error(StatusCode::UNAUTHORIZED, code, refusal);
+    let challenge = HeaderValue::from_static("Basic realm=\"deputy\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+/// The response to a program when this server failed.
+pub(crate) fn internal_failure() -> Response {
+    let text = "the server could not do its work; try again later";
+    error(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text)
+}
+
+/// The page when this server failed.
+pub(crate) fn internal_failure_page() -> Response {
+    let text = "The server could not do its work. This is not your fault.";
+    let advice = "Start the connection again from the application in a moment.";
+    pages::message(StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
+}
+
+/// The page for a link that is longer than [`LONGEST_QUERY`].
+pub(crate) fn too_long_page() -> Response {
+    let text = "The link that brought you here is too long.";
+    let advice = "Start again from the application.";
+    pages::message(StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
+}
+
+/// The response to a path that has no endpoint.
+pub(crate) async fn not_found() -> Response {
+    error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, "there is nothing at this address")
+}
+
+/// The response to a method that an endpoint does not have.
+pub(crate) async fn method_not_allowed() -> Response {
+    wrong_method()
+}
+
+pub(crate) fn wrong_method() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "this address does not take this method")
+}
+
+/// Bytes of a query.
+pub(crate) const LONGEST_QUERY: usize = 16 * 1024;
+/// Bytes of a form or a registration.
+pub(crate) const LONGEST_BODY: usize = 64 * 1024;

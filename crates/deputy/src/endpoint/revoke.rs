@@ -1,0 +1,102 @@
+//! The revocation endpoint (RFC 7009). Either token ends the whole grant.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use http::StatusCode;
+
+use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond, unauthenticated_client};
+use crate::{
+    app::App,
+    clients::{AuthenticationError, authenticate},
+    grants::revoke::revoke_at_pingone,
+    host::{Endpoint, Timestamp},
+    http::{Response, empty, error, has_media_type},
+    oauth::{Client, ErrorCode, Params, ReferenceToken, TokenKind},
+    records::{self, RecordError},
+};
+
+/// Why a revocation request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RevocationError {
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error("the body must be application/x-www-form-urlencoded with one token")]
+    Form,
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl Refusal for RevocationError {
+    const EVENT: &'static str = "revocation request refused";
+
+    fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Authentication(AuthenticationError::Record(error)) | Self::Record(error) => {
+                Fault::Server(error)
+            }
+            Self::Receive(ReceiveError::RateLimit(_)) => Fault::Expected,
+            Self::Authentication(AuthenticationError::Refused(_))
+            | Self::Form
+            | Self::Receive(ReceiveError::Body(_)) => Fault::Client,
+        }
+    }
+
+    fn response(&self, _: &App) -> Response {
+        match self {
+            Self::Authentication(AuthenticationError::Refused(refusal)) => unauthenticated_client(*refusal),
+            Self::Authentication(AuthenticationError::Record(_)) | Self::Record(_) => internal_failure(),
+            Self::Form => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, self),
+            Self::Receive(refusal) => refusal.response(ErrorCode::InvalidRequest),
+        }
+    }
+}
+
+/// `POST /revoke`.
+pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+    respond(&app, revoke(&app, request).await)
+}
+
+async fn revoke(app: &Arc<App>, request: Request) -> Result<Response, RevocationError> {
+    let (head, form) = receive(app, request, Endpoint::Token).await?;
+    let now = app.now();
+    let params = Params::decode(&form);
+    let is_form = has_media_type(&head.headers, "application/x-www-form-urlencoded");
+    let token = params.one("token").ok().flatten().filter(|_| is_form).ok_or(RevocationError::Form)?;
+    let client = authenticate(app, &head.headers, &params, now).await?;
+    // `token_type_hint` is only a hint (RFC 7009 §2.1): a token says what it is.
+    for kind in [TokenKind::RefreshToken, TokenKind::AccessToken] {
+        if let Some(token) = ReferenceToken::parse(kind, token, &app.config.keys) {
+            end(app, &client, &token, now).await?;
+        }
+    }
+    // RFC 7009 §2.2: also for a token that is unknown, or another client's.
+    Ok(empty(StatusCode::OK))
+}
+
+async fn end(
+    app: &Arc<App>,
+    client: &Client,
+    token: &ReferenceToken,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let Some((grant, _)) = records::grant(app.host(), token.grant(), now).await? else { return Ok(()) };
+    if grant.client_id != client.id {
+        return Ok(());
+    }
+    let Some(key) = grant.key_for(token, now) else { return Ok(()) };
+    records::end_grant(app.host(), grant.id, now).await?;
+    tracing::info!(client = %client.id, grant = ?grant.id, "grant revoked by its client");
+    // The refresh token of PingOne was known to this grant only.
+    revoke_at_pingone(
+        app,
+        grant.open_pingone_tokens(&key).and_then(|mut tokens| tokens.refresh_token.take()),
+    );
+    let unindexed = records::unindex_grant(app.host(), &app.config, &grant.user.sub, grant.id, now).await;
+    if let Err(error) = unindexed {
+        tracing::error!(grant = ?grant.id, %error, "a revoked grant could not be taken out of its user's index");
+    }
+    Ok(())
+}

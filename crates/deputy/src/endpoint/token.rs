@@ -1,0 +1,244 @@
+//! The token endpoint (OAuth 2.1 §3.2): codes and refresh tokens become access tokens.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond, unauthenticated_client};
+use crate::{
+    app::App,
+    clients::{AuthenticationError, authenticate},
+    grants::refresh::current_tokens,
+    host::{Endpoint, GrantId, Timestamp},
+    http::{Response, error, has_media_type, json as json_response},
+    mcp::ApiError,
+    oauth::{
+        Client, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
+        RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
+    },
+    records::{self, RecordError},
+    secret::Secret,
+    types::Scopes,
+};
+
+/// Why no tokens are issued.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error("the login at the identity provider has ended")]
+    LoginEnded,
+    #[error("the body must be application/x-www-form-urlencoded")]
+    MediaType,
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Redeem(#[from] RedeemError),
+    #[error(transparent)]
+    Refresh(#[from] RefreshError),
+    #[error(transparent)]
+    Request(#[from] TokenRequestError),
+}
+
+impl Refusal for TokenError {
+    const EVENT: &'static str = "token request refused";
+
+    fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Authentication(AuthenticationError::Record(error)) | Self::Record(error) => {
+                Fault::Server(error)
+            }
+            Self::Receive(ReceiveError::RateLimit(_)) => Fault::Expected,
+            Self::Authentication(AuthenticationError::Refused(_))
+            | Self::LoginEnded
+            | Self::MediaType
+            | Self::Receive(ReceiveError::Body(_))
+            | Self::Redeem(_)
+            | Self::Refresh(_)
+            | Self::Request(_) => Fault::Client,
+        }
+    }
+
+    fn response(&self, _: &App) -> Response {
+        let code = match self {
+            Self::Authentication(AuthenticationError::Refused(refusal)) => {
+                return unauthenticated_client(*refusal);
+            }
+            Self::Authentication(AuthenticationError::Record(_)) | Self::Record(_) => {
+                return internal_failure();
+            }
+            Self::Receive(refusal) => return refusal.response(ErrorCode::InvalidRequest),
+            Self::LoginEnded | Self::Redeem(_) => ErrorCode::InvalidGrant,
+            Self::MediaType => ErrorCode::InvalidRequest,
+            Self::Refresh(refusal) => refusal.code(),
+            Self::Request(refusal) => refusal.code(),
+        };
+        error(StatusCode::BAD_REQUEST, code, self)
+    }
+}
+
+/// `POST /token`.
+pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+    respond(&app, exchange(&app, request).await)
+}
+
+async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenError> {
+    let (head, form) = receive(app, request, Endpoint::Token).await?;
+    let now = app.now();
+    if !has_media_type(&head.headers, "application/x-www-form-urlencoded") {
+        return Err(TokenError::MediaType);
+    }
+    let params = Params::decode(&form);
+    // Before the client is authenticated: an unsupported grant type is an error for every client.
+    let request = TokenRequest::parse(&params, &app.config)?;
+    let client = authenticate(app, &head.headers, &params, now).await?;
+    let issued = match request {
+        TokenRequest::AuthorizationCode { code, code_verifier, redirect_uri } => {
+            let redemption = Redemption { client_id: &client.id, redirect_uri, code_verifier };
+            redeem(app, &client, &code, &redemption, now).await?
+        }
+        TokenRequest::RefreshToken { refresh_token, scopes } => {
+            refresh(app, &client, &refresh_token, scopes.as_ref(), now).await?
+        }
+    };
+    Ok(tokens(app, &issued))
+}
+
+/// Redeems a code (OAuth 2.1 §4.1.3).
+async fn redeem(
+    app: &App,
+    client: &Client,
+    code: &Secret<String>,
+    redemption: &Redemption<'_>,
+    now: Timestamp,
+) -> Result<Issued, TokenError> {
+    let config = &app.config;
+    let code = ReferenceToken::parse(TokenKind::AuthorizationCode, code.expose(), &config.keys)
+        .ok_or(RedeemError::Unknown)?;
+    for _ in 0..records::MOST_RACES {
+        let (grant, version) =
+            records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
+        let (grant, issued) = match grant.redeem(&code, redemption, config, now, &app.random()) {
+            Ok(redeemed) => redeemed,
+            Err(refusal) => {
+                if refusal == RedeemError::Replayed {
+                    end(app, code.grant(), "a code was replayed", now).await?;
+                }
+                return Err(refusal.into());
+            }
+        };
+        if records::replace_grant(app.host(), &grant, Some(version), now).await? {
+            // Only the winner of the race enters the index.
+            index(app, &grant, indexed_until(app, now), now).await;
+            keep(app, client, now).await;
+            tracing::info!(client = %client.id, grant = ?grant.id, "code redeemed");
+            return Ok(issued);
+        }
+    }
+    Err(RecordError::Contended("grant").into())
+}
+
+/// Exchanges a refresh token (OAuth 2.1 §4.3).
+async fn refresh(
+    app: &Arc<App>,
+    client: &Client,
+    token: &Secret<String>,
+    scopes: Option<&Scopes>,
+    now: Timestamp,
+) -> Result<Issued, TokenError> {
+    let config = &app.config;
+    let token = ReferenceToken::parse(TokenKind::RefreshToken, token.expose(), &config.keys)
+        .ok_or(RefreshError::Unknown)?;
+    if login_has_ended(app, client, &token, now).await? {
+        return Err(TokenError::LoginEnded);
+    }
+    for _ in 0..records::MOST_RACES {
+        let (grant, version) =
+            records::grant(app.host(), token.grant(), now).await?.ok_or(RefreshError::Ended)?;
+        let refreshed = grant.refresh(&token, &client.id, scopes, config, now, &app.random());
+        match refreshed {
+            Ok(Refreshed::Again(issued)) => return Ok(issued),
+            Ok(Refreshed::Rotated(mut grant, issued)) => {
+                let leaves_index = grant.expires_at > grant.indexed_until;
+                if leaves_index && index(app, &grant, indexed_until(app, now), now).await {
+                    grant.indexed_until = indexed_until(app, now);
+                }
+                if records::replace_grant(app.host(), &grant, Some(version), now).await? {
+                    keep(app, client, now).await;
+                    return Ok(issued);
+                }
+            }
+            Err(refusal) => {
+                if refusal == RefreshError::Replayed {
+                    end(app, token.grant(), "a refresh token was replayed", now).await?;
+                }
+                return Err(refusal.into());
+            }
+        }
+    }
+    Err(RecordError::Contended("grant").into())
+}
+
+/// Whether the login at `PingOne` has ended, found out when its access token is about to expire. A client that is told now
+/// logs in again; told later, it would hold a token that opens nothing.
+async fn login_has_ended(
+    app: &Arc<App>,
+    client: &Client,
+    token: &ReferenceToken,
+    now: Timestamp,
+) -> Result<bool, RecordError> {
+    let Some((grant, _)) = records::grant(app.host(), token.grant(), now).await? else { return Ok(false) };
+    if grant.client_id != client.id {
+        return Ok(false);
+    }
+    let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
+    // Any other failure may pass, and is no reason to lose a login.
+    let tokens = current_tokens(app, grant.id, &key, RefreshWhen::Expiring).await;
+    Ok(tokens.is_err_and(|error| error == ApiError::LoginRequired))
+}
+
+/// Enters the grant into its user's index. Its tokens are issued whether or not this works; if not, the next refresh tries
+/// again.
+async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
+    let entered = records::index_grant(app.host(), &app.config, grant, until, now).await;
+    if let Err(error) = &entered {
+        tracing::error!(grant = ?grant.id, %error, "a grant could not be entered into its user's index");
+    }
+    entered.is_ok()
+}
+
+/// Prolongs the registration of a client that is used. If that does not work, the next use does it.
+async fn keep(app: &App, client: &Client, now: Timestamp) {
+    if let Err(error) = records::keep_client(app.host(), &app.config, client, now).await {
+        tracing::error!(client = %client.id, %error, "a client could not be kept");
+    }
+}
+
+/// Long enough that a grant in use is entered anew about once in its refresh token's lifetime.
+fn indexed_until(app: &App, now: Timestamp) -> Timestamp {
+    now.plus(2 * app.config.refresh_token_lifetime.as_secs())
+}
+
+async fn end(app: &App, id: GrantId, reason: &str, now: Timestamp) -> Result<(), RecordError> {
+    tracing::warn!(grant = ?id, reason, "grant ended");
+    records::end_grant(app.host(), id, now).await
+}
+
+/// The token response (OAuth 2.1 §3.2.3).
+fn tokens(app: &App, issued: &Issued) -> Response {
+    let keys = &app.config.keys;
+    json_response(
+        StatusCode::OK,
+        &json!({
+            "access_token": issued.access_token.render(keys).expose(),
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "refresh_token": issued.refresh_token.render(keys).expose(),
+            "scope": issued.scopes.to_string(),
+        }),
+    )
+}

@@ -1,0 +1,236 @@
+//! The way to the API in a person's name.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use url::Url;
+
+use super::refresh::{CurrentTokens, ENDED, current_tokens};
+use crate::{
+    app::App,
+    host::{BoxFuture, FetchError, FetchLimits, GrantId, Reach, Timestamp},
+    limits::ApiResponses,
+    mcp::{Api, ApiError, ApiToken, lacks_scope},
+    oauth::{EARLY, Grant, RefreshWhen},
+    oidc::AccessTokenClaims,
+    retry,
+    seal::Key,
+    secret::Secret,
+};
+
+/// The API, in the name of the person of one grant.
+pub(crate) struct ApiClient {
+    app: Arc<App>,
+    grant: GrantId,
+    key: Key,
+    /// The grant as the request's token was checked by it, until it is used or too old to be.
+    admitted: Mutex<Option<(Grant, Timestamp)>>,
+    responses: Arc<ApiResponses>,
+}
+
+impl Api for ApiClient {
+    fn fetch(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, ApiError>> {
+        Box::pin(self.call(request))
+    }
+
+    fn token(&self) -> BoxFuture<'_, Result<ApiToken, ApiError>> {
+        Box::pin(self.describe())
+    }
+}
+
+impl ApiClient {
+    /// The API in the name of the person of `grant`, which has been read `now`.
+    pub(crate) fn new(
+        app: &Arc<App>,
+        grant: Grant,
+        key: Key,
+        now: Timestamp,
+        responses: Arc<ApiResponses>,
+    ) -> Self {
+        Self {
+            app: Arc::clone(app),
+            grant: grant.id,
+            key,
+            admitted: Mutex::new(Some((grant, now))),
+            responses,
+        }
+    }
+
+    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
+        let request = below_api_url(&self.app.config.api.url, request).ok_or(ApiError::NotTheApi)?;
+        let CurrentTokens { tokens, generation } = self.current_tokens(RefreshWhen::Expiring).await?;
+        let response = self.send(request.clone(), &tokens.access_token).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || lacks_scope(&response) {
+            return Ok(response);
+        }
+        // The API refuses a token that should be good. A fresh one, once. What the API says of that says nothing of the
+        // login, which is PingOne's to end: the API may have lost its keys, or the time.
+        match self.current_tokens(RefreshWhen::Refused(generation)).await {
+            Ok(CurrentTokens { tokens, .. }) => self.send(request, &tokens.access_token).await,
+            Err(ApiError::Refused) => Ok(response),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn describe(&self) -> Result<ApiToken, ApiError> {
+        let CurrentTokens { tokens, .. } = self.current_tokens(RefreshWhen::Expiring).await?;
+        let config = &self.app.config;
+        let claims = AccessTokenClaims::of_verified(tokens.access_token.expose(), self.app.now());
+        let claims = claims.map_err(|error| {
+            tracing::error!(%error, "the access token cannot be read");
+            ApiError::Unavailable
+        })?;
+        Ok(ApiToken {
+            issuer: config.pingone.issuer.clone(),
+            subject: claims.sub,
+            audience: claims.audience,
+            scopes: claims
+                .scope
+                .unwrap_or_default()
+                .split(' ')
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            expires_at: tokens.expires_at,
+            raw: config.api.reveal_token.then_some(tokens.access_token),
+        })
+    }
+
+    async fn current_tokens(&self, reason: RefreshWhen) -> Result<CurrentTokens, ApiError> {
+        if reason == RefreshWhen::Expiring
+            && let Some(tokens) = self.admitted_tokens()
+        {
+            return Ok(tokens);
+        }
+        current_tokens(&self.app, self.grant, &self.key, reason).await
+    }
+
+    /// The tokens of the grant that the request came with, if nothing has to be done for them. Spares most calls of the
+    /// API a second reading.
+    fn admitted_tokens(&self) -> Option<CurrentTokens> {
+        let (grant, at) = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let now = self.app.now();
+        let tokens =
+            grant.open_pingone_tokens(&self.key).filter(|tokens| tokens.expires_at > now.plus(EARLY))?;
+        (now.since(at) <= STILL_TRUE)
+            .then_some(CurrentTokens { tokens, generation: grant.pingone.generation })
+    }
+
+    async fn send(
+        &self,
+        mut request: http::Request<Bytes>,
+        token: &Secret<String>,
+    ) -> Result<http::Response<Bytes>, ApiError> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| ENDED)?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        let counted = self.responses.begin();
+        request.extensions_mut().insert(counted.meter());
+        let method = request.method().clone();
+        let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
+        let response = self.app.host().fetch(request, API_LIMITS).await.map_err(|error| {
+            tracing::warn!(%method, url, %error, "a request to the API failed");
+            match error {
+                FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {
+                    ApiError::Unavailable
+                }
+                FetchError::Deadline => ApiError::Timeout,
+                FetchError::TooLarge => ApiError::TooLarge,
+            }
+        })?;
+        let response = counted.keep(response).ok_or(ApiError::Unavailable)?;
+        let status = response.status();
+        // Other refusals are for the tools to judge.
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let retry_after = retry::retry_after(&response, self.app.now());
+            tracing::warn!(%method, url, status = status.as_u16(), retry_after, "the API answered with an error");
+        }
+        Ok(without_token(response, token.expose()))
+    }
+}
+
+/// The response without the token that was sent, which some APIs repeat in their errors: tools show responses to models.
+fn without_token(response: http::Response<Bytes>, token: &str) -> http::Response<Bytes> {
+    // The end of a JWT is its signature, without which the rest opens nothing.
+    let secret = token.rsplit('.').next().filter(|part| part.len() >= 32).unwrap_or(token).as_bytes();
+    let repeats = |bytes: &[u8]| bytes.windows(secret.len().max(1)).any(|window| window == secret);
+    let (mut head, mut body) = response.into_parts();
+    let repeating = head.headers.iter().filter(|(_, value)| repeats(value.as_bytes()));
+    let names: Vec<_> = repeating.map(|(name, _)| name.clone()).collect();
+    let repeated = repeats(&body);
+    if repeated {
+        let mut rest = &body[..];
+        let mut kept = Vec::with_capacity(body.len());
+        while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
+            kept.extend_from_slice(&rest[..at]);
+            kept.extend_from_slice(b"[redacted]");
+            rest = &rest[at + secret.len()..];
+        }
+        kept.extend_from_slice(rest);
+        body = kept.into();
+    }
+    if repeated || !names.is_empty() {
+        tracing::warn!("the API repeats the access token in its answer; it was taken out");
+        for name in names {
+            head.headers.remove(name);
+        }
+    }
+    http::Response::from_parts(head, body)
+}
+
+/// The request with its path put below `API_URL`. `None`: it would go elsewhere.
+fn below_api_url(base: &Url, request: http::Request<Bytes>) -> Option<http::Request<Bytes>> {
+    let (mut parts, body) = request.into_parts();
+    let relative = parts.uri.authority().is_none().then(|| parts.uri.path_and_query())??.as_str();
+    let prefix = base.as_str().trim_end_matches('/');
+    let text = format!("{prefix}{relative}");
+    // Dot segments, in whatever spelling, change when the text is read as a URL.
+    let url = Url::parse(&text).ok().filter(|url| relative.starts_with('/') && url.as_str() == text)?;
+    parts.uri = url.as_str().parse().ok()?;
+    parts.headers.remove(header::HOST);
+    parts.headers.remove(header::COOKIE);
+    Some(http::Request::from_parts(parts, body))
+}
+
+/// Seconds for which what was read of a grant is as good as what could be read.
+const STILL_TRUE: u64 = 1;
+const API_LIMITS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(15), max_bytes: 4 * 1024 * 1024, reach: Reach::Anywhere };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(base: &str, path: &str) -> Option<String> {
+        let request = http::Request::builder().uri(path).body(Bytes::new()).ok()?;
+        below_api_url(&Url::parse(base).ok()?, request).map(|request| request.uri().to_string())
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_token_loses_it() {
+        let signature = "s".repeat(40);
+        let token = format!("head.claims.{signature}");
+        let response = http::Response::builder()
+            .header("x-echo", format!("Bearer {token}"))
+            .header("x-other", "kept")
+            .body(Bytes::from(format!(r#"["Bearer {token}", "and {token}"]"#)));
+        let cleaned = without_token(response.unwrap(), &token);
+        assert_eq!(cleaned.body(), r#"["Bearer head.claims.[redacted]", "and head.claims.[redacted]"]"#);
+        assert!(cleaned.headers().get("x-echo").is_none() && cleaned.headers().get("x-other").is_some());
+        let untouched = without_token(http::Response::new(Bytes::from_static(b"todos")), &token);
+        assert_eq!(untouched.body(), "todos");
+    }
+
+    #[test]
+    fn a_path_goes_below_the_api_url_and_nowhere_else() {
+        let base = "https://api.example/v1/";
+        assert_eq!(target(base, "/api/todos?a=b").as_deref(), Some("https://api.example/v1/api/todos?a=b"));
+        for path in ["https://evil.example/", "/../x", "/a/%2e%2e/%2E%2e/x", "//evil.example/../..", "*"] {
+            assert_eq!(target(base, path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The end of a login: a grant, and the code for it.
+
+use crate::{
+    app::App,
+    grants::login::LoginError,
+    host::Timestamp,
+    oauth::{AuthorizationRequest, Grant, NewGrant, PingOneTokens},
+    oidc::{AccessTokenClaims, TokenResponse},
+    pingone::Authenticated,
+    records,
+    secret::Secret,
+};
+
+/// Stores the grant, and gives the authorization code for the client.
+pub(crate) async fn code(
+    app: &App,
+    request: AuthorizationRequest,
+    client_name: Option<String>,
+    Authenticated { tokens, access_token, user }: Authenticated,
+    now: Timestamp,
+) -> Result<Secret<String>, LoginError> {
+    let AuthorizationRequest { target, access } = request;
+    // No wider than the user approved, and no wider than PingOne granted.
+    let scopes = match tokens.scope.as_deref().or(access_token.scope.as_deref()) {
+        Some(granted) => access.scopes.named_in(granted),
+        None => access.scopes,
+    };
+    if scopes.is_empty() {
+        return Err(LoginError::NoScopes);
+    }
+    let pingone_tokens = pingone_tokens(tokens, &access_token, now);
+    if pingone_tokens.refresh_token.is_none() && pingone_tokens.expires_at <= now {
+        return Err(LoginError::ExpiredToken);
+    }
+    let new = NewGrant {
+        user,
+        client_id: target.client_id().clone(),
+        client_name,
+        redirect_uri: target.redirect_uri().clone(),
+        code_challenge: access.code_challenge,
+        scopes,
+        pingone_tokens,
+    };
+    let (grant, code) = Grant::issue(new, now, &app.random());
+    records::replace_grant(app.host(), &grant, None, now).await?;
+    tracing::info!(client = %grant.client_id, grant = ?grant.id, "login finished");
+    Ok(code.render(&app.config.keys))
+}
+
+/// What a grant keeps of a token response that came `now`.
+pub(super) fn pingone_tokens(
+    tokens: TokenResponse,
+    claims: &AccessTokenClaims,
+    now: Timestamp,
+) -> PingOneTokens {
+    PingOneTokens {
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        expires_at: now.plus(claims.lifetime(tokens.expires_in)),
+        subject: claims.sub.clone(),
+    }
+}

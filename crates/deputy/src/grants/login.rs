@@ -1,0 +1,156 @@
+//! A login at `PingOne`, from the approval to the redirect back to the client.
+
+use std::borrow::Cow;
+
+use super::Failure;
+use crate::{
+    app::App,
+    host::Timestamp,
+    http::{Response, redirect, set_cookie},
+    oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
+    oidc::{Authentication, AuthenticationRequest, CallbackError, IdTokenError, clocks_differ},
+    pingone::PingOneError,
+    records::{self, Login, RecordError},
+    secret::Secret,
+};
+
+/// Why a login gives no code. The client is told at its redirect URI (OAuth 2.1 §4.1.2.1), and the log has the cause.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    /// `PingOne` sent the browser back without a code.
+    #[error("{error}")]
+    Callback { error: CallbackError, said: Option<String>, correlation: Option<String> },
+    /// The user denied the client on the approval page.
+    #[error("the user denied the client")]
+    Denied,
+    /// `PingOne` issued an access token that has expired, and no refresh token.
+    #[error("PingOne issued an expired token and no refresh token")]
+    ExpiredToken,
+    /// Not for the client.
+    #[error(transparent)]
+    Failure(Failure),
+    /// `PingOne` granted other scopes than were asked for.
+    #[error("PingOne granted none of the scopes")]
+    NoScopes,
+    /// A request to `PingOne` failed, or its tokens cannot be accepted.
+    #[error(transparent)]
+    PingOne(#[from] PingOneError),
+}
+
+impl From<RecordError> for LoginError {
+    fn from(error: RecordError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl LoginError {
+    /// The error code and its description. A client cannot change the configuration of this server, and learns nothing of it.
+    fn for_client(&self) -> (ErrorCode, Cow<'static, str>) {
+        const NOT_ACCEPTED: &str =
+            "the identity provider's answer could not be accepted; the server's log says why";
+        let (code, text) = match self {
+            Self::Callback { error, .. } => match error {
+                CallbackError::Denied => {
+                    (ErrorCode::AccessDenied, "the person declined at the identity provider")
+                }
+                CallbackError::Interaction | CallbackError::NotLoggedIn => {
+                    (ErrorCode::AccessDenied, "the login at the identity provider was not completed")
+                }
+                CallbackError::Failed | CallbackError::Other => (
+                    ErrorCode::ServerError,
+                    "the identity provider ended the login with an error; the server's log says which",
+                ),
+                CallbackError::Request
+                | CallbackError::ResponseType
+                | CallbackError::Scope
+                | CallbackError::Target
+                | CallbackError::UnauthorizedClient => (
+                    ErrorCode::ServerError,
+                    "the identity provider refuses this server's request; the server's log says why",
+                ),
+                CallbackError::Unavailable => (
+                    ErrorCode::TemporarilyUnavailable,
+                    "the identity provider is temporarily unavailable; try again later",
+                ),
+            },
+            Self::Denied => (ErrorCode::AccessDenied, "the person denied the request"),
+            Self::ExpiredToken | Self::Failure(_) => (ErrorCode::ServerError, NOT_ACCEPTED),
+            Self::NoScopes => (ErrorCode::AccessDenied, "the identity provider granted none of the scopes"),
+            Self::PingOne(PingOneError::IdToken(IdTokenError::Clock(ahead))) => {
+                return (ErrorCode::ServerError, clocks_differ(*ahead).into());
+            }
+            Self::PingOne(error) if !error.is_transient() => (ErrorCode::ServerError, NOT_ACCEPTED),
+            Self::PingOne(PingOneError::AccessToken(_) | PingOneError::IdToken(_)) => (
+                ErrorCode::TemporarilyUnavailable,
+                "the identity provider's tokens cannot be verified just now; try again in a minute",
+            ),
+            Self::PingOne(_) => (
+                ErrorCode::TemporarilyUnavailable,
+                "the identity provider is not available just now; try again later",
+            ),
+        };
+        (code, text.into())
+    }
+
+    fn log(&self, target: &RedirectTarget) {
+        let client = target.client_id();
+        match self {
+            Self::Callback { error, said, correlation } => {
+                tracing::warn!(%client, %error, said, correlation, "login refused");
+            }
+            Self::Denied => tracing::info!(%client, "the user denied a client"),
+            Self::NoScopes => tracing::warn!(%client, error = %self, "login refused"),
+            Self::ExpiredToken | Self::Failure(_) | Self::PingOne(_) => {
+                tracing::error!(%client, error = %self, "login failed");
+            }
+        }
+    }
+}
+
+/// Begins a login, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
+pub(crate) async fn begin(
+    app: &App,
+    request: AuthorizationRequest,
+    client_name: Option<String>,
+    now: Timestamp,
+) -> Result<Response, LoginError> {
+    let discovery = app.pingone.discovery(app.host(), &app.config).await?;
+    let state = records::new_handle::<Login>(app.host(), &app.config.keys, now);
+    let authentication = Authentication::generate(&app.random());
+    let url = AuthenticationRequest {
+        authentication: &authentication,
+        state: state.as_str(),
+        scopes: &request.access.scopes,
+        client_name: client_name.as_deref(),
+        redirect_host: &request.target.redirect_uri().host(),
+        log_in_again: request.access.log_in_again,
+    }
+    .url(&discovery, &app.config);
+    let mut response = redirect(url.as_str());
+    let (name, value) = login_cookie(state.as_str(), &app.config.keys);
+    set_cookie(&mut response, &name, &value, Handle::LIFETIME);
+    let login = Login { request, client_name, authentication };
+    records::put_ticket(app.host(), &state, &login, now).await?;
+    Ok(response)
+}
+
+/// Sends the browser back to the client with a code (OAuth 2.1 §4.1.2).
+pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<String>) -> Response {
+    redirect(&target.response_url(app.config.public_url.issuer(), &[("code", code.expose())]))
+}
+
+/// Sends the browser back to the client with the reason why there is no code (OAuth 2.1 §4.1.2.1). A failure of this server
+/// is not for the client.
+pub(crate) fn return_error(
+    app: &App,
+    target: &RedirectTarget,
+    error: LoginError,
+) -> Result<Response, Failure> {
+    if let LoginError::Failure(failure) = error {
+        return Err(failure);
+    }
+    error.log(target);
+    let (code, text) = error.for_client();
+    let parameters = [("error", code.as_str()), ("error_description", &text)];
+    Ok(redirect(&target.response_url(app.config.public_url.issuer(), &parameters)))
+}

@@ -1,0 +1,259 @@
+//! The tokens of `PingOne` in a grant, refreshed by one request at a time.
+//!
+//! `PingOne` alone ends a grant here, with `invalid_grant`. Whatever else comes of a refresh may come otherwise later, with
+//! other keys, another clock or another configuration: then the refresh token that `PingOne` has issued is kept, the access
+//! token is not used, and the next refresh waits a little.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_channel::oneshot;
+
+use super::issue::pingone_tokens;
+use crate::{
+    app::App,
+    grants::revoke::revoke_at_pingone,
+    host::{GrantId, Timestamp},
+    mcp::ApiError,
+    oauth::{Due, Grant, LEASE, LONGEST_WAIT, PingOneTokens, RefreshWhen},
+    oidc::{AccessTokenClaims, TokenError, TokenResponse},
+    pingone::PingOneError,
+    records::{self, RecordError},
+    seal::{Key, random_bytes},
+};
+
+/// The tokens of `PingOne` in a grant, and how often they have been refreshed.
+pub(crate) struct CurrentTokens {
+    pub(crate) tokens: PingOneTokens,
+    pub(crate) generation: u32,
+}
+
+/// The tokens of `PingOne` in a grant, refreshed if `reason` still holds and a refresh may begin.
+///
+/// A token that is good is answered at once, also while it is being refreshed. A request refreshes once at most, and uses
+/// what that gives.
+pub(crate) async fn current_tokens(
+    app: &Arc<App>,
+    id: GrantId,
+    key: &Key,
+    reason: RefreshWhen,
+) -> Result<CurrentTokens, ApiError> {
+    let mut pause = LOOK_AGAIN;
+    let mut refreshed = false;
+    for _ in 0..LOOKS {
+        let now = app.now();
+        let (grant, version) = records::grant(app.host(), id, now).await.map_err(internal)?.ok_or(ENDED)?;
+        let generation = grant.pingone.generation;
+        let tokens = grant.open_pingone_tokens(key).ok_or(ENDED)?;
+        let usable = reason == RefreshWhen::Expiring && tokens.expires_at > now;
+        let wait = match (grant.pingone.due(reason, now), reason) {
+            (Due::Nothing, _) => return Ok(CurrentTokens { tokens, generation }),
+            (Due::Now, _) if !refreshed => app.pingone.admits_refresh(now).err(),
+            (Due::Leased, _) if !usable => {
+                app.host().sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            (Due::Never, RefreshWhen::Expiring) if !usable => return Err(ENDED),
+            // Nothing that the API has not refused is to be had from PingOne now.
+            (Due::Never | Due::NotBefore { failed: false, .. }, RefreshWhen::Refused(_)) => {
+                return Err(ApiError::Refused);
+            }
+            (Due::Never | Due::Leased | Due::Now, _) => Some(LATER),
+            (Due::NotBefore { until, .. }, _) => Some(until.since(now)),
+        };
+        if let Some(retry_after) = wait {
+            let unavailable = Err(ApiError::TokenUnavailable { retry_after });
+            return if usable { Ok(CurrentTokens { tokens, generation }) } else { unavailable };
+        }
+        let lease: [u8; 16] = random_bytes(&app.random());
+        let Ok(leased) = grant.clone().begin_refresh(lease, now) else { continue };
+        if !records::replace_grant(app.host(), &leased, Some(version), now).await.map_err(internal)? {
+            continue;
+        }
+        let again = usable.then(|| grant.open_pingone_tokens(key)).flatten();
+        let refresh =
+            Refresh { app: Arc::clone(app), grant: id, key: key.clone(), lease, begun: now, reason };
+        let done = refresh.begin(tokens);
+        if let Some(tokens) = again {
+            return Ok(CurrentTokens { tokens, generation });
+        }
+        // A host that is shutting down drops the work; the lease runs out by itself.
+        done.await.unwrap_or(Err(ApiError::TokenUnavailable { retry_after: LATER }))?;
+        refreshed = true;
+    }
+    Err(ApiError::TokenUnavailable { retry_after: LATER })
+}
+
+/// A refresh under a lease.
+struct Refresh {
+    app: Arc<App>,
+    grant: GrantId,
+    key: Key,
+    lease: [u8; 16],
+    /// When the lease was taken.
+    begun: Timestamp,
+    reason: RefreshWhen,
+}
+
+impl Refresh {
+    /// Refreshes to the end even if this request is dropped: `PingOne` has rotated the refresh token by then.
+    fn begin(self, old: PingOneTokens) -> oneshot::Receiver<Result<(), ApiError>> {
+        let (done, wait) = oneshot::channel();
+        let app = Arc::clone(&self.app);
+        app.host().detach(Box::pin(async move {
+            // Nobody may be waiting any more.
+            let _ = done.send(self.run(old).await);
+        }));
+        wait
+    }
+
+    async fn run(&self, old: PingOneTokens) -> Result<(), ApiError> {
+        let (app, refresh_token) = (&self.app, old.refresh_token.as_ref().ok_or(ENDED)?);
+        let (host, config) = (app.host(), &app.config);
+        // A computer that was asleep meanwhile has lost the lease, or will before PingOne answers.
+        if app.now().since(self.begun) > LATEST {
+            return self.fail(&old, None).await;
+        }
+        match app.pingone.refresh(host, config, refresh_token).await {
+            Ok(response) => self.verify(response, old).await,
+            Err(failure) if failure.error == PingOneError::Token(TokenError::Grant) => self.end().await,
+            Err(failure) => {
+                tracing::warn!(grant = ?self.grant, error = %failure.error, "a refresh at PingOne failed");
+                let rotated = failure.rotated.or(old.refresh_token);
+                let kept = PingOneTokens { refresh_token: rotated, ..old };
+                self.fail(&kept, failure.retry_after).await
+            }
+        }
+    }
+
+    /// Checks the new access token. The new refresh token is kept first if that takes anything that can fail.
+    async fn verify(&self, mut response: TokenResponse, old: PingOneTokens) -> Result<(), ApiError> {
+        let (app, config) = (&self.app, &self.app.config);
+        // PingOne rotates; a provider that does not expects the old one again.
+        let rotated = response.refresh_token.take().or(old.refresh_token);
+        let mut kept = PingOneTokens { refresh_token: rotated, ..old };
+        let now = app.now();
+        let access_token = response.access_token.expose();
+        let at_once = app.pingone.access_token_at_once(config, access_token, now);
+        let verified = if let Some(verified) = at_once {
+            verified
+        } else {
+            self.settle(&kept, Some).await?;
+            app.pingone.access_token(app.host(), config, access_token, now).await
+        };
+        match verified {
+            Ok(claims) if claims.sub == kept.subject => {
+                response.refresh_token = kept.refresh_token.take();
+                self.finish(response, &claims, now).await
+            }
+            // An administrator may have mapped `sub` otherwise, and may take that back. Until then nobody can say whose
+            // token this is, and it is not used.
+            Ok(_) => {
+                tracing::error!(grant = ?self.grant, "PingOne issued a token for another sub; it is not used");
+                self.fail(&kept, None).await
+            }
+            Err(error) => {
+                tracing::warn!(grant = ?self.grant, %error, "a new token of PingOne's is not used");
+                self.fail(&kept, None).await
+            }
+        }
+    }
+
+    async fn finish(
+        &self,
+        response: TokenResponse,
+        claims: &AccessTokenClaims,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let tokens = pingone_tokens(response, claims, now);
+        let random = self.app.random();
+        let finish = |grant: Grant| grant.finish_refresh(self.lease, self.reason, now, &random);
+        self.settle(&tokens, finish).await
+    }
+
+    /// Gives up for now, keeping these tokens.
+    async fn fail(&self, kept: &PingOneTokens, retry_after: Option<u64>) -> Result<(), ApiError> {
+        let (now, random) = (self.app.now(), self.app.random());
+        let fail = |grant: Grant| grant.fail_refresh(self.lease, retry_after, now, &random);
+        self.settle(kept, fail).await?;
+        Err(ApiError::TokenUnavailable {
+            retry_after: retry_after.unwrap_or(LATER).clamp(LATER, LONGEST_WAIT),
+        })
+    }
+
+    /// Keeps `tokens` in the grant and does `then` in the same write.
+    async fn settle(
+        &self,
+        tokens: &PingOneTokens,
+        then: impl Fn(Grant) -> Option<Grant> + Send + Sync,
+    ) -> Result<(), ApiError> {
+        let random = self.app.random();
+        let transition = |grant: Grant| then(grant.keep_tokens(self.lease, tokens, &self.key, &random)?);
+        if update_grant(&self.app, self.grant, transition).await.map_err(internal)? {
+            return Ok(());
+        }
+        // It was revoked meanwhile, with a refresh token that was spent by then.
+        revoke_at_pingone(&self.app, tokens.refresh_token.clone());
+        Err(ENDED)
+    }
+
+    async fn end(&self) -> Result<(), ApiError> {
+        tracing::warn!(grant = ?self.grant, reason = "PingOne ended the login", "grant ended");
+        records::end_grant(self.app.host(), self.grant, self.app.now()).await.map_err(internal)?;
+        Err(ENDED)
+    }
+}
+
+/// Applies to the grant what has happened and cannot be undone, however often somebody else writes it meanwhile, and also
+/// while storage fails, for as long as the lease: `PingOne` has rotated the refresh token, and what is not written is lost.
+/// `false`: the grant is gone.
+async fn update_grant(
+    app: &Arc<App>,
+    id: GrantId,
+    transition: impl Fn(Grant) -> Option<Grant> + Send + Sync,
+) -> Result<bool, RecordError> {
+    let until = app.now().plus(LEASE);
+    let mut pause = LOOK_AGAIN;
+    for _ in 0..records::MOST_RACES {
+        match try_update_grant(app, id, &transition).await {
+            Ok(Some(there)) => return Ok(there),
+            Ok(None) => {}
+            Err(error) if app.now() >= until => return Err(error),
+            Err(error) => {
+                tracing::warn!(grant = ?id, %error, "a grant could not be written yet");
+                app.host().sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+    Err(RecordError::Contended("grant"))
+}
+
+/// One try. `None`: somebody else came first.
+async fn try_update_grant(
+    app: &Arc<App>,
+    id: GrantId,
+    transition: &(impl Fn(Grant) -> Option<Grant> + Send + Sync),
+) -> Result<Option<bool>, RecordError> {
+    let now = app.now();
+    let Some((grant, version)) = records::grant(app.host(), id, now).await? else {
+        return Ok(Some(false));
+    };
+    let Some(grant) = transition(grant) else { return Ok(Some(true)) };
+    Ok(records::replace_grant(app.host(), &grant, Some(version), now).await?.then_some(true))
+}
+
+pub(super) fn internal(error: RecordError) -> ApiError {
+    tracing::error!(%error, "internal failure");
+    ApiError::Unavailable
+}
+
+pub(super) const ENDED: ApiError = ApiError::LoginRequired;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// With the pauses between them 45 seconds: longer than a request to `PingOne` may take.
+const LOOKS: u32 = 50;
+/// Seconds from the lease to the request.
+const LATEST: u64 = 10;
+/// Seconds after which it is worth while to try again, where nothing better is known.
+const LATER: u64 = 5;

@@ -1,0 +1,90 @@
+//! Reading request bodies within bounds.
+
+use std::{pin::pin, time::Duration};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+
+use crate::host::Host;
+
+/// The whole body, if it is no longer than `limit` bytes and arrives in time.
+pub(crate) async fn read_body(host: &dyn Host, body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    read_counted_body(host, body, limit, |_| true).await
+}
+
+/// The same, for as long as `admits` takes the bytes that have come.
+pub(crate) async fn read_counted_body(
+    host: &dyn Host,
+    body: Body,
+    limit: usize,
+    admits: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyError> {
+    let mut whole = pin!(collect(body, limit, admits));
+    // Most bodies are there.
+    if let Some(read) = whole.as_mut().now_or_never() {
+        return read;
+    }
+    match select(whole, host.sleep(TIME)).await {
+        Either::Left((read, _)) => read,
+        Either::Right(_) => Err(BodyError::Late),
+    }
+}
+
+/// Copies the bytes: a body that comes in a million pieces takes no more than one that comes in one.
+async fn collect(
+    body: Body,
+    limit: usize,
+    mut admits: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyError> {
+    let mut body = pin!(body);
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| BodyError::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        if !admits(data.len()) {
+            return Err(BodyError::TooMany);
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// How long a body may take, and then what remains of it. The native host gives it less.
+pub(crate) const TIME: Duration = Duration::from_secs(20);
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The connection broke, or the body's framing is wrong.
+    #[error("the body did not arrive whole")]
+    Broken,
+    /// It took too long.
+    #[error("the body did not arrive in time")]
+    Late,
+    /// Longer than allowed.
+    #[error("the body is too large")]
+    TooLarge,
+    /// There are too many others.
+    #[error("too many other bodies arrive")]
+    TooMany,
+}
+
+impl BodyError {
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Requests by remote address.
+
+use std::net::IpAddr;
+
+use http::{Extensions, HeaderMap};
+
+use crate::{
+    config::RateLimits,
+    host::{ClientAddress, Endpoint, Host, RetryAfter, Source},
+    http::Initiator,
+};
+
+/// Counts a request to `endpoint` for its remote address. Cross-site browser traffic has a count of its own.
+pub(crate) async fn admit(
+    host: &dyn Host,
+    limits: Option<RateLimits>,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    endpoint: Endpoint,
+) -> Result<(), RetryAfter> {
+    let (Some(limits), Some(source)) = (limits, counted(headers, extensions)) else {
+        return Ok(());
+    };
+    let admitted = host.admit(endpoint, source, limits.of(endpoint)).await;
+    if admitted.is_err() {
+        tracing::warn!(?endpoint, %source, "too many requests from one address");
+    }
+    admitted
+}
+
+/// The rate-limit key of a request. `None`: it is not counted.
+///
+/// Requests from a loopback address are not counted: they are the operator's, or come through a proxy that does not name
+/// its clients, where one client could use up the limit of all. Cross-site browser traffic on this computer is counted.
+pub(super) fn counted(headers: &HeaderMap, extensions: &Extensions) -> Option<Source> {
+    let address = extensions.get::<ClientAddress>()?.source();
+    let source = Source { address, page: Initiator::of(headers) == Initiator::OtherSite };
+    (source.page || !address.is_loopback()).then_some(source)
+}
+
+/// The remote address of a request, unless it is a loopback address.
+pub(crate) fn remote_source(extensions: &Extensions) -> Option<IpAddr> {
+    let address: &ClientAddress = extensions.get()?;
+    Some(address.source()).filter(|source| !source.is_loopback())
+}

@@ -1,0 +1,199 @@
+//! rmcp's serve loop beside one request. It carries what a handler sends through its rmcp `Peer` to the client, and the
+//! client's replies back.
+
+use std::{
+    borrow::Cow,
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Context,
+};
+
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use rmcp::{
+    RoleServer, ServerHandler,
+    model::{Implementation, InitializeRequestParams, JsonRpcMessage, ProtocolVersion},
+    service::{Peer as RmcpPeer, RunningService, RxJsonRpcMessage, TxJsonRpcMessage, serve_directly},
+    transport::Transport,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    host::BoxFuture,
+    mcp::{Call, Era, Peer, RpcError},
+};
+
+/// The serve loop beside one request.
+pub(super) struct ServeLoop {
+    running: RunningService<RoleServer, Idle>,
+    questions: Arc<Questions>,
+    #[cfg(target_family = "wasm")]
+    runtime: tokio::runtime::Runtime,
+}
+
+impl ServeLoop {
+    pub(super) fn start(peer: &Peer, call: &Call) -> Self {
+        // What stands in for the handshake that another process may have had with this client.
+        let client = match &call.era {
+            Era::Handshake(version) if call.method != "initialize" => Some(client_of(version, call)),
+            Era::Handshake(_) | Era::Stateless(_) => None,
+        };
+        let (replies, inbox) = unbounded();
+        let questions = Arc::new(Questions { waiting: Mutex::default(), replies });
+        let line = Line { peer: peer.clone(), questions: Arc::clone(&questions), inbox };
+        #[cfg(target_family = "wasm")]
+        {
+            // A runtime of this request's own: one request's work must not run in another's context.
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().build().expect("needs nothing of the system");
+            let entered = runtime.enter();
+            let running = serve_directly(Idle, line, client);
+            drop(entered);
+            Self { running, questions, runtime }
+        }
+        #[cfg(not(target_family = "wasm"))]
+        Self { running: serve_directly(Idle, line, client), questions }
+    }
+
+    /// What a handler sends through.
+    pub(super) fn peer(&self) -> RmcpPeer<RoleServer> {
+        self.running.peer().clone()
+    }
+
+    /// Does `work` with the loop beside it. Replies are waited for here, in the request's own context, whatever runs the
+    /// loop.
+    pub(super) async fn run_alongside<T>(self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            #[cfg(target_family = "wasm")]
+            let entered = self.runtime.enter();
+            let result = work.as_mut().poll(cx);
+            self.questions.poll(cx);
+            // The loop waits for nothing else, so it is given its turn after each of the handler's.
+            #[cfg(target_family = "wasm")]
+            {
+                drop(entered);
+                self.runtime.block_on(async {
+                    for _ in 0..4 {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+            result
+        })
+        .await
+    }
+}
+
+fn client_of(version: &str, call: &Call) -> InitializeRequestParams {
+    let mut client =
+        InitializeRequestParams::new(call.capabilities.clone(), Implementation::new("unknown", "0"));
+    // A string is a version.
+    if let Ok(version) = serde_json::from_value::<ProtocolVersion>(json!(version)) {
+        client.protocol_version = version;
+    }
+    client
+}
+
+/// A service that is never asked: the loop is there for its peer.
+struct Idle;
+
+impl ServerHandler for Idle {}
+
+/// Questions that a handler has asked and the client has not answered.
+struct Questions {
+    waiting: Mutex<FuturesUnordered<BoxFuture<'static, RxJsonRpcMessage<RoleServer>>>>,
+    replies: UnboundedSender<RxJsonRpcMessage<RoleServer>>,
+}
+
+impl Questions {
+    fn push(&self, reply: BoxFuture<'static, RxJsonRpcMessage<RoleServer>>) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
+    }
+
+    /// Gives the replies that have come to the loop.
+    fn poll(&self, cx: &mut Context<'_>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let std::task::Poll::Ready(Some(reply)) = waiting.poll_next_unpin(cx) {
+            // The loop ends after the handler.
+            let _ = self.replies.unbounded_send(reply);
+        }
+    }
+}
+
+/// The loop's transport: what it sends are messages to the client, what it receives are replies.
+struct Line {
+    peer: Peer,
+    questions: Arc<Questions>,
+    inbox: UnboundedReceiver<RxJsonRpcMessage<RoleServer>>,
+}
+
+impl Line {
+    /// Asks under a name that a stranger cannot guess, and gives the reply the name that rmcp waits for. A client that
+    /// cannot be asked replies at once that it cannot.
+    fn ask(&self, question: &TxJsonRpcMessage<RoleServer>) -> Result<(), Unwritable> {
+        let question = serde_json::to_value(question).map_err(|_| Unwritable)?;
+        let method = question.get("method").and_then(Value::as_str).unwrap_or_default();
+        let asked = self.peer.ask(method, question.get("params"));
+        let id = question.get("id").cloned().unwrap_or_default();
+        self.questions.push(Box::pin(async move {
+            let reply = match asked {
+                Ok(reply) => reply.await,
+                Err(refused) => Err(refused),
+            };
+            reply_to(&id, reply)
+        }));
+        self.peer.wake();
+        Ok(())
+    }
+}
+
+/// A reply as rmcp reads it.
+fn reply_to(id: &Value, reply: Result<Value, RpcError>) -> RxJsonRpcMessage<RoleServer> {
+    let response = super::super::streamable_http::response(id, reply);
+    let unreadable = || {
+        let error = rmcp::ErrorData::internal_error("the client's reply cannot be read", None);
+        JsonRpcMessage::error(error, serde_json::from_value(id.clone()).ok())
+    };
+    serde_json::from_value(response).unwrap_or_else(|_| unreadable())
+}
+
+/// A message that is no JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("the message cannot be written")]
+struct Unwritable;
+
+impl Transport<RoleServer> for Line {
+    type Error = Unwritable;
+
+    fn name() -> Cow<'static, str> {
+        "deputy".into()
+    }
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        std::future::ready(match item {
+            JsonRpcMessage::Request(_) => self.ask(&item),
+            JsonRpcMessage::Notification(_) => {
+                serde_json::to_value(item).map(|message| self.peer.notify(message)).map_err(|_| Unwritable)
+            }
+            // The loop is asked nothing.
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Ok(()),
+        })
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        match self.inbox.next().await {
+            Some(reply) => Some(reply),
+            // Without end: the loop is stopped by being dropped.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+}

@@ -1,0 +1,14 @@
+//! The paths of the endpoints, for routes and metadata alike.
+
+pub(crate) const APPROVE: &str = "/approve";
+pub(crate) const AUTHORIZE: &str = "/authorize";
+pub(crate) const CALLBACK: &str = "/callback";
+pub(crate) const HEALTH: &str = "/health";
+pub(crate) const JWKS: &str = "/jwks";
+pub(crate) const MCP: &str = "/mcp";
+pub(crate) const REGISTER: &str = "/register";
+pub(crate) const REVOKE: &str = "/revoke";
+pub(crate) const TOKEN: &str = "/token";
+
+/// The protected resource metadata of the MCP endpoint (RFC 9728 §3.1).
+pub(crate) const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource/mcp";

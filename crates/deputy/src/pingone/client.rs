@@ -1,0 +1,344 @@
+//! `PingOne` as the flows see it: discovery and keys, cached in this process, and requests.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{StatusCode, header};
+use serde_json::Value;
+
+use super::{
+    breaker::{Breaker, Outcome},
+    document::{Need, Published},
+};
+use crate::{
+    config::Config,
+    host::{FetchError, FetchLimits, Host, Reach, Timestamp},
+    oidc::{
+        AccessTokenClaims, AccessTokenError, CodeVerifier, Discovery, DiscoveryError, IdTokenError, KeySet,
+        Nonce, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, VerifiedIdToken,
+        clocks_differ, code_request, error_code, get, refresh_request, revocation_request,
+        rotated_refresh_token,
+    },
+    retry,
+    secret::Secret,
+    types::User,
+};
+
+/// What this process knows of `PingOne`. Losing it costs a request; sharing it would save one.
+#[derive(Debug, Default)]
+pub(crate) struct PingOneClient {
+    discovery: Published<Discovery>,
+    keys: Published<KeySet>,
+    breaker: Breaker,
+    /// Whether the log has been told that the clocks differ.
+    clocks_differ: AtomicBool,
+    /// Whether its responses say what time it is.
+    has_dates: AtomicBool,
+}
+
+/// Why `PingOne` gave no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PingOneError {
+    #[error("{0}")]
+    AccessToken(AccessTokenError),
+    #[error("{0}")]
+    Discovery(DiscoveryError),
+    #[error("PingOne: {0}")]
+    Fetch(FetchError),
+    #[error("{0}")]
+    IdToken(IdTokenError),
+    #[error("PingOne's keys cannot be read")]
+    Keys,
+    #[error("the token response has no ID token")]
+    NoIdToken,
+    #[error("PingOne's keys were fetched a moment ago, and are not fetched again yet")]
+    NotYet,
+    #[error("{0}")]
+    Token(TokenError),
+    #[error("{0}")]
+    UserInfo(UserInfoError),
+}
+
+impl PingOneError {
+    /// Whether trying again may help without anybody changing anything.
+    pub(crate) const fn is_transient(&self) -> bool {
+        match self {
+            Self::Fetch(_)
+            | Self::Keys
+            | Self::NotYet
+            | Self::Discovery(DiscoveryError::Document(_))
+            | Self::Token(TokenError::Unavailable) => true,
+            Self::AccessToken(error) => error.may_pass_with_other_keys(),
+            Self::IdToken(error) => error.may_pass_with_other_keys(),
+            Self::Discovery(_) | Self::NoIdToken | Self::Token(_) | Self::UserInfo(_) => false,
+        }
+    }
+}
+
+/// A refresh that gave no access token.
+#[derive(Debug)]
+pub(crate) struct RefreshFailure {
+    pub(crate) error: PingOneError,
+    /// The refresh token that `PingOne` issued all the same. The old one is spent.
+    pub(crate) rotated: Option<Secret<String>>,
+    /// Seconds after which `PingOne` says that the next request may come.
+    pub(crate) retry_after: Option<u64>,
+}
+
+/// Tokens that were checked, and whose they are.
+pub(crate) struct Authenticated {
+    pub(crate) tokens: TokenResponse,
+    pub(crate) access_token: AccessTokenClaims,
+    pub(crate) user: User,
+}
+
+impl PingOneClient {
+    /// The discovery document.
+    pub(crate) async fn discovery(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+    ) -> Result<Arc<Discovery>, PingOneError> {
+        let issuer = config.pingone.issuer.as_str();
+        let fetch = async {
+            let malformed = PingOneError::Discovery(DiscoveryError::Issuer);
+            let request = Discovery::request(issuer).ok_or(malformed)?;
+            let response = self.fetch(host, request, LIMITS).await?;
+            Discovery::read(&response, issuer).map_err(PingOneError::Discovery)
+        };
+        self.discovery.get(host, Need::Fresh, fetch).await.map(|edition| edition.value)
+    }
+
+    /// Whether the token endpoint may be asked for new tokens, or in how many seconds.
+    pub(crate) fn admits_refresh(&self, now: Timestamp) -> Result<(), u64> {
+        self.breaker.admit(now)
+    }
+
+    /// Exchanges a code. What comes back is to be checked.
+    pub(crate) async fn exchange(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        code: &Secret<String>,
+        code_verifier: &CodeVerifier,
+    ) -> Result<TokenResponse, PingOneError> {
+        let discovery = self.discovery(host, config).await?;
+        let callback = config.public_url.callback();
+        let request =
+            code_request(&discovery.token_endpoint, &config.pingone, code, code_verifier, &callback);
+        let response = self.fetch(host, request, TOKEN_LIMITS).await;
+        let tokens =
+            response.and_then(|response| TokenResponse::read(&response).map_err(PingOneError::Token));
+        // People try again by themselves, and are few: nobody is kept from it.
+        self.note(&tokens, None, host);
+        tokens
+    }
+
+    /// Checks everything that came back for a code.
+    pub(crate) async fn authenticate(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        tokens: TokenResponse,
+        nonce: &Nonce,
+        now: Timestamp,
+    ) -> Result<Authenticated, PingOneError> {
+        let upstream = &config.pingone;
+        let discovery = self.discovery(host, config).await?;
+        let id_token = tokens.id_token.as_ref().ok_or(PingOneError::NoIdToken)?;
+        let access_token = tokens.access_token.expose();
+        let verify = |keys: &KeySet| {
+            VerifiedIdToken::verify(id_token.expose(), access_token, keys, upstream, nonce, now)
+        };
+        let verified = self.with_keys(host, config, verify, IdTokenError::may_pass_with_other_keys).await?;
+        let id_token = verified.map_err(PingOneError::IdToken)?;
+        let claims = self.access_token(host, config, access_token, now).await?;
+        let request = UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token);
+        let response = self.fetch(host, request, LIMITS).await.unwrap_or_default();
+        let info = match UserInfo::read(&response, id_token.subject()) {
+            Ok(info) => Some(info),
+            // The ID token says who the user is; UserInfo only says more.
+            Err(error @ UserInfoError::Unusable) => {
+                tracing::warn!(%error, "UserInfo is not used");
+                None
+            }
+            Err(error @ UserInfoError::Subject) => return Err(PingOneError::UserInfo(error)),
+        };
+        Ok(Authenticated { tokens, access_token: claims, user: id_token.into_user(info) })
+    }
+
+    /// Asks for new tokens. The caller keeps the refresh token that comes back before anything else can fail, and then
+    /// checks the access token.
+    pub(crate) async fn refresh(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        refresh_token: &Secret<String>,
+    ) -> Result<TokenResponse, RefreshFailure> {
+        let answer = async {
+            let endpoint = &self.discovery(host, config).await?.token_endpoint;
+            let request = refresh_request(endpoint, &config.pingone, refresh_token.expose());
+            self.fetch(host, request, REFRESH_LIMITS).await
+        };
+        let answer = answer.await;
+        let response = answer.as_ref().ok();
+        let retry_after = response.and_then(|response| retry::retry_after(response, host.now()));
+        let tokens = answer
+            .as_ref()
+            .map_err(PingOneError::clone)
+            .and_then(|response| TokenResponse::read(response).map_err(PingOneError::Token));
+        self.note(&tokens, retry_after, host);
+        tokens.map_err(|error| RefreshFailure {
+            error,
+            rotated: response.and_then(rotated_refresh_token),
+            retry_after,
+        })
+    }
+
+    /// Revokes a refresh token, if `PingOne` lets us.
+    pub(crate) async fn revoke(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        refresh_token: &Secret<String>,
+    ) -> Result<(), PingOneError> {
+        let discovery = self.discovery(host, config).await?;
+        let Some(endpoint) = &discovery.revocation_endpoint else { return Ok(()) };
+        let request = revocation_request(endpoint, &config.pingone, refresh_token.expose());
+        let status = self.fetch(host, request, TOKEN_LIMITS).await?.status();
+        // Any other refusal is final (RFC 7009 §2.2.1).
+        let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        if again { Err(PingOneError::Token(TokenError::Unavailable)) } else { Ok(()) }
+    }
+
+    /// The claims of an access token that has just come, with whatever keys that takes.
+    pub(crate) async fn access_token(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<AccessTokenClaims, PingOneError> {
+        let verify = |keys: &KeySet| AccessTokenClaims::verify(token, keys, config, now);
+        let other_keys_may_help = AccessTokenError::may_pass_with_other_keys;
+        let verified = self.with_keys(host, config, verify, other_keys_may_help).await?;
+        let claims = verified.map_err(PingOneError::AccessToken)?;
+        if let Some(issued_at) = claims.issued_at.filter(|_| !self.has_dates.load(Ordering::Relaxed)) {
+            self.compare_clocks(now, issued_at);
+        }
+        Ok(claims)
+    }
+
+    /// The same with the keys at hand. `None`: that takes others.
+    pub(crate) fn access_token_at_once(
+        &self,
+        config: &Config,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<Result<AccessTokenClaims, PingOneError>> {
+        let keys = self.keys.fresh(now)?;
+        match AccessTokenClaims::verify(token, &keys.value, config, now) {
+            Err(error) if error.may_pass_with_other_keys() => None,
+            verified => Some(verified.map_err(PingOneError::AccessToken)),
+        }
+    }
+
+    /// Runs `verify` with the keys we know, and once more with newer ones if those may lead elsewhere
+    /// (OpenID Connect Core §10.1.1).
+    async fn with_keys<T, E>(
+        &self,
+        host: &dyn Host,
+        config: &Config,
+        verify: impl Fn(&KeySet) -> Result<T, E>,
+        other_keys_may_help: impl Fn(&E) -> bool,
+    ) -> Result<Result<T, E>, PingOneError> {
+        let known = match self.keys.fresh(host.now()) {
+            Some(known) => known,
+            None => self.keys.get(host, Need::Fresh, self.published_keys(host, config)).await?,
+        };
+        let result = verify(&known.value);
+        if !result.as_ref().is_err_and(&other_keys_may_help) {
+            return Ok(result);
+        }
+        match self.keys.get(host, known.superseded(), self.published_keys(host, config)).await {
+            Ok(newer) => Ok(verify(&newer.value)),
+            Err(error) => {
+                tracing::warn!(%error, "newer keys of PingOne's cannot be had now");
+                Ok(result)
+            }
+        }
+    }
+
+    /// Takes note of whether the token endpoint works.
+    fn note(&self, tokens: &Result<TokenResponse, PingOneError>, retry_after: Option<u64>, host: &dyn Host) {
+        let outcome = match tokens {
+            // What it refuses for the request's sake says nothing of other requests.
+            Ok(_) | Err(PingOneError::Token(TokenError::Grant | TokenError::Refused(400 | 413))) => {
+                Outcome::Works
+            }
+            Err(_) => Outcome::Fails { retry_after },
+        };
+        self.breaker.record(outcome, host.now(), &|buffer| host.fill_random(buffer));
+    }
+
+    async fn published_keys(&self, host: &dyn Host, config: &Config) -> Result<KeySet, PingOneError> {
+        let discovery = self.discovery(host, config).await?;
+        let response = self.fetch(host, get(&discovery.jwks_uri), LIMITS).await?;
+        KeySet::read(&response).ok_or(PingOneError::Keys)
+    }
+
+    /// Sends a request to `PingOne`. What goes wrong is logged with where it did, and never with a query.
+    async fn fetch(
+        &self,
+        host: &dyn Host,
+        request: Request,
+        limits: FetchLimits,
+    ) -> Result<Response, PingOneError> {
+        let method = request.method().clone();
+        let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
+        let response = host.fetch(request, limits).await.map_err(|error| {
+            tracing::warn!(%method, url, %error, "a request to PingOne failed");
+            PingOneError::Fetch(error)
+        })?;
+        let (status, now) = (response.status(), host.now());
+        // A response that a cache has kept was dated when it was made (RFC 9111 §5.1).
+        let dated =
+            response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE));
+        if let Some(date) = dated.and_then(retry::date) {
+            self.has_dates.store(true, Ordering::Relaxed);
+            self.compare_clocks(now, date);
+        }
+        if !status.is_success() {
+            let retry_after = retry::retry_after(&response, now);
+            let status = status.as_u16();
+            let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+            let said = body["error"].as_str().and_then(error_code);
+            tracing::warn!(%method, url, status, said, retry_after, "PingOne answered with an error");
+        }
+        Ok(response)
+    }
+
+    /// Says in the log that the clock of this host and that of `PingOne` differ, once until they agree again.
+    fn compare_clocks(&self, ours: Timestamp, theirs: Timestamp) {
+        let ahead = ours.ahead_of(theirs);
+        let differ = ahead.unsigned_abs() > TOLERATED;
+        if self.clocks_differ.swap(differ, Ordering::Relaxed) != differ && differ {
+            tracing::warn!(seconds = ahead, "{}", clocks_differ(ahead));
+        }
+    }
+}
+
+/// A login may ask five times, one after the other, while the person waits.
+const LIMITS: FetchLimits =
+    FetchLimits { deadline: Duration::from_secs(5), max_bytes: 256 * 1024, reach: Reach::Anywhere };
+/// What a code was sent to is waited for longer: it may be used up by then.
+const TOKEN_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), ..LIMITS };
+/// And longer still after a refresh, almost as long as the lease: without the answer, the login is lost.
+const REFRESH_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(38), ..LIMITS };
+/// Seconds by which the clocks may differ without a word.
+const TOLERATED: u64 = 30;

@@ -1,0 +1,146 @@
+//! Registered clients, and what metadata documents described.
+
+use serde::{Deserialize, Serialize};
+
+use super::{RecordError, decode, encode};
+use crate::{
+    config::Config,
+    encoding::base64url_encode,
+    host::{DAY, Host, Key, Timestamp},
+    oauth::Client,
+    seal,
+    types::{ClientId, ClientIdUrl, RegisteredId},
+};
+
+/// Loads a client.
+pub(crate) async fn client(
+    host: &dyn Host,
+    id: &RegisteredId,
+    now: Timestamp,
+) -> Result<Option<Client>, RecordError> {
+    Ok(client_record(host, id, now).await?.map(|(client, _)| client))
+}
+
+/// Loads the client of an authorization request, and prolongs its life: a client that keeps its `client_id` and finishes a
+/// login only now and then must not lose it meanwhile.
+pub(crate) async fn authorizing_client(
+    host: &dyn Host,
+    id: &RegisteredId,
+    now: Timestamp,
+) -> Result<Option<Client>, RecordError> {
+    let Some((client, expires_at)) = client_record(host, id, now).await? else { return Ok(None) };
+    if let Err(error) = prolong_client(host, &client, expires_at, Client::UNUSED_LIFETIME, now).await {
+        tracing::error!(client = %client.id, %error, "a registration could not be prolonged");
+    }
+    Ok(Some(client))
+}
+
+/// A client, and when it ceases to exist.
+async fn client_record(
+    host: &dyn Host,
+    id: &RegisteredId,
+    now: Timestamp,
+) -> Result<Option<(Client, Timestamp)>, RecordError> {
+    let record = host.store().get(&Key::Client(id.to_string()), now).await?;
+    record.map(|record| Ok((decode(&record.value)?, record.expires_at))).transpose()
+}
+
+/// What a metadata document described.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) client: Client,
+    /// Until when it need not be fetched again.
+    pub(crate) fresh_until: Timestamp,
+    /// Until when it may be used if it cannot be.
+    pub(crate) stale_until: Timestamp,
+}
+
+/// What the metadata document at `url` described, also if it is no longer fresh.
+pub(crate) async fn document(
+    host: &dyn Host,
+    url: &ClientIdUrl,
+    now: Timestamp,
+) -> Result<Option<Document>, RecordError> {
+    let record = host.store().get(&document_key(url), now).await?;
+    record.map(|record| decode(&record.value)).transpose()
+}
+
+/// Keeps what a metadata document describes.
+pub(crate) async fn put_document(
+    host: &dyn Host,
+    url: &ClientIdUrl,
+    document: &Document,
+    until: Timestamp,
+) -> Result<(), RecordError> {
+    Ok(host.store().put(&document_key(url), encode(document)?, until).await?)
+}
+
+/// Keeps what a metadata document described for as long as it may be used, since a person uses it. Writes once.
+async fn keep_document(host: &dyn Host, url: &ClientIdUrl, now: Timestamp) -> Result<(), RecordError> {
+    let Some(record) = host.store().get(&document_key(url), now).await? else { return Ok(()) };
+    let document: Document = decode(&record.value)?;
+    if record.expires_at >= document.stale_until {
+        return Ok(());
+    }
+    put_document(host, url, &document, document.stale_until).await
+}
+
+/// Forgets what a metadata document described.
+pub(crate) async fn forget_document(
+    host: &dyn Host,
+    url: &ClientIdUrl,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    host.store().take(&document_key(url), now).await?;
+    Ok(())
+}
+
+fn document_key(url: &ClientIdUrl) -> Key {
+    let digest = seal::digest("described client", url.as_str().as_bytes());
+    Key::Client(format!("document-{}", base64url_encode(&digest.0)))
+}
+
+/// Stores a client that has just registered. Any client may register and fill the store, so until a person has logged in
+/// with it, it lives for a shorter time.
+pub(crate) async fn put_new_client(
+    host: &dyn Host,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
+}
+
+/// Keeps a client that has got tokens for its whole lifetime from now.
+pub(crate) async fn keep_client(
+    host: &dyn Host,
+    config: &Config,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    match &client.id {
+        ClientId::Document(url) => keep_document(host, url, now).await,
+        ClientId::Registered(id) => {
+            let record = host.store().get(&Key::Client(id.to_string()), now).await?;
+            let expires_at = record.map_or(now, |record| record.expires_at);
+            prolong_client(host, client, expires_at, Client::lifetime(config), now).await
+        }
+    }
+}
+
+/// Has a client live for `lifetime` seconds from now, unless it does so but for less than a day.
+async fn prolong_client(
+    host: &dyn Host,
+    client: &Client,
+    expires_at: Timestamp,
+    lifetime: u64,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    if expires_at.plus(DAY) > now.plus(lifetime) {
+        return Ok(());
+    }
+    put_client(host, client, now.plus(lifetime)).await
+}
+
+async fn put_client(host: &dyn Host, client: &Client, until: Timestamp) -> Result<(), RecordError> {
+    Ok(host.store().put(&Key::Client(client.id.to_string()), encode(client)?, until).await?)
+}

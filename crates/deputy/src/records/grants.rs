@@ -1,0 +1,34 @@
+//! Grants.
+
+use super::{RecordError, decode, encode};
+use crate::{
+    host::{GrantId, Host, Key, Record, Timestamp, Version},
+    oauth::Grant,
+};
+
+/// Loads a grant, with the version to replace it by.
+pub(crate) async fn grant(
+    host: &dyn Host,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Option<(Grant, Version)>, RecordError> {
+    let record = host.store().get(&Key::Grant(id), now).await?;
+    record.map(|Record { value, version, .. }| Ok((decode(&value)?, version))).transpose()
+}
+
+/// Writes a grant over the version that was loaded, or for the first time. `false`: somebody came first.
+pub(crate) async fn replace_grant(
+    host: &dyn Host,
+    grant: &Grant,
+    version: Option<Version>,
+    now: Timestamp,
+) -> Result<bool, RecordError> {
+    let value = encode(grant)?;
+    Ok(host.store().replace(&Key::Grant(grant.id), version, value, grant.expires_at, now).await?)
+}
+
+/// Ends a grant: from now on no token of it is good.
+pub(crate) async fn end_grant(host: &dyn Host, id: GrantId, now: Timestamp) -> Result<(), RecordError> {
+    host.store().take(&Key::Grant(id), now).await?;
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The stored records, typed, over the verbs of the store. One file for each kind.
+
+mod clients;
+mod grants;
+mod replies;
+mod tickets;
+mod users;
+
+pub(crate) use clients::{
+    Document, authorizing_client, client, document, forget_document, keep_client, put_document,
+    put_new_client,
+};
+pub(crate) use grants::{end_grant, grant, replace_grant};
+pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
+pub(crate) use tickets::{Approval, Login, TicketError, new_handle, put_ticket, take_ticket};
+pub(crate) use users::{index_grant, unindex_grant};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::host::StoreError;
+
+/// Why a record is not read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// Others wrote the record each time. Nothing was written.
+    #[error("a {0} was changed by others too often to be written")]
+    Contended(&'static str),
+    /// The stored bytes are not a record of their kind. They are not quoted.
+    #[error("a stored record cannot be read")]
+    Malformed,
+    /// Storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How often a compare-and-swap is tried.
+pub(crate) const MOST_RACES: usize = 64;
+
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
+    serde_json::to_vec(value).map_err(|_| RecordError::Malformed)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
+    // The error's text may quote the record.
+    serde_json::from_slice(bytes).map_err(|_| RecordError::Malformed)
+}

@@ -1,0 +1,127 @@
+//! Approvals and logins under way: records that are taken once.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{RecordError, decode, encode};
+use crate::{
+    config::Keys,
+    host::{Digest, Host, Key, StoreError, Timestamp},
+    oauth::{AuthorizationRequest, Handle, HandleKind},
+    oidc::Authentication,
+    seal::{self, Random, Sealed},
+};
+
+/// A request that waits for the person's approval. Stored sealed under the handle that only the page has.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Approval {
+    pub(crate) request: AuthorizationRequest,
+    pub(crate) client_name: Option<String>,
+}
+
+/// A login under way. Stored sealed under `state`, which only the browser and `PingOne` have.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) request: AuthorizationRequest,
+    pub(crate) client_name: Option<String>,
+    pub(crate) authentication: Authentication,
+}
+
+/// A record that is named by the digest of a handle and sealed under that handle, to be taken once.
+pub(crate) trait Ticket: Serialize + DeserializeOwned {
+    const KIND: HandleKind;
+    const PURPOSE: &'static str;
+    fn key(digest: Digest) -> Key;
+}
+
+impl Ticket for Approval {
+    const KIND: HandleKind = HandleKind::Approval;
+    const PURPOSE: &'static str = "approval";
+    fn key(digest: Digest) -> Key {
+        Key::Approval(digest)
+    }
+}
+
+impl Ticket for Login {
+    const KIND: HandleKind = HandleKind::Login;
+    const PURPOSE: &'static str = "login";
+    fn key(digest: Digest) -> Key {
+        Key::Login(digest)
+    }
+}
+
+/// A handle for a ticket that is made `now`.
+pub(crate) fn new_handle<T: Ticket>(host: &dyn Host, keys: &Keys, now: Timestamp) -> Handle {
+    Handle::generate(T::KIND, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
+}
+
+/// Stores a ticket under its handle.
+pub(crate) async fn put_ticket<T: Ticket>(
+    host: &dyn Host,
+    handle: &Handle,
+    ticket: &T,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let sealed = {
+        let plain = zeroize::Zeroizing::new(encode(ticket)?);
+        let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
+        ticket_seal::<T>(handle).seal(T::PURPOSE.as_bytes(), &plain, random)
+    };
+    Ok(host.store().put(&ticket_key::<T>(handle), sealed.0, now.plus(Handle::LIFETIME)).await?)
+}
+
+/// Why there is no ticket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TicketError {
+    /// Its lifetime is over.
+    #[error("the handle has expired")]
+    Expired,
+    /// The browser lacks the handle's cookie. The ticket is still stored.
+    #[error("the handle belongs to another browser")]
+    OtherBrowser,
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// This server did not make the handle, or has another key since.
+    #[error("the handle is unknown")]
+    Unknown,
+    /// It was taken before.
+    #[error("the handle was used before")]
+    Used,
+}
+
+impl From<StoreError> for TicketError {
+    fn from(error: StoreError) -> Self {
+        Self::Record(error.into())
+    }
+}
+
+/// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Of two callers one gets it.
+pub(crate) async fn take_ticket<T: Ticket>(
+    host: &dyn Host,
+    keys: &Keys,
+    handle: &str,
+    is_bound: impl FnOnce(&Handle) -> bool,
+    now: Timestamp,
+) -> Result<T, TicketError> {
+    let handle = Handle::parse(T::KIND, handle, keys).ok_or(TicketError::Unknown)?;
+    if handle.has_expired(now) {
+        return Err(TicketError::Expired);
+    }
+    let key = ticket_key::<T>(&handle);
+    if !is_bound(&handle) {
+        // A browser that has used it has lost its cookie.
+        let is_stored = host.store().get(&key, now).await?.is_some();
+        return Err(if is_stored { TicketError::OtherBrowser } else { TicketError::Used });
+    }
+    let record = host.store().take(&key, now).await?.ok_or(TicketError::Used)?;
+    let plain = ticket_seal::<T>(&handle).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
+    Ok(decode(&plain.ok_or(TicketError::Unknown)?)?)
+}
+
+fn ticket_key<T: Ticket>(handle: &Handle) -> Key {
+    T::key(seal::digest(T::PURPOSE, handle.as_str().as_bytes()))
+}
+
+fn ticket_seal<T: Ticket>(handle: &Handle) -> seal::Key {
+    seal::Key::derive(handle.as_str().as_bytes(), T::PURPOSE)
+}

@@ -1,0 +1,110 @@
+//! What a client still sends when its answer is decided.
+//!
+//! A connection that is closed while bytes arrive is reset, and the client may never see the answer: RFC 9112 §9.6 tells
+//! servers to go on reading for a while. Nothing of it is kept.
+
+use std::{
+    mem,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::future::select;
+use http::{StatusCode, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+use crate::{app::App, host::DrainedByHost, http::TIME};
+
+/// Answers, and takes what remains of the request's body before the answer leaves, so that the client gets it.
+pub(crate) async fn after_response(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() || request.extensions().get::<DrainedByHost>().is_some() {
+        return next.run(request).await;
+    }
+    let asks_first = request.headers().contains_key(header::EXPECT);
+    let left = Arc::new(Mutex::new(Unread::default()));
+    let watched = |body| Body::new(TrackedBody { body, begun: false, left: Arc::clone(&left) });
+    let response = next.run(request.map(watched)).await;
+    let Unread { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+    // Who asks before sending a body sends none when the answer comes first (RFC 9110 §10.1.1).
+    let sends_none = body.is_end_stream() || asks_first && !begun;
+    if sends_none || response.status() == StatusCode::REQUEST_TIMEOUT {
+        return response;
+    }
+    // Who asks too much is not worth much.
+    let most = if response.status() == StatusCode::TOO_MANY_REQUESTS { LEAST } else { MOST };
+    if body.size_hint().lower() <= most {
+        select(pin!(drain(body, most)), app.host().sleep(TIME)).await;
+    }
+    response
+}
+
+async fn drain(mut body: Body, most: u64) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if drained > most {
+            return;
+        }
+    }
+}
+
+/// What a reader has left of a body, and whether it read any of it.
+#[derive(Default)]
+struct Unread {
+    body: Body,
+    begun: bool,
+}
+
+/// A request's body that is put back when its reader has had enough.
+struct TrackedBody {
+    body: Body,
+    begun: bool,
+    left: Arc<Mutex<Unread>>,
+}
+
+impl Drop for TrackedBody {
+    fn drop(&mut self) {
+        let left = Unread { body: mem::take(&mut self.body), begun: self.begun };
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+    }
+}
+
+impl http_body::Body for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.begun = true;
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = Body::empty();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Bytes that are after_response. Who sends more finds the connection closed.
+const MOST: u64 = 8 * 1024 * 1024;
+
+/// Bytes that are after_response of somebody who has used up their limit: a form of the right size.
+const LEAST: u64 = 64 * 1024;

@@ -1,0 +1,67 @@
+//! The route table, and what holds for every route.
+
+mod cors;
+mod drain;
+mod host_header;
+mod plain_bodies;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{MethodRouter, any, get, post},
+};
+
+use crate::{
+    app::App,
+    endpoint::{
+        approve, authorize, callback, health, mcp, metadata, method_not_allowed, not_found, register, revoke,
+        token,
+    },
+    paths,
+};
+
+/// The routes of `app`.
+pub(crate) fn routes(app: &Arc<App>) -> Router {
+    let metadata = Router::new().route(paths::JWKS, get(metadata::keys));
+    let metadata = well_known(metadata, "oauth-protected-resource", &get(metadata::resource));
+    let metadata = well_known(metadata, "oauth-authorization-server", &get(metadata::authorization_server));
+    let metadata = well_known(metadata, "openid-configuration", &get(metadata::openid_provider));
+    let for_programs = metadata
+        .route(paths::REGISTER, post(register::post))
+        .route(paths::TOKEN, post(token::post))
+        .route(paths::REVOKE, post(revoke::post))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(plain_bodies::required))
+        .layer(from_fn(cors::any_origin));
+    let for_browsers = Router::new()
+        .route(paths::AUTHORIZE, get(authorize::get))
+        .route(paths::APPROVE, post(approve::post))
+        .route(paths::CALLBACK, get(callback::get))
+        .route(paths::HEALTH, get(health::get))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(plain_bodies::required));
+    let mcp_endpoint = Router::new()
+        .route(paths::MCP, any(mcp::any))
+        // Some users paste it with a final slash. Every document names it without.
+        .route(&format!("{}/", paths::MCP), any(mcp::any))
+        .layer(from_fn(plain_bodies::required))
+        .layer(from_fn_with_state(Arc::clone(app), cors::admitted_origins));
+    Router::new()
+        .merge(for_programs)
+        .merge(for_browsers)
+        .merge(mcp_endpoint)
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(app), host_header::checked))
+        .layer(from_fn_with_state(Arc::clone(app), drain::after_response))
+        .with_state(Arc::clone(app))
+}
+
+/// Serves a metadata document wherever clients look for it: at the origin, and for the MCP endpoint by either way of adding
+/// a well-known path (RFC 8414 §3.1, RFC 9728 §3.1), with and without a final slash.
+fn well_known(router: Router<Arc<App>>, name: &str, document: &MethodRouter<Arc<App>>) -> Router<Arc<App>> {
+    let inserted = ["", "/", "/mcp", "/mcp/"].map(|path| format!("/.well-known/{name}{path}"));
+    let paths = inserted.into_iter().chain([format!("/mcp/.well-known/{name}")]);
+    paths.fold(router, |router, path| router.route(&path, document.clone()))
+}

@@ -1,0 +1,14 @@
+//! Values that every layer knows. Each is valid once it exists.
+
+mod client_id;
+mod client_id_url;
+pub(crate) mod public_address;
+mod redirect_uri;
+mod scope;
+mod user;
+
+pub use client_id::{ClientId, ClientIdError, RegisteredId};
+pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
+pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};
+pub use scope::{ScopeError, Scopes};
+pub use user::User;
