@@ -6,14 +6,15 @@ use std::sync::LazyLock;
 use deputy::{
     config::Config,
     host::Timestamp,
-    oauth::{AuthMethod, AuthorizationRequest, AuthorizeError, Client, Params, RedirectUri, Target},
+    oauth::{AuthMethod, AuthorizationRequest, AuthorizeError, Client, Params, RedirectTarget},
+    types::{ClientId, RedirectUri, RegisteredId},
 };
 use deputy_fuzz::{CALLBACK, config};
 use libfuzzer_sys::fuzz_target;
 
 static CONFIG: LazyLock<Config> = LazyLock::new(config);
 static CLIENT: LazyLock<Client> = LazyLock::new(|| Client {
-    id: "client".to_owned(),
+    id: ClientId::Registered(RegisteredId::new(&[7; 16])),
     name: None,
     redirect_uris: [CALLBACK, "http://127.0.0.1/cb"].map(|uri| RedirectUri::parse(uri).expect("good")).into(),
     auth_method: AuthMethod::None,
@@ -27,16 +28,16 @@ fuzz_target!(|query: &[u8]| {
     match AuthorizationRequest::parse(&params, &CLIENT, &CONFIG) {
         Ok(request) => {
             goes_where_it_may(&request.target);
-            assert!(request.terms.scopes.within(&CONFIG.api.scopes));
+            assert!(request.access.scopes.is_subset(&CONFIG.api.scopes));
         }
         Err(AuthorizeError::Redirect { target, .. }) => goes_where_it_may(&target),
         Err(AuthorizeError::Page(_)) => {}
     }
 });
 
-/// Whatever else is in the request, its answer goes to an address that the client registered.
-fn goes_where_it_may(target: &Target) {
-    let location = target.answer(CONFIG.public_url.issuer(), &[("code", "secret")]);
+/// Whatever else is in the request, its response goes to an address that the client registered.
+fn goes_where_it_may(target: &RedirectTarget) {
+    let location = target.response_url(CONFIG.public_url.issuer(), &[("code", "secret")]);
     let url = url::Url::parse(&location).expect("a URL");
     let host = url.host_str().expect("a host");
     let registered = match url.scheme() {

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use deputy::{
     host::Timestamp,
-    oauth::{Client, ClientIdUrl, RegistrationParams, Scopes, register},
+    oauth::{Client, RegistrationParams, register},
+    types::{ClientIdUrl, Scopes},
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -32,7 +33,7 @@ fuzz_target!(|body: &[u8]| {
     }
     let url = ClientIdUrl::parse(DOCUMENT).expect("good");
     if let Ok(client) = Client::from_document(&url, body, &[], Timestamp(1)) {
-        assert_eq!(client.id, DOCUMENT);
+        assert_eq!(client.id.as_str(), DOCUMENT);
         assert!(client.secret.is_none() && client.name.is_some());
         can_be_shown(&client);
     }

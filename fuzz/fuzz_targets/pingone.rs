@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
         b'1' => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let issuer = config().upstream.issuer;
+    let issuer = config().pingone.issuer;
     let discovered = Discovery::read(&response, &issuer);
     let tokens = TokenResponse::read(&response);
     let person = UserInfo::read(&response, "alice");

@@ -1,7 +1,7 @@
 //! Two redirect URIs: one registered, one asked for.
 #![no_main]
 
-use deputy::oauth::RedirectUri;
+use deputy::types::RedirectUri;
 use libfuzzer_sys::fuzz_target;
 use url::Url;
 

@@ -54,7 +54,7 @@ impl Config {
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let vars = Vars { lookup: &lookup, errors: RefCell::default() };
         let public_url = vars.read(&PUBLIC_URL, public_url);
-        let upstream = PingOne::read(&vars);
+        let pingone = PingOne::read(&vars);
         let api = Api::read(&vars);
         let keys = vars.read(&SERVER_KEY, keys);
         let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
@@ -74,7 +74,7 @@ impl Config {
         let config = (|| {
             Some(Self {
                 public_url: public_url?,
-                upstream: pingone?,
+                pingone: pingone?,
                 api: api?,
                 keys: keys?,
                 client_approval: client_approval?,

@@ -64,7 +64,7 @@ impl VerifiedIdToken {
         id_token: &str,
         access_token: &str,
         keys: &KeySet,
-        upstream: &PingOne,
+        pingone: &PingOne,
         nonce: &Nonce,
         now: Timestamp,
     ) -> Result<Self, IdTokenError> {
@@ -72,15 +72,15 @@ impl VerifiedIdToken {
         let claims = keys.verify(id_token).map_err(IdTokenError::Jwt)?;
         let text = |name| claims.get(name).and_then(Value::as_str);
         // Step 1: no encryption was requested. Step 2: the issuer.
-        if text("iss") != Some(&upstream.issuer) {
+        if text("iss") != Some(&pingone.issuer) {
             return Err(IdTokenError::Issuer);
         }
         // Step 3: this server is the audience, and no other is trusted.
-        if audiences(&claims) != [upstream.client_id.as_str()] {
+        if audiences(&claims) != [pingone.client_id.as_str()] {
             return Err(IdTokenError::Audience);
         }
         // Steps 4 and 5: the authorized party, where it is named.
-        if claims.contains_key("azp") && text("azp") != Some(&upstream.client_id) {
+        if claims.contains_key("azp") && text("azp") != Some(&pingone.client_id) {
             return Err(IdTokenError::AuthorizedParty);
         }
         // Steps 9 and 10: the times. The token is fresh, so a time that is off means that the clocks differ.
@@ -100,7 +100,7 @@ impl VerifiedIdToken {
             return Err(IdTokenError::Nonce);
         }
         // Step 12: the flow policy that was asked for.
-        if text("acr") != Some(&upstream.policy_id) {
+        if text("acr") != Some(&pingone.policy_id) {
             return Err(IdTokenError::Acr);
         }
         // Step 13 does not apply: no max_age was sent. §3.1.3.8: the access token belongs to it.

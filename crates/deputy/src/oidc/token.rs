@@ -55,7 +55,7 @@ pub enum TokenError {
 /// The request that exchanges a code (OpenID Connect Core §3.1.3.1).
 pub fn code_request(
     endpoint: &Url,
-    upstream: &PingOne,
+    pingone: &PingOne,
     code: &Secret<String>,
     verifier: &CodeVerifier,
     redirect_uri: &str,
@@ -66,17 +66,17 @@ pub fn code_request(
         ("code_verifier", verifier.as_str()),
         ("redirect_uri", redirect_uri),
     ];
-    post(endpoint, upstream, &form)
+    post(endpoint, pingone, &form)
 }
 
 /// The request that renews an access token (OpenID Connect Core §12.1).
-pub fn refresh_request(endpoint: &Url, upstream: &PingOne, refresh_token: &str) -> Request {
-    post(endpoint, upstream, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+pub fn refresh_request(endpoint: &Url, pingone: &PingOne, refresh_token: &str) -> Request {
+    post(endpoint, pingone, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
 }
 
 /// The request that revokes a token (RFC 7009 §2.1).
-pub fn revocation_request(endpoint: &Url, upstream: &PingOne, token: &str) -> Request {
-    post(endpoint, upstream, &[("token", token), ("token_type_hint", "refresh_token")])
+pub fn revocation_request(endpoint: &Url, pingone: &PingOne, token: &str) -> Request {
+    post(endpoint, pingone, &[("token", token), ("token_type_hint", "refresh_token")])
 }
 
 impl TokenResponse {
@@ -125,19 +125,19 @@ fn refusal(response: &Response) -> TokenError {
     }
 }
 
-fn post(endpoint: &Url, upstream: &PingOne, form: &[(&str, &str)]) -> Request {
+fn post(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)]) -> Request {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
-    let secret = upstream.client_secret.expose();
+    let secret = pingone.client_secret.expose();
     let mut request = super::get(endpoint);
     *request.method_mut() = Method::POST;
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    match upstream.client_auth {
+    match pingone.client_auth {
         ClientAuth::Basic => {
             // OAuth 2.1 §2.4.1: each half is form-encoded first.
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = zeroize::Zeroizing::new(format!("{}:{}", encode(&upstream.client_id), encode(secret)));
+            let pair = zeroize::Zeroizing::new(format!("{}:{}", encode(&pingone.client_id), encode(secret)));
             // Base64 is visible ASCII.
             if let Ok(mut value) = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(&*pair))) {
                 value.set_sensitive(true);
@@ -145,7 +145,7 @@ fn post(endpoint: &Url, upstream: &PingOne, form: &[(&str, &str)]) -> Request {
             }
         }
         ClientAuth::Post => {
-            body.append_pair("client_id", &upstream.client_id).append_pair("client_secret", secret);
+            body.append_pair("client_id", &pingone.client_id).append_pair("client_secret", secret);
         }
     }
     *request.body_mut() = Bytes::from(body.finish());

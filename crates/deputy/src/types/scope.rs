@@ -59,7 +59,7 @@ impl Scopes {
     /// Connect, gets the default, which is all that is offered: clients made for `OpenID` Connect ask for nothing else.
     /// A request that names only unknown scopes is refused, with the scopes on offer.
     pub fn granted(&self, offered: &Self) -> Result<Self, ScopeError> {
-        let granted = offered.and(self);
+        let granted = offered.intersection(self);
         if !granted.is_empty() {
             return Ok(granted);
         }
@@ -90,12 +90,12 @@ impl Scopes {
 
     /// What both hold, in this set's order.
     #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
+    pub fn intersection(&self, other: &Self) -> Self {
         Self(self.iter().filter(|scope| other.contains(scope)).map(str::to_owned).collect())
     }
 
     /// Whether everything in it is also in `other`.
-    pub fn within(&self, other: &Self) -> bool {
+    pub fn is_subset(&self, other: &Self) -> bool {
         self.iter().all(|scope| other.contains(scope))
     }
 

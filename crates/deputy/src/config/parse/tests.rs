@@ -77,8 +77,8 @@ const RENAMED: [(&str, &str); 3] = [
 fn name_and_former_name_set_the_same_variable() {
     let of = |changes: &[(&str, &str)]| {
         let config = parse_with(changes).expect("good");
-        let secret = config.upstream.client_secret.expose().clone();
-        (config.upstream.client_id, secret, config.keys.newest().tokens.mac(&[]))
+        let secret = config.pingone.client_secret.expose().clone();
+        (config.pingone.client_id, secret, config.keys.newest().tokens.mac(&[]))
     };
     let renamed = RENAMED.map(|(name, former)| {
         let value = GOOD.iter().find(|(good, _)| *good == former).expect("good").1;
@@ -88,7 +88,7 @@ fn name_and_former_name_set_the_same_variable() {
     let both = renamed.map(|[new, _]| new);
     assert_eq!(of(&both), of(&[]), "both names with the same value");
     let post = parse_with(&[("PINGONE_CLIENT_AUTH", "client_secret_post")]).expect("good");
-    assert_eq!(post.upstream.client_auth, crate::config::ClientAuth::Post);
+    assert_eq!(post.pingone.client_auth, crate::config::ClientAuth::Post);
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Grant {
             return Err(RefreshError::Replayed);
         }
         let answer = open_answer(&predecessor.answer, token).ok_or(RefreshError::Replayed)?;
-        if !answer.scopes.within(&self.narrowed(scopes)?) {
+        if !answer.scopes.is_subset(&self.narrowed(scopes)?) {
             return Err(RefreshError::Answered(answer.scopes));
         }
         let secret = |text: &str| base64url_decode(text).map(Secret::new).ok_or(RefreshError::Replayed);
