@@ -5,10 +5,9 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::{
-    clients::DocumentFetches,
     config::Config,
     host::{Host, Timestamp},
-    limits::{Registrations, UserConcurrency},
+    limits::{DocumentFetches, Registrations, UserConcurrency},
     mcp::{Handler, Rules, StreamableHttp},
     pages::Wording,
     pingone::PingOneClient,

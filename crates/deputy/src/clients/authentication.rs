@@ -16,7 +16,7 @@ use crate::{
 pub(crate) enum AuthenticationError {
     #[error(transparent)]
     Record(#[from] RecordError),
-    #[error(transparent)]
+    #[error("client authentication failed: {0}")]
     Refused(#[from] ClientAuthError),
 }
 

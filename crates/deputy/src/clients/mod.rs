@@ -2,9 +2,7 @@
 
 mod authentication;
 mod document;
-mod fetches;
 mod lookup;
 
 pub(crate) use authentication::{AuthenticationError, authenticate};
-pub(crate) use fetches::DocumentFetches;
 pub(crate) use lookup::{ClientLookupError, authorizing_client};

@@ -30,7 +30,7 @@ pub(crate) enum DecisionError {
     Form,
     #[error("The decision did not come from the approval page.")]
     Origin,
-    #[error(transparent)]
+    #[error("{}", ticket_text(.0))]
     Ticket(#[from] TicketError),
 }
 
@@ -68,17 +68,26 @@ impl Refusal for DecisionError {
                 "This page has expired",
                 "An approval page can be used for ten minutes, and this one is older.",
             ),
-            Self::Ticket(TicketError::OtherBrowser) => not_approved(
-                "This page was not opened in this browser, or the browser did not keep its cookie.",
-            ),
-            Self::Ticket(TicketError::Unknown) => not_approved(
-                "The decision did not come from an approval page of this server, or the server has got a new key since \
-                 the page was opened.",
-            ),
+            Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => not_approved(&self.to_string()),
             Self::Ticket(TicketError::Used) => {
                 conflict("This page was already answered", "The decision was taken before, and counts once.")
             }
         }
+    }
+}
+
+const fn ticket_text(error: &TicketError) -> &'static str {
+    match error {
+        TicketError::Expired => "This page has expired.",
+        TicketError::OtherBrowser => {
+            "This page was not opened in this browser, or the browser did not keep its cookie."
+        }
+        TicketError::Record(_) => "The approval could not be read.",
+        TicketError::Unknown => {
+            "The decision did not come from an approval page of this server, or the server has got a new key since the page \
+             was opened."
+        }
+        TicketError::Used => "This page was already answered.",
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum CallbackRefusal {
     Method,
     #[error("What PingOne sent back is not an answer to a login.")]
     Params,
-    #[error(transparent)]
+    #[error("{}", ticket_text(.0))]
     Ticket(#[from] TicketError),
     #[error("the query is too long")]
     TooLong,
@@ -58,23 +58,31 @@ impl Refusal for CallbackRefusal {
             Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(),
             Self::Method => wrong_method(),
             Self::Params => unfinished(&self.to_string()),
-            Self::Ticket(TicketError::Expired) => {
-                unfinished("This login took longer than ten minutes, and has expired.")
+            Self::Ticket(TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown) => {
+                unfinished(&self.to_string())
             }
-            Self::Ticket(TicketError::OtherBrowser) => unfinished(
-                "This login was not started in this browser, or the browser did not keep its cookie.",
-            ),
-            Self::Ticket(TicketError::Unknown) => unfinished(
-                "This login was not started by this server, or the server has got a new key since.",
-            ),
             Self::Ticket(TicketError::Used) => pages::message(
-                StatusCode::CONFLICT,
+                StatusCode::BAD_REQUEST,
                 "This login was already answered",
                 "PingOne's answer to it came before, and counts once.",
                 "If the application is connected, there is nothing to do. Otherwise start again from the application.",
             ),
             Self::TooLong => too_long_page(),
         }
+    }
+}
+
+const fn ticket_text(error: &TicketError) -> &'static str {
+    match error {
+        TicketError::Expired => "This login took longer than ten minutes, and has expired.",
+        TicketError::OtherBrowser => {
+            "This login was not started in this browser, or the browser did not keep its cookie."
+        }
+        TicketError::Record(_) => "The login could not be read.",
+        TicketError::Unknown => {
+            "This login was not started by this server, or the server has got a new key since."
+        }
+        TicketError::Used => "This login was already answered.",
     }
 }
 

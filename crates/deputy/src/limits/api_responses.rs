@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 
-use super::concurrency::{Claim, InFlight};
+use super::in_flight::{Claim, InFlight};
 use crate::host::Meter;
 
 /// The responses of the API that are read for one request. What a tool makes of them waits to be sent, so what has been
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::{
         host::Capacity,
-        limits::{UserConcurrency, concurrency::BYTES_AT_A_TIME},
+        limits::{UserConcurrency, in_flight::BYTES_AT_A_TIME},
     };
 
     #[test]

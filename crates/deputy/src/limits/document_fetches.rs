@@ -12,7 +12,7 @@ pub(crate) struct DocumentFetches(Arc<Mutex<Vec<Option<IpAddr>>>>);
 
 impl DocumentFetches {
     /// A permit for `source`, which holds until it is dropped.
-    pub(super) fn begin(&self, source: Option<IpAddr>) -> Option<FetchPermit> {
+    pub(crate) fn begin(&self, source: Option<IpAddr>) -> Option<FetchPermit> {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = source.map_or(0, |_| sources.iter().filter(|other| **other == source).count());
         (sources.len() < AT_A_TIME && same < OF_ONE_SOURCE).then(|| {
@@ -22,7 +22,7 @@ impl DocumentFetches {
     }
 }
 
-pub(super) struct FetchPermit {
+pub(crate) struct FetchPermit {
     all: DocumentFetches,
     source: Option<IpAddr>,
 }
