@@ -58,7 +58,7 @@ impl Exchange {
 
     /// The JSON-RPC response to this request.
     pub(super) fn response(&self, result: Result<Value, RpcError>) -> Value {
-        super::streamable_http::response(&self.id, result)
+        super::rpc_error::response(&self.id, result)
     }
 }
 

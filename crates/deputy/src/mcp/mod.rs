@@ -6,6 +6,7 @@
 
 mod api_error;
 mod caller;
+mod era;
 mod exchange;
 mod grant_session;
 mod handler;
@@ -15,6 +16,7 @@ mod message;
 mod peer;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
+mod rpc_error;
 mod session;
 mod streamable_http;
 
@@ -22,11 +24,13 @@ pub use crate::types::User;
 pub use api_error::ApiError;
 pub(crate) use api_error::lacks_scope;
 pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
+pub use era::Era;
 pub use grant_session::{DeliveryError, GrantSession};
-pub use handler::{Call, Era, Handler, RpcError};
+pub use handler::{Call, Handler};
 pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
+pub use rpc_error::RpcError;
 pub use streamable_http::{Reply, Rules, StreamableHttp};
 
 #[cfg(test)]

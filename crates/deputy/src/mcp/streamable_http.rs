@@ -15,12 +15,10 @@ use super::{
     input_round::InputRound,
     message::{Malformed, Message},
     peer::{ClientRequests, NotificationFilter},
+    rpc_error::response,
     session::{NegotiatedState, SESSION_ID},
 };
-use crate::{
-    http::StaysOpen,
-    http::{essence, has_media_type, list},
-};
+use crate::http::{StaysOpen, essence, has_media_type, list};
 
 /// The MCP endpoint behind the bearer check.
 pub struct StreamableHttp {
@@ -223,23 +221,6 @@ impl StreamableHttp {
     }
 }
 
-/// The JSON-RPC response with this id.
-pub(super) fn response(id: &Value, result: Result<Value, RpcError>) -> Value {
-    match result {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        Err(mut error) => {
-            if let Some((end, _)) = error.message.char_indices().nth(LONGEST_MESSAGE) {
-                error.message.truncate(end);
-            }
-            match id {
-                // MCP 2026-07-28: an id that could not be read is left out.
-                Value::Null => json!({ "jsonrpc": "2.0", "error": error }),
-                id => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
-            }
-        }
-    }
-}
-
 /// What a client reads. It must be able to read both (MCP 2025-03-26); some name one of them, `*/*` or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readable {
@@ -359,5 +340,3 @@ fn refused(status: StatusCode, id: &Value, error: RpcError) -> Reply {
 
 /// Methods that revisions without a handshake do not have.
 const REMOVED: [&str; 4] = ["logging/setLevel", "ping", "resources/subscribe", "resources/unsubscribe"];
-/// Characters. Some messages of handlers repeat what the client sent.
-const LONGEST_MESSAGE: usize = 512;

@@ -151,7 +151,7 @@ impl Line {
 
 /// A reply as rmcp reads it.
 fn reply_to(id: &Value, reply: Result<Value, RpcError>) -> RxJsonRpcMessage<RoleServer> {
-    let response = super::super::streamable_http::response(id, reply);
+    let response = super::super::rpc_error::response(id, reply);
     let unreadable = || {
         let error = rmcp::ErrorData::internal_error("the client's reply cannot be read", None);
         JsonRpcMessage::error(error, serde_json::from_value(id.clone()).ok())

@@ -1,0 +1,77 @@
+//! JSON-RPC errors (JSON-RPC 2.0 §5.1).
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A JSON-RPC error. Its message is for the client and says nothing about the inside of the server.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RpcError {
+    /// JSON-RPC 2.0 §5.1, and MCP's own.
+    pub code: i64,
+    /// One sentence.
+    pub message: String,
+    /// What a program can use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+impl RpcError {
+    /// Parse error.
+    pub const PARSE_ERROR: i64 = -32700;
+    /// Invalid request.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// Method not found.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// Invalid params.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// Internal error.
+    pub const INTERNAL_ERROR: i64 = -32603;
+    /// MCP 2026-07-28: a header and the body disagree.
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// MCP 2026-07-28: the client lacks a capability.
+    pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
+    /// MCP 2026-07-28: the revision is not supported.
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+
+    /// An error without data.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// The error that a client answered a question with. A client that does not know the method or its params cannot be
+    /// asked; its code would say something else of the request that it waits for.
+    pub(super) fn of_client(error: &Value) -> Self {
+        let code = error.get("code").and_then(Value::as_i64).unwrap_or(Self::INTERNAL_ERROR);
+        if [Self::METHOD_NOT_FOUND, Self::INVALID_PARAMS].contains(&code) {
+            return Self::new(
+                Self::MISSING_CLIENT_CAPABILITY,
+                "the client answers that it cannot be asked this",
+            );
+        }
+        Self {
+            code,
+            message: error.get("message").and_then(Value::as_str).unwrap_or("the client failed").to_owned(),
+            data: error.get("data").cloned(),
+        }
+    }
+}
+
+/// The JSON-RPC response with this id.
+pub(super) fn response(id: &Value, result: Result<Value, RpcError>) -> Value {
+    match result {
+        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+        Err(mut error) => {
+            if let Some((end, _)) = error.message.char_indices().nth(LONGEST_MESSAGE) {
+                error.message.truncate(end);
+            }
+            match id {
+                // MCP 2026-07-28: an id that could not be read is left out.
+                Value::Null => json!({ "jsonrpc": "2.0", "error": error }),
+                id => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+            }
+        }
+    }
+}
+
+/// Characters. Some messages of handlers repeat what the client sent.
+const LONGEST_MESSAGE: usize = 512;
