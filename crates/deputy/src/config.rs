@@ -10,7 +10,9 @@ mod parse;
 mod pingone;
 mod public_url;
 mod rate_limits;
+mod variable;
 mod variables;
+mod vars;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -26,7 +28,8 @@ pub use origins::AllowedOrigin;
 pub use pingone::{ClientAuth, PingOne};
 pub use public_url::PublicUrl;
 pub use rate_limits::RateLimits;
-pub use variables::{DefaultValue, SECTIONS, Section, Syntax, Variable, plain, variables};
+pub use variable::{DefaultValue, Syntax, Variable, plain};
+pub use variables::{SECTIONS, Section, variables};
 
 /// The configuration of a server. [`Config::parse`] has checked every value.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::{
-    parse::{Vars, bare, secure, unpadded},
-    variables::{DefaultValue, Syntax, Variable},
+    variable::{DefaultValue, Syntax, Variable},
+    vars::{Vars, bare, secure, unpadded},
 };
 use crate::types::Scopes;
 

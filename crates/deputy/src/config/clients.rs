@@ -1,8 +1,8 @@
 //! What MCP clients may do.
 
 use super::{
-    parse::SEPARATORS,
-    variables::{DefaultValue, Syntax, Variable},
+    variable::{DefaultValue, Syntax, Variable},
+    vars::SEPARATORS,
 };
 use crate::types::RedirectUri;
 

@@ -6,7 +6,7 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use super::variables::{DefaultValue, Syntax, Variable};
+use super::variable::{DefaultValue, Syntax, Variable};
 use crate::seal::Key;
 
 /// The keys of the server: the newest first, and during a rotation the one before it.

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::variables::{DefaultValue, Syntax, Variable};
+use super::variable::{DefaultValue, Syntax, Variable};
 
 pub(super) static ACCESS_TOKEN_LIFETIME: Variable = Variable {
     name: "ACCESS_TOKEN_LIFETIME",

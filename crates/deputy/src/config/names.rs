@@ -83,7 +83,7 @@ impl Names {
 impl Resembled {
     /// Whether the variable is set, under its name or its former one.
     pub fn is_set(&self, is_set: impl Fn(&str) -> bool) -> bool {
-        match Variable::named(&self.variable) {
+        match variables::named(&self.variable) {
             Some(variable) => variable.names().any(is_set),
             None => is_set(&self.variable),
         }

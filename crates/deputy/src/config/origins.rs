@@ -3,8 +3,8 @@
 use url::{Host, Url};
 
 use super::{
-    parse::SEPARATORS,
-    variables::{DefaultValue, Syntax, Variable},
+    variable::{DefaultValue, Syntax, Variable},
+    vars::SEPARATORS,
 };
 
 /// An origin, or every origin below a domain, as the `Origin` header names them (RFC 6454 §6.2).

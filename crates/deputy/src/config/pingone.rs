@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::{
-    parse::{Vars, bare, on_or_off, secure, unpadded},
-    variables::{DefaultValue, Syntax, Variable},
+    variable::{DefaultValue, Syntax, Variable},
+    vars::{Vars, bare, on_or_off, secure, unpadded},
 };
 use crate::secret::Secret;
 

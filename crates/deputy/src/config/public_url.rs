@@ -5,8 +5,8 @@ use std::fmt;
 use url::Url;
 
 use super::{
-    parse::secure,
-    variables::{DefaultValue, Syntax, Variable},
+    variable::{DefaultValue, Syntax, Variable},
+    vars::secure,
 };
 use crate::types::is_loopback;
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::variables::{DefaultValue, Syntax, Variable};
+use super::variable::{DefaultValue, Syntax, Variable};
 use crate::host::Endpoint;
 
 /// `RATE_LIMITS`: requests a minute from one address, which may be that of a company, or of a hosted client with all of its

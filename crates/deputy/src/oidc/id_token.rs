@@ -1,11 +1,12 @@
 //! The ID token, checked in the order of OpenID Connect Core §3.1.3.7.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     JwtError, KeySet, Nonce, UserInfo,
+    claims::{full_name, shown},
     jwt::{LEEWAY, audiences, date},
 };
 use crate::{config::PingOne, host::Timestamp, types::User};
@@ -148,20 +149,6 @@ pub(crate) fn clocks_differ(ahead: i64) -> String {
     let seconds = ahead.unsigned_abs();
     let which = if ahead < 0 { "behind" } else { "ahead of" };
     format!("the clock of this server is {seconds} seconds {which} PingOne's; set it, or let NTP do so")
-}
-
-/// A claim to be shown: at most 200 characters.
-pub(super) fn shown(claims: &Map<String, Value>, name: &str) -> Option<String> {
-    let text: String = claims.get(name)?.as_str()?.chars().filter(|c| !c.is_control()).take(200).collect();
-    (!text.is_empty()).then_some(text)
-}
-
-/// `name`, or given and family name: PingOne often leaves `name` out.
-pub(super) fn full_name(claims: &Map<String, Value>) -> Option<String> {
-    shown(claims, "name").or_else(|| match (shown(claims, "given_name"), shown(claims, "family_name")) {
-        (Some(given), Some(family)) => Some(format!("{given} {family}")),
-        (given, family) => given.or(family),
-    })
 }
 
 /// The left half of the SHA-256 digest (OpenID Connect Core §3.1.3.6).

@@ -3,6 +3,7 @@
 
 mod access_token;
 mod authentication;
+mod claims;
 mod discovery;
 mod id_token;
 mod jwt;

@@ -4,9 +4,9 @@ use http::{HeaderValue, header};
 use url::Url;
 
 use super::{
-    Request, Response, get,
-    id_token::{full_name, shown},
-    object,
+    Request, Response,
+    claims::{full_name, shown},
+    get, object,
 };
 use crate::secret::Secret;
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::client::PingOneError;
+use super::PingOneError;
 use crate::{
     host::{FetchError, Host, Timestamp},
     retry,

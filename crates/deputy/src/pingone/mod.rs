@@ -3,5 +3,7 @@
 mod breaker;
 mod client;
 mod document;
+mod error;
 
-pub(crate) use client::{Authenticated, PingOneClient, PingOneError};
+pub(crate) use client::{Authenticated, PingOneClient};
+pub(crate) use error::PingOneError;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::DefaultValue;
 use crate::config::{ClientApproval, RateLimits, Syntax, variables};
 
 const GOOD: [(&str, &str); 8] = [
