@@ -152,16 +152,15 @@ fn wrong_import_is_found_in_every_form() {
 /// The file that a path leads to, through the re-exports of the modules on the way.
 fn file_of(path: &[String], modules: &BTreeMap<Vec<String>, String>) -> Option<Vec<String>> {
     let mut at = Vec::new();
-    for (number, segment) in path.iter().enumerate() {
+    for segment in path {
         let next = [&at[..], std::slice::from_ref(segment)].concat();
         if modules.contains_key(&next) {
             at = next;
             continue;
         }
-        let exported = re_exports(&at, &modules[&at]).remove(segment.as_str());
-        return match exported {
-            Some(from) if number + 1 <= path.len() => file_of(&from, modules),
-            _ => Some(at),
+        return match re_exports(&at, &modules[&at]).remove(segment.as_str()) {
+            Some(from) => file_of(&from, modules),
+            None => Some(at),
         };
     }
     Some(at).filter(|at| !at.is_empty())

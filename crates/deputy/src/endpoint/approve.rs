@@ -62,13 +62,14 @@ impl Refusal for DecisionError {
                 "The form is too long, or did not arrive whole.",
                 "Start again.",
             ),
-            Self::Form | Self::Origin => not_approved(&self.to_string()),
+            Self::Form | Self::Origin | Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => {
+                not_approved(&self.to_string())
+            }
             Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(),
             Self::Ticket(TicketError::Expired) => conflict(
                 "This page has expired",
                 "An approval page can be used for ten minutes, and this one is older.",
             ),
-            Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => not_approved(&self.to_string()),
             Self::Ticket(TicketError::Used) => {
                 conflict("This page was already answered", "The decision was taken before, and counts once.")
             }

@@ -1,7 +1,7 @@
-//! What a client still sends when its answer is decided.
+//! Reading the rest of a request body after the response is decided.
 //!
-//! A connection that is closed while bytes arrive is reset, and the client may never see the answer: RFC 9112 §9.6 tells
-//! servers to go on reading for a while. Nothing of it is kept.
+//! A connection that is closed while bytes arrive is reset, and the client may never see the response: RFC 9112 §9.6 tells
+//! servers to go on reading for a while. The bytes are dropped.
 
 use std::{
     mem,
@@ -24,7 +24,7 @@ use http_body_util::BodyExt as _;
 
 use crate::{app::App, host::DrainedByHost, http::TIME};
 
-/// Answers, and takes what remains of the request's body before the answer leaves, so that the client gets it.
+/// Responds, and reads the rest of the request body first, so that the client gets the response.
 pub(crate) async fn after_response(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() || request.extensions().get::<DrainedByHost>().is_some() {
         return next.run(request).await;
@@ -34,12 +34,12 @@ pub(crate) async fn after_response(State(app): State<Arc<App>>, request: Request
     let watched = |body| Body::new(TrackedBody { body, begun: false, left: Arc::clone(&left) });
     let response = next.run(request.map(watched)).await;
     let Unread { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
-    // Who asks before sending a body sends none when the answer comes first (RFC 9110 §10.1.1).
+    // With `Expect: 100-continue`, a client sends no body once it has a final response (RFC 9110 §10.1.1).
     let sends_none = body.is_end_stream() || asks_first && !begun;
     if sends_none || response.status() == StatusCode::REQUEST_TIMEOUT {
         return response;
     }
-    // Who asks too much is not worth much.
+    // Read less from rate-limited clients.
     let most = if response.status() == StatusCode::TOO_MANY_REQUESTS { LEAST } else { MOST };
     if body.size_hint().lower() <= most {
         select(pin!(drain(body, most)), app.host().sleep(TIME)).await;
@@ -57,14 +57,14 @@ async fn drain(mut body: Body, most: u64) {
     }
 }
 
-/// What a reader has left of a body, and whether it read any of it.
+/// The rest of a body when its reader has stopped, and whether it read any.
 #[derive(Default)]
 struct Unread {
     body: Body,
     begun: bool,
 }
 
-/// A request's body that is put back when its reader has had enough.
+/// A request body whose rest is kept when its reader drops it.
 struct TrackedBody {
     body: Body,
     begun: bool,
@@ -103,8 +103,8 @@ impl http_body::Body for TrackedBody {
     }
 }
 
-/// Bytes that are after_response. Who sends more finds the connection closed.
+/// Bytes that are read at most. After more, the connection is closed.
 const MOST: u64 = 8 * 1024 * 1024;
 
-/// Bytes that are after_response of somebody who has used up their limit: a form of the right size.
+/// Bytes that are read at most after 429: a form of the right size.
 const LEAST: u64 = 64 * 1024;
