@@ -36,15 +36,9 @@ pub use variables::{SECTIONS, Section, variables};
 pub struct Config {
     /// `PUBLIC_URL`: the issuer identifier, and the base of every URL in metadata.
     pub public_url: PublicUrl,
-<<<<<<< HEAD
     /// Deputy's client at PingOne.
-    pub upstream: PingOne,
-    /// The API that the tools call.
-=======
-    /// The client we are at `PingOne`.
     pub pingone: PingOne,
-    /// The API the tools call.
->>>>>>> 9e33831 (core: layers, refusals as errors, and the kind of a client as a type)
+    /// The API that the tools call.
     pub api: Api,
     /// Keys derived from `SERVER_KEY`.
     pub keys: Keys,

@@ -18,6 +18,36 @@ use super::{
 
 impl Config {
     /// Reads every variable through `lookup`. A variable that is empty counts as absent.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use deputy::config::Config;
+    ///
+    /// let mut variables = BTreeMap::from([
+    ///     ("PUBLIC_URL", "https://deputy.example.com"),
+    ///     ("SERVER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+    ///     ("PINGONE_ISSUER", "https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as"),
+    ///     ("PINGONE_DV_POLICY_ID", "0123456789abcdef0123456789abcdef"),
+    ///     ("PINGONE_CLIENT_ID", "client"),
+    ///     ("PINGONE_CLIENT_SECRET", "secret"),
+    ///     ("API_IDENTIFIER", "https://todo.example.com"),
+    ///     ("API_URL", "https://todo.example.com"),
+    /// ]);
+    /// let parse = |variables: &BTreeMap<&str, &str>| {
+    ///     Config::parse(|name| variables.get(name).map(ToString::to_string))
+    /// };
+    /// let config = parse(&variables).expect("a good configuration");
+    /// assert_eq!(config.public_url.resource(), "https://deputy.example.com/mcp");
+    /// assert_eq!(config.access_token_lifetime.as_secs(), 3600);
+    ///
+    /// // Every wrong variable is reported, without its value.
+    /// variables.insert("API_URL", "ftp://todo.example.com");
+    /// variables.insert("RATE_LIMITS", "many");
+    /// let errors = parse(&variables).expect_err("two errors");
+    /// let names: Vec<_> = errors.0.iter().map(|error| &*error.name).collect();
+    /// assert_eq!(names, ["API_URL", "RATE_LIMITS"]);
+    /// ```
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let vars = Vars { lookup: &lookup, errors: RefCell::default() };
         let public_url = vars.read(&PUBLIC_URL, public_url);

@@ -26,11 +26,6 @@ pub fn variables() -> impl Iterator<Item = &'static Variable> {
     SECTIONS.iter().flat_map(|section| section.variables.iter().copied())
 }
 
-/// The variable that is read under `name`.
-pub(super) fn named(name: &str) -> Option<&'static Variable> {
-    variables().find(|variable| variable.names().any(|known| known == name))
-}
-
 /// The variables by what they are about, in the order of the documentation.
 pub static SECTIONS: [Section; 5] = [
     Section { title: "Deputy", variables: &[&public_url::PUBLIC_URL, &keys::SERVER_KEY] },
@@ -68,3 +63,8 @@ pub static SECTIONS: [Section; 5] = [
         ],
     },
 ];
+
+/// The variable that is read under `name`.
+pub(super) fn named(name: &str) -> Option<&'static Variable> {
+    variables().find(|variable| variable.names().any(|known| known == name))
+}

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::types::is_loopback;
 
-/// Collects every mistake instead of stopping at the first.
+/// Collects every error instead of stopping at the first.
 pub(super) struct Vars<'a> {
     pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
     pub(super) errors: RefCell<Vec<ConfigError>>,
@@ -68,9 +68,9 @@ pub(super) type Parse<T> = fn(&str) -> Result<T, &'static str>;
 
 pub(super) fn unpadded(value: &str) -> Result<String, &'static str> {
     match value.trim() {
-        "" => Err("is blank"),
+        "" => Err("has only white space; it needs a value"),
         trimmed if trimmed == value => Ok(value.to_owned()),
-        _ => Err("begins or ends with white space"),
+        _ => Err("begins or ends with white space; remove it"),
     }
 }
 
@@ -82,13 +82,13 @@ pub(super) fn on_or_off(value: &str) -> Option<bool> {
     }
 }
 
-/// An address and nothing more.
+/// Checks that a URL has only scheme, host, port and path.
 pub(super) fn bare(url: &Url) -> Result<(), &'static str> {
     let more = (url.query(), url.fragment(), url.username(), url.password()) != (None, None, "", None);
     if more { Err("must have no query, fragment or user name") } else { Ok(()) }
 }
 
-/// Tokens and secrets travel over TLS, or do not leave this computer.
+/// Checks that tokens and secrets travel over TLS, or do not leave this computer.
 pub(super) fn secure(url: &Url) -> Result<(), &'static str> {
     match (url.scheme(), url.host()) {
         ("https", Some(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_))) => Ok(()),
@@ -98,5 +98,5 @@ pub(super) fn secure(url: &Url) -> Result<(), &'static str> {
     }
 }
 
-/// Lists of what can have neither in it are read with either.
+/// Separators of lists whose items contain neither spaces nor commas.
 pub(super) const SEPARATORS: [char; 5] = [' ', '\t', '\r', '\n', ','];
