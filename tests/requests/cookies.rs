@@ -1,18 +1,13 @@
-//! What a browser keeps for us, and for how long.
+//! Cookies that Deputy sets in a browser, and foreign ones beside them.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use harness::browser::Browser;
+use http::StatusCode;
 use pingone_sim::Failure;
 
-use crate::world::{CALLBACK, DEPUTY, World};
-
-/// The header in which `browser` sends us its cookies.
-pub(crate) fn sent(browser: &Browser) -> String {
-    let names = browser.cookie_names(DEPUTY).into_iter();
-    let pairs = names
-        .map(|name| format!("{name}={}", browser.cookie(DEPUTY, &name).expect("a cookie with this name")));
-    pairs.collect::<Vec<_>>().join("; ")
-}
+use crate::{
+    media_types::{FOREIGN, send},
+    world::{Answer, CALLBACK, DEPUTY, World},
+};
 
 /// The cookies that we have set so far in answers at `path`, each as name, value and attributes.
 fn set_at(world: &World, path: &str) -> Vec<(String, String, String)> {
@@ -98,4 +93,57 @@ async fn no_cookie_says_which_client_or_where_to_or_holds_a_state_or_handle() {
             assert!(![&name, &value, &decoded].iter().any(|text| text.contains(secret)), "{name}: {secret}");
         }
     }
+}
+
+/// A request of a browser that keeps these cookies.
+async fn with_cookies(world: &World, method: &str, path: &str, cookies: Vec<u8>, body: &str) -> Answer {
+    let form = b"application/x-www-form-urlencoded".to_vec();
+    let headers = [("content-type", form), ("sec-fetch-site", b"same-origin".to_vec()), ("cookie", cookies)];
+    send(world, method, path, &headers, body).await
+}
+
+/// The name and value of the first cookie that an answer sets.
+fn set_by(answer: &Answer) -> String {
+    answer.header("set-cookie").split(';').next().expect("a cookie").to_owned()
+}
+
+#[tokio::test]
+async fn cookie_of_another_application_with_any_bytes_does_not_stop_a_login() {
+    let world = World::new();
+    let client = world.client().await;
+    for foreign in FOREIGN {
+        let joined = |ours: &str, first| {
+            let (one, other) = if first { (ours.as_bytes(), foreign) } else { (foreign, ours.as_bytes()) };
+            [one, b"; ", other].concat()
+        };
+        for first in [true, false] {
+            let page = world.get(&world.authorize_path(&client, &[])).await;
+            let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
+            let form = format!("handle={handle}&decision=approve");
+            let answer = with_cookies(&world, "POST", "/approve", joined(&set_by(&page), first), &form).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{foreign:?}: {}", answer.text);
+            let state =
+                answer.location().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            let path = format!("/callback?error=access_denied&state={state}&iss={}", world.config.issuer());
+            let answer = with_cookies(&world, "GET", &path, joined(&set_by(&answer), first), "").await;
+            assert!(answer.header("location").starts_with(CALLBACK), "{foreign:?}: {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn cookie_behind_a_unicode_space_binds_no_browser() {
+    let world = World::new();
+    let client = world.client().await;
+    let page = world.get(&world.authorize_path(&client, &[])).await;
+    let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
+    let form = format!("handle={handle}&decision=approve");
+    // A subdomain may set a cookie of this name, for the whole domain.
+    for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{2028}", "\u{3000}"] {
+        let cookie = format!("{space}{}", set_by(&page)).into_bytes();
+        let answer = with_cookies(&world, "POST", "/approve", cookie, &form).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{space:?}");
+    }
+    let answer = with_cookies(&world, "POST", "/approve", set_by(&page).into_bytes(), &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
 }

@@ -10,10 +10,7 @@ use pingone_sim::Failure;
 use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 
-use crate::{
-    upstream::{about_to_expire, list},
-    world::{API, PINGONE, World},
-};
+use crate::world::{API, PINGONE, World, about_to_expire, list};
 
 /// What this thread logs, at every level.
 #[derive(Clone, Default)]

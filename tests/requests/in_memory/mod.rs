@@ -1,12 +1,11 @@
 //! What needs the host in memory: its store to look into, its randomness to be the same every time.
 
 mod attacks;
-mod canaries;
-mod crowd;
-mod fetches;
-mod listening;
+mod concurrent_logins;
+mod elicitation_replies;
 mod log;
-mod replies;
+mod mcp_subscriptions;
+mod outgoing_requests;
 mod secrets;
 mod simulation;
 mod source;

@@ -1,6 +1,299 @@
-use serde_json::json;
+//! Every secret of several whole lives, looked for everywhere it must not be.
 
-use crate::world::{API, World, claims};
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::{Router, extract::Request, response::IntoResponse as _};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use harness::network::Exchange;
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::log::Log;
+use crate::world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World, claims, finished_at_pingone};
+
+/// Whose secret it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    /// Between PingOne and Deputy: tokens, codes, the client secret.
+    PingOne,
+    /// Between a client and Deputy: codes, tokens, client secrets.
+    Client,
+    /// Deputy's own.
+    Deputy,
+    /// Between the approval page and Deputy: its handle.
+    Page,
+    /// Between Deputy, the browser and PingOne: state and nonce.
+    Login,
+}
+
+#[tokio::test]
+async fn no_secret_takes_a_way_that_is_not_its_own() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    lives(&world).await;
+
+    let exchanges = world.network.exchanges();
+    let secrets = secrets(&world, &exchanges);
+    let count = |of| secrets.values().filter(|whose| **whose == of).count();
+    for of in [Of::PingOne, Of::Client, Of::Page, Of::Login] {
+        assert!(count(of) >= 10, "{of:?}: {secrets:?}");
+    }
+    let secrets: Vec<_> = secrets.iter().map(|(secret, whose)| (forms(secret), *whose)).collect();
+    let log = log.text();
+    assert!(log.contains("code redeemed") && log.contains("client authentication failed"), "{log}");
+    let records = world.host.memory().records(deputy::host::Timestamp(world.now()));
+    for kind in ["approval", "client", "grant", "login"] {
+        assert!(records.iter().any(|(key, _)| key.kind() == kind), "{kind}");
+    }
+    for (secret, whose) in &secrets {
+        assert!(!shows(&log, secret), "the log has a secret of {whose:?}:\n{log}");
+        for (key, record) in &records {
+            let stored = String::from_utf8_lossy(&record.value);
+            assert!(!shows(&stored, secret), "{key:?} has a secret of {whose:?}");
+        }
+    }
+    for exchange in &exchanges {
+        let (sent, answered) = (request_text(exchange), response_text(exchange));
+        let to = exchange.request.uri().to_string();
+        for (secret, whose) in &secrets {
+            let may_be_sent = match whose {
+                Of::Deputy => false,
+                Of::Client | Of::Page => to.starts_with(DEPUTY),
+                Of::Login => to.starts_with(PINGONE) || to.starts_with(DEPUTY),
+                // Its code passes through the browser; its access token goes to the API; all else stays with it.
+                Of::PingOne => to.starts_with(PINGONE) || to.starts_with(DEPUTY) || to.starts_with(API),
+            };
+            assert!(may_be_sent || !shows(&sent, secret), "to {to}: a secret of {whose:?}\n{sent}");
+            if !to.starts_with(DEPUTY) {
+                continue;
+            }
+            let own = gives_secrets(exchange) == Some(*whose);
+            assert!(own || !shows(&answered, secret), "from {to}: a secret of {whose:?}\n{answered}");
+        }
+    }
+}
+
+/// What goes well and what goes wrong, for a public and a confidential client.
+async fn lives(world: &World) {
+    let tokens = world.connected().await;
+    for (tool, arguments) in TOOLS {
+        world.call(&tokens.access, tool, arguments()).await;
+    }
+    let metadata = json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "client_secret_post" });
+    let registered = world.register(&metadata).await;
+    let (id, secret) =
+        (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
+    let code = world.code(id).await;
+    let form = |secret| {
+        [
+            ("grant_type", "authorization_code"),
+            ("client_id", id),
+            ("client_secret", secret),
+            ("code", code.as_str()),
+            ("code_verifier", crate::world::VERIFIER),
+            ("redirect_uri", CALLBACK),
+        ]
+    };
+    assert_eq!(world.post_form("/token", &form("wrong")).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.post_form("/token", &form(secret)).await.status, StatusCode::OK);
+    // A replay, which ends it.
+    assert_eq!(world.post_form("/token", &form(secret)).await.status, StatusCode::BAD_REQUEST);
+
+    // An API that repeats what it was sent, in errors and as data.
+    for status in [200, 400, 403, 404, 409, 500, 503] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let echo = Router::new().fallback(async move |request: Request| {
+            let token = request.headers()["authorization"].to_str().unwrap().to_owned();
+            let todo = json!({ "id": "1", "text": token, "completed": false, "createdAt": token });
+            let body = json!({ "error": token, "detail": format!("{:?}", token), "todos": [todo.clone()], "todo": todo });
+            (status, [("x-echo", token)], axum::Json(body)).into_response()
+        });
+        world.network.serve(API, echo);
+        for (tool, arguments) in TOOLS {
+            world.call(&tokens.access, tool, arguments()).await;
+        }
+    }
+
+    // PingOne in trouble, telling what it was sent.
+    let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
+    let tokens = Tokens::of(&tokens.client, &refreshed);
+    let secret = world.config.application.client_secret.clone();
+    for status in [200, 400, 401, 500] {
+        world.pingone.force(Failure::Token(
+            status,
+            json!({ "error": secret, "error_description": secret }).to_string(),
+        ));
+        let client = world.client().await;
+        world.log_in_to(&mut world.browser(), &client).await;
+    }
+    world.host.advance(3600);
+    world.pingone.force(Failure::Token(
+        400,
+        json!({ "error": "invalid_grant", "error_description": secret }).to_string(),
+    ));
+    let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
+    world.call(&tokens.access, "who_am_i", json!({})).await;
+    // Tokens where they do not belong.
+    let other = world.connected().await;
+    world.mcp(Some(&other.refresh), &json!({})).await;
+    world.refresh(&other.client, &other.access).await;
+    world.get(&format!("/mcp?access_token={}", other.access)).await;
+    world.post_form("/revoke", &[("token", &other.refresh), ("client_id", &other.client)]).await;
+    refusals(world).await;
+    tokio::task::yield_now().await;
+}
+
+/// Decisions and callbacks that are refused although what they carry is real. A page and a login stay unanswered.
+async fn refusals(world: &World) {
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    world.browser().submit(&page, &[], "approve").await;
+    let mut again = browser.clone();
+    browser.submit(&page, &[], "approve").await;
+    again.submit(&page, &[], "approve").await;
+    let mut browser = world.browser();
+    let callback = finished_at_pingone(world, &mut browser, &client).await;
+    world.browser().open(callback.as_str()).await;
+    let mut again = browser.clone();
+    browser.open(callback.as_str()).await;
+    again.open(callback.as_str()).await;
+    browser.open(&world.authorize_url(&world.client().await, &[])).await;
+}
+
+type Arguments = fn() -> Value;
+const TOOLS: [(&str, Arguments); 5] = [
+    ("who_am_i", || json!({})),
+    ("create_new_todo", || json!({ "text": "Write it down" })),
+    ("get_my_todo_list", || json!({})),
+    ("toggle_todo_status", || json!({ "id": "1", "completed": true })),
+    ("delete_todo", || json!({ "id": "1" })),
+];
+
+/// Whose secrets an answer of ours gives to whom they are meant for.
+fn gives_secrets(exchange: &Exchange) -> Option<Of> {
+    let location = exchange.response.headers().get("location").map(|value| value.to_str().unwrap());
+    match (exchange.request.uri().path(), location) {
+        ("/token" | "/register", None) => exchange.response.status().is_success().then_some(Of::Client),
+        ("/authorize", None) => Some(Of::Page),
+        (_, Some(location)) if location.starts_with(CALLBACK) => Some(Of::Client),
+        (_, Some(location)) if location.starts_with(PINGONE) => Some(Of::Login),
+        _ => None,
+    }
+}
+
+/// Everything in the exchanges that opens something.
+fn secrets(world: &World, exchanges: &[Exchange]) -> BTreeMap<String, Of> {
+    let mut found = BTreeSet::new();
+    found.insert((world.config.application.client_secret.clone(), Of::PingOne));
+    found.insert(("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(), Of::Deputy));
+    for Exchange { request, response } in exchanges {
+        let uri = request.uri().to_string();
+        let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
+        let query: BTreeMap<_, _> =
+            form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
+        let mut add = |text: Option<&str>, of| {
+            // Of a JWT the signature: its claims are no secret, and the person's client may see some.
+            let text = text.map(|text| text.rsplit('.').next().unwrap_or(text));
+            found.extend(text.filter(|text| text.len() >= 16).map(|text| (text.to_owned(), of)));
+        };
+        let of = if uri.starts_with(PINGONE) { Of::PingOne } else { Of::Client };
+        for name in ["access_token", "client_secret", "id_token", "refresh_token"] {
+            add(answer[name].as_str(), of);
+        }
+        if uri.starts_with(PINGONE) && uri.ends_with("/token") {
+            add(form.get("code_verifier").map(String::as_str), Of::PingOne);
+        }
+        if uri.starts_with(&format!("{DEPUTY}/callback")) {
+            add(query.get("code").map(String::as_str), Of::PingOne);
+        }
+        if uri.starts_with(&format!("{DEPUTY}/token")) {
+            add(form.get("code").map(String::as_str), Of::Client);
+            add(form.get("code_verifier").map(String::as_str), Of::Client);
+        }
+        let page = str::from_utf8(response.body()).unwrap_or_default();
+        let handle = page.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        add(handle, Of::Page);
+        if uri.starts_with(PINGONE) && request.uri().path().ends_with("/authorize") {
+            add(query.get("state").map(String::as_str), Of::Login);
+            add(query.get("nonce").map(String::as_str), Of::Login);
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn request_text(exchange: &Exchange) -> String {
+    let Exchange { request, .. } = exchange;
+    format!("{} {:?} {}", request.uri(), values(request.headers()), String::from_utf8_lossy(request.body()))
+}
+
+fn response_text(exchange: &Exchange) -> String {
+    let Exchange { response, .. } = exchange;
+    format!("{:?} {}", values(response.headers()), String::from_utf8_lossy(response.body()))
+}
+
+/// Also of headers that are marked as secret.
+fn values(headers: &http::HeaderMap) -> Vec<String> {
+    headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}
+
+/// A secret as it is, and in the usual encodings.
+fn forms(secret: &str) -> BTreeSet<String> {
+    let hex: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let (hex, escaped) = (hex.concat(), format!("%{}", hex.join("%")));
+    let mut forms = BTreeSet::from([
+        secret.to_owned(),
+        hex.to_uppercase(),
+        hex,
+        escaped.to_uppercase(),
+        escaped,
+        form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+    ]);
+    // Of base64, what does not depend on what stands before and after: it looks different after one byte, and after two.
+    for before in 0..3 {
+        let bytes = [&b"xx"[..before], secret.as_bytes()].concat();
+        let whole = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+        forms.insert(STANDARD_NO_PAD.encode(&bytes)[whole.clone()].to_owned());
+        forms.insert(URL_SAFE_NO_PAD.encode(&bytes)[whole].to_owned());
+    }
+    forms
+}
+
+/// Whether a text has a secret in any of its forms.
+fn shows(text: &str, forms: &BTreeSet<String>) -> bool {
+    forms.iter().any(|form| text.contains(form))
+}
+
+#[test]
+fn a_secret_is_recognised_in_every_encoding_and_wherever_it_stands() {
+    let secret = "L1tt.e/s?cret+of~mine=";
+    let forms = forms(secret);
+    for before in ["", "a", "ab", "abc"] {
+        for after in ["", "a", "ab", "abc"] {
+            let text = format!("{before}{secret}{after}");
+            let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+            for shown in [
+                STANDARD_NO_PAD.encode(&text),
+                URL_SAFE_NO_PAD.encode(&text),
+                hex.to_uppercase(),
+                hex,
+                form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+                text,
+            ] {
+                assert!(shows(&shown, &forms), "{shown}");
+            }
+        }
+    }
+    assert!(!shows("another text", &forms));
+}
 
 #[tokio::test]
 async fn nothing_that_is_stored_or_sent_to_the_client_opens_anything() {

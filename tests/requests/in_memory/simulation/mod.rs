@@ -2,9 +2,9 @@
 //! that hang up, storage that fails, a process that ends.
 //!
 //! Each run follows from its seed. `DEPUTY_SEEDS` is how many there are (150), `DEPUTY_SEED` runs one of them again.
-//! What happens to one request alone is in [`everywhere`], for every place at which it can happen.
+//! What happens to one request alone is in [`failure_points`], for every place at which it can happen.
 
-mod everywhere;
+mod failure_points;
 mod host;
 mod logins;
 mod scheduler;
@@ -382,14 +382,14 @@ async fn whoever_logs_in_and_out_at_once_the_index_has_what_lives_and_nothing_el
         let calm = seed % 2 == 0;
         for tokens in run.issued("redeem", &client) {
             if calm {
-                everywhere::is_listed(world, &tokens, true);
+                failure_points::is_listed(world, &tokens, true);
             }
             // What could not be entered at once is with the next refresh.
-            everywhere::is_listed(world, &run.refreshed(&tokens).await, true);
+            failure_points::is_listed(world, &run.refreshed(&tokens).await, true);
         }
         if calm {
             for tokens in &leaving {
-                everywhere::is_listed(world, tokens, false);
+                failure_points::is_listed(world, tokens, false);
             }
         }
     })

@@ -1,9 +1,11 @@
-//! A tool that asks the person before it acts, by the rules of either era.
+//! A tool that asks the user before it acts: by multi round-trip requests, and on the stream of older revisions.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{API, Answer, Stream, World};
+use crate::world::{API, Answer, World, deleting, reply, texts, todo};
+
+const INVALID_PARAMS: i64 = -32602;
 
 /// A client of 2026-07-28 that can show forms calls `delete_todo`, with what it has from earlier rounds.
 async fn delete(world: &World, token: &str, id: &str, earlier: Value) -> Answer {
@@ -33,27 +35,12 @@ fn replied(action: &str, state: &Value) -> Value {
     json!({ "inputResponses": { "delete": { "action": action } }, "requestState": state })
 }
 
-/// A new todo's id.
-pub(crate) async fn todo(world: &World, token: &str, text: &str) -> String {
-    let list = world.call(token, "create_new_todo", json!({ "text": text })).await.json();
-    let todos = list["result"]["structuredContent"]["todos"].as_array().expect("todos").clone();
-    todos.last().expect("a todo")["id"].as_str().expect("an id").to_owned()
-}
-
-pub(crate) async fn texts(world: &World, token: &str) -> Vec<String> {
-    let list = world.call(token, "get_my_todo_list", json!({})).await.json();
-    let todos = list["result"]["structuredContent"]["todos"].as_array().expect("todos").clone();
-    todos.iter().map(|todo| todo["text"].as_str().expect("a text").to_owned()).collect()
-}
-
 /// The state that the client holds after it was asked about `id`.
 async fn asked(world: &World, token: &str, id: &str) -> Value {
     let answer = delete(world, token, id, json!({})).await.json();
     assert_eq!(answer["result"]["resultType"], "input_required", "{answer}");
     answer["result"]["requestState"].clone()
 }
-
-const INVALID_PARAMS: i64 = -32602;
 
 fn refused(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST && answer.json()["error"]["code"] == INVALID_PARAMS
@@ -147,21 +134,6 @@ async fn a_state_survives_the_rotation_of_the_key() {
     world.start(&[("COOKIE_ENCRYPTION_KEY", &format!("{new} {old}"))]);
     delete(&world, &token, &id, yes).await;
     assert_eq!(texts(&world, &token).await, Vec::<String>::new());
-}
-
-pub(crate) fn delete_call(id: &str) -> Value {
-    let params = json!({ "name": "delete_todo", "arguments": { "id": id } });
-    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
-}
-
-/// The stream of a call of `delete_todo`, in a session.
-pub(crate) async fn deleting(world: &World, token: &str, session: &str, id: &str) -> Stream {
-    world.stream(token, session, &delete_call(id)).await
-}
-
-pub(crate) async fn reply(world: &World, token: &str, question: &Value, result: Value) -> StatusCode {
-    let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
-    world.mcp(Some(token), &reply).await.status
 }
 
 #[tokio::test]
@@ -283,19 +255,56 @@ async fn a_call_that_is_asked_about_goes_on_in_another_process() {
 }
 
 #[tokio::test]
-async fn the_list_is_a_resource_and_a_prompt_brings_it_along() {
+async fn client_that_does_not_know_the_question_deletes_nothing() {
     let world = World::new();
     let token = world.connected().await.access;
-    todo(&world, &token, "Buy milk").await;
-    let send = async |method: &str, params: Value| {
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        world.mcp(Some(&token), &message).await.json()["result"].take()
-    };
-    let read = send("resources/read", json!({ "uri": "todo://list" })).await;
-    let list: Value =
-        serde_json::from_str(read["contents"][0]["text"].as_str().expect("a text")).expect("JSON");
-    assert_eq!(list["todos"][0]["text"], "Buy milk");
-    let plan = send("prompts/get", json!({ "name": "plan_my_day", "arguments": { "hours": "4" } })).await;
-    assert!(plan["messages"][0]["content"]["text"].as_str().expect("a text").contains("I have 4 hours."));
-    assert_eq!(plan["messages"][1]["content"]["resource"]["text"], read["contents"][0]["text"]);
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    for code in [-32601, -32602] {
+        let mut stream = deleting(&world, &token, &session, &id).await;
+        let question = stream.next().await;
+        let error = json!({ "code": code, "message": "Method not found" });
+        let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "error": error });
+        assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
+        let answer = stream.next().await;
+        let said = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{answer}");
+    }
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+}
+
+#[tokio::test]
+async fn reply_whose_error_is_null_is_a_result() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let mut stream = deleting(&world, &token, &session, &id).await;
+    let question = stream.next().await;
+    let accept = json!({ "action": "accept" });
+    let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": accept, "error": null });
+    assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
+    assert_eq!(stream.next().await["result"]["structuredContent"]["todos"], json!([]));
+}
+
+#[tokio::test]
+async fn unreadable_reply_ends_the_call_and_deletes_nothing() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let accept = json!({ "action": "accept" });
+    for mut reply in [
+        json!({ "jsonrpc": "2.0" }),
+        json!({ "result": accept }),
+        json!({ "jsonrpc": "2.0", "result": accept, "error": { "code": 1, "message": "x" } }),
+    ] {
+        let mut stream = deleting(&world, &token, &session, &id).await;
+        reply["id"] = stream.next().await["id"].clone();
+        assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::BAD_REQUEST, "{reply}");
+        let said = stream.next().await["error"]["message"].take();
+        let text = "the question to the client was not answered: the client's reply cannot be read: ";
+        assert!(said.as_str().is_some_and(|said| said.starts_with(text)), "{said}");
+    }
+    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
 }

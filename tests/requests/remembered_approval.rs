@@ -1,90 +1,13 @@
+//! Approvals that a browser remembers, and the requests for which it is asked again.
+
 use http::StatusCode;
 use serde_json::json;
-use url::Url;
 
-use crate::world::{Answer, CALLBACK, DEPUTY, World, arrived};
+use crate::world::{CALLBACK, DEPUTY, World, arrived};
 
 /// A world in which approvals are remembered for every redirect URI.
 fn remembering() -> World {
     World::with(&[("CLIENT_APPROVAL", "remember")])
-}
-
-#[tokio::test]
-async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
-    let world = World::new();
-    let client = world
-        .register(&json!({"client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"]}))
-        .await;
-    let path = world.authorize_path(
-        client["client_id"].as_str().unwrap(),
-        &[("redirect_uri", "http://localhost:5000/callback")],
-    );
-    let page = world.get(&path).await;
-    assert_eq!(page.status, StatusCode::OK);
-    for text in [
-        "Claude Code",
-        "http://localhost:5000/callback",
-        "todo:read",
-        "todo:write",
-        "a program on this computer",
-    ] {
-        assert!(page.text.contains(text), "{text}");
-    }
-    assert_eq!(world.requests_to_pingone(), 0, "nobody has approved yet");
-}
-
-#[tokio::test]
-async fn the_page_cannot_be_framed_cached_or_scripted() {
-    let world = World::new();
-    let client = world.client().await;
-    let page = world.get(&world.authorize_path(&client, &[])).await;
-    let policy = page.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-    assert!(policy.ends_with("; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
-    // One script, which this answer alone names.
-    let nonce = |page: &Answer| {
-        let policy = page.header("content-security-policy");
-        let (_, nonce) = policy.split_once(" script-src 'nonce-").expect("a nonce");
-        nonce.split_once('\'').expect("an end").0.to_owned()
-    };
-    assert_eq!(page.text.matches("<script").count(), 1);
-    assert!(page.text.contains(&format!("<script nonce=\"{}\">", nonce(&page))), "{}", page.text);
-    let again = world.get(&world.authorize_path(&client, &[])).await;
-    assert_ne!(nonce(&page), nonce(&again));
-    let refused = world.get("/authorize?client_id=nobody").await;
-    assert!(!refused.header("content-security-policy").contains("script-src"));
-    assert_eq!(page.header("x-frame-options"), "DENY");
-    assert_eq!(page.header("cache-control"), "no-store");
-    assert_eq!(page.header("referrer-policy"), "no-referrer");
-    assert_eq!(page.header("x-content-type-options"), "nosniff");
-    let cookie = page.header("set-cookie");
-    assert!(cookie.starts_with("__Host-mcp-approve-"), "{cookie}");
-    assert!(cookie.ends_with("; Path=/; Max-Age=600; HttpOnly; Secure; SameSite=Lax"), "{cookie}");
-}
-
-#[tokio::test]
-async fn a_name_full_of_markup_is_shown_as_text() {
-    let world = World::new();
-    let name = "<script>alert(1)</script>\"'{{7*7}}\u{202e}";
-    let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
-    let page =
-        world.get(&world.authorize_path(client["client_id"].as_str().unwrap(), &[("state", "<b>")])).await;
-    assert!(!page.text.contains("<script>") && !page.text.contains("<b>") && !page.text.contains('\u{202e}'));
-    assert!(page.text.contains("{{7*7}}"), "nothing is evaluated");
-}
-
-#[tokio::test]
-async fn a_name_cannot_rewrite_the_question() {
-    let world = World::new();
-    let name = "Claude” to read the weather? Verified. Do not allow “Other";
-    let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
-    let page = world.get(&world.authorize_path(client["client_id"].as_str().unwrap(), &[])).await;
-    assert!(
-        page.text.contains("<h1>Allow an application to use your to-do list as you?</h1>"),
-        "{}",
-        page.text
-    );
-    assert!(page.text.contains("It calls itself (nobody has verified this)"));
 }
 
 #[tokio::test]
@@ -100,118 +23,6 @@ async fn a_remembered_loopback_approval_is_for_its_port_only() {
     world.log_in(&mut browser, "alice", &url(5000)).await;
     assert!(arrived(&browser.clone().open(&url(5000)).await).is_some());
     assert_eq!(browser.open(&url(6666)).await.url.path(), "/authorize");
-}
-
-#[tokio::test]
-async fn deny_goes_back_to_the_client_and_never_to_pingone() {
-    let world = World::new();
-    let client = world.client().await;
-    let mut browser = world.browser();
-    let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let answer = browser.submit(&page, &[], "deny").await;
-    assert!(answer.url.as_str().starts_with(CALLBACK));
-    assert_eq!(answer.query("error").as_deref(), Some("access_denied"));
-    assert_eq!(answer.query("state").as_deref(), Some("client-state"));
-    assert_eq!(answer.query("iss").as_deref(), Some("https://deputy.example"));
-    assert_eq!(world.requests_to_pingone(), 0);
-}
-
-#[tokio::test]
-async fn a_decision_from_another_browser_is_refused() {
-    let world = World::new();
-    let client = world.client().await;
-    let page = world.browser().open(&world.authorize_url(&client, &[])).await;
-    let answer = world.browser().submit(&page, &[], "approve").await;
-    assert_eq!((answer.status, answer.url.path()), (StatusCode::BAD_REQUEST, "/approve"));
-    assert_eq!(world.requests_to_pingone(), 0);
-}
-
-#[tokio::test]
-async fn a_decision_posted_from_another_site_is_refused() {
-    let world = World::new();
-    let client = world.client().await;
-    let mut browser = world.browser();
-    let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let handle =
-        page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let evil = Url::parse("https://evil.example/").unwrap();
-    let target = Url::parse("https://deputy.example/approve").unwrap();
-    let answer = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert_eq!(world.requests_to_pingone(), 0);
-}
-
-#[tokio::test]
-async fn a_decision_counts_once() {
-    let world = World::new();
-    let client = world.client().await;
-    let mut browser = world.browser();
-    let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let mut again = browser.clone();
-    assert_eq!(browser.submit(&page, &[], "approve").await.url.host_str(), Some("auth.pingone.eu"));
-    let second = again.submit(&page, &[], "approve").await;
-    assert_eq!((second.status, second.url.path()), (StatusCode::CONFLICT, "/approve"));
-}
-
-#[tokio::test]
-async fn an_approval_page_is_good_for_ten_minutes() {
-    let world = World::new();
-    let client = world.client().await;
-    let mut browser = world.browser();
-    let page = browser.open(&world.authorize_url(&client, &[])).await;
-    world.host.advance(600);
-    assert_eq!(browser.submit(&page, &[], "approve").await.status, StatusCode::CONFLICT);
-}
-
-#[tokio::test]
-async fn expired_approval_page_says_expired_with_and_without_its_cookie() {
-    for with_cookies in [true, false] {
-        let world = World::new();
-        let mut browser = world.browser();
-        let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
-        world.host.advance(660);
-        // Browsers drop the cookie when its ten minutes are over.
-        let mut browser = if with_cookies { browser } else { world.browser() };
-        let answer = browser.submit(&page, &[], "approve").await;
-        assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
-        assert!(answer.text.contains("This page has expired"), "{}", answer.text);
-        assert!(!answer.text.contains("already answered"), "{}", answer.text);
-    }
-}
-
-#[tokio::test]
-async fn answered_approval_page_says_answered_without_its_cookie() {
-    let world = World::new();
-    let mut browser = world.browser();
-    let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
-    browser.submit(&page, &[], "deny").await;
-    let answer = browser.submit(&page, &[], "approve").await;
-    assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
-    assert!(answer.text.contains("This page was already answered"), "{}", answer.text);
-}
-
-#[tokio::test]
-async fn made_up_handle_says_that_the_page_is_not_ours() {
-    let form = [("handle", "x".repeat(43)), ("decision", "approve".to_owned())];
-    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let answer = World::new().post_form("/approve", &form).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.text.contains("not come from an approval page of this server"), "{}", answer.text);
-}
-
-#[tokio::test]
-async fn forms_that_are_not_the_pages_are_refused() {
-    let world = World::new();
-    for body in
-        ["", "handle=x", "handle=x&decision=approve", "decision=approve", "handle=a&handle=b&decision=deny"]
-    {
-        let form = [("content-type", "application/x-www-form-urlencoded")];
-        assert_eq!(
-            world.request("POST", "/approve", &form, body).await.status,
-            StatusCode::BAD_REQUEST,
-            "{body}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -350,33 +161,6 @@ async fn what_was_remembered_with_another_setting_is_asked_about() {
     assert!(arrived(&browser.clone().open(&url).await).is_some());
     world.start(&[]);
     assert_eq!(browser.open(&url).await.url.path(), "/authorize");
-}
-
-#[tokio::test]
-async fn the_page_says_for_how_long_it_is_not_shown_again_where_that_is_so() {
-    const SAYS: &str = "does not ask again about the same application for up to 30 days";
-    for (setting, remembers) in [("remember", true), ("loopback", false), ("always", false)] {
-        let world = World::with(&[("CLIENT_APPROVAL", setting)]);
-        let client = world.client().await;
-        let page = world.get(&world.authorize_path(&client, &[])).await;
-        assert_eq!(page.text.contains(SAYS), remembers, "{}", page.text);
-    }
-}
-
-#[tokio::test]
-async fn page_says_who_sees_the_token_for_each_setting() {
-    const NEVER: &str = "never sees your password, nor the PingOne access token that opens your to-do list.";
-    const SEES: &str = "See your PingOne access token for your to-do list";
-    for (setting, reveals) in [("claims", false), ("full", true)] {
-        let world = World::with(&[("WHO_AM_I_TOKEN", setting)]);
-        let page = world.get(&world.authorize_path(&world.client().await, &[])).await;
-        assert_eq!(
-            (page.text.contains(NEVER), page.text.contains(SEES)),
-            (!reveals, reveals),
-            "{}",
-            page.text
-        );
-    }
 }
 
 #[tokio::test]

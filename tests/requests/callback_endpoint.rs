@@ -1,94 +1,10 @@
-use std::collections::BTreeSet;
+//! The redirect from PingOne back to `/callback`.
 
-use harness::browser::{Browser, Page};
 use http::StatusCode;
 use pingone_sim::Failure;
-use serde_json::json;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use crate::{
-    cookies,
-    world::{API, CALLBACK, DEPUTY, World, arrived},
-};
-
-/// What a client is told of a login during which something goes wrong at PingOne.
-pub(crate) async fn told(failure: Failure) -> String {
-    let world = World::new();
-    world.pingone.force(failure);
-    let client = world.client().await;
-    let page = world.log_in_to(&mut world.browser(), &client).await;
-    answer(&world, &page)
-}
-
-/// The error that a client got with its state and our issuer, and no code.
-pub(crate) fn answer(world: &World, page: &Page) -> String {
-    assert!(page.url.as_str().starts_with(CALLBACK), "{}: {}", page.url, page.text);
-    assert_eq!(
-        (page.query("state").as_deref(), page.query("iss").as_deref()),
-        (Some("client-state"), Some(DEPUTY))
-    );
-    assert_eq!(page.query("code"), None);
-    let secret = &world.config.application.client_secret;
-    assert!(!page.url.as_str().contains(secret.as_str()));
-    page.query("error").expect("an error")
-}
-
-/// The callback of a login that Alice has finished at PingOne. Nobody has opened it yet.
-pub(crate) async fn finished_at_pingone(world: &World, browser: &mut Browser, client: &str) -> Url {
-    let page = browser.open(&world.authorize_url(client, &[])).await;
-    let page = browser.submit(&page, &[], "approve").await;
-    // Nobody is there to take the answer, for now.
-    world.network.unplug(DEPUTY);
-    let callback = world.log_in(browser, "alice", page.url.as_str()).await;
-    assert_eq!(callback.url.path(), "/callback");
-    world.start(&[]);
-    callback.url
-}
-
-#[tokio::test]
-async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
-    let world = World::new();
-    let client = world.client().await;
-    let mut browser = world.browser();
-    let page = browser.open(&world.authorize_url(&client, &[])).await;
-    browser.submit(&page, &[], "approve").await;
-    let exchanges = world.network.exchanges();
-    let sent = exchanges.iter().find(|e| e.request.uri().path().ends_with("/as/authorize")).unwrap();
-    let url = url::Url::parse(&sent.request.uri().to_string()).unwrap();
-    let value = |name: &str| {
-        url.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned()).unwrap_or_default()
-    };
-    for (name, expected) in [
-        ("response_type", "code"),
-        ("redirect_uri", "https://deputy.example/callback"),
-        ("scope", "openid profile offline_access todo:read todo:write"),
-        ("code_challenge_method", "S256"),
-        ("acr_values", world.config.policy_id.as_str()),
-        ("resource", API),
-        ("mcp_client_name", "Test client"),
-        ("mcp_redirect_host", "client.example"),
-    ] {
-        assert_eq!(value(name), expected, "{name}");
-    }
-    for name in ["state", "nonce", "code_challenge"] {
-        assert_eq!(value(name).len(), 43, "{name}: 256 bits");
-    }
-    assert!(!url.as_str().contains("client-state") && !url.as_str().contains(&client));
-}
-
-#[tokio::test]
-async fn five_logins_have_no_state_nonce_or_challenge_in_common() {
-    let world = World::new();
-    let client = world.client().await;
-    let mut values = BTreeSet::new();
-    for _ in 0..5 {
-        let mut browser = world.browser();
-        let page = browser.open(&world.authorize_url(&client, &[])).await;
-        let page = browser.submit(&page, &[], "approve").await;
-        values.extend(["state", "nonce", "code_challenge"].map(|name| page.query(name).expect("a value")));
-    }
-    assert_eq!(values.len(), 15, "{values:?}");
-}
+use crate::world::{CALLBACK, DEPUTY, World, answer, arrived, finished_at_pingone, sent, told};
 
 #[tokio::test]
 async fn a_login_ends_with_code_state_and_issuer_once_each() {
@@ -99,19 +15,6 @@ async fn a_login_ends_with_code_state_and_issuer_once_each() {
     assert_eq!(names, ["code", "state", "iss"]);
     assert!(arrived(&page).is_some_and(|code| code.len() == 84 && !code.contains("alice")));
     assert!(world.network.exchanges().iter().all(|e| !matches!(e.response.status().as_u16(), 307 | 308)));
-}
-
-#[tokio::test]
-async fn keys_may_be_rotated_at_any_time() {
-    let world = World::new();
-    world.connected().await;
-    for _ in 0..2 {
-        world.pingone.rotate_keys();
-        world.pingone.rotate_keys();
-        world.pingone.drop_old_keys();
-        world.connected().await;
-    }
-    assert_eq!(world.pingone.requests("jwks"), 3, "once, and once for each rotation");
 }
 
 #[tokio::test]
@@ -273,65 +176,6 @@ async fn two_tabs_finish_beside_each_other() {
 }
 
 #[tokio::test]
-async fn the_grant_is_no_wider_than_what_pingone_granted() {
-    let world = World::new();
-    world.pingone.force(Failure::TokenMember("scope".into(), json!("openid todo:read")));
-    assert_eq!(world.connected().await.answer["scope"], "todo:read");
-    world.pingone.force(Failure::TokenMember("scope".into(), json!("openid")));
-    let client = world.client().await;
-    let page = world.log_in_to(&mut world.browser(), &client).await;
-    assert_eq!(answer(&world, &page), "access_denied");
-}
-
-#[tokio::test]
-async fn a_login_that_fails_after_pingone_has_issued_tokens_revokes_them() {
-    for (failure, told) in [
-        (Failure::IdTokenClaim("nonce".into(), json!("another")), "server_error"),
-        (Failure::TokenMember("scope".into(), json!("openid")), "access_denied"),
-        (Failure::TokenMember("id_token".into(), json!("garbage")), "server_error"),
-    ] {
-        let world = World::new();
-        world.pingone.force(failure.clone());
-        let client = world.client().await;
-        let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), told, "{failure:?}");
-        world.revoked_at_pingone(1).await;
-        // A login that ends well keeps its own.
-        world.connected().await;
-        world.revoked_at_pingone(1).await;
-    }
-}
-
-#[tokio::test]
-async fn a_foreign_scope_of_pingone_does_not_cost_the_others() {
-    let world = World::new();
-    let many = (0..70).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
-    for foreign in ["p1:read:user", "\"quoted\"", "\u{e9}", &many] {
-        let scope = json!(format!("openid {foreign} todo:read"));
-        world.pingone.force(Failure::TokenMember("scope".into(), scope));
-        assert_eq!(world.connected().await.answer["scope"], "todo:read", "{foreign}");
-    }
-}
-
-#[tokio::test]
-async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
-    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
-    let client = world.client().await;
-    let mut browser = world.browser();
-    world.log_in_to(&mut browser, &client).await;
-    let cookie = browser.cookie(DEPUTY, "__Host-mcp-approved").unwrap();
-    let headers = [
-        ("host", "evil.example"),
-        ("x-forwarded-host", "evil.example"),
-        ("sec-fetch-site", "none"),
-        ("cookie", &format!("__Host-mcp-approved={cookie}")),
-    ];
-    let response = world.request("GET", &world.authorize_path(&client, &[]), &headers, "").await;
-    assert_eq!(response.status, StatusCode::SEE_OTHER);
-    assert!(!response.header("location").contains("evil"));
-}
-
-#[tokio::test]
 async fn a_login_that_took_longer_than_ten_minutes_is_no_longer_one() {
     for (seconds, in_time) in [(599, true), (600, false)] {
         let world = World::new();
@@ -372,7 +216,7 @@ async fn a_callback_by_another_method_is_refused_and_uses_nothing_up() {
     let callback = finished_at_pingone(&world, &mut browser, &client).await;
     let (mut bare, query) = (callback.clone(), callback.query().expect("a query"));
     bare.set_query(None);
-    let sent = cookies::sent(&browser);
+    let sent = sent(&browser);
     let headers = [("cookie", sent.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     for (method, url, body) in
         [("POST", &bare, query), ("POST", &callback, ""), ("HEAD", &callback, ""), ("PUT", &callback, "")]

@@ -1,12 +1,9 @@
-//! What clients of revisions with a handshake declare, in sessions that they keep themselves.
+//! Capabilities that clients of revisions with a handshake declare, in session ids that they keep.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{
-    asking::{delete_call, deleting, reply, texts, todo},
-    world::World,
-};
+use crate::world::{World, delete_call, deleting, reply, texts, todo};
 
 /// What a client is told that calls `delete_todo` and reads one document.
 async fn deleted(world: &World, token: &str, session: &str, id: &str) -> Value {
@@ -63,61 +60,6 @@ async fn programs_that_share_a_token_declare_for_themselves() {
         assert_eq!(question["method"], "elicitation/create", "{question}");
         reply(&world, &token, &question, json!({ "action": "decline" })).await;
         assert_eq!(stream.next().await["result"]["isError"], true);
-    }
-    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
-}
-
-#[tokio::test]
-async fn client_that_does_not_know_the_question_deletes_nothing() {
-    let world = World::new();
-    let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
-    let session = world.session(&token, json!({ "elicitation": {} })).await;
-    for code in [-32601, -32602] {
-        let mut stream = deleting(&world, &token, &session, &id).await;
-        let question = stream.next().await;
-        let error = json!({ "code": code, "message": "Method not found" });
-        let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "error": error });
-        assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
-        let answer = stream.next().await;
-        let said = answer["result"]["content"][0]["text"].as_str().expect("a text");
-        assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{answer}");
-    }
-    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
-}
-
-#[tokio::test]
-async fn reply_whose_error_is_null_is_a_result() {
-    let world = World::new();
-    let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
-    let session = world.session(&token, json!({ "elicitation": {} })).await;
-    let mut stream = deleting(&world, &token, &session, &id).await;
-    let question = stream.next().await;
-    let accept = json!({ "action": "accept" });
-    let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": accept, "error": null });
-    assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
-    assert_eq!(stream.next().await["result"]["structuredContent"]["todos"], json!([]));
-}
-
-#[tokio::test]
-async fn unreadable_reply_ends_the_call_and_deletes_nothing() {
-    let world = World::new();
-    let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
-    let session = world.session(&token, json!({ "elicitation": {} })).await;
-    let accept = json!({ "action": "accept" });
-    for mut reply in [
-        json!({ "jsonrpc": "2.0" }),
-        json!({ "result": accept }),
-        json!({ "jsonrpc": "2.0", "result": accept, "error": { "code": 1, "message": "x" } }),
-    ] {
-        let mut stream = deleting(&world, &token, &session, &id).await;
-        reply["id"] = stream.next().await["id"].clone();
-        assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::BAD_REQUEST, "{reply}");
-        let said = stream.next().await["error"]["message"].take();
-        let text = "the question to the client was not answered: the client's reply cannot be read: ";
-        assert!(said.as_str().is_some_and(|said| said.starts_with(text)), "{said}");
     }
     assert_eq!(texts(&world, &token).await, ["Buy milk"]);
 }

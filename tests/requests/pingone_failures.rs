@@ -14,8 +14,8 @@ use pingone_sim::Failure;
 use serde_json::{Value, json};
 
 use crate::{
-    callback::{answer, finished_at_pingone, told},
     world::{DEPUTY, PINGONE, Tokens, World, arrived},
+    world::{answer, finished_at_pingone, told},
 };
 
 /// What comes in the place of an answer.

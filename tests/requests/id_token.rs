@@ -4,8 +4,8 @@ use pingone_sim::{Failure, Signature};
 use serde_json::{Value, json};
 
 use crate::{
-    callback::{answer, told},
     world::{PINGONE, World, arrived},
+    world::{answer, told},
 };
 
 #[tokio::test]

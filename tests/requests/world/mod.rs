@@ -1,5 +1,12 @@
 //! Everything a test needs: Deputy, PingOne and the API in one process, and a person with a browser.
 
+mod login;
+mod mcp;
+mod native;
+mod response;
+pub(crate) mod todo_api;
+mod workers;
+
 use std::{net::Ipv6Addr, sync::Arc, time::Duration};
 
 use axum::{extract::Request, middleware::map_request};
@@ -20,8 +27,13 @@ use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-pub(crate) use crate::answer::{Answer, Stream};
-use crate::{native::OnNative, workers::OnWorkers};
+pub(crate) use self::{
+    login::{HOUR, about_to_expire, answer, authorization_error, finished_at_pingone, sent, told},
+    mcp::{FORM, JSON, create, delete_call, deleting, list, reply, texts, todo},
+    response::{Answer, Stream},
+    todo_api::api,
+};
+use self::{native::OnNative, workers::OnWorkers};
 
 pub(crate) const DEPUTY: &str = "https://deputy.example";
 pub(crate) const PINGONE: &str = "https://auth.pingone.eu";
@@ -82,7 +94,7 @@ impl World {
         let environment = Environment(host.with_seed(2));
         let pingone = Simulator::new(config.clone(), Arc::new(environment));
         network.serve(PINGONE, pingone.router());
-        let api = crate::api::router(&config.issuer(), API, &host, &network);
+        let api = todo_api::router(&config.issuer(), API, &host, &network);
         network.serve(API, api);
         let on_workers = OnWorkers::from_environment(&host, &network);
         let on_native = OnNative::from_environment(&host);

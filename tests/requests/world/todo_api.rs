@@ -5,11 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::Router;
+use axum::{Router, body::Body, routing::any};
 use bytes::Bytes;
 use deputy::host::Host as _;
 use harness::{memory::MemoryHost, network::Network};
+use http::{Response, StatusCode};
 use todo_api::{Backend, BoxFuture, Config, MAX_TODOS, Operation, Todo, TodosError};
+
+use super::{API, World};
 
 struct Memory {
     host: MemoryHost,
@@ -59,4 +62,24 @@ impl Backend for Memory {
             Ok(todos.clone())
         })
     }
+}
+
+/// An API that answers everything like this.
+pub(crate) fn api(
+    world: &World,
+    status: StatusCode,
+    headers: &'static [(&'static str, &'static str)],
+    body: String,
+) {
+    let answer = move || {
+        let body = body.clone();
+        async move {
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            response.body(Body::from(body)).unwrap()
+        }
+    };
+    world.network.serve(API, Router::new().fallback(any(answer)));
 }

@@ -1,9 +1,78 @@
-//! Pages of other sites, and other sites' names for this computer.
+//! Pages of other origins, and host names that other sites rebind to this computer.
 
 use http::StatusCode;
 use serde_json::json;
 
 use crate::world::{API, Answer, World};
+
+#[tokio::test]
+async fn pages_of_any_origin_may_use_what_takes_no_cookies_and_nothing_else() {
+    let world = World::new();
+    for path in ["/.well-known/oauth-authorization-server", "/register", "/token", "/revoke"] {
+        let response = world.request("OPTIONS", path, &[("origin", "https://evil.example")], "").await;
+        assert_eq!(
+            (response.status, response.header("access-control-allow-origin")),
+            (StatusCode::NO_CONTENT, "*".into())
+        );
+        assert_eq!(response.header("access-control-allow-credentials"), "");
+    }
+    for path in ["/authorize", "/approve", "/callback", "/mcp"] {
+        let response = world.request("OPTIONS", path, &[("origin", "https://evil.example")], "").await;
+        assert_eq!(response.header("access-control-allow-origin"), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_our_own_origin_can_read_the_challenge() {
+    let world = World::new();
+    let response = world.request("POST", "/mcp", &[("origin", "https://deputy.example")], "{}").await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(response.header("access-control-allow-origin"), "https://deputy.example");
+    assert!(response.header("access-control-expose-headers").contains("WWW-Authenticate"));
+}
+
+#[tokio::test]
+async fn on_this_computer_a_host_name_that_was_rebound_to_it_is_refused() {
+    let world = World::with(&[("PUBLIC_URL", "http://localhost:8787")]);
+    let ours = ["localhost:8787", "LOCALHOST:8787", "127.0.0.1:8787", "[::1]:8787"];
+    let others = [
+        "evil.example",
+        "evil.example:8787",
+        "localhost",
+        "localhost:1",
+        "localhost.evil.example:8787",
+        "127.0.0.1.evil.example:8787",
+        "127.0.0.2:8787",
+    ];
+    for path in ["/.well-known/oauth-authorization-server", "/health", "/authorize", "/mcp"] {
+        for host in ours {
+            let status = world.request("GET", path, &[("host", host)], "").await.status;
+            assert_ne!(status, StatusCode::MISDIRECTED_REQUEST, "{host} {path}");
+        }
+        for host in others {
+            let status = world.request("GET", path, &[("host", host)], "").await.status;
+            assert_eq!(status, StatusCode::MISDIRECTED_REQUEST, "{host} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_refused_whatever_they_hold() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+    let json = ("content-type", "application/json");
+    for (origin, status) in [
+        ("https://evil.example", StatusCode::FORBIDDEN),
+        ("null", StatusCode::FORBIDDEN),
+        ("http://127.0.0.1.evil.example", StatusCode::FORBIDDEN),
+        ("file://", StatusCode::FORBIDDEN),
+        ("https://deputy.example", StatusCode::OK),
+    ] {
+        let headers = [json, ("authorization", bearer.as_str()), ("origin", origin)];
+        assert_eq!(world.request("POST", "/mcp", &headers, &ping).await.status, status, "{origin}");
+    }
+}
 
 /// A call that would be seen at the API, from a page of `origin` that holds a good token.
 async fn call_from(world: &World, host: &[&str], token: &str, origin: Option<&str>) -> Answer {

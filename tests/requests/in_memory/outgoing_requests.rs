@@ -9,10 +9,7 @@ use harness::{memory::MemoryHost, network::Network};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::{
-    upstream::{about_to_expire, list},
-    world::{API, CALLBACK, PINGONE, Tokens, World},
-};
+use crate::world::{API, CALLBACK, PINGONE, Tokens, World, about_to_expire, list};
 
 /// The limits of everything that was asked for so far at addresses that begin with `origin` and end with `path`.
 fn limits(world: &World, origin: &str, path: &str) -> Vec<FetchLimits> {

@@ -1,0 +1,232 @@
+//! The decision that the approval page posts to `/approve`.
+
+use harness::browser::{Browser, Page};
+use http::StatusCode;
+use url::Url;
+
+use crate::world::{CALLBACK, CHALLENGE, DEPUTY, World, sent};
+
+#[tokio::test]
+async fn deny_goes_back_to_the_client_and_never_to_pingone() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let answer = browser.submit(&page, &[], "deny").await;
+    assert!(answer.url.as_str().starts_with(CALLBACK));
+    assert_eq!(answer.query("error").as_deref(), Some("access_denied"));
+    assert_eq!(answer.query("state").as_deref(), Some("client-state"));
+    assert_eq!(answer.query("iss").as_deref(), Some("https://deputy.example"));
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_from_another_browser_is_refused() {
+    let world = World::new();
+    let client = world.client().await;
+    let page = world.browser().open(&world.authorize_url(&client, &[])).await;
+    let answer = world.browser().submit(&page, &[], "approve").await;
+    assert_eq!((answer.status, answer.url.path()), (StatusCode::BAD_REQUEST, "/approve"));
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_posted_from_another_site_is_refused() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let handle =
+        page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let evil = Url::parse("https://evil.example/").unwrap();
+    let target = Url::parse("https://deputy.example/approve").unwrap();
+    let answer = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_counts_once() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let mut again = browser.clone();
+    assert_eq!(browser.submit(&page, &[], "approve").await.url.host_str(), Some("auth.pingone.eu"));
+    let second = again.submit(&page, &[], "approve").await;
+    assert_eq!((second.status, second.url.path()), (StatusCode::CONFLICT, "/approve"));
+}
+
+#[tokio::test]
+async fn an_approval_page_is_good_for_ten_minutes() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    world.host.advance(600);
+    assert_eq!(browser.submit(&page, &[], "approve").await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn expired_approval_page_says_expired_with_and_without_its_cookie() {
+    for with_cookies in [true, false] {
+        let world = World::new();
+        let mut browser = world.browser();
+        let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
+        world.host.advance(660);
+        // Browsers drop the cookie when its ten minutes are over.
+        let mut browser = if with_cookies { browser } else { world.browser() };
+        let answer = browser.submit(&page, &[], "approve").await;
+        assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
+        assert!(answer.text.contains("This page has expired"), "{}", answer.text);
+        assert!(!answer.text.contains("already answered"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn answered_approval_page_says_answered_without_its_cookie() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
+    browser.submit(&page, &[], "deny").await;
+    let answer = browser.submit(&page, &[], "approve").await;
+    assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
+    assert!(answer.text.contains("This page was already answered"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn made_up_handle_says_that_the_page_is_not_ours() {
+    let form = [("handle", "x".repeat(43)), ("decision", "approve".to_owned())];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = World::new().post_form("/approve", &form).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text.contains("not come from an approval page of this server"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn forms_that_are_not_the_pages_are_refused() {
+    let world = World::new();
+    for body in
+        ["", "handle=x", "handle=x&decision=approve", "decision=approve", "handle=a&handle=b&decision=deny"]
+    {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        assert_eq!(
+            world.request("POST", "/approve", &form, body).await.status,
+            StatusCode::BAD_REQUEST,
+            "{body}"
+        );
+    }
+}
+
+/// The approval page of a new client, and the handle in it.
+async fn asked(world: &World, browser: &mut Browser) -> (Page, String) {
+    let client = world.client().await;
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    let rest = page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle");
+    let handle = rest.split('"').next().expect("an end").to_owned();
+    (page, handle)
+}
+
+/// The page can still be answered, and nobody has been sent to PingOne so far.
+async fn is_unanswered(world: &World, browser: &mut Browser, page: &Page) {
+    assert_eq!(world.requests_to_pingone(), 0);
+    let next = browser.submit(page, &[], "approve").await;
+    assert_eq!(next.url.host_str(), Some("auth.pingone.eu"), "{}", next.text);
+}
+
+#[tokio::test]
+async fn a_decision_that_is_none_or_is_there_twice_leaves_the_page_unanswered() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let (page, handle) = asked(&world, &mut browser).await;
+    let target = Url::parse(DEPUTY).unwrap().join("/approve").unwrap();
+    for body in [
+        "handle={}",
+        "handle={}&decision=",
+        "handle={}&decision=maybe",
+        "handle={}&decision=Approve",
+        "handle={}&decision=approve&decision=approve",
+        "handle={}&decision=approve&decision=deny",
+        "handle={}&handle={}&decision=approve",
+        "handle={}&handle=x&decision=approve",
+        "handle={}x&decision=approve",
+    ] {
+        let form = body.replace("{}", &handle);
+        let answer = browser.post(target.clone(), form, &page.url).await;
+        assert_eq!((answer.status, answer.url.path()), (StatusCode::BAD_REQUEST, "/approve"), "{body}");
+    }
+    is_unanswered(&world, &mut browser, &page).await;
+}
+
+#[tokio::test]
+async fn a_decision_anywhere_but_in_a_form_leaves_the_page_unanswered() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let (page, handle) = asked(&world, &mut browser).await;
+    let cookie = sent(&browser);
+    let headers = [("cookie", cookie.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let url = format!("/approve?handle={handle}&decision=approve");
+    for (method, status) in [
+        ("GET", StatusCode::METHOD_NOT_ALLOWED),
+        ("HEAD", StatusCode::METHOD_NOT_ALLOWED),
+        ("POST", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(world.request(method, &url, &headers, "").await.status, status, "{method}");
+    }
+    is_unanswered(&world, &mut browser, &page).await;
+}
+
+#[tokio::test]
+async fn a_decision_from_elsewhere_is_refused_with_the_right_handle_and_cookie_too() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let (page, handle) = asked(&world, &mut browser).await;
+    let (cookie, form) = (sent(&browser), format!("handle={handle}&decision=approve"));
+    for (origin, site) in [
+        (Some("https://evil.example"), None),
+        (Some("https://evil.example"), Some("same-origin")),
+        (Some("https://deputy.example.evil.example"), Some("same-origin")),
+        (Some("http://deputy.example"), Some("same-origin")),
+        (Some(DEPUTY), Some("cross-site")),
+        (Some(DEPUTY), Some("same-site")),
+        (Some(DEPUTY), Some("none")),
+        (Some("null"), Some("cross-site")),
+        (None, Some("cross-site")),
+    ] {
+        let mut headers = vec![("cookie", cookie.as_str())];
+        headers.extend([("content-type", "application/x-www-form-urlencoded")]);
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        headers.extend(site.map(|site| ("sec-fetch-site", site)));
+        let answer = world.request("POST", "/approve", &headers, &form).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{origin:?} {site:?}");
+        assert_eq!((answer.header("location"), answer.header("set-cookie")), <(String, String)>::default());
+    }
+    is_unanswered(&world, &mut browser, &page).await;
+}
+
+#[tokio::test]
+async fn what_a_decision_says_beside_itself_changes_nothing() {
+    let world = World::new();
+    let more = [
+        ("client_id", "evil"),
+        ("redirect_uri", "https://evil.example/cb"),
+        ("scope", "admin"),
+        ("state", "evil"),
+        ("resource", "https://evil.example/mcp"),
+        ("code_challenge", CHALLENGE),
+    ];
+    let mut requests = Vec::new();
+    for fields in [&[][..], &more] {
+        let mut browser = world.browser();
+        let (page, _) = asked(&world, &mut browser).await;
+        let page = browser.submit(&page, fields, "approve").await;
+        let fresh = ["state", "nonce", "code_challenge"];
+        let params = page.url.query_pairs().into_owned().filter(|(name, _)| !fresh.contains(&name.as_str()));
+        requests.push(params.collect::<Vec<_>>());
+        let page = world.log_in(&mut browser, "alice", page.url.as_str()).await;
+        assert!(page.url.as_str().starts_with(&format!("{CALLBACK}?code=")), "{}", page.url);
+        assert_eq!(page.query("state").as_deref(), Some("client-state"));
+    }
+    assert_eq!(requests[0], requests[1]);
+    assert!(requests[0].len() >= 8, "{requests:?}");
+}

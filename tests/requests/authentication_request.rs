@@ -1,0 +1,70 @@
+//! The authentication request that Deputy sends to PingOne (OpenID Connect Core §3.1.2.1).
+
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+
+use crate::world::{API, DEPUTY, World};
+
+#[tokio::test]
+async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut browser = world.browser();
+    let page = browser.open(&world.authorize_url(&client, &[])).await;
+    browser.submit(&page, &[], "approve").await;
+    let exchanges = world.network.exchanges();
+    let sent = exchanges.iter().find(|e| e.request.uri().path().ends_with("/as/authorize")).unwrap();
+    let url = url::Url::parse(&sent.request.uri().to_string()).unwrap();
+    let value = |name: &str| {
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned()).unwrap_or_default()
+    };
+    for (name, expected) in [
+        ("response_type", "code"),
+        ("redirect_uri", "https://deputy.example/callback"),
+        ("scope", "openid profile offline_access todo:read todo:write"),
+        ("code_challenge_method", "S256"),
+        ("acr_values", world.config.policy_id.as_str()),
+        ("resource", API),
+        ("mcp_client_name", "Test client"),
+        ("mcp_redirect_host", "client.example"),
+    ] {
+        assert_eq!(value(name), expected, "{name}");
+    }
+    for name in ["state", "nonce", "code_challenge"] {
+        assert_eq!(value(name).len(), 43, "{name}: 256 bits");
+    }
+    assert!(!url.as_str().contains("client-state") && !url.as_str().contains(&client));
+}
+
+#[tokio::test]
+async fn five_logins_have_no_state_nonce_or_challenge_in_common() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut values = BTreeSet::new();
+    for _ in 0..5 {
+        let mut browser = world.browser();
+        let page = browser.open(&world.authorize_url(&client, &[])).await;
+        let page = browser.submit(&page, &[], "approve").await;
+        values.extend(["state", "nonce", "code_challenge"].map(|name| page.query(name).expect("a value")));
+    }
+    assert_eq!(values.len(), 15, "{values:?}");
+}
+
+#[tokio::test]
+async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
+    let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
+    let client = world.client().await;
+    let mut browser = world.browser();
+    world.log_in_to(&mut browser, &client).await;
+    let cookie = browser.cookie(DEPUTY, "__Host-mcp-approved").unwrap();
+    let headers = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("sec-fetch-site", "none"),
+        ("cookie", &format!("__Host-mcp-approved={cookie}")),
+    ];
+    let response = world.request("GET", &world.authorize_path(&client, &[]), &headers, "").await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    assert!(!response.header("location").contains("evil"));
+}

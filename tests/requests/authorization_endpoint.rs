@@ -1,0 +1,179 @@
+//! Authorization requests (OAuth 2.1 §4.1.1), and errors that are redirected to the client.
+
+use http::StatusCode;
+
+use crate::world::{Answer, CALLBACK, CHALLENGE, World, authorization_error};
+
+/// What ends an attribute, an element and a header, in what a client sends.
+const MARKUP: &str = "\"><script>alert(1)</script>\r\nx-injected: 1";
+
+#[tokio::test]
+async fn an_unknown_client_gets_a_page_and_no_redirect() {
+    let world = World::new();
+    for id in ["", "unknown", "https://evil.example/client.json", &"x".repeat(5000)] {
+        let response = world.get(&world.authorize_path(id, &[])).await;
+        assert_eq!(
+            (response.status, response.header("location")),
+            (StatusCode::BAD_REQUEST, String::new()),
+            "{id}"
+        );
+        assert!(response.header("content-type").starts_with("text/html"));
+    }
+}
+
+#[tokio::test]
+async fn what_else_is_wrong_is_told_to_the_client_with_state_and_issuer() {
+    let world = World::new();
+    let client = world.client().await;
+    let (long, padded) = ("A".repeat(10_000), format!("{CHALLENGE}="));
+    for (name, value, error) in [
+        ("code_challenge", "", "invalid_request"),
+        ("code_challenge", "short", "invalid_request"),
+        ("code_challenge", &CHALLENGE[1..], "invalid_request"),
+        ("code_challenge", &padded, "invalid_request"),
+        ("code_challenge", &long, "invalid_request"),
+        ("code_challenge", "<script>alert(1)</script>aaaaaaaaaaaaaaaaaa", "invalid_request"),
+        ("code_challenge_method", "plain", "invalid_request"),
+        ("code_challenge_method", "S512", "invalid_request"),
+        ("code_challenge_method", "s256", "invalid_request"),
+        ("code_challenge_method", "", "invalid_request"),
+        ("response_type", "token", "unsupported_response_type"),
+        ("response_type", "id_token", "unsupported_response_type"),
+        ("response_type", "code id_token", "unsupported_response_type"),
+        ("response_type", "code token", "unsupported_response_type"),
+        ("response_type", "none", "unsupported_response_type"),
+        ("response_type", "Code", "unsupported_response_type"),
+        ("response_type", "", "unsupported_response_type"),
+        ("response_mode", "fragment", "invalid_request"),
+        ("response_mode", "form_post", "invalid_request"),
+        ("scope", "admin:all", "invalid_scope"),
+    ] {
+        let path = world.authorize_path(&client, &[(name, value)]);
+        assert_eq!(authorization_error(&world, &path).await, error, "{name}={value}");
+    }
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_to_the_client() {
+    let world = World::new();
+    let client = world.client().await;
+    for (name, error) in [
+        ("code_challenge", "invalid_request"),
+        ("code_challenge_method", "invalid_request"),
+        ("response_type", "unsupported_response_type"),
+    ] {
+        let empty = world.authorize_path(&client, &[(name, "")]);
+        let absent = empty.strip_suffix(&format!("&{name}=")).expect("it stands last");
+        assert_eq!(authorization_error(&world, absent).await, error, "{name}");
+    }
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn a_parameter_without_a_value_is_as_if_omitted() {
+    let world = World::new();
+    let client = world.client().await;
+    let path = world.authorize_path(&client, &[]);
+    let names =
+        ["client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method", "state"];
+    for name in names.iter().chain(&["resource", "scope", "prompt", "response_mode", "nonce"]) {
+        for with in [format!("{path}&{name}=&{name}"), path.replacen('?', &format!("?{name}=&"), 1)] {
+            let page = world.get(&with).await;
+            assert_eq!(page.status, StatusCode::OK, "{with}: {}", page.text);
+        }
+    }
+    let wrong = world.get(&format!("{path}&state=&response_mode=fragment")).await;
+    assert!(wrong.header("location").contains("&state=client-state&"), "{}", wrong.header("location"));
+}
+
+#[tokio::test]
+async fn a_repeated_parameter_is_refused() {
+    let world = World::new();
+    let client = world.client().await;
+    let path = world.authorize_path(&client, &[]);
+    for name in ["client_id", "redirect_uri"] {
+        assert_eq!(world.get(&format!("{path}&{name}=x")).await.status, StatusCode::BAD_REQUEST, "{name}");
+    }
+    for name in ["state", "scope", "response_type", "code_challenge", "code_challenge_method"] {
+        let response = world.get(&format!("{path}&{name}=x&{name}=x")).await;
+        let error =
+            response.location().query_pairs().find(|(key, _)| key == "error").map(|(_, v)| v.into_owned());
+        assert_eq!(error.as_deref(), Some("invalid_request"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_too_long_gets_a_page() {
+    let world = World::new();
+    let response = world.get(&format!("/authorize?state={}", "x".repeat(20_000))).await;
+    assert_eq!(response.status, StatusCode::URI_TOO_LONG);
+}
+
+#[tokio::test]
+async fn a_request_object_is_neither_fetched_nor_believed() {
+    let world = World::new();
+    let client = world.client().await;
+    let request = "eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmkiOiJodHRwczovL2V2aWwuZXhhbXBsZS9jYiJ9.";
+    for (name, value) in [("request_uri", "https://evil.example/request"), ("request", request)] {
+        let page = world.get(&world.authorize_path(&client, &[(name, value)])).await;
+        assert_eq!(page.status, StatusCode::OK, "{name}");
+        assert!(page.text.contains(CALLBACK) && !page.text.contains("evil.example"), "{name}: {}", page.text);
+        assert_eq!(world.get(&format!("/authorize?{name}={value}")).await.status, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(world.requests_to("https://evil.example", ""), 0);
+}
+
+/// Neither on a page nor in a header as it was sent.
+pub(crate) fn assert_harmless(answer: &Answer, name: &str) {
+    assert!(!answer.text.contains("<script>"), "{name}: {}", answer.text);
+    let location = answer.header("location");
+    assert!(!location.contains(['"', '<', '>', '\r', '\n']), "{name}: {location}");
+    assert_eq!(answer.header("x-injected"), "", "{name}");
+}
+
+#[tokio::test]
+async fn markup_in_any_parameter_is_text_on_pages_and_encoded_in_redirects() {
+    const SHOWN: StatusCode = StatusCode::OK;
+    let world = World::new();
+    let client = world.client().await;
+    for (name, status) in [
+        ("response_type", StatusCode::SEE_OTHER),
+        ("client_id", StatusCode::BAD_REQUEST),
+        ("redirect_uri", StatusCode::BAD_REQUEST),
+        ("code_challenge", StatusCode::SEE_OTHER),
+        ("code_challenge_method", StatusCode::SEE_OTHER),
+        ("scope", StatusCode::SEE_OTHER),
+        ("resource", StatusCode::SEE_OTHER),
+        ("response_mode", StatusCode::SEE_OTHER),
+        ("state", SHOWN),
+        ("prompt", SHOWN),
+        ("nonce", SHOWN),
+        (MARKUP, SHOWN),
+    ] {
+        let answer = world.get(&world.authorize_path(&client, &[(name, MARKUP)])).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert_harmless(&answer, name);
+    }
+    let both = [("state", MARKUP), ("response_type", "token")];
+    let answer = world.get(&world.authorize_path(&client, &both)).await;
+    assert_harmless(&answer, "state");
+    let state = answer.location().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    assert_eq!(state, MARKUP, "the client gets back what it sent");
+}
+
+#[tokio::test]
+async fn only_get_begins_a_login() {
+    let world = World::new();
+    let path = world.authorize_path(&world.client().await, &[]);
+    let form = path.split_once('?').unwrap().1;
+    for method in ["HEAD", "PUT", "DELETE", "PATCH", "POST", "OPTIONS"] {
+        for (path, body) in [(path.as_str(), ""), ("/authorize", form)] {
+            let headers = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "none")];
+            let answer = world.request(method, path, &headers, body).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            assert_eq!((answer.header("location"), answer.header("set-cookie")), Default::default());
+        }
+    }
+    assert_eq!(world.requests_to_pingone(), 0);
+}

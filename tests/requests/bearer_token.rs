@@ -1,0 +1,150 @@
+//! Access tokens in requests to the MCP endpoint (RFC 6750).
+
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::{Value, json};
+
+use crate::world::{API, FORM, JSON, PINGONE, Tokens, World, claims, create};
+
+#[tokio::test]
+async fn what_was_issued_survives_a_restart_and_the_rotation_of_our_key() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let new = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    world.start(&[("COOKIE_ENCRYPTION_KEY", new)]);
+    assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::OK);
+    let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
+    world.start(&[("COOKIE_ENCRYPTION_KEY", new.split(',').next().unwrap())]);
+    assert_eq!(
+        world.call(&tokens.access, "who_am_i", json!({})).await.status,
+        StatusCode::OK,
+        "made with the new key"
+    );
+}
+
+#[tokio::test]
+async fn a_token_anywhere_but_in_the_authorization_header_is_no_token() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let mut with_token = create();
+    with_token["access_token"] = json!(token);
+    with_token["params"]["access_token"] = json!(token);
+    let (call, with_token) = (create().to_string(), with_token.to_string());
+    let form = format!("access_token={token}");
+    let in_query = format!("/mcp?access_token={token}");
+    for (path, headers, body) in [
+        (in_query.as_str(), &[JSON][..], call.as_str()),
+        ("/mcp", &[JSON], &with_token),
+        ("/mcp", &[FORM], &form),
+        ("/mcp", &[JSON, ("cookie", &form)], &call),
+        ("/mcp", &[JSON, ("authorization", &token)], &call),
+        ("/mcp", &[JSON, ("authorization", &format!("Basic {token}"))], &call),
+        ("/mcp", &[JSON, ("x-authorization", &format!("Bearer {token}"))], &call),
+        ("/mcp", &[JSON, ("mcp-session-id", &token)], &call),
+    ] {
+        let answer = world.request("POST", path, headers, body).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path} {headers:?}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer resource_metadata="));
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    let lower = [JSON, ("authorization", &format!("bearer {token}"))];
+    assert_eq!(world.request("POST", "/mcp", &lower, &call).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn credentials_of_another_scheme_do_not_hide_the_token() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let call = create().to_string();
+    for (other, status) in [
+        ("Basic cHJveHk6c2VjcmV0", StatusCode::OK),
+        ("Negotiate YII=", StatusCode::OK),
+        (bearer.as_str(), StatusCode::OK),
+        ("Bearer stale", StatusCode::UNAUTHORIZED),
+        ("Bearer", StatusCode::UNAUTHORIZED),
+    ] {
+        for (first, second) in [(other, bearer.as_str()), (bearer.as_str(), other)] {
+            let headers = [JSON, ("authorization", first), ("authorization", second)];
+            let answer = world.request("POST", "/mcp", &headers, &call).await;
+            assert_eq!(answer.status, status, "{first} {second}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_ours_are_refused() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    world.start(&[("WHO_AM_I_TOKEN", "full")]);
+    let me = world.call(&tokens.access, "who_am_i", json!({})).await.json();
+    let pingones = me["result"]["structuredContent"]["accessToken"]["raw"].as_str().unwrap().to_owned();
+    let altered = format!("{}A", &tokens.access[..tokens.access.len() - 1]);
+    for token in
+        ["", "x", "eyJhbGciOiJub25lIn0.e30.", &pingones, &altered, &tokens.refresh, &"A".repeat(10_000)]
+    {
+        let response = world.call(token, "who_am_i", json!({})).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+        assert!(response.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_expires_after_an_hour() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    world.host.advance(3599);
+    assert_eq!(world.call(&token, "who_am_i", json!({})).await.status, StatusCode::OK);
+    world.host.advance(1);
+    assert_eq!(world.call(&token, "who_am_i", json!({})).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_id_without_a_token_is_nobody() {
+    let world = World::new();
+    for method in ["POST", "GET", "DELETE"] {
+        let headers = [("mcp-session-id", "0123456789abcdef"), ("content-type", "application/json")];
+        let answer = world
+            .request(method, "/mcp", &headers, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#)
+            .await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method}");
+    }
+}
+
+/// What PingOne's token endpoint answered first.
+fn issued_by_pingone(world: &World) -> Value {
+    let exchanges = world.network.exchanges();
+    let issued = exchanges.iter().find(|exchange| {
+        let url = exchange.request.uri().to_string();
+        url.starts_with(PINGONE) && url.ends_with("/token")
+    });
+    serde_json::from_slice(issued.unwrap().response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_of_pingone_for_us_opens_nothing_here() {
+    const OURS: &str = "https://deputy.example/mcp";
+    for audience in [json!(OURS), json!([OURS]), json!([API, OURS])] {
+        let world = World::new();
+        world.pingone.force(Failure::AccessTokenClaim("aud".into(), audience.clone()));
+        world.log_in_to(&mut world.browser(), &world.client().await).await;
+        let token = issued_by_pingone(&world)["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(claims(&token)["aud"], audience);
+        let answer = world.call(&token, "get_my_todo_list", json!({})).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{audience}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
+        assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_pingone_open_nothing_here() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let answer = issued_by_pingone(&world);
+    for name in ["access_token", "id_token", "refresh_token"] {
+        let token = answer[name].as_str().unwrap();
+        let answer = world.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
+        assert_eq!(world.refresh(&tokens.client, token).await.json()["error"], "invalid_grant", "{name}");
+    }
+}

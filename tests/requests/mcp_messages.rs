@@ -1,0 +1,209 @@
+//! JSON-RPC messages: what is accepted, refused and revealed.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    mcp_revisions::stateless,
+    world::{API, JSON, World, create},
+};
+
+#[tokio::test]
+async fn arguments_that_a_client_wrote_as_text_are_read() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let added = world.call(&token, "create_new_todo", json!({ "text": "Buy milk" })).await.json();
+    let id = added["result"]["structuredContent"]["todos"][0]["id"].clone();
+    let done =
+        world.call(&token, "toggle_todo_status", json!({ "id": id, "completed": "true" })).await.json();
+    assert_eq!(done["result"]["structuredContent"]["todos"][0]["completed"], true, "{done}");
+}
+
+#[tokio::test]
+async fn ids_and_params_that_peers_send_are_taken() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let long = "x".repeat(1000);
+    for id in [json!(u64::MAX), json!(i64::MIN), json!(1.0), json!(long)] {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list", "params": null });
+        let answer = world.mcp(Some(&token), &message).await;
+        assert_eq!((answer.status, &answer.json()["id"]), (StatusCode::OK, &id), "{}", answer.text);
+        assert!(answer.json()["result"]["tools"].is_array(), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn an_error_says_nothing_of_how_the_server_is_built_or_what_it_holds() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let request = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    for message in [
+        request("no/such", json!({})),
+        request("tools/call", json!({})),
+        request("tools/call", json!({ "name": "no_such_tool" })),
+        request("tools/call", json!({ "name": 7 })),
+        request("tools/call", json!({ "name": "create_new_todo", "arguments": { "text": 7 } })),
+        request("tools/call", json!({ "name": "create_new_todo", "arguments": [] })),
+        request("tools/call", json!({ "name": "delete_todo", "arguments": { "id": "../../etc/passwd" } })),
+        request("resources/read", json!({ "uri": "file:///etc/passwd" })),
+        request("prompts/get", json!({ "name": "no_such_prompt" })),
+        request("initialize", json!({ "protocolVersion": 7 })),
+        request("logging/setLevel", json!({ "level": "no such level" })),
+        json!({ "jsonrpc": "2.0", "id": "x".repeat(10_000), "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": { "a": 1 }, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": { "a": 1 } }),
+    ] {
+        let answer = world.mcp(Some(&token), &message).await;
+        let told = answer.json();
+        assert!(told["error"].is_object() || told["result"]["isError"] == true, "{message}: {told}");
+        assert!(answer.status.is_success() || answer.status.is_client_error(), "{message}: {told}");
+        assert!(answer.text.len() < 1000, "{message}: {told}");
+        for name in
+            ["panicked", "src/", ".rs", "RUST_BACKTRACE", "dpa_", "dpr_", "dpc_", "eyJ", "/home", "/work"]
+        {
+            assert!(!answer.text.contains(name), "{message}: {told}");
+        }
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn bytes_around_or_inside_a_message_that_do_not_belong_there_are_refused() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let call = create().to_string();
+    let inside = |from: &[u8], to: &[u8]| {
+        let at = call.as_bytes().windows(from.len()).position(|bytes| bytes == from).expect("it is there");
+        [&call.as_bytes()[..at], to, &call.as_bytes()[at + from.len()..]].concat()
+    };
+    let utf16: Vec<_> = call.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for body in [
+        inside(b"\"x\"", b"\"\xff\""),
+        inside(b"\"x\"", b"\"\xed\xa0\x80\""),
+        inside(b"\"x\"", b"\"\\ud800\""),
+        inside(b"\"x\"", b"\"\n\""),
+        inside(b"\"x\"", b"NaN"),
+        inside(b"\"x\"", b"1e999"),
+        inside(b"\"x\"", b"'x'"),
+        [b"\xef\xbb\xbf", call.as_bytes()].concat(),
+        [call.as_bytes(), b",\n", call.as_bytes()].concat(),
+        [call.as_bytes(), call.as_bytes()].concat(),
+        [call.as_bytes(), b"\0"].concat(),
+        call.as_bytes()[..call.len() - 1].to_vec(),
+        utf16,
+    ] {
+        let headers = [JSON, ("authorization", bearer.as_str())];
+        let answer = world.request_bytes("POST", "/mcp", &headers, Bytes::from(body.clone())).await;
+        let shown = String::from_utf8_lossy(&body);
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{shown}: {}", answer.text);
+        assert_eq!(answer.json()["error"]["code"], -32700, "{shown}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn a_message_whose_members_are_of_other_types_is_refused() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for (name, value) in [
+        ("jsonrpc", json!(2.0)),
+        ("jsonrpc", json!("2")),
+        ("jsonrpc", Value::Null),
+        ("id", json!(true)),
+        ("id", json!([1])),
+        ("id", json!({})),
+        ("id", json!(1.5)),
+        ("id", Value::Null),
+        ("method", json!(["tools/call"])),
+        ("method", Value::Null),
+        ("params", json!("x")),
+        ("params", json!(7)),
+        ("params", json!([])),
+    ] {
+        let mut message = create();
+        message[name] = value;
+        let answer = world.mcp(Some(&token), &message).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{message}: {}", answer.text);
+        assert_eq!(answer.json()["error"]["code"], -32600, "{message}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn a_batch_is_refused_whole() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for batch in [json!(vec![create(); 200]), json!([create()]), json!([[create()]]), json!([])] {
+        let answer = world.mcp(Some(&token), &batch).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+        assert_eq!(answer.json()["error"]["code"], -32600, "{}", answer.text);
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn messages_that_are_none_are_refused_and_not_executed() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let call = r#""method":"tools/call","params":{"name":"create_new_todo","arguments":{"text":"x"}}"#;
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        "\"x\"",
+        &"[".repeat(200),
+        "{\"jsonrpc\":\"2.0\"}",
+        &format!("[{{\"jsonrpc\":\"2.0\",\"id\":1,{call}}}]"),
+        &format!("{{\"jsonrpc\":\"1.0\",\"id\":1,{call}}}"),
+        &format!("{{\"id\":1,{call}}}"),
+        &format!("{{\"jsonrpc\":\"2.0\",\"id\":null,{call}}}"),
+        &format!("{{\"jsonrpc\":\"2.0\",\"id\":{{}},{call}}}"),
+        &format!("{{\"jsonrpc\":\"2.0\",\"id\":1.5,{call}}}"),
+        r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[]}"#,
+    ] {
+        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        let response = world.request("POST", "/mcp", &headers, body).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{body}: {}", response.text);
+        let code = response.json()["error"]["code"].as_i64();
+        assert!(matches!(code, Some(-32700 | -32600)), "{body}: {code:?}");
+    }
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
+        let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,{call}}}");
+        let headers = [("content-type", media_type), ("authorization", bearer.as_str())];
+        let response = world.request("POST", "/mcp", &headers, &body).await;
+        assert_eq!(response.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{media_type}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn unknown_methods_tools_and_arguments_get_short_errors() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let unknown = world.mcp(Some(&token), &json!({"jsonrpc": "2.0", "id": 1, "method": "no/such"})).await;
+    assert_eq!(unknown.json()["error"]["code"], -32601, "{}", unknown.text);
+    let tool = world.call(&token, "no_such_tool", json!({})).await.json();
+    assert_eq!(tool["error"]["code"], -32602, "{tool}");
+    let wrong = world.call(&token, "create_new_todo", json!({"text": 7})).await.json();
+    assert!(wrong["error"]["code"] == -32602 || wrong["result"]["isError"] == true, "{wrong}");
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn notifications_are_accepted_and_a_foreign_session_is_served() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let response = world.mcp(Some(&token), &initialized).await;
+    assert_eq!((response.status, response.text.as_str()), (StatusCode::ACCEPTED, ""));
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(world.mcp(Some(&token), &ping).await.json()["result"], json!({}));
+    for session in ["x", &token, "0123456789abcdef"] {
+        let response = stateless(&world, &token, &[("mcp-session-id", session)], &ping).await;
+        assert_eq!((response.status, response.json()["result"].take()), (StatusCode::OK, json!({})));
+    }
+}

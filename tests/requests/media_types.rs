@@ -1,0 +1,78 @@
+//! `Content-Type`, `Accept` and `Content-Encoding`, also beside bytes that are not ASCII.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::world::{Answer, CALLBACK, DEPUTY, JSON, World, create};
+
+/// Bytes that no header of ours has.
+pub(crate) const FOREIGN: [&[u8]; 4] = ["x=\u{e9}".as_bytes(), b"x=\xe9", b"\xff", b"x=\x80\xfe; y=\"\xc3\""];
+
+#[tokio::test]
+async fn compressed_body_is_refused_with_what_is_taken() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let good = ("authorization", bearer.as_str());
+    for path in ["/mcp", "/mcp/", "/token", "/register", "/revoke"] {
+        for coding in ["gzip", "br", "GZIP, identity", "identity,deflate"] {
+            let headers = [JSON, good, ("content-encoding", coding)];
+            let answer = world.request("POST", path, &headers, "\u{1f}\u{8b}").await;
+            let told = (answer.status, answer.header("accept-encoding"));
+            assert_eq!(told, (StatusCode::UNSUPPORTED_MEDIA_TYPE, "identity".to_owned()), "{path} {coding}");
+        }
+    }
+    let plain = [JSON, good, ("content-encoding", "identity")];
+    assert_eq!(world.request("POST", "/mcp", &plain, &create().to_string()).await.status, StatusCode::OK);
+}
+
+pub(crate) async fn send(
+    world: &World,
+    method: &str,
+    path: &str,
+    headers: &[(&str, Vec<u8>)],
+    body: &str,
+) -> Answer {
+    let mut request = http::Request::builder().method(method).uri(format!("{DEPUTY}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, HeaderValue::from_bytes(value).expect("a value"));
+    }
+    let request = request.body(Bytes::from(body.to_owned())).expect("a request");
+    Answer::of(world.network.send(request).await.expect("an answer"))
+}
+
+#[tokio::test]
+async fn media_type_beside_foreign_bytes_is_read() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let header = |value: &[u8], foreign: &[u8]| [value, foreign].concat();
+    let refresh = format!("grant_type=refresh_token&refresh_token=x&client_id={}", tokens.client);
+    let registration = json!({ "redirect_uris": [CALLBACK] }).to_string();
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
+    for foreign in FOREIGN {
+        let form = vec![("content-type", header(b"application/x-www-form-urlencoded; ", foreign))];
+        let answer = send(&world, "POST", "/token", &form, &refresh).await;
+        assert_eq!(answer.json()["error"], "invalid_grant", "{foreign:?}");
+        let json = header(b"application/json; ", foreign);
+        let answer =
+            send(&world, "POST", "/register", &[("content-type", json.clone())], &registration).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{foreign:?}");
+        let accept = header(b"application/json, text/event-stream, ", foreign);
+        let bearer = format!("Bearer {}", tokens.access).into_bytes();
+        let headers = [("content-type", json), ("accept", accept), ("authorization", bearer)];
+        let answer = send(&world, "POST", "/mcp", &headers, &ping).await;
+        assert_eq!(answer.status, StatusCode::OK, "{foreign:?}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn accept_without_a_member_is_as_if_omitted() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
+    for (accept, status) in [("", 200), (", ,", 200), ("text/html", 406)] {
+        let headers = [("content-type", "application/json"), ("accept", accept), ("authorization", &bearer)];
+        let answer = world.request("POST", "/mcp", &headers, &ping).await;
+        assert_eq!(answer.status.as_u16(), status, "{accept}: {}", answer.text);
+    }
+}

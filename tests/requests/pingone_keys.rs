@@ -1,0 +1,174 @@
+//! Signing keys and the discovery document of PingOne: rotation, caching, failures.
+
+use axum::{
+    body::Body,
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use futures_util::future::join_all;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use pingone_sim::Failure;
+use serde_json::{Value, json};
+
+use crate::{
+    pingone_refresh::works,
+    world::{API, PINGONE, Tokens, World, about_to_expire, answer, arrived, list},
+};
+
+#[tokio::test]
+async fn keys_may_be_rotated_at_any_time() {
+    let world = World::new();
+    world.connected().await;
+    for _ in 0..2 {
+        world.pingone.rotate_keys();
+        world.pingone.rotate_keys();
+        world.pingone.drop_old_keys();
+        world.connected().await;
+    }
+    assert_eq!(world.pingone.requests("jwks"), 3, "once, and once for each rotation");
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_kept_even_when_the_keys_cannot_be_had() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    // Twice: the next key is published before it is used.
+    world.pingone.rotate_keys();
+    world.pingone.rotate_keys();
+    world.pingone.force_always(Failure::Jwks(500));
+    let unverified = list(&world, &tokens.access).await;
+    assert_eq!((unverified.status, world.requests_to(API, "")), (StatusCode::OK, 0), "{}", unverified.text);
+    assert!(unverified.text.contains("cannot renew"), "{}", unverified.text);
+    world.pingone.clear_failures();
+    world.host.advance(10);
+    let answer = list(&world, &tokens.access).await;
+    assert_eq!(answer.json()["result"]["isError"], json!(false), "nobody logs in again: {}", answer.text);
+    assert_eq!(world.pingone.requests("refresh"), 2);
+}
+
+/// Lets PingOne publish what `change` makes of its keys.
+fn keys_are(world: &World, change: fn(&mut Vec<Value>)) {
+    let changed = middleware::from_fn(move |request: Request, next: Next| async move {
+        let for_keys = request.uri().path().ends_with("/jwks");
+        let response = next.run(request).await;
+        if !for_keys {
+            return response;
+        }
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let mut document: Value = serde_json::from_slice(&body).expect("JSON");
+        change(document["keys"].as_array_mut().expect("keys"));
+        Response::new(Body::from(document.to_string()))
+    });
+    world.network.serve(PINGONE, world.pingone.router().layer(changed));
+}
+
+#[tokio::test]
+async fn rotation_of_the_signing_key_costs_no_login() {
+    let world = World::new();
+    let all = join_all((0..8).map(|_| world.connected())).await;
+    world.host.advance(3600 - 61);
+    let refreshed = all.iter().map(|tokens| world.refresh(&tokens.client, &tokens.refresh));
+    let answers = join_all(refreshed).await;
+    let all: Vec<_> = answers.iter().zip(&all).map(|(answer, old)| Tokens::of(&old.client, answer)).collect();
+    world.host.advance(61);
+    world.pingone.rotate_keys();
+    world.pingone.rotate_keys();
+    world.pingone.drop_old_keys();
+    let before = world.pingone.requests("jwks");
+    let works = join_all(all.iter().map(|tokens| works(&world, tokens))).await;
+    assert_eq!(works, [true; 8]);
+    // The API has keys of its own to fetch.
+    let fetched = world.pingone.requests("jwks") - before;
+    assert!(fetched <= 4, "{fetched}");
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_cost_no_login_and_few_refreshes() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    world.pingone.rotate_keys();
+    world.pingone.rotate_keys();
+    world.pingone.force_always(Failure::Jwks(503));
+    for _ in 0..30 {
+        assert!(!works(&world, &tokens).await);
+        world.host.advance(1);
+    }
+    let refreshes = world.pingone.requests("refresh");
+    assert!((2..=5).contains(&refreshes), "{refreshes} in half a minute");
+    world.pingone.clear_failures();
+    world.host.advance(90);
+    assert!(works(&world, &tokens).await);
+}
+
+#[tokio::test]
+async fn key_replaced_under_its_kid_is_found() {
+    let world = World::new();
+    let client = world.client().await;
+    // Another key has the name of the one that will sign.
+    keys_are(&world, |keys| {
+        let (current, next) = (keys[0]["n"].clone(), keys[1]["n"].clone());
+        (keys[0]["n"], keys[1]["n"]) = (next, current);
+    });
+    let page = world.log_in_to(&mut world.browser(), &client).await;
+    assert_eq!(answer(&world, &page), "temporarily_unavailable", "it cannot be verified now");
+    keys_are(&world, |_| {});
+    world.host.advance(10);
+    assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
+}
+
+#[tokio::test]
+async fn key_that_has_a_twin_or_stands_behind_many_is_found() {
+    let twin: fn(&mut Vec<Value>) = |keys| {
+        let mut twin = keys[1].clone();
+        twin["kid"] = keys[0]["kid"].clone();
+        keys.insert(0, twin);
+    };
+    let crowd: fn(&mut Vec<Value>) = |keys| {
+        let others = (0..200).map(|number| {
+            let mut other = keys[1].clone();
+            other["kid"] = json!(format!("other-{number}"));
+            other
+        });
+        keys.splice(0..0, others.collect::<Vec<_>>());
+    };
+    for change in [twin, crowd] {
+        let world = World::new();
+        keys_are(&world, change);
+        world.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn empty_or_broken_key_set_is_not_kept() {
+    let empty: fn(&mut Vec<Value>) = Vec::clear;
+    let broken: fn(&mut Vec<Value>) = |keys| keys.iter_mut().for_each(|key| key["n"] = json!("x"));
+    for change in [empty, broken] {
+        let world = World::new();
+        let client = world.client().await;
+        keys_are(&world, change);
+        let page = world.log_in_to(&mut world.browser(), &client).await;
+        assert_eq!(answer(&world, &page), "temporarily_unavailable");
+        keys_are(&world, |_| {});
+        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(), "at once");
+        // Nor does it replace a good one.
+        keys_are(&world, change);
+        world.host.advance(3601);
+        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
+    }
+}
+
+#[tokio::test]
+async fn discovery_and_keys_are_used_for_a_day_while_none_can_be_had() {
+    let world = World::new();
+    let client = world.client().await;
+    world.connected().await;
+    world.pingone.force_always(Failure::Discovery(503));
+    world.pingone.force_always(Failure::Jwks(503));
+    for (hours, works) in [(2, true), (20, true), (4, false)] {
+        world.host.advance(hours * 3600);
+        let page = world.log_in_to(&mut world.browser(), &client).await;
+        assert_eq!(arrived(&page).is_some(), works, "{hours} hours later: {}", page.url);
+    }
+}

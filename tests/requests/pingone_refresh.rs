@@ -1,0 +1,211 @@
+//! Refreshes of PingOne's tokens: when they happen, and responses that do not end a grant.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::{
+    extract::Request,
+    middleware::{self, Next},
+};
+use futures_util::future::join_all;
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::{Value, json};
+
+use crate::world::{API, PINGONE, Tokens, World, about_to_expire, list};
+
+#[tokio::test]
+async fn an_expiring_token_is_renewed_before_it_is_used() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(world.pingone.requests("refresh"), 1);
+}
+
+#[tokio::test]
+async fn many_calls_at_once_renew_once() {
+    for left in [30, 0] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, left).await;
+        let answers = join_all((0..30).map(|_| list(&world, &tokens.access))).await;
+        for answer in answers {
+            assert_eq!(answer.json()["result"]["isError"], json!(false), "{left}: {}", answer.text);
+        }
+        world.asked_of_pingone("refresh", 1).await;
+    }
+}
+
+#[tokio::test]
+async fn token_for_another_subject_is_not_used_and_ends_nothing() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    world.pingone.force(Failure::AccessTokenClaim("sub".into(), json!("mallory")));
+    let refused = list(&world, &tokens.access).await.json();
+    assert_eq!((&refused["result"]["isError"], world.requests_to(API, "")), (&json!(true), 0));
+    // An administrator who has mapped sub otherwise takes it back.
+    world.host.advance(10);
+    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+}
+
+/// Whether the tool has an answer of the API.
+pub(crate) async fn works(world: &World, tokens: &Tokens) -> bool {
+    let answer = list(world, &tokens.access).await;
+    assert_eq!(answer.status, StatusCode::OK, "the login is over: {}", answer.text);
+    answer.json()["result"]["isError"] == json!(false)
+}
+
+/// Lets PingOne's token endpoint never answer, and counts the requests.
+fn tokens_hang(world: &World) -> Arc<AtomicU64> {
+    let requests = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&requests);
+    let hangs = middleware::from_fn(move |request: Request, next: Next| {
+        let counter = Arc::clone(&counter);
+        async move {
+            if request.uri().path().ends_with("/token") {
+                counter.fetch_add(1, Ordering::SeqCst);
+                std::future::pending::<()>().await;
+            }
+            next.run(request).await
+        }
+    });
+    world.network.serve(PINGONE, world.pingone.router().layer(hangs));
+    requests
+}
+
+#[tokio::test]
+async fn token_that_seems_short_lived_is_used_and_refreshed_once() {
+    let exp = World::new().now() + 3600 + 50;
+    for failures in [
+        vec![Failure::AccessTokenClaim("exp".into(), json!(exp))],
+        vec![Failure::TokenMember("expires_in".into(), json!(0))],
+        vec![Failure::TokenMember("expires_in".into(), json!(1))],
+        vec![Failure::TokenMember("expires_in".into(), json!(60))],
+    ] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, 0).await;
+        for failure in &failures {
+            world.pingone.force_always(failure.clone());
+        }
+        assert!(works(&world, &tokens).await && works(&world, &tokens).await, "{failures:?}");
+        assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+        assert_eq!(world.pingone.requests("refresh"), 1, "{failures:?}");
+        world.host.advance(9);
+        assert!(works(&world, &tokens).await, "{failures:?}");
+        assert_eq!(world.pingone.requests("refresh"), 1, "{failures:?}");
+    }
+}
+
+#[tokio::test]
+async fn client_whose_refresh_brings_a_short_lived_token_costs_one_refresh() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 0).await;
+    world.pingone.force_always(Failure::TokenMember("expires_in".into(), json!(1)));
+    let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
+    assert_eq!((refreshed.status, world.pingone.requests("refresh")), (StatusCode::OK, 1));
+}
+
+#[tokio::test]
+async fn token_of_a_clock_that_is_a_day_behind_or_ahead_is_good() {
+    for offset in [-86_400, 86_400] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, 0).await;
+        let issued = world.now().checked_add_signed(offset).expect("a time");
+        for (name, value) in [("iat", issued), ("nbf", issued), ("exp", issued + 3600)] {
+            world.pingone.force(Failure::AccessTokenClaim(name.into(), json!(value)));
+        }
+        // The simulated API is of another opinion, and refuses it where it is too old; PingOne is not asked again.
+        assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+        world.host.advance(20);
+        assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+        assert!(world.pingone.requests("refresh") <= 2, "once for its age, once for the API");
+    }
+}
+
+#[tokio::test]
+async fn refreshed_token_that_is_not_accepted_ends_nothing() {
+    for (name, value) in [
+        ("iss", json!("https://other.example/as")),
+        ("aud", json!(["https://other.example"])),
+        ("aud", Value::Null),
+        ("client_id", json!("another")),
+        ("sub", Value::Null),
+        ("sub", json!("another")),
+        ("exp", json!(1)),
+        ("exp", Value::Null),
+    ] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, 0).await;
+        world.pingone.force(Failure::AccessTokenClaim(name.into(), value.clone()));
+        assert!(!works(&world, &tokens).await, "{name}: {value}");
+        assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+        assert_eq!(world.pingone.requests("refresh"), 1, "and not tried at once");
+        world.host.advance(10);
+        // With the refresh token that PingOne has rotated to: it forgives no other.
+        assert!(works(&world, &tokens).await, "{name}: {value}");
+        assert_eq!(world.pingone.requests("revoke"), 0);
+    }
+}
+
+#[tokio::test]
+async fn refresh_response_without_a_usable_access_token_keeps_its_refresh_token() {
+    for (name, value) in [
+        ("access_token", Value::Null),
+        ("access_token", json!("")),
+        ("access_token", json!("opaque")),
+        ("token_type", json!("mac")),
+        ("token_type", Value::Null),
+    ] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, 0).await;
+        world.pingone.force(Failure::TokenMember(name.into(), value.clone()));
+        assert!(!works(&world, &tokens).await, "{name}: {value}");
+        world.host.advance(10);
+        assert!(works(&world, &tokens).await, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn invalid_grant_that_is_not_an_oauth_error_ends_nothing() {
+    for status in [403, 404, 500] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, 0).await;
+        world.pingone.force(Failure::Token(status, "{\"error\":\"invalid_grant\"}".into()));
+        assert!(!works(&world, &tokens).await, "{status}");
+        world.host.advance(10);
+        assert!(works(&world, &tokens).await, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn token_that_is_good_is_used_at_once_while_pingone_hangs_or_a_process_died() {
+    let world = World::new();
+    let tokens = about_to_expire(&world, 30).await;
+    let asked = tokens_hang(&world);
+    assert_eq!(join_all((0..5).map(|_| works(&world, &tokens))).await, [true; 5]);
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(join_all((0..5).map(|_| works(&world, &tokens))).await, [true; 5]);
+    // The process is gone; its lease is still there.
+    world.start(&[]);
+    world.network.serve(PINGONE, world.pingone.router());
+    assert_eq!(join_all((0..5).map(|_| works(&world, &tokens))).await, [true; 5]);
+    world.host.advance(61);
+    assert!(works(&world, &tokens).await, "the lease has run out");
+    assert_eq!((asked.load(Ordering::SeqCst), world.pingone.requests("refresh")), (1, 1));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_token_response_end_nothing() {
+    for body in ["", "<html>", "{", "[]", "null", "\u{0}"] {
+        let world = World::new();
+        let tokens = about_to_expire(&world, 0).await;
+        world.pingone.force(Failure::Token(200, body.into()));
+        assert!(!works(&world, &tokens).await, "{body}");
+        world.host.advance(10);
+        assert!(works(&world, &tokens).await, "{body}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Refresh tokens of Deputy and their rotation (OAuth 2.1 §4.3).
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use serde_json::json;
+
+use crate::world::{Tokens, World};
+
+#[tokio::test]
+async fn a_refresh_token_is_rotated_and_its_retry_gets_the_same_answer() {
+    let world = World::new();
+    let first = world.connected().await;
+    let second = world.refresh(&first.client, &first.refresh).await;
+    let again = world.refresh(&first.client, &first.refresh).await;
+    assert_eq!(second.json(), again.json());
+    assert_ne!(second.json()["refresh_token"], json!(first.refresh));
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_successor_was_used_ends_everything() {
+    let world = World::new();
+    let first = world.connected().await;
+    let second = Tokens::of(&first.client, &world.refresh(&first.client, &first.refresh).await);
+    let third = Tokens::of(&first.client, &world.refresh(&first.client, &second.refresh).await);
+    assert_eq!(world.refresh(&first.client, &first.refresh).await.json()["error"], "invalid_grant");
+    assert_eq!(world.refresh(&first.client, &third.refresh).await.json()["error"], "invalid_grant");
+    assert_eq!(world.call(&third.access, "who_am_i", json!({})).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn after_twenty_parallel_refreshes_a_working_pair_remains() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let answers = join_all((0..20).map(|_| world.refresh(&tokens.client, &tokens.refresh))).await;
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    for answer in &answers {
+        let tokens = Tokens::of(&tokens.client, answer);
+        assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::OK);
+    }
+    let last = Tokens::of(&tokens.client, &answers[7]);
+    assert_eq!(world.refresh(&last.client, &last.refresh).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refresh_token_lives_thirty_days_from_its_last_use() {
+    let world = World::new();
+    world.pingone.configure(|pingone| pingone.skip_token_session_validation = true);
+    let mut tokens = world.connected().await;
+    for _ in 0..3 {
+        world.host.advance(29 * 24 * 3600);
+        let response = world.refresh(&tokens.client, &tokens.refresh).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        tokens = Tokens::of(&tokens.client, &response);
+    }
+    world.host.advance(30 * 24 * 3600);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
+}

@@ -1,0 +1,73 @@
+//! Resource indicators (RFC 8707).
+
+use http::StatusCode;
+
+use crate::world::{World, authorization_error};
+
+#[tokio::test]
+async fn a_resource_that_is_not_ours_is_told_even_beside_ours() {
+    const OURS: &str = "https://deputy.example/mcp";
+    const FOREIGN: &str = "https://evil.example/mcp";
+    let world = World::new();
+    let client = world.client().await;
+    for resources in [
+        &[FOREIGN][..],
+        &[OURS, FOREIGN],
+        &[FOREIGN, OURS],
+        &["https://deputy.example/mcp#x"],
+        &["https://deputy.example/mcp?x"],
+        &["https://deputy.example/other"],
+        &["https://deputy.example.evil.example/mcp"],
+        &["https://deputy.example@evil.example/mcp"],
+        &["http://deputy.example/mcp"],
+        &["/mcp"],
+        &["deputy.example"],
+        &["todo"],
+    ] {
+        let otherwise: Vec<_> = resources.iter().map(|resource| ("resource", *resource)).collect();
+        let path = world.authorize_path(&client, &otherwise);
+        assert_eq!(authorization_error(&world, &path).await, "invalid_target", "{resources:?}");
+    }
+    assert_eq!(world.requests_to_pingone(), 0);
+}
+
+#[tokio::test]
+async fn the_resource_may_be_spelled_as_clients_spell_it() {
+    let world = World::new();
+    let client = world.client().await;
+    for resource in [
+        "https://deputy.example/mcp",
+        "https://deputy.example/mcp/",
+        "https://deputy.example",
+        "https://deputy.example/",
+        "https://DEPUTY.example:443/mcp",
+    ] {
+        let path = world.authorize_path(&client, &[("resource", resource)]);
+        assert_eq!(world.get(&path).await.status, StatusCode::OK, "{resource}");
+    }
+    let twice = format!(
+        "{}&resource=https://deputy.example/mcp&resource=https://deputy.example",
+        world.authorize_path(&client, &[])
+    );
+    assert_eq!(world.get(&twice).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refresh_for_another_resource_is_refused_and_uses_nothing_up() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    for resource in [
+        "https://evil.example/mcp",
+        "https://deputy.example/mcp#x",
+        "https://deputy.example.evil.example/mcp",
+    ] {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", tokens.client.as_str()),
+            ("refresh_token", tokens.refresh.as_str()),
+            ("resource", resource),
+        ];
+        assert_eq!(world.post_form("/token", &form).await.json()["error"], "invalid_target", "{resource}");
+    }
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
+}

@@ -1,0 +1,63 @@
+//! Paths and methods that do not exist, and paths that are spelled otherwise.
+
+use http::StatusCode;
+
+use crate::world::{API, JSON, World, create};
+
+#[tokio::test]
+async fn what_is_not_there_gets_a_short_answer() {
+    let world = World::new();
+    for path in ["/", "/.git/config", "//evil.example", "/mcp//", "/MCP", "/sse", "/register/abc", "/%00"] {
+        let response = world.get(path).await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(response.json()["error"], "invalid_request");
+    }
+    for (method, path) in [
+        ("DELETE", "/register"),
+        ("GET", "/token"),
+        ("PUT", "/authorize"),
+        ("HEAD", "/authorize"),
+        ("TRACE", "/token"),
+    ] {
+        assert_eq!(
+            world.request(method, path, &[], "").await.status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_resembles_the_endpoints_is_none() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    for path in
+        ["/mcp//", "/MCP", "/Mcp", "//mcp", "/mcp%2f", "/%6dcp", "/mcp/x", "/mcp;x", "/sse", "/message", "/"]
+    {
+        let headers = [JSON, ("authorization", bearer.as_str())];
+        let answer = world.request("POST", path, &headers, &create().to_string()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {}", answer.text);
+        assert_eq!(answer.json()["error"], "invalid_request", "{path}");
+    }
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn endpoint_with_a_final_slash_is_the_endpoint() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let (call, good) = (create().to_string(), ("authorization", bearer.as_str()));
+    assert_eq!(world.request("POST", "/mcp/", &[JSON, good], &call).await.status, StatusCode::OK);
+    let answers = [
+        world.request("POST", "/mcp", &[JSON], &call).await,
+        world.request("POST", "/mcp/", &[JSON], &call).await,
+    ];
+    assert_eq!(answers[1].status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answers[0].header("www-authenticate"), answers[1].header("www-authenticate"));
+    for path in ["/.well-known/oauth-protected-resource/mcp/", "/.well-known/oauth-protected-resource/"] {
+        assert_eq!(world.get(path).await.json()["resource"], "https://deputy.example/mcp", "{path}");
+    }
+    for path in ["/.well-known/oauth-authorization-server/mcp/", "/.well-known/oauth-authorization-server/"] {
+        assert_eq!(world.get(path).await.json()["issuer"], "https://deputy.example", "{path}");
+    }
+}

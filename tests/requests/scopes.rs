@@ -1,0 +1,201 @@
+//! Scopes: in registrations, authorization requests, refreshes and tool calls.
+
+use http::StatusCode;
+use pingone_sim::Failure;
+use serde_json::json;
+
+use crate::{
+    authorization_code::redemption,
+    world::{API, Answer, CALLBACK, Tokens, World, answer},
+};
+
+#[tokio::test]
+async fn a_scope_that_does_not_exist_is_neither_shown_nor_granted() {
+    let world = World::new();
+    let otherwise = [("scope", "todo:read admin:*")];
+    let page = world.get(&world.authorize_path(&world.client().await, &otherwise)).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("todo:read") && !page.text.contains("todo:write"), "{}", page.text);
+    assert!(!page.text.contains("admin"), "{}", page.text);
+    let tokens = world.connected_as("alice", &otherwise).await;
+    assert_eq!(tokens.answer["scope"], "todo:read");
+    let answer = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn scopes_of_openid_connect_alone_get_the_default_everywhere() {
+    let world = World::new();
+    for scope in ["", "openid", "openid email profile", "openid profile email offline_access"] {
+        let metadata =
+            json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", "scope": scope });
+        assert_eq!(world.register(&metadata).await["scope"], "todo:read todo:write", "{scope}");
+        let tokens = world.connected_as("alice", &[("scope", scope)]).await;
+        assert_eq!(tokens.answer["scope"], "todo:read todo:write", "{scope}");
+        let answer = refreshed(&world, &tokens, scope).await;
+        assert_eq!(
+            (answer.status, &answer.json()["scope"]),
+            (StatusCode::OK, &json!("todo:read todo:write"))
+        );
+    }
+}
+
+async fn refreshed(world: &World, tokens: &Tokens, scope: &str) -> Answer {
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", &tokens.client),
+        ("refresh_token", &tokens.refresh),
+        ("scope", scope),
+    ];
+    world.post_form("/token", &form).await
+}
+
+#[tokio::test]
+async fn a_scope_that_cannot_be_granted_is_refused_with_its_cause_everywhere() {
+    const SPACES: &str = "scopes are separated by single spaces";
+    let world = World::new();
+    let tokens = world.connected().await;
+    let many = (0..65).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
+    for (scope, cause) in [
+        ("todo:read\ttodo:write", format!("scope is malformed: it contains U+0009; {SPACES}")),
+        ("todo:read \u{e9}", format!("scope is malformed: it contains U+00E9; {SPACES}")),
+        ("\"todo:read\"", format!("scope is malformed: it contains U+0022; {SPACES}")),
+        ("todo:read,todo:write", format!("scope is malformed: {SPACES}, and not by commas (U+002C)")),
+        (&many, "scope is malformed: it has more than 64 scopes".to_owned()),
+        (
+            "read write openid",
+            "none of these scopes can be granted; the scopes that can be are: todo:read todo:write"
+                .to_owned(),
+        ),
+    ] {
+        let answer = world.get(&world.authorize_path(&tokens.client, &[("scope", scope)])).await;
+        let told: Vec<_> =
+            answer.location().query_pairs().take(2).map(|(_, told)| told.into_owned()).collect();
+        assert_eq!(told, ["invalid_scope", &cause], "{scope}");
+        let answer = refreshed(&world, &tokens, scope).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{scope}");
+        let told = json!({ "error": "invalid_scope", "error_description": cause });
+        assert_eq!(answer.json(), told, "{scope}");
+    }
+    assert_eq!(refreshed(&world, &tokens, "").await.status, StatusCode::OK, "nothing was used up");
+}
+
+#[tokio::test]
+async fn a_scope_of_which_something_can_be_granted_is_granted_everywhere() {
+    let world = World::new();
+    for scope in ["todo:read unknown", "openid todo:read", "todo:read a,b"] {
+        let metadata = json!({ "redirect_uris": [CALLBACK], "scope": scope });
+        assert_eq!(world.register(&metadata).await["scope"], "todo:read", "{scope}");
+        let narrow = world.connected_as("alice", &[("scope", scope)]).await;
+        assert_eq!(narrow.answer["scope"], "todo:read", "{scope}");
+        let answer = refreshed(&world, &world.connected().await, scope).await;
+        assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+    }
+    let unknown = json!({ "redirect_uris": [CALLBACK], "scope": "claudeai" });
+    let told = world.register(&unknown).await;
+    assert_eq!(told["scope"], "todo:read todo:write", "what there is to ask for; nothing is granted yet");
+}
+
+#[tokio::test]
+async fn the_grant_is_no_wider_than_what_pingone_granted() {
+    let world = World::new();
+    world.pingone.force(Failure::TokenMember("scope".into(), json!("openid todo:read")));
+    assert_eq!(world.connected().await.answer["scope"], "todo:read");
+    world.pingone.force(Failure::TokenMember("scope".into(), json!("openid")));
+    let client = world.client().await;
+    let page = world.log_in_to(&mut world.browser(), &client).await;
+    assert_eq!(answer(&world, &page), "access_denied");
+}
+
+#[tokio::test]
+async fn a_foreign_scope_of_pingone_does_not_cost_the_others() {
+    let world = World::new();
+    let many = (0..70).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+    for foreign in ["p1:read:user", "\"quoted\"", "\u{e9}", &many] {
+        let scope = json!(format!("openid {foreign} todo:read"));
+        world.pingone.force(Failure::TokenMember("scope".into(), scope));
+        assert_eq!(world.connected().await.answer["scope"], "todo:read", "{foreign}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_narrows_scopes_and_never_widens_them() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    let with = |scope: &'static str, refresh: String| {
+        let form = [("grant_type", "refresh_token"), ("client_id", tokens.client.as_str())]
+            .map(|(a, b)| (a, b.to_owned()));
+        let world = &world;
+        async move {
+            let form: Vec<_> = form.iter().map(|(a, b)| (*a, b.as_str())).collect();
+            world
+                .post_form("/token", &[&form[..], &[("scope", scope), ("refresh_token", &refresh)]].concat())
+                .await
+        }
+    };
+    assert_eq!(with("admin", tokens.refresh.clone()).await.json()["error"], "invalid_scope");
+    let narrowed = with("todo:read offline_access", tokens.refresh.clone()).await;
+    assert_eq!(narrowed.json()["scope"], "todo:read");
+    let access = narrowed.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(
+        world.call(&access, "create_new_todo", json!({"text": "x"})).await.status,
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_that_asks_for_more_than_was_granted_gets_what_was_granted() {
+    let world = World::new();
+    let tokens = world.connected_as("alice", &[("scope", "todo:read")]).await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", tokens.client.as_str()),
+        ("refresh_token", &tokens.refresh),
+        ("scope", "todo:read todo:write"),
+    ];
+    let answer = world.post_form("/token", &form).await;
+    assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+    let tokens = Tokens::of(&tokens.client, &answer);
+    let call = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
+    assert_eq!(call.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn a_tool_without_its_scope_answers_insufficient_scope_and_is_not_run() {
+    let world = World::new();
+    let token = world.connected_as("alice", &[("scope", "todo:read")]).await.access;
+    let response = world.call(&token, "create_new_todo", json!({"text": "x"})).await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        response.header("www-authenticate"),
+        "Bearer error=\"insufficient_scope\", error_description=\"this needs the scope todo:write\", \
+         scope=\"todo:read todo:write\", resource_metadata=\"https://deputy.example/.well-known/oauth-protected-resource/mcp\""
+    );
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+    assert_eq!(world.call(&token, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn scope_that_nobody_can_have_is_no_scope_to_ask_for() {
+    let world = World::with(&[("API_SCOPES", "todo:read")]);
+    let token = world.connected().await.access;
+    let response = world.call(&token, "create_new_todo", json!({"text": "x"})).await;
+    assert_eq!((response.status, response.header("www-authenticate")), (StatusCode::OK, String::new()));
+    let told = "this needs the scope todo:write, which this server grants to no client";
+    assert_eq!(response.json()["error"]["message"], told);
+    assert_eq!(world.requests_to(API, "/api/todos"), 0);
+}
+
+#[tokio::test]
+async fn a_scope_at_redemption_gives_no_more_than_was_approved() {
+    let world = World::new();
+    let client = world.client().await;
+    let url = world.authorize_url(&client, &[("scope", "todo:read")]);
+    let page = world.log_in(&mut world.browser(), "alice", &url).await;
+    let code = page.query("code").unwrap();
+    let mut form = redemption(&client, &code);
+    form.push(("scope", "todo:read todo:write"));
+    let answer = world.post_form("/token", &form).await;
+    assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+}
