@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{API, World, api, list};
 
 #[tokio::test]
-async fn api_url_with_a_wrong_path_is_no_unknown_todo() {
+async fn wrong_api_url_is_reported_as_unexpected_api_response() {
     let world = World::with(&[("API_URL", "https://todo.example/v2"), ("UNCONFIRMED_TOOLS", "delete_todo")]);
     let token = world.connected().await.access;
     for (tool, arguments) in [
@@ -22,7 +22,7 @@ async fn api_url_with_a_wrong_path_is_no_unknown_todo() {
 }
 
 #[tokio::test]
-async fn the_api_gets_the_persons_token_and_nothing_of_the_clients() {
+async fn api_request_carries_the_users_token_and_no_client_header() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let call =
@@ -43,7 +43,7 @@ async fn the_api_gets_the_persons_token_and_nothing_of_the_clients() {
 }
 
 #[tokio::test]
-async fn api_that_refuses_every_token_for_a_minute_ends_no_login() {
+async fn api_that_refuses_every_token_keeps_the_grant() {
     let world = World::new();
     let tokens = world.connected().await;
     api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
@@ -62,7 +62,7 @@ async fn api_that_refuses_every_token_for_a_minute_ends_no_login() {
 }
 
 #[tokio::test]
-async fn refresh_for_the_api_that_pingone_refuses_ends_the_login() {
+async fn refresh_refused_by_pingone_after_api_401_ends_the_grant() {
     let world = World::new();
     let tokens = world.connected().await;
     api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
@@ -72,7 +72,7 @@ async fn refresh_for_the_api_that_pingone_refuses_ends_the_login() {
 }
 
 #[tokio::test]
-async fn scope_that_the_api_misses_is_named_and_no_token_refreshed() {
+async fn scope_missing_at_the_api_is_named_without_a_refresh() {
     let world = World::new();
     let tokens = world.connected().await;
     let challenge =
@@ -87,7 +87,7 @@ async fn scope_that_the_api_misses_is_named_and_no_token_refreshed() {
 }
 
 #[tokio::test]
-async fn busy_api_is_asked_once_and_says_when_to_try_again() {
+async fn busy_api_is_called_once_and_its_retry_time_reported() {
     let world = World::new();
     let token = world.connected().await.access;
     for headers in [
@@ -108,7 +108,7 @@ async fn busy_api_is_asked_once_and_says_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn whatever_the_api_answers_becomes_a_short_tool_error() {
+async fn failed_api_response_becomes_a_short_tool_error() {
     let world = World::new();
     let tokens = world.connected().await;
     let echo = "Authorization: Bearer eyJcanary at /srv/api.js:17".to_owned();
@@ -136,7 +136,7 @@ async fn whatever_the_api_answers_becomes_a_short_tool_error() {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_the_api_is_called_once_and_the_next_call_is_fine() {
+async fn failing_api_is_called_once_and_the_next_call_works() {
     let world = World::new();
     let token = world.connected().await.access;
     for (status, body) in [
@@ -171,7 +171,7 @@ async fn whatever_goes_wrong_the_api_is_called_once_and_the_next_call_is_fine() 
 }
 
 #[tokio::test]
-async fn a_long_list_is_answered_whole() {
+async fn long_todo_list_is_returned_whole() {
     let world = World::new();
     let token = world.connected().await.access;
     let todo =
@@ -184,7 +184,7 @@ async fn a_long_list_is_answered_whole() {
 }
 
 #[tokio::test]
-async fn a_text_beyond_all_bounds_does_not_reach_the_api() {
+async fn oversized_todo_text_is_not_sent_to_the_api() {
     let world = World::new();
     let token = world.connected().await.access;
     for length in [2001, 2 * 1024 * 1024] {
@@ -197,7 +197,7 @@ async fn a_text_beyond_all_bounds_does_not_reach_the_api() {
 }
 
 #[tokio::test]
-async fn a_redirect_of_the_api_is_not_followed() {
+async fn redirect_from_the_api_is_not_followed() {
     let world = World::new();
     let tokens = world.connected().await;
     api(&world, StatusCode::FOUND, &[("location", "https://evil.example/")], String::new());

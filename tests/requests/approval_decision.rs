@@ -7,7 +7,7 @@ use url::Url;
 use crate::world::{CALLBACK, CHALLENGE, DEPUTY, World, sent};
 
 #[tokio::test]
-async fn deny_goes_back_to_the_client_and_never_to_pingone() {
+async fn denied_request_redirects_to_client_and_skips_pingone() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -21,7 +21,7 @@ async fn deny_goes_back_to_the_client_and_never_to_pingone() {
 }
 
 #[tokio::test]
-async fn a_decision_from_another_browser_is_refused() {
+async fn decision_from_another_browser_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let page = world.browser().open(&world.authorize_url(&client, &[])).await;
@@ -31,7 +31,7 @@ async fn a_decision_from_another_browser_is_refused() {
 }
 
 #[tokio::test]
-async fn a_decision_posted_from_another_site_is_refused() {
+async fn decision_posted_by_another_site_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -46,7 +46,7 @@ async fn a_decision_posted_from_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn a_decision_counts_once() {
+async fn second_decision_on_a_page_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -58,7 +58,7 @@ async fn a_decision_counts_once() {
 }
 
 #[tokio::test]
-async fn an_approval_page_is_good_for_ten_minutes() {
+async fn decision_after_ten_minutes_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -68,7 +68,7 @@ async fn an_approval_page_is_good_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn expired_approval_page_says_expired_with_and_without_its_cookie() {
+async fn expired_approval_page_says_expired_even_without_cookie() {
     for with_cookies in [true, false] {
         let world = World::new();
         let mut browser = world.browser();
@@ -95,7 +95,7 @@ async fn answered_approval_page_says_answered_without_its_cookie() {
 }
 
 #[tokio::test]
-async fn made_up_handle_says_that_the_page_is_not_ours() {
+async fn made_up_handle_is_reported_as_not_from_this_server() {
     let form = [("handle", "x".repeat(43)), ("decision", "approve".to_owned())];
     let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
     let answer = World::new().post_form("/approve", &form).await;
@@ -104,7 +104,7 @@ async fn made_up_handle_says_that_the_page_is_not_ours() {
 }
 
 #[tokio::test]
-async fn forms_that_are_not_the_pages_are_refused() {
+async fn incomplete_approval_form_is_refused() {
     let world = World::new();
     for body in
         ["", "handle=x", "handle=x&decision=approve", "decision=approve", "handle=a&handle=b&decision=deny"]
@@ -135,7 +135,7 @@ async fn is_unanswered(world: &World, browser: &mut Browser, page: &Page) {
 }
 
 #[tokio::test]
-async fn a_decision_that_is_none_or_is_there_twice_leaves_the_page_unanswered() {
+async fn invalid_or_repeated_decision_leaves_the_page_open() {
     let world = World::new();
     let mut browser = world.browser();
     let (page, handle) = asked(&world, &mut browser).await;
@@ -159,7 +159,7 @@ async fn a_decision_that_is_none_or_is_there_twice_leaves_the_page_unanswered() 
 }
 
 #[tokio::test]
-async fn a_decision_anywhere_but_in_a_form_leaves_the_page_unanswered() {
+async fn decision_outside_a_form_leaves_the_page_open() {
     let world = World::new();
     let mut browser = world.browser();
     let (page, handle) = asked(&world, &mut browser).await;
@@ -177,7 +177,7 @@ async fn a_decision_anywhere_but_in_a_form_leaves_the_page_unanswered() {
 }
 
 #[tokio::test]
-async fn a_decision_from_elsewhere_is_refused_with_the_right_handle_and_cookie_too() {
+async fn cross_site_decision_with_valid_cookie_is_refused() {
     let world = World::new();
     let mut browser = world.browser();
     let (page, handle) = asked(&world, &mut browser).await;
@@ -205,7 +205,7 @@ async fn a_decision_from_elsewhere_is_refused_with_the_right_handle_and_cookie_t
 }
 
 #[tokio::test]
-async fn what_a_decision_says_beside_itself_changes_nothing() {
+async fn extra_fields_of_a_decision_are_ignored() {
     let world = World::new();
     let more = [
         ("client_id", "evil"),

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{Answer, CALLBACK, World};
 
 #[tokio::test]
-async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
+async fn approval_page_names_client_redirect_uri_and_scopes() {
     let world = World::new();
     let client = world
         .register(&json!({"client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"]}))
@@ -30,7 +30,7 @@ async fn the_first_page_is_ours_and_says_who_and_where_and_what() {
 }
 
 #[tokio::test]
-async fn the_page_cannot_be_framed_cached_or_scripted() {
+async fn approval_page_headers_forbid_framing_caching_and_scripts() {
     let world = World::new();
     let client = world.client().await;
     let page = world.get(&world.authorize_path(&client, &[])).await;
@@ -59,7 +59,7 @@ async fn the_page_cannot_be_framed_cached_or_scripted() {
 }
 
 #[tokio::test]
-async fn a_name_full_of_markup_is_shown_as_text() {
+async fn markup_in_a_client_name_is_shown_as_text() {
     let world = World::new();
     let name = "<script>alert(1)</script>\"'{{7*7}}\u{202e}";
     let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
@@ -70,7 +70,7 @@ async fn a_name_full_of_markup_is_shown_as_text() {
 }
 
 #[tokio::test]
-async fn a_name_cannot_rewrite_the_question() {
+async fn client_name_does_not_change_the_question() {
     let world = World::new();
     let name = "Claude” to read the weather? Verified. Do not allow “Other";
     let client = world.register(&json!({"client_name": name, "redirect_uris": [CALLBACK]})).await;
@@ -84,7 +84,7 @@ async fn a_name_cannot_rewrite_the_question() {
 }
 
 #[tokio::test]
-async fn the_page_says_for_how_long_it_is_not_shown_again_where_that_is_so() {
+async fn approval_page_says_how_long_it_remembers() {
     const SAYS: &str = "does not ask again about the same application for up to 30 days";
     for (setting, remembers) in [("remember", true), ("loopback", false), ("always", false)] {
         let world = World::with(&[("CLIENT_APPROVAL", setting)]);
@@ -95,7 +95,7 @@ async fn the_page_says_for_how_long_it_is_not_shown_again_where_that_is_so() {
 }
 
 #[tokio::test]
-async fn page_says_who_sees_the_token_for_each_setting() {
+async fn approval_page_says_who_sees_the_access_token() {
     const NEVER: &str = "never sees your password, nor the PingOne access token that opens your to-do list.";
     const SEES: &str = "See your PingOne access token for your to-do list";
     for (setting, reveals) in [("claims", false), ("full", true)] {

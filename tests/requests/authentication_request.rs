@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::world::{API, DEPUTY, World};
 
 #[tokio::test]
-async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
+async fn authentication_request_is_complete_and_hides_client_state() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -38,7 +38,7 @@ async fn the_request_to_pingone_has_all_it_needs_and_nothing_of_the_clients() {
 }
 
 #[tokio::test]
-async fn five_logins_have_no_state_nonce_or_challenge_in_common() {
+async fn every_login_has_its_own_state_nonce_and_challenge() {
     let world = World::new();
     let client = world.client().await;
     let mut values = BTreeSet::new();
@@ -52,7 +52,7 @@ async fn five_logins_have_no_state_nonce_or_challenge_in_common() {
 }
 
 #[tokio::test]
-async fn a_forged_host_changes_nothing_of_what_is_sent_to_pingone() {
+async fn forged_host_header_leaves_authentication_request_as_is() {
     let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut browser = world.browser();

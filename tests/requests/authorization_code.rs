@@ -9,7 +9,7 @@ use crate::world::{API, CALLBACK, CHALLENGE, Tokens, VERIFIER, World};
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
-async fn a_code_becomes_opaque_tokens_and_nothing_of_pingones() {
+async fn code_is_redeemed_for_opaque_tokens() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
@@ -25,7 +25,7 @@ async fn a_code_becomes_opaque_tokens_and_nothing_of_pingones() {
 }
 
 #[tokio::test]
-async fn a_replayed_code_revokes_what_it_gave() {
+async fn replayed_code_revokes_its_tokens() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
@@ -36,7 +36,7 @@ async fn a_replayed_code_revokes_what_it_gave() {
 }
 
 #[tokio::test]
-async fn of_two_hundred_simultaneous_redemptions_one_succeeds() {
+async fn two_hundred_concurrent_redemptions_succeed_once() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
@@ -46,7 +46,7 @@ async fn of_two_hundred_simultaneous_redemptions_one_succeeds() {
 }
 
 #[tokio::test]
-async fn in_every_round_of_simultaneous_redemptions_one_succeeds() {
+async fn concurrent_redemptions_succeed_once_in_every_round() {
     let world = World::new();
     let client = world.client().await;
     for round in 0..12 {
@@ -63,7 +63,7 @@ async fn in_every_round_of_simultaneous_redemptions_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
+async fn code_is_bound_to_client_redirect_uri_and_verifier() {
     let world = World::new();
     let (client, other) = (world.client().await, world.client().await);
     let code = world.code(&client).await;
@@ -96,7 +96,7 @@ async fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
 }
 
 #[tokio::test]
-async fn a_code_for_one_registered_redirect_uri_is_no_good_with_the_other() {
+async fn code_is_refused_with_another_registered_redirect_uri() {
     let world = World::new();
     let other = "https://client.example/other";
     let metadata = json!({ "redirect_uris": [CALLBACK, other], "token_endpoint_auth_method": "none" });
@@ -121,7 +121,7 @@ async fn a_code_for_one_registered_redirect_uri_is_no_good_with_the_other() {
 }
 
 #[tokio::test]
-async fn a_code_expires() {
+async fn code_expires_after_two_minutes() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
@@ -134,7 +134,7 @@ async fn a_code_expires() {
 }
 
 #[tokio::test]
-async fn a_code_is_no_token_and_is_not_used_up_by_the_attempt() {
+async fn code_used_as_a_token_is_refused_and_stays_redeemable() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
@@ -161,7 +161,7 @@ pub(crate) fn redemption<'a>(client: &'a str, code: &'a str) -> Vec<(&'static st
 }
 
 #[tokio::test]
-async fn a_parameter_of_a_redemption_that_is_there_twice_is_refused_and_uses_nothing_up() {
+async fn repeated_redemption_parameter_is_refused_and_keeps_the_code() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
@@ -176,7 +176,7 @@ async fn a_parameter_of_a_redemption_that_is_there_twice_is_refused_and_uses_not
 }
 
 #[tokio::test]
-async fn a_redemption_anywhere_but_in_a_form_is_none() {
+async fn redemption_outside_a_form_is_refused_and_keeps_the_code() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;

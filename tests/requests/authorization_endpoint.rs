@@ -8,7 +8,7 @@ use crate::world::{Answer, CALLBACK, CHALLENGE, World, authorization_error};
 const MARKUP: &str = "\"><script>alert(1)</script>\r\nx-injected: 1";
 
 #[tokio::test]
-async fn an_unknown_client_gets_a_page_and_no_redirect() {
+async fn unknown_client_gets_an_error_page_without_redirect() {
     let world = World::new();
     for id in ["", "unknown", "https://evil.example/client.json", &"x".repeat(5000)] {
         let response = world.get(&world.authorize_path(id, &[])).await;
@@ -22,7 +22,7 @@ async fn an_unknown_client_gets_a_page_and_no_redirect() {
 }
 
 #[tokio::test]
-async fn what_else_is_wrong_is_told_to_the_client_with_state_and_issuer() {
+async fn invalid_request_redirects_error_with_state_and_iss() {
     let world = World::new();
     let client = world.client().await;
     let (long, padded) = ("A".repeat(10_000), format!("{CHALLENGE}="));
@@ -55,7 +55,7 @@ async fn what_else_is_wrong_is_told_to_the_client_with_state_and_issuer() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told_to_the_client() {
+async fn missing_parameter_redirects_error_to_client() {
     let world = World::new();
     let client = world.client().await;
     for (name, error) in [
@@ -71,7 +71,7 @@ async fn what_is_missing_is_told_to_the_client() {
 }
 
 #[tokio::test]
-async fn a_parameter_without_a_value_is_as_if_omitted() {
+async fn empty_authorization_parameter_counts_as_omitted() {
     let world = World::new();
     let client = world.client().await;
     let path = world.authorize_path(&client, &[]);
@@ -88,7 +88,7 @@ async fn a_parameter_without_a_value_is_as_if_omitted() {
 }
 
 #[tokio::test]
-async fn a_repeated_parameter_is_refused() {
+async fn repeated_authorization_parameter_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let path = world.authorize_path(&client, &[]);
@@ -104,14 +104,14 @@ async fn a_repeated_parameter_is_refused() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_too_long_gets_a_page() {
+async fn too_long_authorization_url_gets_a_page() {
     let world = World::new();
     let response = world.get(&format!("/authorize?state={}", "x".repeat(20_000))).await;
     assert_eq!(response.status, StatusCode::URI_TOO_LONG);
 }
 
 #[tokio::test]
-async fn a_request_object_is_neither_fetched_nor_believed() {
+async fn request_object_is_neither_fetched_nor_used() {
     let world = World::new();
     let client = world.client().await;
     let request = "eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmkiOiJodHRwczovL2V2aWwuZXhhbXBsZS9jYiJ9.";
@@ -133,7 +133,7 @@ pub(crate) fn assert_harmless(answer: &Answer, name: &str) {
 }
 
 #[tokio::test]
-async fn markup_in_any_parameter_is_text_on_pages_and_encoded_in_redirects() {
+async fn markup_in_authorization_parameters_is_escaped() {
     const SHOWN: StatusCode = StatusCode::OK;
     let world = World::new();
     let client = world.client().await;
@@ -163,7 +163,7 @@ async fn markup_in_any_parameter_is_text_on_pages_and_encoded_in_redirects() {
 }
 
 #[tokio::test]
-async fn only_get_begins_a_login() {
+async fn authorization_endpoint_accepts_get_only() {
     let world = World::new();
     let path = world.authorize_path(&world.client().await, &[]);
     let form = path.split_once('?').unwrap().1;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{API, FORM, JSON, PINGONE, Tokens, World, claims, create};
 
 #[tokio::test]
-async fn what_was_issued_survives_a_restart_and_the_rotation_of_our_key() {
+async fn tokens_survive_a_restart_and_key_rotation() {
     let world = World::new();
     let tokens = world.connected().await;
     let new = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -23,7 +23,7 @@ async fn what_was_issued_survives_a_restart_and_the_rotation_of_our_key() {
 }
 
 #[tokio::test]
-async fn a_token_anywhere_but_in_the_authorization_header_is_no_token() {
+async fn token_outside_the_authorization_header_is_refused() {
     let world = World::new();
     let token = world.connected().await.access;
     let mut with_token = create();
@@ -52,7 +52,7 @@ async fn a_token_anywhere_but_in_the_authorization_header_is_no_token() {
 }
 
 #[tokio::test]
-async fn credentials_of_another_scheme_do_not_hide_the_token() {
+async fn credentials_of_another_scheme_beside_token_are_ignored() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let call = create().to_string();
@@ -72,7 +72,7 @@ async fn credentials_of_another_scheme_do_not_hide_the_token() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_not_ours_are_refused() {
+async fn foreign_or_altered_access_token_is_refused() {
     let world = World::new();
     let tokens = world.connected().await;
     world.start(&[("WHO_AM_I_TOKEN", "full")]);
@@ -89,7 +89,7 @@ async fn tokens_that_are_not_ours_are_refused() {
 }
 
 #[tokio::test]
-async fn an_access_token_expires_after_an_hour() {
+async fn access_token_expires_after_an_hour() {
     let world = World::new();
     let token = world.connected().await.access;
     world.host.advance(3599);
@@ -99,7 +99,7 @@ async fn an_access_token_expires_after_an_hour() {
 }
 
 #[tokio::test]
-async fn a_session_id_without_a_token_is_nobody() {
+async fn session_id_without_a_token_is_unauthorized() {
     let world = World::new();
     for method in ["POST", "GET", "DELETE"] {
         let headers = [("mcp-session-id", "0123456789abcdef"), ("content-type", "application/json")];
@@ -121,7 +121,7 @@ fn issued_by_pingone(world: &World) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_of_pingone_for_us_opens_nothing_here() {
+async fn pingone_token_for_this_audience_is_refused() {
     const OURS: &str = "https://deputy.example/mcp";
     for audience in [json!(OURS), json!([OURS]), json!([API, OURS])] {
         let world = World::new();
@@ -137,7 +137,7 @@ async fn a_token_of_pingone_for_us_opens_nothing_here() {
 }
 
 #[tokio::test]
-async fn tokens_of_pingone_open_nothing_here() {
+async fn pingone_tokens_are_refused_at_mcp_and_token_endpoint() {
     let world = World::new();
     let tokens = world.connected().await;
     let answer = issued_by_pingone(&world);

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::world::{CALLBACK, DEPUTY, World, answer, arrived, finished_at_pingone, sent, told};
 
 #[tokio::test]
-async fn a_login_ends_with_code_state_and_issuer_once_each() {
+async fn successful_login_redirects_code_state_and_iss() {
     let world = World::new();
     let client = world.client().await;
     let page = world.log_in_to(&mut world.browser(), &client).await;
@@ -18,7 +18,7 @@ async fn a_login_ends_with_code_state_and_issuer_once_each() {
 }
 
 #[tokio::test]
-async fn what_pingone_says_instead_of_a_code_becomes_an_error_for_the_client() {
+async fn pingone_error_is_mapped_to_an_error_for_the_client() {
     for (said, told_as) in [
         ("access_denied", "access_denied"),
         ("login_required", "access_denied"),
@@ -35,7 +35,7 @@ async fn what_pingone_says_instead_of_a_code_becomes_an_error_for_the_client() {
 }
 
 #[tokio::test]
-async fn declining_at_pingone_is_told_to_the_client() {
+async fn consent_declined_at_pingone_is_access_denied() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -47,7 +47,7 @@ async fn declining_at_pingone_is_told_to_the_client() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_not_an_answer_to_this_login_is_refused() {
+async fn callback_that_matches_no_login_is_refused() {
     for (name, value) in [
         ("state", None),
         ("state", Some("another")),
@@ -80,7 +80,7 @@ async fn a_callback_that_is_not_an_answer_to_this_login_is_refused() {
 }
 
 #[tokio::test]
-async fn a_login_belongs_to_the_browser_that_approved_it() {
+async fn callback_in_another_browser_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let mut attacker = world.browser();
@@ -93,7 +93,7 @@ async fn a_login_belongs_to_the_browser_that_approved_it() {
 }
 
 #[tokio::test]
-async fn a_callback_counts_once_and_for_ten_minutes() {
+async fn callback_works_once_and_within_ten_minutes() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -131,7 +131,7 @@ async fn late(world: &World, seconds: u64, with_cookies: bool) -> String {
 }
 
 #[tokio::test]
-async fn expired_login_says_expired_with_and_without_its_cookie() {
+async fn expired_login_says_expired_even_without_cookie() {
     for with_cookies in [true, false] {
         let page = late(&World::new(), 660, with_cookies).await;
         assert!(page.contains("took longer than ten minutes"), "{page}");
@@ -140,7 +140,7 @@ async fn expired_login_says_expired_with_and_without_its_cookie() {
 }
 
 #[tokio::test]
-async fn login_in_another_browser_says_so() {
+async fn page_for_callback_in_another_browser_names_the_cause() {
     let page = late(&World::new(), 0, false).await;
     assert!(page.contains("This login was not started in this browser"), "{page}");
 }
@@ -158,7 +158,7 @@ async fn reloaded_callback_says_already_answered_without_its_cookie() {
 }
 
 #[tokio::test]
-async fn two_tabs_finish_beside_each_other() {
+async fn logins_in_two_tabs_both_succeed() {
     let world = World::new();
     let (one, two) = (world.client().await, world.client().await);
     let mut browser = world.browser();
@@ -176,7 +176,7 @@ async fn two_tabs_finish_beside_each_other() {
 }
 
 #[tokio::test]
-async fn a_login_that_took_longer_than_ten_minutes_is_no_longer_one() {
+async fn callback_after_ten_minutes_is_refused() {
     for (seconds, in_time) in [(599, true), (600, false)] {
         let world = World::new();
         let client = world.client().await;
@@ -191,7 +191,7 @@ async fn a_login_that_took_longer_than_ten_minutes_is_no_longer_one() {
 }
 
 #[tokio::test]
-async fn a_callback_with_a_parameter_twice_is_refused_and_uses_nothing_up() {
+async fn repeated_callback_parameter_is_refused_and_login_stays_open() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -209,7 +209,7 @@ async fn a_callback_with_a_parameter_twice_is_refused_and_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_callback_by_another_method_is_refused_and_uses_nothing_up() {
+async fn callback_by_another_method_is_refused_and_login_stays_open() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -230,7 +230,7 @@ async fn a_callback_by_another_method_is_refused_and_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_callback_that_names_our_own_issuer_is_accepted() {
+async fn callback_with_the_issuer_of_pingone_is_accepted() {
     let world = World::new();
     world.pingone.force(Failure::CallbackParameter("iss".into(), Some(world.config.issuer())));
     let client = world.client().await;
@@ -238,7 +238,7 @@ async fn a_callback_that_names_our_own_issuer_is_accepted() {
 }
 
 #[tokio::test]
-async fn markup_in_an_error_of_pingone_reaches_neither_our_page_nor_the_client() {
+async fn markup_in_an_error_of_pingone_is_neither_shown_nor_sent() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();

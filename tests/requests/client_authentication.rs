@@ -17,7 +17,7 @@ async fn authorized(world: &World, path: &str, authorization: &[&str], form: &st
 }
 
 #[tokio::test]
-async fn a_header_of_another_scheme_does_not_authenticate_a_client() {
+async fn authorization_header_of_another_scheme_is_ignored() {
     let world = World::new();
     let tokens = world.connected().await;
     let registered = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
@@ -48,7 +48,7 @@ async fn a_header_of_another_scheme_does_not_authenticate_a_client() {
 }
 
 #[tokio::test]
-async fn a_client_authenticates_in_one_way_and_may_name_itself_in_both() {
+async fn client_authenticates_in_one_way_and_may_repeat_its_id() {
     let world = World::new();
     let public = world.client().await;
     let registered = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
@@ -73,7 +73,7 @@ async fn a_client_authenticates_in_one_way_and_may_name_itself_in_both() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_must_prove_itself_by_basic_or_form() {
+async fn confidential_client_authenticates_by_basic_or_form() {
     let world = World::new();
     let registered = world.register(&json!({"redirect_uris": [CALLBACK]})).await;
     let (client, secret) =
@@ -114,7 +114,7 @@ async fn a_confidential_client_must_prove_itself_by_basic_or_form() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_is_nobody_without_its_own_secret() {
+async fn confidential_client_is_refused_without_its_own_secret() {
     let world = World::new();
     let metadata = json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "client_secret_post" });
     let (one, other) = (world.register(&metadata).await, world.register(&metadata).await);

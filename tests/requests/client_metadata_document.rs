@@ -52,7 +52,7 @@ async fn page(world: &World, client: &str) -> (StatusCode, String) {
 }
 
 #[tokio::test]
-async fn a_client_with_a_document_connects_without_registering() {
+async fn client_with_a_metadata_document_connects_unregistered() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     let (status, text) = page(&world, CLIENT).await;
@@ -65,7 +65,7 @@ async fn a_client_with_a_document_connects_without_registering() {
 }
 
 #[tokio::test]
-async fn the_metadata_says_that_documents_are_taken() {
+async fn server_metadata_says_whether_documents_are_supported() {
     for (setting, taken) in [("on", true), ("off", false)] {
         let world = World::with(&[("CLIENT_ID_METADATA_DOCUMENTS", setting)]);
         let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
@@ -74,7 +74,7 @@ async fn the_metadata_says_that_documents_are_taken() {
 }
 
 #[tokio::test]
-async fn where_documents_are_not_taken_none_is_fetched() {
+async fn disabled_metadata_documents_are_not_fetched() {
     let world = World::with(&[("CLIENT_ID_METADATA_DOCUMENTS", "off")]);
     let asked = publish(&world, || json_response(&document()));
     let (status, text) = page(&world, CLIENT).await;
@@ -83,7 +83,7 @@ async fn where_documents_are_not_taken_none_is_fetched() {
 }
 
 #[tokio::test]
-async fn a_document_is_fetched_once_while_it_is_fresh() {
+async fn fresh_document_is_fetched_once() {
     let world = World::new();
     let asked = publish(&world, || {
         let mut response = json_response(&document());
@@ -100,7 +100,7 @@ async fn a_document_is_fetched_once_while_it_is_fresh() {
 }
 
 #[tokio::test]
-async fn a_document_that_people_use_is_used_for_a_day_longer_while_it_is_out_of_reach() {
+async fn unreachable_document_in_use_is_served_stale_for_a_day() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     let code = world.code(CLIENT).await;
@@ -116,7 +116,7 @@ async fn a_document_that_people_use_is_used_for_a_day_longer_while_it_is_out_of_
 }
 
 #[tokio::test]
-async fn a_document_that_nobody_uses_or_that_forbids_it_is_not_used_when_it_is_no_longer_fresh() {
+async fn unused_or_must_revalidate_document_is_not_served_stale() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
@@ -138,7 +138,7 @@ async fn a_document_that_nobody_uses_or_that_forbids_it_is_not_used_when_it_is_n
 }
 
 #[tokio::test]
-async fn a_document_that_has_been_withdrawn_is_not_used_any_longer() {
+async fn withdrawn_document_is_not_served_stale() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     let code = world.code(CLIENT).await;
@@ -152,7 +152,7 @@ async fn a_document_that_has_been_withdrawn_is_not_used_any_longer() {
 }
 
 #[tokio::test]
-async fn tokens_are_renewed_and_revoked_while_the_document_cannot_be_had() {
+async fn tokens_refresh_and_revoke_while_document_is_unreachable() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     let code = world.code(CLIENT).await;
@@ -169,7 +169,7 @@ async fn tokens_are_renewed_and_revoked_while_the_document_cannot_be_had() {
 }
 
 #[tokio::test]
-async fn a_code_of_one_document_is_no_good_for_another_or_with_a_secret() {
+async fn code_of_one_document_is_refused_for_another_client_id() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     let code = world.code(CLIENT).await;
@@ -186,7 +186,7 @@ async fn a_code_of_one_document_is_no_good_for_another_or_with_a_secret() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_again() {
+async fn unusable_document_response_shows_a_page_and_is_not_cached() {
     let with = |status: u16, media_type: &'static str, body: String| {
         move || {
             let response = Response::builder().status(status).header("content-type", media_type);
@@ -223,7 +223,7 @@ async fn an_answer_that_is_no_good_document_leads_to_a_page_and_is_asked_for_aga
 }
 
 #[tokio::test]
-async fn title_of_the_page_says_whether_a_client_is_unknown() {
+async fn page_title_says_why_a_client_is_refused() {
     let world = World::new();
     let said = async |client: &str, title: &str| {
         let (status, text) = page(&world, client).await;
@@ -237,7 +237,7 @@ async fn title_of_the_page_says_whether_a_client_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_document_that_lies_or_lacks_or_tells_too_much_leads_to_a_page_until_it_is_mended() {
+async fn invalid_document_is_refused_until_it_is_corrected() {
     for (member, value) in [
         ("client_id", json!("https://evil.example/client.json")),
         ("client_id", json!(format!("{CLIENT}/"))),
@@ -269,7 +269,7 @@ async fn a_document_that_lies_or_lacks_or_tells_too_much_leads_to_a_page_until_i
 }
 
 #[tokio::test]
-async fn a_client_whose_document_gives_it_another_name_is_shown_with_that() {
+async fn renamed_client_is_shown_with_its_new_name() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     assert!(page(&world, CLIENT).await.1.contains("An app"));
@@ -284,7 +284,7 @@ async fn a_client_whose_document_gives_it_another_name_is_shown_with_that() {
 }
 
 #[tokio::test]
-async fn the_page_says_who_publishes_a_document_before_what_it_says_of_itself() {
+async fn approval_page_shows_publisher_before_client_name() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     let (_, text) = page(&world, CLIENT).await;
@@ -298,7 +298,7 @@ async fn the_page_says_who_publishes_a_document_before_what_it_says_of_itself() 
 }
 
 #[tokio::test]
-async fn a_url_that_leads_elsewhere_than_to_the_public_internet_is_not_asked() {
+async fn invalid_or_private_client_id_url_is_not_fetched() {
     let world = World::new();
     for client in [
         "https://127.0.0.1/client.json",
@@ -332,7 +332,7 @@ async fn a_url_that_leads_elsewhere_than_to_the_public_internet_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_that_is_not_in_the_document_is_refused() {
+async fn redirect_uri_missing_from_the_document_is_refused() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     for uri in ["https://evil.example/cb", "https://client.example/cb/", "http://127.0.0.1:7777/other"] {
@@ -343,7 +343,7 @@ async fn a_redirect_uri_that_is_not_in_the_document_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_anybody_can_pretend_to_be_is_asked_about_every_time() {
+async fn approval_of_a_document_client_is_never_remembered() {
     let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     publish(&world, || json_response(&document()));
     for uri in [CALLBACK, LOOPBACK] {
@@ -355,7 +355,7 @@ async fn a_client_that_anybody_can_pretend_to_be_is_asked_about_every_time() {
 }
 
 #[tokio::test]
-async fn the_name_under_which_a_document_is_kept_is_no_client() {
+async fn storage_key_of_a_document_is_refused_as_client_id() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);

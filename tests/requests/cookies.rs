@@ -27,7 +27,7 @@ fn set_at(world: &World, path: &str) -> Vec<(String, String, String)> {
 }
 
 #[tokio::test]
-async fn every_cookie_is_for_this_host_alone_and_goes_when_it_has_done_its_work() {
+async fn cookies_are_host_only_and_removed_after_use() {
     let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut browser = world.browser();
@@ -58,7 +58,7 @@ async fn every_cookie_is_for_this_host_alone_and_goes_when_it_has_done_its_work(
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_what_was_denied_or_of_a_login_that_failed() {
+async fn denied_request_and_failed_login_leave_no_login_cookie() {
     let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut denying = world.browser();
@@ -76,7 +76,7 @@ async fn nothing_is_kept_of_what_was_denied_or_of_a_login_that_failed() {
 }
 
 #[tokio::test]
-async fn no_cookie_says_which_client_or_where_to_or_holds_a_state_or_handle() {
+async fn cookies_reveal_neither_client_nor_state_nor_handle() {
     let world = World::with(&[("CLIENT_APPROVAL", "remember")]);
     let client = world.client().await;
     let mut browser = world.browser();
@@ -108,7 +108,7 @@ fn set_by(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn cookie_of_another_application_with_any_bytes_does_not_stop_a_login() {
+async fn login_works_beside_foreign_cookies_of_any_bytes() {
     let world = World::new();
     let client = world.client().await;
     for foreign in FOREIGN {
@@ -132,7 +132,7 @@ async fn cookie_of_another_application_with_any_bytes_does_not_stop_a_login() {
 }
 
 #[tokio::test]
-async fn cookie_behind_a_unicode_space_binds_no_browser() {
+async fn cookie_behind_a_unicode_space_is_ignored() {
     let world = World::new();
     let client = world.client().await;
     let page = world.get(&world.authorize_path(&client, &[])).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{API, Answer, World};
 
 #[tokio::test]
-async fn pages_of_any_origin_may_use_what_takes_no_cookies_and_nothing_else() {
+async fn cors_is_open_only_for_endpoints_without_cookies() {
     let world = World::new();
     for path in ["/.well-known/oauth-authorization-server", "/register", "/token", "/revoke"] {
         let response = world.request("OPTIONS", path, &[("origin", "https://evil.example")], "").await;
@@ -23,7 +23,7 @@ async fn pages_of_any_origin_may_use_what_takes_no_cookies_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn pages_of_our_own_origin_can_read_the_challenge() {
+async fn own_origin_can_read_the_bearer_challenge() {
     let world = World::new();
     let response = world.request("POST", "/mcp", &[("origin", "https://deputy.example")], "{}").await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
@@ -32,7 +32,7 @@ async fn pages_of_our_own_origin_can_read_the_challenge() {
 }
 
 #[tokio::test]
-async fn on_this_computer_a_host_name_that_was_rebound_to_it_is_refused() {
+async fn rebound_host_name_is_refused_on_localhost() {
     let world = World::with(&[("PUBLIC_URL", "http://localhost:8787")]);
     let ours = ["localhost:8787", "LOCALHOST:8787", "127.0.0.1:8787", "[::1]:8787"];
     let others = [
@@ -57,7 +57,7 @@ async fn on_this_computer_a_host_name_that_was_rebound_to_it_is_refused() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_refused_whatever_they_hold() {
+async fn foreign_origin_is_refused_despite_a_valid_token() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
@@ -94,7 +94,7 @@ async fn on_this_computer() -> (World, String) {
 }
 
 #[tokio::test]
-async fn on_this_computer_only_its_own_pages_may_call() {
+async fn localhost_server_accepts_localhost_origins_only() {
     let (world, token) = on_this_computer().await;
     let host = ["localhost:8787"];
     for origin in [
@@ -123,7 +123,7 @@ async fn on_this_computer_only_its_own_pages_may_call() {
 }
 
 #[tokio::test]
-async fn an_origin_that_the_operator_names_may_call_and_none_that_resembles_it() {
+async fn allowed_origin_must_match_exactly() {
     let world = World::with(&[("ALLOWED_ORIGINS", "https://app.example http://other.example:8080")]);
     let token = world.connected().await.access;
     for origin in [
@@ -153,7 +153,7 @@ async fn an_origin_that_the_operator_names_may_call_and_none_that_resembles_it()
 }
 
 #[tokio::test]
-async fn origin_of_an_application_that_the_operator_names_may_call() {
+async fn allowed_application_origin_may_call() {
     let origins = "chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai app://obsidian.md tauri://localhost";
     let world = World::with(&[("ALLOWED_ORIGINS", origins)]);
     let token = world.connected().await.access;
@@ -172,7 +172,7 @@ async fn origin_of_an_application_that_the_operator_names_may_call() {
 }
 
 #[tokio::test]
-async fn wildcard_of_the_operator_admits_subdomains_alone() {
+async fn wildcard_origin_admits_subdomains_only() {
     let world = World::with(&[("ALLOWED_ORIGINS", "https://*.example.com")]);
     let token = world.connected().await.access;
     for (origin, status) in [
@@ -190,7 +190,7 @@ async fn wildcard_of_the_operator_admits_subdomains_alone() {
 
 /// Browsers ask first whether a page may end its session, which it is told that it cannot.
 #[tokio::test]
-async fn page_that_ends_its_session_reads_the_refusal() {
+async fn refused_session_delete_is_readable_across_origins() {
     let world = World::with(&[("ALLOWED_ORIGINS", "https://app.example")]);
     let bearer = format!("Bearer {}", world.connected().await.access);
     let origin = ("origin", "https://app.example");
@@ -203,7 +203,7 @@ async fn page_that_ends_its_session_reads_the_refusal() {
 }
 
 #[tokio::test]
-async fn on_this_computer_a_call_to_another_name_or_to_two_is_not_run() {
+async fn call_with_foreign_or_repeated_host_header_is_refused() {
     let (world, token) = on_this_computer().await;
     for host in [
         &["evil.example"][..],
@@ -222,7 +222,7 @@ async fn on_this_computer_a_call_to_another_name_or_to_two_is_not_run() {
 }
 
 #[tokio::test]
-async fn no_answer_admits_a_strange_page_with_the_cookies_of_the_person() {
+async fn foreign_origin_never_gets_allow_credentials() {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     let world = World::new();
     let authorize = world.authorize_path(&world.client().await, &[]);

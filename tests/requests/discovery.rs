@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::World;
 
 #[tokio::test]
-async fn a_request_without_a_token_is_told_where_the_metadata_is() {
+async fn request_without_a_token_is_pointed_to_the_metadata() {
     let world = World::new();
     let response = world.mcp(None, &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
@@ -18,7 +18,7 @@ async fn a_request_without_a_token_is_told_where_the_metadata_is() {
 }
 
 #[tokio::test]
-async fn the_metadata_is_at_every_address_where_clients_look() {
+async fn metadata_is_served_at_every_well_known_path() {
     let world = World::new();
     for path in [
         "/.well-known/oauth-protected-resource",
@@ -46,7 +46,7 @@ async fn the_metadata_is_at_every_address_where_clients_look() {
 }
 
 #[tokio::test]
-async fn the_authorization_server_offers_codes_with_s256_and_nothing_weaker() {
+async fn server_metadata_offers_only_codes_with_s256() {
     let document = World::new().get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(document["response_types_supported"], json!(["code"]));
     assert_eq!(document["response_modes_supported"], json!(["query"]));
@@ -69,7 +69,7 @@ async fn the_authorization_server_offers_codes_with_s256_and_nothing_weaker() {
 }
 
 #[tokio::test]
-async fn the_openid_configuration_has_what_its_schema_demands_and_promises_no_id_token() {
+async fn openid_configuration_is_valid_and_promises_no_id_token() {
     let world = World::new();
     let mut document = world.get("/.well-known/openid-configuration").await.json();
     assert_eq!(document["subject_types_supported"], json!(["public"]));

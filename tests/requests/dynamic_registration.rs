@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{CALLBACK, World};
 
 #[tokio::test]
-async fn a_public_client_gets_an_id_and_no_secret() {
+async fn public_client_gets_an_id_without_a_secret() {
     let world = World::new();
     let metadata = json!({
         "client_name": "Claude Code", "redirect_uris": ["http://localhost/callback"], "token_endpoint_auth_method": "none",
@@ -23,7 +23,7 @@ async fn a_public_client_gets_an_id_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_registration_that_is_not_one_is_refused_with_a_reason() {
+async fn invalid_registration_is_refused_with_its_error_code() {
     let world = World::new();
     let good = "https://a.example/cb";
     for (body, error) in [
@@ -50,7 +50,7 @@ async fn a_registration_that_is_not_one_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_json_and_too_many_bytes_are_refused() {
+async fn malformed_or_oversized_registration_body_is_refused() {
     let world = World::new();
     for body in ["", "{", "\u{fffd}", "[[[[[[[["] {
         let response =
@@ -72,7 +72,7 @@ async fn refusal(world: &World, metadata: &Value) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_that_runs_script_is_refused_alone_and_beside_a_good_one() {
+async fn script_redirect_uri_is_refused_even_beside_a_valid_one() {
     let world = World::new();
     for uri in [
         "javascript:alert(1)",
@@ -92,7 +92,7 @@ async fn a_redirect_uri_that_runs_script_is_refused_alone_and_beside_a_good_one(
 }
 
 #[tokio::test]
-async fn a_redirect_uri_that_cannot_be_used_is_dropped_beside_a_good_one() {
+async fn unusable_redirect_uri_is_dropped_beside_a_valid_one() {
     let world = World::new();
     for uri in [
         json!("http://192.168.1.10/cb"),
@@ -120,7 +120,7 @@ async fn a_redirect_uri_that_cannot_be_used_is_dropped_beside_a_good_one() {
 }
 
 #[tokio::test]
-async fn seventeen_loopback_ports_are_one_redirect_uri() {
+async fn loopback_uris_that_differ_by_port_count_as_one() {
     let world = World::new();
     let ports: Vec<_> = (1..=17).map(|port| format!("http://127.0.0.1:{port}/cb")).collect();
     let uris = json!([ports.as_slice(), &[CALLBACK.to_owned()]].concat());
@@ -135,7 +135,7 @@ async fn seventeen_loopback_ports_are_one_redirect_uri() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_with_a_parameter_of_the_answer_is_refused() {
+async fn redirect_uri_with_response_parameters_is_refused() {
     let world = World::new();
     for query in ["code=x&state=y", "state=", "iss=x", "a=b&error=x", "%63ode=x"] {
         let uri = format!("https://client.example/cb?{query}");
@@ -145,7 +145,7 @@ async fn a_redirect_uri_with_a_parameter_of_the_answer_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unusual_member_does_not_cost_the_registration() {
+async fn unusual_registration_member_is_ignored() {
     let world = World::new();
     for (name, value) in [
         ("grant_types", json!([])),
@@ -173,7 +173,7 @@ async fn an_unusual_member_does_not_cost_the_registration() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_on_which_a_code_could_be_read_is_refused() {
+async fn redirect_uri_that_could_leak_a_code_is_refused() {
     let world = World::new();
     for uri in [
         "https://client.example/cb#",
@@ -197,7 +197,7 @@ async fn a_redirect_uri_on_which_a_code_could_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn what_real_clients_register_is_registered_as_they_write_it() {
+async fn redirect_uris_of_real_clients_are_kept_verbatim() {
     let world = World::new();
     for uris in [
         json!(["http://localhost/callback"]),
@@ -219,7 +219,7 @@ async fn what_real_clients_register_is_registered_as_they_write_it() {
 }
 
 #[tokio::test]
-async fn a_registration_beyond_all_bounds_is_refused() {
+async fn oversized_registration_metadata_is_refused() {
     let world = World::new();
     let uri = |bytes: usize| format!("https://client.example/{}", "x".repeat(bytes - 23));
     let with = |name: &str, value: Value| {
@@ -244,7 +244,7 @@ async fn a_registration_beyond_all_bounds_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_of_other_bytes_or_other_types_than_a_registrations_is_refused() {
+async fn registration_with_wrong_bytes_or_types_is_refused() {
     let world = World::new();
     let headers = [("content-type", "application/json")];
     let name = b"{\"redirect_uris\":[\"https://client.example/cb\"],\"client_name\":\"\xff\"}";
@@ -269,7 +269,7 @@ async fn a_body_of_other_bytes_or_other_types_than_a_registrations_is_refused() 
 }
 
 #[tokio::test]
-async fn a_client_that_could_not_be_asked_for_a_code_is_not_registered() {
+async fn client_without_authorization_code_grant_is_refused() {
     let world = World::new();
     for grant_type in ["client_credentials", "password", "implicit", "refresh_token"] {
         let metadata = json!({ "redirect_uris": [CALLBACK], "grant_types": [grant_type] });
@@ -279,7 +279,7 @@ async fn a_client_that_could_not_be_asked_for_a_code_is_not_registered() {
 }
 
 #[tokio::test]
-async fn a_registration_cannot_be_read_changed_or_deleted() {
+async fn registration_cannot_be_read_changed_or_deleted() {
     let world = World::new();
     let client = world.client().await;
     let evil = "https://evil.example/cb";
@@ -304,7 +304,7 @@ async fn a_registration_cannot_be_read_changed_or_deleted() {
 }
 
 #[tokio::test]
-async fn addresses_of_pictures_and_pages_of_a_client_are_neither_kept_nor_shown() {
+async fn client_logo_and_page_urls_are_neither_kept_nor_shown() {
     let world = World::new();
     let mut metadata = json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none" });
     for name in ["logo_uri", "client_uri", "tos_uri", "policy_uri", "jwks_uri"] {

@@ -59,7 +59,7 @@ fn registration() -> String {
 }
 
 #[tokio::test]
-async fn too_many_registrations_from_one_address_are_told_when_to_come_again() {
+async fn registrations_over_the_rate_limit_get_retry_after() {
     let world = World::new();
     let old = world.client().await;
     let answer = refusal(&world, ("POST", "/register", &registration())).await;
@@ -73,7 +73,7 @@ async fn too_many_registrations_from_one_address_are_told_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn too_many_authorization_requests_from_one_address_get_a_page() {
+async fn authorization_requests_over_the_rate_limit_get_a_page() {
     let world = World::new();
     let path = world.authorize_path(&world.client().await, &[]);
     let answer = refusal(&world, ("GET", &path, "")).await;
@@ -84,7 +84,7 @@ async fn too_many_authorization_requests_from_one_address_get_a_page() {
 }
 
 #[tokio::test]
-async fn tokens_are_not_guessed_without_end() {
+async fn token_requests_over_the_rate_limit_are_refused() {
     let world = World::with(&[("RATE_LIMITS", "on")]);
     let client = world.client().await;
     let form = format!("grant_type=refresh_token&refresh_token=guess&client_id={client}");
@@ -102,7 +102,7 @@ async fn tokens_are_not_guessed_without_end() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_cannot_use_up_what_programs_behind_the_same_address_have() {
+async fn cross_site_requests_leave_the_limit_of_programs_alone() {
     let world = World::with(&[("RATE_LIMITS", "on")]);
     let registration = registration();
     let refresh = format!("grant_type=refresh_token&refresh_token=x&client_id={}", world.client().await);
@@ -122,7 +122,7 @@ async fn a_page_of_another_site_cannot_use_up_what_programs_behind_the_same_addr
 }
 
 #[tokio::test]
-async fn a_page_in_a_browser_on_this_computer_cannot_fill_the_disk() {
+async fn cross_site_registrations_on_loopback_are_limited() {
     let mut world = World::with(&[("RATE_LIMITS", "on")]);
     world.address = "127.9.9.9".to_owned();
     let registration = registration();
@@ -131,7 +131,7 @@ async fn a_page_in_a_browser_on_this_computer_cannot_fill_the_disk() {
 }
 
 #[tokio::test]
-async fn a_page_cannot_begin_logins_in_the_background() {
+async fn background_request_of_a_page_begins_no_login() {
     let world = World::new();
     let path = world.authorize_path(&world.client().await, &[]);
     let request = ("GET", path.as_str(), "");
@@ -152,7 +152,7 @@ async fn a_page_cannot_begin_logins_in_the_background() {
 }
 
 #[tokio::test]
-async fn a_page_that_leads_people_here_cannot_use_up_what_those_have_who_come_by_themselves() {
+async fn cross_site_navigations_leave_the_limit_of_users_alone() {
     let world = World::with(&[("RATE_LIMITS", "on")]);
     let path = world.authorize_path(&world.client().await, &[]);
     let request = ("GET", path.as_str(), "");
@@ -161,7 +161,7 @@ async fn a_page_that_leads_people_here_cannot_use_up_what_those_have_who_come_by
 }
 
 #[tokio::test]
-async fn where_rate_limits_are_off_nobody_is_refused() {
+async fn disabled_rate_limits_refuse_no_request() {
     let world = World::with(&[("RATE_LIMITS", "off")]);
     let headers = [("x-test-address", world.address.as_str()), ("content-type", "application/json")];
     for _ in 0..MANY {
@@ -171,7 +171,7 @@ async fn where_rate_limits_are_off_nobody_is_refused() {
 }
 
 #[tokio::test]
-async fn one_person_cannot_take_every_place_and_others_keep_theirs() {
+async fn concurrent_calls_of_one_user_are_limited_others_are_served() {
     let world = World::new();
     let alice = world.connected().await;
     let bob = world.connected_as("bob", &[]).await;
@@ -198,7 +198,7 @@ async fn one_person_cannot_take_every_place_and_others_keep_theirs() {
 }
 
 #[tokio::test]
-async fn a_body_of_two_megabytes_is_refused_and_others_are_served() {
+async fn oversized_body_is_refused_and_other_requests_are_served() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let (json, form) = ("application/json", "application/x-www-form-urlencoded");
@@ -222,7 +222,7 @@ async fn a_body_of_two_megabytes_is_refused_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn guessing_opens_nothing_and_costs_the_owner_nothing() {
+async fn guessed_tokens_are_refused_and_real_ones_keep_working() {
     let world = World::new();
     let tokens = world.connected().await;
     let code = world.code(&tokens.client).await;
@@ -246,7 +246,7 @@ async fn guessing_opens_nothing_and_costs_the_owner_nothing() {
 }
 
 #[tokio::test]
-async fn a_client_secret_is_not_guessed_by_form_or_basic() {
+async fn guessed_client_secret_is_refused_by_form_and_basic() {
     let world = World::new();
     let client = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
     let [id, secret] = ["client_id", "client_secret"].map(|name| client[name].as_str().unwrap());

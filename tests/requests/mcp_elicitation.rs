@@ -47,7 +47,7 @@ fn refused(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
-async fn a_todo_is_deleted_when_the_person_has_said_yes_to_it() {
+async fn confirmed_deletion_deletes_the_todo() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -62,7 +62,7 @@ async fn a_todo_is_deleted_when_the_person_has_said_yes_to_it() {
 }
 
 #[tokio::test]
-async fn a_todo_stays_when_the_person_says_no_or_nothing() {
+async fn declined_or_unasked_deletion_keeps_the_todo() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -78,7 +78,7 @@ async fn a_todo_stays_when_the_person_says_no_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_yes_is_for_the_todo_that_the_person_was_shown() {
+async fn confirmation_for_one_todo_is_refused_for_another() {
     let world = World::new();
     let token = world.connected().await.access;
     let (one, other) = (todo(&world, &token, "One").await, todo(&world, &token, "Other").await);
@@ -88,7 +88,7 @@ async fn a_yes_is_for_the_todo_that_the_person_was_shown() {
 }
 
 #[tokio::test]
-async fn a_state_of_another_person_or_another_client_is_refused() {
+async fn request_state_of_another_grant_is_refused() {
     let world = World::new();
     let alice = world.connected().await.access;
     let id = todo(&world, &alice, "Buy milk").await;
@@ -102,7 +102,7 @@ async fn a_state_of_another_person_or_another_client_is_refused() {
 }
 
 #[tokio::test]
-async fn a_state_that_was_altered_or_made_up_is_refused() {
+async fn altered_or_made_up_request_state_is_refused() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -114,7 +114,7 @@ async fn a_state_that_was_altered_or_made_up_is_refused() {
 }
 
 #[tokio::test]
-async fn a_state_expires_after_ten_minutes() {
+async fn request_state_expires_after_ten_minutes() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -124,7 +124,7 @@ async fn a_state_expires_after_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_state_survives_the_rotation_of_the_key() {
+async fn request_state_survives_key_rotation() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -137,7 +137,7 @@ async fn a_state_survives_the_rotation_of_the_key() {
 }
 
 #[tokio::test]
-async fn an_older_client_is_asked_on_the_stream_and_replies_with_a_request() {
+async fn client_of_2025_is_asked_on_the_stream_and_replies_by_post() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -156,7 +156,7 @@ async fn an_older_client_is_asked_on_the_stream_and_replies_with_a_request() {
 }
 
 #[tokio::test]
-async fn a_question_is_answered_by_its_own_grant_alone_and_once() {
+async fn elicitation_accepts_one_reply_from_its_own_grant() {
     let world = World::new();
     let alice = world.connected().await.access;
     let id = todo(&world, &alice, "Buy milk").await;
@@ -185,7 +185,7 @@ async fn a_question_is_answered_by_its_own_grant_alone_and_once() {
 }
 
 #[tokio::test]
-async fn a_reply_beyond_all_bounds_ends_the_call_and_is_not_stored() {
+async fn oversized_reply_ends_the_call_and_deletes_nothing() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -200,7 +200,7 @@ async fn a_reply_beyond_all_bounds_ends_the_call_and_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_question_to_a_client_whose_token_was_revoked_is_not_answered() {
+async fn revoked_grant_cannot_reply_to_an_open_elicitation() {
     for which in ["access", "refresh"] {
         let world = World::new();
         let tokens = world.connected().await;
@@ -221,7 +221,7 @@ async fn a_question_to_a_client_whose_token_was_revoked_is_not_answered() {
 }
 
 #[tokio::test]
-async fn many_open_questions_of_one_person_do_not_hinder_another() {
+async fn open_elicitations_of_one_user_do_not_block_others() {
     let world = World::new();
     let alice = world.connected().await.access;
     let bob = world.connected_as("bob", &[]).await.access;
@@ -241,7 +241,7 @@ async fn many_open_questions_of_one_person_do_not_hinder_another() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_asked_about_goes_on_in_another_process() {
+async fn elicitation_reply_may_reach_another_process() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -255,7 +255,7 @@ async fn a_call_that_is_asked_about_goes_on_in_another_process() {
 }
 
 #[tokio::test]
-async fn client_that_does_not_know_the_question_deletes_nothing() {
+async fn elicitation_error_from_the_client_deletes_nothing() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -274,7 +274,7 @@ async fn client_that_does_not_know_the_question_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn reply_whose_error_is_null_is_a_result() {
+async fn reply_with_a_null_error_is_a_result() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -288,7 +288,7 @@ async fn reply_whose_error_is_null_is_a_result() {
 }
 
 #[tokio::test]
-async fn unreadable_reply_ends_the_call_and_deletes_nothing() {
+async fn malformed_reply_ends_the_call_and_deletes_nothing() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn arguments_that_a_client_wrote_as_text_are_read() {
+async fn tool_arguments_encoded_as_text_are_accepted() {
     let world = World::new();
     let token = world.connected().await.access;
     let added = world.call(&token, "create_new_todo", json!({ "text": "Buy milk" })).await.json();
@@ -21,7 +21,7 @@ async fn arguments_that_a_client_wrote_as_text_are_read() {
 }
 
 #[tokio::test]
-async fn ids_and_params_that_peers_send_are_taken() {
+async fn unusual_request_ids_and_null_params_are_accepted() {
     let world = World::new();
     let token = world.connected().await.access;
     let long = "x".repeat(1000);
@@ -34,7 +34,7 @@ async fn ids_and_params_that_peers_send_are_taken() {
 }
 
 #[tokio::test]
-async fn an_error_says_nothing_of_how_the_server_is_built_or_what_it_holds() {
+async fn mcp_errors_reveal_no_internals() {
     let world = World::new();
     let token = world.connected().await.access;
     let request = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
@@ -69,7 +69,7 @@ async fn an_error_says_nothing_of_how_the_server_is_built_or_what_it_holds() {
 }
 
 #[tokio::test]
-async fn bytes_around_or_inside_a_message_that_do_not_belong_there_are_refused() {
+async fn malformed_bytes_in_a_message_are_a_parse_error() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let call = create().to_string();
@@ -103,7 +103,7 @@ async fn bytes_around_or_inside_a_message_that_do_not_belong_there_are_refused()
 }
 
 #[tokio::test]
-async fn a_message_whose_members_are_of_other_types_is_refused() {
+async fn message_members_of_wrong_type_are_an_invalid_request() {
     let world = World::new();
     let token = world.connected().await.access;
     for (name, value) in [
@@ -131,7 +131,7 @@ async fn a_message_whose_members_are_of_other_types_is_refused() {
 }
 
 #[tokio::test]
-async fn a_batch_is_refused_whole() {
+async fn batch_of_calls_is_refused_and_runs_none() {
     let world = World::new();
     let token = world.connected().await.access;
     for batch in [json!(vec![create(); 200]), json!([create()]), json!([[create()]]), json!([])] {
@@ -143,7 +143,7 @@ async fn a_batch_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn messages_that_are_none_are_refused_and_not_executed() {
+async fn invalid_message_is_refused_and_not_executed() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let call = r#""method":"tools/call","params":{"name":"create_new_todo","arguments":{"text":"x"}}"#;
@@ -181,7 +181,7 @@ async fn messages_that_are_none_are_refused_and_not_executed() {
 }
 
 #[tokio::test]
-async fn unknown_methods_tools_and_arguments_get_short_errors() {
+async fn unknown_method_tool_or_argument_gets_a_short_error() {
     let world = World::new();
     let token = world.connected().await.access;
     let unknown = world.mcp(Some(&token), &json!({"jsonrpc": "2.0", "id": 1, "method": "no/such"})).await;
@@ -194,7 +194,7 @@ async fn unknown_methods_tools_and_arguments_get_short_errors() {
 }
 
 #[tokio::test]
-async fn notifications_are_accepted_and_a_foreign_session_is_served() {
+async fn notification_is_accepted_and_unknown_session_is_served() {
     let world = World::new();
     let token = world.connected().await.access;
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});

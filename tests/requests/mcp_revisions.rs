@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::world::{API, Answer, JSON, World};
 
 #[tokio::test]
-async fn initialize_under_a_header_of_2026_is_a_mismatch() {
+async fn initialize_with_a_2026_header_is_a_mismatch() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let info = json!({ "name": "test", "version": "1" });
@@ -43,7 +43,7 @@ pub(crate) async fn stateless(
 }
 
 #[tokio::test]
-async fn an_initialize_handshake_gets_the_revision_it_asked_for() {
+async fn initialize_agrees_on_the_requested_revision() {
     let world = World::new();
     let token = world.connected().await.access;
     for (asked, agreed) in
@@ -61,7 +61,7 @@ async fn an_initialize_handshake_gets_the_revision_it_asked_for() {
 }
 
 #[tokio::test]
-async fn a_stateless_client_discovers_lists_and_calls_without_a_handshake() {
+async fn stateless_client_lists_and_calls_without_a_handshake() {
     let world = World::new();
     let token = world.connected().await.access;
     let version = ("mcp-protocol-version", "2026-07-28");
@@ -83,7 +83,7 @@ async fn a_stateless_client_discovers_lists_and_calls_without_a_handshake() {
 }
 
 #[tokio::test]
-async fn headers_that_do_not_say_what_the_body_says_are_refused() {
+async fn header_that_contradicts_the_body_is_refused() {
     let world = World::new();
     let token = world.connected().await.access;
     let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call",
@@ -119,7 +119,7 @@ async fn headers_that_do_not_say_what_the_body_says_are_refused() {
 }
 
 #[tokio::test]
-async fn an_unknown_revision_is_refused_with_those_that_are_known() {
+async fn unsupported_revision_is_refused_with_the_supported_ones() {
     let world = World::new();
     let token = world.connected().await.access;
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
@@ -133,7 +133,7 @@ async fn an_unknown_revision_is_refused_with_those_that_are_known() {
 }
 
 #[tokio::test]
-async fn headers_that_an_older_revision_does_not_know_say_nothing_else_than_the_body() {
+async fn mcp_headers_of_an_older_revision_must_match_the_body() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let call = json!({

@@ -11,7 +11,7 @@ async fn deleted(world: &World, token: &str, session: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn client_that_cannot_ask_deletes_nothing_unless_allowed() {
+async fn client_without_elicitation_deletes_only_if_configured() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -31,7 +31,7 @@ async fn client_that_cannot_ask_deletes_nothing_unless_allowed() {
 }
 
 #[tokio::test]
-async fn client_that_can_ask_is_asked_also_where_it_need_not() {
+async fn client_with_elicitation_is_asked_even_if_not_required() {
     let world = World::with(&[("UNCONFIRMED_TOOLS", "delete_todo")]);
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -43,7 +43,7 @@ async fn client_that_can_ask_is_asked_also_where_it_need_not() {
 
 /// Two programs that share a token, of which one can ask its person. Which of them initialized last does not matter.
 #[tokio::test]
-async fn programs_that_share_a_token_declare_for_themselves() {
+async fn programs_sharing_a_token_declare_their_own_capabilities() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -65,7 +65,7 @@ async fn programs_that_share_a_token_declare_for_themselves() {
 }
 
 #[tokio::test]
-async fn unreadable_capability_does_not_cost_elicitation() {
+async fn malformed_capability_leaves_elicitation_usable() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = todo(&world, &token, "Buy milk").await;
@@ -81,7 +81,7 @@ async fn unreadable_capability_does_not_cost_elicitation() {
 }
 
 #[tokio::test]
-async fn session_id_is_short_opaque_and_of_one_person_and_client() {
+async fn session_id_is_short_opaque_and_bound_to_its_grant() {
     let world = World::new();
     let token = world.connected().await.access;
     let session = world.session(&token, json!({ "elicitation": {} })).await;
@@ -98,7 +98,7 @@ async fn session_id_is_short_opaque_and_of_one_person_and_client() {
 }
 
 #[tokio::test]
-async fn session_survives_a_restart_a_refresh_and_a_rotated_key() {
+async fn session_survives_restart_refresh_and_key_rotation() {
     let world = World::new();
     let tokens = world.connected().await;
     let session = world.session(&tokens.access, json!({ "elicitation": {} })).await;

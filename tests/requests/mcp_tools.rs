@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::world::{API, World, todo};
 
 #[tokio::test]
-async fn the_manifest_is_complete() {
+async fn tool_list_is_complete_and_described() {
     let world = World::new();
     let token = world.connected().await.access;
     let list =
@@ -25,7 +25,7 @@ async fn the_manifest_is_complete() {
 }
 
 #[tokio::test]
-async fn todos_are_added_checked_off_and_deleted_and_are_each_persons_own() {
+async fn each_user_edits_only_their_own_todos() {
     let world = World::new();
     let alice = world.connected().await.access;
     let bob = world.connected_as("bob", &[]).await.access;
@@ -45,7 +45,7 @@ async fn todos_are_added_checked_off_and_deleted_and_are_each_persons_own() {
 }
 
 #[tokio::test]
-async fn who_am_i_shows_claims_and_the_raw_token_only_where_the_operator_wants_it() {
+async fn who_am_i_shows_the_raw_token_only_if_configured() {
     let world = World::new();
     let tokens = world.connected().await;
     let answer = world.call(&tokens.access, "who_am_i", json!({})).await;
@@ -58,7 +58,7 @@ async fn who_am_i_shows_claims_and_the_raw_token_only_where_the_operator_wants_i
 }
 
 #[tokio::test]
-async fn the_list_is_a_resource_and_a_prompt_brings_it_along() {
+async fn todo_list_is_a_resource_that_a_prompt_includes() {
     let world = World::new();
     let token = world.connected().await.access;
     todo(&world, &token, "Buy milk").await;

@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::world::{API, FORM, JSON, World, create};
 
 #[tokio::test]
-async fn the_endpoint_takes_post_and_nothing_else() {
+async fn mcp_endpoint_accepts_post_only() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     for method in ["GET", "DELETE", "PUT", "PATCH", "HEAD"] {
@@ -20,7 +20,7 @@ async fn the_endpoint_takes_post_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn no_answer_of_the_endpoint_is_for_a_cache() {
+async fn every_mcp_response_is_no_store() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let good = ("authorization", bearer.as_str());
@@ -46,7 +46,7 @@ async fn no_answer_of_the_endpoint_is_for_a_cache() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_is_refused() {
+async fn message_over_four_mebibytes_is_refused() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];

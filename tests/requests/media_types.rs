@@ -10,7 +10,7 @@ use crate::world::{Answer, CALLBACK, DEPUTY, JSON, World, create};
 pub(crate) const FOREIGN: [&[u8]; 4] = ["x=\u{e9}".as_bytes(), b"x=\xe9", b"\xff", b"x=\x80\xfe; y=\"\xc3\""];
 
 #[tokio::test]
-async fn compressed_body_is_refused_with_what_is_taken() {
+async fn compressed_body_is_refused_with_accept_encoding() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let good = ("authorization", bearer.as_str());
@@ -42,7 +42,7 @@ pub(crate) async fn send(
 }
 
 #[tokio::test]
-async fn media_type_beside_foreign_bytes_is_read() {
+async fn media_type_beside_non_ascii_bytes_is_accepted() {
     let world = World::new();
     let tokens = world.connected().await;
     let header = |value: &[u8], foreign: &[u8]| [value, foreign].concat();
@@ -66,7 +66,7 @@ async fn media_type_beside_foreign_bytes_is_read() {
 }
 
 #[tokio::test]
-async fn accept_without_a_member_is_as_if_omitted() {
+async fn accept_header_without_members_counts_as_omitted() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();

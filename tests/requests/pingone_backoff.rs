@@ -42,7 +42,7 @@ fn tokens_are_busy(world: &World, retry_after: &str) -> Arc<AtomicU64> {
 }
 
 #[tokio::test]
-async fn token_endpoint_that_fails_is_asked_once_in_each_pause() {
+async fn failing_token_endpoint_is_asked_once_per_pause() {
     for failure in [Failure::Token(503, String::new()), Failure::Token(500, String::new())] {
         let world = World::new();
         let tokens = about_to_expire(&world, 0).await;
@@ -62,7 +62,7 @@ async fn token_endpoint_that_fails_is_asked_once_in_each_pause() {
 }
 
 #[tokio::test]
-async fn token_endpoint_that_fails_for_everybody_is_left_alone() {
+async fn token_endpoint_failing_for_all_grants_is_left_alone() {
     let world = World::new();
     let mut all = Vec::new();
     for _ in 0..8 {
@@ -78,7 +78,7 @@ async fn token_endpoint_that_fails_for_everybody_is_left_alone() {
 }
 
 #[tokio::test]
-async fn retry_after_of_the_token_endpoint_is_kept_to() {
+async fn retry_after_of_the_token_endpoint_is_respected() {
     for as_date in [false, true] {
         let world = World::new();
         let tokens = about_to_expire(&world, 0).await;
@@ -96,7 +96,7 @@ async fn retry_after_of_the_token_endpoint_is_kept_to() {
 }
 
 #[tokio::test]
-async fn clock_set_back_by_a_day_pauses_no_refresh_and_no_login() {
+async fn clock_set_back_by_a_day_delays_no_refresh_or_login() {
     let world = World::new();
     // Twice, to where it was right.
     world.host.advance(2 * 86_400);
@@ -119,7 +119,7 @@ async fn clock_set_back_by_a_day_pauses_no_refresh_and_no_login() {
 }
 
 #[tokio::test]
-async fn refusal_of_one_users_refresh_holds_up_nobody_else() {
+async fn refused_refresh_of_one_user_does_not_delay_others() {
     let world = World::new();
     let (mut all, mut later) = (Vec::new(), Vec::new());
     for _ in 0..8 {

@@ -67,7 +67,7 @@ async fn end(world: &World, client: &str) {
 }
 
 #[tokio::test]
-async fn whatever_fails_at_pingone_is_told_to_the_client_and_the_next_login_works() {
+async fn pingone_failure_is_reported_and_the_next_login_works() {
     for path in ["/openid-configuration", "/token", "/jwks"] {
         for fault in FAULTS {
             let world = World::new();
@@ -84,7 +84,7 @@ async fn whatever_fails_at_pingone_is_told_to_the_client_and_the_next_login_work
 }
 
 #[tokio::test]
-async fn userinfo_that_fails_costs_no_login() {
+async fn failing_userinfo_keeps_the_login() {
     for fault in FAULTS {
         let world = World::new();
         let client = world.client().await;
@@ -99,7 +99,7 @@ async fn userinfo_that_fails_costs_no_login() {
 }
 
 #[tokio::test]
-async fn a_login_that_comes_back_while_pingone_is_gone_is_told_and_the_next_one_works() {
+async fn unreachable_pingone_at_the_callback_is_reported() {
     for known in [false, true] {
         let world = World::new();
         let client = world.client().await;
@@ -119,7 +119,7 @@ async fn a_login_that_comes_back_while_pingone_is_gone_is_told_and_the_next_one_
 }
 
 #[tokio::test]
-async fn token_responses_that_are_none_give_no_code() {
+async fn invalid_token_response_fails_the_login() {
     for (failure, error) in [
         (Failure::TokenMember("access_token".into(), Value::Null), "server_error"),
         (Failure::TokenMember("token_type".into(), json!("mac")), "server_error"),
@@ -138,7 +138,7 @@ async fn token_responses_that_are_none_give_no_code() {
 }
 
 #[tokio::test]
-async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
+async fn failed_discovery_or_keys_are_reported_and_not_cached() {
     for (failure, error) in [
         (Failure::Discovery(500), "temporarily_unavailable"),
         (Failure::DiscoveryIssuer("https://evil.example/as".into()), "server_error"),
@@ -157,7 +157,7 @@ async fn discovery_and_keys_that_fail_are_told_and_forgotten() {
 }
 
 #[tokio::test]
-async fn userinfo_about_another_person_gives_no_code_and_one_that_fails_does_no_harm() {
+async fn userinfo_of_another_subject_fails_the_login() {
     assert_eq!(told(Failure::UserInfoSub("mallory".into())).await, "server_error");
     for failure in [
         Failure::UserInfo(500, String::new()),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn keys_may_be_rotated_at_any_time() {
+async fn login_works_after_pingone_rotates_its_keys() {
     let world = World::new();
     world.connected().await;
     for _ in 0..2 {
@@ -31,7 +31,7 @@ async fn keys_may_be_rotated_at_any_time() {
 }
 
 #[tokio::test]
-async fn a_rotated_refresh_token_is_kept_even_when_the_keys_cannot_be_had() {
+async fn rotated_refresh_token_is_kept_while_keys_are_unreachable() {
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
     // Twice: the next key is published before it is used.
@@ -65,7 +65,7 @@ fn keys_are(world: &World, change: fn(&mut Vec<Value>)) {
 }
 
 #[tokio::test]
-async fn rotation_of_the_signing_key_costs_no_login() {
+async fn rotated_signing_key_keeps_every_grant() {
     let world = World::new();
     let all = join_all((0..8).map(|_| world.connected())).await;
     world.host.advance(3600 - 61);
@@ -85,7 +85,7 @@ async fn rotation_of_the_signing_key_costs_no_login() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_had_cost_no_login_and_few_refreshes() {
+async fn unreachable_keys_keep_the_grant_and_cost_few_refreshes() {
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
     world.pingone.rotate_keys();
@@ -103,7 +103,7 @@ async fn keys_that_cannot_be_had_cost_no_login_and_few_refreshes() {
 }
 
 #[tokio::test]
-async fn key_replaced_under_its_kid_is_found() {
+async fn key_replaced_under_the_same_kid_is_found() {
     let world = World::new();
     let client = world.client().await;
     // Another key has the name of the one that will sign.
@@ -119,7 +119,7 @@ async fn key_replaced_under_its_kid_is_found() {
 }
 
 #[tokio::test]
-async fn key_that_has_a_twin_or_stands_behind_many_is_found() {
+async fn key_with_a_duplicate_kid_or_behind_many_is_found() {
     let twin: fn(&mut Vec<Value>) = |keys| {
         let mut twin = keys[1].clone();
         twin["kid"] = keys[0]["kid"].clone();
@@ -141,7 +141,7 @@ async fn key_that_has_a_twin_or_stands_behind_many_is_found() {
 }
 
 #[tokio::test]
-async fn empty_or_broken_key_set_is_not_kept() {
+async fn empty_or_broken_key_set_is_not_cached() {
     let empty: fn(&mut Vec<Value>) = Vec::clear;
     let broken: fn(&mut Vec<Value>) = |keys| keys.iter_mut().for_each(|key| key["n"] = json!("x"));
     for change in [empty, broken] {
@@ -160,7 +160,7 @@ async fn empty_or_broken_key_set_is_not_kept() {
 }
 
 #[tokio::test]
-async fn discovery_and_keys_are_used_for_a_day_while_none_can_be_had() {
+async fn stale_discovery_and_keys_are_used_for_a_day() {
     let world = World::new();
     let client = world.client().await;
     world.connected().await;

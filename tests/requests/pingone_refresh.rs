@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::world::{API, PINGONE, Tokens, World, about_to_expire, list};
 
 #[tokio::test]
-async fn an_expiring_token_is_renewed_before_it_is_used() {
+async fn expired_pingone_token_is_refreshed_before_use() {
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
     assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
@@ -26,7 +26,7 @@ async fn an_expiring_token_is_renewed_before_it_is_used() {
 }
 
 #[tokio::test]
-async fn many_calls_at_once_renew_once() {
+async fn concurrent_calls_refresh_once() {
     for left in [30, 0] {
         let world = World::new();
         let tokens = about_to_expire(&world, left).await;
@@ -39,7 +39,7 @@ async fn many_calls_at_once_renew_once() {
 }
 
 #[tokio::test]
-async fn token_for_another_subject_is_not_used_and_ends_nothing() {
+async fn refreshed_token_of_another_subject_is_not_used() {
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
     world.pingone.force(Failure::AccessTokenClaim("sub".into(), json!("mallory")));
@@ -76,7 +76,7 @@ fn tokens_hang(world: &World) -> Arc<AtomicU64> {
 }
 
 #[tokio::test]
-async fn token_that_seems_short_lived_is_used_and_refreshed_once() {
+async fn short_lived_access_token_is_used_and_refreshed_once() {
     let exp = World::new().now() + 3600 + 50;
     for failures in [
         vec![Failure::AccessTokenClaim("exp".into(), json!(exp))],
@@ -99,7 +99,7 @@ async fn token_that_seems_short_lived_is_used_and_refreshed_once() {
 }
 
 #[tokio::test]
-async fn client_whose_refresh_brings_a_short_lived_token_costs_one_refresh() {
+async fn client_refresh_with_short_lived_token_asks_pingone_once() {
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
     world.pingone.force_always(Failure::TokenMember("expires_in".into(), json!(1)));
@@ -108,7 +108,7 @@ async fn client_whose_refresh_brings_a_short_lived_token_costs_one_refresh() {
 }
 
 #[tokio::test]
-async fn token_of_a_clock_that_is_a_day_behind_or_ahead_is_good() {
+async fn access_token_of_a_clock_one_day_off_is_accepted() {
     for offset in [-86_400, 86_400] {
         let world = World::new();
         let tokens = about_to_expire(&world, 0).await;
@@ -125,7 +125,7 @@ async fn token_of_a_clock_that_is_a_day_behind_or_ahead_is_good() {
 }
 
 #[tokio::test]
-async fn refreshed_token_that_is_not_accepted_ends_nothing() {
+async fn rejected_refreshed_token_keeps_the_grant() {
     for (name, value) in [
         ("iss", json!("https://other.example/as")),
         ("aud", json!(["https://other.example"])),
@@ -150,7 +150,7 @@ async fn refreshed_token_that_is_not_accepted_ends_nothing() {
 }
 
 #[tokio::test]
-async fn refresh_response_without_a_usable_access_token_keeps_its_refresh_token() {
+async fn refresh_response_without_access_token_keeps_refresh_token() {
     for (name, value) in [
         ("access_token", Value::Null),
         ("access_token", json!("")),
@@ -168,7 +168,7 @@ async fn refresh_response_without_a_usable_access_token_keeps_its_refresh_token(
 }
 
 #[tokio::test]
-async fn invalid_grant_that_is_not_an_oauth_error_ends_nothing() {
+async fn invalid_grant_with_another_status_keeps_the_grant() {
     for status in [403, 404, 500] {
         let world = World::new();
         let tokens = about_to_expire(&world, 0).await;
@@ -180,7 +180,7 @@ async fn invalid_grant_that_is_not_an_oauth_error_ends_nothing() {
 }
 
 #[tokio::test]
-async fn token_that_is_good_is_used_at_once_while_pingone_hangs_or_a_process_died() {
+async fn usable_token_is_used_at_once_while_a_refresh_hangs() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     let asked = tokens_hang(&world);
@@ -199,7 +199,7 @@ async fn token_that_is_good_is_used_at_once_while_pingone_hangs_or_a_process_die
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_token_response_end_nothing() {
+async fn garbage_refresh_response_keeps_the_grant() {
     for body in ["", "<html>", "{", "[]", "null", "\u{0}"] {
         let world = World::new();
         let tokens = about_to_expire(&world, 0).await;

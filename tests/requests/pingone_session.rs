@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{HOUR, PINGONE, Tokens, World, about_to_expire, list};
 
 #[tokio::test]
-async fn a_login_that_pingone_has_ended_is_ended_here() {
+async fn session_ended_at_pingone_ends_the_grant() {
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
     world.pingone.end_sessions();
@@ -18,7 +18,7 @@ async fn a_login_that_pingone_has_ended_is_ended_here() {
 }
 
 #[tokio::test]
-async fn a_client_that_refreshes_after_pingone_ended_the_login_is_told_so() {
+async fn client_refresh_after_a_session_ended_at_pingone_is_refused() {
     let world = World::new();
     let tokens = world.connected().await;
     world.host.advance(HOUR);
@@ -27,7 +27,7 @@ async fn a_client_that_refreshes_after_pingone_ended_the_login_is_told_so() {
 }
 
 #[tokio::test]
-async fn trouble_at_pingone_ends_nothing() {
+async fn pingone_outage_keeps_the_grant() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     world.pingone.force_always(Failure::Token(503, String::new()));
@@ -47,7 +47,7 @@ async fn trouble_at_pingone_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_secret_of_our_own_client_at_pingone_logs_nobody_out() {
+async fn changed_client_secret_at_pingone_keeps_the_grant() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     world.pingone.configure(|pingone| pingone.client_secret = Some("a new one".to_owned()));
@@ -62,7 +62,7 @@ async fn a_new_secret_of_our_own_client_at_pingone_logs_nobody_out() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_our_tokens_live_as_long_as_pingones() {
+async fn tokens_end_with_a_pingone_token_that_cannot_be_refreshed() {
     let world = World::new();
     world.pingone.force(Failure::TokenMember("refresh_token".into(), json!(null)));
     world.pingone.force(Failure::TokenMember("expires_in".into(), json!(120)));
@@ -76,7 +76,7 @@ async fn without_a_refresh_token_our_tokens_live_as_long_as_pingones() {
 }
 
 #[tokio::test]
-async fn without_pingone_whoever_is_connected_stays_so_and_the_documents_are_there() {
+async fn unreachable_pingone_keeps_connected_clients_and_metadata() {
     let world = World::new();
     let tokens = world.connected().await;
     // The API has keys of its own to fetch.

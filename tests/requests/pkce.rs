@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::{CALLBACK, CHALLENGE, World};
 
 #[tokio::test]
-async fn a_confidential_client_needs_pkce_too() {
+async fn confidential_client_needs_pkce_too() {
     let world = World::new();
     let client = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
     let id = client["client_id"].as_str().unwrap();

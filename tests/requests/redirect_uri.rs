@@ -50,7 +50,7 @@ const ALMOST: [&str; 39] = [
 ];
 
 #[tokio::test]
-async fn a_redirect_uri_that_is_not_registered_gets_a_page_and_no_redirect() {
+async fn unregistered_redirect_uri_gets_a_page_without_redirect() {
     let world = World::new();
     let client = world.client().await;
     for uri in ALMOST {
@@ -66,7 +66,7 @@ async fn a_redirect_uri_that_is_not_registered_gets_a_page_and_no_redirect() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_may_be_left_out_only_when_there_is_one() {
+async fn omitted_redirect_uri_needs_a_single_registered_one() {
     let world = World::new();
     let one = world.client().await;
     assert_eq!(world.get(&world.authorize_path(&one, &[("redirect_uri", "")])).await.status, StatusCode::OK);
@@ -79,7 +79,7 @@ async fn a_redirect_uri_may_be_left_out_only_when_there_is_one() {
 }
 
 #[tokio::test]
-async fn a_loopback_redirect_uri_may_have_any_port_and_is_otherwise_the_same_text() {
+async fn loopback_redirect_uri_may_differ_in_its_port_only() {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     let world = World::new();
     let uris = ["http://127.0.0.1/cb", "http://localhost:3000/cb", "http://[::1]:1/cb?x=1"];
@@ -116,7 +116,7 @@ async fn a_loopback_redirect_uri_may_have_any_port_and_is_otherwise_the_same_tex
 }
 
 #[tokio::test]
-async fn a_private_use_scheme_works_only_where_the_operator_admits_it() {
+async fn private_use_redirect_uri_needs_the_operators_permission() {
     const URI: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
     let register = json!({"redirect_uris": [URI, "http://localhost:8787/callback"]});
     let world = World::new();

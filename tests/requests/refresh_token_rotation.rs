@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{Tokens, World};
 
 #[tokio::test]
-async fn a_refresh_token_is_rotated_and_its_retry_gets_the_same_answer() {
+async fn refresh_rotates_the_token_and_a_retry_repeats_the_response() {
     let world = World::new();
     let first = world.connected().await;
     let second = world.refresh(&first.client, &first.refresh).await;
@@ -17,7 +17,7 @@ async fn a_refresh_token_is_rotated_and_its_retry_gets_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_whose_successor_was_used_ends_everything() {
+async fn replayed_refresh_token_revokes_the_grant() {
     let world = World::new();
     let first = world.connected().await;
     let second = Tokens::of(&first.client, &world.refresh(&first.client, &first.refresh).await);
@@ -28,7 +28,7 @@ async fn a_refresh_token_whose_successor_was_used_ends_everything() {
 }
 
 #[tokio::test]
-async fn after_twenty_parallel_refreshes_a_working_pair_remains() {
+async fn twenty_concurrent_refreshes_leave_working_tokens() {
     let world = World::new();
     let tokens = world.connected().await;
     let answers = join_all((0..20).map(|_| world.refresh(&tokens.client, &tokens.refresh))).await;
@@ -42,7 +42,7 @@ async fn after_twenty_parallel_refreshes_a_working_pair_remains() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_lives_thirty_days_from_its_last_use() {
+async fn refresh_token_lives_thirty_days_from_its_last_use() {
     let world = World::new();
     world.pingone.configure(|pingone| pingone.skip_token_session_validation = true);
     let mut tokens = world.connected().await;

@@ -9,7 +9,7 @@ use crate::world::{CALLBACK, World};
 const DAY: u64 = 24 * 3600;
 
 #[tokio::test]
-async fn a_registration_says_when_it_ends_if_nobody_uses_it() {
+async fn registration_response_says_when_it_expires_unused() {
     let world = World::new();
     let public = json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "none"});
     let client = world.register(&public).await;
@@ -28,7 +28,7 @@ async fn is_known(world: &World, client: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_registration_lives_thirty_days_and_ninety_from_each_use() {
+async fn registration_lives_30_days_and_90_after_each_use() {
     let world = World::new();
     let (used, unused) = (world.connected().await.client, world.client().await);
     world.host.advance(30 * DAY - 1);
@@ -45,7 +45,7 @@ async fn a_registration_lives_thirty_days_and_ninety_from_each_use() {
 }
 
 #[tokio::test]
-async fn an_authorization_request_prolongs_a_registration() {
+async fn authorization_request_extends_a_registration() {
     let world = World::new();
     let client = world.client().await;
     for _ in 0..3 {
@@ -60,7 +60,7 @@ async fn an_authorization_request_prolongs_a_registration() {
 }
 
 #[tokio::test]
-async fn a_registration_outlives_the_refresh_tokens_of_its_client() {
+async fn registration_outlives_the_refresh_tokens_of_its_client() {
     let world = World::with(&[("REFRESH_TOKEN_LIFETIME", "31536000")]);
     let client = world.connected().await.client;
     world.host.advance(31_536_000 - 1);
@@ -68,7 +68,7 @@ async fn a_registration_outlives_the_refresh_tokens_of_its_client() {
 }
 
 #[tokio::test]
-async fn the_page_for_a_lost_registration_says_what_to_do_about_which() {
+async fn page_for_an_expired_registration_says_what_to_do() {
     let world = World::new();
     let client = world.client().await;
     world.host.advance(30 * DAY);
@@ -83,7 +83,7 @@ async fn the_page_for_a_lost_registration_says_what_to_do_about_which() {
 }
 
 #[tokio::test]
-async fn the_secret_of_a_client_ends_with_its_registration() {
+async fn client_secret_expires_with_its_registration() {
     let world = World::new();
     let client = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
     let [id, secret] = ["client_id", "client_secret"].map(|name| client[name].as_str().unwrap());

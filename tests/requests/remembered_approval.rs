@@ -11,7 +11,7 @@ fn remembering() -> World {
 }
 
 #[tokio::test]
-async fn a_remembered_loopback_approval_is_for_its_port_only() {
+async fn loopback_approval_is_remembered_for_its_port_only() {
     let world = World::new();
     let client = world
         .register(&json!({"redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none"}))
@@ -26,7 +26,7 @@ async fn a_remembered_loopback_approval_is_for_its_port_only() {
 }
 
 #[tokio::test]
-async fn what_was_approved_is_remembered_for_this_client_redirect_and_scopes_only() {
+async fn approval_is_remembered_for_same_client_uri_and_scopes() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -45,7 +45,7 @@ async fn what_was_approved_is_remembered_for_this_client_redirect_and_scopes_onl
 }
 
 #[tokio::test]
-async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
+async fn link_from_another_site_ignores_remembered_approval() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -55,7 +55,7 @@ async fn a_remembered_approval_is_not_used_for_a_link_from_another_site() {
 }
 
 #[tokio::test]
-async fn a_remembered_approval_is_not_used_for_an_answer_of_our_own_that_leads_to_it() {
+async fn redirect_by_deputy_itself_ignores_remembered_approval() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -72,7 +72,7 @@ async fn a_remembered_approval_is_not_used_for_an_answer_of_our_own_that_leads_t
 }
 
 #[tokio::test]
-async fn who_denies_takes_back_what_was_approved_before() {
+async fn denial_forgets_the_remembered_approval() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -86,7 +86,7 @@ async fn who_denies_takes_back_what_was_approved_before() {
 }
 
 #[tokio::test]
-async fn an_edited_cookie_remembers_nothing() {
+async fn edited_approval_cookie_remembers_nothing() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -105,7 +105,7 @@ async fn an_edited_cookie_remembers_nothing() {
 }
 
 #[tokio::test]
-async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always() {
+async fn approval_is_kept_for_thirty_days_or_never_with_always() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -121,7 +121,7 @@ async fn an_approval_is_forgotten_after_thirty_days_and_never_kept_with_always()
 }
 
 #[tokio::test]
-async fn an_approval_is_remembered_for_the_redirect_uris_of_the_setting_only() {
+async fn client_approval_setting_decides_which_uris_are_remembered() {
     const LOOPBACK: &str = "http://127.0.0.1/cb";
     const PRIVATE: &str = "myapp://localhost/cb";
     for (setting, remembered) in [
@@ -152,7 +152,7 @@ async fn an_approval_is_remembered_for_the_redirect_uris_of_the_setting_only() {
 }
 
 #[tokio::test]
-async fn what_was_remembered_with_another_setting_is_asked_about() {
+async fn changed_client_approval_setting_asks_again() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -164,7 +164,7 @@ async fn what_was_remembered_with_another_setting_is_asked_about() {
 }
 
 #[tokio::test]
-async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
+async fn thirty_open_approvals_fit_into_browser_cookies() {
     let world = remembering();
     let mut browser = world.browser();
     for _ in 0..30 {
@@ -182,7 +182,7 @@ async fn thirty_approvals_fit_into_the_cookies_of_a_browser() {
 }
 
 #[tokio::test]
-async fn another_redirect_uri_of_an_approved_client_is_asked_about() {
+async fn other_redirect_uri_of_an_approved_client_asks_again() {
     let world = remembering();
     let second = "https://client.example/another";
     let metadata = json!({ "redirect_uris": [CALLBACK, second], "token_endpoint_auth_method": "none" });
@@ -195,7 +195,7 @@ async fn another_redirect_uri_of_an_approved_client_is_asked_about() {
 }
 
 #[tokio::test]
-async fn more_scopes_than_were_approved_are_asked_about() {
+async fn more_scopes_than_approved_ask_again() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -206,7 +206,7 @@ async fn more_scopes_than_were_approved_are_asked_about() {
 }
 
 #[tokio::test]
-async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_themselves() {
+async fn remembered_approval_needs_sec_fetch_site_none() {
     let world = remembering();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -224,7 +224,7 @@ async fn a_remembered_approval_needs_a_browser_that_says_the_person_came_by_them
 }
 
 #[tokio::test]
-async fn of_seventeen_approvals_the_first_is_forgotten_and_the_others_are_silent() {
+async fn seventeenth_approval_replaces_the_oldest() {
     let world = remembering();
     let mut browser = world.browser();
     let mut urls = Vec::new();

@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::world::{World, authorization_error};
 
 #[tokio::test]
-async fn a_resource_that_is_not_ours_is_told_even_beside_ours() {
+async fn foreign_resource_is_invalid_target_even_beside_valid_one() {
     const OURS: &str = "https://deputy.example/mcp";
     const FOREIGN: &str = "https://evil.example/mcp";
     let world = World::new();
@@ -32,7 +32,7 @@ async fn a_resource_that_is_not_ours_is_told_even_beside_ours() {
 }
 
 #[tokio::test]
-async fn the_resource_may_be_spelled_as_clients_spell_it() {
+async fn resource_spellings_of_real_clients_are_accepted() {
     let world = World::new();
     let client = world.client().await;
     for resource in [
@@ -53,7 +53,7 @@ async fn the_resource_may_be_spelled_as_clients_spell_it() {
 }
 
 #[tokio::test]
-async fn a_refresh_for_another_resource_is_refused_and_uses_nothing_up() {
+async fn refresh_for_another_resource_is_refused_and_keeps_the_token() {
     let world = World::new();
     let tokens = world.connected().await;
     for resource in [

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::world::{PINGONE, World, about_to_expire, answer, list};
 
 #[tokio::test]
-async fn a_login_that_fails_after_pingone_has_issued_tokens_revokes_them() {
+async fn failed_login_revokes_the_tokens_that_pingone_issued() {
     for (failure, told) in [
         (Failure::IdTokenClaim("nonce".into(), json!("another")), "server_error"),
         (Failure::TokenMember("scope".into(), json!("openid")), "access_denied"),
@@ -37,7 +37,7 @@ async fn a_login_that_fails_after_pingone_has_issued_tokens_revokes_them() {
 }
 
 #[tokio::test]
-async fn revoking_either_token_ends_the_grant_and_pingones_too() {
+async fn revoking_either_token_ends_the_grant_here_and_at_pingone() {
     let world = World::new();
     for which in ["access", "refresh"] {
         let tokens = world.connected().await;
@@ -56,7 +56,7 @@ async fn revoking_either_token_ends_the_grant_and_pingones_too() {
 }
 
 #[tokio::test]
-async fn revoking_what_is_unknown_or_anothers_changes_nothing() {
+async fn revoking_unknown_or_foreign_tokens_changes_nothing() {
     let world = World::new();
     let tokens = world.connected().await;
     let other = world.client().await;
@@ -70,7 +70,7 @@ async fn revoking_what_is_unknown_or_anothers_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_grant_that_is_revoked_while_pingone_renews_its_tokens_leaves_none_of_them() {
+async fn grant_revoked_during_a_refresh_leaves_no_pingone_token() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     let (arrived, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
@@ -104,7 +104,7 @@ async fn a_grant_that_is_revoked_while_pingone_renews_its_tokens_leaves_none_of_
 }
 
 #[tokio::test]
-async fn refresh_token_that_pingone_is_too_busy_to_revoke_is_revoked_later() {
+async fn revocation_at_a_busy_pingone_is_retried() {
     let world = World::new();
     let tokens = world.connected().await;
     let left = Arc::new(AtomicU64::new(2));

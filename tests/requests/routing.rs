@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::world::{API, JSON, World, create};
 
 #[tokio::test]
-async fn what_is_not_there_gets_a_short_answer() {
+async fn unknown_path_or_method_gets_a_short_error() {
     let world = World::new();
     for path in ["/", "/.git/config", "//evil.example", "/mcp//", "/MCP", "/sse", "/register/abc", "/%00"] {
         let response = world.get(path).await;
@@ -28,7 +28,7 @@ async fn what_is_not_there_gets_a_short_answer() {
 }
 
 #[tokio::test]
-async fn an_address_that_resembles_the_endpoints_is_none() {
+async fn path_that_resembles_the_mcp_endpoint_is_not_found() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     for path in
@@ -43,7 +43,7 @@ async fn an_address_that_resembles_the_endpoints_is_none() {
 }
 
 #[tokio::test]
-async fn endpoint_with_a_final_slash_is_the_endpoint() {
+async fn trailing_slash_reaches_the_same_endpoint() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
     let (call, good) = (create().to_string(), ("authorization", bearer.as_str()));

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_scope_that_does_not_exist_is_neither_shown_nor_granted() {
+async fn unknown_scope_is_neither_shown_nor_granted() {
     let world = World::new();
     let otherwise = [("scope", "todo:read admin:*")];
     let page = world.get(&world.authorize_path(&world.client().await, &otherwise)).await;
@@ -24,7 +24,7 @@ async fn a_scope_that_does_not_exist_is_neither_shown_nor_granted() {
 }
 
 #[tokio::test]
-async fn scopes_of_openid_connect_alone_get_the_default_everywhere() {
+async fn openid_connect_scopes_alone_give_the_default_scopes() {
     let world = World::new();
     for scope in ["", "openid", "openid email profile", "openid profile email offline_access"] {
         let metadata =
@@ -51,7 +51,7 @@ async fn refreshed(world: &World, tokens: &Tokens, scope: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_scope_that_cannot_be_granted_is_refused_with_its_cause_everywhere() {
+async fn ungrantable_scope_is_refused_with_its_cause() {
     const SPACES: &str = "scopes are separated by single spaces";
     let world = World::new();
     let tokens = world.connected().await;
@@ -81,7 +81,7 @@ async fn a_scope_that_cannot_be_granted_is_refused_with_its_cause_everywhere() {
 }
 
 #[tokio::test]
-async fn a_scope_of_which_something_can_be_granted_is_granted_everywhere() {
+async fn partly_grantable_scope_is_granted_in_part() {
     let world = World::new();
     for scope in ["todo:read unknown", "openid todo:read", "todo:read a,b"] {
         let metadata = json!({ "redirect_uris": [CALLBACK], "scope": scope });
@@ -97,7 +97,7 @@ async fn a_scope_of_which_something_can_be_granted_is_granted_everywhere() {
 }
 
 #[tokio::test]
-async fn the_grant_is_no_wider_than_what_pingone_granted() {
+async fn grant_is_limited_to_the_scopes_that_pingone_granted() {
     let world = World::new();
     world.pingone.force(Failure::TokenMember("scope".into(), json!("openid todo:read")));
     assert_eq!(world.connected().await.answer["scope"], "todo:read");
@@ -108,7 +108,7 @@ async fn the_grant_is_no_wider_than_what_pingone_granted() {
 }
 
 #[tokio::test]
-async fn a_foreign_scope_of_pingone_does_not_cost_the_others() {
+async fn unknown_scope_from_pingone_leaves_the_others_granted() {
     let world = World::new();
     let many = (0..70).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
     for foreign in ["p1:read:user", "\"quoted\"", "\u{e9}", &many] {
@@ -119,7 +119,7 @@ async fn a_foreign_scope_of_pingone_does_not_cost_the_others() {
 }
 
 #[tokio::test]
-async fn a_refresh_narrows_scopes_and_never_widens_them() {
+async fn refresh_narrows_scopes_and_never_widens_them() {
     let world = World::new();
     let tokens = world.connected().await;
     let with = |scope: &'static str, refresh: String| {
@@ -144,7 +144,7 @@ async fn a_refresh_narrows_scopes_and_never_widens_them() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_asks_for_more_than_was_granted_gets_what_was_granted() {
+async fn refresh_with_more_scopes_gets_the_granted_ones() {
     let world = World::new();
     let tokens = world.connected_as("alice", &[("scope", "todo:read")]).await;
     let form = [
@@ -162,7 +162,7 @@ async fn a_refresh_that_asks_for_more_than_was_granted_gets_what_was_granted() {
 }
 
 #[tokio::test]
-async fn a_tool_without_its_scope_answers_insufficient_scope_and_is_not_run() {
+async fn tool_call_without_its_scope_is_insufficient_scope() {
     let world = World::new();
     let token = world.connected_as("alice", &[("scope", "todo:read")]).await.access;
     let response = world.call(&token, "create_new_todo", json!({"text": "x"})).await;
@@ -177,7 +177,7 @@ async fn a_tool_without_its_scope_answers_insufficient_scope_and_is_not_run() {
 }
 
 #[tokio::test]
-async fn scope_that_nobody_can_have_is_no_scope_to_ask_for() {
+async fn scope_outside_api_scopes_is_not_offered_to_clients() {
     let world = World::with(&[("API_SCOPES", "todo:read")]);
     let token = world.connected().await.access;
     let response = world.call(&token, "create_new_todo", json!({"text": "x"})).await;
@@ -188,7 +188,7 @@ async fn scope_that_nobody_can_have_is_no_scope_to_ask_for() {
 }
 
 #[tokio::test]
-async fn a_scope_at_redemption_gives_no_more_than_was_approved() {
+async fn scope_at_redemption_is_limited_to_the_approved_ones() {
     let world = World::new();
     let client = world.client().await;
     let url = world.authorize_url(&client, &[("scope", "todo:read")]);

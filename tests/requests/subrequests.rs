@@ -33,14 +33,14 @@ async fn with_an_expired_token(world: &World) -> Tokens {
 }
 
 #[tokio::test]
-async fn call_with_usable_token_reads_the_grant_and_asks_the_api() {
+async fn call_with_a_usable_token_costs_two_subrequests() {
     let world = World::new();
     let tokens = world.connected().await;
     assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 1, 1]));
 }
 
 #[tokio::test]
-async fn call_that_refreshes_costs_six_more() {
+async fn call_with_a_refresh_costs_eight_subrequests() {
     let world = World::new();
     let tokens = with_an_expired_token(&world).await;
     assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 6, 2]));
@@ -48,7 +48,7 @@ async fn call_that_refreshes_costs_six_more() {
 
 /// The first one also enters the grant in the user's index for longer: two more.
 #[tokio::test]
-async fn client_refresh_costs_six_and_asks_nobody() {
+async fn client_refresh_costs_six_subrequests() {
     let world = World::new();
     let tokens = world.connected().await;
     let first = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
@@ -57,7 +57,7 @@ async fn client_refresh_costs_six_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn calls_while_pingone_is_down_ask_it_once() {
+async fn calls_during_a_pingone_outage_ask_it_once() {
     let world = World::new();
     let tokens = with_an_expired_token(&world).await;
     world.network.unplug(PINGONE);

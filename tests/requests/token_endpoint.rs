@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{API, Answer, CALLBACK, Tokens, VERIFIER, World};
 
 #[tokio::test]
-async fn garbage_and_tokens_of_another_kind_are_invalid_grants() {
+async fn garbage_or_another_kind_of_token_is_an_invalid_grant() {
     let world = World::new();
     let tokens = world.connected().await;
     let refused = (StatusCode::BAD_REQUEST, json!("invalid_grant"));
@@ -27,7 +27,7 @@ async fn garbage_and_tokens_of_another_kind_are_invalid_grants() {
 }
 
 #[tokio::test]
-async fn a_parameter_without_a_value_is_as_if_omitted() {
+async fn empty_token_parameter_counts_as_omitted() {
     const EMPTY: &str = "resource=&scope=&client_secret=&client_id=&grant_type=&code=&refresh_token=&redirect_uri=&token=&token_type_hint=";
     let world = World::new();
     let client = world.client().await;
@@ -49,7 +49,7 @@ async fn a_parameter_without_a_value_is_as_if_omitted() {
 }
 
 #[tokio::test]
-async fn requests_that_are_no_token_requests_are_refused() {
+async fn invalid_token_request_is_refused_with_its_error_code() {
     let world = World::new();
     let client = world.client().await;
     for grant_type in
@@ -74,7 +74,7 @@ async fn requests_that_are_no_token_requests_are_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_proves_itself_gets_no_token_without_a_person() {
+async fn authenticated_client_gets_no_token_without_a_user() {
     let world = World::new();
     let registered = world.register(&json!({ "redirect_uris": [CALLBACK] })).await;
     let [client, secret] = ["client_id", "client_secret"].map(|name| registered[name].as_str().unwrap());

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::{Tokens, World};
 
 #[tokio::test]
-async fn two_people_with_one_client_are_two_people() {
+async fn two_users_of_one_client_stay_separate() {
     let world = World::new();
     let client = world.client().await;
     let mut tokens = Vec::new();
@@ -24,7 +24,7 @@ async fn two_people_with_one_client_are_two_people() {
 }
 
 #[tokio::test]
-async fn the_next_person_at_the_same_browser_is_somebody_else() {
+async fn next_user_of_the_same_browser_stays_separate() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();

@@ -42,7 +42,7 @@ async fn tokens(world: &World, client: &str, code: &str, number: usize) -> Token
 }
 
 #[tokio::test]
-async fn of_a_hundred_logins_at_once_each_gets_its_own_code_for_its_own_person() {
+async fn hundred_concurrent_logins_get_their_own_codes_and_users() {
     let world = World::new();
     let client = world.client().await;
     let codes = join_all((0..100).map(|number| code(&world, &client, number))).await;

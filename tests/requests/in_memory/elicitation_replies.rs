@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::World;
 
 #[tokio::test]
-async fn a_client_that_answers_what_nobody_waits_for_fills_a_few_places_and_no_more() {
+async fn unawaited_replies_take_a_bounded_number_of_records() {
     let world = World::new();
     let token = world.connected().await.access;
     let list = world.call(&token, "create_new_todo", json!({ "text": "Buy milk" })).await.json();

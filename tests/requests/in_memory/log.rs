@@ -46,7 +46,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn refusal_of_the_api_is_logged_with_method_path_and_status() {
+async fn api_refusal_is_logged_with_method_path_and_status() {
     let (log, _logging) = Log::begin();
     let world = World::with(&[("API_URL", "https://todo.example/v2")]);
     let token = world.connected().await.access;
@@ -62,7 +62,7 @@ async fn refusal_of_the_api_is_logged_with_method_path_and_status() {
 }
 
 #[tokio::test]
-async fn scope_or_tool_that_cannot_work_is_named_at_the_start() {
+async fn unusable_scope_or_tool_is_named_at_the_start() {
     let (log, _logging) = Log::begin();
     let _world = World::with(&[("API_SCOPES", "todo:read"), ("UNCONFIRMED_TOOLS", "delete_todos")]);
     let text = log.text();
@@ -75,7 +75,7 @@ async fn scope_or_tool_that_cannot_work_is_named_at_the_start() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_leaves_a_line_that_says_why() {
+async fn every_refusal_is_logged_with_its_cause() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     let client = world.client().await;
@@ -109,7 +109,7 @@ async fn whoever_is_refused_leaves_a_line_that_says_why() {
 }
 
 #[tokio::test]
-async fn token_in_the_place_of_a_client_id_is_not_logged() {
+async fn token_sent_as_client_id_is_not_logged() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     let tokens = world.connected().await;
@@ -123,7 +123,7 @@ async fn token_in_the_place_of_a_client_id_is_not_logged() {
 }
 
 #[tokio::test]
-async fn refusal_by_pingone_is_logged_with_its_cause_and_variable() {
+async fn pingone_refusal_is_logged_with_cause_and_variable() {
     for (said, cause) in [
         ("invalid_scope", "is not granted all of API_SCOPES"),
         ("invalid_target", "API_IDENTIFIER is not the audience"),
@@ -147,7 +147,7 @@ async fn refusal_by_pingone_is_logged_with_its_cause_and_variable() {
 }
 
 #[tokio::test]
-async fn clocks_that_differ_are_named_once_and_by_how_much() {
+async fn clock_difference_is_logged_once_in_seconds() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
@@ -162,7 +162,7 @@ async fn clocks_that_differ_are_named_once_and_by_how_much() {
 }
 
 #[tokio::test]
-async fn access_token_without_iat_that_seems_old_names_the_clock() {
+async fn expired_access_token_without_iat_logs_the_clock() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     let tokens = about_to_expire(&world, 0).await;
@@ -175,7 +175,7 @@ async fn access_token_without_iat_that_seems_old_names_the_clock() {
 }
 
 #[tokio::test]
-async fn date_of_a_response_from_a_cache_is_compared_with_no_clock() {
+async fn date_of_a_cached_response_is_not_compared_to_the_clock() {
     for (age, lines) in [(Some("86400"), 0), (None, 1)] {
         let (log, _logging) = Log::begin();
         let world = World::new();
@@ -195,7 +195,7 @@ async fn date_of_a_response_from_a_cache_is_compared_with_no_clock() {
 }
 
 #[tokio::test]
-async fn answer_of_pingone_is_logged_for_what_it_is() {
+async fn pingone_failure_is_logged_with_status_and_hint() {
     const ISSUER: &str = "https://auth.pingone.eu/5e1f0000-0000-4000-8000-00000000de90/as";
     let refused = |error: &str| Failure::Token(400, json!({ "error": error }).to_string());
     for (failure, line, hint) in [
@@ -230,7 +230,7 @@ async fn answer_of_pingone_is_logged_for_what_it_is() {
 }
 
 #[tokio::test]
-async fn answer_of_the_api_is_logged_with_method_address_and_status() {
+async fn api_failure_is_logged_with_method_url_and_status() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     let tokens = world.connected().await;

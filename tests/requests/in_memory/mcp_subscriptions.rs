@@ -33,7 +33,7 @@ impl Handler for Listening {
 }
 
 #[tokio::test]
-async fn who_listens_is_sent_away_when_the_grant_is_revoked() {
+async fn revoked_grant_ends_its_open_subscription() {
     let world = World::new();
     let tokens = world.connected().await;
     serve(&world);
@@ -45,7 +45,7 @@ async fn who_listens_is_sent_away_when_the_grant_is_revoked() {
 }
 
 #[tokio::test]
-async fn listening_client_is_told_when_the_server_stops() {
+async fn server_stop_ends_a_subscription_with_a_message() {
     let world = World::new();
     let tokens = world.connected().await;
     serve(&world);
@@ -76,7 +76,7 @@ impl Handler for Asking {
 }
 
 #[tokio::test]
-async fn open_question_ends_with_an_event_when_the_server_stops() {
+async fn server_stop_ends_an_open_elicitation_with_an_error() {
     let world = World::new();
     let token = world.connected().await.access;
     serve_tools(&world, Arc::new(Asking));
@@ -97,7 +97,7 @@ async fn open_question_ends_with_an_event_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn open_streams_of_all_users_leave_room_for_calls() {
+async fn stream_limit_leaves_room_for_other_requests() {
     let world = World::new();
     let (alice, bob) = (world.connected().await, world.connected_as("bob", &[]).await);
     world.host.set_capacity(Capacity { streams: 1, ..Capacity::default() });

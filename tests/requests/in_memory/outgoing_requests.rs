@@ -23,7 +23,7 @@ fn within(seconds: u64, max_bytes: usize, reach: Reach) -> FetchLimits {
 }
 
 #[tokio::test]
-async fn a_document_that_a_stranger_names_is_fetched_from_the_public_internet_alone_and_is_small_and_quick() {
+async fn client_document_fetch_is_public_small_and_short() {
     let world = World::new();
     let client = "https://app.example/client.json";
     let document = json!({ "client_id": client, "client_name": "An app", "redirect_uris": [CALLBACK] });
@@ -33,7 +33,7 @@ async fn a_document_that_a_stranger_names_is_fetched_from_the_public_internet_al
 }
 
 #[tokio::test]
-async fn a_login_in_which_pingone_is_slow_everywhere_ends_within_45_seconds() {
+async fn login_at_a_slow_pingone_ends_within_45_seconds() {
     let world = World::new();
     world.connected().await;
     let mut seconds = 0;
@@ -49,7 +49,7 @@ async fn a_login_in_which_pingone_is_slow_everywhere_ends_within_45_seconds() {
 }
 
 #[tokio::test]
-async fn renewing_revoking_and_calling_the_api_are_bounded_too() {
+async fn refresh_revocation_and_api_calls_have_deadlines() {
     let world = World::new();
     let tokens = world.connected().await;
     world.host.advance(3600);
@@ -66,7 +66,7 @@ async fn renewing_revoking_and_calling_the_api_are_bounded_too() {
 }
 
 #[tokio::test]
-async fn refresh_that_begins_after_its_lease_is_not_sent() {
+async fn refresh_after_the_end_of_its_lease_is_not_sent() {
     let world = World::new();
     let tokens = about_to_expire(&world, 30).await;
     // Here, what goes on beside a call begins when the test waits for something: it may be a process that slept.
@@ -78,7 +78,7 @@ async fn refresh_that_begins_after_its_lease_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_host_in_memory_reaches_no_address_of_ours_for_a_stranger() {
+async fn memory_host_refuses_private_addresses_for_public_reach() {
     let network = Network::default();
     let host = MemoryHost::new(1, network.clone());
     for origin in ["http://127.0.0.1", "http://[::1]", "http://1.1.1.1"] {

@@ -32,7 +32,7 @@ enum Of {
 }
 
 #[tokio::test]
-async fn no_secret_takes_a_way_that_is_not_its_own() {
+async fn secrets_appear_only_where_they_belong() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     lives(&world).await;
@@ -273,7 +273,7 @@ fn shows(text: &str, forms: &BTreeSet<String>) -> bool {
 }
 
 #[test]
-fn a_secret_is_recognised_in_every_encoding_and_wherever_it_stands() {
+fn secret_is_recognized_in_every_encoding() {
     let secret = "L1tt.e/s?cret+of~mine=";
     let forms = forms(secret);
     for before in ["", "a", "ab", "abc"] {
@@ -296,7 +296,7 @@ fn a_secret_is_recognised_in_every_encoding_and_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_stored_or_sent_to_the_client_opens_anything() {
+async fn stored_records_hold_no_usable_token() {
     let world = World::new();
     let tokens = world.connected().await;
     world.start(&[("WHO_AM_I_TOKEN", "full")]);

@@ -2,7 +2,7 @@ use deputy::host::Host as _;
 use harness::{memory::MemoryHost, network::Network, store_suite};
 
 #[tokio::test]
-async fn the_store_in_memory_behaves_as_every_store() {
+async fn memory_store_passes_the_store_suite() {
     let host = MemoryHost::new(1, Network::default());
     let failures = store_suite::run(host.store(), host.now(), 1).await;
     assert_eq!(failures, Vec::<String>::new());

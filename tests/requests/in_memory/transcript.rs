@@ -12,7 +12,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/one-login.ht
 
 /// `UPDATE_TRANSCRIPT=1 cargo test -p requests` writes it anew.
 #[tokio::test]
-async fn the_transcript_in_the_documentation_is_what_happens() {
+async fn documented_transcript_matches_a_real_login() {
     let transcript = one_login().await;
     if std::env::var_os("UPDATE_TRANSCRIPT").is_some() {
         std::fs::write(PATH, &transcript).expect("writable");

@@ -25,7 +25,7 @@ enum Asked {
 const ALL: [Asked; 4] = [Asked::Call, Asked::Redeem, Asked::Refresh, Asked::Revoke];
 
 #[tokio::test]
-async fn wherever_a_process_ends_what_it_answered_holds_and_what_it_did_not_can_be_asked_again() {
+async fn crash_at_any_step_keeps_responses_and_allows_a_retry() {
     for asked in ALL {
         let world = World::new();
         let mut places = 0;
@@ -43,7 +43,7 @@ async fn wherever_a_process_ends_what_it_answered_holds_and_what_it_did_not_can_
 }
 
 #[tokio::test]
-async fn whichever_verb_of_the_store_fails_what_was_answered_holds_and_what_was_not_can_be_asked_again() {
+async fn store_failure_at_any_step_keeps_responses_and_allows_retry() {
     for asked in ALL {
         let world = World::new();
         for chance in 0.. {

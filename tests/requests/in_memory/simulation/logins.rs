@@ -61,7 +61,7 @@ async fn logged_in(world: &World) -> (String, String) {
 }
 
 #[tokio::test]
-async fn an_approval_page_is_answered_once() {
+async fn concurrent_decisions_on_one_page_count_once() {
     for_each_seed(async |world, seed| {
         let (handle, cookie) = asked(world).await;
         let mut run = Run::new(world, seed, weather(seed));
@@ -84,7 +84,7 @@ async fn an_approval_page_is_answered_once() {
 }
 
 #[tokio::test]
-async fn a_login_ends_once() {
+async fn concurrent_callbacks_of_one_login_count_once() {
     for_each_seed(async |world, seed| {
         let (path, cookie) = logged_in(world).await;
         let before = world.pingone.requests("token");
@@ -107,7 +107,7 @@ async fn a_login_ends_once() {
 }
 
 #[tokio::test]
-async fn wherever_a_process_ends_in_a_login_its_code_is_given_once_or_never() {
+async fn crash_during_a_login_gives_at_most_one_code() {
     let world = World::new();
     for step in 0.. {
         let (path, cookie) = logged_in(&world).await;

@@ -230,7 +230,7 @@ async fn about_to_expire(world: &World) -> Tokens {
 }
 
 #[tokio::test]
-async fn a_code_is_redeemed_once_and_a_replay_ends_what_it_gave() {
+async fn concurrent_redemptions_succeed_once_and_replay_revokes() {
     for_each_seed(async |world, seed| {
         let client = world.client().await;
         let code = world.code(&client).await;
@@ -260,7 +260,7 @@ async fn a_code_is_redeemed_once_and_a_replay_ends_what_it_gave() {
 }
 
 #[tokio::test]
-async fn a_grant_is_renewed_once_and_never_lost() {
+async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
         let before = world.pingone.requests("refresh");
@@ -288,7 +288,7 @@ async fn a_grant_is_renewed_once_and_never_lost() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_does_not_rise_again() {
+async fn revoked_grant_stays_revoked_under_concurrent_requests() {
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
         let mut run = Run::new(world, seed, weather(seed));
@@ -310,7 +310,7 @@ async fn what_was_revoked_does_not_rise_again() {
 }
 
 #[tokio::test]
-async fn a_crash_costs_a_login_only_while_pingone_is_asked() {
+async fn crash_costs_a_grant_only_during_a_refresh_at_pingone() {
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
         let mut run = Run::new(world, seed, Weather { crashes: 60, ..CALM });
@@ -335,7 +335,7 @@ async fn a_crash_costs_a_login_only_while_pingone_is_asked() {
 }
 
 #[tokio::test]
-async fn while_time_passes_one_request_asks_pingone_at_a_time() {
+async fn refreshes_of_a_grant_never_overlap_while_time_passes() {
     let (mut lost, mut survived) = (0, 0);
     for_each_seed(async |world, seed| {
         let tokens = about_to_expire(world).await;
@@ -363,7 +363,7 @@ async fn while_time_passes_one_request_asks_pingone_at_a_time() {
 }
 
 #[tokio::test]
-async fn whoever_logs_in_and_out_at_once_the_index_has_what_lives_and_nothing_else() {
+async fn user_index_lists_exactly_the_live_grants() {
     for_each_seed(async |_, seed| {
         // One in which nobody else keeps the index from becoming empty.
         let world = &World::new();
