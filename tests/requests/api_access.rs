@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{API, World, api, list};
+use crate::world::{API, World, api_responds, list_todos};
 
 #[tokio::test]
 async fn wrong_api_url_is_reported_as_unexpected_api_response() {
@@ -46,17 +46,17 @@ async fn api_request_carries_the_users_token_and_no_client_header() {
 async fn api_that_refuses_every_token_keeps_the_grant() {
     let world = World::new();
     let tokens = world.connected().await;
-    api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
+    api_responds(&world, StatusCode::UNAUTHORIZED, &[], String::new());
     let asked = || (world.requests_to(API, "/api/todos"), world.pingone.requests("refresh"));
     for (seconds, expected) in [(0, (2, 1)), (1, (3, 1)), (25, (4, 1)), (60, (6, 2)), (1, (7, 2))] {
         world.host.advance(seconds);
-        let answer = list(&world, &tokens.access).await;
-        assert_eq!((answer.status, asked()), (StatusCode::OK, expected), "{}", answer.text);
-        assert!(answer.text.contains("The API refuses the person's login"), "{}", answer.text);
+        let response = list_todos(&world, &tokens.access).await;
+        assert_eq!((response.status, asked()), (StatusCode::OK, expected), "{}", response.text);
+        assert!(response.text.contains("The API refuses the person's login"), "{}", response.text);
     }
     let well = crate::world::todo_api::router(&world.config.issuer(), API, &world.host, &world.network);
     world.network.serve(API, well);
-    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(list_todos(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
     assert_eq!(world.pingone.requests("revoke"), 0);
 }
@@ -65,9 +65,9 @@ async fn api_that_refuses_every_token_keeps_the_grant() {
 async fn refresh_refused_by_pingone_after_api_401_ends_the_grant() {
     let world = World::new();
     let tokens = world.connected().await;
-    api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
+    api_responds(&world, StatusCode::UNAUTHORIZED, &[], String::new());
     world.pingone.end_sessions();
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
 }
 
@@ -78,10 +78,10 @@ async fn scope_missing_at_the_api_is_named_without_a_refresh() {
     let challenge =
         &[("www-authenticate", "Bearer error=\"insufficient_scope\", scope=\"todo:read todo:admin\"")];
     for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
-        api(&world, status, challenge, String::new());
-        let answer = list(&world, &tokens.access).await;
-        assert_eq!(answer.json()["result"]["isError"], json!(true), "{status}");
-        assert!(answer.text.contains("needs the scope todo:read todo:admin"), "{}", answer.text);
+        api_responds(&world, status, challenge, String::new());
+        let response = list_todos(&world, &tokens.access).await;
+        assert_eq!(response.json()["result"]["isError"], json!(true), "{status}");
+        assert!(response.text.contains("needs the scope todo:read todo:admin"), "{}", response.text);
     }
     assert_eq!((world.requests_to(API, ""), world.pingone.requests("refresh")), (2, 0));
 }
@@ -97,11 +97,11 @@ async fn busy_api_is_called_once_and_its_retry_time_reported() {
         &[("x-ratelimit-reset", "7")],
     ] {
         for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
-            api(&world, status, headers, String::new());
+            api_responds(&world, status, headers, String::new());
             let before = world.requests_to(API, "");
-            let answer = list(&world, &token).await;
-            assert_eq!(answer.json()["result"]["isError"], json!(true), "{headers:?}");
-            assert!(answer.text.contains("Try again in 7 seconds"), "{headers:?}: {}", answer.text);
+            let response = list_todos(&world, &token).await;
+            assert_eq!(response.json()["result"]["isError"], json!(true), "{headers:?}");
+            assert!(response.text.contains("Try again in 7 seconds"), "{headers:?}: {}", response.text);
             assert_eq!(world.requests_to(API, "") - before, 1, "{headers:?}");
         }
     }
@@ -122,17 +122,17 @@ async fn failed_api_response_becomes_a_short_tool_error() {
         (StatusCode::OK, String::new()),
         (StatusCode::OK, "x".repeat(5 * 1024 * 1024)),
     ] {
-        api(&world, status, &[], body);
-        let answer = list(&world, &tokens.access).await;
+        api_responds(&world, status, &[], body);
+        let response = list_todos(&world, &tokens.access).await;
         assert_eq!(
-            (answer.status, &answer.json()["result"]["isError"]),
+            (response.status, &response.json()["result"]["isError"]),
             (StatusCode::OK, &json!(true)),
             "{status}"
         );
-        assert!(!answer.text.contains("canary") && !answer.text.contains("api.js"), "{}", answer.text);
+        assert!(!response.text.contains("canary") && !response.text.contains("api.js"), "{}", response.text);
     }
     world.network.unplug(API);
-    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
+    assert_eq!(list_todos(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
 }
 
 #[tokio::test]
@@ -152,13 +152,13 @@ async fn failing_api_is_called_once_and_the_next_call_works() {
         (StatusCode::OK, ""),
         (StatusCode::NO_CONTENT, ""),
     ] {
-        api(&world, status, &[], body.into());
+        api_responds(&world, status, &[], body.into());
         for (tool, arguments) in
             [("get_my_todo_list", json!({})), ("create_new_todo", json!({ "text": "x" }))]
         {
             let before = world.requests_to(API, "");
-            let answer = world.call(&token, tool, arguments).await;
-            let told = (answer.status, answer.json()["result"]["isError"].clone());
+            let response = world.call(&token, tool, arguments).await;
+            let told = (response.status, response.json()["result"]["isError"].clone());
             assert_eq!(told, (StatusCode::OK, json!(true)), "{tool}: {status} {body}");
             assert_eq!(world.requests_to(API, "") - before, 1, "{tool}: {status} {body}");
         }
@@ -166,7 +166,11 @@ async fn failing_api_is_called_once_and_the_next_call_works() {
             API,
             crate::world::todo_api::router(&world.config.issuer(), API, &world.host, &world.network),
         );
-        assert_eq!(list(&world, &token).await.json()["result"]["isError"], json!(false), "{status} {body}");
+        assert_eq!(
+            list_todos(&world, &token).await.json()["result"]["isError"],
+            json!(false),
+            "{status} {body}"
+        );
     }
 }
 
@@ -177,10 +181,10 @@ async fn long_todo_list_is_returned_whole() {
     let todo =
         |number: usize| json!({ "id": number.to_string(), "text": "x".repeat(2000), "completed": false });
     let todos: Vec<_> = (0..800).map(todo).collect();
-    api(&world, StatusCode::OK, &[], json!({ "todos": todos }).to_string());
-    let answer = list(&world, &token).await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.json()["result"]["structuredContent"]["todos"], json!(todos));
+    api_responds(&world, StatusCode::OK, &[], json!({ "todos": todos }).to_string());
+    let response = list_todos(&world, &token).await;
+    assert_eq!(response.status, StatusCode::OK);
+    assert_eq!(response.json()["result"]["structuredContent"]["todos"], json!(todos));
 }
 
 #[tokio::test]
@@ -188,10 +192,10 @@ async fn oversized_todo_text_is_not_sent_to_the_api() {
     let world = World::new();
     let token = world.connected().await.access;
     for length in [2001, 2 * 1024 * 1024] {
-        let answer = world.call(&token, "create_new_todo", json!({ "text": "x".repeat(length) })).await;
-        let told = (answer.status, answer.json()["result"]["isError"].clone());
-        assert_eq!(told, (StatusCode::OK, json!(true)), "{length}: {}", answer.text);
-        assert!(answer.text.len() < 1000, "{length}");
+        let response = world.call(&token, "create_new_todo", json!({ "text": "x".repeat(length) })).await;
+        let told = (response.status, response.json()["result"]["isError"].clone());
+        assert_eq!(told, (StatusCode::OK, json!(true)), "{length}: {}", response.text);
+        assert!(response.text.len() < 1000, "{length}");
     }
     assert_eq!(world.requests_to(API, ""), 0);
 }
@@ -200,7 +204,7 @@ async fn oversized_todo_text_is_not_sent_to_the_api() {
 async fn redirect_from_the_api_is_not_followed() {
     let world = World::new();
     let tokens = world.connected().await;
-    api(&world, StatusCode::FOUND, &[("location", "https://evil.example/")], String::new());
-    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
+    api_responds(&world, StatusCode::FOUND, &[("location", "https://evil.example/")], String::new());
+    assert_eq!(list_todos(&world, &tokens.access).await.json()["result"]["isError"], json!(true));
     assert_eq!(world.requests_to("https://evil.example", ""), 0);
 }

@@ -4,7 +4,7 @@ use harness::browser::{Browser, Page};
 use http::StatusCode;
 use url::Url;
 
-use crate::world::{CALLBACK, CHALLENGE, DEPUTY, World, sent};
+use crate::world::{CALLBACK, CHALLENGE, DEPUTY, World, cookie_header};
 
 #[tokio::test]
 async fn denied_request_redirects_to_client_and_skips_pingone() {
@@ -12,11 +12,11 @@ async fn denied_request_redirects_to_client_and_skips_pingone() {
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let answer = browser.submit(&page, &[], "deny").await;
-    assert!(answer.url.as_str().starts_with(CALLBACK));
-    assert_eq!(answer.query("error").as_deref(), Some("access_denied"));
-    assert_eq!(answer.query("state").as_deref(), Some("client-state"));
-    assert_eq!(answer.query("iss").as_deref(), Some("https://deputy.example"));
+    let response = browser.submit(&page, &[], "deny").await;
+    assert!(response.url.as_str().starts_with(CALLBACK));
+    assert_eq!(response.query("error").as_deref(), Some("access_denied"));
+    assert_eq!(response.query("state").as_deref(), Some("client-state"));
+    assert_eq!(response.query("iss").as_deref(), Some("https://deputy.example"));
     assert_eq!(world.requests_to_pingone(), 0);
 }
 
@@ -25,8 +25,8 @@ async fn decision_from_another_browser_is_refused() {
     let world = World::new();
     let client = world.client().await;
     let page = world.browser().open(&world.authorize_url(&client, &[])).await;
-    let answer = world.browser().submit(&page, &[], "approve").await;
-    assert_eq!((answer.status, answer.url.path()), (StatusCode::BAD_REQUEST, "/approve"));
+    let response = world.browser().submit(&page, &[], "approve").await;
+    assert_eq!((response.status, response.url.path()), (StatusCode::BAD_REQUEST, "/approve"));
     assert_eq!(world.requests_to_pingone(), 0);
 }
 
@@ -40,8 +40,8 @@ async fn decision_posted_by_another_site_is_refused() {
         page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let evil = Url::parse("https://evil.example/").unwrap();
     let target = Url::parse("https://deputy.example/approve").unwrap();
-    let answer = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let response = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST);
     assert_eq!(world.requests_to_pingone(), 0);
 }
 
@@ -74,12 +74,12 @@ async fn expired_approval_page_says_expired_even_without_cookie() {
         let mut browser = world.browser();
         let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
         world.host.advance(660);
-        // Browsers drop the cookie when its ten minutes are over.
+        // Browsers delete the cookie after ten minutes.
         let mut browser = if with_cookies { browser } else { world.browser() };
-        let answer = browser.submit(&page, &[], "approve").await;
-        assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
-        assert!(answer.text.contains("This page has expired"), "{}", answer.text);
-        assert!(!answer.text.contains("already answered"), "{}", answer.text);
+        let response = browser.submit(&page, &[], "approve").await;
+        assert_eq!((response.status, response.url.path()), (StatusCode::CONFLICT, "/approve"));
+        assert!(response.text.contains("This page has expired"), "{}", response.text);
+        assert!(!response.text.contains("already answered"), "{}", response.text);
     }
 }
 
@@ -89,18 +89,18 @@ async fn answered_approval_page_says_answered_without_its_cookie() {
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&world.client().await, &[])).await;
     browser.submit(&page, &[], "deny").await;
-    let answer = browser.submit(&page, &[], "approve").await;
-    assert_eq!((answer.status, answer.url.path()), (StatusCode::CONFLICT, "/approve"));
-    assert!(answer.text.contains("This page was already answered"), "{}", answer.text);
+    let response = browser.submit(&page, &[], "approve").await;
+    assert_eq!((response.status, response.url.path()), (StatusCode::CONFLICT, "/approve"));
+    assert!(response.text.contains("This page was already answered"), "{}", response.text);
 }
 
 #[tokio::test]
 async fn made_up_handle_is_reported_as_not_from_this_server() {
     let form = [("handle", "x".repeat(43)), ("decision", "approve".to_owned())];
     let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let answer = World::new().post_form("/approve", &form).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.text.contains("not come from an approval page of this server"), "{}", answer.text);
+    let response = World::new().post_form("/approve", &form).await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST);
+    assert!(response.text.contains("not come from an approval page of this server"), "{}", response.text);
 }
 
 #[tokio::test]
@@ -118,8 +118,8 @@ async fn incomplete_approval_form_is_refused() {
     }
 }
 
-/// The approval page of a new client, and the handle in it.
-async fn asked(world: &World, browser: &mut Browser) -> (Page, String) {
+/// Opens the approval page of a new client, and returns it with its handle.
+async fn open_approval_page(world: &World, browser: &mut Browser) -> (Page, String) {
     let client = world.client().await;
     let page = browser.open(&world.authorize_url(&client, &[])).await;
     let rest = page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle");
@@ -127,8 +127,8 @@ async fn asked(world: &World, browser: &mut Browser) -> (Page, String) {
     (page, handle)
 }
 
-/// The page can still be answered, and nobody has been sent to PingOne so far.
-async fn is_unanswered(world: &World, browser: &mut Browser, page: &Page) {
+/// Checks that the page still accepts a decision, and that PingOne has got no request before.
+async fn assert_page_is_open(world: &World, browser: &mut Browser, page: &Page) {
     assert_eq!(world.requests_to_pingone(), 0);
     let next = browser.submit(page, &[], "approve").await;
     assert_eq!(next.url.host_str(), Some("auth.pingone.eu"), "{}", next.text);
@@ -138,7 +138,7 @@ async fn is_unanswered(world: &World, browser: &mut Browser, page: &Page) {
 async fn invalid_or_repeated_decision_leaves_the_page_open() {
     let world = World::new();
     let mut browser = world.browser();
-    let (page, handle) = asked(&world, &mut browser).await;
+    let (page, handle) = open_approval_page(&world, &mut browser).await;
     let target = Url::parse(DEPUTY).unwrap().join("/approve").unwrap();
     for body in [
         "handle={}",
@@ -152,18 +152,18 @@ async fn invalid_or_repeated_decision_leaves_the_page_open() {
         "handle={}x&decision=approve",
     ] {
         let form = body.replace("{}", &handle);
-        let answer = browser.post(target.clone(), form, &page.url).await;
-        assert_eq!((answer.status, answer.url.path()), (StatusCode::BAD_REQUEST, "/approve"), "{body}");
+        let response = browser.post(target.clone(), form, &page.url).await;
+        assert_eq!((response.status, response.url.path()), (StatusCode::BAD_REQUEST, "/approve"), "{body}");
     }
-    is_unanswered(&world, &mut browser, &page).await;
+    assert_page_is_open(&world, &mut browser, &page).await;
 }
 
 #[tokio::test]
 async fn decision_outside_a_form_leaves_the_page_open() {
     let world = World::new();
     let mut browser = world.browser();
-    let (page, handle) = asked(&world, &mut browser).await;
-    let cookie = sent(&browser);
+    let (page, handle) = open_approval_page(&world, &mut browser).await;
+    let cookie = cookie_header(&browser);
     let headers = [("cookie", cookie.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     let url = format!("/approve?handle={handle}&decision=approve");
     for (method, status) in [
@@ -173,15 +173,15 @@ async fn decision_outside_a_form_leaves_the_page_open() {
     ] {
         assert_eq!(world.request(method, &url, &headers, "").await.status, status, "{method}");
     }
-    is_unanswered(&world, &mut browser, &page).await;
+    assert_page_is_open(&world, &mut browser, &page).await;
 }
 
 #[tokio::test]
 async fn cross_site_decision_with_valid_cookie_is_refused() {
     let world = World::new();
     let mut browser = world.browser();
-    let (page, handle) = asked(&world, &mut browser).await;
-    let (cookie, form) = (sent(&browser), format!("handle={handle}&decision=approve"));
+    let (page, handle) = open_approval_page(&world, &mut browser).await;
+    let (cookie, form) = (cookie_header(&browser), format!("handle={handle}&decision=approve"));
     for (origin, site) in [
         (Some("https://evil.example"), None),
         (Some("https://evil.example"), Some("same-origin")),
@@ -197,11 +197,14 @@ async fn cross_site_decision_with_valid_cookie_is_refused() {
         headers.extend([("content-type", "application/x-www-form-urlencoded")]);
         headers.extend(origin.map(|origin| ("origin", origin)));
         headers.extend(site.map(|site| ("sec-fetch-site", site)));
-        let answer = world.request("POST", "/approve", &headers, &form).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{origin:?} {site:?}");
-        assert_eq!((answer.header("location"), answer.header("set-cookie")), <(String, String)>::default());
+        let response = world.request("POST", "/approve", &headers, &form).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{origin:?} {site:?}");
+        assert_eq!(
+            (response.header("location"), response.header("set-cookie")),
+            <(String, String)>::default()
+        );
     }
-    is_unanswered(&world, &mut browser, &page).await;
+    assert_page_is_open(&world, &mut browser, &page).await;
 }
 
 #[tokio::test]
@@ -218,7 +221,7 @@ async fn extra_fields_of_a_decision_are_ignored() {
     let mut requests = Vec::new();
     for fields in [&[][..], &more] {
         let mut browser = world.browser();
-        let (page, _) = asked(&world, &mut browser).await;
+        let (page, _) = open_approval_page(&world, &mut browser).await;
         let page = browser.submit(&page, fields, "approve").await;
         let fresh = ["state", "nonce", "code_challenge"];
         let params = page.url.query_pairs().into_owned().filter(|(name, _)| !fresh.contains(&name.as_str()));

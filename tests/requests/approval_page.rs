@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{Answer, CALLBACK, World};
+use crate::world::{CALLBACK, Response, World};
 
 #[tokio::test]
 async fn approval_page_names_client_redirect_uri_and_scopes() {
@@ -37,8 +37,8 @@ async fn approval_page_headers_forbid_framing_caching_and_scripts() {
     let policy = page.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     assert!(policy.ends_with("; frame-ancestors 'none'; base-uri 'none'"), "{policy}");
-    // One script, which this answer alone names.
-    let nonce = |page: &Answer| {
+    // The policy allows one script, by a nonce that is new in each response.
+    let nonce = |page: &Response| {
         let policy = page.header("content-security-policy");
         let (_, nonce) = policy.split_once(" script-src 'nonce-").expect("a nonce");
         nonce.split_once('\'').expect("an end").0.to_owned()

@@ -15,11 +15,11 @@ async fn code_is_redeemed_for_opaque_tokens() {
     let code = world.code(&client).await;
     let response = world.redeem(&client, &code).await;
     assert_eq!((response.status, response.header("cache-control")), (StatusCode::OK, "no-store".into()));
-    let answer = response.json();
-    assert_eq!(answer["token_type"], "Bearer");
-    assert_eq!(answer["expires_in"], 3600);
-    assert_eq!(answer["scope"], "todo:read todo:write");
-    let members: Vec<_> = answer.as_object().unwrap().keys().collect();
+    let body = response.json();
+    assert_eq!(body["token_type"], "Bearer");
+    assert_eq!(body["expires_in"], 3600);
+    assert_eq!(body["scope"], "todo:read todo:write");
+    let members: Vec<_> = body.as_object().unwrap().keys().collect();
     assert_eq!(members, ["access_token", "expires_in", "refresh_token", "scope", "token_type"]);
     assert!(!response.text.contains("eyJ"), "no JWT");
 }
@@ -40,9 +40,9 @@ async fn two_hundred_concurrent_redemptions_succeed_once() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
-    let answers = join_all((0..200).map(|_| world.redeem(&client, &code))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 1);
-    assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::BAD_REQUEST).count(), 199);
+    let responses = join_all((0..200).map(|_| world.redeem(&client, &code))).await;
+    assert_eq!(responses.iter().filter(|response| response.status == StatusCode::OK).count(), 1);
+    assert_eq!(responses.iter().filter(|response| response.status == StatusCode::BAD_REQUEST).count(), 199);
 }
 
 #[tokio::test]
@@ -51,13 +51,13 @@ async fn concurrent_redemptions_succeed_once_in_every_round() {
     let client = world.client().await;
     for round in 0..12 {
         let code = world.code(&client).await;
-        let answers = join_all((0..20).map(|_| world.redeem(&client, &code))).await;
+        let responses = join_all((0..20).map(|_| world.redeem(&client, &code))).await;
         let (good, bad): (Vec<_>, Vec<_>) =
-            answers.iter().partition(|answer| answer.status == StatusCode::OK);
+            responses.iter().partition(|response| response.status == StatusCode::OK);
         assert_eq!((good.len(), bad.len()), (1, 19), "round {round}");
-        for answer in bad {
+        for response in bad {
             let refused = (StatusCode::BAD_REQUEST, &json!("invalid_grant"));
-            assert_eq!((answer.status, &answer.json()["error"]), refused, "round {round}");
+            assert_eq!((response.status, &response.json()["error"]), refused, "round {round}");
         }
     }
 }
@@ -112,9 +112,9 @@ async fn code_is_refused_with_another_registered_redirect_uri() {
                 ("code_verifier", VERIFIER),
                 ("redirect_uri", redirect_uri),
             ];
-            let answer = world.post_form("/token", &form).await;
-            assert_eq!(answer.status, status, "{redirect_uri}: {}", answer.text);
-            let error = &answer.json()["error"];
+            let response = world.post_form("/token", &form).await;
+            assert_eq!(response.status, status, "{redirect_uri}: {}", response.text);
+            let error = &response.json()["error"];
             assert_eq!(error == "invalid_grant", status == StatusCode::BAD_REQUEST, "{error}");
         }
     }
@@ -126,11 +126,11 @@ async fn code_expires_after_two_minutes() {
     let client = world.client().await;
     let code = world.code(&client).await;
     world.host.advance(120);
-    let answer = world.redeem(&client, &code).await.json();
+    let response = world.redeem(&client, &code).await.json();
     let expected = json!({
         "error": "invalid_grant", "error_description": "the code has expired, or its login has ended",
     });
-    assert_eq!(answer, expected);
+    assert_eq!(response, expected);
 }
 
 #[tokio::test]
@@ -138,13 +138,13 @@ async fn code_used_as_a_token_is_refused_and_stays_redeemable() {
     let world = World::new();
     let client = world.client().await;
     let code = world.code(&client).await;
-    let answer = world.call(&code, "get_my_todo_list", json!({})).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert!(answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
+    let response = world.call(&code, "get_my_todo_list", json!({})).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert!(response.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
-    let answer = world.refresh(&client, &code).await;
+    let response = world.refresh(&client, &code).await;
     let refused = (StatusCode::BAD_REQUEST, &json!("invalid_grant"));
-    assert_eq!((answer.status, &answer.json()["error"]), refused);
+    assert_eq!((response.status, &response.json()["error"]), refused);
     let form = [("token", code.as_str()), ("client_id", &client)];
     assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
     assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK);
@@ -168,9 +168,9 @@ async fn repeated_redemption_parameter_is_refused_and_keeps_the_code() {
     for (name, value) in redemption(&client, &code) {
         let mut form = redemption(&client, &code);
         form.push((name, value));
-        let answer = world.post_form("/token", &form).await;
+        let response = world.post_form("/token", &form).await;
         let expected = (StatusCode::BAD_REQUEST, &json!("invalid_request"));
-        assert_eq!((answer.status, &answer.json()["error"]), expected, "{name}");
+        assert_eq!((response.status, &response.json()["error"]), expected, "{name}");
     }
     assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK);
 }
@@ -191,8 +191,8 @@ async fn redemption_outside_a_form_is_refused_and_keeps_the_code() {
         ("POST", "/token", "multipart/form-data; boundary=x", form.as_str()),
         ("PUT", "/token", FORM, form.as_str()),
     ] {
-        let answer = world.request(method, path, &[("content-type", media_type)], body).await;
-        assert!(answer.status.is_client_error(), "{method} {path} {media_type}: {}", answer.text);
+        let response = world.request(method, path, &[("content-type", media_type)], body).await;
+        assert!(response.status.is_client_error(), "{method} {path} {media_type}: {}", response.text);
     }
     assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK);
 }

@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 
-use crate::world::{Answer, CALLBACK, CHALLENGE, World, authorization_error};
+use crate::world::{CALLBACK, CHALLENGE, Response, World, authorization_error};
 
-/// What ends an attribute, an element and a header, in what a client sends.
+/// Text that would end an attribute, an element and a header.
 const MARKUP: &str = "\"><script>alert(1)</script>\r\nx-injected: 1";
 
 #[tokio::test]
@@ -124,12 +124,12 @@ async fn request_object_is_neither_fetched_nor_used() {
     assert_eq!(world.requests_to("https://evil.example", ""), 0);
 }
 
-/// Neither on a page nor in a header as it was sent.
-pub(crate) fn assert_harmless(answer: &Answer, name: &str) {
-    assert!(!answer.text.contains("<script>"), "{name}: {}", answer.text);
-    let location = answer.header("location");
+/// Checks that neither the page nor a header contains [`MARKUP`] unescaped.
+pub(crate) fn assert_markup_is_escaped(response: &Response, name: &str) {
+    assert!(!response.text.contains("<script>"), "{name}: {}", response.text);
+    let location = response.header("location");
     assert!(!location.contains(['"', '<', '>', '\r', '\n']), "{name}: {location}");
-    assert_eq!(answer.header("x-injected"), "", "{name}");
+    assert_eq!(response.header("x-injected"), "", "{name}");
 }
 
 #[tokio::test]
@@ -151,14 +151,14 @@ async fn markup_in_authorization_parameters_is_escaped() {
         ("nonce", SHOWN),
         (MARKUP, SHOWN),
     ] {
-        let answer = world.get(&world.authorize_path(&client, &[(name, MARKUP)])).await;
-        assert_eq!(answer.status, status, "{name}");
-        assert_harmless(&answer, name);
+        let response = world.get(&world.authorize_path(&client, &[(name, MARKUP)])).await;
+        assert_eq!(response.status, status, "{name}");
+        assert_markup_is_escaped(&response, name);
     }
     let both = [("state", MARKUP), ("response_type", "token")];
-    let answer = world.get(&world.authorize_path(&client, &both)).await;
-    assert_harmless(&answer, "state");
-    let state = answer.location().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let response = world.get(&world.authorize_path(&client, &both)).await;
+    assert_markup_is_escaped(&response, "state");
+    let state = response.location().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     assert_eq!(state, MARKUP, "the client gets back what it sent");
 }
 
@@ -170,9 +170,9 @@ async fn authorization_endpoint_accepts_get_only() {
     for method in ["HEAD", "PUT", "DELETE", "PATCH", "POST", "OPTIONS"] {
         for (path, body) in [(path.as_str(), ""), ("/authorize", form)] {
             let headers = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "none")];
-            let answer = world.request(method, path, &headers, body).await;
-            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
-            assert_eq!((answer.header("location"), answer.header("set-cookie")), Default::default());
+            let response = world.request(method, path, &headers, body).await;
+            assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            assert_eq!((response.header("location"), response.header("set-cookie")), Default::default());
         }
     }
     assert_eq!(world.requests_to_pingone(), 0);

@@ -4,7 +4,7 @@ use http::StatusCode;
 use pingone_sim::Failure;
 use serde_json::{Value, json};
 
-use crate::world::{API, FORM, JSON, PINGONE, Tokens, World, claims, create};
+use crate::world::{API, FORM, JSON, PINGONE, Tokens, World, claims, create_call};
 
 #[tokio::test]
 async fn tokens_survive_a_restart_and_key_rotation() {
@@ -26,10 +26,10 @@ async fn tokens_survive_a_restart_and_key_rotation() {
 async fn token_outside_the_authorization_header_is_refused() {
     let world = World::new();
     let token = world.connected().await.access;
-    let mut with_token = create();
+    let mut with_token = create_call();
     with_token["access_token"] = json!(token);
     with_token["params"]["access_token"] = json!(token);
-    let (call, with_token) = (create().to_string(), with_token.to_string());
+    let (call, with_token) = (create_call().to_string(), with_token.to_string());
     let form = format!("access_token={token}");
     let in_query = format!("/mcp?access_token={token}");
     for (path, headers, body) in [
@@ -42,9 +42,9 @@ async fn token_outside_the_authorization_header_is_refused() {
         ("/mcp", &[JSON, ("x-authorization", &format!("Bearer {token}"))], &call),
         ("/mcp", &[JSON, ("mcp-session-id", &token)], &call),
     ] {
-        let answer = world.request("POST", path, headers, body).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path} {headers:?}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer resource_metadata="));
+        let response = world.request("POST", path, headers, body).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{path} {headers:?}");
+        assert!(response.header("www-authenticate").starts_with("Bearer resource_metadata="));
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     let lower = [JSON, ("authorization", &format!("bearer {token}"))];
@@ -55,7 +55,7 @@ async fn token_outside_the_authorization_header_is_refused() {
 async fn credentials_of_another_scheme_beside_token_are_ignored() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
-    let call = create().to_string();
+    let call = create_call().to_string();
     for (other, status) in [
         ("Basic cHJveHk6c2VjcmV0", StatusCode::OK),
         ("Negotiate YII=", StatusCode::OK),
@@ -65,8 +65,8 @@ async fn credentials_of_another_scheme_beside_token_are_ignored() {
     ] {
         for (first, second) in [(other, bearer.as_str()), (bearer.as_str(), other)] {
             let headers = [JSON, ("authorization", first), ("authorization", second)];
-            let answer = world.request("POST", "/mcp", &headers, &call).await;
-            assert_eq!(answer.status, status, "{first} {second}");
+            let response = world.request("POST", "/mcp", &headers, &call).await;
+            assert_eq!(response.status, status, "{first} {second}");
         }
     }
 }
@@ -103,14 +103,14 @@ async fn session_id_without_a_token_is_unauthorized() {
     let world = World::new();
     for method in ["POST", "GET", "DELETE"] {
         let headers = [("mcp-session-id", "0123456789abcdef"), ("content-type", "application/json")];
-        let answer = world
+        let response = world
             .request(method, "/mcp", &headers, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#)
             .await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method}");
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{method}");
     }
 }
 
-/// What PingOne's token endpoint answered first.
+/// The first response of PingOne's token endpoint.
 fn issued_by_pingone(world: &World) -> Value {
     let exchanges = world.network.exchanges();
     let issued = exchanges.iter().find(|exchange| {
@@ -129,9 +129,9 @@ async fn pingone_token_for_this_audience_is_refused() {
         world.log_in_to(&mut world.browser(), &world.client().await).await;
         let token = issued_by_pingone(&world)["access_token"].as_str().unwrap().to_owned();
         assert_eq!(claims(&token)["aud"], audience);
-        let answer = world.call(&token, "get_my_todo_list", json!({})).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{audience}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
+        let response = world.call(&token, "get_my_todo_list", json!({})).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{audience}");
+        assert!(response.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", "));
         assert_eq!(world.requests_to(API, "/api/todos"), 0);
     }
 }
@@ -140,11 +140,11 @@ async fn pingone_token_for_this_audience_is_refused() {
 async fn pingone_tokens_are_refused_at_mcp_and_token_endpoint() {
     let world = World::new();
     let tokens = world.connected().await;
-    let answer = issued_by_pingone(&world);
+    let response = issued_by_pingone(&world);
     for name in ["access_token", "id_token", "refresh_token"] {
-        let token = answer[name].as_str().unwrap();
-        let answer = world.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
+        let token = response[name].as_str().unwrap();
+        let response = world.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{name}");
         assert_eq!(world.refresh(&tokens.client, token).await.json()["error"], "invalid_grant", "{name}");
     }
 }

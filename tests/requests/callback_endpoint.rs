@@ -4,7 +4,9 @@ use http::StatusCode;
 use pingone_sim::Failure;
 use url::form_urlencoded;
 
-use crate::world::{CALLBACK, DEPUTY, World, answer, arrived, finished_at_pingone, sent, told};
+use crate::world::{
+    CALLBACK, DEPUTY, World, code_at_client, cookie_header, error_at_client, finished_at_pingone, login_error,
+};
 
 #[tokio::test]
 async fn successful_login_redirects_code_state_and_iss() {
@@ -13,7 +15,7 @@ async fn successful_login_redirects_code_state_and_iss() {
     let page = world.log_in_to(&mut world.browser(), &client).await;
     let names: Vec<_> = page.url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     assert_eq!(names, ["code", "state", "iss"]);
-    assert!(arrived(&page).is_some_and(|code| code.len() == 84 && !code.contains("alice")));
+    assert!(code_at_client(&page).is_some_and(|code| code.len() == 84 && !code.contains("alice")));
     assert!(world.network.exchanges().iter().all(|e| !matches!(e.response.status().as_u16(), 307 | 308)));
 }
 
@@ -30,7 +32,7 @@ async fn pingone_error_is_mapped_to_an_error_for_the_client() {
         ("consent_required", "access_denied"),
         ("<script>alert(1)</script>", "server_error"),
     ] {
-        assert_eq!(told(Failure::CallbackError(said.into())).await, told_as, "{said}");
+        assert_eq!(login_error(Failure::CallbackError(said.into())).await, told_as, "{said}");
     }
 }
 
@@ -43,7 +45,7 @@ async fn consent_declined_at_pingone_is_access_denied() {
     let page = browser.submit(&page, &[], "approve").await;
     let page = browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
     let page = browser.submit(&page, &[], "DECLINE").await;
-    assert_eq!(answer(&world, &page), "access_denied");
+    assert_eq!(error_at_client(&world, &page), "access_denied");
 }
 
 #[tokio::test]
@@ -104,7 +106,7 @@ async fn callback_works_once_and_within_ten_minutes() {
         browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
     let mut again = browser.clone();
     let done = browser.submit(&consent, &[], "APPROVE").await;
-    assert!(arrived(&done).is_some());
+    assert!(code_at_client(&done).is_some());
     let exchanges = world.network.exchanges();
     let callback = exchanges
         .iter()
@@ -120,7 +122,7 @@ async fn callback_works_once_and_within_ten_minutes() {
     assert_eq!(late.open(&callback).await.status, StatusCode::BAD_REQUEST);
 }
 
-/// What the page of a callback says that is opened `seconds` after the login began, by the browser that began it.
+/// The page of a callback that is opened `seconds` after the login at PingOne.
 async fn late(world: &World, seconds: u64, with_cookies: bool) -> String {
     let client = world.client().await;
     let mut browser = world.browser();
@@ -151,7 +153,7 @@ async fn reloaded_callback_says_already_answered_without_its_cookie() {
     let client = world.client().await;
     let mut browser = world.browser();
     let callback = finished_at_pingone(&world, &mut browser, &client).await;
-    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
+    assert!(code_at_client(&browser.open(callback.as_str()).await).is_some());
     let page = browser.open(callback.as_str()).await;
     assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"));
     assert!(page.text.contains("This login was already answered"), "{}", page.text);
@@ -171,7 +173,7 @@ async fn logins_in_two_tabs_both_succeed() {
             browser.submit(&page, &[("username", "alice"), ("password", "Alice-demo-1")], "SIGNON").await;
         let page =
             if page.text.contains("APPROVE") { browser.submit(&page, &[], "APPROVE").await } else { page };
-        assert!(arrived(&page).is_some(), "{}", page.url);
+        assert!(code_at_client(&page).is_some(), "{}", page.url);
     }
 }
 
@@ -205,7 +207,7 @@ async fn repeated_callback_parameter_is_refused_and_login_stays_open() {
         assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"), "{more}");
         assert_eq!(world.pingone.requests("token"), 0, "{more}");
     }
-    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
+    assert!(code_at_client(&browser.open(callback.as_str()).await).is_some());
 }
 
 #[tokio::test]
@@ -216,17 +218,20 @@ async fn callback_by_another_method_is_refused_and_login_stays_open() {
     let callback = finished_at_pingone(&world, &mut browser, &client).await;
     let (mut bare, query) = (callback.clone(), callback.query().expect("a query"));
     bare.set_query(None);
-    let sent = sent(&browser);
+    let sent = cookie_header(&browser);
     let headers = [("cookie", sent.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     for (method, url, body) in
         [("POST", &bare, query), ("POST", &callback, ""), ("HEAD", &callback, ""), ("PUT", &callback, "")]
     {
-        let answer = world.request(method, url.as_str(), &headers, body).await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {url}");
-        assert_eq!((answer.header("location"), answer.header("set-cookie")), <(String, String)>::default());
+        let response = world.request(method, url.as_str(), &headers, body).await;
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {url}");
+        assert_eq!(
+            (response.header("location"), response.header("set-cookie")),
+            <(String, String)>::default()
+        );
         assert_eq!(world.pingone.requests("token"), 0, "{method} {url}");
     }
-    assert!(arrived(&browser.open(callback.as_str()).await).is_some());
+    assert!(code_at_client(&browser.open(callback.as_str()).await).is_some());
 }
 
 #[tokio::test]
@@ -234,7 +239,7 @@ async fn callback_with_the_issuer_of_pingone_is_accepted() {
     let world = World::new();
     world.pingone.force(Failure::CallbackParameter("iss".into(), Some(world.config.issuer())));
     let client = world.client().await;
-    assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
+    assert!(code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_some());
 }
 
 #[tokio::test]
@@ -257,6 +262,6 @@ async fn markup_in_an_error_of_pingone_is_neither_shown_nor_sent() {
         assert!(page.text.contains("cannot be finished") && !page.text.contains("alert"), "{}", page.text);
     }
     let page = browser.open(&with(&state)).await;
-    assert_eq!(answer(&world, &page), "server_error");
+    assert_eq!(error_at_client(&world, &page), "server_error");
     assert!(!page.url.as_str().contains("alert"), "{}", page.url);
 }

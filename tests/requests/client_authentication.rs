@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::{
     authorization_code::redemption,
-    world::{Answer, CALLBACK, Tokens, VERIFIER, World},
+    world::{CALLBACK, Response, Tokens, VERIFIER, World},
 };
 
-/// A form of `client` to `path`, with these `Authorization` headers.
-async fn authorized(world: &World, path: &str, authorization: &[&str], form: &str) -> Answer {
+/// Posts a form with these `Authorization` headers.
+async fn authorized(world: &World, path: &str, authorization: &[&str], form: &str) -> Response {
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
     headers.extend(authorization.iter().map(|value| ("authorization", *value)));
     world.request("POST", path, &headers, form).await
@@ -36,14 +36,14 @@ async fn authorization_header_of_another_scheme_is_ignored() {
     ] {
         for form in [&public, &confidential] {
             let asked = format!("grant_type=refresh_token&refresh_token=x&{form}");
-            let answer = authorized(&world, "/token", authorization, &asked).await;
-            assert_eq!(answer.json()["error"], "invalid_grant", "{authorization:?} {form}");
-            let answer = authorized(&world, "/revoke", authorization, &format!("token=x&{form}")).await;
-            assert_eq!(answer.status, StatusCode::OK, "{authorization:?} {form}");
+            let response = authorized(&world, "/token", authorization, &asked).await;
+            assert_eq!(response.json()["error"], "invalid_grant", "{authorization:?} {form}");
+            let response = authorized(&world, "/revoke", authorization, &format!("token=x&{form}")).await;
+            assert_eq!(response.status, StatusCode::OK, "{authorization:?} {form}");
         }
         let unproved = format!("grant_type=refresh_token&refresh_token=x&client_id={id}");
-        let answer = authorized(&world, "/token", authorization, &unproved).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{authorization:?}");
+        let response = authorized(&world, "/token", authorization, &unproved).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{authorization:?}");
     }
 }
 
@@ -67,8 +67,8 @@ async fn client_authenticates_in_one_way_and_may_repeat_its_id() {
         (&[&own], format!("&client_id={public}"), &several),
     ] {
         let form = format!("grant_type=refresh_token&refresh_token=x{form}");
-        let answer = authorized(&world, "/token", authorization, &form).await;
-        assert_eq!((answer.status, answer.json()["error"].clone()), *told, "{authorization:?} {form}");
+        let response = authorized(&world, "/token", authorization, &form).await;
+        assert_eq!((response.status, response.json()["error"].clone()), *told, "{authorization:?} {form}");
     }
 }
 
@@ -133,9 +133,9 @@ async fn confidential_client_is_refused_without_its_own_secret() {
         world.post_form(path, &form).await
     };
     for wrong in [foreign.as_str(), "", "x"] {
-        let answer = post("/token", with(wrong)).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text);
-        assert!(answer.header("www-authenticate").starts_with("Basic"));
+        let response = post("/token", with(wrong)).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{}", response.text);
+        assert!(response.header("www-authenticate").starts_with("Basic"));
     }
     let tokens = Tokens::of(&id, &post("/token", with(&secret)).await);
     let revocation = |secret: Option<&str>| {

@@ -30,25 +30,25 @@ fn json_response(document: &Value) -> Response<Body> {
     response.body(Body::from(document.to_string())).expect("a response")
 }
 
-/// Publishes what `answer` makes, and counts how often it is asked for.
+/// Publishes the responses of `respond`, and counts the requests.
 fn publish(
     world: &World,
-    answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
+    respond: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
 ) -> Arc<AtomicUsize> {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let router = Router::new().fallback(any(async move || {
         count.fetch_add(1, Ordering::SeqCst);
-        answer()
+        respond()
     }));
     world.network.serve(SITE, router);
     asked
 }
 
-/// What the person sees.
+/// The status and text of the approval page.
 async fn page(world: &World, client: &str) -> (StatusCode, String) {
-    let answer = world.get(&world.authorize_path(client, &[])).await;
-    (answer.status, answer.text)
+    let response = world.get(&world.authorize_path(client, &[])).await;
+    (response.status, response.text)
 }
 
 #[tokio::test]
@@ -60,8 +60,8 @@ async fn client_with_a_metadata_document_connects_unregistered() {
     assert!(text.contains("It is published by") && text.contains("app.example") && text.contains("An app"));
     let code = world.code(CLIENT).await;
     let tokens = Tokens::of(CLIENT, &world.redeem(CLIENT, &code).await);
-    let answer = world.call(&tokens.access, "who_am_i", json!({})).await.json();
-    assert_eq!(answer["result"]["structuredContent"]["client"], json!({ "id": CLIENT, "name": "An app" }));
+    let response = world.call(&tokens.access, "who_am_i", json!({})).await.json();
+    assert_eq!(response["result"]["structuredContent"]["client"], json!({ "id": CLIENT, "name": "An app" }));
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn unreachable_document_in_use_is_served_stale_for_a_day() {
     world.network.unplug(SITE);
     world.host.advance(3600 + 24 * 3600 - 1);
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
-    // Neither does it matter that the site is broken.
+    // A 503 does not invalidate the document.
     publish(&world, || Response::builder().status(503).body(Body::empty()).expect("a response"));
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
     world.host.advance(1);
@@ -146,7 +146,7 @@ async fn withdrawn_document_is_not_served_stale() {
     world.host.advance(3600);
     publish(&world, || Response::builder().status(404).body(Body::empty()).expect("a response"));
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::BAD_REQUEST);
-    // Nor when there is nobody to ask any more.
+    // An unreachable site does not bring it back.
     world.network.unplug(SITE);
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::BAD_REQUEST);
 }
@@ -160,9 +160,9 @@ async fn tokens_refresh_and_revoke_while_document_is_unreachable() {
     world.host.advance(100);
     let tokens = Tokens::of(CLIENT, &world.redeem(CLIENT, &code).await);
     world.host.advance(24 * 3600);
-    let answer = world.refresh(CLIENT, &tokens.refresh).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    let tokens = Tokens::of(CLIENT, &answer);
+    let response = world.refresh(CLIENT, &tokens.refresh).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    let tokens = Tokens::of(CLIENT, &response);
     let form = [("client_id", CLIENT), ("token", tokens.refresh.as_str())];
     assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
     assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::UNAUTHORIZED);
@@ -255,12 +255,12 @@ async fn invalid_document_is_refused_until_it_is_corrected() {
         let mut bad = document();
         bad[member] = value.clone();
         publish(&world, move || json_response(&bad));
-        let answer = world.get(&world.authorize_path(CLIENT, &[])).await;
-        assert_eq!((answer.status, answer.header("location")), (StatusCode::BAD_REQUEST, String::new()));
+        let response = world.get(&world.authorize_path(CLIENT, &[])).await;
+        assert_eq!((response.status, response.header("location")), (StatusCode::BAD_REQUEST, String::new()));
         assert!(
-            answer.text.contains("metadata document cannot be used"),
+            response.text.contains("metadata document cannot be used"),
             "{member} {value}: {}",
-            answer.text
+            response.text
         );
         assert_eq!(world.requests_to_pingone(), 0);
         publish(&world, || json_response(&document()));
@@ -292,7 +292,7 @@ async fn approval_page_shows_publisher_before_client_name() {
          <code>https://app.example/oauth/client.json</code></dd>";
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
     assert!(at("<dl>") < at(published) && at(published) < at("An app"), "{text}");
-    // Who has registered instead is published by nobody.
+    // A registered client has no publisher.
     let registered = world.get(&world.authorize_path(&world.client().await, &[])).await;
     assert!(!registered.text.contains("It is published by"), "{}", registered.text);
 }
@@ -336,9 +336,9 @@ async fn redirect_uri_missing_from_the_document_is_refused() {
     let world = World::new();
     publish(&world, || json_response(&document()));
     for uri in ["https://evil.example/cb", "https://client.example/cb/", "http://127.0.0.1:7777/other"] {
-        let answer = world.get(&world.authorize_path(CLIENT, &[("redirect_uri", uri)])).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
-        assert_eq!(answer.header("location"), "");
+        let response = world.get(&world.authorize_path(CLIENT, &[("redirect_uri", uri)])).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{uri}");
+        assert_eq!(response.header("location"), "");
     }
 }
 
@@ -360,7 +360,7 @@ async fn storage_key_of_a_document_is_refused_as_client_id() {
     publish(&world, || json_response(&document()));
     assert_eq!(page(&world, CLIENT).await.0, StatusCode::OK);
     let code = world.code(CLIENT).await;
-    // Anybody can work it out.
+    // The digest needs no secret.
     let digest = deputy::seal::digest("described client", CLIENT.as_bytes());
     let name = format!("document-{}", URL_SAFE_NO_PAD.encode(digest.0));
     for guess in [&name, "document-", "document", "client:document"] {

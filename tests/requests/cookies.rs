@@ -6,11 +6,11 @@ use pingone_sim::Failure;
 
 use crate::{
     media_types::{FOREIGN, send},
-    world::{Answer, CALLBACK, DEPUTY, World},
+    world::{CALLBACK, DEPUTY, Response, World},
 };
 
-/// The cookies that we have set so far in answers at `path`, each as name, value and attributes.
-fn set_at(world: &World, path: &str) -> Vec<(String, String, String)> {
+/// The cookies that responses at `path` have set so far, each as name, value and attributes.
+fn cookies_set_at(world: &World, path: &str) -> Vec<(String, String, String)> {
     let exchanges = world.network.exchanges().into_iter();
     let ours = exchanges.filter(|exchange| exchange.request.uri().to_string().starts_with(DEPUTY));
     let there = ours.filter(|exchange| exchange.request.uri().path() == path);
@@ -44,7 +44,7 @@ async fn cookies_are_host_only_and_removed_after_use() {
         ),
         ("/callback", &[("__Host-mcp-login-########", false, 0)]),
     ] {
-        let set = set_at(&world, path);
+        let set = cookies_set_at(&world, path);
         assert_eq!(set.len(), cookies.len(), "{path}: {set:?}");
         for ((name, value, attributes), (expected, has_value, seconds)) in set.iter().zip(cookies) {
             let one = expected.strip_suffix("########").and_then(|stem| name.strip_prefix(stem));
@@ -84,7 +84,7 @@ async fn cookies_reveal_neither_client_nor_state_nor_handle() {
     let handle = page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43].to_owned();
     let at_pingone = browser.submit(&page, &[], "approve").await;
     let state = at_pingone.query("state").expect("a state");
-    let set = [set_at(&world, "/authorize"), set_at(&world, "/approve")].concat();
+    let set = [cookies_set_at(&world, "/authorize"), cookies_set_at(&world, "/approve")].concat();
     assert_eq!(set.len(), 4);
     for (name, value, _) in set {
         let decoded = value.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).expect("base64url"));
@@ -95,16 +95,22 @@ async fn cookies_reveal_neither_client_nor_state_nor_handle() {
     }
 }
 
-/// A request of a browser that keeps these cookies.
-async fn with_cookies(world: &World, method: &str, path: &str, cookies: Vec<u8>, body: &str) -> Answer {
+/// A same-origin request of a browser with these cookies.
+async fn request_with_cookies(
+    world: &World,
+    method: &str,
+    path: &str,
+    cookies: Vec<u8>,
+    body: &str,
+) -> Response {
     let form = b"application/x-www-form-urlencoded".to_vec();
     let headers = [("content-type", form), ("sec-fetch-site", b"same-origin".to_vec()), ("cookie", cookies)];
     send(world, method, path, &headers, body).await
 }
 
-/// The name and value of the first cookie that an answer sets.
-fn set_by(answer: &Answer) -> String {
-    answer.header("set-cookie").split(';').next().expect("a cookie").to_owned()
+/// The name and value of the first cookie that a response sets.
+fn first_cookie(response: &Response) -> String {
+    response.header("set-cookie").split(';').next().expect("a cookie").to_owned()
 }
 
 #[tokio::test]
@@ -120,13 +126,16 @@ async fn login_works_beside_foreign_cookies_of_any_bytes() {
             let page = world.get(&world.authorize_path(&client, &[])).await;
             let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
             let form = format!("handle={handle}&decision=approve");
-            let answer = with_cookies(&world, "POST", "/approve", joined(&set_by(&page), first), &form).await;
-            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{foreign:?}: {}", answer.text);
+            let response =
+                request_with_cookies(&world, "POST", "/approve", joined(&first_cookie(&page), first), &form)
+                    .await;
+            assert_eq!(response.status, StatusCode::SEE_OTHER, "{foreign:?}: {}", response.text);
             let state =
-                answer.location().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+                response.location().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
             let path = format!("/callback?error=access_denied&state={state}&iss={}", world.config.issuer());
-            let answer = with_cookies(&world, "GET", &path, joined(&set_by(&answer), first), "").await;
-            assert!(answer.header("location").starts_with(CALLBACK), "{foreign:?}: {}", answer.text);
+            let response =
+                request_with_cookies(&world, "GET", &path, joined(&first_cookie(&response), first), "").await;
+            assert!(response.header("location").starts_with(CALLBACK), "{foreign:?}: {}", response.text);
         }
     }
 }
@@ -138,12 +147,13 @@ async fn cookie_behind_a_unicode_space_is_ignored() {
     let page = world.get(&world.authorize_path(&client, &[])).await;
     let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
     let form = format!("handle={handle}&decision=approve");
-    // A subdomain may set a cookie of this name, for the whole domain.
+    // A subdomain can set a cookie with this name for the whole domain.
     for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{2028}", "\u{3000}"] {
-        let cookie = format!("{space}{}", set_by(&page)).into_bytes();
-        let answer = with_cookies(&world, "POST", "/approve", cookie, &form).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{space:?}");
+        let cookie = format!("{space}{}", first_cookie(&page)).into_bytes();
+        let response = request_with_cookies(&world, "POST", "/approve", cookie, &form).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{space:?}");
     }
-    let answer = with_cookies(&world, "POST", "/approve", set_by(&page).into_bytes(), &form).await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let response =
+        request_with_cookies(&world, "POST", "/approve", first_cookie(&page).into_bytes(), &form).await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
 }

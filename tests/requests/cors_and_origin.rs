@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{API, Answer, World};
+use crate::world::{API, Response, World};
 
 #[tokio::test]
 async fn cors_is_open_only_for_endpoints_without_cookies() {
@@ -74,8 +74,8 @@ async fn foreign_origin_is_refused_despite_a_valid_token() {
     }
 }
 
-/// A call that would be seen at the API, from a page of `origin` that holds a good token.
-async fn call_from(world: &World, host: &[&str], token: &str, origin: Option<&str>) -> Answer {
+/// A tool call that sends a request to the API, from a page of `origin` with a valid token.
+async fn call_from(world: &World, host: &[&str], token: &str, origin: Option<&str>) -> Response {
     let authorization = format!("Bearer {token}");
     let mut headers = vec![("content-type", "application/json"), ("authorization", authorization.as_str())];
     headers.extend(host.iter().map(|host| ("host", *host)));
@@ -85,7 +85,7 @@ async fn call_from(world: &World, host: &[&str], token: &str, origin: Option<&st
     world.request("POST", "/mcp", &headers, &message.to_string()).await
 }
 
-/// Deputy on this computer, and a token that is good there.
+/// Deputy at `http://localhost:8787`, and a valid token.
 async fn on_this_computer() -> (World, String) {
     let world = World::new();
     let token = world.connected().await.access;
@@ -109,15 +109,15 @@ async fn localhost_server_accepts_localhost_origins_only() {
         "http://localhost:3000 https://evil.example",
         "file://",
     ] {
-        let answer = call_from(&world, &host, &token, Some(origin)).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+        let response = call_from(&world, &host, &token, Some(origin)).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(response.header("access-control-allow-origin"), "", "{origin}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     for origin in ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"] {
-        let answer = call_from(&world, &host, &token, Some(origin)).await;
-        assert_eq!(answer.status, StatusCode::OK, "{origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        let response = call_from(&world, &host, &token, Some(origin)).await;
+        assert_eq!(response.status, StatusCode::OK, "{origin}");
+        assert_eq!(response.header("access-control-allow-origin"), origin);
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 3);
 }
@@ -140,15 +140,15 @@ async fn allowed_origin_must_match_exactly() {
         "http://other.example",
         "http://localhost:3000",
     ] {
-        let answer = call_from(&world, &[], &token, Some(origin)).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+        let response = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(response.header("access-control-allow-origin"), "", "{origin}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     for origin in ["https://app.example", "http://other.example:8080", "https://deputy.example"] {
-        let answer = call_from(&world, &[], &token, Some(origin)).await;
-        assert_eq!(answer.status, StatusCode::OK, "{origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        let response = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(response.status, StatusCode::OK, "{origin}");
+        assert_eq!(response.header("access-control-allow-origin"), origin);
     }
 }
 
@@ -158,16 +158,16 @@ async fn allowed_application_origin_may_call() {
     let world = World::with(&[("ALLOWED_ORIGINS", origins)]);
     let token = world.connected().await.access;
     for origin in origins.split(' ') {
-        let answer = call_from(&world, &[], &token, Some(origin)).await;
+        let response = call_from(&world, &[], &token, Some(origin)).await;
         assert_eq!(
-            (answer.status, answer.header("access-control-allow-origin")),
+            (response.status, response.header("access-control-allow-origin")),
             (StatusCode::OK, origin.into())
         );
     }
     for origin in ["chrome-extension://other", "app://obsidian.md.evil", "tauri://localhost:1420", "null"] {
-        let answer = call_from(&world, &[], &token, Some(origin)).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+        let response = call_from(&world, &[], &token, Some(origin)).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(response.header("access-control-allow-origin"), "", "{origin}");
     }
 }
 
@@ -188,7 +188,7 @@ async fn wildcard_origin_admits_subdomains_only() {
     }
 }
 
-/// Browsers ask first whether a page may end its session, which it is told that it cannot.
+/// Browsers send a preflight before the `DELETE`, which is refused.
 #[tokio::test]
 async fn refused_session_delete_is_readable_across_origins() {
     let world = World::with(&[("ALLOWED_ORIGINS", "https://app.example")]);
@@ -197,8 +197,8 @@ async fn refused_session_delete_is_readable_across_origins() {
     let preflight = world.request("OPTIONS", "/mcp", &[origin], "").await;
     assert!(preflight.header("access-control-allow-methods").contains("DELETE"));
     assert!(preflight.header("access-control-allow-headers").contains("Mcp-Session-Id"));
-    let answer = world.request("DELETE", "/mcp", &[origin, ("authorization", &bearer)], "").await;
-    let told = (answer.status, answer.header("access-control-allow-origin"));
+    let response = world.request("DELETE", "/mcp", &[origin, ("authorization", &bearer)], "").await;
+    let told = (response.status, response.header("access-control-allow-origin"));
     assert_eq!(told, (StatusCode::METHOD_NOT_ALLOWED, "https://app.example".to_owned()));
 }
 
@@ -212,10 +212,10 @@ async fn call_with_foreign_or_repeated_host_header_is_refused() {
         &["evil.example", "localhost:8787"],
         &["localhost:8787", "localhost:8787"],
     ] {
-        let answer = call_from(&world, host, &token, None).await;
+        let response = call_from(&world, host, &token, None).await;
         let named_once = host.len() == 1;
         let refused = if named_once { StatusCode::MISDIRECTED_REQUEST } else { StatusCode::BAD_REQUEST };
-        assert_eq!(answer.status, refused, "{host:?}");
+        assert_eq!(response.status, refused, "{host:?}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     assert_eq!(call_from(&world, &["localhost:8787"], &token, None).await.status, StatusCode::OK);
@@ -239,9 +239,9 @@ async fn foreign_origin_never_gets_allow_credentials() {
         ("GET", "/nothing", StatusCode::NOT_FOUND, ""),
         ("POST", "/mcp", StatusCode::FORBIDDEN, ""),
     ] {
-        let answer = world.request(method, path, &[("origin", "https://evil.example")], "").await;
-        assert_eq!(answer.status, status, "{method} {path}");
-        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{method} {path}");
-        assert_eq!(answer.header("access-control-allow-credentials"), "", "{method} {path}");
+        let response = world.request(method, path, &[("origin", "https://evil.example")], "").await;
+        assert_eq!(response.status, status, "{method} {path}");
+        assert_eq!(response.header("access-control-allow-origin"), allowed, "{method} {path}");
+        assert_eq!(response.header("access-control-allow-credentials"), "", "{method} {path}");
     }
 }

@@ -78,7 +78,7 @@ async fn openid_configuration_is_valid_and_promises_no_id_token() {
     let keys = world.get("/jwks").await;
     assert_eq!((keys.status, keys.json()), (StatusCode::OK, json!({ "keys": [] })));
     assert_eq!(keys.header("access-control-allow-origin"), "*");
-    // All else is that of the authorization server.
+    // All other members are those of the authorization server metadata.
     let members = document.as_object_mut().unwrap();
     members.retain(|name, _| {
         !["subject_types_supported", "id_token_signing_alg_values_supported", "jwks_uri"]

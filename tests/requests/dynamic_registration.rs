@@ -63,12 +63,12 @@ async fn malformed_or_oversized_registration_body_is_refused() {
     assert_eq!(world.request("POST", "/register", &text, "{}").await.status, StatusCode::BAD_REQUEST);
 }
 
-/// The status and the error of a registration that is refused.
+/// The status and the error code of a refused registration.
 async fn refusal(world: &World, metadata: &Value) -> (StatusCode, Value) {
-    let answer = world.post_json("/register", metadata).await;
-    let told = answer.json();
+    let response = world.post_json("/register", metadata).await;
+    let told = response.json();
     assert!(told["client_id"].is_null() && told["error_description"].is_string(), "{told}");
-    (answer.status, told["error"].clone())
+    (response.status, told["error"].clone())
 }
 
 #[tokio::test]
@@ -249,8 +249,8 @@ async fn registration_with_wrong_bytes_or_types_is_refused() {
     let headers = [("content-type", "application/json")];
     let name = b"{\"redirect_uris\":[\"https://client.example/cb\"],\"client_name\":\"\xff\"}";
     for body in [&b"\xff\xfe{"[..], name, b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b"", b"{}{}"] {
-        let answer = world.request_bytes("POST", "/register", &headers, Bytes::copy_from_slice(body)).await;
-        let told = (answer.status, answer.json()["error"].clone());
+        let response = world.request_bytes("POST", "/register", &headers, Bytes::copy_from_slice(body)).await;
+        let told = (response.status, response.json()["error"].clone());
         assert_eq!(told, (StatusCode::BAD_REQUEST, json!("invalid_client_metadata")), "{body:?}");
     }
     for (name, value) in [
@@ -291,9 +291,9 @@ async fn registration_cannot_be_read_changed_or_deleted() {
             (format!("/register?client_id={client}"), StatusCode::METHOD_NOT_ALLOWED),
         ] {
             let headers = [("content-type", "application/json"), ("authorization", "Bearer x")];
-            let answer = world.request(method, &path, &headers, &metadata).await;
-            assert_eq!(answer.status, status, "{method} {path}");
-            assert!(!answer.text.contains(CALLBACK), "{}", answer.text);
+            let response = world.request(method, &path, &headers, &metadata).await;
+            assert_eq!(response.status, status, "{method} {path}");
+            assert!(!response.text.contains(CALLBACK), "{}", response.text);
         }
     }
     let page = world.get(&world.authorize_path(&client, &[])).await;

@@ -1,11 +1,11 @@
-//! What PingOne's tokens must prove, and what becomes of a login when they do not.
+//! Verification of the tokens that PingOne issues at a login (OpenID Connect Core §3.1.3.7).
 
 use pingone_sim::{Failure, Signature};
 use serde_json::{Value, json};
 
 use crate::{
-    world::{PINGONE, World, arrived},
-    world::{answer, told},
+    world::{PINGONE, World, code_at_client},
+    world::{error_at_client, login_error},
 };
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn id_token_with_wrong_claims_fails_the_login() {
         ("acr", Value::Null),
         ("at_hash", json!("another")),
     ] {
-        let error = told(Failure::IdTokenClaim(name.into(), value.clone())).await;
+        let error = login_error(Failure::IdTokenClaim(name.into(), value.clone())).await;
         assert_eq!(error, "server_error", "{name}: {value}");
     }
 }
@@ -47,9 +47,9 @@ async fn id_token_with_a_wrong_signature_fails_the_login() {
         Signature::PublicKey,
         Signature::PublicKeyPem,
     ] {
-        assert_eq!(told(Failure::IdTokenSignature(signature)).await, "server_error", "{signature:?}");
+        assert_eq!(login_error(Failure::IdTokenSignature(signature)).await, "server_error", "{signature:?}");
     }
-    // With the keys that PingOne publishes in a minute, these might be good: the person may try again.
+    // A key that PingOne publishes later might verify these, so a retry may succeed.
     for signature in [
         Signature::EmbeddedKey,
         Signature::Empty,
@@ -58,7 +58,7 @@ async fn id_token_with_a_wrong_signature_fails_the_login() {
         Signature::OtherKey,
         Signature::UnknownKid,
     ] {
-        let error = told(Failure::IdTokenSignature(signature)).await;
+        let error = login_error(Failure::IdTokenSignature(signature)).await;
         assert_eq!(error, "temporarily_unavailable", "{signature:?}");
     }
 }
@@ -72,7 +72,7 @@ async fn missing_or_garbage_id_token_fails_the_login() {
         Failure::TokenMember("id_token".into(), json!("garbage")),
         Failure::TokenMember("id_token".into(), json!({})),
     ] {
-        assert_eq!(told(failure.clone()).await, "server_error", "{failure:?}");
+        assert_eq!(login_error(failure.clone()).await, "server_error", "{failure:?}");
     }
 }
 
@@ -83,7 +83,7 @@ async fn clock_skew_of_half_a_minute_is_accepted() {
         let value = world.now().checked_add_signed(ahead);
         world.pingone.force(Failure::IdTokenClaim(name.into(), json!(value)));
         let client = world.client().await;
-        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(), "{name}");
+        assert!(code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_some(), "{name}");
     }
 }
 
@@ -91,7 +91,7 @@ async fn clock_skew_of_half_a_minute_is_accepted() {
 async fn clock_skew_over_five_minutes_fails_the_login() {
     let now = World::new().now();
     for (name, value) in [("iat", now + 301), ("nbf", now + 301), ("exp", now - 301)] {
-        let error = told(Failure::IdTokenClaim(name.into(), json!(value))).await;
+        let error = login_error(Failure::IdTokenClaim(name.into(), json!(value))).await;
         assert_eq!(error, "server_error", "{name}");
     }
 }
@@ -105,7 +105,7 @@ async fn clock_skew_of_a_day_is_reported_in_seconds() {
         world.pingone.force(Failure::IdTokenClaim("exp".into(), json!(issued + 3600)));
         let client = world.client().await;
         let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), "server_error");
+        assert_eq!(error_at_client(&world, &page), "server_error");
         let described = page.query("error_description").unwrap_or_default();
         assert!(described.contains(&format!("the clock of this server is {says} PingOne's")), "{described}");
     }
@@ -120,6 +120,10 @@ async fn access_token_with_wrong_claims_fails_the_login() {
         ("exp", json!(1)),
         ("sub", Value::Null),
     ] {
-        assert_eq!(told(Failure::AccessTokenClaim(name.into(), value)).await, "server_error", "{name}");
+        assert_eq!(
+            login_error(Failure::AccessTokenClaim(name.into(), value)).await,
+            "server_error",
+            "{name}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! How much strangers may ask, and one person at a time.
+//! Rate limits of remote addresses, limits of one user, and guessing.
 
 use std::sync::Arc;
 
@@ -9,26 +9,26 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::world::{API, Answer, CALLBACK, World};
+use crate::world::{API, CALLBACK, Response, World};
 
-/// More than any limit that is not set otherwise.
+/// More requests than any default limit of a minute, except that of `/token`.
 const MANY: usize = 200;
 
-/// More than the largest limit allows in two minutes: where minutes are those of the clock, one may end meanwhile.
+/// More requests than the largest limit allows in two minutes: a minute of the clock may end during the test.
 const TWO_MINUTES: usize = 2 * 600 + 1;
 
-/// So many requests are sent side by side, so that slow answers are soon enough too many.
+/// The number of concurrent requests, so that slow responses reach the limit in time.
 const AT_ONCE: usize = 20;
 
-/// What one person may ask at a time.
+/// The number of concurrent requests that one user may have.
 const AT_A_TIME: usize = 64;
 
-/// What a browser says of a request that a page of another site makes with `fetch` in the mode `no-cors`.
-const BY_A_PAGE: [(&str, &str); 3] =
+/// The headers of a `fetch` in the mode `no-cors` by a page of another site.
+const CROSS_SITE_FETCH: [(&str, &str); 3] =
     [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "empty")];
 
-/// The answer to a request from the address of `world`, with these headers too.
-async fn answer(world: &World, request: (&str, &str, &str), more: &[(&str, &str)]) -> Answer {
+/// Sends a request from the address of `world`, with additional headers.
+async fn send_from_address(world: &World, request: (&str, &str, &str), more: &[(&str, &str)]) -> Response {
     let (method, path, body) = request;
     let media_type =
         if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
@@ -36,19 +36,19 @@ async fn answer(world: &World, request: (&str, &str, &str), more: &[(&str, &str)
     world.request(method, path, &[&own, more].concat(), body).await
 }
 
-/// The first answer that refuses, of `request` from one address.
-async fn refusal(world: &World, request: (&str, &str, &str)) -> Answer {
-    refusal_with(world, request, &[]).await
+/// Repeats `request` from one address until it is refused, and returns the refusal.
+async fn first_refusal(world: &World, request: (&str, &str, &str)) -> Response {
+    first_refusal_with(world, request, &[]).await
 }
 
-async fn refusal_with(world: &World, request: (&str, &str, &str), more: &[(&str, &str)]) -> Answer {
+async fn first_refusal_with(world: &World, request: (&str, &str, &str), more: &[(&str, &str)]) -> Response {
     for _ in 0..TWO_MINUTES.div_ceil(AT_ONCE) {
-        let requests = (0..AT_ONCE).map(|_| answer(world, request, more));
-        for answer in futures_util::future::join_all(requests).await {
-            if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                return answer;
+        let requests = (0..AT_ONCE).map(|_| send_from_address(world, request, more));
+        for response in futures_util::future::join_all(requests).await {
+            if response.status == StatusCode::TOO_MANY_REQUESTS {
+                return response;
             }
-            assert!(answer.status.as_u16() < 500, "{}", answer.text);
+            assert!(response.status.as_u16() < 500, "{}", response.text);
         }
     }
     panic!("{TWO_MINUTES} requests to {} were admitted", request.1);
@@ -62,11 +62,11 @@ fn registration() -> String {
 async fn registrations_over_the_rate_limit_get_retry_after() {
     let world = World::new();
     let old = world.client().await;
-    let answer = refusal(&world, ("POST", "/register", &registration())).await;
-    assert_eq!(answer.json()["error"], "temporarily_unavailable");
-    let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+    let response = first_refusal(&world, ("POST", "/register", &registration())).await;
+    assert_eq!(response.json()["error"], "temporarily_unavailable");
+    let wait: u64 = response.header("retry-after").parse().expect("seconds");
     assert!((1..=60).contains(&wait), "{wait}");
-    // Neither others nor those who have registered notice.
+    // Other addresses and registered clients are not affected.
     world.client().await;
     let page = world.get(&world.authorize_path(&old, &[])).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -76,10 +76,10 @@ async fn registrations_over_the_rate_limit_get_retry_after() {
 async fn authorization_requests_over_the_rate_limit_get_a_page() {
     let world = World::new();
     let path = world.authorize_path(&world.client().await, &[]);
-    let answer = refusal(&world, ("GET", &path, "")).await;
-    assert!(answer.text.contains("Too many requests"), "{}", answer.text);
-    assert!(!answer.header("retry-after").is_empty());
-    assert_eq!(answer.header("location"), "");
+    let response = first_refusal(&world, ("GET", &path, "")).await;
+    assert!(response.text.contains("Too many requests"), "{}", response.text);
+    assert!(!response.header("retry-after").is_empty());
+    assert_eq!(response.header("location"), "");
     assert_eq!(world.requests_to_pingone(), 0);
 }
 
@@ -94,11 +94,11 @@ async fn token_requests_over_the_rate_limit_are_refused() {
             ("content-type", "application/x-www-form-urlencoded"),
         ];
         let requests = (0..MANY).map(|_| world.request("POST", "/token", &headers, &form));
-        let answers = futures_util::future::join_all(requests).await;
-        assert!(answers.iter().all(|answer| [400, 429].contains(&answer.status.as_u16())));
+        let responses = futures_util::future::join_all(requests).await;
+        assert!(responses.iter().all(|response| [400, 429].contains(&response.status.as_u16())));
     }
-    let answer = refusal(&world, ("POST", "/token", &form)).await;
-    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+    let response = first_refusal(&world, ("POST", "/token", &form)).await;
+    assert_eq!(response.json()["error"], "temporarily_unavailable");
 }
 
 #[tokio::test]
@@ -112,11 +112,11 @@ async fn cross_site_requests_leave_the_limit_of_programs_alone() {
         ("/revoke", &"token=x".to_owned(), StatusCode::BAD_REQUEST),
     ] {
         let request = ("POST", path, body.as_str());
-        refusal_with(&world, request, &BY_A_PAGE).await;
-        refusal_with(&world, request, &[("sec-fetch-site", "same-site")]).await;
+        first_refusal_with(&world, request, &CROSS_SITE_FETCH).await;
+        first_refusal_with(&world, request, &[("sec-fetch-site", "same-site")]).await;
         for program in [&[][..], &[("sec-fetch-mode", "cors")], &[("sec-fetch-site", "none")]] {
-            let answer = answer(&world, request, program).await;
-            assert_eq!(answer.status, served, "{path} {program:?}: {}", answer.text);
+            let response = send_from_address(&world, request, program).await;
+            assert_eq!(response.status, served, "{path} {program:?}: {}", response.text);
         }
     }
 }
@@ -127,7 +127,8 @@ async fn cross_site_registrations_on_loopback_are_limited() {
     world.address = "127.9.9.9".to_owned();
     let registration = registration();
     let request = ("POST", "/register", registration.as_str());
-    refusal_with(&world, request, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors")]).await;
+    first_refusal_with(&world, request, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors")])
+        .await;
 }
 
 #[tokio::test]
@@ -138,16 +139,16 @@ async fn background_request_of_a_page_begins_no_login() {
     let navigation = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
     let of = |more: &[(&'static str, &'static str)]| [&navigation, more].concat();
     let (frame, prefetch) = (of(&[("sec-fetch-dest", "iframe")]), of(&[("sec-purpose", "prefetch")]));
-    for background in [&BY_A_PAGE[..], &frame, &prefetch] {
+    for background in [&CROSS_SITE_FETCH[..], &frame, &prefetch] {
         for _ in 0..MANY / 3 {
-            let page = answer(&world, request, background).await;
+            let page = send_from_address(&world, request, background).await;
             assert_eq!(page.status, StatusCode::BAD_REQUEST, "{background:?}: {}", page.text);
             assert_eq!((page.header("location"), page.header("set-cookie")), Default::default());
         }
     }
-    // A page that leads the person here may be the client's.
-    for person in [of(&[("sec-fetch-dest", "document")]), of(&[]), vec![("sec-fetch-site", "none")], vec![]] {
-        assert_eq!(answer(&world, request, &person).await.status, StatusCode::OK, "{person:?}");
+    // A page of the client may navigate the user here.
+    for user in [of(&[("sec-fetch-dest", "document")]), of(&[]), vec![("sec-fetch-site", "none")], vec![]] {
+        assert_eq!(send_from_address(&world, request, &user).await.status, StatusCode::OK, "{user:?}");
     }
 }
 
@@ -156,8 +157,12 @@ async fn cross_site_navigations_leave_the_limit_of_users_alone() {
     let world = World::with(&[("RATE_LIMITS", "on")]);
     let path = world.authorize_path(&world.client().await, &[]);
     let request = ("GET", path.as_str(), "");
-    refusal_with(&world, request, &[("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")]).await;
-    assert_eq!(answer(&world, request, &[("sec-fetch-site", "none")]).await.status, StatusCode::OK);
+    first_refusal_with(&world, request, &[("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")])
+        .await;
+    assert_eq!(
+        send_from_address(&world, request, &[("sec-fetch-site", "none")]).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -165,8 +170,8 @@ async fn disabled_rate_limits_refuse_no_request() {
     let world = World::with(&[("RATE_LIMITS", "off")]);
     let headers = [("x-test-address", world.address.as_str()), ("content-type", "application/json")];
     for _ in 0..MANY {
-        let answer = world.request("POST", "/register", &headers, &registration()).await;
-        assert_eq!(answer.status, StatusCode::CREATED);
+        let response = world.request("POST", "/register", &headers, &registration()).await;
+        assert_eq!(response.status, StatusCode::CREATED);
     }
 }
 
@@ -177,7 +182,7 @@ async fn concurrent_calls_of_one_user_are_limited_others_are_served() {
     let bob = world.connected_as("bob", &[]).await;
     let gate = Arc::new(Semaphore::new(0));
     let closed = Arc::clone(&gate);
-    // An API that answers nobody for now.
+    // The API does not respond until the gate closes.
     let slow = Router::new().fallback(async move || {
         let _ = closed.acquire().await;
         StatusCode::SERVICE_UNAVAILABLE
@@ -186,14 +191,14 @@ async fn concurrent_calls_of_one_user_are_limited_others_are_served() {
     let calls = (0..MANY).map(|_| world.call(&alice.access, "get_my_todo_list", json!({})));
     let mut calls: FuturesUnordered<_> = calls.collect();
     for _ in AT_A_TIME..MANY {
-        let refused = calls.next().await.expect("an answer");
+        let refused = calls.next().await.expect("a response");
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text);
         assert_eq!(refused.header("retry-after"), "1");
     }
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     assert_eq!(world.mcp(Some(&bob.access), &ping).await.status, StatusCode::OK);
     gate.close();
-    assert!(calls.all(async |answer: Answer| answer.status == StatusCode::OK).await);
+    assert!(calls.all(async |response: Response| response.status == StatusCode::OK).await);
     assert_eq!(world.mcp(Some(&alice.access), &ping).await.status, StatusCode::OK);
 }
 
@@ -214,8 +219,8 @@ async fn oversized_body_is_refused_and_other_requests_are_served() {
     ] {
         let mut headers = vec![("content-type", media_type), ("authorization", authorization)];
         headers.retain(|(_, value)| !value.is_empty());
-        let answer = world.request("POST", path, &headers, &large).await;
-        assert_eq!(answer.status, status, "{path} {authorization}: {}", answer.text);
+        let response = world.request("POST", path, &headers, &large).await;
+        assert_eq!(response.status, status, "{path} {authorization}: {}", response.text);
         assert_eq!(world.get("/health").await.status, StatusCode::OK, "{path}");
     }
     assert_eq!(world.requests_to(API, ""), 0);
@@ -226,18 +231,18 @@ async fn guessed_tokens_are_refused_and_real_ones_keep_working() {
     let world = World::new();
     let tokens = world.connected().await;
     let code = world.code(&tokens.client).await;
-    // As alike as a guess can be: a token's own beginning.
+    // The guess differs from the token in its last four characters only.
     let guess = |token: &str, number: usize| format!("{}{number:04}", &token[..token.len() - 4]);
     for number in 0..300 {
-        let answer = world.call(&guess(&tokens.access, number), "get_my_todo_list", json!({})).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{number}");
+        let response = world.call(&guess(&tokens.access, number), "get_my_todo_list", json!({})).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{number}");
     }
     for number in 0..100 {
-        let answer = world.redeem(&tokens.client, &guess(&code, number)).await;
+        let response = world.redeem(&tokens.client, &guess(&code, number)).await;
         let refused = (StatusCode::BAD_REQUEST, &json!("invalid_grant"));
-        assert_eq!((answer.status, &answer.json()["error"]), refused, "{number}");
-        let answer = world.refresh(&tokens.client, &guess(&tokens.refresh, number)).await;
-        assert_eq!((answer.status, &answer.json()["error"]), refused, "{number}");
+        assert_eq!((response.status, &response.json()["error"]), refused, "{number}");
+        let response = world.refresh(&tokens.client, &guess(&tokens.refresh, number)).await;
+        assert_eq!((response.status, &response.json()["error"]), refused, "{number}");
     }
     assert_eq!(world.requests_to(API, ""), 0);
     assert_eq!(world.redeem(&tokens.client, &code).await.status, StatusCode::OK);
@@ -260,7 +265,7 @@ async fn guessed_client_secret_is_refused_by_form_and_basic() {
         let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
         world.request("POST", "/token", &[media_type, ("authorization", &basic)], asked).await
     };
-    let told = |answer: Answer| (answer.status, answer.json()["error"].clone());
+    let told = |response: Response| (response.status, response.json()["error"].clone());
     for number in 0..100 {
         let guess = format!("{}{number:04}", &secret[..secret.len() - 4]);
         let refused = (StatusCode::UNAUTHORIZED, json!("invalid_client"));

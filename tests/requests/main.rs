@@ -1,8 +1,8 @@
-//! Requests in, responses out: the whole server on a host in memory, with a simulated PingOne and the real Todo API.
+//! Requests to the whole server, and its responses, with a simulated PingOne and the real Todo API.
 //!
-//! With `DEPUTY_NATIVE` set, Deputy runs on the native host's SQLite behind its HTTP server instead; with `DEPUTY_WORKER` set
-//! to where `hosts/cloudflare/testing` listens, there, on the Workers runtime. All but the tests of [`in_memory`] hold of both
-//! too.
+//! Deputy runs on a host in memory. With `DEPUTY_NATIVE` set, it runs on the SQLite store and HTTP server of the native host.
+//! With `DEPUTY_WORKER` set to the URL of `hosts/cloudflare/testing`, it runs there, on the Workers runtime. The tests of
+//! [`in_memory`] need the host in memory; all others hold on every host.
 
 mod api_access;
 mod approval_decision;

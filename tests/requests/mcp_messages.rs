@@ -5,8 +5,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    mcp_revisions::stateless,
-    world::{API, JSON, World, create},
+    mcp_revisions::post_mcp,
+    world::{API, JSON, World, create_call},
 };
 
 #[tokio::test]
@@ -27,9 +27,9 @@ async fn unusual_request_ids_and_null_params_are_accepted() {
     let long = "x".repeat(1000);
     for id in [json!(u64::MAX), json!(i64::MIN), json!(1.0), json!(long)] {
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list", "params": null });
-        let answer = world.mcp(Some(&token), &message).await;
-        assert_eq!((answer.status, &answer.json()["id"]), (StatusCode::OK, &id), "{}", answer.text);
-        assert!(answer.json()["result"]["tools"].is_array(), "{}", answer.text);
+        let response = world.mcp(Some(&token), &message).await;
+        assert_eq!((response.status, &response.json()["id"]), (StatusCode::OK, &id), "{}", response.text);
+        assert!(response.json()["result"]["tools"].is_array(), "{}", response.text);
     }
 }
 
@@ -54,15 +54,15 @@ async fn mcp_errors_reveal_no_internals() {
         json!({ "jsonrpc": "2.0", "id": { "a": 1 }, "method": "ping" }),
         json!({ "jsonrpc": "2.0", "id": 1, "result": { "a": 1 } }),
     ] {
-        let answer = world.mcp(Some(&token), &message).await;
-        let told = answer.json();
+        let response = world.mcp(Some(&token), &message).await;
+        let told = response.json();
         assert!(told["error"].is_object() || told["result"]["isError"] == true, "{message}: {told}");
-        assert!(answer.status.is_success() || answer.status.is_client_error(), "{message}: {told}");
-        assert!(answer.text.len() < 1000, "{message}: {told}");
+        assert!(response.status.is_success() || response.status.is_client_error(), "{message}: {told}");
+        assert!(response.text.len() < 1000, "{message}: {told}");
         for name in
             ["panicked", "src/", ".rs", "RUST_BACKTRACE", "dpa_", "dpr_", "dpc_", "eyJ", "/home", "/work"]
         {
-            assert!(!answer.text.contains(name), "{message}: {told}");
+            assert!(!response.text.contains(name), "{message}: {told}");
         }
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
@@ -72,7 +72,7 @@ async fn mcp_errors_reveal_no_internals() {
 async fn malformed_bytes_in_a_message_are_a_parse_error() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
-    let call = create().to_string();
+    let call = create_call().to_string();
     let inside = |from: &[u8], to: &[u8]| {
         let at = call.as_bytes().windows(from.len()).position(|bytes| bytes == from).expect("it is there");
         [&call.as_bytes()[..at], to, &call.as_bytes()[at + from.len()..]].concat()
@@ -94,10 +94,10 @@ async fn malformed_bytes_in_a_message_are_a_parse_error() {
         utf16,
     ] {
         let headers = [JSON, ("authorization", bearer.as_str())];
-        let answer = world.request_bytes("POST", "/mcp", &headers, Bytes::from(body.clone())).await;
+        let response = world.request_bytes("POST", "/mcp", &headers, Bytes::from(body.clone())).await;
         let shown = String::from_utf8_lossy(&body);
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{shown}: {}", answer.text);
-        assert_eq!(answer.json()["error"]["code"], -32700, "{shown}");
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{shown}: {}", response.text);
+        assert_eq!(response.json()["error"]["code"], -32700, "{shown}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
 }
@@ -121,11 +121,11 @@ async fn message_members_of_wrong_type_are_an_invalid_request() {
         ("params", json!(7)),
         ("params", json!([])),
     ] {
-        let mut message = create();
+        let mut message = create_call();
         message[name] = value;
-        let answer = world.mcp(Some(&token), &message).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{message}: {}", answer.text);
-        assert_eq!(answer.json()["error"]["code"], -32600, "{message}");
+        let response = world.mcp(Some(&token), &message).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{message}: {}", response.text);
+        assert_eq!(response.json()["error"]["code"], -32600, "{message}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
 }
@@ -134,10 +134,12 @@ async fn message_members_of_wrong_type_are_an_invalid_request() {
 async fn batch_of_calls_is_refused_and_runs_none() {
     let world = World::new();
     let token = world.connected().await.access;
-    for batch in [json!(vec![create(); 200]), json!([create()]), json!([[create()]]), json!([])] {
-        let answer = world.mcp(Some(&token), &batch).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
-        assert_eq!(answer.json()["error"]["code"], -32600, "{}", answer.text);
+    for batch in
+        [json!(vec![create_call(); 200]), json!([create_call()]), json!([[create_call()]]), json!([])]
+    {
+        let response = world.mcp(Some(&token), &batch).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{}", response.text);
+        assert_eq!(response.json()["error"]["code"], -32600, "{}", response.text);
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
 }
@@ -203,7 +205,7 @@ async fn notification_is_accepted_and_unknown_session_is_served() {
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     assert_eq!(world.mcp(Some(&token), &ping).await.json()["result"], json!({}));
     for session in ["x", &token, "0123456789abcdef"] {
-        let response = stateless(&world, &token, &[("mcp-session-id", session)], &ping).await;
+        let response = post_mcp(&world, &token, &[("mcp-session-id", session)], &ping).await;
         assert_eq!((response.status, response.json()["result"].take()), (StatusCode::OK, json!({})));
     }
 }

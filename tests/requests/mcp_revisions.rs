@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{API, Answer, JSON, World};
+use crate::world::{API, JSON, Response, World};
 
 #[tokio::test]
 async fn initialize_with_a_2026_header_is_a_mismatch() {
@@ -13,11 +13,14 @@ async fn initialize_with_a_2026_header_is_a_mismatch() {
     let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
     let headers = [JSON, ("authorization", bearer.as_str()), ("mcp-protocol-version", "2026-07-28")];
-    let answer = world.request("POST", "/mcp", &headers, &message.to_string()).await;
-    assert_eq!((answer.status, &answer.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32020)));
+    let response = world.request("POST", "/mcp", &headers, &message.to_string()).await;
+    assert_eq!(
+        (response.status, &response.json()["error"]["code"]),
+        (StatusCode::BAD_REQUEST, &json!(-32020))
+    );
 }
 
-/// What a request of 2026-07-28 carries in its body.
+/// The `_meta` of a request of MCP 2026-07-28.
 fn meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -26,12 +29,12 @@ fn meta() -> Value {
     })
 }
 
-pub(crate) async fn stateless(
+pub(crate) async fn post_mcp(
     world: &World,
     token: &str,
     headers: &[(&str, &str)],
     message: &Value,
-) -> Answer {
+) -> Response {
     let authorization = format!("Bearer {token}");
     let mut all = vec![
         ("authorization", authorization.as_str()),
@@ -51,8 +54,8 @@ async fn initialize_agrees_on_the_requested_revision() {
     {
         let params = json!({"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
         let message = json!({"jsonrpc": "2.0", "id": "one", "method": "initialize", "params": params});
-        // As clients send it: no version header yet, and perhaps a session of somebody else's.
-        let response = stateless(&world, &token, &[("mcp-session-id", "stale")], &message).await;
+        // Real clients send no version header yet, and perhaps a stale session id.
+        let response = post_mcp(&world, &token, &[("mcp-session-id", "stale")], &message).await;
         assert_eq!(response.status, StatusCode::OK, "{}", response.text);
         assert_eq!(response.json()["result"]["protocolVersion"], agreed);
         assert_eq!(response.json()["id"], "one");
@@ -67,18 +70,18 @@ async fn stateless_client_lists_and_calls_without_a_handshake() {
     let version = ("mcp-protocol-version", "2026-07-28");
     let discover =
         json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta()}});
-    let response = stateless(&world, &token, &[version, ("mcp-method", "server/discover")], &discover).await;
+    let response = post_mcp(&world, &token, &[version, ("mcp-method", "server/discover")], &discover).await;
     assert_eq!(response.status, StatusCode::OK, "{}", response.text);
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"_meta": meta()}});
     let result =
-        stateless(&world, &token, &[version, ("mcp-method", "tools/list")], &list).await.json()["result"]
+        post_mcp(&world, &token, &[version, ("mcp-method", "tools/list")], &list).await.json()["result"]
             .clone();
     assert_eq!((&result["resultType"], &result["cacheScope"]), (&json!("complete"), &json!("private")));
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "deputy");
     let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call",
         "params": {"name": "who_am_i", "arguments": {}, "_meta": meta()}});
     let headers = [version, ("mcp-method", "tools/call"), ("mcp-name", "=?base64?d2hvX2FtX2k=?=")];
-    let response = stateless(&world, &token, &headers, &call).await;
+    let response = post_mcp(&world, &token, &headers, &call).await;
     assert_eq!(response.json()["result"]["structuredContent"]["accessToken"]["audience"], json!([API]));
 }
 
@@ -108,7 +111,7 @@ async fn header_that_contradicts_the_body_is_refused() {
         if !value.is_empty() {
             headers.push((name, value));
         }
-        let response = stateless(&world, &token, &headers, &call).await;
+        let response = post_mcp(&world, &token, &headers, &call).await;
         assert_eq!(
             (response.status, &response.json()["error"]["code"]),
             (StatusCode::BAD_REQUEST, &json!(-32020)),
@@ -123,7 +126,7 @@ async fn unsupported_revision_is_refused_with_the_supported_ones() {
     let world = World::new();
     let token = world.connected().await.access;
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
-    let response = stateless(&world, &token, &[("mcp-protocol-version", "2099-01-01")], &list).await;
+    let response = post_mcp(&world, &token, &[("mcp-protocol-version", "2099-01-01")], &list).await;
     assert_eq!(
         (response.status, &response.json()["error"]["code"]),
         (StatusCode::BAD_REQUEST, &json!(-32022))
@@ -149,8 +152,8 @@ async fn mcp_headers_of_an_older_revision_must_match_the_body() {
             let mut headers = vec![("content-type", "application/json"), ("authorization", bearer.as_str())];
             headers.extend(version);
             headers.extend([("mcp-method", method), ("mcp-name", name)]);
-            let answer = world.request("POST", "/mcp", &headers, &call.to_string()).await;
-            assert_eq!(answer.status, status, "{method} {name}: {}", answer.text);
+            let response = world.request("POST", "/mcp", &headers, &call.to_string()).await;
+            assert_eq!(response.status, status, "{method} {name}: {}", response.text);
         }
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 2);

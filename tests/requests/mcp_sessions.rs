@@ -3,10 +3,10 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{World, delete_call, deleting, reply, texts, todo};
+use crate::world::{World, add_todo, delete_call, delete_stream, send_reply, todo_texts};
 
-/// What a client is told that calls `delete_todo` and reads one document.
-async fn deleted(world: &World, token: &str, session: &str, id: &str) -> Value {
+/// The result of a `delete_todo` call whose response is one JSON document.
+async fn delete_result(world: &World, token: &str, session: &str, id: &str) -> Value {
     world.mcp_in(session, token, &delete_call(id)).await.json()["result"].take()
 }
 
@@ -14,68 +14,68 @@ async fn deleted(world: &World, token: &str, session: &str, id: &str) -> Value {
 async fn client_without_elicitation_deletes_only_if_configured() {
     let world = World::new();
     let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
+    let id = add_todo(&world, &token, "Buy milk").await;
     for capabilities in [json!({ "roots": {} }), json!({ "elicitation": { "url": {} } }), json!({})] {
         let session = world.session(&token, capabilities).await;
         for session in [session.as_str(), "", "somebody-elses"] {
-            let answer = deleted(&world, &token, session, &id).await;
-            assert_eq!(answer["isError"], true, "{answer}");
-            let said = answer["content"][0]["text"].as_str().expect("a text");
+            let response = delete_result(&world, &token, session, &id).await;
+            assert_eq!(response["isError"], true, "{response}");
+            let said = response["content"][0]["text"].as_str().expect("a text");
             assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{said}");
         }
     }
-    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+    assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
     world.start(&[("UNCONFIRMED_TOOLS", "delete_todo")]);
-    let answer = deleted(&world, &token, "", &id).await;
-    assert_eq!(answer["structuredContent"]["todos"], json!([]), "{answer}");
+    let response = delete_result(&world, &token, "", &id).await;
+    assert_eq!(response["structuredContent"]["todos"], json!([]), "{response}");
 }
 
 #[tokio::test]
 async fn client_with_elicitation_is_asked_even_if_not_required() {
     let world = World::with(&[("UNCONFIRMED_TOOLS", "delete_todo")]);
     let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
+    let id = add_todo(&world, &token, "Buy milk").await;
     let session = world.session(&token, json!({ "elicitation": {} })).await;
-    let question = deleting(&world, &token, &session, &id).await.next().await;
+    let question = delete_stream(&world, &token, &session, &id).await.next().await;
     assert_eq!(question["method"], "elicitation/create");
-    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+    assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
 }
 
-/// Two programs that share a token, of which one can ask its person. Which of them initialized last does not matter.
+/// The order in which the two programs initialize does not matter.
 #[tokio::test]
 async fn programs_sharing_a_token_declare_their_own_capabilities() {
     let world = World::new();
     let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
+    let id = add_todo(&world, &token, "Buy milk").await;
     for able_first in [true, false] {
         let (mut able, mut unable) = (String::new(), String::new());
         for turn in [able_first, !able_first] {
             let capabilities = if turn { json!({ "elicitation": {} }) } else { json!({}) };
             *(if turn { &mut able } else { &mut unable }) = world.session(&token, capabilities).await;
         }
-        let refused = deleted(&world, &token, &unable, &id).await;
+        let refused = delete_result(&world, &token, &unable, &id).await;
         assert_eq!(refused["isError"], true, "{refused}");
-        let mut stream = deleting(&world, &token, &able, &id).await;
+        let mut stream = delete_stream(&world, &token, &able, &id).await;
         let question = stream.next().await;
         assert_eq!(question["method"], "elicitation/create", "{question}");
-        reply(&world, &token, &question, json!({ "action": "decline" })).await;
+        send_reply(&world, &token, &question, json!({ "action": "decline" })).await;
         assert_eq!(stream.next().await["result"]["isError"], true);
     }
-    assert_eq!(texts(&world, &token).await, ["Buy milk"]);
+    assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
 }
 
 #[tokio::test]
 async fn malformed_capability_leaves_elicitation_usable() {
     let world = World::new();
     let token = world.connected().await.access;
-    let id = todo(&world, &token, "Buy milk").await;
+    let id = add_todo(&world, &token, "Buy milk").await;
     for other in
         [json!({ "experimental": { "x": true } }), json!({ "roots": true }), json!({ "sampling": [] })]
     {
         let mut capabilities = other.clone();
         capabilities["elicitation"] = json!({});
         let session = world.session(&token, capabilities).await;
-        let question = deleting(&world, &token, &session, &id).await.next().await;
+        let question = delete_stream(&world, &token, &session, &id).await.next().await;
         assert_eq!(question["method"], "elicitation/create", "{other}");
     }
 }
@@ -87,14 +87,14 @@ async fn session_id_is_short_opaque_and_bound_to_its_grant() {
     let session = world.session(&token, json!({ "elicitation": {} })).await;
     assert!(session.len() < 400 && session.bytes().all(|byte| byte.is_ascii_graphic()), "{session}");
     for other in [world.connected().await.access, world.connected_as("bob", &[]).await.access] {
-        let id = todo(&world, &other, "Theirs").await;
-        let answer = deleted(&world, &other, &session, &id).await;
-        assert_eq!(answer["isError"], true, "{answer}");
+        let id = add_todo(&world, &other, "Theirs").await;
+        let response = delete_result(&world, &other, &session, &id).await;
+        assert_eq!(response["isError"], true, "{response}");
     }
-    // It is no credential: a request without a token is refused, whatever session it names.
+    // The session id is no credential.
     let headers = [("content-type", "application/json"), ("mcp-session-id", session.as_str())];
-    let answer = world.request("POST", "/mcp", &headers, &delete_call("x").to_string()).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let response = world.request("POST", "/mcp", &headers, &delete_call("x").to_string()).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -102,13 +102,13 @@ async fn session_survives_restart_refresh_and_key_rotation() {
     let world = World::new();
     let tokens = world.connected().await;
     let session = world.session(&tokens.access, json!({ "elicitation": {} })).await;
-    let id = todo(&world, &tokens.access, "Buy milk").await;
+    let id = add_todo(&world, &tokens.access, "Buy milk").await;
     let (new, old) =
         ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     world.start(&[("COOKIE_ENCRYPTION_KEY", &format!("{new} {old}"))]);
     let refreshed = world.refresh(&tokens.client, &tokens.refresh).await.json();
     let token = refreshed["access_token"].as_str().expect("a token");
     world.host.advance(1800);
-    let question = deleting(&world, token, &session, &id).await.next().await;
+    let question = delete_stream(&world, token, &session, &id).await.next().await;
     assert_eq!(question["method"], "elicitation/create");
 }

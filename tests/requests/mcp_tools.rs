@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{API, World, todo};
+use crate::world::{API, World, add_todo};
 
 #[tokio::test]
 async fn tool_list_is_complete_and_described() {
@@ -48,11 +48,11 @@ async fn each_user_edits_only_their_own_todos() {
 async fn who_am_i_shows_the_raw_token_only_if_configured() {
     let world = World::new();
     let tokens = world.connected().await;
-    let answer = world.call(&tokens.access, "who_am_i", json!({})).await;
-    let me = &answer.json()["result"]["structuredContent"];
+    let response = world.call(&tokens.access, "who_am_i", json!({})).await;
+    let me = &response.json()["result"]["structuredContent"];
     assert_eq!(me["accessToken"]["audience"], json!([API]));
     assert_eq!(me["scopes"], json!(["todo:read", "todo:write"]));
-    assert!(!answer.text.contains("eyJ"), "no JWT");
+    assert!(!response.text.contains("eyJ"), "no JWT");
     world.start(&[("WHO_AM_I_TOKEN", "full")]);
     assert!(world.call(&tokens.access, "who_am_i", json!({})).await.text.contains("eyJ"));
 }
@@ -61,7 +61,7 @@ async fn who_am_i_shows_the_raw_token_only_if_configured() {
 async fn todo_list_is_a_resource_that_a_prompt_includes() {
     let world = World::new();
     let token = world.connected().await.access;
-    todo(&world, &token, "Buy milk").await;
+    add_todo(&world, &token, "Buy milk").await;
     let send = async |method: &str, params: Value| {
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         world.mcp(Some(&token), &message).await.json()["result"].take()

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::world::{API, FORM, JSON, World, create};
+use crate::world::{API, FORM, JSON, World, create_call};
 
 #[tokio::test]
 async fn mcp_endpoint_accepts_post_only() {
@@ -10,11 +10,11 @@ async fn mcp_endpoint_accepts_post_only() {
     let bearer = format!("Bearer {}", world.connected().await.access);
     for method in ["GET", "DELETE", "PUT", "PATCH", "HEAD"] {
         let with = [JSON, ("authorization", bearer.as_str())];
-        let answer = world.request(method, "/mcp", &with, &create().to_string()).await;
+        let response = world.request(method, "/mcp", &with, &create_call().to_string()).await;
         let refused = (StatusCode::METHOD_NOT_ALLOWED, "POST, OPTIONS".to_owned());
-        assert_eq!((answer.status, answer.header("allow")), refused, "{method}");
-        let answer = world.request(method, "/mcp", &[JSON], &create().to_string()).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method}");
+        assert_eq!((response.status, response.header("allow")), refused, "{method}");
+        let response = world.request(method, "/mcp", &[JSON], &create_call().to_string()).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{method}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
 }
@@ -25,7 +25,7 @@ async fn every_mcp_response_is_no_store() {
     let bearer = format!("Bearer {}", world.connected().await.access);
     let good = ("authorization", bearer.as_str());
     let (call, accepted) =
-        (create().to_string(), r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        (create_call().to_string(), r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     for (status, method, headers, body) in [
         (200, "POST", &[JSON, good][..], call.as_str()),
         (200, "POST", &[JSON, good, ("accept", "text/event-stream")], &call),
@@ -39,8 +39,8 @@ async fn every_mcp_response_is_no_store() {
         (406, "POST", &[JSON, good, ("accept", "text/css")], &call),
         (415, "POST", &[FORM, good], &call),
     ] {
-        let answer = world.request(method, "/mcp", headers, body).await;
-        let told = (answer.status.as_u16(), answer.header("cache-control"));
+        let response = world.request(method, "/mcp", headers, body).await;
+        let told = (response.status.as_u16(), response.header("cache-control"));
         assert_eq!(told, (status, "no-store".to_owned()), "{method} {headers:?} {body}");
     }
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::world::{Answer, CALLBACK, DEPUTY, JSON, World, create};
+use crate::world::{CALLBACK, DEPUTY, JSON, Response, World, create_call};
 
-/// Bytes that no header of ours has.
+/// Header values with bytes that are not ASCII.
 pub(crate) const FOREIGN: [&[u8]; 4] = ["x=\u{e9}".as_bytes(), b"x=\xe9", b"\xff", b"x=\x80\xfe; y=\"\xc3\""];
 
 #[tokio::test]
@@ -17,13 +17,16 @@ async fn compressed_body_is_refused_with_accept_encoding() {
     for path in ["/mcp", "/mcp/", "/token", "/register", "/revoke"] {
         for coding in ["gzip", "br", "GZIP, identity", "identity,deflate"] {
             let headers = [JSON, good, ("content-encoding", coding)];
-            let answer = world.request("POST", path, &headers, "\u{1f}\u{8b}").await;
-            let told = (answer.status, answer.header("accept-encoding"));
+            let response = world.request("POST", path, &headers, "\u{1f}\u{8b}").await;
+            let told = (response.status, response.header("accept-encoding"));
             assert_eq!(told, (StatusCode::UNSUPPORTED_MEDIA_TYPE, "identity".to_owned()), "{path} {coding}");
         }
     }
     let plain = [JSON, good, ("content-encoding", "identity")];
-    assert_eq!(world.request("POST", "/mcp", &plain, &create().to_string()).await.status, StatusCode::OK);
+    assert_eq!(
+        world.request("POST", "/mcp", &plain, &create_call().to_string()).await.status,
+        StatusCode::OK
+    );
 }
 
 pub(crate) async fn send(
@@ -32,13 +35,13 @@ pub(crate) async fn send(
     path: &str,
     headers: &[(&str, Vec<u8>)],
     body: &str,
-) -> Answer {
+) -> Response {
     let mut request = http::Request::builder().method(method).uri(format!("{DEPUTY}{path}"));
     for (name, value) in headers {
         request = request.header(*name, HeaderValue::from_bytes(value).expect("a value"));
     }
     let request = request.body(Bytes::from(body.to_owned())).expect("a request");
-    Answer::of(world.network.send(request).await.expect("an answer"))
+    Response::of(world.network.send(request).await.expect("a response"))
 }
 
 #[tokio::test]
@@ -51,17 +54,17 @@ async fn media_type_beside_non_ascii_bytes_is_accepted() {
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
     for foreign in FOREIGN {
         let form = vec![("content-type", header(b"application/x-www-form-urlencoded; ", foreign))];
-        let answer = send(&world, "POST", "/token", &form, &refresh).await;
-        assert_eq!(answer.json()["error"], "invalid_grant", "{foreign:?}");
+        let response = send(&world, "POST", "/token", &form, &refresh).await;
+        assert_eq!(response.json()["error"], "invalid_grant", "{foreign:?}");
         let json = header(b"application/json; ", foreign);
-        let answer =
+        let response =
             send(&world, "POST", "/register", &[("content-type", json.clone())], &registration).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{foreign:?}");
+        assert_eq!(response.status, StatusCode::CREATED, "{foreign:?}");
         let accept = header(b"application/json, text/event-stream, ", foreign);
         let bearer = format!("Bearer {}", tokens.access).into_bytes();
         let headers = [("content-type", json), ("accept", accept), ("authorization", bearer)];
-        let answer = send(&world, "POST", "/mcp", &headers, &ping).await;
-        assert_eq!(answer.status, StatusCode::OK, "{foreign:?}: {}", answer.text);
+        let response = send(&world, "POST", "/mcp", &headers, &ping).await;
+        assert_eq!(response.status, StatusCode::OK, "{foreign:?}: {}", response.text);
     }
 }
 
@@ -72,7 +75,7 @@ async fn accept_header_without_members_counts_as_omitted() {
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
     for (accept, status) in [("", 200), (", ,", 200), ("text/html", 406)] {
         let headers = [("content-type", "application/json"), ("accept", accept), ("authorization", &bearer)];
-        let answer = world.request("POST", "/mcp", &headers, &ping).await;
-        assert_eq!(answer.status.as_u16(), status, "{accept}: {}", answer.text);
+        let response = world.request("POST", "/mcp", &headers, &ping).await;
+        assert_eq!(response.status.as_u16(), status, "{accept}: {}", response.text);
     }
 }

@@ -16,16 +16,16 @@ use http::StatusCode;
 use pingone_sim::Failure;
 
 use crate::{
-    pingone_refresh::works,
-    world::{PINGONE, World, about_to_expire, api, arrived, list},
+    pingone_refresh::call_succeeds,
+    world::{PINGONE, World, api_responds, code_at_client, list_todos, with_expiring_token},
 };
 
-/// Lets PingOne's token endpoint be busy, and counts the requests.
-fn tokens_are_busy(world: &World, retry_after: &str) -> Arc<AtomicU64> {
+/// Makes PingOne's token endpoint respond with `429`, and counts the requests.
+fn busy_token_endpoint(world: &World, retry_after: &str) -> Arc<AtomicU64> {
     let requests = Arc::new(AtomicU64::new(0));
     let (counter, retry_after) = (Arc::clone(&requests), retry_after.to_owned());
-    // A date is read by the clock of its sender. The network of other hosts would add one of its own.
-    let date = httpdate_of(world.now());
+    // Deputy reads `Retry-After` relative to `Date`. The network of other hosts would add its own `Date`.
+    let date = http_date(world.now());
     let changed = middleware::from_fn(move |request: Request, next: Next| {
         let (counter, retry_after, date) = (Arc::clone(&counter), retry_after.clone(), date.clone());
         async move {
@@ -45,19 +45,19 @@ fn tokens_are_busy(world: &World, retry_after: &str) -> Arc<AtomicU64> {
 async fn failing_token_endpoint_is_asked_once_per_pause() {
     for failure in [Failure::Token(503, String::new()), Failure::Token(500, String::new())] {
         let world = World::new();
-        let tokens = about_to_expire(&world, 0).await;
+        let tokens = with_expiring_token(&world, 0).await;
         world.pingone.force_always(failure.clone());
-        let answers = join_all((0..20).map(|_| works(&world, &tokens))).await;
-        assert_eq!((answers, world.pingone.requests("refresh")), (vec![false; 20], 1), "{failure:?}");
+        let responses = join_all((0..20).map(|_| call_succeeds(&world, &tokens))).await;
+        assert_eq!((responses, world.pingone.requests("refresh")), (vec![false; 20], 1), "{failure:?}");
         for _ in 0..30 {
             world.host.advance(1);
-            works(&world, &tokens).await;
+            call_succeeds(&world, &tokens).await;
         }
         let refreshes = world.pingone.requests("refresh");
         assert!((3..=5).contains(&refreshes), "{failure:?}: {refreshes} in half a minute");
         world.pingone.clear_failures();
         world.host.advance(60);
-        assert!(works(&world, &tokens).await, "{failure:?}");
+        assert!(call_succeeds(&world, &tokens).await, "{failure:?}");
     }
 }
 
@@ -68,7 +68,7 @@ async fn token_endpoint_failing_for_all_grants_is_left_alone() {
     for _ in 0..8 {
         all.push(world.connected().await);
     }
-    // From now on PingOne's tokens have expired; ours are taken anew.
+    // PingOne's access tokens have expired now.
     world.host.advance(3600);
     world.pingone.force_always(Failure::Token(500, String::new()));
     for tokens in &all {
@@ -81,16 +81,16 @@ async fn token_endpoint_failing_for_all_grants_is_left_alone() {
 async fn retry_after_of_the_token_endpoint_is_respected() {
     for as_date in [false, true] {
         let world = World::new();
-        let tokens = about_to_expire(&world, 0).await;
-        let said = if as_date { httpdate_of(world.now() + 40) } else { "40".to_owned() };
-        let requests = tokens_are_busy(&world, &said);
+        let tokens = with_expiring_token(&world, 0).await;
+        let said = if as_date { http_date(world.now() + 40) } else { "40".to_owned() };
+        let requests = busy_token_endpoint(&world, &said);
         for _ in 0..39 {
-            assert!(!works(&world, &tokens).await);
+            assert!(!call_succeeds(&world, &tokens).await);
             world.host.advance(1);
         }
         assert_eq!(requests.load(Ordering::SeqCst), 1, "{said}");
         world.host.advance(10);
-        works(&world, &tokens).await;
+        call_succeeds(&world, &tokens).await;
         assert_eq!(requests.load(Ordering::SeqCst), 2, "{said}");
     }
 }
@@ -98,23 +98,23 @@ async fn retry_after_of_the_token_endpoint_is_respected() {
 #[tokio::test]
 async fn clock_set_back_by_a_day_delays_no_refresh_or_login() {
     let world = World::new();
-    // Twice, to where it was right.
+    // The clock is two days ahead, and is then set back twice.
     world.host.advance(2 * 86_400);
     let client = world.client().await;
     world.pingone.force_always(Failure::Discovery(503));
     for _ in 0..4 {
-        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_none());
+        assert!(code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_none());
     }
     world.host.set_back(86_400);
     world.pingone.clear_failures();
-    let tokens = about_to_expire(&world, 0).await;
+    let tokens = with_expiring_token(&world, 0).await;
     world.pingone.force_always(Failure::TokenRetryAfter(429, 120));
-    assert!(!works(&world, &tokens).await);
+    assert!(!call_succeeds(&world, &tokens).await);
     world.host.set_back(86_400);
     world.pingone.clear_failures();
-    // The token seems to be good for a day; the API knows better.
-    api(&world, StatusCode::UNAUTHORIZED, &[], String::new());
-    list(&world, &tokens.access).await;
+    // The token seems valid for a day, but the API refuses it.
+    api_responds(&world, StatusCode::UNAUTHORIZED, &[], String::new());
+    list_todos(&world, &tokens.access).await;
     assert_eq!(world.pingone.requests("refresh"), 2, "one was refused, and one is not held up by that");
 }
 
@@ -133,6 +133,6 @@ async fn refused_refresh_of_one_user_does_not_delay_others() {
     assert_eq!((later, world.pingone.requests("refresh")), (vec![StatusCode::OK; 8], 8));
 }
 
-fn httpdate_of(seconds: u64) -> String {
+fn http_date(seconds: u64) -> String {
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }

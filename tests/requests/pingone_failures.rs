@@ -1,4 +1,4 @@
-//! PingOne in trouble during a login, and well again.
+//! Failures of PingOne during a login, and the logins after them.
 
 use std::io;
 
@@ -14,11 +14,11 @@ use pingone_sim::Failure;
 use serde_json::{Value, json};
 
 use crate::{
-    world::{DEPUTY, PINGONE, Tokens, World, arrived},
-    world::{answer, finished_at_pingone, told},
+    world::{DEPUTY, PINGONE, Tokens, World, code_at_client},
+    world::{error_at_client, finished_at_pingone, login_error},
 };
 
-/// What comes in the place of an answer.
+/// What PingOne sends instead of a valid response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Closed,
@@ -47,16 +47,16 @@ impl Fault {
     }
 }
 
-/// Lets PingOne answer like this at addresses that end with `path`.
-fn begin(world: &World, path: &'static str, fault: Fault) {
+/// Makes PingOne send this fault at URLs whose path ends with `path`.
+fn break_pingone(world: &World, path: &'static str, fault: Fault) {
     let broken = middleware::from_fn(move |request: Request, next: Next| async move {
         if request.uri().path().ends_with(path) { fault.response() } else { next.run(request).await }
     });
     world.network.serve(PINGONE, world.pingone.router().layer(broken));
 }
 
-/// Lets PingOne answer as ever. The next login works at once.
-async fn end(world: &World, client: &str) {
+/// Ends the fault, and checks that the next login succeeds and that no response of Deputy was a `5xx`.
+async fn repair_pingone(world: &World, client: &str) {
     world.network.serve(PINGONE, world.pingone.router());
     let code = world.code(client).await;
     assert_eq!(world.redeem(client, &code).await.status, StatusCode::OK);
@@ -72,13 +72,13 @@ async fn pingone_failure_is_reported_and_the_next_login_works() {
         for fault in FAULTS {
             let world = World::new();
             let client = world.client().await;
-            begin(&world, path, fault);
+            break_pingone(&world, path, fault);
             let page = world.log_in_to(&mut world.browser(), &client).await;
-            // A code that was answered with nonsense is used up, and nobody knows what asking again would do.
+            // A malformed token response has probably consumed the code, so a retry is not suggested.
             let final_ = path == "/token" && matches!(fault, Fault::Empty | Fault::NoJson);
             let error = if final_ { "server_error" } else { "temporarily_unavailable" };
-            assert_eq!(answer(&world, &page), error, "{path} {fault:?}");
-            end(&world, &client).await;
+            assert_eq!(error_at_client(&world, &page), error, "{path} {fault:?}");
+            repair_pingone(&world, &client).await;
         }
     }
 }
@@ -88,13 +88,13 @@ async fn failing_userinfo_keeps_the_login() {
     for fault in FAULTS {
         let world = World::new();
         let client = world.client().await;
-        begin(&world, "/userinfo", fault);
+        break_pingone(&world, "/userinfo", fault);
         let code = world.code(&client).await;
         assert_eq!(world.pingone.requests("userinfo"), 0, "the fault was met");
         let tokens = Tokens::of(&client, &world.redeem(&client, &code).await);
         let me = world.call(&tokens.access, "who_am_i", json!({})).await;
         assert!(me.text.contains("Alice Anders"), "from the ID token: {}", me.text);
-        end(&world, &client).await;
+        repair_pingone(&world, &client).await;
     }
 }
 
@@ -106,15 +106,15 @@ async fn unreachable_pingone_at_the_callback_is_reported() {
         let mut browser = world.browser();
         let callback = finished_at_pingone(&world, &mut browser, &client).await;
         if known {
-            // Another login has just asked where PingOne's endpoints are.
+            // Another login makes Deputy cache the discovery document.
             let mut other = world.browser();
             let page = other.open(&world.authorize_url(&client, &[])).await;
             other.submit(&page, &[], "approve").await;
         }
         world.network.unplug(PINGONE);
         let page = browser.open(callback.as_str()).await;
-        assert_eq!(answer(&world, &page), "temporarily_unavailable");
-        end(&world, &client).await;
+        assert_eq!(error_at_client(&world, &page), "temporarily_unavailable");
+        repair_pingone(&world, &client).await;
     }
 }
 
@@ -133,7 +133,7 @@ async fn invalid_token_response_fails_the_login() {
         (Failure::Token(503, String::new()), "temporarily_unavailable"),
         (Failure::TokenBytes(1024 * 1024), "temporarily_unavailable"),
     ] {
-        assert_eq!(told(failure.clone()).await, error, "{failure:?}");
+        assert_eq!(login_error(failure.clone()).await, error, "{failure:?}");
     }
 }
 
@@ -148,9 +148,9 @@ async fn failed_discovery_or_keys_are_reported_and_not_cached() {
         world.pingone.force(failure.clone());
         let client = world.client().await;
         let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), error, "{failure:?}");
+        assert_eq!(error_at_client(&world, &page), error, "{failure:?}");
         assert!(
-            arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(),
+            code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_some(),
             "{failure:?}: and then it works"
         );
     }
@@ -158,7 +158,7 @@ async fn failed_discovery_or_keys_are_reported_and_not_cached() {
 
 #[tokio::test]
 async fn userinfo_of_another_subject_fails_the_login() {
-    assert_eq!(told(Failure::UserInfoSub("mallory".into())).await, "server_error");
+    assert_eq!(login_error(Failure::UserInfoSub("mallory".into())).await, "server_error");
     for failure in [
         Failure::UserInfo(500, String::new()),
         Failure::UserInfo(200, "<html>".into()),

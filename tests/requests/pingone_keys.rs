@@ -13,8 +13,8 @@ use pingone_sim::Failure;
 use serde_json::{Value, json};
 
 use crate::{
-    pingone_refresh::works,
-    world::{API, PINGONE, Tokens, World, about_to_expire, answer, arrived, list},
+    pingone_refresh::call_succeeds,
+    world::{API, PINGONE, Tokens, World, code_at_client, error_at_client, list_todos, with_expiring_token},
 };
 
 #[tokio::test]
@@ -33,23 +33,23 @@ async fn login_works_after_pingone_rotates_its_keys() {
 #[tokio::test]
 async fn rotated_refresh_token_is_kept_while_keys_are_unreachable() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 0).await;
-    // Twice: the next key is published before it is used.
+    let tokens = with_expiring_token(&world, 0).await;
+    // Two rotations: PingOne publishes a key before it signs with it.
     world.pingone.rotate_keys();
     world.pingone.rotate_keys();
     world.pingone.force_always(Failure::Jwks(500));
-    let unverified = list(&world, &tokens.access).await;
+    let unverified = list_todos(&world, &tokens.access).await;
     assert_eq!((unverified.status, world.requests_to(API, "")), (StatusCode::OK, 0), "{}", unverified.text);
     assert!(unverified.text.contains("cannot renew"), "{}", unverified.text);
     world.pingone.clear_failures();
     world.host.advance(10);
-    let answer = list(&world, &tokens.access).await;
-    assert_eq!(answer.json()["result"]["isError"], json!(false), "nobody logs in again: {}", answer.text);
+    let response = list_todos(&world, &tokens.access).await;
+    assert_eq!(response.json()["result"]["isError"], json!(false), "nobody logs in again: {}", response.text);
     assert_eq!(world.pingone.requests("refresh"), 2);
 }
 
-/// Lets PingOne publish what `change` makes of its keys.
-fn keys_are(world: &World, change: fn(&mut Vec<Value>)) {
+/// Makes PingOne publish its keys as changed by `change`.
+fn publish_keys(world: &World, change: fn(&mut Vec<Value>)) {
     let changed = middleware::from_fn(move |request: Request, next: Next| async move {
         let for_keys = request.uri().path().ends_with("/jwks");
         let response = next.run(request).await;
@@ -70,16 +70,17 @@ async fn rotated_signing_key_keeps_every_grant() {
     let all = join_all((0..8).map(|_| world.connected())).await;
     world.host.advance(3600 - 61);
     let refreshed = all.iter().map(|tokens| world.refresh(&tokens.client, &tokens.refresh));
-    let answers = join_all(refreshed).await;
-    let all: Vec<_> = answers.iter().zip(&all).map(|(answer, old)| Tokens::of(&old.client, answer)).collect();
+    let responses = join_all(refreshed).await;
+    let all: Vec<_> =
+        responses.iter().zip(&all).map(|(response, old)| Tokens::of(&old.client, response)).collect();
     world.host.advance(61);
     world.pingone.rotate_keys();
     world.pingone.rotate_keys();
     world.pingone.drop_old_keys();
     let before = world.pingone.requests("jwks");
-    let works = join_all(all.iter().map(|tokens| works(&world, tokens))).await;
+    let works = join_all(all.iter().map(|tokens| call_succeeds(&world, tokens))).await;
     assert_eq!(works, [true; 8]);
-    // The API has keys of its own to fetch.
+    // The API fetches the keys, too.
     let fetched = world.pingone.requests("jwks") - before;
     assert!(fetched <= 4, "{fetched}");
 }
@@ -87,35 +88,35 @@ async fn rotated_signing_key_keeps_every_grant() {
 #[tokio::test]
 async fn unreachable_keys_keep_the_grant_and_cost_few_refreshes() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 0).await;
+    let tokens = with_expiring_token(&world, 0).await;
     world.pingone.rotate_keys();
     world.pingone.rotate_keys();
     world.pingone.force_always(Failure::Jwks(503));
     for _ in 0..30 {
-        assert!(!works(&world, &tokens).await);
+        assert!(!call_succeeds(&world, &tokens).await);
         world.host.advance(1);
     }
     let refreshes = world.pingone.requests("refresh");
     assert!((2..=5).contains(&refreshes), "{refreshes} in half a minute");
     world.pingone.clear_failures();
     world.host.advance(90);
-    assert!(works(&world, &tokens).await);
+    assert!(call_succeeds(&world, &tokens).await);
 }
 
 #[tokio::test]
 async fn key_replaced_under_the_same_kid_is_found() {
     let world = World::new();
     let client = world.client().await;
-    // Another key has the name of the one that will sign.
-    keys_are(&world, |keys| {
+    // The published keys have each other's `kid`.
+    publish_keys(&world, |keys| {
         let (current, next) = (keys[0]["n"].clone(), keys[1]["n"].clone());
         (keys[0]["n"], keys[1]["n"]) = (next, current);
     });
     let page = world.log_in_to(&mut world.browser(), &client).await;
-    assert_eq!(answer(&world, &page), "temporarily_unavailable", "it cannot be verified now");
-    keys_are(&world, |_| {});
+    assert_eq!(error_at_client(&world, &page), "temporarily_unavailable", "it cannot be verified now");
+    publish_keys(&world, |_| {});
     world.host.advance(10);
-    assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
+    assert!(code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_some());
 }
 
 #[tokio::test]
@@ -135,7 +136,7 @@ async fn key_with_a_duplicate_kid_or_behind_many_is_found() {
     };
     for change in [twin, crowd] {
         let world = World::new();
-        keys_are(&world, change);
+        publish_keys(&world, change);
         world.connected().await;
     }
 }
@@ -147,15 +148,15 @@ async fn empty_or_broken_key_set_is_not_cached() {
     for change in [empty, broken] {
         let world = World::new();
         let client = world.client().await;
-        keys_are(&world, change);
+        publish_keys(&world, change);
         let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), "temporarily_unavailable");
-        keys_are(&world, |_| {});
-        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some(), "at once");
-        // Nor does it replace a good one.
-        keys_are(&world, change);
+        assert_eq!(error_at_client(&world, &page), "temporarily_unavailable");
+        publish_keys(&world, |_| {});
+        assert!(code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_some(), "at once");
+        // A cached key set is not replaced by an unusable one.
+        publish_keys(&world, change);
         world.host.advance(3601);
-        assert!(arrived(&world.log_in_to(&mut world.browser(), &client).await).is_some());
+        assert!(code_at_client(&world.log_in_to(&mut world.browser(), &client).await).is_some());
     }
 }
 
@@ -169,6 +170,6 @@ async fn stale_discovery_and_keys_are_used_for_a_day() {
     for (hours, works) in [(2, true), (20, true), (4, false)] {
         world.host.advance(hours * 3600);
         let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(arrived(&page).is_some(), works, "{hours} hours later: {}", page.url);
+        assert_eq!(code_at_client(&page).is_some(), works, "{hours} hours later: {}", page.url);
     }
 }

@@ -4,14 +4,14 @@ use http::StatusCode;
 use pingone_sim::Failure;
 use serde_json::json;
 
-use crate::world::{HOUR, PINGONE, Tokens, World, about_to_expire, list};
+use crate::world::{HOUR, PINGONE, Tokens, World, list_todos, with_expiring_token};
 
 #[tokio::test]
 async fn session_ended_at_pingone_ends_the_grant() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 0).await;
+    let tokens = with_expiring_token(&world, 0).await;
     world.pingone.end_sessions();
-    let response = list(&world, &tokens.access).await;
+    let response = list_todos(&world, &tokens.access).await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert!(response.header("www-authenticate").contains("invalid_token"));
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
@@ -29,35 +29,35 @@ async fn client_refresh_after_a_session_ended_at_pingone_is_refused() {
 #[tokio::test]
 async fn pingone_outage_keeps_the_grant() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
+    let tokens = with_expiring_token(&world, 30).await;
     world.pingone.force_always(Failure::Token(503, String::new()));
     assert_eq!(
-        list(&world, &tokens.access).await.status,
+        list_todos(&world, &tokens.access).await.status,
         StatusCode::OK,
         "the token is good for half a minute"
     );
     world.host.advance(30);
-    let failed = list(&world, &tokens.access).await;
+    let failed = list_todos(&world, &tokens.access).await;
     assert_eq!((failed.status, &failed.json()["result"]["isError"]), (StatusCode::OK, &json!(true)));
     let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
     assert_eq!(refreshed.status, StatusCode::OK, "a client's session does not depend on it");
     world.pingone.clear_failures();
     world.host.advance(30);
-    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(list_todos(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
 }
 
 #[tokio::test]
 async fn changed_client_secret_at_pingone_keeps_the_grant() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
+    let tokens = with_expiring_token(&world, 30).await;
     world.pingone.configure(|pingone| pingone.client_secret = Some("a new one".to_owned()));
     world.host.advance(30);
-    // Until the operator enters it here, PingOne does not know us, which says nothing of the person.
-    let refused = list(&world, &tokens.access).await;
+    // Until the operator configures the new secret, PingOne refuses Deputy. This must not end the user's grant.
+    let refused = list_todos(&world, &tokens.access).await;
     assert_eq!((refused.status, &refused.json()["result"]["isError"]), (StatusCode::OK, &json!(true)));
     world.start(&[("MCP_SERVER_CLIENT_SECRET", "a new one")]);
     world.host.advance(10);
-    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    assert_eq!(list_todos(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
 }
 
@@ -67,11 +67,11 @@ async fn tokens_end_with_a_pingone_token_that_cannot_be_refreshed() {
     world.pingone.force(Failure::TokenMember("refresh_token".into(), json!(null)));
     world.pingone.force(Failure::TokenMember("expires_in".into(), json!(120)));
     let tokens = world.connected().await;
-    assert_eq!(tokens.answer["expires_in"], 120);
+    assert_eq!(tokens.response["expires_in"], 120);
     world.host.advance(119);
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::OK);
     world.host.advance(1);
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
 }
 
@@ -79,8 +79,8 @@ async fn tokens_end_with_a_pingone_token_that_cannot_be_refreshed() {
 async fn unreachable_pingone_keeps_connected_clients_and_metadata() {
     let world = World::new();
     let tokens = world.connected().await;
-    // The API has keys of its own to fetch.
-    list(&world, &tokens.access).await;
+    // The API fetches the keys of PingOne, too.
+    list_todos(&world, &tokens.access).await;
     world.network.unplug(PINGONE);
     for path in ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server"] {
         assert_eq!(world.get(path).await.status, StatusCode::OK, "{path}");
@@ -91,6 +91,6 @@ async fn unreachable_pingone_keeps_connected_clients_and_metadata() {
     let added = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await.json();
     assert_eq!(added["result"]["isError"], json!(false), "{added}");
     let refreshed = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
-    let listed = list(&world, &refreshed.access).await.json();
+    let listed = list_todos(&world, &refreshed.access).await.json();
     assert_eq!(listed["result"]["structuredContent"], added["result"]["structuredContent"]);
 }

@@ -3,11 +3,11 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::authorization_endpoint::assert_harmless;
+use crate::authorization_endpoint::assert_markup_is_escaped;
 use crate::world::{CALLBACK, World};
 
-/// Not [`CALLBACK`], to whoever compares text.
-const ALMOST: [&str; 39] = [
+/// URIs that resemble [`CALLBACK`] and differ as text.
+const SIMILAR_URIS: [&str; 39] = [
     "https://evil.example/cb",
     "https://CLIENT.example/cb",
     "https://client.example./cb",
@@ -53,7 +53,7 @@ const ALMOST: [&str; 39] = [
 async fn unregistered_redirect_uri_gets_a_page_without_redirect() {
     let world = World::new();
     let client = world.client().await;
-    for uri in ALMOST {
+    for uri in SIMILAR_URIS {
         let response = world.get(&world.authorize_path(&client, &[("redirect_uri", uri)])).await;
         assert_eq!(
             (response.status, response.header("location")),
@@ -109,8 +109,8 @@ async fn loopback_redirect_uri_may_differ_in_its_port_only() {
         ("http://127.0.0.1:x/cb", BAD),
     ] {
         let path = world.authorize_path(client["client_id"].as_str().unwrap(), &[("redirect_uri", uri)]);
-        let answer = world.get(&path).await;
-        assert_eq!((answer.status, answer.header("location")), (status, String::new()), "{uri}");
+        let response = world.get(&path).await;
+        assert_eq!((response.status, response.header("location")), (status, String::new()), "{uri}");
     }
     assert_eq!(world.requests_to_pingone(), 0);
 }
@@ -137,11 +137,11 @@ async fn markup_in_a_registered_redirect_uri_stays_encoded() {
     let client = client["client_id"].as_str().unwrap();
     let page = world.get(&world.authorize_path(client, &[("redirect_uri", URI)])).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert_harmless(&page, "the page");
+    assert_markup_is_escaped(&page, "the page");
     assert!(!page.text.contains("x='"), "{}", page.text);
     let wrong = [("redirect_uri", URI), ("response_type", "token")];
-    let answer = world.get(&world.authorize_path(client, &wrong)).await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert!(answer.header("location").starts_with(&format!("{URI}&error=")));
-    assert_harmless(&answer, "the answer");
+    let response = world.get(&world.authorize_path(client, &wrong)).await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    assert!(response.header("location").starts_with(&format!("{URI}&error=")));
+    assert_markup_is_escaped(&response, "the redirect");
 }

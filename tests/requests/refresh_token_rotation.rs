@@ -31,13 +31,13 @@ async fn replayed_refresh_token_revokes_the_grant() {
 async fn twenty_concurrent_refreshes_leave_working_tokens() {
     let world = World::new();
     let tokens = world.connected().await;
-    let answers = join_all((0..20).map(|_| world.refresh(&tokens.client, &tokens.refresh))).await;
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
-    for answer in &answers {
-        let tokens = Tokens::of(&tokens.client, answer);
+    let responses = join_all((0..20).map(|_| world.refresh(&tokens.client, &tokens.refresh))).await;
+    assert!(responses.iter().all(|response| response.status == StatusCode::OK));
+    for response in &responses {
+        let tokens = Tokens::of(&tokens.client, response);
         assert_eq!(world.call(&tokens.access, "who_am_i", json!({})).await.status, StatusCode::OK);
     }
-    let last = Tokens::of(&tokens.client, &answers[7]);
+    let last = Tokens::of(&tokens.client, &responses[7]);
     assert_eq!(world.refresh(&last.client, &last.refresh).await.status, StatusCode::OK);
 }
 

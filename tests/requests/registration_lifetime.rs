@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::world::{CALLBACK, World};
 
-/// Seconds.
+/// In seconds.
 const DAY: u64 = 24 * 3600;
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn registration_response_says_when_it_expires_unused() {
     assert_eq!(client["client_id_expires_at"], client["client_secret_expires_at"]);
 }
 
-/// Whether a client is registered, found out without using it.
+/// Whether a client is registered. The request does not count as a use of the registration.
 async fn is_known(world: &World, client: &str) -> bool {
     world.refresh(client, "x").await.status != StatusCode::UNAUTHORIZED
 }
@@ -77,7 +77,7 @@ async fn page_for_an_expired_registration_says_what_to_do() {
     let says = format!("or its registration has expired. Its client_id is {client}<");
     assert!(page.text.contains(&says), "{}", page.text);
     assert!(page.text.contains("Remove and add the server again in your application"), "{}", page.text);
-    // A client_id is text on the page, and shortened.
+    // The page escapes and shortens the client_id.
     let page = world.get(&world.authorize_path(&"<b>\u{202e}x".repeat(200), &[])).await;
     assert!(page.text.contains("&#60;b&#62;x") && page.text.len() < 5000, "{}", page.text);
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{CALLBACK, DEPUTY, World, arrived};
+use crate::world::{CALLBACK, DEPUTY, World, code_at_client};
 
 /// A world in which approvals are remembered for every redirect URI.
 fn remembering() -> World {
@@ -21,7 +21,7 @@ async fn loopback_approval_is_remembered_for_its_port_only() {
         |port: u16| world.authorize_url(client, &[("redirect_uri", &format!("http://127.0.0.1:{port}/cb"))]);
     let mut browser = world.browser();
     world.log_in(&mut browser, "alice", &url(5000)).await;
-    assert!(arrived(&browser.clone().open(&url(5000)).await).is_some());
+    assert!(code_at_client(&browser.clone().open(&url(5000)).await).is_some());
     assert_eq!(browser.open(&url(6666)).await.url.path(), "/authorize");
 }
 
@@ -62,7 +62,7 @@ async fn redirect_by_deputy_itself_ignores_remembered_approval() {
     world.log_in_to(&mut browser, &client).await;
     let own = world.authorize_url(&client, &[]);
     assert_eq!(browser.clone().open_from(&own, "same-origin").await.url.path(), "/authorize");
-    // And no client gets its answer at an address of ours.
+    // A redirect URI at Deputy's own address is refused.
     let own = own.replace("&state=client-state", "");
     let metadata = json!({ "redirect_uris": [own], "token_endpoint_auth_method": "none" });
     let other = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
@@ -78,7 +78,7 @@ async fn denial_forgets_the_remembered_approval() {
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     let url = world.authorize_url(&client, &[]);
-    // Whatever of it they are asked for then.
+    // A denial of fewer scopes forgets the approval, too.
     let less = world.authorize_url(&client, &[("scope", "todo:read")]);
     let page = browser.open_from(&less, "cross-site").await;
     assert_eq!(browser.submit(&page, &[], "deny").await.query("error").as_deref(), Some("access_denied"));
@@ -158,7 +158,7 @@ async fn changed_client_approval_setting_asks_again() {
     let mut browser = world.browser();
     world.log_in_to(&mut browser, &client).await;
     let url = world.authorize_url(&client, &[]);
-    assert!(arrived(&browser.clone().open(&url).await).is_some());
+    assert!(code_at_client(&browser.clone().open(&url).await).is_some());
     world.start(&[]);
     assert_eq!(browser.open(&url).await.url.path(), "/authorize");
 }
@@ -201,7 +201,7 @@ async fn more_scopes_than_approved_ask_again() {
     let mut browser = world.browser();
     let url = |scope| world.authorize_url(&client, &[("scope", scope)]);
     world.log_in(&mut browser, "alice", &url("todo:read")).await;
-    assert!(arrived(&browser.clone().open(&url("todo:read")).await).is_some());
+    assert!(code_at_client(&browser.clone().open(&url("todo:read")).await).is_some());
     assert_eq!(browser.open(&url("todo:read todo:write")).await.url.path(), "/authorize");
 }
 

@@ -24,8 +24,8 @@ async fn foreign_resource_is_invalid_target_even_beside_valid_one() {
         &["deputy.example"],
         &["todo"],
     ] {
-        let otherwise: Vec<_> = resources.iter().map(|resource| ("resource", *resource)).collect();
-        let path = world.authorize_path(&client, &otherwise);
+        let overrides: Vec<_> = resources.iter().map(|resource| ("resource", *resource)).collect();
+        let path = world.authorize_path(&client, &overrides);
         assert_eq!(authorization_error(&world, &path).await, "invalid_target", "{resources:?}");
     }
     assert_eq!(world.requests_to_pingone(), 0);

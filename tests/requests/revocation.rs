@@ -15,7 +15,7 @@ use pingone_sim::Failure;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::world::{PINGONE, World, about_to_expire, answer, list};
+use crate::world::{PINGONE, World, error_at_client, list_todos, with_expiring_token};
 
 #[tokio::test]
 async fn failed_login_revokes_the_tokens_that_pingone_issued() {
@@ -28,11 +28,11 @@ async fn failed_login_revokes_the_tokens_that_pingone_issued() {
         world.pingone.force(failure.clone());
         let client = world.client().await;
         let page = world.log_in_to(&mut world.browser(), &client).await;
-        assert_eq!(answer(&world, &page), told, "{failure:?}");
-        world.revoked_at_pingone(1).await;
-        // A login that ends well keeps its own.
+        assert_eq!(error_at_client(&world, &page), told, "{failure:?}");
+        world.wait_for_revocations_at_pingone(1).await;
+        // A successful login keeps its tokens.
         world.connected().await;
-        world.revoked_at_pingone(1).await;
+        world.wait_for_revocations_at_pingone(1).await;
     }
 }
 
@@ -52,7 +52,7 @@ async fn revoking_either_token_ends_the_grant_here_and_at_pingone() {
         );
         assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.json()["error"], "invalid_grant");
     }
-    world.revoked_at_pingone(2).await;
+    world.wait_for_revocations_at_pingone(2).await;
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn revoking_unknown_or_foreign_tokens_changes_nothing() {
 #[tokio::test]
 async fn grant_revoked_during_a_refresh_leaves_no_pingone_token() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
+    let tokens = with_expiring_token(&world, 30).await;
     let (arrived, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let both = (Arc::clone(&arrived), Arc::clone(&gate));
     let delay = async |State((arrived, gate)): State<(Arc<Semaphore>, Arc<Semaphore>)>,
@@ -92,15 +92,15 @@ async fn grant_revoked_during_a_refresh_leaves_no_pingone_token() {
         let _ = arrived.acquire().await;
         let form = [("token", tokens.refresh.as_str()), ("client_id", &tokens.client)];
         assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
-        // The one that PingOne has replaced.
-        world.revoked_at_pingone(1).await;
+        // The refresh token that the refresh has replaced.
+        world.wait_for_revocations_at_pingone(1).await;
         gate.add_permits(100);
     };
-    let (answer, ()) = tokio::join!(list(&world, &tokens.access), revoke);
-    // The token was still good when the call began.
-    assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&answer.status), "{}", answer.text);
-    world.revoked_at_pingone(2).await;
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+    let (call, ()) = tokio::join!(list_todos(&world, &tokens.access), revoke);
+    // The access token was still valid when the call began.
+    assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&call.status), "{}", call.text);
+    world.wait_for_revocations_at_pingone(2).await;
+    assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -120,5 +120,5 @@ async fn revocation_at_a_busy_pingone_is_retried() {
     world.network.serve(PINGONE, world.pingone.router().layer(busy));
     let form = [("token", tokens.refresh.as_str()), ("client_id", &tokens.client)];
     assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
-    world.revoked_at_pingone(1).await;
+    world.wait_for_revocations_at_pingone(1).await;
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::world::{API, JSON, World, create};
+use crate::world::{API, JSON, World, create_call};
 
 #[tokio::test]
 async fn unknown_path_or_method_gets_a_short_error() {
@@ -35,9 +35,9 @@ async fn path_that_resembles_the_mcp_endpoint_is_not_found() {
         ["/mcp//", "/MCP", "/Mcp", "//mcp", "/mcp%2f", "/%6dcp", "/mcp/x", "/mcp;x", "/sse", "/message", "/"]
     {
         let headers = [JSON, ("authorization", bearer.as_str())];
-        let answer = world.request("POST", path, &headers, &create().to_string()).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {}", answer.text);
-        assert_eq!(answer.json()["error"], "invalid_request", "{path}");
+        let response = world.request("POST", path, &headers, &create_call().to_string()).await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}: {}", response.text);
+        assert_eq!(response.json()["error"], "invalid_request", "{path}");
     }
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
 }
@@ -46,14 +46,14 @@ async fn path_that_resembles_the_mcp_endpoint_is_not_found() {
 async fn trailing_slash_reaches_the_same_endpoint() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
-    let (call, good) = (create().to_string(), ("authorization", bearer.as_str()));
+    let (call, good) = (create_call().to_string(), ("authorization", bearer.as_str()));
     assert_eq!(world.request("POST", "/mcp/", &[JSON, good], &call).await.status, StatusCode::OK);
-    let answers = [
+    let responses = [
         world.request("POST", "/mcp", &[JSON], &call).await,
         world.request("POST", "/mcp/", &[JSON], &call).await,
     ];
-    assert_eq!(answers[1].status, StatusCode::UNAUTHORIZED);
-    assert_eq!(answers[0].header("www-authenticate"), answers[1].header("www-authenticate"));
+    assert_eq!(responses[1].status, StatusCode::UNAUTHORIZED);
+    assert_eq!(responses[0].header("www-authenticate"), responses[1].header("www-authenticate"));
     for path in ["/.well-known/oauth-protected-resource/mcp/", "/.well-known/oauth-protected-resource/"] {
         assert_eq!(world.get(path).await.json()["resource"], "https://deputy.example/mcp", "{path}");
     }

@@ -6,21 +6,21 @@ use serde_json::json;
 
 use crate::{
     authorization_code::redemption,
-    world::{API, Answer, CALLBACK, Tokens, World, answer},
+    world::{API, CALLBACK, Response, Tokens, World, error_at_client},
 };
 
 #[tokio::test]
 async fn unknown_scope_is_neither_shown_nor_granted() {
     let world = World::new();
-    let otherwise = [("scope", "todo:read admin:*")];
-    let page = world.get(&world.authorize_path(&world.client().await, &otherwise)).await;
+    let overrides = [("scope", "todo:read admin:*")];
+    let page = world.get(&world.authorize_path(&world.client().await, &overrides)).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("todo:read") && !page.text.contains("todo:write"), "{}", page.text);
     assert!(!page.text.contains("admin"), "{}", page.text);
-    let tokens = world.connected_as("alice", &otherwise).await;
-    assert_eq!(tokens.answer["scope"], "todo:read");
-    let answer = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    let tokens = world.connected_as("alice", &overrides).await;
+    assert_eq!(tokens.response["scope"], "todo:read");
+    let response = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
@@ -31,16 +31,16 @@ async fn openid_connect_scopes_alone_give_the_default_scopes() {
             json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", "scope": scope });
         assert_eq!(world.register(&metadata).await["scope"], "todo:read todo:write", "{scope}");
         let tokens = world.connected_as("alice", &[("scope", scope)]).await;
-        assert_eq!(tokens.answer["scope"], "todo:read todo:write", "{scope}");
-        let answer = refreshed(&world, &tokens, scope).await;
+        assert_eq!(tokens.response["scope"], "todo:read todo:write", "{scope}");
+        let response = refreshed(&world, &tokens, scope).await;
         assert_eq!(
-            (answer.status, &answer.json()["scope"]),
+            (response.status, &response.json()["scope"]),
             (StatusCode::OK, &json!("todo:read todo:write"))
         );
     }
 }
 
-async fn refreshed(world: &World, tokens: &Tokens, scope: &str) -> Answer {
+async fn refreshed(world: &World, tokens: &Tokens, scope: &str) -> Response {
     let form = [
         ("grant_type", "refresh_token"),
         ("client_id", &tokens.client),
@@ -68,14 +68,14 @@ async fn ungrantable_scope_is_refused_with_its_cause() {
                 .to_owned(),
         ),
     ] {
-        let answer = world.get(&world.authorize_path(&tokens.client, &[("scope", scope)])).await;
+        let response = world.get(&world.authorize_path(&tokens.client, &[("scope", scope)])).await;
         let told: Vec<_> =
-            answer.location().query_pairs().take(2).map(|(_, told)| told.into_owned()).collect();
+            response.location().query_pairs().take(2).map(|(_, told)| told.into_owned()).collect();
         assert_eq!(told, ["invalid_scope", &cause], "{scope}");
-        let answer = refreshed(&world, &tokens, scope).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{scope}");
+        let response = refreshed(&world, &tokens, scope).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{scope}");
         let told = json!({ "error": "invalid_scope", "error_description": cause });
-        assert_eq!(answer.json(), told, "{scope}");
+        assert_eq!(response.json(), told, "{scope}");
     }
     assert_eq!(refreshed(&world, &tokens, "").await.status, StatusCode::OK, "nothing was used up");
 }
@@ -87,9 +87,9 @@ async fn partly_grantable_scope_is_granted_in_part() {
         let metadata = json!({ "redirect_uris": [CALLBACK], "scope": scope });
         assert_eq!(world.register(&metadata).await["scope"], "todo:read", "{scope}");
         let narrow = world.connected_as("alice", &[("scope", scope)]).await;
-        assert_eq!(narrow.answer["scope"], "todo:read", "{scope}");
-        let answer = refreshed(&world, &world.connected().await, scope).await;
-        assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+        assert_eq!(narrow.response["scope"], "todo:read", "{scope}");
+        let response = refreshed(&world, &world.connected().await, scope).await;
+        assert_eq!((response.status, &response.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
     }
     let unknown = json!({ "redirect_uris": [CALLBACK], "scope": "claudeai" });
     let told = world.register(&unknown).await;
@@ -100,11 +100,11 @@ async fn partly_grantable_scope_is_granted_in_part() {
 async fn grant_is_limited_to_the_scopes_that_pingone_granted() {
     let world = World::new();
     world.pingone.force(Failure::TokenMember("scope".into(), json!("openid todo:read")));
-    assert_eq!(world.connected().await.answer["scope"], "todo:read");
+    assert_eq!(world.connected().await.response["scope"], "todo:read");
     world.pingone.force(Failure::TokenMember("scope".into(), json!("openid")));
     let client = world.client().await;
     let page = world.log_in_to(&mut world.browser(), &client).await;
-    assert_eq!(answer(&world, &page), "access_denied");
+    assert_eq!(error_at_client(&world, &page), "access_denied");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn unknown_scope_from_pingone_leaves_the_others_granted() {
     for foreign in ["p1:read:user", "\"quoted\"", "\u{e9}", &many] {
         let scope = json!(format!("openid {foreign} todo:read"));
         world.pingone.force(Failure::TokenMember("scope".into(), scope));
-        assert_eq!(world.connected().await.answer["scope"], "todo:read", "{foreign}");
+        assert_eq!(world.connected().await.response["scope"], "todo:read", "{foreign}");
     }
 }
 
@@ -153,9 +153,9 @@ async fn refresh_with_more_scopes_gets_the_granted_ones() {
         ("refresh_token", &tokens.refresh),
         ("scope", "todo:read todo:write"),
     ];
-    let answer = world.post_form("/token", &form).await;
-    assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
-    let tokens = Tokens::of(&tokens.client, &answer);
+    let response = world.post_form("/token", &form).await;
+    assert_eq!((response.status, &response.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+    let tokens = Tokens::of(&tokens.client, &response);
     let call = world.call(&tokens.access, "create_new_todo", json!({ "text": "x" })).await;
     assert_eq!(call.status, StatusCode::FORBIDDEN);
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
@@ -196,6 +196,6 @@ async fn scope_at_redemption_is_limited_to_the_approved_ones() {
     let code = page.query("code").unwrap();
     let mut form = redemption(&client, &code);
     form.push(("scope", "todo:read todo:write"));
-    let answer = world.post_form("/token", &form).await;
-    assert_eq!((answer.status, &answer.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
+    let response = world.post_form("/token", &form).await;
+    assert_eq!((response.status, &response.json()["scope"]), (StatusCode::OK, &json!("todo:read")));
 }

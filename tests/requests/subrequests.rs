@@ -1,15 +1,15 @@
-//! What a request costs on Workers, which bill and bound subrequests: reads and writes of clients (KV), of other records
-//! (a Durable Object each), and fetches. The counts are the same on every host.
+//! The number of subrequests per request, which Workers bill and limit: operations on clients (KV) and on other records (one
+//! Durable Object each), and fetches. The counts are the same on every host.
 
 use http::StatusCode;
 use serde_json::json;
 
 use crate::world::{PINGONE, Tokens, World};
 
-/// Seconds for which PingOne's access tokens are good here.
+/// The lifetime of PingOne's access tokens in seconds.
 const HOUR: u64 = 3600;
 
-/// What `work` costs: clients, other records, fetches.
+/// The status of `work`, and its subrequests: clients, other records, fetches.
 async fn cost(world: &World, work: impl Future<Output = StatusCode>) -> (StatusCode, [u64; 3]) {
     let before = world.subrequests().await;
     let status = work.await;
@@ -21,13 +21,13 @@ async fn list(world: &World, tokens: &Tokens) -> StatusCode {
     world.call(&tokens.access, "get_my_todo_list", json!({})).await.status
 }
 
-/// A client whose user's token has expired, of a PingOne whose keys are known.
+/// A client whose PingOne access token has expired, while the keys of PingOne are cached.
 async fn with_an_expired_token(world: &World) -> Tokens {
     let tokens = world.connected().await;
     world.host.advance(HOUR - 61);
     let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
     world.host.advance(61);
-    // Whose login brings the keys of the hour.
+    // This login makes Deputy cache the current keys.
     world.connected_as("bob", &[]).await;
     tokens
 }
@@ -46,7 +46,7 @@ async fn call_with_a_refresh_costs_eight_subrequests() {
     assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 6, 2]));
 }
 
-/// The first one also enters the grant in the user's index for longer: two more.
+/// The first refresh costs two more: it extends the entry in the user's index.
 #[tokio::test]
 async fn client_refresh_costs_six_subrequests() {
     let world = World::new();
@@ -62,7 +62,7 @@ async fn calls_during_a_pingone_outage_ask_it_once() {
     let tokens = with_an_expired_token(&world).await;
     world.network.unplug(PINGONE);
     assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 5, 1]));
-    // The failure stands in the grant: nothing is written, and nobody is asked.
+    // The grant records the failure, so that further calls write nothing and do not ask PingOne.
     for _ in 0..3 {
         assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 2, 0]));
     }

@@ -3,14 +3,14 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{API, Answer, CALLBACK, Tokens, VERIFIER, World};
+use crate::world::{API, CALLBACK, Response, Tokens, VERIFIER, World};
 
 #[tokio::test]
 async fn garbage_or_another_kind_of_token_is_an_invalid_grant() {
     let world = World::new();
     let tokens = world.connected().await;
     let refused = (StatusCode::BAD_REQUEST, json!("invalid_grant"));
-    let told = |answer: Answer| (answer.status, answer.json()["error"].clone());
+    let told = |response: Response| (response.status, response.json()["error"].clone());
     let (long, alike) = ("x".repeat(20_000), format!("dpc_{}", "A".repeat(80)));
     for garbage in ["x", "\0", "::", "a:b:c", "../x", "ü\u{202e}\u{1f980}", "dpc_", "'; --", &long, &alike] {
         assert_eq!(told(world.redeem(&tokens.client, garbage).await), refused, "{garbage:?}");
@@ -20,8 +20,8 @@ async fn garbage_or_another_kind_of_token_is_an_invalid_grant() {
         assert_eq!(told(world.redeem(&tokens.client, token).await), refused);
     }
     assert_eq!(told(world.refresh(&tokens.client, &tokens.access).await), refused);
-    let answer = world.call(&tokens.refresh, "get_my_todo_list", json!({})).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let response = world.call(&tokens.refresh, "get_my_todo_list", json!({})).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::OK);
 }
@@ -36,16 +36,16 @@ async fn empty_token_parameter_counts_as_omitted() {
     let post = async |path: &str, form: &str| world.request("POST", path, &headers, form).await;
     let form =
         format!("grant_type=authorization_code&client_id={client}&code={code}&code_verifier={VERIFIER}");
-    let answer = post("/token", &format!("{EMPTY}&{form}")).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    let tokens = Tokens::of(&client, &answer);
+    let response = post("/token", &format!("{EMPTY}&{form}")).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    let tokens = Tokens::of(&client, &response);
     let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={}", tokens.refresh);
-    let answer = post("/token", &format!("{form}&{EMPTY}")).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    let form = format!("token={}&client_id={client}", Tokens::of(&client, &answer).access);
+    let response = post("/token", &format!("{form}&{EMPTY}")).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    let form = format!("token={}&client_id={client}", Tokens::of(&client, &response).access);
     assert_eq!(post("/revoke", &format!("{EMPTY}&{form}")).await.status, StatusCode::OK);
-    let answer = world.call(&Tokens::of(&client, &answer).access, "who_am_i", json!({})).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "it was revoked");
+    let response = world.call(&Tokens::of(&client, &response).access, "who_am_i", json!({})).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED, "it was revoked");
 }
 
 #[tokio::test]
@@ -87,9 +87,9 @@ async fn authenticated_client_gets_no_token_without_a_user() {
             ("password", "Alice-demo-1"),
             ("scope", "todo:read"),
         ];
-        let answer = world.post_form("/token", &form).await;
+        let response = world.post_form("/token", &form).await;
         let refused = (StatusCode::BAD_REQUEST, &json!("unsupported_grant_type"));
-        assert_eq!((answer.status, &answer.json()["error"]), refused, "{grant_type}");
+        assert_eq!((response.status, &response.json()["error"]), refused, "{grant_type}");
     }
     assert_eq!(world.requests_to_pingone(), 0);
 }

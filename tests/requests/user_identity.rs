@@ -9,9 +9,9 @@ async fn two_users_of_one_client_stay_separate() {
     let world = World::new();
     let client = world.client().await;
     let mut tokens = Vec::new();
-    for person in ["alice", "bob"] {
+    for user in ["alice", "bob"] {
         let url = world.authorize_url(&client, &[]);
-        let page = world.log_in(&mut world.browser(), person, &url).await;
+        let page = world.log_in(&mut world.browser(), user, &url).await;
         tokens.push(Tokens::of(&client, &world.redeem(&client, &page.query("code").unwrap()).await));
     }
     world.call(&tokens[0].access, "create_new_todo", json!({ "text": "Only mine" })).await;
@@ -29,9 +29,9 @@ async fn next_user_of_the_same_browser_stays_separate() {
     let client = world.client().await;
     let mut browser = world.browser();
     let mut tokens = Vec::new();
-    for (person, prompt) in [("alice", ""), ("bob", "login")] {
+    for (user, prompt) in [("alice", ""), ("bob", "login")] {
         let url = world.authorize_url(&client, &[("prompt", prompt)]);
-        let page = world.log_in(&mut browser, person, &url).await;
+        let page = world.log_in(&mut browser, user, &url).await;
         tokens.push(Tokens::of(&client, &world.redeem(&client, &page.query("code").unwrap()).await));
     }
     world.call(&tokens[0].access, "create_new_todo", json!({ "text": "Only mine" })).await;

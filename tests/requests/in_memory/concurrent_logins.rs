@@ -1,4 +1,4 @@
-//! Many at once. On the Workers runtime of a test machine they would slow down each other, and every other test.
+//! Concurrent logins. On the Workers runtime of a test machine they would slow down every other test.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::world::{CALLBACK, DEPUTY, Tokens, World, arrived};
+use crate::world::{CALLBACK, DEPUTY, Tokens, World, code_at_client};
 
-/// Whose login it is that has this number.
-const fn person(number: usize) -> (&'static str, &'static str) {
+/// The user of the login with this number.
+const fn user(number: usize) -> (&'static str, &'static str) {
     if number.is_multiple_of(2) { ("alice", "Alice Anders") } else { ("bob", "Bob Brandt") }
 }
 
@@ -18,17 +18,17 @@ fn verifier(number: usize) -> String {
     format!("{number:043}")
 }
 
-/// The code that arrives with the state of this login.
+/// The code that the client receives with the state of this login.
 async fn code(world: &World, client: &str, number: usize) -> String {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier(number)));
     let state = format!("state-{number}");
     let url = world.authorize_url(client, &[("state", &state), ("code_challenge", &challenge)]);
-    let page = world.log_in(&mut world.browser(), person(number).0, &url).await;
+    let page = world.log_in(&mut world.browser(), user(number).0, &url).await;
     assert_eq!(page.query("state"), Some(state));
-    arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+    code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
 }
 
-/// What a code gives to who has the verifier of this login.
+/// The tokens for a code, redeemed with the verifier of this login.
 async fn tokens(world: &World, client: &str, code: &str, number: usize) -> Tokens {
     let verifier = verifier(number);
     let form = [
@@ -50,8 +50,8 @@ async fn hundred_concurrent_logins_get_their_own_codes_and_users() {
     let numbered = codes.iter().enumerate();
     let tokens = join_all(numbered.map(|(number, code)| tokens(&world, &client, code, number))).await;
     let calls = tokens.iter().map(|tokens| world.call(&tokens.access, "who_am_i", json!({})));
-    for (number, answer) in join_all(calls).await.into_iter().enumerate() {
-        assert!(answer.text.contains(person(number).1), "{number}: {}", answer.text);
+    for (number, response) in join_all(calls).await.into_iter().enumerate() {
+        assert!(response.text.contains(user(number).1), "{number}: {}", response.text);
     }
     assert!(world.network.exchanges().iter().all(|exchange| {
         !exchange.request.uri().to_string().starts_with(DEPUTY) || exchange.response.status().as_u16() < 500

@@ -1,4 +1,4 @@
-//! Replies to questions that nobody waits for any more.
+//! Replies to elicitations that no request awaits any more.
 
 use deputy::host::{Host as _, Key};
 use http::StatusCode;
@@ -26,7 +26,7 @@ async fn unawaited_replies_take_a_bounded_number_of_records() {
     let accepted = statuses.iter().filter(|status| **status == StatusCode::ACCEPTED).count();
     assert!(kept == accepted && (8..=16).contains(&kept), "{kept} kept, {accepted} accepted");
     assert!(statuses.iter().all(|status| [202, 503].contains(&status.as_u16())), "{statuses:?}");
-    // Whoever waits would have taken theirs by now.
+    // A waiting request would have taken its reply by now.
     world.host.advance(6);
     let question = world.stream(&token, &session, &call).await.next().await["id"].clone();
     let reply = json!({ "jsonrpc": "2.0", "id": question, "result": { "action": "decline" } });

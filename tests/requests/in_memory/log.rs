@@ -1,4 +1,4 @@
-//! A log in memory, and what must be in it.
+//! The log: which failures and refusals it names, and with which details.
 
 use std::{
     io::Write,
@@ -10,14 +10,14 @@ use pingone_sim::Failure;
 use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 
-use crate::world::{API, PINGONE, World, about_to_expire, list};
+use crate::world::{API, PINGONE, World, list_todos, with_expiring_token};
 
 /// What this thread logs, at every level.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Begins a log that ends with the guard.
+    /// Starts a log. It ends when the guard is dropped.
     pub(super) fn begin() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
@@ -150,10 +150,10 @@ async fn pingone_refusal_is_logged_with_cause_and_variable() {
 async fn clock_difference_is_logged_once_in_seconds() {
     let (log, _logging) = Log::begin();
     let world = World::new();
-    let tokens = about_to_expire(&world, 0).await;
+    let tokens = with_expiring_token(&world, 0).await;
     world.pingone.configure(|pingone| pingone.clock_offset_seconds = -86_400);
     for _ in 0..3 {
-        list(&world, &tokens.access).await;
+        list_todos(&world, &tokens.access).await;
         world.host.advance(20);
     }
     assert!(world.pingone.requests("refresh") > 1);
@@ -165,11 +165,11 @@ async fn clock_difference_is_logged_once_in_seconds() {
 async fn expired_access_token_without_iat_logs_the_clock() {
     let (log, _logging) = Log::begin();
     let world = World::new();
-    let tokens = about_to_expire(&world, 0).await;
+    let tokens = with_expiring_token(&world, 0).await;
     for (name, value) in [("iat", json!(null)), ("exp", json!(world.now() - 3600))] {
         world.pingone.force(Failure::AccessTokenClaim(name.into(), value));
     }
-    list(&world, &tokens.access).await;
+    list_todos(&world, &tokens.access).await;
     let line = "the access token has expired by the clock of this server, and no iat says";
     assert!(log.text().contains(line), "{}", log.text());
 }

@@ -1,4 +1,4 @@
-//! A client that listens, to a server with tools of its own.
+//! Subscriptions and open elicitations: how they end, and how many may stay open.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 
 use crate::world::{DEPUTY, World};
 
-/// Says that it has begun, and nothing more.
-struct Listening;
+/// Acknowledges the subscription, and sends nothing else.
+struct ListeningTool;
 
-impl Handler for Listening {
+impl Handler for ListeningTool {
     fn required_scopes(&self, _: &str, _: Option<&str>) -> Vec<String> {
         Vec::new()
     }
@@ -55,10 +55,10 @@ async fn server_stop_ends_a_subscription_with_a_message() {
     assert!(String::from_utf8_lossy(&rest).contains("the server restarts"), "{rest:?}");
 }
 
-/// Asks the client whether it is there.
-struct Asking;
+/// Sends a ping to the client and waits for the reply.
+struct AskingTool;
 
-impl Handler for Asking {
+impl Handler for AskingTool {
     fn required_scopes(&self, _: &str, _: Option<&str>) -> Vec<String> {
         Vec::new()
     }
@@ -79,7 +79,7 @@ impl Handler for Asking {
 async fn server_stop_ends_an_open_elicitation_with_an_error() {
     let world = World::new();
     let token = world.connected().await.access;
-    serve_tools(&world, Arc::new(Asking));
+    serve_tools(&world, Arc::new(AskingTool));
     let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "ask" } });
     let request = Request::post(format!("{DEPUTY}/mcp"))
         .header("content-type", "application/json")
@@ -110,9 +110,9 @@ async fn stream_limit_leaves_room_for_other_requests() {
     assert!(listening(&world, &bob.access).await.is_ok());
 }
 
-/// Serves a tool that listens.
+/// Serves Deputy with [`ListeningTool`].
 fn serve(world: &World) {
-    serve_tools(world, Arc::new(Listening));
+    serve_tools(world, Arc::new(ListeningTool));
 }
 
 fn serve_tools(world: &World, tools: Arc<dyn Handler>) {
@@ -121,7 +121,7 @@ fn serve_tools(world: &World, tools: Arc<dyn Handler>) {
     world.network.serve(DEPUTY, server.router());
 }
 
-/// A stream of events after its first one, or the status of the refusal.
+/// The stream of events after the acknowledgement, or the status of the refusal.
 async fn listening(world: &World, token: &str) -> Result<Body, StatusCode> {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

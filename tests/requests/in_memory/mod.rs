@@ -1,4 +1,4 @@
-//! What needs the host in memory: its store to look into, its randomness to be the same every time.
+//! Tests that need the host in memory: they inspect its store, or need the same randomness in every run.
 
 mod attacks;
 mod concurrent_logins;

@@ -1,4 +1,4 @@
-//! What Deputy asks others for: how long it waits, how much it reads, and whom it may reach.
+//! Requests that Deputy sends: their deadlines, the size of their responses, and the addresses they may reach.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use harness::{memory::MemoryHost, network::Network};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{API, CALLBACK, PINGONE, Tokens, World, about_to_expire, list};
+use crate::world::{API, CALLBACK, PINGONE, Tokens, World, list_todos, with_expiring_token};
 
-/// The limits of everything that was asked for so far at addresses that begin with `origin` and end with `path`.
+/// The limits of all requests so far to `origin` whose path ends with `path`.
 fn limits(world: &World, origin: &str, path: &str) -> Vec<FetchLimits> {
     let fetches = world.host.fetches().into_iter();
     let asked = fetches.filter(|(uri, _)| uri.to_string().starts_with(origin) && uri.path().ends_with(path));
@@ -37,7 +37,7 @@ async fn login_at_a_slow_pingone_ends_within_45_seconds() {
     let world = World::new();
     world.connected().await;
     let mut seconds = 0;
-    // The keys are asked for once more when a token was signed with a new one.
+    // Deputy fetches the keys again when a new key signed the token.
     for (path, times) in [("openid-configuration", 1), ("/token", 1), ("/jwks", 2), ("/userinfo", 1)] {
         let asked = limits(&world, PINGONE, path);
         let deadline = asked[0].deadline.as_secs();
@@ -58,7 +58,7 @@ async fn refresh_revocation_and_api_calls_have_deadlines() {
     let form = [("token", tokens.refresh.as_str()), ("client_id", tokens.client.as_str())];
     world.post_form("/revoke", &form).await;
     tokio::task::yield_now().await;
-    // An answer to a refresh that nobody waits for costs the login.
+    // The deadline is long: a refresh response that is lost ends the grant.
     let asked = [10, 38].map(|seconds| within(seconds, 256 * 1024, Reach::Anywhere));
     assert_eq!(limits(&world, PINGONE, "/token"), asked);
     assert_eq!(limits(&world, PINGONE, "/revoke"), [within(10, 256 * 1024, Reach::Anywhere)]);
@@ -68,12 +68,12 @@ async fn refresh_revocation_and_api_calls_have_deadlines() {
 #[tokio::test]
 async fn refresh_after_the_end_of_its_lease_is_not_sent() {
     let world = World::new();
-    let tokens = about_to_expire(&world, 30).await;
-    // Here, what goes on beside a call begins when the test waits for something: it may be a process that slept.
-    assert_eq!(list(&world, &tokens.access).await.status, StatusCode::OK);
+    let tokens = with_expiring_token(&world, 30).await;
+    // The detached refresh runs when the test waits for something. This is like a process that slept.
+    assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::OK);
     world.host.advance(61);
-    // PingOne would end a login whose refresh token comes twice.
-    assert_eq!(list(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
+    // PingOne ends a session whose refresh token is used twice.
+    assert_eq!(list_todos(&world, &tokens.access).await.json()["result"]["isError"], json!(false));
     assert_eq!(limits(&world, PINGONE, "/token").len(), 2, "the code, and one refresh");
 }
 
@@ -85,7 +85,7 @@ async fn memory_host_refuses_private_addresses_for_public_reach() {
         network.serve(origin, Router::new().fallback(async || "here"));
         let fetch = async |reach| {
             let request = http::Request::get(format!("{origin}/")).body(Bytes::new()).unwrap();
-            host.fetch(request, within(1, 100, reach)).await.map(|answer| answer.status())
+            host.fetch(request, within(1, 100, reach)).await.map(|response| response.status())
         };
         assert_eq!(fetch(Reach::Anywhere).await, Ok(StatusCode::OK), "{origin}");
         let public =

@@ -1,4 +1,4 @@
-//! Every secret of several whole lives, looked for everywhere it must not be.
+//! Every secret of many requests, searched for in logs, records, requests and responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,14 +16,14 @@ use url::form_urlencoded;
 use super::log::Log;
 use crate::world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World, claims, finished_at_pingone};
 
-/// Whose secret it is.
+/// The parties that share a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Of {
+enum SecretKind {
     /// Between PingOne and Deputy: tokens, codes, the client secret.
     PingOne,
     /// Between a client and Deputy: codes, tokens, client secrets.
     Client,
-    /// Deputy's own.
+    /// Deputy alone.
     Deputy,
     /// Between the approval page and Deputy: its handle.
     Page,
@@ -35,51 +35,56 @@ enum Of {
 async fn secrets_appear_only_where_they_belong() {
     let (log, _logging) = Log::begin();
     let world = World::new();
-    lives(&world).await;
+    exercise_everything(&world).await;
 
     let exchanges = world.network.exchanges();
     let secrets = secrets(&world, &exchanges);
-    let count = |of| secrets.values().filter(|whose| **whose == of).count();
-    for of in [Of::PingOne, Of::Client, Of::Page, Of::Login] {
+    let count = |of| secrets.values().filter(|kind| **kind == of).count();
+    for of in [SecretKind::PingOne, SecretKind::Client, SecretKind::Page, SecretKind::Login] {
         assert!(count(of) >= 10, "{of:?}: {secrets:?}");
     }
-    let secrets: Vec<_> = secrets.iter().map(|(secret, whose)| (forms(secret), *whose)).collect();
+    let secrets: Vec<_> = secrets.iter().map(|(secret, kind)| (encodings(secret), *kind)).collect();
     let log = log.text();
     assert!(log.contains("code redeemed") && log.contains("client authentication failed"), "{log}");
     let records = world.host.memory().records(deputy::host::Timestamp(world.now()));
     for kind in ["approval", "client", "grant", "login"] {
         assert!(records.iter().any(|(key, _)| key.kind() == kind), "{kind}");
     }
-    for (secret, whose) in &secrets {
-        assert!(!shows(&log, secret), "the log has a secret of {whose:?}:\n{log}");
+    for (secret, kind) in &secrets {
+        assert!(!contains_secret(&log, secret), "the log has a secret of {kind:?}:\n{log}");
         for (key, record) in &records {
             let stored = String::from_utf8_lossy(&record.value);
-            assert!(!shows(&stored, secret), "{key:?} has a secret of {whose:?}");
+            assert!(!contains_secret(&stored, secret), "{key:?} has a secret of {kind:?}");
         }
     }
     for exchange in &exchanges {
         let (sent, answered) = (request_text(exchange), response_text(exchange));
         let to = exchange.request.uri().to_string();
-        for (secret, whose) in &secrets {
-            let may_be_sent = match whose {
-                Of::Deputy => false,
-                Of::Client | Of::Page => to.starts_with(DEPUTY),
-                Of::Login => to.starts_with(PINGONE) || to.starts_with(DEPUTY),
-                // Its code passes through the browser; its access token goes to the API; all else stays with it.
-                Of::PingOne => to.starts_with(PINGONE) || to.starts_with(DEPUTY) || to.starts_with(API),
+        for (secret, kind) in &secrets {
+            let may_be_sent = match kind {
+                SecretKind::Deputy => false,
+                SecretKind::Client | SecretKind::Page => to.starts_with(DEPUTY),
+                SecretKind::Login => to.starts_with(PINGONE) || to.starts_with(DEPUTY),
+                // The code passes through the browser, and the access token goes to the API.
+                SecretKind::PingOne => {
+                    to.starts_with(PINGONE) || to.starts_with(DEPUTY) || to.starts_with(API)
+                }
             };
-            assert!(may_be_sent || !shows(&sent, secret), "to {to}: a secret of {whose:?}\n{sent}");
+            assert!(may_be_sent || !contains_secret(&sent, secret), "to {to}: a secret of {kind:?}\n{sent}");
             if !to.starts_with(DEPUTY) {
                 continue;
             }
-            let own = gives_secrets(exchange) == Some(*whose);
-            assert!(own || !shows(&answered, secret), "from {to}: a secret of {whose:?}\n{answered}");
+            let own = secrets_for_the_receiver(exchange) == Some(*kind);
+            assert!(
+                own || !contains_secret(&answered, secret),
+                "from {to}: a secret of {kind:?}\n{answered}"
+            );
         }
     }
 }
 
-/// What goes well and what goes wrong, for a public and a confidential client.
-async fn lives(world: &World) {
+/// Sends requests that succeed and requests that fail, as a public and as a confidential client.
+async fn exercise_everything(world: &World) {
     let tokens = world.connected().await;
     for (tool, arguments) in TOOLS {
         world.call(&tokens.access, tool, arguments()).await;
@@ -101,10 +106,10 @@ async fn lives(world: &World) {
     };
     assert_eq!(world.post_form("/token", &form("wrong")).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(world.post_form("/token", &form(secret)).await.status, StatusCode::OK);
-    // A replay, which ends it.
+    // A replay revokes the grant.
     assert_eq!(world.post_form("/token", &form(secret)).await.status, StatusCode::BAD_REQUEST);
 
-    // An API that repeats what it was sent, in errors and as data.
+    // The API repeats the token in errors and in data.
     for status in [200, 400, 403, 404, 409, 500, 503] {
         let status = StatusCode::from_u16(status).unwrap();
         let echo = Router::new().fallback(async move |request: Request| {
@@ -119,7 +124,7 @@ async fn lives(world: &World) {
         }
     }
 
-    // PingOne in trouble, telling what it was sent.
+    // PingOne fails, and repeats the client secret.
     let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
     let tokens = Tokens::of(&tokens.client, &refreshed);
     let secret = world.config.application.client_secret.clone();
@@ -138,18 +143,18 @@ async fn lives(world: &World) {
     ));
     let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
     world.call(&tokens.access, "who_am_i", json!({})).await;
-    // Tokens where they do not belong.
+    // Tokens in the wrong places.
     let other = world.connected().await;
     world.mcp(Some(&other.refresh), &json!({})).await;
     world.refresh(&other.client, &other.access).await;
     world.get(&format!("/mcp?access_token={}", other.access)).await;
     world.post_form("/revoke", &[("token", &other.refresh), ("client_id", &other.client)]).await;
-    refusals(world).await;
+    refused_requests(world).await;
     tokio::task::yield_now().await;
 }
 
-/// Decisions and callbacks that are refused although what they carry is real. A page and a login stay unanswered.
-async fn refusals(world: &World) {
+/// Sends decisions and callbacks with real secrets that are refused. One page and one login stay open.
+async fn refused_requests(world: &World) {
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
@@ -175,56 +180,58 @@ const TOOLS: [(&str, Arguments); 5] = [
     ("delete_todo", || json!({ "id": "1" })),
 ];
 
-/// Whose secrets an answer of ours gives to whom they are meant for.
-fn gives_secrets(exchange: &Exchange) -> Option<Of> {
+/// The kind of secret that this response of Deputy may contain, because the receiver owns it.
+fn secrets_for_the_receiver(exchange: &Exchange) -> Option<SecretKind> {
     let location = exchange.response.headers().get("location").map(|value| value.to_str().unwrap());
     match (exchange.request.uri().path(), location) {
-        ("/token" | "/register", None) => exchange.response.status().is_success().then_some(Of::Client),
-        ("/authorize", None) => Some(Of::Page),
-        (_, Some(location)) if location.starts_with(CALLBACK) => Some(Of::Client),
-        (_, Some(location)) if location.starts_with(PINGONE) => Some(Of::Login),
+        ("/token" | "/register", None) => {
+            exchange.response.status().is_success().then_some(SecretKind::Client)
+        }
+        ("/authorize", None) => Some(SecretKind::Page),
+        (_, Some(location)) if location.starts_with(CALLBACK) => Some(SecretKind::Client),
+        (_, Some(location)) if location.starts_with(PINGONE) => Some(SecretKind::Login),
         _ => None,
     }
 }
 
-/// Everything in the exchanges that opens something.
-fn secrets(world: &World, exchanges: &[Exchange]) -> BTreeMap<String, Of> {
+/// Every secret in the exchanges.
+fn secrets(world: &World, exchanges: &[Exchange]) -> BTreeMap<String, SecretKind> {
     let mut found = BTreeSet::new();
-    found.insert((world.config.application.client_secret.clone(), Of::PingOne));
-    found.insert(("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(), Of::Deputy));
+    found.insert((world.config.application.client_secret.clone(), SecretKind::PingOne));
+    found.insert(("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(), SecretKind::Deputy));
     for Exchange { request, response } in exchanges {
         let uri = request.uri().to_string();
-        let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let json: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         let form: BTreeMap<_, _> = form_urlencoded::parse(request.body()).into_owned().collect();
         let query: BTreeMap<_, _> =
             form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
                 .into_owned()
                 .collect();
         let mut add = |text: Option<&str>, of| {
-            // Of a JWT the signature: its claims are no secret, and the person's client may see some.
+            // The secret part of a JWT is its signature. Clients may see some of its claims.
             let text = text.map(|text| text.rsplit('.').next().unwrap_or(text));
             found.extend(text.filter(|text| text.len() >= 16).map(|text| (text.to_owned(), of)));
         };
-        let of = if uri.starts_with(PINGONE) { Of::PingOne } else { Of::Client };
+        let of = if uri.starts_with(PINGONE) { SecretKind::PingOne } else { SecretKind::Client };
         for name in ["access_token", "client_secret", "id_token", "refresh_token"] {
-            add(answer[name].as_str(), of);
+            add(json[name].as_str(), of);
         }
         if uri.starts_with(PINGONE) && uri.ends_with("/token") {
-            add(form.get("code_verifier").map(String::as_str), Of::PingOne);
+            add(form.get("code_verifier").map(String::as_str), SecretKind::PingOne);
         }
         if uri.starts_with(&format!("{DEPUTY}/callback")) {
-            add(query.get("code").map(String::as_str), Of::PingOne);
+            add(query.get("code").map(String::as_str), SecretKind::PingOne);
         }
         if uri.starts_with(&format!("{DEPUTY}/token")) {
-            add(form.get("code").map(String::as_str), Of::Client);
-            add(form.get("code_verifier").map(String::as_str), Of::Client);
+            add(form.get("code").map(String::as_str), SecretKind::Client);
+            add(form.get("code_verifier").map(String::as_str), SecretKind::Client);
         }
         let page = str::from_utf8(response.body()).unwrap_or_default();
         let handle = page.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        add(handle, Of::Page);
+        add(handle, SecretKind::Page);
         if uri.starts_with(PINGONE) && request.uri().path().ends_with("/authorize") {
-            add(query.get("state").map(String::as_str), Of::Login);
-            add(query.get("nonce").map(String::as_str), Of::Login);
+            add(query.get("state").map(String::as_str), SecretKind::Login);
+            add(query.get("nonce").map(String::as_str), SecretKind::Login);
         }
     }
     found.into_iter().collect()
@@ -240,13 +247,13 @@ fn response_text(exchange: &Exchange) -> String {
     format!("{:?} {}", values(response.headers()), String::from_utf8_lossy(response.body()))
 }
 
-/// Also of headers that are marked as secret.
+/// The values of all headers, also of those marked as sensitive.
 fn values(headers: &http::HeaderMap) -> Vec<String> {
     headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
-/// A secret as it is, and in the usual encodings.
-fn forms(secret: &str) -> BTreeSet<String> {
+/// A secret in plain text and in the usual encodings.
+fn encodings(secret: &str) -> BTreeSet<String> {
     let hex: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let (hex, escaped) = (hex.concat(), format!("%{}", hex.join("%")));
     let mut forms = BTreeSet::from([
@@ -257,7 +264,7 @@ fn forms(secret: &str) -> BTreeSet<String> {
         escaped,
         form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
     ]);
-    // Of base64, what does not depend on what stands before and after: it looks different after one byte, and after two.
+    // The base64 text of a secret depends on how many bytes stand before it. The characters at its edges depend on their values.
     for before in 0..3 {
         let bytes = [&b"xx"[..before], secret.as_bytes()].concat();
         let whole = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
@@ -267,15 +274,15 @@ fn forms(secret: &str) -> BTreeSet<String> {
     forms
 }
 
-/// Whether a text has a secret in any of its forms.
-fn shows(text: &str, forms: &BTreeSet<String>) -> bool {
+/// Whether a text contains a secret in one of its encodings.
+fn contains_secret(text: &str, forms: &BTreeSet<String>) -> bool {
     forms.iter().any(|form| text.contains(form))
 }
 
 #[test]
 fn secret_is_recognized_in_every_encoding() {
     let secret = "L1tt.e/s?cret+of~mine=";
-    let forms = forms(secret);
+    let forms = encodings(secret);
     for before in ["", "a", "ab", "abc"] {
         for after in ["", "a", "ab", "abc"] {
             let text = format!("{before}{secret}{after}");
@@ -288,11 +295,11 @@ fn secret_is_recognized_in_every_encoding() {
                 form_urlencoded::byte_serialize(text.as_bytes()).collect(),
                 text,
             ] {
-                assert!(shows(&shown, &forms), "{shown}");
+                assert!(contains_secret(&shown, &forms), "{shown}");
             }
         }
     }
-    assert!(!shows("another text", &forms));
+    assert!(!contains_secret("another text", &forms));
 }
 
 #[tokio::test]

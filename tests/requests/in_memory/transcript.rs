@@ -10,7 +10,7 @@ use crate::world::{API, CALLBACK, DEPUTY, PINGONE, World};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/one-login.http");
 
-/// `UPDATE_TRANSCRIPT=1 cargo test -p requests` writes it anew.
+/// `UPDATE_TRANSCRIPT=1 cargo test -p requests transcript` updates the file.
 #[tokio::test]
 async fn documented_transcript_matches_a_real_login() {
     let transcript = one_login().await;

@@ -1,4 +1,4 @@
-//! Everything a test needs: Deputy, PingOne and the API in one process, and a person with a browser.
+//! The environment of a test: Deputy, the simulated PingOne and the Todo API in one process, and browsers of users.
 
 mod login;
 mod mcp;
@@ -28,10 +28,15 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 pub(crate) use self::{
-    login::{HOUR, about_to_expire, answer, authorization_error, finished_at_pingone, sent, told},
-    mcp::{FORM, JSON, create, delete_call, deleting, list, reply, texts, todo},
-    response::{Answer, Stream},
-    todo_api::api,
+    login::{
+        HOUR, authorization_error, cookie_header, error_at_client, finished_at_pingone, login_error,
+        with_expiring_token,
+    },
+    mcp::{
+        FORM, JSON, add_todo, create_call, delete_call, delete_stream, list_todos, send_reply, todo_texts,
+    },
+    response::{Response, Stream},
+    todo_api::api_responds,
 };
 use self::{native::OnNative, workers::OnWorkers};
 
@@ -48,22 +53,22 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) pingone: Simulator,
     pub(crate) config: SimConfig,
-    /// An address for the header `x-test-address`, which no other world has: where a request comes from.
+    /// A remote address for the header `x-test-address`, unique to this world.
     pub(crate) address: String,
     on_native: Option<OnNative>,
     on_workers: Option<OnWorkers>,
 }
 
-/// What a client has after a login.
+/// The tokens of a client after a login.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     pub(crate) client: String,
     pub(crate) access: String,
     pub(crate) refresh: String,
-    pub(crate) answer: Value,
+    pub(crate) response: Value,
 }
 
-/// The same clock and randomness for the simulator.
+/// The clock and randomness of the simulator.
 struct Environment(MemoryHost);
 
 impl SimEnvironment for Environment {
@@ -85,12 +90,12 @@ impl World {
         Self::with(&[])
     }
 
-    /// A world in which these variables are set.
+    /// A world with these variables.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
         let network = Network::default();
         let host = MemoryHost::new(1, network.clone());
         let config = SimConfig::demo(PINGONE, &format!("{DEPUTY}/callback"), API);
-        // The simulator draws from a stream of its own, so that its keys do not depend on what Deputy draws.
+        // The simulator has its own stream of randomness, so that its keys do not depend on Deputy.
         let environment = Environment(host.with_seed(2));
         let pingone = Simulator::new(config.clone(), Arc::new(environment));
         network.serve(PINGONE, pingone.router());
@@ -103,7 +108,7 @@ impl World {
         world
     }
 
-    /// Starts Deputy, again if it was there: it keeps nothing but what the host stores.
+    /// Starts Deputy, or restarts it with the same records.
     pub(crate) fn start(&self, variables: &[(&str, &str)]) {
         let variable = |name: &str| {
             let set = variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
@@ -122,7 +127,7 @@ impl World {
         self.network.serve(DEPUTY, router);
     }
 
-    /// Another Deputy, on `host`.
+    /// A second Deputy, on `host`.
     pub(crate) fn server(&self, host: Arc<dyn Host>) -> Server {
         server(self.deputy_config(), host)
     }
@@ -153,18 +158,18 @@ impl World {
         Browser::new(self.network.clone())
     }
 
-    /// Requests that anybody has sent to PingOne.
+    /// The number of requests to PingOne so far.
     pub(crate) fn requests_to_pingone(&self) -> usize {
         self.requests_to(PINGONE, "")
     }
 
-    /// Waits until work that goes on after an answer has revoked `count` refresh tokens at PingOne, and no more.
-    pub(crate) async fn revoked_at_pingone(&self, count: u64) {
-        self.asked_of_pingone("revoke", count).await;
+    /// Waits until Deputy's detached tasks have revoked exactly `count` refresh tokens at PingOne.
+    pub(crate) async fn wait_for_revocations_at_pingone(&self, count: u64) {
+        self.wait_for_pingone_requests("revoke", count).await;
     }
 
-    /// Waits until work that goes on after an answer has sent `count` requests to this endpoint of PingOne, and no more.
-    pub(crate) async fn asked_of_pingone(&self, endpoint: &str, count: u64) {
+    /// Waits until Deputy's detached tasks have sent exactly `count` requests to this endpoint of PingOne.
+    pub(crate) async fn wait_for_pingone_requests(&self, endpoint: &str, count: u64) {
         for _ in 0..1000 {
             if self.pingone.requests(endpoint) >= count {
                 break;
@@ -174,7 +179,7 @@ impl World {
         assert_eq!(self.pingone.requests(endpoint), count, "{endpoint}");
     }
 
-    /// Requests to addresses of `origin` that end with `path`.
+    /// The number of requests to `origin` so far whose path ends with `path`.
     pub(crate) fn requests_to(&self, origin: &str, path: &str) -> usize {
         let exchanges = self.network.exchanges();
         let urls = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
@@ -184,9 +189,9 @@ impl World {
         .count()
     }
 
-    /// What Deputy has asked for so far, which are subrequests on Workers: clients, other records, other servers.
+    /// Deputy's subrequests so far: clients, other records, other servers.
     pub(crate) async fn subrequests(&self) -> [u64; 3] {
-        // What goes on after a response is counted by the next one.
+        // Work after a response is counted in the next response.
         self.get("/.well-known/oauth-protected-resource").await;
         if let Some(on_workers) = &self.on_workers {
             return on_workers.subrequests();
@@ -201,7 +206,7 @@ impl World {
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> Response {
         self.request_bytes(method, path, headers, Bytes::from(body.to_owned())).await
     }
 
@@ -211,25 +216,25 @@ impl World {
         path: &str,
         headers: &[(&str, &str)],
         body: Bytes,
-    ) -> Answer {
+    ) -> Response {
         let url = if path.starts_with("https:") { path.to_owned() } else { format!("{DEPUTY}{path}") };
         let mut request = http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(body).expect("a request");
-        Answer::of(self.network.send(request).await.expect("an answer"))
+        Response::of(self.network.send(request).await.expect("a response"))
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request("GET", path, &[], "").await
     }
 
-    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Response {
         self.request("POST", path, &[("content-type", "application/json")], &body.to_string()).await
     }
 
-    pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Response {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         self.request("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &body).await
     }
@@ -248,9 +253,9 @@ impl World {
         self.register(&metadata).await["client_id"].as_str().expect("an id").to_owned()
     }
 
-    /// The path of a good authorization request, with some parameters otherwise.
+    /// The path of a valid authorization request, with some parameters replaced.
     #[expect(clippy::unused_self, reason = "reads as what the world's client asks")]
-    pub(crate) fn authorize_path(&self, client: &str, otherwise: &[(&str, &str)]) -> String {
+    pub(crate) fn authorize_path(&self, client: &str, overrides: &[(&str, &str)]) -> String {
         let mut params = vec![
             ("response_type", "code"),
             ("client_id", client),
@@ -259,32 +264,32 @@ impl World {
             ("code_challenge_method", "S256"),
             ("state", "client-state"),
         ];
-        params.retain(|(name, _)| !otherwise.iter().any(|(other, _)| other == name));
-        params.extend(otherwise);
+        params.retain(|(name, _)| !overrides.iter().any(|(other, _)| other == name));
+        params.extend(overrides);
         format!(
             "/authorize?{}",
             form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
         )
     }
 
-    pub(crate) fn authorize_url(&self, client: &str, otherwise: &[(&str, &str)]) -> String {
-        format!("{DEPUTY}{}", self.authorize_path(client, otherwise))
+    pub(crate) fn authorize_url(&self, client: &str, overrides: &[(&str, &str)]) -> String {
+        format!("{DEPUTY}{}", self.authorize_path(client, overrides))
     }
 
-    /// Alice approves `client` and logs in, as far as she is asked. Ends at the client's redirect URI.
+    /// Alice approves `client` and logs in where the pages ask for it. Ends at the client's redirect URI.
     pub(crate) async fn log_in_to(&self, browser: &mut Browser, client: &str) -> Page {
         self.log_in(browser, "alice", &self.authorize_url(client, &[])).await
     }
 
-    /// Opens `url` and does whatever the pages ask.
-    pub(crate) async fn log_in(&self, browser: &mut Browser, person: &str, url: &str) -> Page {
+    /// Opens `url`, approves, logs in and consents where the pages ask for it.
+    pub(crate) async fn log_in(&self, browser: &mut Browser, user: &str, url: &str) -> Page {
         let mut page = browser.open(url).await;
         if page.url.path() == "/authorize" {
             page = browser.submit(&page, &[], "approve").await;
         }
         if page.text.contains("value=\"SIGNON\"") {
-            let password = format!("{}{}-demo-1", person[..1].to_uppercase(), &person[1..]);
-            page = browser.submit(&page, &[("username", person), ("password", &password)], "SIGNON").await;
+            let password = format!("{}{}-demo-1", user[..1].to_uppercase(), &user[1..]);
+            page = browser.submit(&page, &[("username", user), ("password", &password)], "SIGNON").await;
         }
         if page.text.contains("value=\"APPROVE\"") {
             page = browser.submit(&page, &[], "APPROVE").await;
@@ -292,13 +297,13 @@ impl World {
         page
     }
 
-    /// The code of a login that went well.
+    /// The code of a successful login of Alice.
     pub(crate) async fn code(&self, client: &str) -> String {
         let page = self.log_in_to(&mut self.browser(), client).await;
-        arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+        code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
     }
 
-    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Answer {
+    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Response {
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", client),
@@ -309,54 +314,54 @@ impl World {
         self.post_form("/token", &form).await
     }
 
-    pub(crate) async fn refresh(&self, client: &str, token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, client: &str, token: &str) -> Response {
         let form = [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
         self.post_form("/token", &form).await
     }
 
-    /// A client that Alice is connected with.
+    /// A new client after a login of Alice.
     pub(crate) async fn connected(&self) -> Tokens {
         self.connected_as("alice", &[]).await
     }
 
-    pub(crate) async fn connected_as(&self, person: &str, otherwise: &[(&str, &str)]) -> Tokens {
+    pub(crate) async fn connected_as(&self, user: &str, overrides: &[(&str, &str)]) -> Tokens {
         let client = self.client().await;
-        let page = self.log_in(&mut self.browser(), person, &self.authorize_url(&client, otherwise)).await;
-        let code = arrived(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
+        let page = self.log_in(&mut self.browser(), user, &self.authorize_url(&client, overrides)).await;
+        let code = code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
         let response = self.redeem(&client, &code).await;
         assert_eq!(response.status, StatusCode::OK, "{}", response.text);
         Tokens::of(&client, &response)
     }
 
-    /// A request to the MCP endpoint, by the rules of 2025-11-25.
-    pub(crate) async fn mcp(&self, token: Option<&str>, message: &Value) -> Answer {
+    /// A request of MCP 2025-11-25 without a session.
+    pub(crate) async fn mcp(&self, token: Option<&str>, message: &Value) -> Response {
         let authorization = token.map(|token| format!("Bearer {token}"));
-        let mut headers = OLDER.to_vec();
+        let mut headers = HEADERS_OF_2025.to_vec();
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         self.request("POST", "/mcp", &headers, &message.to_string()).await
     }
 
-    /// A request in a session, or in none if it is empty.
-    pub(crate) async fn mcp_in(&self, session: &str, token: &str, message: &Value) -> Answer {
+    /// A request of MCP 2025-11-25 in a session, or without one if `session` is empty.
+    pub(crate) async fn mcp_in(&self, session: &str, token: &str, message: &Value) -> Response {
         let authorization = format!("Bearer {token}");
-        let mut headers = OLDER.to_vec();
+        let mut headers = HEADERS_OF_2025.to_vec();
         headers.push(("authorization", &authorization));
         headers.extend(Some(("mcp-session-id", session)).filter(|_| !session.is_empty()));
         self.request("POST", "/mcp", &headers, &message.to_string()).await
     }
 
-    /// The session of a client of 2025-11-25 that says what it can do.
+    /// The session id for a client of MCP 2025-11-25 with these capabilities.
     pub(crate) async fn session(&self, token: &str, capabilities: Value) -> String {
         let info = json!({ "name": "test", "version": "1" });
         let params =
             json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
         let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
-        let answer = self.mcp(Some(token), &message).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-        answer.header("mcp-session-id")
+        let response = self.mcp(Some(token), &message).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        response.header("mcp-session-id")
     }
 
-    /// The events of such a request's answer, one by one.
+    /// The events of the response to a request in a session.
     pub(crate) async fn stream(&self, token: &str, session: &str, message: &Value) -> Stream {
         let request = http::Request::post(format!("{DEPUTY}/mcp"))
             .header("content-type", "application/json")
@@ -365,31 +370,31 @@ impl World {
             .header("mcp-session-id", session)
             .header("authorization", format!("Bearer {token}"))
             .body(Bytes::from(message.to_string()));
-        let response = self.network.open(request.expect("a request")).await.expect("an answer");
+        let response = self.network.open(request.expect("a request")).await.expect("a response");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Stream::of(response)
     }
 
-    pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Answer {
+    pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Response {
         let params = json!({ "name": tool, "arguments": arguments });
         self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
             .await
     }
 }
 
-/// What a client of 2025-11-25 sends with each message.
-const OLDER: [(&str, &str); 3] = [
+/// The headers of a client of MCP 2025-11-25.
+const HEADERS_OF_2025: [(&str, &str); 3] = [
     ("content-type", "application/json"),
     ("accept", "application/json, text/event-stream"),
     ("mcp-protocol-version", "2025-11-25"),
 ];
 
-/// The code that arrived at a client. In the URL of a callback that we refused there is PingOne's.
-pub(crate) fn arrived(page: &Page) -> Option<String> {
+/// The code that Deputy redirected to the client. A refused callback stays at Deputy, with PingOne's code in its URL.
+pub(crate) fn code_at_client(page: &Page) -> Option<String> {
     page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
 }
 
-/// A request comes from where its header says, with the target that it would have on a connection.
+/// Takes the remote address from the test header, and makes the request target what it is on a connection.
 async fn from_test_address(mut request: Request) -> Request {
     if let Some(target) = request.uri().path_and_query().cloned() {
         *request.uri_mut() = target.into();
@@ -401,7 +406,7 @@ async fn from_test_address(mut request: Request) -> Request {
     request
 }
 
-/// Hosts may count across worlds, and remember those of earlier runs.
+/// A random address: hosts may count requests across worlds and earlier runs.
 fn address() -> String {
     let mut random = [0; 8];
     #[expect(clippy::disallowed_methods, reason = "the address tells worlds apart and nothing else")]
@@ -418,17 +423,17 @@ fn server(config: Config, host: Arc<dyn Host>) -> Server {
 }
 
 impl Tokens {
-    pub(crate) fn of(client: &str, response: &Answer) -> Self {
+    pub(crate) fn of(client: &str, response: &Response) -> Self {
         Self::from_json(client, response.json())
     }
 
-    pub(crate) fn from_json(client: &str, answer: Value) -> Self {
-        let text = |name| answer[name].as_str().unwrap_or_default().to_owned();
+    pub(crate) fn from_json(client: &str, response: Value) -> Self {
+        let text = |name| response[name].as_str().unwrap_or_default().to_owned();
         Self {
             client: client.to_owned(),
             access: text("access_token"),
             refresh: text("refresh_token"),
-            answer,
+            response,
         }
     }
 }

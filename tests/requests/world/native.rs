@@ -1,4 +1,4 @@
-//! Deputy on the native host's parts, its SQLite and its HTTP server, with the clock and the network of a test.
+//! Deputy on the SQLite store and HTTP server of the native host, with the clock and the network of a test.
 
 use std::{
     env,
@@ -28,14 +28,14 @@ pub(crate) struct OnNative {
 }
 
 impl OnNative {
-    /// In a folder of its own, where `DEPUTY_NATIVE` is set.
+    /// With a data folder of its own, if `DEPUTY_NATIVE` is set.
     pub(crate) fn from_environment(host: &MemoryHost) -> Option<Self> {
         env::var_os("DEPUTY_NATIVE")?;
         let folder = tempfile::tempdir().expect("a folder");
         Some(Self { host: host.clone(), folder })
     }
 
-    /// Serves what `router` makes of the host. Who was served before shares its records, as where one process replaces another.
+    /// Serves the router that `router` builds on the host. A second start uses the same records, as a new process would.
     pub(crate) fn start(&self, router: impl FnOnce(Arc<dyn Host>) -> Router) -> Router {
         let store = SqliteStore::open(self.folder.path()).expect("a database");
         let router = router(Arc::new(NativeHost {
@@ -76,7 +76,7 @@ impl Host for NativeHost {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // Bodies come through sockets, for which a deadline is a real one.
+        // Sockets need deadlines in real time.
         if duration < DEADLINES { self.host.sleep(duration) } else { Box::pin(tokio::time::sleep(duration)) }
     }
 
@@ -106,5 +106,5 @@ impl Host for NativeHost {
     }
 }
 
-/// What is no shorter is a deadline.
+/// A sleep of this length or longer is a deadline.
 const DEADLINES: Duration = Duration::from_secs(20);

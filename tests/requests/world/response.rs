@@ -1,22 +1,22 @@
-//! What Deputy answers.
+//! Responses of Deputy.
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use url::Url;
 
-/// An answer, whole.
+/// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
-    pub(crate) fn of(response: Response<Bytes>) -> Self {
+impl Response {
+    pub(crate) fn of(response: http::Response<Bytes>) -> Self {
         let (parts, body) = response.into_parts();
         let text = String::from_utf8_lossy(&body).into_owned();
         Self { status: parts.status, headers: parts.headers, text }
@@ -35,18 +35,18 @@ impl Answer {
     }
 }
 
-/// The rest of an answer that is a stream of events.
+/// A response that is a stream of events.
 pub(crate) struct Stream {
     body: Body,
     text: String,
 }
 
 impl Stream {
-    pub(crate) fn of(response: Response<Body>) -> Self {
+    pub(crate) fn of(response: http::Response<Body>) -> Self {
         Self { body: response.into_body(), text: String::new() }
     }
 
-    /// The next message.
+    /// The next JSON-RPC message.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
             if let Some(end) = self.text.find("\n\n") {
@@ -54,7 +54,7 @@ impl Stream {
                 let event = std::mem::replace(&mut self.text, rest);
                 match event.split_once("data: ") {
                     Some((_, data)) => return serde_json::from_str(data).expect("JSON"),
-                    // A comment keeps the connection alive.
+                    // A comment, which keeps the connection alive.
                     None => continue,
                 }
             }

@@ -64,14 +64,14 @@ impl Backend for Memory {
     }
 }
 
-/// An API that answers everything like this.
-pub(crate) fn api(
+/// Replaces the API by a server that sends this response to every request.
+pub(crate) fn api_responds(
     world: &World,
     status: StatusCode,
     headers: &'static [(&'static str, &'static str)],
     body: String,
 ) {
-    let answer = move || {
+    let respond = move || {
         let body = body.clone();
         async move {
             let mut response = Response::builder().status(status);
@@ -81,5 +81,5 @@ pub(crate) fn api(
             response.body(Body::from(body)).unwrap()
         }
     };
-    world.network.serve(API, Router::new().fallback(any(answer)));
+    world.network.serve(API, Router::new().fallback(any(respond)));
 }

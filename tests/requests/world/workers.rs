@@ -24,20 +24,20 @@ use url::Url;
 pub(crate) struct OnWorkers {
     worker: Remote,
     host: MemoryHost,
-    /// Where the Worker finds the network.
+    /// The URL at which the Worker reaches the network of the test.
     network: String,
-    /// Whose records it sees.
+    /// The name of the record space that it uses.
     records: String,
-    /// What the last response said of the subrequests so far: clients, records, fetches.
+    /// The subrequests so far, as of the last response: clients, records, fetches.
     subrequests: Arc<Mutex<[u64; 3]>>,
 }
 
 impl OnWorkers {
-    /// The Worker that `DEPUTY_WORKER` names, if it does.
+    /// The Worker at the URL in `DEPUTY_WORKER`, if that is set.
     pub(crate) fn from_environment(host: &MemoryHost, network: &Network) -> Option<Self> {
         let worker = env::var("DEPUTY_WORKER").ok()?;
         let worker = Remote::at(&Url::parse(&worker).expect("DEPUTY_WORKER is a URL"));
-        // Alarms and the expiry of records in KV go by the runtime's clock.
+        // Alarms and the expiry of KV records use the clock of the runtime.
         #[expect(clippy::disallowed_methods, reason = "the clock begins where the runtime's is")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         host.advance(now.as_secs() - host.now().0);
@@ -46,7 +46,7 @@ impl OnWorkers {
         Some(Self { worker, host: host.clone(), network, records: unique(), subrequests })
     }
 
-    /// A Deputy with these variables, which sees the same records as the one before.
+    /// A Deputy with these variables, which uses the same records as the previous one.
     pub(crate) fn start(&self, set: &[(&str, &str)], variable: impl Fn(&str) -> Option<String>) -> Router {
         let variables: serde_json::Map<_, _> = VARIABLES
             .iter()
@@ -70,7 +70,7 @@ impl OnWorkers {
                 "id": id, "records": records, "now": host.now().0, "variables": variables,
                 "network": network, "evict": evict,
             });
-            // `wrangler dev` rewrites what looks like its own address.
+            // The header is base64url because `wrangler dev` rewrites text that resembles its own address.
             let world = URL_SAFE_NO_PAD.encode(world.to_string());
             let world = HeaderValue::try_from(world).expect("visible ASCII");
             request.headers_mut().insert("x-test-world", world);
@@ -90,13 +90,13 @@ impl OnWorkers {
     }
 }
 
-/// A name that no other world of any test has.
+/// A name that is unique among all worlds of all tests.
 fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What every world sets.
+/// The variables that every world sets.
 const VARIABLES: [&str; 8] = [
     "API_IDENTIFIER",
     "API_URL",

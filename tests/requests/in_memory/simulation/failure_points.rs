@@ -1,70 +1,69 @@
-//! One request, and what can go wrong at each of its steps: the process ends, or a verb of the store fails before it is done
-//! or after. Nothing here is left to chance.
+//! One request, with a failure at each of its steps in turn: the process ends, or an operation of the store fails before or
+//! after its effect. Nothing is random.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::host::{Host as _, Key};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{CALM, End, Failures, Run, Weather, about_to_expire};
+use super::{End, Failures, Faults, NO_FAULTS, Run, with_expiring_token};
 use crate::world::{Tokens, World};
 
 /// The requests that change a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// A tool, while PingOne's token is about to expire.
+enum GrantRequest {
+    /// A tool call, while PingOne's token is about to expire.
     Call,
-    /// Tokens for a code.
     Redeem,
-    /// New tokens, while PingOne's are about to expire.
+    /// A refresh by the client, while PingOne's token is about to expire.
     Refresh,
-    /// The end.
     Revoke,
 }
 
-const ALL: [Asked; 4] = [Asked::Call, Asked::Redeem, Asked::Refresh, Asked::Revoke];
+const ALL: [GrantRequest; 4] =
+    [GrantRequest::Call, GrantRequest::Redeem, GrantRequest::Refresh, GrantRequest::Revoke];
 
 #[tokio::test]
 async fn crash_at_any_step_keeps_responses_and_allows_a_retry() {
-    for asked in ALL {
+    for request in ALL {
         let world = World::new();
         let mut places = 0;
         for step in 0.. {
-            let weather = Weather { crash_after: Some(step), ..CALM };
-            let (end, _) = asked.and_then(&world, weather).await;
-            if end == End::AllAnswered {
+            let faults = Faults { crash_after: Some(step), ..NO_FAULTS };
+            let (end, _) = request.run_and_check(&world, faults).await;
+            if end == End::AllFinished {
                 places = step;
                 break;
             }
         }
-        // So that it is known to have been there: each has more than three verbs, and two places around each.
-        assert!(places > 6, "{asked:?} has {places} steps");
+        // Each request has more than three operations, and two steps around each of them.
+        assert!(places > 6, "{request:?} has {places} steps");
     }
 }
 
 #[tokio::test]
 async fn store_failure_at_any_step_keeps_responses_and_allows_retry() {
-    for asked in ALL {
+    for request in ALL {
         let world = World::new();
         for chance in 0.. {
-            let weather = Weather { store_failures: Failures::At(chance), ..CALM };
-            let (end, chances) = asked.and_then(&world, weather).await;
-            assert_eq!(end, End::AllAnswered);
+            let faults = Faults { store_failures: Failures::At(chance), ..NO_FAULTS };
+            let (end, chances) = request.run_and_check(&world, faults).await;
+            assert_eq!(end, End::AllFinished);
             if chances <= chance {
-                assert!(chance > 5, "{asked:?} has {chance} chances to fail");
+                assert!(chance > 5, "{request:?} has {chance} chances to fail");
                 break;
             }
         }
     }
 }
 
-impl Asked {
-    /// Asks in this weather and looks at what holds afterwards. Also says how often the store might have failed.
-    async fn and_then(self, world: &World, weather: Weather) -> (End, usize) {
-        let mut run = Run::new(world, 0, weather);
+impl GrantRequest {
+    /// Sends the request with these faults and checks the invariants. Also returns how often the store could have failed.
+    async fn run_and_check(self, world: &World, faults: Faults) -> (End, usize) {
+        let mut run = Run::new(world, 0, faults);
         let end = match self {
             Self::Redeem => redeemed(&mut run).await,
-            Self::Call | Self::Refresh => renewed(&mut run, self).await,
+            Self::Call | Self::Refresh => refreshed(&mut run, self).await,
             Self::Revoke => revoked(&mut run).await,
         };
         (end, run.host.chances())
@@ -75,13 +74,13 @@ async fn redeemed(run: &mut Run<'_>) -> End {
     let client = run.world.client().await;
     let code = run.world.code(&client).await;
     run.redeem(&client, &code);
-    let end = run.until_the_end();
+    let end = run.run_to_end();
     let answered = run.issued("redeem", &client);
     if let [tokens] = answered.as_slice() {
         let next = works(run, tokens).await;
         is_listed(run.world, &next, true);
     }
-    // The code has been seen, by whomever. It gives tokens once in all, and what was given twice is worth nothing.
+    // A code gives tokens at most once. A second redemption revokes them.
     let again = run.world.redeem(&client, &code).await;
     if again.status == StatusCode::OK {
         assert!(answered.is_empty(), "a code was redeemed twice");
@@ -89,35 +88,35 @@ async fn redeemed(run: &mut Run<'_>) -> End {
     } else {
         assert_eq!(again.json()["error"], "invalid_grant", "{}", again.text);
         for tokens in &answered {
-            assert!(run.is_dead(tokens).await, "a replay went unpunished");
+            assert!(run.is_revoked(tokens).await, "a replay went unpunished");
         }
     }
     assert_eq!(run.world.redeem(&client, &code).await.status, StatusCode::BAD_REQUEST);
     end
 }
 
-async fn renewed(run: &mut Run<'_>, asked: Asked) -> End {
-    let tokens = about_to_expire(run.world).await;
+async fn refreshed(run: &mut Run<'_>, request: GrantRequest) -> End {
+    let tokens = with_expiring_token(run.world).await;
     let before = run.world.pingone.requests("refresh");
-    if asked == Asked::Call {
+    if request == GrantRequest::Call {
         run.call(&tokens);
     } else {
         run.refresh(&tokens);
     }
-    let end = run.until_the_end();
+    let end = run.run_to_end();
     let answered = run.issued("refresh", &tokens.client);
-    // The lease of a process that is gone runs out.
+    // The lease of the crashed process expires.
     run.world.host.advance(61);
-    if end == (End::Crashed { renewing: true }) {
-        // PingOne has rotated its token, and nobody is left who knows the new one. The person logs in again.
+    if end == (End::Crashed { refreshing: true }) {
+        // PingOne has rotated its refresh token, and the new one is lost. The user has to log in again.
         let again = run.world.refresh(&tokens.client, &tokens.refresh).await;
         assert!(matches!(again.status, StatusCode::OK | StatusCode::BAD_REQUEST), "{}", again.text);
         return end;
     }
     let next = works(run, answered.first().unwrap_or(&tokens)).await;
     is_listed(run.world, &next, true);
-    // A process that ends while it checks what PingOne has issued has kept the refresh token, and nothing else.
-    let most = if end == End::AllAnswered { 1 } else { 2 };
+    // A process that ends while it verifies the new access token has stored the new refresh token only.
+    let most = if end == End::AllFinished { 1 } else { 2 };
     assert!(
         run.world.pingone.requests("refresh") - before <= most,
         "PingOne was asked {most} times and once more"
@@ -128,24 +127,24 @@ async fn renewed(run: &mut Run<'_>, asked: Asked) -> End {
 async fn revoked(run: &mut Run<'_>) -> End {
     let tokens = run.world.connected().await;
     run.revoke(&tokens);
-    let end = run.until_the_end();
+    let end = run.run_to_end();
     if run.outcomes("revoke").iter().all(|outcome| outcome.status != StatusCode::OK) {
         let form = [("client_id", tokens.client.as_str()), ("token", tokens.refresh.as_str())];
         assert_eq!(run.world.post_form("/revoke", &form).await.status, StatusCode::OK);
     }
-    assert!(run.is_dead(&tokens).await, "the revoked token lives");
+    assert!(run.is_revoked(&tokens).await, "the revoked token lives");
     end
 }
 
-/// These tokens call the API, and give others that do.
+/// Checks that these tokens can be refreshed, and that the new ones call the API.
 async fn works(run: &Run<'_>, tokens: &Tokens) -> Tokens {
     let next = run.refreshed(tokens).await;
-    let answer = run.world.call(&next.access, "get_my_todo_list", json!({})).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let response = run.world.call(&next.access, "get_my_todo_list", json!({})).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
     next
 }
 
-/// Whether the grant of these tokens is in its person's index, where it can be seen and ended.
+/// Checks whether the grant of these tokens is in the index of its user.
 pub(super) fn is_listed(world: &World, tokens: &Tokens, expected: bool) {
     let bytes = URL_SAFE_NO_PAD.decode(&tokens.access["dpa_".len()..]).expect("base64url");
     let id = URL_SAFE_NO_PAD.encode(&bytes[..16]);

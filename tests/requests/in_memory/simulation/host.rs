@@ -1,4 +1,4 @@
-//! A host on which everybody else may get ahead, before and after whatever is asked of it.
+//! A host that lets other tasks run before and after each operation.
 
 use std::{
     num::NonZeroU32,
@@ -18,24 +18,24 @@ use harness::memory::MemoryHost;
 
 use super::scheduler::{Dice, Tasks, turn};
 
-/// The host in memory, with turns between all verbs, and a store that fails as often as it is told.
+/// The host in memory, which yields between all operations, with a store that fails as often as it is told.
 #[derive(Clone)]
 pub(super) struct ContendedHost {
     inner: MemoryHost,
     tasks: Tasks,
     store: Arc<ContendedStore>,
-    renewing: Arc<AtomicBool>,
-    upstream: Arc<Upstream>,
+    refreshing: Arc<AtomicBool>,
+    token_endpoint: Arc<TokenEndpoint>,
 }
 
-/// What was asked of PingOne's token endpoint.
+/// Requests to PingOne's token endpoint.
 #[derive(Default)]
-struct Upstream {
-    /// Requests under way.
-    asking: AtomicUsize,
-    /// Whether there were ever two at a time.
+struct TokenEndpoint {
+    /// How many are open.
+    open: AtomicUsize,
+    /// Whether two were ever open at a time.
     overlapped: AtomicBool,
-    /// Answers that came too late.
+    /// Responses that arrived after the deadline.
     lost: AtomicUsize,
 }
 
@@ -43,60 +43,58 @@ struct ContendedStore {
     inner: MemoryHost,
     dice: Mutex<Dice>,
     failures: Failures,
-    /// Chances to fail that there have been: two for every verb.
+    /// Chances to fail so far: two for each operation.
     chances: AtomicUsize,
-    renewing: Arc<AtomicBool>,
+    refreshing: Arc<AtomicBool>,
 }
 
-/// When a verb of the store fails, before it is done or after.
+/// When an operation of the store fails, before or after its effect.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failures {
-    /// Once, when there have been this many chances.
+    /// Once, after this many chances.
     At(usize),
-    /// It does not.
     Never,
-    /// At one chance in so many.
+    /// At one chance in this many.
     OneIn(usize),
 }
 
 impl ContendedHost {
     pub(super) fn new(inner: MemoryHost, tasks: Tasks, dice: Dice, failures: Failures) -> Self {
-        let renewing = Arc::new(AtomicBool::default());
+        let refreshing = Arc::new(AtomicBool::default());
         let store = ContendedStore {
             inner: inner.clone(),
             dice: dice.into(),
             failures,
             chances: AtomicUsize::default(),
-            renewing: Arc::clone(&renewing),
+            refreshing: Arc::clone(&refreshing),
         };
-        Self { inner, tasks, store: Arc::new(store), renewing, upstream: Arc::default() }
+        Self { inner, tasks, store: Arc::new(store), refreshing, token_endpoint: Arc::default() }
     }
 
-    /// Whether `PingOne` has been asked for new tokens and nothing has been written since: the one moment at which a
-    /// crash costs a login.
-    pub(super) fn is_renewing(&self) -> bool {
-        self.renewing.load(Ordering::SeqCst)
+    /// Whether a refresh at `PingOne` has begun and nothing was written since. Only then a crash ends a grant.
+    pub(super) fn is_refreshing(&self) -> bool {
+        self.refreshing.load(Ordering::SeqCst)
     }
 
-    /// Whether `PingOne`'s token endpoint was ever asked by two at a time.
+    /// Whether two requests to `PingOne`'s token endpoint were ever open at a time.
     pub(super) fn overlapped(&self) -> bool {
-        self.upstream.overlapped.load(Ordering::SeqCst)
+        self.token_endpoint.overlapped.load(Ordering::SeqCst)
     }
 
-    /// How many answers of `PingOne`'s token endpoint came too late.
+    /// How many responses of `PingOne`'s token endpoint arrived after the deadline.
     pub(super) fn lost(&self) -> usize {
-        self.upstream.lost.load(Ordering::SeqCst)
+        self.token_endpoint.lost.load(Ordering::SeqCst)
     }
 
-    /// How often a verb of the store might have failed.
+    /// How often an operation of the store could have failed.
     pub(super) fn chances(&self) -> usize {
         self.store.chances.load(Ordering::SeqCst)
     }
 }
 
 impl ContendedHost {
-    /// A few turns.
-    async fn on_the_way(&self) {
+    /// Yields a few times, as the network does.
+    async fn delay(&self) {
         let turns = self.store.dice.lock().unwrap().below(8);
         for _ in 0..=turns {
             turn().await;
@@ -104,21 +102,21 @@ impl ContendedHost {
     }
 }
 
-/// One request to the token endpoint, until its answer is read or nobody waits for it.
-struct Asking<'a>(&'a Upstream);
+/// One request to the token endpoint, until its response is read or the request is dropped.
+struct TokenRequest<'a>(&'a TokenEndpoint);
 
-impl<'a> Asking<'a> {
-    fn begin(upstream: &'a Upstream) -> Self {
-        if upstream.asking.fetch_add(1, Ordering::SeqCst) > 0 {
-            upstream.overlapped.store(true, Ordering::SeqCst);
+impl<'a> TokenRequest<'a> {
+    fn begin(token_endpoint: &'a TokenEndpoint) -> Self {
+        if token_endpoint.open.fetch_add(1, Ordering::SeqCst) > 0 {
+            token_endpoint.overlapped.store(true, Ordering::SeqCst);
         }
-        Self(upstream)
+        Self(token_endpoint)
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for TokenRequest<'_> {
     fn drop(&mut self) {
-        self.0.asking.fetch_sub(1, Ordering::SeqCst);
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -139,21 +137,21 @@ impl Host for ContendedHost {
         Box::pin(async move {
             let until = self.now().plus(limits.deadline.as_secs());
             let for_tokens = request.uri().path().ends_with("/token");
-            let _asking = for_tokens.then(|| Asking::begin(&self.upstream));
-            self.on_the_way().await;
+            let _request = for_tokens.then(|| TokenRequest::begin(&self.token_endpoint));
+            self.delay().await;
             if self.now() >= until {
                 return Err(FetchError::Deadline);
             }
             if for_tokens {
-                self.renewing.store(true, Ordering::SeqCst);
+                self.refreshing.store(true, Ordering::SeqCst);
             }
-            let answer = self.inner.fetch(request, limits).await;
-            self.on_the_way().await;
+            let response = self.inner.fetch(request, limits).await;
+            self.delay().await;
             if self.now() >= until {
-                self.upstream.lost.fetch_add(usize::from(for_tokens), Ordering::SeqCst);
+                self.token_endpoint.lost.fetch_add(usize::from(for_tokens), Ordering::SeqCst);
                 return Err(FetchError::Deadline);
             }
-            answer
+            response
         })
     }
 
@@ -180,7 +178,7 @@ impl Host for ContendedHost {
 }
 
 impl ContendedStore {
-    /// Does `verb` between two turns. It may fail before it is done, or after.
+    /// Runs `verb` between two yields. It may fail before or after its effect.
     async fn contended<T>(
         &self,
         verb: impl Future<Output = Result<T, StoreError>> + Send,
@@ -229,7 +227,7 @@ impl Store for ContendedStore {
         Box::pin(self.contended(async move {
             let replaced = self.inner.memory().replace(key, expected, value, expires_at, now).await?;
             if replaced {
-                self.renewing.store(false, Ordering::SeqCst);
+                self.refreshing.store(false, Ordering::SeqCst);
             }
             Ok(replaced)
         }))

@@ -1,14 +1,14 @@
-//! The pages of a login, answered several times at once.
+//! Concurrent decisions and callbacks of one login.
 
 use axum::body::Body;
 use http::Request;
 use url::form_urlencoded;
 
-use super::{CALM, End, Failures, Run, Weather, for_each_seed, weather};
+use super::{End, Failures, Faults, NO_FAULTS, Run, faults_for, for_each_seed};
 use crate::world::{DEPUTY, PINGONE, World};
 
 impl Run<'_> {
-    /// A browser with this cookie answers the approval page.
+    /// A browser with this cookie posts a decision.
     fn decide(&self, kind: &'static str, handle: &str, cookie: &str, decision: &str) {
         let form = [("handle", handle), ("decision", decision)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
@@ -20,13 +20,13 @@ impl Run<'_> {
         self.send(kind, request.expect("a request"));
     }
 
-    /// A browser with this cookie comes back from PingOne.
+    /// A browser with this cookie returns from PingOne.
     fn come_back(&self, path: &str, cookie: &str) {
         let request = Request::get(format!("{DEPUTY}{path}")).header("cookie", cookie).body(Body::empty());
         self.send("callback", request.expect("a request"));
     }
 
-    /// The answers of this kind that lead to an address that begins so.
+    /// The number of responses of this kind that redirect to a URL with this beginning.
     fn led_to(&self, kind: &str, start: &str) -> usize {
         self.outcomes(kind).iter().filter(|outcome| outcome.location.starts_with(start)).count()
     }
@@ -47,11 +47,11 @@ async fn logged_in(world: &World) -> (String, String) {
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
     let page = browser.submit(&page, &[], "approve").await;
-    // Deputy is elsewhere when the browser comes back.
+    // Deputy is unreachable when the browser returns, so that the callback stays unused.
     world.network.unplug(DEPUTY);
     let fields = [("username", "alice"), ("password", "Alice-demo-1")];
     let page = browser.submit(&page, &fields, "SIGNON").await;
-    // PingOne remembers consent, too.
+    // PingOne asks for consent only once.
     let page = if page.query("code").is_some() { page } else { browser.submit(&page, &[], "APPROVE").await };
     world.start(&[]);
     let name = browser.cookie_names(DEPUTY).into_iter().find(|name| name.starts_with("__Host-mcp-login-"));
@@ -64,12 +64,12 @@ async fn logged_in(world: &World) -> (String, String) {
 async fn concurrent_decisions_on_one_page_count_once() {
     for_each_seed(async |world, seed| {
         let (handle, cookie) = asked(world).await;
-        let mut run = Run::new(world, seed, weather(seed));
+        let mut run = Run::new(world, seed, faults_for(seed));
         run.decide("deny", &handle, &cookie, "deny");
         for _ in 0..=seed % 4 {
             run.decide("approve", &handle, &cookie, "approve");
         }
-        run.until_the_end();
+        run.run_to_end();
         let (logins, refusals) =
             (run.led_to("approve", PINGONE), run.led_to("deny", "https://client.example/"));
         assert!(logins + refusals <= 1, "{logins} logins and {refusals} refusals from one page");
@@ -77,7 +77,7 @@ async fn concurrent_decisions_on_one_page_count_once() {
             assert_eq!(logins + refusals, 1, "nobody's decision counted");
         }
         run.decide("late", &handle, &cookie, "approve");
-        run.until_the_end();
+        run.run_to_end();
         assert!(run.led_to("late", PINGONE) == 0 || logins + refusals == 0);
     })
     .await;
@@ -88,18 +88,18 @@ async fn concurrent_callbacks_of_one_login_count_once() {
     for_each_seed(async |world, seed| {
         let (path, cookie) = logged_in(world).await;
         let before = world.pingone.requests("token");
-        let mut run = Run::new(world, seed, weather(seed));
+        let mut run = Run::new(world, seed, faults_for(seed));
         for _ in 0..2 + seed % 3 {
             run.come_back(&path, &cookie);
         }
-        run.until_the_end();
+        run.run_to_end();
         let codes = run.led_to("callback", "https://client.example/cb?code=");
         assert!(codes <= 1, "{codes} codes from one login");
         if seed % 2 == 0 {
             assert_eq!(codes, 1, "nobody got the code");
         }
         run.come_back(&path, &cookie);
-        run.until_the_end();
+        run.run_to_end();
         let late = run.led_to("callback", "https://client.example/cb?code=");
         assert!(late <= 1 && world.pingone.requests("token") - before <= 1, "PingOne's code was used twice");
     })
@@ -111,20 +111,20 @@ async fn crash_during_a_login_gives_at_most_one_code() {
     let world = World::new();
     for step in 0.. {
         let (path, cookie) = logged_in(&world).await;
-        let mut run = Run::new(&world, 0, Weather { crash_after: Some(step), ..CALM });
+        let mut run = Run::new(&world, 0, Faults { crash_after: Some(step), ..NO_FAULTS });
         run.come_back(&path, &cookie);
-        let end = run.until_the_end();
+        let end = run.run_to_end();
         gives_one_code(&mut run, &path, &cookie);
-        if end == End::AllAnswered {
+        if end == End::AllFinished {
             assert!(step > 6, "{step} steps");
             break;
         }
     }
     for chance in 0.. {
         let (path, cookie) = logged_in(&world).await;
-        let mut run = Run::new(&world, 0, Weather { store_failures: Failures::At(chance), ..CALM });
+        let mut run = Run::new(&world, 0, Faults { store_failures: Failures::At(chance), ..NO_FAULTS });
         run.come_back(&path, &cookie);
-        run.until_the_end();
+        run.run_to_end();
         let chances = run.host.chances();
         gives_one_code(&mut run, &path, &cookie);
         if chances <= chance {
@@ -134,10 +134,10 @@ async fn crash_during_a_login_gives_at_most_one_code() {
     }
 }
 
-/// Comes back once more, to a process that has just begun.
+/// Repeats the callback without faults, and checks that the login has given at most one code.
 fn gives_one_code(run: &mut Run<'_>, path: &str, cookie: &str) {
-    run.weather = CALM;
+    run.faults = NO_FAULTS;
     run.come_back(path, cookie);
-    run.until_the_end();
+    run.run_to_end();
     assert!(run.led_to("callback", "https://client.example/cb?code=") <= 1);
 }

@@ -1,8 +1,8 @@
-//! What a grant is worth when everything happens at once: requests whose steps interleave at every verb of the store, clients
-//! that hang up, storage that fails, a process that ends.
+//! Concurrent requests for one grant: their steps interleave at every operation of the store, clients hang up, storage fails,
+//! and the process ends.
 //!
-//! Each run follows from its seed. `DEPUTY_SEEDS` is how many there are (150), `DEPUTY_SEED` runs one of them again.
-//! What happens to one request alone is in [`failure_points`], for every place at which it can happen.
+//! A seed determines a run. `DEPUTY_SEEDS` is the number of seeds (150), and `DEPUTY_SEED` repeats one of them.
+//! [`failure_points`] covers every failure of a single request.
 
 mod failure_points;
 mod host;
@@ -25,7 +25,7 @@ use self::{
 };
 use crate::world::{CALLBACK, DEPUTY, Tokens, VERIFIER, World};
 
-/// What one request was, and what it was answered.
+/// A request and its response.
 #[derive(Clone, Debug)]
 struct Outcome {
     kind: &'static str,
@@ -34,54 +34,54 @@ struct Outcome {
     json: Value,
 }
 
-/// How rough a run is.
+/// The failures of a run.
 #[derive(Clone, Copy)]
-struct Weather {
-    /// One in so many steps; 0 is never.
+struct Faults {
+    /// One in this many steps; 0 is never.
     hang_ups: usize,
     store_failures: Failures,
-    /// One in so many steps; 0 is never.
+    /// One in this many steps; 0 is never.
     crashes: usize,
-    /// The process ends after so many steps.
+    /// The process ends after this many steps.
     crash_after: Option<usize>,
-    /// At one in so many steps some seconds pass; 0 is never.
+    /// Some seconds pass at one in this many steps; 0 is never.
     clock: usize,
 }
 
-const CALM: Weather =
-    Weather { hang_ups: 0, store_failures: Failures::Never, crashes: 0, crash_after: None, clock: 0 };
-const ROUGH: Weather = Weather { hang_ups: 30, store_failures: Failures::OneIn(40), ..CALM };
+const NO_FAULTS: Faults =
+    Faults { hang_ups: 0, store_failures: Failures::Never, crashes: 0, crash_after: None, clock: 0 };
+const MANY_FAULTS: Faults = Faults { hang_ups: 30, store_failures: Failures::OneIn(40), ..NO_FAULTS };
 
-/// Every other run.
-const fn weather(seed: u64) -> Weather {
-    if seed.is_multiple_of(2) { CALM } else { ROUGH }
+/// Every other run has faults.
+const fn faults_for(seed: u64) -> Faults {
+    if seed.is_multiple_of(2) { NO_FAULTS } else { MANY_FAULTS }
 }
 
-/// One run.
+/// One run of concurrent requests.
 struct Run<'a> {
     world: &'a World,
     dice: Dice,
-    weather: Weather,
+    faults: Faults,
     tasks: Tasks,
     host: ContendedHost,
     router: Router,
     outcomes: Arc<Mutex<Vec<Outcome>>>,
 }
 
-/// Whether a run was cut off, and at which moment.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    AllAnswered,
-    Crashed { renewing: bool },
+    AllFinished,
+    Crashed { refreshing: bool },
 }
 
 impl<'a> Run<'a> {
-    fn new(world: &'a World, seed: u64, weather: Weather) -> Self {
+    fn new(world: &'a World, seed: u64, faults: Faults) -> Self {
         let (tasks, dice) = (Tasks::default(), Dice::new(seed));
         let store_dice = Dice::new(!seed);
-        let host = ContendedHost::new(world.host.clone(), tasks.clone(), store_dice, weather.store_failures);
+        let host = ContendedHost::new(world.host.clone(), tasks.clone(), store_dice, faults.store_failures);
         let router = world.server(Arc::new(host.clone())).router();
-        Self { world, dice, weather, tasks, host, router, outcomes: Arc::default() }
+        Self { world, dice, faults, tasks, host, router, outcomes: Arc::default() }
     }
 
     /// A client sends a request.
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         self.tasks.client(async move {
             let Ok(response) = router.call(request).await;
             let (head, body) = response.into_parts();
-            let bytes = body.collect().await.expect("a whole answer").to_bytes();
+            let bytes = body.collect().await.expect("a whole response").to_bytes();
             let json = serde_json::from_slice(&bytes).unwrap_or_default();
             let location = head.headers.get("location").and_then(|value| value.to_str().ok());
             let location = location.unwrap_or_default().to_owned();
@@ -147,22 +147,22 @@ impl<'a> Run<'a> {
         one_in > 0 && self.dice.below(one_in) == 0
     }
 
-    /// Lets everything go on, in some order, until nothing is left to do or the process ends.
-    fn until_the_end(&mut self) -> End {
+    /// Runs the tasks in an order that the seed determines, until all have finished or the process ends.
+    fn run_to_end(&mut self) -> End {
         for step in 0..100_000 {
-            let must_end = self.weather.crash_after == Some(step);
-            if must_end || self.happens(self.weather.crashes) {
-                let renewing = self.host.is_renewing();
+            let must_end = self.faults.crash_after == Some(step);
+            if must_end || self.happens(self.faults.crashes) {
+                let refreshing = self.host.is_refreshing();
                 self.tasks.crash();
-                return End::Crashed { renewing };
+                return End::Crashed { refreshing };
             }
             if !self.tasks.step(&mut self.dice) {
-                return End::AllAnswered;
+                return End::AllFinished;
             }
-            if self.happens(self.weather.clock) {
+            if self.happens(self.faults.clock) {
                 self.world.host.advance(1 + self.dice.below(5) as u64);
             }
-            if self.happens(self.weather.hang_ups) {
+            if self.happens(self.faults.hang_ups) {
                 self.tasks.hang_up(&mut self.dice);
             }
         }
@@ -179,22 +179,22 @@ impl<'a> Run<'a> {
         good.map(|outcome| Tokens::from_json(client, outcome.json)).collect()
     }
 
-    /// Whether, when all is quiet, neither of these tokens is good for anything.
-    async fn is_dead(&self, tokens: &Tokens) -> bool {
+    /// Whether both of these tokens are refused once no other request is open.
+    async fn is_revoked(&self, tokens: &Tokens) -> bool {
         let call = self.world.call(&tokens.access, "who_am_i", json!({})).await;
         let refresh = self.world.refresh(&tokens.client, &tokens.refresh).await;
         call.status == StatusCode::UNAUTHORIZED && refresh.status == StatusCode::BAD_REQUEST
     }
 
-    /// New tokens for these, when all is quiet.
+    /// Refreshes these tokens once no other request is open.
     async fn refreshed(&self, tokens: &Tokens) -> Tokens {
-        let answer = self.world.refresh(&tokens.client, &tokens.refresh).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-        Tokens::of(&tokens.client, &answer)
+        let response = self.world.refresh(&tokens.client, &tokens.refresh).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        Tokens::of(&tokens.client, &response)
     }
 }
 
-/// The seeds to run. A world serves a few of them.
+/// Runs `run` for each seed. 50 seeds share a world.
 async fn for_each_seed(mut run: impl AsyncFnMut(&World, u64)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("DEPUTY_SEED") {
@@ -206,22 +206,22 @@ async fn for_each_seed(mut run: impl AsyncFnMut(&World, u64)) {
         if seed % 50 == 0 {
             world = World::new();
         }
-        let failed = SaysItsSeed(seed);
+        let failed = PrintsItsSeed(seed);
         run(&world, seed).await;
         std::mem::forget(failed);
     }
 }
 
-struct SaysItsSeed(u64);
+struct PrintsItsSeed(u64);
 
-impl Drop for SaysItsSeed {
+impl Drop for PrintsItsSeed {
     fn drop(&mut self) {
         eprintln!("this was DEPUTY_SEED={}", self.0);
     }
 }
 
 /// Tokens of ours that are fresh, while PingOne's has half a minute left.
-async fn about_to_expire(world: &World) -> Tokens {
+async fn with_expiring_token(world: &World) -> Tokens {
     let tokens = world.connected().await;
     world.host.advance(3600 - 61);
     let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
@@ -234,12 +234,12 @@ async fn concurrent_redemptions_succeed_once_and_replay_revokes() {
     for_each_seed(async |world, seed| {
         let client = world.client().await;
         let code = world.code(&client).await;
-        let mut run = Run::new(world, seed, weather(seed));
+        let mut run = Run::new(world, seed, faults_for(seed));
         let attempts = 1 + seed % 4;
         for _ in 0..attempts {
             run.redeem(&client, &code);
         }
-        run.until_the_end();
+        run.run_to_end();
         let issued = run.issued("redeem", &client);
         assert!(issued.len() <= 1, "{issued:?}");
         let replayed = run
@@ -248,7 +248,7 @@ async fn concurrent_redemptions_succeed_once_and_replay_revokes() {
             .any(|outcome| outcome.json["error_description"] == "the code was used before");
         for tokens in &issued {
             if replayed {
-                assert!(run.is_dead(tokens).await, "a replay went unpunished");
+                assert!(run.is_revoked(tokens).await, "a replay went unpunished");
             } else if attempts == 1 {
                 run.refreshed(tokens).await;
             }
@@ -262,27 +262,27 @@ async fn concurrent_redemptions_succeed_once_and_replay_revokes() {
 #[tokio::test]
 async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
     for_each_seed(async |world, seed| {
-        let tokens = about_to_expire(world).await;
+        let tokens = with_expiring_token(world).await;
         let before = world.pingone.requests("refresh");
-        let mut run = Run::new(world, seed, weather(seed));
+        let mut run = Run::new(world, seed, faults_for(seed));
         for _ in 0..3 {
             run.refresh(&tokens);
             run.call(&tokens);
         }
-        run.until_the_end();
+        run.run_to_end();
         assert!(world.pingone.requests("refresh") - before <= 1, "PingOne was asked twice");
         let issued = run.issued("refresh", &tokens.client);
         assert!(issued.windows(2).all(|pair| pair[0].refresh == pair[1].refresh), "{issued:?}");
-        // If a lease was left behind it has run out now, and PingOne's first token has expired.
+        // An abandoned lease has expired now, and so has PingOne's first access token.
         world.host.advance(61);
-        // An answer that was lost can be had again.
+        // A client that lost the response can repeat the refresh.
         let first = run.refreshed(issued.first().unwrap_or(&tokens)).await;
         let second = run.refreshed(&first).await;
         assert_eq!(world.call(&second.access, "get_my_todo_list", json!({})).await.status, StatusCode::OK);
         assert!(world.pingone.requests("refresh") - before <= 1, "PingOne was asked twice");
-        // And now what was spent long ago is a replay.
+        // The first refresh token was spent long ago, so it is a replay.
         assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.status, StatusCode::BAD_REQUEST);
-        assert!(run.is_dead(&second).await, "a replay went unpunished");
+        assert!(run.is_revoked(&second).await, "a replay went unpunished");
     })
     .await;
 }
@@ -290,20 +290,20 @@ async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
 #[tokio::test]
 async fn revoked_grant_stays_revoked_under_concurrent_requests() {
     for_each_seed(async |world, seed| {
-        let tokens = about_to_expire(world).await;
-        let mut run = Run::new(world, seed, weather(seed));
+        let tokens = with_expiring_token(world).await;
+        let mut run = Run::new(world, seed, faults_for(seed));
         for _ in 0..2 {
             run.refresh(&tokens);
             run.call(&tokens);
             run.revoke(&tokens);
         }
-        run.until_the_end();
+        run.run_to_end();
         if run.outcomes("revoke").iter().all(|outcome| outcome.status != StatusCode::OK) {
             return;
         }
-        assert!(run.is_dead(&tokens).await, "the revoked token lives");
+        assert!(run.is_revoked(&tokens).await, "the revoked token lives");
         for issued in run.issued("refresh", &tokens.client) {
-            assert!(run.is_dead(&issued).await, "a token that was issued meanwhile lives");
+            assert!(run.is_revoked(&issued).await, "a token that was issued meanwhile lives");
         }
     })
     .await;
@@ -312,20 +312,20 @@ async fn revoked_grant_stays_revoked_under_concurrent_requests() {
 #[tokio::test]
 async fn crash_costs_a_grant_only_during_a_refresh_at_pingone() {
     for_each_seed(async |world, seed| {
-        let tokens = about_to_expire(world).await;
-        let mut run = Run::new(world, seed, Weather { crashes: 60, ..CALM });
+        let tokens = with_expiring_token(world).await;
+        let mut run = Run::new(world, seed, Faults { crashes: 60, ..NO_FAULTS });
         for _ in 0..2 {
             run.refresh(&tokens);
             run.call(&tokens);
         }
-        let end = run.until_the_end();
+        let end = run.run_to_end();
         let issued = run.issued("refresh", &tokens.client);
-        // The lease of a process that is gone runs out.
+        // The lease of the crashed process expires.
         world.host.advance(61);
         let newest = issued.first().unwrap_or(&tokens);
-        if end == (End::Crashed { renewing: true }) {
-            let answer = world.refresh(&tokens.client, &newest.refresh).await;
-            assert!(matches!(answer.status, StatusCode::OK | StatusCode::BAD_REQUEST), "{}", answer.text);
+        if end == (End::Crashed { refreshing: true }) {
+            let response = world.refresh(&tokens.client, &newest.refresh).await;
+            assert!(matches!(response.status, StatusCode::OK | StatusCode::BAD_REQUEST), "{}", response.text);
             return;
         }
         let next = run.refreshed(newest).await;
@@ -338,16 +338,16 @@ async fn crash_costs_a_grant_only_during_a_refresh_at_pingone() {
 async fn refreshes_of_a_grant_never_overlap_while_time_passes() {
     let (mut lost, mut survived) = (0, 0);
     for_each_seed(async |world, seed| {
-        let tokens = about_to_expire(world).await;
+        let tokens = with_expiring_token(world).await;
         let began = world.host.now();
-        let mut run = Run::new(world, seed, Weather { clock: 12, ..weather(seed) });
+        let mut run = Run::new(world, seed, Faults { clock: 12, ..faults_for(seed) });
         for _ in 0..3 {
             run.refresh(&tokens);
             run.call(&tokens);
         }
-        run.until_the_end();
+        run.run_to_end();
         assert!(!run.host.overlapped(), "PingOne was asked by two at a time");
-        // An answer that is lost costs the login: PingOne has rotated its token, and nobody knows the new one.
+        // A lost response ends the grant: PingOne has rotated its refresh token, and the new one is lost.
         lost += run.host.lost();
         let tolerated = world.host.now().since(began) < 100;
         if run.host.lost() == 0 && tolerated {
@@ -359,13 +359,13 @@ async fn refreshes_of_a_grant_never_overlap_while_time_passes() {
         }
     })
     .await;
-    println!("{survived} survived, {lost} answers of PingOne were lost");
+    println!("{survived} survived, {lost} responses of PingOne were lost");
 }
 
 #[tokio::test]
 async fn user_index_lists_exactly_the_live_grants() {
     for_each_seed(async |_, seed| {
-        // One in which nobody else keeps the index from becoming empty.
+        // A new world: grants of other runs would keep the index from becoming empty.
         let world = &World::new();
         let mut leaving = vec![world.connected().await];
         if seed % 3 == 0 {
@@ -373,18 +373,18 @@ async fn user_index_lists_exactly_the_live_grants() {
         }
         let client = world.client().await;
         let codes = [world.code(&client).await, world.code(&client).await];
-        let mut run = Run::new(world, seed, weather(seed));
+        let mut run = Run::new(world, seed, faults_for(seed));
         for (tokens, code) in leaving.iter().zip(&codes) {
             run.revoke(tokens);
             run.redeem(&client, code);
         }
-        run.until_the_end();
+        run.run_to_end();
         let calm = seed % 2 == 0;
         for tokens in run.issued("redeem", &client) {
             if calm {
                 failure_points::is_listed(world, &tokens, true);
             }
-            // What could not be entered at once is with the next refresh.
+            // The next refresh repairs an index that could not be written.
             failure_points::is_listed(world, &run.refreshed(&tokens).await, true);
         }
         if calm {

@@ -1,4 +1,4 @@
-//! Runs futures in an order that follows from a seed, one step of one of them at a time.
+//! Polls futures one at a time, in an order that a seed determines.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 
 use deputy::host::BoxFuture;
 
-/// Chance that can be repeated (`SplitMix64`).
+/// Repeatable random numbers (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(super) struct Dice(u64);
 
@@ -27,14 +27,14 @@ impl Dice {
     }
 }
 
-/// Work that waits for its next step.
+/// A future that waits for its next poll.
 pub(super) struct Task {
     work: BoxFuture<'static, ()>,
-    /// A client that may hang up. What a host detaches may not.
+    /// Whether a client waits for it, which may hang up.
     pub(super) client: bool,
 }
 
-/// What is under way.
+/// The tasks that have not finished.
 #[derive(Clone, Default)]
 pub(super) struct Tasks(Arc<Mutex<Vec<Task>>>);
 
@@ -49,7 +49,7 @@ impl Tasks {
         self.0.lock().unwrap().push(Task { work, client: false });
     }
 
-    /// Lets one of them do its next step. `false`: there is none.
+    /// Polls one task. Returns `false` if no task is left.
     pub(super) fn step(&self, dice: &mut Dice) -> bool {
         let mut task = {
             let mut tasks = self.0.lock().unwrap();
@@ -66,7 +66,7 @@ impl Tasks {
         true
     }
 
-    /// One of the clients hangs up.
+    /// Drops the request of one client.
     pub(super) fn hang_up(&self, dice: &mut Dice) {
         let mut tasks = self.0.lock().unwrap();
         let clients: Vec<_> = (0..tasks.len()).filter(|index| tasks[*index].client).collect();
@@ -77,14 +77,14 @@ impl Tasks {
         }
     }
 
-    /// The process ends.
+    /// Drops every task, as the end of the process does.
     pub(super) fn crash(&self) {
         let gone = std::mem::take(&mut *self.0.lock().unwrap());
         drop(gone);
     }
 }
 
-/// Lets others have their turn.
+/// Yields to the other tasks once.
 pub(super) fn turn() -> impl Future<Output = ()> + Send {
     struct Turn(bool);
     impl Future for Turn {
