@@ -149,7 +149,7 @@ await Promise.all([
       ...upstream,
       API_IDENTIFIER,
       API_URL: api,
-      COOKIE_ENCRYPTION_KEY: persistent("cookie-encryption-key", () => randomBytes(32).toString("base64")),
+      SERVER_KEY: persistent("cookie-encryption-key", () => randomBytes(32).toString("base64")),
       PRIVATE_USE_REDIRECT_URIS: "cursor://anysphere.cursor-mcp/oauth/callback",
       PUBLIC_URL: url,
       WHO_AM_I_TOKEN: "full",

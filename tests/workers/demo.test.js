@@ -18,7 +18,7 @@ describe("demo on workerd", { timeout: 60_000 }, () => {
     const variables = await readFile(join(demo.folder, "workerd.env"), "utf8");
     const { stdout } = await promisify(execFile)("ps", ["-A", "-ww", "-o", "args"]);
     assert.ok(stdout.includes(join(demo.folder, "workerd")), "ps lists the processes of the demo");
-    for (const name of ["COOKIE_ENCRYPTION_KEY", "MCP_SERVER_CLIENT_SECRET"]) {
+    for (const name of ["PINGONE_CLIENT_SECRET", "SERVER_KEY"]) {
       const [, value] = variables.match(new RegExp(`^${name}='(.{16,})'$`, "m"));
       assert.ok(!stdout.includes(value), name);
     }

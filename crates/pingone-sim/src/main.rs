@@ -50,8 +50,8 @@ async fn run(options: Options) -> std::io::Result<()> {
     let config = simulator.config();
     println!("PINGONE_ISSUER={}", config.issuer());
     println!("PINGONE_DV_POLICY_ID={}", config.policy_id);
-    println!("MCP_SERVER_CLIENT_ID={}", config.application.client_id);
-    println!("MCP_SERVER_CLIENT_SECRET={}", config.application.client_secret);
+    println!("PINGONE_CLIENT_ID={}", config.application.client_id);
+    println!("PINGONE_CLIENT_SECRET={}", config.application.client_secret);
     axum::serve(listener, simulator.router())
         .with_graceful_shutdown(async {
             // Without signals there is nothing to wait for.

@@ -55,8 +55,8 @@ pub(crate) fn variables(ports: Ports) -> Vec<(&'static str, String)> {
     vec![
         ("PINGONE_ISSUER", issuer(ports.pingone)),
         ("PINGONE_DV_POLICY_ID", POLICY_ID.to_owned()),
-        ("MCP_SERVER_CLIENT_ID", CLIENT_ID.to_owned()),
-        ("MCP_SERVER_CLIENT_SECRET", "of-the-benchmark-and-good-for-nothing-else".to_owned()),
+        ("PINGONE_CLIENT_ID", CLIENT_ID.to_owned()),
+        ("PINGONE_CLIENT_SECRET", "of-the-benchmark-and-good-for-nothing-else".to_owned()),
         ("API_IDENTIFIER", API_IDENTIFIER.to_owned()),
         ("API_URL", format!("http://127.0.0.1:{}", ports.api)),
     ]
