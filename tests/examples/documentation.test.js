@@ -1,4 +1,4 @@
-// What the documentation quotes is what is built.
+// The code that the documentation quotes is the code of the example.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
-test("docs/your-own-tools.md quotes the example as it is", () => {
+test("code blocks of your-own-tools.md are in the example", () => {
   const files = ["src/lib.rs", "src/main.rs", "src/tools.rs", "worker/src/lib.rs"];
   const example = files.map((file) => read(`examples/standup/${file}`));
   const blocks = [...read("docs/your-own-tools.md").matchAll(/^```rust\n([^]*?)^```$/gm)].map(([, block]) => block);

@@ -1,4 +1,4 @@
-// The example behind Deputy, asked without an SDK.
+// The stand-up tools behind Deputy, called over plain HTTP without an SDK.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -8,7 +8,7 @@ import { logIn, register } from "../clients/node/login.js";
 
 const STATELESS = "2026-07-28";
 
-describe("tools of one's own", () => {
+describe("stand-up tools", () => {
   let demo, client;
   before(async () => {
     demo = await Demo.start();
@@ -16,8 +16,8 @@ describe("tools of one's own", () => {
   });
   after(() => demo?.stop());
 
-  /** What a request of 2026-07-28 is answered: the whole response, and its messages. */
-  async function ask(token, method, params, capabilities = {}) {
+  /** Sends a request of MCP 2026-07-28; returns the HTTP response and its messages. */
+  async function send(token, method, params, capabilities = {}) {
     const meta = {
       "io.modelcontextprotocol/protocolVersion": STATELESS,
       "io.modelcontextprotocol/clientCapabilities": capabilities,
@@ -39,7 +39,7 @@ describe("tools of one's own", () => {
     const events = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data));
     return { response, messages: events.length > 0 ? events : [JSON.parse(text)] };
   }
-  const result = async (...call) => (await ask(...call)).messages.at(-1).result;
+  const result = async (...call) => (await send(...call)).messages.at(-1).result;
   const call = (token, name, args = {}, more = {}) =>
     result(token, "tools/call", { name, arguments: args, ...more }, { elicitation: {} });
   const notes = async (token) => (await call(token, "stand_up")).structuredContent;
@@ -52,7 +52,7 @@ describe("tools of one's own", () => {
     assert.deepEqual(tools.find(({ name }) => name === "stand_up").outputSchema.required, ["done", "open"]);
   });
 
-  test("call the API in the person's name", async () => {
+  test("call the API with the token of their own user", async () => {
     const [{ access_token: ofAlice }, { access_token: ofBob }] = [await logIn(demo, client, alice), await logIn(demo, client, bob)];
     await call(ofAlice, "jot", { text: "Wrote the report", done: true });
     await call(ofAlice, "jot", { text: "Send it", done: false });
@@ -62,12 +62,12 @@ describe("tools of one's own", () => {
 
   test("report their progress before their result", async () => {
     const { access_token: token } = await logIn(demo, client, bob);
-    const { messages } = await ask(token, "tools/call", { name: "stand_up", arguments: {}, _meta: { progressToken: "p" } });
+    const { messages } = await send(token, "tools/call", { name: "stand_up", arguments: {}, _meta: { progressToken: "p" } });
     assert.deepEqual(messages[0].params, { progressToken: "p", progress: 0.5, message: "Reading the list" });
     assert.deepEqual(messages[1].result.structuredContent, { done: [], open: [] });
   });
 
-  test("ask the person before they sweep", async () => {
+  test("ask the user before they sweep", async () => {
     const { access_token: token } = await logIn(demo, client, bob);
     await call(token, "jot", { text: "Old", done: true });
     const question = await call(token, "sweep");
@@ -82,10 +82,10 @@ describe("tools of one's own", () => {
     assert.deepEqual((await notes(token)).done, []);
   });
 
-  test("need the scopes that were declared", async () => {
+  test("require the scopes that were declared", async () => {
     const { access_token: token } = await logIn(demo, client, alice, "todo:read");
     assert.deepEqual((await notes(token)).open, ["Send it"]);
-    const { response } = await ask(token, "tools/call", { name: "sweep", arguments: {} });
+    const { response } = await send(token, "tools/call", { name: "sweep", arguments: {} });
     assert.equal(response.status, 403);
     assert.match(response.headers.get("www-authenticate"), /error="insufficient_scope".*scope="todo:read todo:write"/);
   });

@@ -1,6 +1,6 @@
-//! Tools of your own behind Deputy: notes for the stand-up meeting, kept in the Todo API.
+//! An example of other tools behind Deputy: notes for the stand-up meeting, stored in the Todo API.
 //!
-//! [`tools`] is an ordinary rmcp server. [`deputy()`] is what makes it a Deputy.
+//! [`tools`] is an ordinary rmcp server. [`deputy()`] puts Deputy around it.
 
 pub mod tools;
 
@@ -14,7 +14,7 @@ use tools::Standup;
 const SCOPES: &[(&str, &[&str])] =
     &[("jot", &["todo:write"]), ("stand_up", &["todo:read"]), ("sweep", &["todo:write"])];
 
-/// What the approval page says that they allow.
+/// The scopes in words, for the approval page.
 const IN_WORDS: &[(&str, &str)] = &[("todo:read", "Read your notes"), ("todo:write", "Add and sweep notes")];
 
 /// The tools behind Deputy.

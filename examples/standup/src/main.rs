@@ -1,4 +1,4 @@
-//! `standup`: the commands of `deputy` with tools of our own.
+//! The program `standup`: the commands of `deputy`, with the stand-up tools.
 
 use std::process::ExitCode;
 
