@@ -1,4 +1,4 @@
-//! Deputy as a process.
+//! Deputy, in a process of its own.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::sleep;
 
-/// A process that serves, and what it started. It is killed with this value.
+/// A process group with Deputy. Dropping this value kills it.
 pub(crate) struct Deputy {
     folder: PathBuf,
     pub(crate) port: u16,
@@ -23,34 +23,34 @@ pub(crate) struct Deputy {
     log: Log,
 }
 
-/// Where standard error goes.
+/// The destination of standard error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
-    /// Warnings, into the file `deputy.log` of the folder.
+    /// Warnings, in the file `deputy.log` of the folder.
     File,
-    /// Everything, into a pipe that is not read.
+    /// All levels, in a pipe that nothing reads.
     UnreadPipe,
 }
 
-/// Whether `$DEPUTY` is the Worker's demo, which brings its PingOne.
+/// Whether `$DEPUTY` is the Worker's demo, which starts its own PingOne.
 pub(crate) fn is_worker() -> bool {
     env::var_os("DEPUTY").is_some_and(|path| Path::new(&path).extension().is_some_and(|kind| kind == "js"))
 }
 
 impl Deputy {
-    /// Natively: `deputy serve`.
+    /// `deputy serve`, on the native host.
     pub(crate) fn native(folder: &Path, port: u16, variables: Vec<(String, String)>, log: Log) -> Self {
         let program = env::var_os("DEPUTY").map_or_else(|| program("deputy"), PathBuf::from);
         let (program, listen) = (program.display().to_string(), format!("127.0.0.1:{port}"));
         let data = folder.join("data").display().to_string();
-        // A process that ignores the signal gets an error when a file would grow beyond its limit, as from a full disk.
+        // With the signal ignored, a write beyond the size limit fails with an error, as on a full disk.
         let shell = ["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\"", &program];
         let arguments = [&shell[..], &["serve", "--listen", &listen, "--data-dir", &data]].concat();
         let arguments = arguments.into_iter().map(str::to_owned).collect();
         Self { folder: folder.to_owned(), port, variables, arguments, process: None, log }
     }
 
-    /// On workerd: the demo, with a simulated PingOne of its own and our API.
+    /// The demo on workerd, with its own simulated PingOne and the API of this process.
     pub(crate) fn worker(folder: &Path, port: u16, pingone_port: u16, api: &str) -> Self {
         let program = env::var("DEPUTY").unwrap();
         let (port_, pingone) = (port.to_string(), pingone_port.to_string());
@@ -58,13 +58,13 @@ impl Deputy {
         let arguments =
             ["node", &program, "demo", "--port", &port_, "--pingone-port", &pingone, "--api-url", api];
         let mut arguments = arguments.map(str::to_owned).to_vec();
-        // Not used, since there is another API, and taken by somebody else perhaps.
+        // The demo's Todo API is not used, so any free port will do.
         arguments.extend(["--todo-api-port", "0", "--data-dir", &data].map(str::to_owned));
         let folder = folder.to_owned();
         Self { folder, port, variables: Vec::new(), arguments, process: None, log: Log::File }
     }
 
-    /// Starts it, and waits until it is healthy.
+    /// Starts the process and waits until it is healthy.
     pub(crate) async fn start(&mut self, http: &reqwest::Client) {
         let mut command = Command::new(&self.arguments[0]);
         command.args(&self.arguments[1..]).envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -85,13 +85,13 @@ impl Deputy {
                 return;
             }
             let ended = self.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "Deputy ended: {}\n{}", ended.unwrap(), self.log());
+            assert!(ended.is_none(), "Deputy exited: {}\n{}", ended.unwrap(), self.log());
             sleep(Duration::from_millis(100)).await;
         }
-        panic!("Deputy does not start\n{}", self.log());
+        panic!("Deputy did not become healthy\n{}", self.log());
     }
 
-    /// Stops it as a supervisor does, and waits for its end.
+    /// Stops the process with SIGTERM, and waits until it has exited.
     pub(crate) async fn stop(&mut self) {
         let mut process = self.process.take().unwrap();
         Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
@@ -100,17 +100,17 @@ impl Deputy {
         }
     }
 
-    /// Kills it without a chance to tidy up.
+    /// Kills the process group with SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             let group = format!("-{}", process.id());
-            // It may have ended by itself.
+            // This fails if the process has exited by itself, which is fine.
             let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
             let _ = process.wait();
         }
     }
 
-    /// Has every write of the process fail, or no longer.
+    /// Makes every write of the process fail, or ends that.
     #[cfg(target_os = "linux")]
     pub(crate) fn fill_disk(&self, full: bool) {
         let pid = self.process.as_ref().unwrap().id().to_string();
@@ -126,7 +126,7 @@ impl Deputy {
         self.folder.join("data/deputy.sqlite3")
     }
 
-    /// The end of what it has logged.
+    /// The end of the log.
     pub(crate) fn log(&self) -> String {
         let log = std::fs::read(self.log_file()).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(8_000)..]).into_owned()
@@ -146,15 +146,15 @@ impl Drop for Deputy {
     }
 }
 
-/// A program of the workspace, beside this test.
+/// The path of a program of the workspace.
 pub(crate) fn program(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "{} is not there; run cargo build --workspace", program.display());
+    assert!(program.exists(), "{} does not exist; run cargo build --workspace", program.display());
     program
 }
 
-/// A port that is free, and that the system gives to no connection that does not ask for it.
+/// A free port outside the range from which the system assigns ports.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {

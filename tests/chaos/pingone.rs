@@ -1,4 +1,4 @@
-//! The simulated PingOne, from outside.
+//! The simulated PingOne, in a process of its own.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use crate::deputy::program;
 
-/// How the tests drive the simulator that listens on a port.
+/// The control interface of the simulator on a port.
 #[derive(Clone)]
 pub(crate) struct PingOne {
     http: reqwest::Client,
     url: String,
 }
 
-/// The simulator as a process that ends with this value.
+/// A process with the simulator. Dropping this value ends it.
 pub(crate) struct Simulator {
     process: Child,
-    /// What Deputy must know of it: names and values of variables.
+    /// The variables that Deputy needs, with their values.
     pub(crate) variables: Vec<(String, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        // It may have ended by itself, and there is nobody to tell.
+        // Both fail if the process has ended by itself, which is fine.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -60,7 +60,7 @@ impl PingOne {
         &self.url
     }
 
-    /// Fails in this way until [`PingOne::heal`].
+    /// Forces this failure until [`PingOne::heal`].
     pub(crate) async fn fail(&self, failure: Value) {
         self.send("POST", "/sim/failures", Some(json!({ "failure": failure, "always": true }))).await;
     }
@@ -69,49 +69,49 @@ impl PingOne {
         self.send("DELETE", "/sim/failures", None).await;
     }
 
-    /// Sets these knobs, and no others.
-    pub(crate) async fn configure(&self, knobs: Value) {
-        let mut all = self.state().await["knobs"].clone();
-        for (name, value) in knobs.as_object().unwrap() {
+    /// Changes these settings, and no others.
+    pub(crate) async fn configure(&self, settings: Value) {
+        let mut all = self.state().await["settings"].clone();
+        for (name, value) in settings.as_object().unwrap() {
             all[name] = value.clone();
         }
-        self.send("PUT", "/sim/knobs", Some(all)).await;
+        self.send("PUT", "/sim/settings", Some(all)).await;
     }
 
-    /// Has a key sign that nobody has seen published.
+    /// Makes a key the current one that was not published before.
     pub(crate) async fn rotate_to_an_unseen_key(&self) {
-        // The first of the two has been published as the next one.
+        // The first rotation leads to the next key, which is already published.
         self.keys("rotate", json!({})).await;
         self.keys("rotate", json!({})).await;
     }
 
-    /// `crowd`, `drop-old`, `replace` or `twin`.
+    /// Changes the keys: `drop-old`, `foreign`, `replace`, `rotate` or `same-kid`.
     pub(crate) async fn keys(&self, change: &str, details: Value) {
         self.send("POST", &format!("/sim/keys/{change}"), Some(details)).await;
     }
 
-    pub(crate) async fn add_person(&self, username: &str, password: &str) {
-        self.send("POST", "/sim/people", Some(json!({ "username": username, "password": password }))).await;
+    pub(crate) async fn add_user(&self, username: &str, password: &str) {
+        self.send("POST", "/sim/users", Some(json!({ "username": username, "password": password }))).await;
     }
 
-    /// Requests of all endpoints so far.
+    /// The number of requests to all endpoints so far.
     pub(crate) async fn requests(&self) -> u64 {
         self.state().await["requests"].as_object().unwrap().values().filter_map(Value::as_u64).sum()
     }
 
-    /// Refreshes so far, refused ones too.
+    /// The number of refreshes so far, with refused ones.
     pub(crate) async fn refreshes(&self) -> u64 {
         self.state().await["requests"]["refresh"].as_u64().unwrap_or_default()
     }
 
-    /// How often the refresh token of a person has been rotated.
+    /// The number of times that a user's refresh tokens have been rotated.
     pub(crate) async fn rotations(&self, username: &str) -> u64 {
         let state = self.state().await;
-        let people = state["people"].as_array().unwrap();
-        let person = &people.iter().find(|person| person["username"] == username).unwrap()["id"];
+        let users = state["users"].as_array().unwrap();
+        let user = &users.iter().find(|user| user["username"] == username).unwrap()["id"];
         let families = state["families"].as_array().unwrap().iter();
         families
-            .filter(|family| family["person"] == *person)
+            .filter(|family| family["user"] == *user)
             .filter_map(|family| family["rotations"].as_u64())
             .sum()
     }

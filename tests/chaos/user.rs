@@ -1,4 +1,4 @@
-//! A person and the client that acts for them.
+//! A user, and the client that acts for the user.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use harness::{browser::Browser, network::Network, remote::Remote};
@@ -8,7 +8,7 @@ use url::{Url, form_urlencoded};
 
 use crate::pingone::PingOne;
 
-/// Somebody who has logged in.
+/// A user who has logged in with a client.
 pub(crate) struct User {
     http: reqwest::Client,
     deputy: String,
@@ -18,22 +18,22 @@ pub(crate) struct User {
     refresh_token: String,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Ok,
-    /// Something is wrong just now, the response says.
+    /// The response names a temporary problem.
     Refused(String),
-    /// No response, or one that a client can do nothing with.
+    /// No response, or one that no client expects.
     Failed(String),
-    /// The client has to ask its person to log in again.
+    /// The client has to ask its user to log in again.
     Lost(String),
 }
 
 impl User {
-    /// Registers a client and logs in with it, as a person does in a browser.
+    /// Registers a client and logs in with it through a browser.
     pub(crate) async fn log_in(http: &reqwest::Client, deputy: &str, pingone: &PingOne, name: &str) -> Self {
-        pingone.add_person(name, PASSWORD).await;
+        pingone.add_user(name, PASSWORD).await;
         let registration = json!({ "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none" });
         let request = http.post(format!("{deputy}/register")).header("content-type", "application/json");
         let response = request.body(registration.to_string()).send().await.unwrap().bytes().await.unwrap();
@@ -77,7 +77,7 @@ impl User {
         arrival.query("code").unwrap_or_else(|| panic!("{}: no code at {}", self.name, arrival.url))
     }
 
-    /// Calls the tool that lists the todos. As a client does, after a 401 once more with a new access token.
+    /// Calls the tool that lists the todos. After a `401` it refreshes its tokens and calls once more, like real clients.
     pub(crate) async fn call(&mut self) -> Outcome {
         match self.list().await {
             Some(outcome) => outcome,
@@ -91,7 +91,7 @@ impl User {
         }
     }
 
-    /// `None`: the access token is refused.
+    /// Lists the todos; `None` if Deputy refuses the access token.
     async fn list(&self) -> Option<Outcome> {
         let call = json!({ "name": "get_my_todo_list", "arguments": {} });
         let response =
@@ -102,7 +102,7 @@ impl User {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap_or_default();
         Some(match status {
-            200 => judged(&text),
+            200 => outcome(&text),
             401 => return None,
             429 | 502..=504 => Outcome::Refused(format!("{status} {text}")),
             _ => Outcome::Failed(format!("{status} {text}")),
@@ -159,7 +159,8 @@ impl User {
     }
 }
 
-fn judged(text: &str) -> Outcome {
+/// The outcome of a tool call, from its JSON-RPC message.
+fn outcome(text: &str) -> Outcome {
     let message: Value = serde_json::from_str(text).unwrap_or_default();
     let result = &message["result"];
     match result["isError"].as_bool() {
@@ -174,7 +175,7 @@ fn form(pairs: &[(&str, &str)]) -> String {
 }
 
 const PASSWORD: &str = "Chaos-demo-1";
-/// Nothing listens there.
+/// Nothing listens on this port.
 const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
 /// RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

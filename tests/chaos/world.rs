@@ -1,4 +1,4 @@
-//! One scenario: processes, users, their load, and what is left of it.
+//! The setup of a scenario: processes, users and load, and the check at its end.
 
 use std::{
     env,
@@ -27,7 +27,7 @@ use crate::{
     user::{Outcome, User},
 };
 
-/// Everything that a scenario needs.
+/// The processes and users of a scenario.
 pub(crate) struct World {
     pub(crate) http: reqwest::Client,
     pub(crate) pingone: PingOne,
@@ -38,7 +38,7 @@ pub(crate) struct World {
     _folder: TempDir,
 }
 
-/// Users who call tools until they are told to stop.
+/// Users who call tools until the scenario ends.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     ok: Arc<AtomicU64>,
@@ -46,25 +46,25 @@ pub(crate) struct Load {
     pingone_requests: u64,
 }
 
-/// What a scenario may cost.
+/// The damage that a scenario may do.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Price {
-    /// Grants that may be lost.
+    /// The number of grants that may be lost.
     pub(crate) lost: u64,
-    /// Whether requests may end without a response, because Deputy was killed.
+    /// Whether requests may get no response, because Deputy was killed or stopped.
     pub(crate) failed: bool,
 }
 
 impl World {
-    /// Starts everything and has all users log in.
+    /// Starts the processes and logs in all users.
     pub(crate) async fn start() -> Self {
         Self::start_with(Log::File, users()).await
     }
 
     pub(crate) async fn start_with(log: Log, users: usize) -> Self {
-        // reqwest wants one, also to speak without TLS. It is no harm if there is one already.
+        // reqwest needs a provider even without TLS. This fails if there is one already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // A connection that is kept would end with a Deputy that is killed.
+        // A kept connection would break when Deputy is killed.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE);
         let http = http.build().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ impl World {
         let mut world =
             Self { http, pingone, api, deputy, users: Vec::new(), _simulator: simulator, _folder: folder };
         world.deputy.start(&world.http).await;
-        // Deputy refreshes within the last minute of a token: here from its third second on.
+        // Deputy refreshes a token in its last minute: here after two seconds.
         world.pingone.configure(json!({ "access_token_seconds": 62 })).await;
         world.log_in(users).await;
         world
@@ -106,7 +106,8 @@ impl World {
         }
     }
 
-    /// Has every user call a tool about once a second, and every third one refresh its own tokens now and then.
+    /// Starts the load: every user calls a tool about once a second, and every third user's client refreshes its tokens now
+    /// and then.
     pub(crate) async fn load(&mut self) -> Load {
         let (stop, ok) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let pingone_requests = self.pingone.requests().await;
@@ -118,7 +119,7 @@ impl World {
                 let (stop, ok) = (Arc::clone(&stop), Arc::clone(&ok));
                 tokio::spawn(async move {
                     let mut outcomes = Vec::new();
-                    // Not all at once.
+                    // Spread the calls over time.
                     sleep(pace() * u32::try_from(number % 20).unwrap_or_default() / 20).await;
                     for round in 0.. {
                         sleep(pace()).await;
@@ -137,8 +138,8 @@ impl World {
         Load { stop, ok, tasks, pingone_requests }
     }
 
-    /// Ends the load, has every grant refresh once more, and prints the line of the table. Panics when the scenario has
-    /// cost more than `price`.
+    /// Ends the load, makes every grant refresh once more, and prints the row of the table. Panics when the damage is more
+    /// than `price` allows.
     pub(crate) async fn finish(mut self, scenario: &str, load: Load, price: Price) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         load.stop.store(true, Ordering::Relaxed);
@@ -176,15 +177,15 @@ impl World {
         self.pingone.configure(json!({ "clock_offset_seconds": offset })).await;
     }
 
-    /// Why users must log in again, of those who must.
+    /// The reasons of the users who have to log in again.
     async fn lost_grants(&mut self) -> Vec<String> {
         self.api.refuse_old_tokens();
-        // Tokens name the second in which they were issued.
+        // `iat` is in seconds, so new tokens must be from a later second.
         sleep(Duration::from_secs(2)).await;
         let (pingone, mut users) = (self.pingone.clone(), std::mem::take(&mut self.users));
         let checks = users.iter_mut().map(async |user| {
             let lost = timeout(RECOVERY, is_lost(user, &pingone)).await;
-            lost.unwrap_or_else(|_| Some(format!("{}: not in time", user.name)))
+            lost.unwrap_or_else(|_| Some(format!("{}: no recovery in time", user.name)))
         });
         let lost = join_all(checks).await.into_iter().flatten().collect();
         self.users = users;
@@ -192,7 +193,8 @@ impl World {
     }
 }
 
-/// Why the user must log in again: a tool call, a refresh at PingOne and a refresh of the client do not all succeed.
+/// Why the user has to log in again; `None` once a tool call, a refresh at PingOne and a refresh of the client's tokens have
+/// succeeded.
 async fn is_lost(user: &mut User, pingone: &PingOne) -> Option<String> {
     let before = pingone.rotations(&user.name).await;
     let mut refreshed = false;
@@ -213,24 +215,24 @@ async fn is_lost(user: &mut User, pingone: &PingOne) -> Option<String> {
 }
 
 impl Load {
-    /// Waits for as long as the failures of this run last.
+    /// Lets the load run for this time.
     pub(crate) async fn during(&self, seconds: u64) {
         sleep(Duration::from_secs(seconds)).await;
     }
 
-    /// Requests that have succeeded so far.
+    /// The number of requests that have succeeded so far.
     pub(crate) fn ok(&self) -> u64 {
         self.ok.load(Ordering::Relaxed)
     }
 }
 
-/// Not captured by the test harness: the table is for those who run it.
+/// Prints past the test harness, which would capture `eprintln!`.
 fn print_row(cells: &[&str]) {
     let [scenario, users, ok, refused, failed, requests, lost] = cells else { unreachable!("seven columns") };
     let row = format!(
         "| {scenario:<58} | {users:>3} | {ok:>5} | {refused:>5} | {failed:>5} | {requests:>5} | {lost:>3} |\n"
     );
-    // Without standard error there is nobody to tell.
+    // If standard error is closed, the row is lost.
     let _ = std::io::stderr().write_all(row.as_bytes());
 }
 
@@ -241,12 +243,12 @@ pub(crate) fn now() -> u64 {
     now.duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// How many users log in.
+/// The number of users.
 pub(crate) fn users() -> usize {
     setting("DEPUTY_CHAOS_USERS", 12)
 }
 
-/// Seconds that a failure lasts.
+/// The duration of a failure, in seconds.
 pub(crate) fn outage() -> u64 {
     setting("DEPUTY_CHAOS_SECONDS", 6)
 }
@@ -262,8 +264,8 @@ fn pace() -> Duration {
 
 const AUDIENCE: &str = "https://todo.deputy.example";
 
-/// How long a client waits for a response.
+/// The timeout of a client.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long a user tries before the login counts as lost: longer than any lease, pause or breaker lasts.
+/// The time in which a grant must recover: longer than any lease, pause or open breaker lasts.
 const RECOVERY: Duration = Duration::from_mins(4);

@@ -1,61 +1,61 @@
-//! One environment: its application, its resource, its people.
+//! The configuration of the environment: its application, its resource, its users.
 
-/// What there is at the beginning.
+/// The configuration of the environment.
 #[derive(Clone, Debug)]
 pub struct SimConfig {
-    /// Where the simulator is reached: an origin.
+    /// The origin at which browsers and Deputy reach the simulator.
     pub base_url: String,
-    /// A UUID.
+    /// A UUID; part of every URL.
     pub environment_id: String,
-    /// The one DaVinci flow policy that is assigned to the application: 32 hexadecimal digits.
+    /// The DaVinci flow policy of the application: 32 hexadecimal digits.
     pub policy_id: String,
     /// The OIDC web application.
     pub application: Application,
     /// The custom resource.
     pub resource: Resource,
-    /// Who can log in.
-    pub people: Vec<Person>,
+    /// The users at the start.
+    pub users: Vec<User>,
 }
 
 /// An OIDC web application with `S256_REQUIRED` and `CLIENT_SECRET_BASIC`.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// Shown on the consent page.
+    /// The name on the consent page.
     pub name: String,
     /// A UUID.
     pub client_id: String,
-    /// 64 characters.
+    /// The client secret, of 64 characters.
     pub client_secret: String,
-    /// Compared as text; loopback addresses match with any port.
+    /// Redirect URIs are compared as text; loopback URIs match with any port.
     pub redirect_uris: Vec<String>,
 }
 
-/// A custom resource, all of whose scopes are granted to the application.
+/// A custom resource. The application may request all of its scopes.
 #[derive(Clone, Debug)]
 pub struct Resource {
     /// `aud` of its access tokens.
     pub audience: String,
-    /// Its scopes.
+    /// The scopes of the resource.
     pub scopes: Vec<Scope>,
 }
 
-/// A scope.
+/// A scope of the resource.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// As it is asked for.
+    /// The value in requests and tokens.
     pub name: String,
-    /// As a person reads it.
+    /// The text on the consent page.
     pub description: String,
 }
 
-/// A person who can log in.
+/// A user of the environment.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Person {
+pub struct User {
     /// `sub`: a UUID.
     pub id: String,
     /// `preferred_username`
     pub username: String,
-    /// In clear: this is a simulator.
+    /// The password in clear: this is a simulator.
     pub password: String,
     /// `given_name`
     pub given_name: String,
@@ -63,35 +63,29 @@ pub struct Person {
     pub family_name: String,
     /// `email`
     pub email: String,
-    /// Whether logging in is refused.
+    /// Whether the account is locked.
     pub locked: bool,
-    /// Wrong passwords in a row.
+    /// The number of wrong passwords since the last login.
     pub failures: u32,
-    /// Does not see pages when named by `login_hint`: logs in, and approves or declines.
+    /// Whether this user approves without seeing pages, when `login_hint` names the user. `None`: the user sees pages.
     pub headless: Option<bool>,
 }
 
 impl SimConfig {
-    /// The environment of the demo. Its secrets are published here and good for nothing else.
+    /// The environment of the demo. Its secrets are public, and useless elsewhere.
     pub fn demo(base_url: &str, redirect_uri: &str, api_identifier: &str) -> Self {
         let scope =
             |name: &str, description: &str| Scope { name: name.into(), description: description.into() };
-        let mut people = vec![
-            person("a11ce000-0000-4000-8000-000000000001", "alice", "Alice-demo-1", "Alice", "Anders"),
-            person("b0b00000-0000-4000-8000-000000000002", "bob", "Bob-demo-1", "Bob", "Brandt"),
-            person("ca401000-0000-4000-8000-000000000003", "carol", "Carol-demo-1", "Carol", "Clarke"),
-            person("a0700000-0000-4000-8000-000000000004", "auto", "Auto-demo-1", "Auto", "Approve"),
-            person(
-                "a0700000-0000-4000-8000-000000000005",
-                "auto-deny",
-                "Auto-deny-demo-1",
-                "Auto",
-                "Decline",
-            ),
+        let mut users = vec![
+            user("a11ce000-0000-4000-8000-000000000001", "alice", "Alice-demo-1", "Alice", "Anders"),
+            user("b0b00000-0000-4000-8000-000000000002", "bob", "Bob-demo-1", "Bob", "Brandt"),
+            user("ca401000-0000-4000-8000-000000000003", "carol", "Carol-demo-1", "Carol", "Clarke"),
+            user("a0700000-0000-4000-8000-000000000004", "auto", "Auto-demo-1", "Auto", "Approve"),
+            user("a0700000-0000-4000-8000-000000000005", "auto-deny", "Auto-deny-demo-1", "Auto", "Decline"),
         ];
-        people[2].locked = true;
-        people[3].headless = Some(true);
-        people[4].headless = Some(false);
+        users[2].locked = true;
+        users[3].headless = Some(true);
+        users[4].headless = Some(false);
         Self {
             base_url: base_url.trim_end_matches('/').to_owned(),
             environment_id: "5e1f0000-0000-4000-8000-00000000de90".to_owned(),
@@ -109,7 +103,7 @@ impl SimConfig {
                     scope("todo:write", "Add to-dos, check them off and delete them"),
                 ],
             },
-            people,
+            users,
         }
     }
 
@@ -119,15 +113,25 @@ impl SimConfig {
     }
 }
 
-impl Person {
-    /// A person whose names are their username.
-    pub(crate) fn named(id: &str, username: &str, password: &str) -> Self {
-        person(id, username, password, username, username)
+impl Resource {
+    pub(crate) fn scope(&self, name: &str) -> Option<&Scope> {
+        self.scopes.iter().find(|scope| scope.name == name)
+    }
+
+    pub(crate) fn has_scope(&self, name: &str) -> bool {
+        self.scope(name).is_some()
     }
 }
 
-fn person(id: &str, username: &str, password: &str, given_name: &str, family_name: &str) -> Person {
-    Person {
+impl User {
+    /// A user whose given and family names are the username.
+    pub(crate) fn named(id: &str, username: &str, password: &str) -> Self {
+        user(id, username, password, username, username)
+    }
+}
+
+fn user(id: &str, username: &str, password: &str, given_name: &str, family_name: &str) -> User {
+    User {
         id: id.into(),
         username: username.into(),
         password: password.into(),

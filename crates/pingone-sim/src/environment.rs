@@ -1,4 +1,4 @@
-//! What the simulator needs of a machine.
+//! The clock, randomness and timer of the simulator.
 
 use std::{
     future::Future,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Clock, randomness, and waiting.
+/// The clock, randomness and timer of the simulator. Tests bring their own.
 pub trait SimEnvironment: Send + Sync + 'static {
     /// Seconds since 1970-01-01 00:00:00 UTC.
     fn now(&self) -> u64;
@@ -14,11 +14,11 @@ pub trait SimEnvironment: Send + Sync + 'static {
     /// Fills `buffer` with random bytes.
     fn fill_random(&self, buffer: &mut [u8]);
 
-    /// Completes after `duration`. Used by failures that hang.
+    /// Completes after `duration`. Failures that delay a response call it.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// The machine's own clock and randomness, on tokio.
+/// The clock and randomness of the operating system, and the timer of tokio.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEnvironment;
 

@@ -1,90 +1,90 @@
-//! Ways to misbehave.
+//! Failures that tests force.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Something that goes wrong, once or until it is cleared.
+/// A failure that tests force, once or until it is cleared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// A claim of the access token has this value, or is missing (`null`).
     AccessTokenClaim(String, Value),
-    /// The access token stands in the place of the ID token, too.
+    /// The token response has the access token also as the ID token.
     AccessTokenAsIdToken,
-    /// The callback brings this error instead of a code.
+    /// The authorization response has this error instead of a code.
     CallbackError(String),
-    /// The callback brings a code and an error.
+    /// The authorization response has a code and an error.
     CallbackWithCodeAndError,
-    /// The callback brings a parameter of this name and value more, or instead.
+    /// The authorization response has this parameter with this value, or without it (`None`).
     CallbackParameter(String, Option<String>),
-    /// Discovery answers with this status.
+    /// The discovery endpoint responds with this status.
     Discovery(u16),
-    /// Discovery answers after this many seconds.
+    /// The discovery endpoint responds after this many seconds.
     DiscoveryAfter(u64),
-    /// Discovery names another issuer.
+    /// The discovery document names this issuer.
     DiscoveryIssuer(String),
     /// A claim of the ID token has this value, or is missing (`null`).
     IdTokenClaim(String, Value),
-    /// The ID token is signed like this.
+    /// The ID token has this wrong signature.
     IdTokenSignature(Signature),
-    /// The keys answer with this status.
+    /// The key set responds with this status.
     Jwks(u16),
-    /// The keys answer after this many seconds.
+    /// The key set responds after this many seconds.
     JwksAfter(u64),
-    /// The keys answer after this many milliseconds.
+    /// The key set responds after this many milliseconds.
     JwksAfterMillis(u64),
-    /// The keys answer `200` with this body.
+    /// The key set responds with status 200 and this body.
     JwksBody(String),
     /// A refresh is refused with `invalid_grant`.
     RefreshInvalidGrant,
-    /// The token endpoint answers with this status and body.
+    /// The token endpoint responds with this status and body.
     Token(u16, String),
-    /// The token endpoint answers after this many seconds.
+    /// The token endpoint processes a request after this many seconds.
     TokenAfter(u64),
-    /// The token endpoint does what it is asked, refresh token rotation included, and its response leaves after this
-    /// many milliseconds. A client that has hung up by then never gets it.
-    TokenAnswerAfter(u64),
-    /// The token endpoint answers with this many bytes.
+    /// The token endpoint responds with this many bytes.
     TokenBytes(usize),
     /// A member of the token response has this value, or is missing (`null`).
     TokenMember(String, Value),
-    /// The token endpoint answers with this status and `Retry-After` in seconds.
+    /// The token endpoint processes a request at once, rotation included, and responds after this many milliseconds. A
+    /// client that has hung up by then misses the response.
+    TokenResponseAfter(u64),
+    /// The token endpoint responds with this status, and `Retry-After` in seconds.
     TokenRetryAfter(u16, u64),
-    /// `UserInfo` answers with this status and body.
+    /// The `UserInfo` endpoint responds with this status and body.
     UserInfo(u16, String),
-    /// `UserInfo` answers after this many seconds.
+    /// The `UserInfo` endpoint responds after this many seconds.
     UserInfoAfter(u64),
-    /// `UserInfo` redirects there.
+    /// The `UserInfo` endpoint redirects to this URL.
     UserInfoRedirect(String),
-    /// `UserInfo` is about this person.
+    /// The `UserInfo` response has this `sub`.
     UserInfoSub(String),
 }
 
-/// How an ID token can be signed wrongly.
+/// A wrong signature of an ID token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
-    /// `alg: none`, and no signature.
+    /// `alg: none`, without a signature.
     AlgNone,
-    /// `alg: nOnE`, and no signature.
+    /// `alg: nOnE`, without a signature.
     AlgNoneInOtherCase,
-    /// `HS256` keyed with the client secret.
+    /// `HS256` with the client secret as the key.
     ClientSecret,
-    /// A header with a `crit` that nobody knows.
+    /// A header with an unknown `crit` parameter.
     Critical,
-    /// The other key signs, and the header brings it along as `jwk`, under the name of the current one.
+    /// A signature by another key. The header has that key as `jwk`, and the `kid` of the expected key.
     EmbeddedKey,
-    /// None, under a header that promises one.
+    /// `alg: RS256`, without a signature.
     Empty,
-    /// One bit is wrong.
+    /// A signature with one wrong bit.
     Flipped,
-    /// Bytes that are none.
+    /// A signature that is not base64url.
     Garbage,
-    /// The other key signs, under the name of the current one.
+    /// A signature by another key, under the `kid` of the expected key.
     OtherKey,
-    /// `HS256` keyed with the public key, as its modulus is published.
+    /// `HS256` with the published modulus of the public key as the key.
     PublicKey,
-    /// `HS256` keyed with the public key, as the text of a PEM file.
+    /// `HS256` with the PEM text of the public key as the key.
     PublicKeyPem,
     /// A `kid` that is not published.
     UnknownKid,

@@ -1,45 +1,60 @@
-//! A local PingOne with a DaVinci flow, for demos and tests.
+//! A simulated PingOne with a DaVinci flow, for the demo and the tests.
 //!
-//! It is faithful where an OIDC client can tell: discovery, keys, the authorization request and its errors, the token
-//! endpoint with rotation and replay, sessions, consent, PingOne's error texts and correlation ids. It is a simulator
-//! and says so on every page and in the header `X-PingOne-Simulator`: a green run against it proves nothing about a
-//! real tenant. No page of it needs JavaScript, so a script can log in as a person does.
+//! It imitates what an OIDC client can observe: discovery, keys, the authorization request and its errors, the token
+//! endpoint with rotation and replay detection, sessions, consent, PingOne's error texts and correlation ids. Every page
+//! and the header `X-PingOne-Simulator` say that it is a simulator. A test that passes here proves nothing about a real
+//! tenant. No page needs JavaScript, so a script can log in like a user.
 //!
-//! Clock and randomness are passed in ([`SimEnvironment`]): with a fixed seed every key and token is the same every time.
-//! [`Simulator::force`] makes it misbehave.
+//! Clock and randomness are arguments ([`SimEnvironment`]): with a fixed seed, every key and token is the same in each
+//! run. [`Simulator::force`] makes an endpoint fail.
 //!
-//! It is strict where a client's mistake costs a login: a rotated refresh token that is used again revokes its family,
-//! unless [`Knobs::refresh_grace_seconds`] forgives it. The chaos suite (`tests/chaos`) drives it from another process
-//! through `/sim/*`:
+//! Like PingOne, it treats the reuse of a rotated refresh token as a replay and revokes the whole family, unless
+//! [`Settings::refresh_grace_seconds`] allows the reuse.
 //!
-//! | request | effect |
+//! Tests in other processes (`tests/chaos`) control it through `/sim/*`:
+//!
+//! | Request | Effect |
 //! | --- | --- |
-//! | `POST /sim/failures` with `{"failure", "always"}`, `DELETE` | begins and ends a [`Failure`] |
-//! | `PUT /sim/knobs` | sets [`Knobs`]: lifetimes, the grace period, the offset of the clock |
-//! | `POST /sim/keys/rotate` | the next key signs; Deputy may know it already, since it was published before |
-//! | `POST /sim/keys/replace` | another key signs under the same `kid` |
-//! | `POST /sim/keys/twin` | a foreign key with the same `kid` is published before the one that signs |
-//! | `POST /sim/keys/crowd` with `{"count"}` | that many foreign keys are published before the one that signs |
-//! | `POST /sim/keys/drop-old` | only the current and the next key are published |
-//! | `POST /sim/people` with `{"username", "password"}` | somebody more can log in |
-//! | `GET /sim/state` | the requests of each endpoint, and of each login its rotations and whether it was revoked |
+//! | `POST /sim/failures` with `{"failure", "always"}`, `DELETE` | forces a [`Failure`]; clears all |
+//! | `GET`, `PUT /sim/settings` | reads or sets the [`Settings`] |
+//! | `POST /sim/keys/rotate` | makes the next key, which is already published, the current one |
+//! | `POST /sim/keys/replace` | replaces the current key by another one under the same `kid` |
+//! | `POST /sim/keys/same-kid` | publishes a foreign key with the same `kid`, before the current key |
+//! | `POST /sim/keys/foreign` with `{"count"}` | publishes that many foreign keys before the current key |
+//! | `POST /sim/keys/drop-old` | publishes only the current and the next key |
+//! | `POST /sim/users` with `{"username", "password"}` | adds a user |
+//! | `DELETE /sim/sessions` | ends all sessions |
+//! | `POST /sim/reset` | starts again with a new environment |
+//! | `GET /sim/state` | returns users, settings, requests by endpoint, and the rotations and revocation of each login |
+//!
+//! The modules form layers: `router` → `endpoints` → `flow` → `outcome`, `tokens`, `accounts`, `pages` → `simulator` →
+//! `state`.
 
-mod authorize;
+mod accounts;
+mod claims;
+mod client_authentication;
 mod config;
-mod control;
 mod endpoints;
 mod environment;
 mod failure;
 mod flow;
+mod forgery;
+mod form;
 mod keys;
+mod outcome;
 mod pages;
-mod reply;
+mod random;
+mod response;
+mod router;
+mod session_cookie;
+mod settings;
 mod simulator;
 mod state;
-mod token;
+mod state_file;
+mod tokens;
 
-pub use config::{Application, Person, Resource, Scope, SimConfig};
+pub use config::{Application, Resource, Scope, SimConfig, User};
 pub use environment::{SimEnvironment, SystemEnvironment};
 pub use failure::{Failure, Signature};
+pub use settings::{ResourceMode, Settings};
 pub use simulator::Simulator;
-pub use state::{Knobs, ResourceMode};

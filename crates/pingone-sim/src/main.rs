@@ -1,18 +1,18 @@
-//! The simulator as a program.
+//! The program `pingone-sim`.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use pingone_sim::{SimConfig, Simulator, SystemEnvironment};
 
-/// A local PingOne with a DaVinci flow, for demos and tests. It is a simulator and says so on every page.
+/// A simulated PingOne with a DaVinci flow, for the demo and the tests. Every page says that it is a simulator.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Where to listen. Only this computer should reach it.
+    /// The address to listen on. Only this computer should reach it.
     #[arg(long, env = "PINGONE_SIM_LISTEN", default_value = "127.0.0.1:8789")]
     listen: SocketAddr,
-    /// Where browsers reach it, if not at localhost with the port of --listen.
+    /// The origin at which browsers reach it; by default localhost with the port of --listen.
     #[arg(long, env = "PINGONE_SIM_BASE_URL")]
     base_url: Option<String>,
     /// The redirect URI of the application.
@@ -21,7 +21,7 @@ struct Options {
     /// The audience of the API's access tokens.
     #[arg(long, env = "API_IDENTIFIER", default_value = "http://localhost:8788")]
     api_identifier: String,
-    /// A file to keep people, sessions, tokens and keys in.
+    /// A file for users, sessions, tokens and keys. Without it, they are lost at the end.
     #[arg(long, env = "PINGONE_SIM_STATE_FILE")]
     state_file: Option<PathBuf>,
 }
@@ -54,7 +54,7 @@ async fn run(options: Options) -> std::io::Result<()> {
     println!("PINGONE_CLIENT_SECRET={}", config.application.client_secret);
     axum::serve(listener, simulator.router())
         .with_graceful_shutdown(async {
-            // Without signals there is nothing to wait for.
+            // If the system has no such signal, the program ends at once.
             let _ = tokio::signal::ctrl_c().await;
         })
         .await

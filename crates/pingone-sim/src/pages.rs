@@ -1,4 +1,4 @@
-//! Pages. Each says that it is a simulator's.
+//! Pages. Each of them says that it belongs to a simulator.
 
 use askama::Template;
 use axum::{
@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::{
-    config::Person,
+    config::User,
     simulator::Simulator,
     state::{Flow, Step},
 };
@@ -23,11 +23,11 @@ struct StepPage<'a> {
     view: View<'a>,
 }
 
-/// What a page of a flow shows.
+/// The content of a flow's page.
 enum View<'a> {
     Consent {
         application: &'a str,
-        person: String,
+        user: String,
         scopes: Vec<(&'a str, &'a str)>,
         client: &'a str,
         host: &'a str,
@@ -38,7 +38,7 @@ enum View<'a> {
         code: &'a str,
     },
     SignOn {
-        people: Vec<Person>,
+        users: Vec<User>,
         hint: &'a str,
     },
     Verify {
@@ -61,7 +61,7 @@ struct NotePage<'a> {
 struct IndexPage<'a> {
     style: &'a str,
     issuer: String,
-    people: Vec<Person>,
+    users: Vec<User>,
 }
 
 /// The page of a flow's step.
@@ -71,12 +71,15 @@ pub(crate) fn step(sim: &Simulator, id: &str, flow: &Flow, message: &str) -> Res
     let view = match &flow.step {
         Step::Consent { session } => {
             let state = sim.state();
-            let person =
-                state.sessions.iter().find(|held| held.id == *session).and_then(|s| state.person(&s.person));
+            let user = state
+                .sessions
+                .iter()
+                .find(|held| held.id == *session)
+                .and_then(|held| state.user(&held.user));
             View::Consent {
                 application: &config.application.name,
-                person: person.map(|person| person.username.clone()).unwrap_or_default(),
-                scopes: request.scopes.iter().filter_map(|scope| described(sim, scope)).collect(),
+                user: user.map(|user| user.username.clone()).unwrap_or_default(),
+                scopes: request.scopes.iter().filter_map(|scope| scope_description(sim, scope)).collect(),
                 client: request.mcp_client_name.as_deref().unwrap_or_default(),
                 host: request.mcp_redirect_host.as_deref().unwrap_or_default(),
             }
@@ -85,15 +88,15 @@ pub(crate) fn step(sim: &Simulator, id: &str, flow: &Flow, message: &str) -> Res
         Step::Register => View::Register,
         Step::Reset { code, .. } => View::Reset { code },
         Step::SignOn => {
-            View::SignOn { people: seeded(sim), hint: request.login_hint.as_deref().unwrap_or_default() }
+            View::SignOn { users: examples(sim), hint: request.login_hint.as_deref().unwrap_or_default() }
         }
-        Step::Verify { person, code } => View::Verify { email: &person.email, code },
+        Step::Verify { registration, code } => View::Verify { email: &registration.email, code },
     };
     let action = format!("/{}/davinci/flow", config.environment_id);
     render(StatusCode::OK, &StepPage { style: STYLE, action, flow: id, message, view })
 }
 
-/// A page that ends a flow.
+/// A page with an error.
 pub(crate) fn error(status: StatusCode, text: &str, reference: &str) -> Response {
     render(status, &NotePage { style: STYLE, title: "Something went wrong", text, reference })
 }
@@ -103,32 +106,28 @@ pub(crate) fn signed_off() -> Response {
     render(StatusCode::OK, &NotePage { style: STYLE, title: "Signed off", text, reference: "" })
 }
 
-/// What this is, and who can log in.
+/// The start page: what the simulator is, and which users can log in.
 pub(crate) fn index(sim: &Simulator) -> Response {
-    render(StatusCode::OK, &IndexPage { style: STYLE, issuer: sim.config().issuer(), people: seeded(sim) })
+    render(StatusCode::OK, &IndexPage { style: STYLE, issuer: sim.config().issuer(), users: examples(sim) })
 }
 
-fn seeded(sim: &Simulator) -> Vec<Person> {
+/// Users whose credentials the pages show.
+fn examples(sim: &Simulator) -> Vec<User> {
     let state = sim.state();
-    state
-        .people
-        .iter()
-        .filter(|person| !person.locked && person.headless.is_none())
-        .take(5)
-        .cloned()
-        .collect()
+    state.users.iter().filter(|user| !user.locked && user.headless.is_none()).take(5).cloned().collect()
 }
 
-fn described<'a>(sim: &'a Simulator, scope: &'a str) -> Option<(&'a str, &'a str)> {
-    let words = match scope {
+/// A scope and its description; `None` if the consent page does not list it.
+fn scope_description<'a>(sim: &'a Simulator, scope: &'a str) -> Option<(&'a str, &'a str)> {
+    let description = match scope {
         "openid" | "offline_access" => return None,
         "profile" => "Know your name",
         "email" => "Know your email address",
         "address" => "Know your address",
         "phone" => "Know your phone number",
-        custom => sim.config().resource.scopes.iter().find(|held| held.name == custom)?.description.as_str(),
+        custom => sim.config().resource.scope(custom)?.description.as_str(),
     };
-    Some((scope, words))
+    Some((scope, description))
 }
 
 fn render(status: StatusCode, page: &impl Template) -> Response {

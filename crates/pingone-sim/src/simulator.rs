@@ -1,9 +1,9 @@
-//! The simulator as a value.
+//! The simulated environment: its state, its forced failures, and the operations that tests call.
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
-    path::{Path, PathBuf},
+    fmt, io,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -11,19 +11,20 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use serde_json::Value;
 
 use crate::{
-    config::{Person, SimConfig},
-    endpoints,
+    config::{SimConfig, User},
     environment::SimEnvironment,
     failure::Failure,
     keys::SigningKey,
-    state::{Family, Knobs, Session, State},
+    random,
+    settings::Settings,
+    state::State,
+    state_file::StateFile,
 };
 
-/// A PingOne environment. Cheap to clone; clones share everything.
+/// A simulated PingOne environment. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Simulator(Arc<Inner>);
 
@@ -31,92 +32,83 @@ struct Inner {
     config: SimConfig,
     environment: Arc<dyn SimEnvironment>,
     state: Mutex<State>,
+    /// Forced failures; `true` if they stay until they are cleared.
     failures: Mutex<Vec<(Failure, bool)>>,
     requests: Mutex<BTreeMap<&'static str, u64>>,
-    /// `Knobs::clock_offset_seconds`, for readers that hold the state.
+    /// A copy of `Settings::clock_offset_seconds`, for callers that hold the lock of the state.
     clock_offset: AtomicI64,
-    file: Option<PathBuf>,
+    file: Option<StateFile>,
 }
 
 impl Simulator {
-    /// A fresh environment.
+    /// A new environment, whose state is lost when it is dropped.
     pub fn new(config: SimConfig, environment: Arc<dyn SimEnvironment>) -> Self {
-        let state = fresh(&config, &*environment);
+        let state = State::new(&config, &*environment);
         Self::with_state(config, environment, state, None)
     }
 
-    /// An environment whose state is kept in `file`, and read from it if it is there. The file is rewritten whole and
-    /// renamed into place after each change.
+    /// An environment with the state in `file`; a new one if there is no such file. Each change rewrites the file and
+    /// renames it into place. Fails when the file cannot be read or written, or has another form.
     pub fn with_state_file(
         config: SimConfig,
         environment: Arc<dyn SimEnvironment>,
         file: &Path,
     ) -> io::Result<Self> {
-        let state = match fs::read(file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display()))
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fresh(&config, &*environment),
-            Err(error) => return Err(error),
-        };
-        let simulator = Self::with_state(config, environment, state, Some(file.to_owned()));
-        simulator.save(&simulator.state())?;
-        Ok(simulator)
+        let file = StateFile::new(file);
+        let state = file.load()?.unwrap_or_else(|| State::new(&config, &*environment));
+        file.save(&state)?;
+        Ok(Self::with_state(config, environment, state, Some(file)))
     }
 
     fn with_state(
         config: SimConfig,
         environment: Arc<dyn SimEnvironment>,
         state: State,
-        file: Option<PathBuf>,
+        file: Option<StateFile>,
     ) -> Self {
         let (failures, requests) = (Mutex::default(), Mutex::default());
-        let clock_offset = AtomicI64::new(state.knobs.clock_offset_seconds);
+        let clock_offset = AtomicI64::new(state.settings.clock_offset_seconds);
         let state = Mutex::new(state);
         Self(Arc::new(Inner { config, environment, state, failures, requests, clock_offset, file }))
     }
 
-    /// The HTTP interface.
-    pub fn router(&self) -> Router {
-        endpoints::router(self.clone())
-    }
-
-    /// The configuration.
+    /// The configuration, as given.
     pub fn config(&self) -> &SimConfig {
         &self.0.config
     }
 
-    /// Lets something go wrong once.
+    /// Makes `failure` happen once.
     pub fn force(&self, failure: Failure) {
         locked(&self.0.failures).push((failure, false));
     }
 
-    /// Lets something go wrong until [`Simulator::clear_failures`].
+    /// Makes `failure` happen until [`Simulator::clear_failures`].
     pub fn force_always(&self, failure: Failure) {
         locked(&self.0.failures).push((failure, true));
     }
 
-    /// Nothing goes wrong any more.
+    /// Ends all forced failures.
     pub fn clear_failures(&self) {
         locked(&self.0.failures).clear();
     }
 
-    /// How many requests an endpoint has had: `authorize`, `discovery`, `jwks`, `refresh`, `revoke`, `token`, `userinfo`.
+    /// The number of requests to an endpoint so far: `authorize`, `discovery`, `jwks`, `refresh`, `revoke`, `token` or
+    /// `userinfo`.
     pub fn requests(&self, endpoint: &str) -> u64 {
         locked(&self.0.requests).get(endpoint).copied().unwrap_or_default()
     }
 
-    /// Changes how PingOne is configured.
-    pub fn configure(&self, change: impl FnOnce(&mut Knobs)) {
+    /// Changes settings of the environment.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
         self.change(|state| {
-            change(&mut state.knobs);
-            self.0.clock_offset.store(state.knobs.clock_offset_seconds, Ordering::Relaxed);
+            change(&mut state.settings);
+            self.0.clock_offset.store(state.settings.clock_offset_seconds, Ordering::Relaxed);
         });
     }
 
-    /// The next key becomes the current one, and there is a new next one. Old keys stay published.
+    /// Makes the next key the current one, and publishes a new next one. Old keys stay published.
     pub fn rotate_keys(&self) {
-        let new = new_key(self.environment());
+        let new = SigningKey::random(self.environment());
         self.change(|state| {
             let old = state.keys.remove(0);
             state.keys.insert(1, new);
@@ -124,26 +116,26 @@ impl Simulator {
         });
     }
 
-    /// Another key takes the place of the current one, under the same `kid`.
+    /// Replaces the current key by another one under the same `kid`.
     pub fn replace_key(&self) {
-        let seed = random(self.environment());
+        let seed = random::bytes(self.environment());
         self.change(|state| state.keys[0] = SigningKey::new(state.keys[0].kid.clone(), seed));
     }
 
-    /// Publishes a second key with the `kid` of the current one, before it.
-    pub fn twin_key(&self) {
-        let seed = random(self.environment());
+    /// Publishes a foreign key with the `kid` of the current key, before it.
+    pub fn publish_key_with_current_kid(&self) {
+        let seed = random::bytes(self.environment());
         self.change(|state| state.foreign_keys = vec![SigningKey::new(state.keys[0].kid.clone(), seed)]);
     }
 
-    /// Publishes `count` keys before the current one. They have names of their own and share one key pair.
-    pub fn crowd_keys(&self, count: usize) {
-        let seed = random(self.environment());
+    /// Publishes `count` foreign keys before the current one. Each has its own `kid`; they share one key pair.
+    pub fn publish_foreign_keys(&self, count: usize) {
+        let seed = random::bytes(self.environment());
         let keys = (0..count).map(|_| SigningKey::new(self.uuid(), seed)).collect();
         self.change(|state| state.foreign_keys = keys);
     }
 
-    /// Publishes nothing but the current and the next key.
+    /// Publishes only the current and the next key.
     pub fn drop_old_keys(&self) {
         self.change(|state| {
             state.keys.truncate(2);
@@ -151,14 +143,14 @@ impl Simulator {
         });
     }
 
-    /// Makes the key pairs now, which takes a second, instead of with the first request that needs them.
+    /// Generates the key pairs now. Otherwise the first request that needs them waits about a second.
     pub fn prepare_keys(&self) {
         self.published_keys();
     }
 
-    /// The key set, as it is published.
+    /// The published keys, as JWKs.
     pub(crate) fn published_keys(&self) -> Vec<Value> {
-        // Making a key takes a moment, in which the state must not be held.
+        // Generating a key takes a second, so the lock of the state is released first.
         let keys: Vec<_> = {
             let state = self.state();
             state.foreign_keys.iter().chain(&state.keys).cloned().collect()
@@ -166,21 +158,21 @@ impl Simulator {
         keys.iter().map(SigningKey::jwk).collect()
     }
 
-    /// Adds a person who can log in.
-    pub fn add_person(&self, username: &str, password: &str) {
-        let person = Person::named(&self.uuid(), username, password);
-        self.change(|state| state.people.push(person));
+    /// Adds a user who can log in.
+    pub fn add_user(&self, username: &str, password: &str) {
+        let user = User::named(&self.uuid(), username, password);
+        self.change(|state| state.users.push(user));
     }
 
-    /// Ends every session of everybody.
+    /// Ends every session.
     pub fn end_sessions(&self) {
         self.change(|state| state.sessions.clear());
     }
 
-    /// Begins anew.
+    /// Replaces the state by that of a new environment, and clears the failures.
     pub fn reset(&self) {
         self.clear_failures();
-        let state = fresh(self.config(), self.environment());
+        let state = State::new(self.config(), self.environment());
         self.0.clock_offset.store(0, Ordering::Relaxed);
         self.change(|old| *old = state);
     }
@@ -198,16 +190,13 @@ impl Simulator {
         locked(&self.0.state)
     }
 
-    /// Changes the state, and keeps the change.
+    /// Changes the state, removes what has expired, and saves the state if there is a file.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = act(&mut state);
-        let now = self.now();
-        state.flows.retain(|_, flow| flow.expires_at > now);
-        state.codes.retain(|_, code| code.expires_at > now);
-        state.sessions.retain(|session| session.expires_at > now);
-        if let Err(error) = self.save(&state) {
-            eprintln!("the simulator could not keep its state: {error}");
+        state.remove_expired(self.now());
+        if let Some(Err(error)) = self.0.file.as_ref().map(|file| file.save(&state)) {
+            eprintln!("the simulator cannot save its state: {error}");
         }
         result
     }
@@ -220,8 +209,8 @@ impl Simulator {
         locked(&self.0.requests).clone()
     }
 
-    /// Everything that goes wrong now and that `select` turns into something.
-    pub(crate) fn failures<T>(&self, select: impl Fn(&Failure) -> Option<T>) -> Vec<T> {
+    /// The values that `select` finds in the forced failures. Failures that happen once are removed when selected.
+    pub(crate) fn forced<T>(&self, select: impl Fn(&Failure) -> Option<T>) -> Vec<T> {
         let mut selected = Vec::new();
         locked(&self.0.failures).retain(|(failure, always)| match select(failure) {
             Some(value) => {
@@ -233,44 +222,24 @@ impl Simulator {
         selected
     }
 
-    /// Waits for as long as a failure says that `select` turns into seconds.
-    pub(crate) async fn hang(&self, select: impl Fn(&Failure) -> Option<u64>) {
-        self.hang_millis(|failure| select(failure).map(|seconds| seconds.saturating_mul(1000))).await;
+    /// Whether `failure`, which has no details, is forced.
+    pub(crate) fn is_forced(&self, failure: &Failure) -> bool {
+        !self.forced(|forced| (forced == failure).then_some(())).is_empty()
     }
 
-    /// The same in milliseconds.
-    pub(crate) async fn hang_millis(&self, select: impl Fn(&Failure) -> Option<u64>) {
-        if let Some(millis) = self.failures(select).first() {
+    /// Waits for the milliseconds that `select` finds in the forced failures.
+    pub(crate) async fn delay(&self, select: impl Fn(&Failure) -> Option<u64>) {
+        if let Some(millis) = self.forced(select).first() {
             self.environment().sleep(Duration::from_millis(*millis)).await;
         }
     }
 
     pub(crate) fn uuid(&self) -> String {
-        uuid(self.environment())
+        random::uuid(self.environment())
     }
 
-    /// A secret text.
     pub(crate) fn secret(&self) -> String {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-        URL_SAFE_NO_PAD.encode(random::<32>(self.environment()))
-    }
-
-    /// Six digits.
-    pub(crate) fn digits(&self) -> String {
-        format!("{:06}", u32::from_be_bytes(random::<4>(self.environment())) % 1_000_000)
-    }
-
-    fn save(&self, state: &State) -> io::Result<()> {
-        let Some(file) = &self.0.file else { return Ok(()) };
-        let text = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
-        let beside = file.with_extension("new");
-        fs::write(&beside, text)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
-        }
-        fs::rename(beside, file)
+        random::secret(self.environment())
     }
 }
 
@@ -280,86 +249,6 @@ impl fmt::Debug for Simulator {
     }
 }
 
-impl State {
-    pub(crate) fn person(&self, id: &str) -> Option<&Person> {
-        self.people.iter().find(|person| person.id == id)
-    }
-
-    pub(crate) fn named(&mut self, username: &str) -> Option<&mut Person> {
-        self.people.iter_mut().find(|person| person.username.eq_ignore_ascii_case(username))
-    }
-
-    /// Begins a session, ending the oldest beyond ten of one person.
-    pub(crate) fn begin_session(&mut self, id: String, person: &str, now: u64) -> Session {
-        let session = Session { id, person: person.to_owned(), auth_time: now, expires_at: now + MONTH };
-        while self.sessions.iter().filter(|held| held.person == person).count() >= SESSIONS {
-            if let Some(oldest) = self.sessions.iter().position(|held| held.person == person) {
-                self.sessions.remove(oldest);
-            }
-        }
-        self.sessions.push(session.clone());
-        session
-    }
-
-    pub(crate) fn session(&self, id: &str, now: u64) -> Option<&Session> {
-        self.sessions.iter().find(|session| session.id == id && session.expires_at > now)
-    }
-
-    /// Whether tokens of this session are still good.
-    pub(crate) fn is_alive(&self, session: &Session, now: u64) -> bool {
-        self.knobs.skip_token_session_validation || self.session(&session.id, now).is_some()
-    }
-
-    pub(crate) fn family(&mut self, token: &str) -> Option<&mut Family> {
-        self.families.iter_mut().find(|family| {
-            family.current == token || family.rotated.iter().any(|(rotated, _)| rotated == token)
-        })
-    }
-}
-
-fn fresh(config: &SimConfig, environment: &dyn SimEnvironment) -> State {
-    State {
-        keys: vec![new_key(environment), new_key(environment)],
-        foreign_keys: Vec::new(),
-        people: config.people.clone(),
-        sessions: Vec::new(),
-        consents: Vec::new(),
-        flows: BTreeMap::new(),
-        codes: BTreeMap::new(),
-        families: Vec::new(),
-        knobs: Knobs::default(),
-    }
-}
-
-fn new_key(environment: &dyn SimEnvironment) -> SigningKey {
-    SigningKey::new(uuid(environment), random(environment))
-}
-
-/// A random UUID (RFC 9562 §5.4).
-fn uuid(environment: &dyn SimEnvironment) -> String {
-    let mut bytes: [u8; 16] = random(environment);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let n = u128::from_be_bytes(bytes);
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        n >> 96,
-        n >> 80 & 0xffff,
-        n >> 64 & 0xffff,
-        n >> 48 & 0xffff,
-        n & 0xffff_ffff_ffff
-    )
-}
-
-fn random<const N: usize>(environment: &dyn SimEnvironment) -> [u8; N] {
-    let mut bytes = [0; N];
-    environment.fill_random(&mut bytes);
-    bytes
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-const SESSIONS: usize = 10;
-const MONTH: u64 = 30 * 24 * 3600;

@@ -1,12 +1,17 @@
-//! Everything that the simulator remembers. Written to a file as it is: these are nobody's secrets.
+//! The state of the environment. It may be saved to a file as it is: a simulator has no secrets to protect.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Person, keys::SigningKey};
+use crate::{
+    config::{SimConfig, User},
+    environment::SimEnvironment,
+    keys::SigningKey,
+    settings::Settings,
+};
 
-/// What is remembered over a restart.
+/// Everything that outlives a restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     /// The current key, then the next one, then old ones.
@@ -14,91 +19,38 @@ pub(crate) struct State {
     /// Keys that are published before all of these and sign nothing.
     #[serde(default)]
     pub(crate) foreign_keys: Vec<SigningKey>,
-    pub(crate) people: Vec<Person>,
+    pub(crate) users: Vec<User>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) consents: Vec<Consent>,
+    /// By the id that the forms of the flow contain.
     pub(crate) flows: BTreeMap<String, Flow>,
+    /// By the code.
     pub(crate) codes: BTreeMap<String, Code>,
     pub(crate) families: Vec<Family>,
-    pub(crate) knobs: Knobs,
+    pub(crate) settings: Settings,
 }
 
-/// How PingOne is configured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Knobs {
-    /// Seconds for which an access token is good.
-    pub access_token_seconds: u64,
-    /// Seconds by which this clock is ahead of the computer's; negative when it is behind.
-    pub clock_offset_seconds: i64,
-    /// The application's secret after it was replaced.
-    #[serde(default)]
-    pub client_secret: Option<String>,
-    /// Seconds for which a code is good.
-    pub code_seconds: u64,
-    /// Seconds for which a refresh token is good.
-    pub refresh_token_seconds: u64,
-    /// Seconds for which a whole family of refresh tokens is good.
-    pub refresh_rolling_seconds: u64,
-    /// Seconds for which a rotated refresh token is good once more.
-    pub refresh_grace_seconds: u64,
-    /// Whether consent is asked for although it is recorded.
-    pub always_prompt: bool,
-    /// The error that the flow returns when consent is declined.
-    pub decline_error: String,
-    /// What becomes of the parameter `resource`.
-    pub resource_mode: ResourceMode,
-    /// Whether refresh tokens outlive their session.
-    pub skip_token_session_validation: bool,
-}
-
-/// What becomes of the parameter `resource`. What PingOne does is not documented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResourceMode {
-    /// It must be the audience of the resource whose scopes are asked for.
-    Honoured,
-    /// It is not looked at.
-    Ignored,
-    /// A request that has it is refused.
-    Rejected,
-}
-
-impl Default for Knobs {
-    fn default() -> Self {
-        Self {
-            access_token_seconds: 3600,
-            clock_offset_seconds: 0,
-            client_secret: None,
-            code_seconds: 60,
-            refresh_token_seconds: 2_592_000,
-            refresh_rolling_seconds: 15_552_000,
-            refresh_grace_seconds: 0,
-            always_prompt: false,
-            decline_error: "access_denied".to_owned(),
-            resource_mode: ResourceMode::Honoured,
-            skip_token_session_validation: false,
-        }
-    }
-}
-
+/// A session of a user in one browser.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) id: String,
-    pub(crate) person: String,
+    /// The id of the user.
+    pub(crate) user: String,
     pub(crate) auth_time: u64,
     pub(crate) expires_at: u64,
 }
 
+/// A recorded consent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Consent {
-    pub(crate) person: String,
+    /// The id of the user.
+    pub(crate) user: String,
     pub(crate) scopes: Vec<String>,
 }
 
-/// A valid authorization request.
+/// A valid authentication request (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct AuthenticationRequest {
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
     pub(crate) nonce: Option<String>,
@@ -109,29 +61,39 @@ pub(crate) struct Request {
     pub(crate) mcp_redirect_host: Option<String>,
 }
 
-/// A DaVinci flow under way.
+/// A DaVinci flow that has not ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Flow {
-    pub(crate) request: Request,
+    pub(crate) request: AuthenticationRequest,
     pub(crate) step: Step,
     pub(crate) expires_at: u64,
 }
 
-/// Which page a flow shows.
+/// The page that a flow shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
-    Consent { session: String },
+    Consent {
+        /// The id of the session.
+        session: String,
+    },
     Recover,
     Register,
-    Reset { person: String, code: String },
+    Reset {
+        /// The id of the user; empty if the username is unknown.
+        user: String,
+        code: String,
+    },
     SignOn,
-    Verify { person: Box<Newcomer>, code: String },
+    Verify {
+        registration: Box<Registration>,
+        code: String,
+    },
 }
 
-/// Somebody who has registered and not yet proven the address.
+/// The form of a new user, whose email address is not verified yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Newcomer {
+pub(crate) struct Registration {
     pub(crate) username: String,
     pub(crate) password: String,
     pub(crate) given_name: String,
@@ -139,14 +101,15 @@ pub(crate) struct Newcomer {
     pub(crate) email: String,
 }
 
+/// An authorization code that has not been redeemed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Code {
-    pub(crate) request: Request,
+    pub(crate) request: AuthenticationRequest,
     pub(crate) session: Session,
     pub(crate) expires_at: u64,
 }
 
-/// The refresh tokens of one login.
+/// The refresh tokens of one login: the current one and its predecessors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Family {
     pub(crate) session: Session,
@@ -154,7 +117,70 @@ pub(crate) struct Family {
     pub(crate) started_at: u64,
     pub(crate) current: String,
     pub(crate) expires_at: u64,
-    /// Tokens that were rotated, and when.
+    /// Rotated tokens, with the time of their rotation on the environment's clock.
     pub(crate) rotated: Vec<(String, u64)>,
     pub(crate) revoked: bool,
 }
+
+impl State {
+    /// The state of a new environment.
+    pub(crate) fn new(config: &SimConfig, environment: &dyn SimEnvironment) -> Self {
+        Self {
+            keys: vec![SigningKey::random(environment), SigningKey::random(environment)],
+            foreign_keys: Vec::new(),
+            users: config.users.clone(),
+            sessions: Vec::new(),
+            consents: Vec::new(),
+            flows: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            families: Vec::new(),
+            settings: Settings::default(),
+        }
+    }
+
+    pub(crate) fn user(&self, id: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.id == id)
+    }
+
+    pub(crate) fn user_named(&mut self, username: &str) -> Option<&mut User> {
+        self.users.iter_mut().find(|user| user.username.eq_ignore_ascii_case(username))
+    }
+
+    /// Starts a session. A user has at most ten; the oldest ones end.
+    pub(crate) fn start_session(&mut self, id: String, user: &str, now: u64) -> Session {
+        let session =
+            Session { id, user: user.to_owned(), auth_time: now, expires_at: now + SESSION_SECONDS };
+        while self.sessions.iter().filter(|held| held.user == user).count() >= SESSIONS {
+            if let Some(oldest) = self.sessions.iter().position(|held| held.user == user) {
+                self.sessions.remove(oldest);
+            }
+        }
+        self.sessions.push(session.clone());
+        session
+    }
+
+    pub(crate) fn session(&self, id: &str, now: u64) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.id == id && session.expires_at > now)
+    }
+
+    /// Whether tokens of this session are still valid.
+    pub(crate) fn is_alive(&self, session: &Session, now: u64) -> bool {
+        self.settings.skip_token_session_validation || self.session(&session.id, now).is_some()
+    }
+
+    /// The family of a current or rotated refresh token.
+    pub(crate) fn family(&mut self, token: &str) -> Option<&mut Family> {
+        self.families.iter_mut().find(|family| {
+            family.current == token || family.rotated.iter().any(|(rotated, _)| rotated == token)
+        })
+    }
+
+    pub(crate) fn remove_expired(&mut self, now: u64) {
+        self.flows.retain(|_, flow| flow.expires_at > now);
+        self.codes.retain(|_, code| code.expires_at > now);
+        self.sessions.retain(|session| session.expires_at > now);
+    }
+}
+
+const SESSIONS: usize = 10;
+const SESSION_SECONDS: u64 = 30 * 24 * 3600;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn api_that_refuses_every_token_loses_no_grant() {
+async fn api_refusing_every_token_loses_no_grant() {
     let mut world = World::start().await;
     let load = world.load().await;
     world.api.refuse(StatusCode::UNAUTHORIZED, None);
@@ -18,7 +18,7 @@ async fn api_that_refuses_every_token_loses_no_grant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retry_after_of_api_reaches_the_model() {
+async fn retry_after_of_api_reaches_model() {
     let mut world = World::start().await;
     let load = world.load().await;
     world.api.refuse(StatusCode::TOO_MANY_REQUESTS, Some(7));
@@ -34,7 +34,7 @@ async fn retry_after_of_api_reaches_the_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn api_that_is_down_loses_no_grant() {
+async fn unavailable_api_loses_no_grant() {
     let mut world = World::start().await;
     let load = world.load().await;
     world.api.refuse(StatusCode::SERVICE_UNAVAILABLE, None);

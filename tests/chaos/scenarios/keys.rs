@@ -37,12 +37,12 @@ async fn key_rotation_with_empty_key_set_loses_no_grant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn key_rotation_with_broken_key_set_loses_no_grant() {
-    rotation("keys: rotation, key set is no JSON", json!({ "jwks_body": "<html>" })).await;
+    rotation("keys: rotation, key set is not JSON", json!({ "jwks_body": "<html>" })).await;
 }
 
 async fn change(scenario: &str, change: &str, details: Value) {
     let mut world = World::start().await;
-    // A key that Deputy has seen would be found without a look at the others.
+    // Deputy would use a key that it has cached without reading the key set.
     if change != "replace" {
         world.pingone.rotate_to_an_unseen_key().await;
     }
@@ -59,12 +59,12 @@ async fn key_replaced_under_its_kid_loses_no_grant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_keys_with_one_kid_lose_no_grant() {
-    change("keys: two with one kid", "twin", json!({})).await;
+    change("keys: two with one kid", "same-kid", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn key_behind_60_others_loses_no_grant() {
-    change("keys: ours behind 60 others", "crowd", json!({ "count": 60 })).await;
+async fn key_listed_after_60_others_loses_no_grant() {
+    change("keys: the current one behind 60 others", "foreign", json!({ "count": 60 })).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,5 +75,5 @@ async fn clock_a_day_ahead_loses_no_grant() {
     load.during(outage()).await;
     world.set_pingone_clock(0).await;
     load.during(2).await;
-    world.finish("clock: ours a day ahead of PingOne's", load, Price::default()).await;
+    world.finish("clock: Deputy's a day ahead of PingOne's", load, Price::default()).await;
 }

@@ -1,4 +1,4 @@
-//! What goes wrong, and what must be right after it.
+//! The scenarios, by the part that fails.
 
 mod api;
 mod keys;

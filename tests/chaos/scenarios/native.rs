@@ -1,4 +1,4 @@
-//! What only a process on a computer meets: its end, its disk, its log, its connections.
+//! The process itself: kills and stops, the disk, the log, and connections. For the native host only.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::{
     world::{Load, Price, World, outage, users},
 };
 
-/// Starts the load, and waits until a refresh is under way. Answers how many PingOne had been sent before.
+/// Starts the load and waits until a refresh is under way. Returns the number of refreshes before it.
 async fn load_with_refreshes_under_way(world: &mut World, latency: u64) -> (Load, u64) {
-    world.pingone.fail(json!({ "token_answer_after": latency })).await;
+    world.pingone.fail(json!({ "token_response_after": latency })).await;
     let before = world.pingone.refreshes().await;
     let load = world.load().await;
     while world.pingone.refreshes().await == before {
@@ -25,7 +25,8 @@ async fn load_with_refreshes_under_way(world: &mut World, latency: u64) -> (Load
     (load, before)
 }
 
-/// Kills Deputy while refreshes are under way, and starts it again. Answers how many PingOne may have answered in vain.
+/// Kills Deputy while refreshes are under way, and starts it again. Returns the number of refreshes under way, whose responses
+/// may be lost.
 async fn kill(world: &mut World) -> (Load, u64) {
     let (load, before) = load_with_refreshes_under_way(world, LATENCY).await;
     world.deputy.kill();
@@ -45,8 +46,8 @@ async fn kill_during_refreshes_with_grace_loses_no_grant() {
     world.finish("kill -9 during refreshes, grace of 120 s", load, price).await;
 }
 
-/// Without a grace period, PingOne has forgotten the refresh token that Deputy has, and Deputy never learned the one that
-/// PingOne has. Nothing that a client does can help. The refreshes that were under way are the most that can be lost.
+/// Without a grace period, PingOne no longer accepts the refresh token that Deputy has, and Deputy never received the next one.
+/// No client can repair that. At most the grants whose refreshes were under way are lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_during_refreshes_without_grace_loses_only_those() {
     let mut world = World::start().await;
@@ -56,7 +57,7 @@ async fn kill_during_refreshes_without_grace_loses_only_those() {
     world.finish(&scenario, load, price).await;
 }
 
-/// A token that is good is refreshed beside the calls, so that no request waits for the response of PingOne.
+/// Deputy refreshes valid tokens in the background, so no request waits for the response of PingOne.
 #[tokio::test(flavor = "multi_thread")]
 async fn clean_stop_during_refreshes_loses_no_grant() {
     let mut world = World::start().await;
@@ -95,7 +96,7 @@ async fn full_disk_for_25_s_loses_no_grant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nine_users_with_open_questions_stop_nobody() {
+async fn users_with_open_questions_do_not_block_other_user() {
     let mut world = World::start_with(Log::File, 10).await;
     let other = world.users.pop().unwrap();
     let mut open = Vec::new();
@@ -108,7 +109,7 @@ async fn nine_users_with_open_questions_stop_nobody() {
         let call = json!({ "name": "delete_todo", "arguments": { "id": TODO } });
         let call = json!({ "id": 2, "method": "tools/call", "params": call });
         let questions = (0..70).map(|_| user.send(&call, session.as_deref()));
-        // Refused or not: those that are not stay open.
+        // Some are refused; the others stay open.
         open.extend(join_all(questions).await);
     }
     let streams = open.iter().flatten().filter(|response| is_stream(response)).count();
@@ -128,7 +129,7 @@ fn is_stream(response: &reqwest::Response) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_that_is_not_read_stops_nobody() {
+async fn unread_log_does_not_block_requests() {
     let mut world = World::start_with(Log::UnreadPipe, users()).await;
     let load = world.load().await;
     load.during(2 * outage()).await;
@@ -136,5 +137,5 @@ async fn log_that_is_not_read_stops_nobody() {
     assert!(outcomes.iter().filter(|outcome| **outcome == Outcome::Ok).count() > users());
 }
 
-/// Milliseconds for which a refresh is under way, so that something can happen meanwhile.
+/// The duration of a refresh in milliseconds, long enough to kill or stop Deputy meanwhile.
 const LATENCY: u64 = 1_500;

@@ -4,13 +4,13 @@ use pingone_sim::ResourceMode;
 use crate::world::{API, World};
 
 #[tokio::test]
-async fn a_wrong_application_or_address_is_shown_and_not_redirected() {
+async fn wrong_client_or_redirect_uri_is_not_redirected() {
     let world = World::new();
     for (name, value) in [("client_id", "x"), ("redirect_uri", "https://evil.example/"), ("redirect_uri", "")]
     {
-        let answer = world.authorize(&[(name, value)], "").await;
+        let response = world.authorize(&[(name, value)], "").await;
         assert_eq!(
-            (answer.status, answer.headers.get(header::LOCATION)),
+            (response.status, response.headers.get(header::LOCATION)),
             (StatusCode::BAD_REQUEST, None),
             "{name}"
         );
@@ -18,7 +18,7 @@ async fn a_wrong_application_or_address_is_shown_and_not_redirected() {
 }
 
 #[tokio::test]
-async fn what_else_is_wrong_is_told_to_the_application() {
+async fn other_wrong_parameter_is_reported_to_application() {
     let world = World::new();
     for (name, value, error) in [
         ("response_type", "token", "unsupported_response_type"),
@@ -30,16 +30,19 @@ async fn what_else_is_wrong_is_told_to_the_application() {
         ("resource", "https://other.example", "invalid_target"),
         ("prompt", "none", "login_required"),
     ] {
-        let answer = world.authorize(&[(name, value)], "").await;
+        let response = world.authorize(&[(name, value)], "").await;
         assert_eq!(
-            (answer.told("error").as_deref(), answer.told("state").as_deref()),
+            (response.parameter("error").as_deref(), response.parameter("state").as_deref()),
             (Some(error), Some("s")),
             "{name}={value}"
         );
     }
     world.sim.configure(|pingone| pingone.resource_mode = ResourceMode::Rejected);
-    let answer = world.authorize(&[("resource", API)], "").await;
+    let response = world.authorize(&[("resource", API)], "").await;
     assert!(
-        answer.told("error_description").unwrap().contains("May not request scopes for multiple resources")
+        response
+            .parameter("error_description")
+            .unwrap()
+            .contains("May not request scopes for multiple resources")
     );
 }

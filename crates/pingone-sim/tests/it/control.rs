@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use crate::world::{World, claims};
 
 #[tokio::test]
-async fn every_answer_says_that_it_is_a_simulators_and_has_a_correlation_id() {
+async fn every_response_names_simulator_and_correlation_id() {
     let world = World::new();
     for path in ["/", "/nowhere", &world.at("jwks"), &world.at("authorize")] {
-        let answer = world.send("GET", path, &[], String::new()).await;
-        assert_eq!(answer.headers["x-pingone-simulator"], "true", "{path}");
-        assert_eq!(answer.headers["correlation-id"].len(), 36, "{path}");
+        let response = world.send("GET", path, &[], String::new()).await;
+        assert_eq!(response.headers["x-pingone-simulator"], "true", "{path}");
+        assert_eq!(response.headers["correlation-id"].len(), 36, "{path}");
     }
     let page = world.authorize(&[], "").await;
     assert!(page.text.contains("This is a simulator, not PingOne."));
 }
 
 #[tokio::test]
-async fn discovery_names_endpoints_and_keys_have_no_alg() {
+async fn published_keys_have_no_alg() {
     let world = World::new();
     let discovery =
         world.send("GET", &world.at(".well-known/openid-configuration"), &[], String::new()).await.json();
@@ -28,7 +28,7 @@ async fn discovery_names_endpoints_and_keys_have_no_alg() {
     assert_eq!(discovery["registration_endpoint"], Value::Null);
     let keys = world.send("GET", &world.at("jwks"), &[], String::new()).await.json();
     let keys = keys["keys"].as_array().unwrap();
-    assert_eq!(keys.len(), 2, "the current one and the next");
+    assert_eq!(keys.len(), 2, "the current key and the next");
     assert!(
         keys.iter().all(|key| key["alg"].is_null()
             && key["use"] == "sig"
@@ -37,7 +37,7 @@ async fn discovery_names_endpoints_and_keys_have_no_alg() {
 }
 
 #[tokio::test]
-async fn what_is_forced_happens_once_or_until_it_is_cleared() {
+async fn forced_failure_happens_once_or_until_cleared() {
     let world = World::new();
     let force = |always: bool| json!({"failure": {"token": [503, "{}"]}, "always": always}).to_string();
     let headers = [("content-type", "application/json")];
@@ -57,7 +57,7 @@ async fn what_is_forced_happens_once_or_until_it_is_cleared() {
 }
 
 #[tokio::test]
-async fn claims_can_be_forced() {
+async fn forced_claim_replaces_claim_of_token() {
     let world = World::new();
     world.sim.force(Failure::IdTokenClaim("acr".into(), json!("Single_Factor")));
     world.sim.force(Failure::TokenMember("scope".into(), Value::Null));
@@ -69,7 +69,7 @@ async fn claims_can_be_forced() {
 }
 
 #[tokio::test]
-async fn keys_people_and_tokens_survive_a_restart_with_a_state_file() {
+async fn state_file_keeps_keys_and_tokens_over_restart() {
     let folder = std::env::temp_dir().join(format!("pingone-sim-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("state.json");
@@ -102,7 +102,7 @@ fn kid(token: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn replaced_key_signs_under_the_same_kid() {
+async fn replaced_key_signs_under_same_kid() {
     let world = World::new();
     let keys = world.send("GET", &world.at("jwks"), &[], String::new()).await.json();
     let before = kids(&world).await;
@@ -114,21 +114,21 @@ async fn replaced_key_signs_under_the_same_kid() {
 }
 
 #[tokio::test]
-async fn foreign_keys_are_published_before_the_one_that_signs() {
+async fn foreign_keys_are_published_before_current_key() {
     let world = World::new();
     let own = kids(&world).await;
-    world.sim.twin_key();
+    world.sim.publish_key_with_current_kid();
     assert_eq!(kids(&world).await, [&own[..1], &own[..]].concat());
-    world.sim.crowd_keys(60);
-    let crowded = kids(&world).await;
-    assert_eq!((crowded.len(), &crowded[60..]), (62, &own[..]));
+    world.sim.publish_foreign_keys(60);
+    let published = kids(&world).await;
+    assert_eq!((published.len(), &published[60..]), (62, &own[..]));
     assert_eq!(kid(&world.tokens().await["id_token"]), own[0]);
     world.sim.drop_old_keys();
     assert_eq!(kids(&world).await, own);
 }
 
 #[tokio::test]
-async fn clock_that_is_behind_dates_tokens_and_forgives_no_replay() {
+async fn clock_set_back_does_not_allow_replay() {
     let world = World::new();
     let first = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
     let second = world.refresh(&first).await.json();
@@ -140,10 +140,10 @@ async fn clock_that_is_behind_dates_tokens_and_forgives_no_replay() {
 }
 
 #[tokio::test]
-async fn added_person_can_log_in() {
+async fn added_user_can_log_in() {
     let world = World::new();
     let headers = [("content-type", "application/json")];
-    let person = json!({ "username": "dora", "password": "Dora-demo-1" }).to_string();
-    assert_eq!(world.send("POST", "/sim/people", &headers, person).await.status, StatusCode::NO_CONTENT);
+    let user = json!({ "username": "dora", "password": "Dora-demo-1" }).to_string();
+    assert_eq!(world.send("POST", "/sim/users", &headers, user).await.status, StatusCode::NO_CONTENT);
     assert!(world.sign_on("dora", "Dora-demo-1").await.text.contains("APPROVE"));
 }

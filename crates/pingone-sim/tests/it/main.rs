@@ -1,4 +1,4 @@
-//! Requests in, responses out: what an OIDC client sees of the simulator, and what a person does.
+//! Requests to the simulator, as an OIDC client and a user's browser send them.
 
 mod authorize;
 mod control;

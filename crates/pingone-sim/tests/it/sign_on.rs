@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::world::{API, World, claims};
 
 #[tokio::test]
-async fn a_person_signs_on_approves_and_comes_back_with_a_code() {
+async fn user_who_signs_on_and_approves_returns_with_code() {
     let world = World::new();
     let consent = world.sign_on("alice", "Alice-demo-1").await;
     assert!(
@@ -13,25 +13,25 @@ async fn a_person_signs_on_approves_and_comes_back_with_a_code() {
         consent.text
     );
     let back = world.submit(&consent.flow(), "APPROVE", &[]).await;
-    assert_eq!((back.status, back.told("state").as_deref()), (StatusCode::FOUND, Some("s")));
-    let tokens = world.redeem(&back.told("code").unwrap()).await.json();
+    assert_eq!((back.status, back.parameter("state").as_deref()), (StatusCode::FOUND, Some("s")));
+    let tokens = world.redeem(&back.parameter("code").unwrap()).await.json();
     let id_token = claims(&tokens["id_token"]);
     assert_eq!((&id_token["nonce"], &id_token["preferred_username"]), (&json!("n"), &json!("alice")));
     assert_eq!(id_token["acr"], world.sim.config().policy_id);
     assert_eq!(claims(&tokens["access_token"])["aud"], json!([API]));
     let again = world.authorize(&[], &consent.cookie()).await;
-    assert!(again.told("code").is_some(), "session and consent are remembered");
+    assert!(again.parameter("code").is_some(), "session and consent are remembered");
     let asked = world.authorize(&[("prompt", "login")], &consent.cookie()).await;
     assert!(asked.text.contains("SIGNON"));
 }
 
 #[tokio::test]
-async fn wrong_passwords_are_counted_and_lock_the_account() {
+async fn wrong_passwords_lock_account() {
     let world = World::new();
     for remaining in (0..5).rev() {
         let page = world.sign_on("alice", "wrong").await;
         assert!(page.text.contains(&format!("{remaining} attempts remaining")), "{}", page.text);
-        assert!(page.text.contains("value=\"alice\""), "the name stays");
+        assert!(page.text.contains("value=\"alice\""), "the page shows the username again");
     }
     assert!(world.sign_on("alice", "Alice-demo-1").await.text.contains("locked"));
     assert!(world.sign_on("carol", "Carol-demo-1").await.text.contains("locked"));
@@ -39,14 +39,14 @@ async fn wrong_passwords_are_counted_and_lock_the_account() {
 }
 
 #[tokio::test]
-async fn a_forgotten_password_is_reset_with_a_code() {
+async fn code_resets_forgotten_password() {
     let world = World::new();
     let page = world.authorize(&[], "").await;
     let page = world.submit(&page.flow(), "TROUBLE", &[]).await;
     let page = world.submit(&page.flow(), "RECOVER", &[("username", "alice")]).await;
     let wrong = world.submit(&page.flow(), "RESET", &[("code", "x"), ("password", "New-password-1")]).await;
     assert!(wrong.text.contains("Invalid verification code"));
-    let code = page.mailed();
+    let code = page.emailed_code();
     let weak = world.submit(&page.flow(), "RESET", &[("code", &code), ("password", "weak")]).await;
     assert!(weak.text.contains("password policy"));
     world.submit(&page.flow(), "RESET", &[("code", &code), ("password", "New-password-1")]).await;
@@ -55,7 +55,7 @@ async fn a_forgotten_password_is_reset_with_a_code() {
 }
 
 #[tokio::test]
-async fn somebody_new_registers_verifies_and_is_asked_for_consent() {
+async fn registered_user_verifies_email_and_is_asked_for_consent() {
     let world = World::new();
     let page = world.authorize(&[], "").await;
     let page = world.submit(&page.flow(), "REGISTER", &[]).await;
@@ -69,21 +69,21 @@ async fn somebody_new_registers_verifies_and_is_asked_for_consent() {
     };
     assert!(world.submit(&page.flow(), "REGISTER", &fields("alice")).await.text.contains("already in use"));
     let page = world.submit(&page.flow(), "REGISTER", &fields("dora")).await;
-    let code = page.mailed();
+    let code = page.emailed_code();
     let consent = world.submit(&page.flow(), "VERIFY", &[("code", &code)]).await;
     assert!(consent.text.contains("dora") && !consent.text.contains("<b>"), "{}", consent.text);
 }
 
 #[tokio::test]
-async fn declining_is_told_with_the_error_that_the_flows_author_chose() {
+async fn declined_consent_returns_configured_error() {
     let world = World::new();
     let consent = world.sign_on("alice", "Alice-demo-1").await;
     assert_eq!(
-        world.submit(&consent.flow(), "DECLINE", &[]).await.told("error").as_deref(),
+        world.submit(&consent.flow(), "DECLINE", &[]).await.parameter("error").as_deref(),
         Some("access_denied")
     );
     world.sim.configure(|pingone| pingone.decline_error = "invalid_request".into());
-    let answer = world.authorize(&[("login_hint", "auto-deny")], "").await;
-    assert_eq!(answer.told("error").as_deref(), Some("invalid_request"));
-    assert!(answer.told("error_description").unwrap().contains("(Correlation ID: "));
+    let response = world.authorize(&[("login_hint", "auto-deny")], "").await;
+    assert_eq!(response.parameter("error").as_deref(), Some("invalid_request"));
+    assert!(response.parameter("error_description").unwrap().contains("(Correlation ID: "));
 }

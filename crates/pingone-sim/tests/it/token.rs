@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::world::{CALLBACK, CHALLENGE, World, form};
 
 #[tokio::test]
-async fn a_code_is_good_once_soon_and_for_its_verifier() {
+async fn code_is_redeemed_once_in_time_and_with_its_verifier() {
     let world = World::new();
     let code = world.code().await;
     assert_eq!(world.redeem(&code).await.status, StatusCode::OK);
@@ -25,7 +25,7 @@ async fn a_code_is_good_once_soon_and_for_its_verifier() {
 }
 
 #[tokio::test]
-async fn a_client_with_a_wrong_secret_or_method_hears_the_same() {
+async fn wrong_secret_and_wrong_method_get_same_error() {
     let world = World::new();
     let application = &world.sim.config().application;
     let wrong = format!("Basic {}", STANDARD.encode(format!("{}:wrong", application.client_id)));
@@ -35,17 +35,17 @@ async fn a_client_with_a_wrong_secret_or_method_hears_the_same() {
         ("grant_type", "refresh_token"),
     ]);
     for (headers, body) in [(vec![("authorization", wrong.as_str())], String::new()), (vec![], post)] {
-        let answer = world.send("POST", &world.at("token"), &headers, body).await;
+        let response = world.send("POST", &world.at("token"), &headers, body).await;
         assert_eq!(
-            (answer.status, &answer.json()["error"]),
+            (response.status, &response.json()["error"]),
             (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
         );
-        assert!(answer.text.contains("Unsupported authentication method"));
+        assert!(response.text.contains("Unsupported authentication method"));
     }
 }
 
 #[tokio::test]
-async fn a_rotated_refresh_token_takes_its_family_with_it() {
+async fn reused_refresh_token_revokes_family() {
     let world = World::new();
     let first = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
     let second = world.refresh(&first).await.json()["refresh_token"].as_str().unwrap().to_owned();
@@ -58,7 +58,7 @@ async fn a_rotated_refresh_token_takes_its_family_with_it() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_die_with_their_session_unless_configured_otherwise() {
+async fn ended_session_ends_its_refresh_tokens() {
     let world = World::new();
     let token = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
     for _ in 0..10 {
@@ -67,17 +67,17 @@ async fn refresh_tokens_die_with_their_session_unless_configured_otherwise() {
     assert_eq!(
         world.refresh(&token).await.json()["error"],
         "invalid_grant",
-        "the eleventh session purged the first"
+        "the eleventh session ended the first"
     );
     world.sim.configure(|pingone| pingone.skip_token_session_validation = true);
     assert_eq!(world.refresh(&token).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_given_for_offline_access_and_can_be_revoked() {
+async fn offline_access_gets_refresh_token_that_can_be_revoked() {
     let world = World::new();
-    let answer = world.authorize(&[("login_hint", "auto"), ("scope", "openid todo:read")], "").await;
-    assert_eq!(world.redeem(&answer.told("code").unwrap()).await.json()["refresh_token"], Value::Null);
+    let response = world.authorize(&[("login_hint", "auto"), ("scope", "openid todo:read")], "").await;
+    assert_eq!(world.redeem(&response.parameter("code").unwrap()).await.json()["refresh_token"], Value::Null);
     let token = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
     let application = &world.sim.config().application;
     let basic = format!(
@@ -89,34 +89,38 @@ async fn a_refresh_token_is_given_for_offline_access_and_can_be_revoked() {
 }
 
 #[tokio::test]
-async fn userinfo_says_what_the_scopes_allow_and_nothing_after_sign_off() {
+async fn userinfo_returns_claims_of_scopes_until_session_ends() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.tokens().await["access_token"].as_str().unwrap());
-    let answer =
+    let response =
         world.send("GET", &world.at("userinfo"), &[("authorization", &bearer)], String::new()).await.json();
-    assert_eq!((&answer["preferred_username"], &answer["email"]), (&json!("auto"), &Value::Null));
+    assert_eq!((&response["preferred_username"], &response["email"]), (&json!("auto"), &Value::Null));
     world.sim.end_sessions();
-    let answer = world.send("GET", &world.at("userinfo"), &[("authorization", &bearer)], String::new()).await;
-    assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::UNAUTHORIZED, &json!("ACCESS_FAILED")));
+    let response =
+        world.send("GET", &world.at("userinfo"), &[("authorization", &bearer)], String::new()).await;
+    assert_eq!(
+        (response.status, &response.json()["code"]),
+        (StatusCode::UNAUTHORIZED, &json!("ACCESS_FAILED"))
+    );
 }
 
 #[tokio::test]
-async fn refresh_whose_response_is_lost_has_rotated_the_token() {
+async fn refresh_with_lost_response_rotates_token() {
     let world = World::new();
     let token = world.tokens().await["refresh_token"].as_str().unwrap().to_owned();
-    world.sim.force(Failure::TokenAnswerAfter(11_000));
-    // The clock of this world makes it a short wait; the client is gone all the same.
+    world.sim.force(Failure::TokenResponseAfter(11_000));
+    // The response comes at once, because this clock does not wait. The client ignores it.
     drop(world.refresh(&token).await);
     assert_eq!(world.refresh(&token).await.json()["error"], "invalid_grant");
 }
 
 #[tokio::test]
-async fn busy_token_endpoint_says_when_to_come_back() {
+async fn forced_retry_after_is_in_response() {
     let world = World::new();
     world.sim.force(Failure::TokenRetryAfter(429, 7));
-    let answer = world.refresh("x").await;
+    let response = world.refresh("x").await;
     assert_eq!(
-        (answer.status, &answer.headers["retry-after"]),
+        (response.status, &response.headers["retry-after"]),
         (StatusCode::TOO_MANY_REQUESTS, &"7".parse().unwrap())
     );
 }

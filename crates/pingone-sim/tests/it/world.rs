@@ -1,4 +1,4 @@
-//! The simulator with a clock that is moved by hand, and what a client and a person do.
+//! The simulator with a fixed clock and randomness, and the requests of clients and users.
 
 use std::{
     future::Future,
@@ -31,7 +31,7 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub(crate) const SCOPES: &str = "openid profile offline_access todo:read";
 
-/// A clock that is moved by hand, and a counter for randomness.
+/// A clock that only tests advance, and randomness from a counter.
 pub(crate) struct Frozen {
     pub(crate) now: AtomicU64,
     pub(crate) drawn: AtomicU64,
@@ -60,19 +60,19 @@ pub(crate) struct World {
     pub(crate) environment: Arc<Frozen>,
 }
 
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
     }
 
-    /// A parameter of the redirect.
-    pub(crate) fn told(&self, name: &str) -> Option<String> {
+    /// A parameter of the URL that the response redirects to.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let location = Url::parse(self.headers.get(header::LOCATION)?.to_str().ok()?).ok()?;
         location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
@@ -88,8 +88,8 @@ impl Answer {
         value.unwrap_or_else(|| panic!("no flow: {}", self.text)).to_owned()
     }
 
-    /// The code that the simulator shows because it sends no mail.
-    pub(crate) fn mailed(&self) -> String {
+    /// The code that the page shows in place of an email.
+    pub(crate) fn emailed_code(&self) -> String {
         self.text
             .split("The code is <code>")
             .nth(1)
@@ -116,7 +116,7 @@ impl World {
         path: &str,
         headers: &[(&str, &str)],
         body: String,
-    ) -> Answer {
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -124,14 +124,14 @@ impl World {
         let response = self.sim.router().call(request.body(Body::from(body)).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        Response { status: parts.status, headers: parts.headers, text }
     }
 
     pub(crate) fn at(&self, path: &str) -> String {
         format!("/{}/as/{path}", self.sim.config().environment_id)
     }
 
-    pub(crate) async fn authorize(&self, otherwise: &[(&str, &str)], cookie: &str) -> Answer {
+    pub(crate) async fn authorize(&self, otherwise: &[(&str, &str)], cookie: &str) -> Response {
         let config = self.sim.config();
         let mut params = vec![
             ("response_type", "code"),
@@ -155,25 +155,25 @@ impl World {
         .await
     }
 
-    pub(crate) async fn submit(&self, flow: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(&self, flow: &str, action: &str, fields: &[(&str, &str)]) -> Response {
         let path = format!("/{}/davinci/flow", self.sim.config().environment_id);
         let body = form(&[&[("flow", flow), ("action", action)], fields].concat());
         self.send("POST", &path, &[], body).await
     }
 
-    pub(crate) async fn sign_on(&self, username: &str, password: &str) -> Answer {
+    pub(crate) async fn sign_on(&self, username: &str, password: &str) -> Response {
         let page = self.authorize(&[], "").await;
         self.submit(&page.flow(), "SIGNON", &[("username", username), ("password", password)]).await
     }
 
-    pub(crate) async fn token(&self, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn token(&self, fields: &[(&str, &str)]) -> Response {
         let application = &self.sim.config().application;
         let basic = STANDARD.encode(format!("{}:{}", application.client_id, application.client_secret));
         self.send("POST", &self.at("token"), &[("authorization", &format!("Basic {basic}"))], form(fields))
             .await
     }
 
-    pub(crate) async fn redeem(&self, code: &str) -> Answer {
+    pub(crate) async fn redeem(&self, code: &str) -> Response {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -183,13 +183,13 @@ impl World {
         self.token(&fields).await
     }
 
-    pub(crate) async fn refresh(&self, token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, token: &str) -> Response {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 
-    /// Somebody who needs no pages.
+    /// A code for a user who sees no pages.
     pub(crate) async fn code(&self) -> String {
-        self.authorize(&[("login_hint", "auto")], "").await.told("code").expect("a code")
+        self.authorize(&[("login_hint", "auto")], "").await.parameter("code").expect("a code")
     }
 
     pub(crate) async fn tokens(&self) -> Value {

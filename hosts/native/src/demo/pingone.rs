@@ -28,8 +28,8 @@ impl PingOne {
         let simulator = Simulator::with_state_file(config.clone(), Arc::new(SystemEnvironment), &file);
         let simulator =
             simulator.map_err(|error| StartError::PingOne { path: file, cause: error.to_string() })?;
-        let SimConfig { application, policy_id, people, .. } = &config;
-        let users = people.iter().filter(|person| !person.locked && person.headless.is_none());
+        let SimConfig { application, policy_id, users, .. } = &config;
+        let users = users.iter().filter(|user| !user.locked && user.headless.is_none());
         Ok(Self {
             router: simulator.router(),
             issuer: config.issuer(),
@@ -37,7 +37,7 @@ impl PingOne {
             client_secret: Secret::new(application.client_secret.clone()),
             policy_id: policy_id.clone(),
             api_identifier: API_IDENTIFIER.to_owned(),
-            users: users.map(|person| (person.username.clone(), person.password.clone())).collect(),
+            users: users.map(|user| (user.username.clone(), user.password.clone())).collect(),
         })
     }
 }

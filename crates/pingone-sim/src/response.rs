@@ -1,4 +1,4 @@
-//! Answers in PingOne's manner.
+//! Responses in PingOne's form.
 
 use axum::{
     body::Body,
@@ -8,20 +8,20 @@ use axum::{
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::state::Request;
+use crate::state::AuthenticationRequest;
 
-/// The id that PingOne's support asks for: in the header of every answer and in every description.
+/// The id of a request for PingOne's support. It is in a header of every response and in every error description.
 #[derive(Clone, Debug)]
 pub(crate) struct Correlation(pub(crate) String);
 
 /// A JSON document.
 pub(crate) fn document(status: StatusCode, document: &Value) -> Response {
-    with(status, "application/json", document.to_string())
+    text(status, "application/json", document.to_string())
 }
 
-/// A text of some media type.
-pub(crate) fn with(status: StatusCode, media_type: &'static str, text: String) -> Response {
-    let mut response = Response::new(Body::from(text));
+/// A body of any media type.
+pub(crate) fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -35,10 +35,10 @@ pub(crate) fn oauth_error(
     detail: &str,
     correlation: &Correlation,
 ) -> Response {
-    document(status, &json!({ "error": error, "error_description": described(detail, correlation) }))
+    document(status, &json!({ "error": error, "error_description": error_description(detail, correlation) }))
 }
 
-/// Our client is not who it says, or proves it in another way than it is registered for: PingOne says the same for both.
+/// The application sent wrong credentials, or used another method than the registered one. PingOne's error is the same.
 pub(crate) fn invalid_client(correlation: &Correlation) -> Response {
     let text =
         format!("Request denied: Unsupported authentication method (Correlation ID: {})", correlation.0);
@@ -48,7 +48,7 @@ pub(crate) fn invalid_client(correlation: &Correlation) -> Response {
     response
 }
 
-/// An error of the platform, which is not redirected.
+/// An error in PingOne's own format, for requests that must not be redirected.
 pub(crate) fn platform_error(target: &str, message: &str, correlation: &Correlation) -> Response {
     document(
         StatusCode::BAD_REQUEST,
@@ -62,7 +62,7 @@ pub(crate) fn platform_error(target: &str, message: &str, correlation: &Correlat
 }
 
 /// A redirect to the application.
-pub(crate) fn to_application(request: &Request, parameters: &[(&str, &str)]) -> Response {
+pub(crate) fn to_application(request: &AuthenticationRequest, parameters: &[(&str, &str)]) -> Response {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(parameters);
     query.extend_pairs(request.state.as_deref().map(|state| ("state", state)));
@@ -70,16 +70,20 @@ pub(crate) fn to_application(request: &Request, parameters: &[(&str, &str)]) -> 
     redirect(&format!("{}{separator}{}", request.redirect_uri, query.finish()))
 }
 
-/// A redirect that tells the application of an error.
+/// A redirect to the application with an error.
 pub(crate) fn error_to_application(
-    request: &Request,
+    request: &AuthenticationRequest,
     error: &str,
     detail: &str,
     correlation: &Correlation,
 ) -> Response {
-    to_application(request, &[("error", error), ("error_description", &described(detail, correlation))])
+    to_application(
+        request,
+        &[("error", error), ("error_description", &error_description(detail, correlation))],
+    )
 }
 
+/// A `302` response.
 pub(crate) fn redirect(location: &str) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
@@ -89,7 +93,18 @@ pub(crate) fn redirect(location: &str) -> Response {
     response
 }
 
-fn described(detail: &str, correlation: &Correlation) -> String {
+/// The response for a failure that forces this status.
+pub(crate) fn forced_status(status: u16) -> Response {
+    let body = "<html><body>A test forced this failure.</body></html>";
+    text(status_code(status), "text/html", body.to_owned())
+}
+
+/// The status code, or 500 if the number is not one.
+pub(crate) fn status_code(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn error_description(detail: &str, correlation: &Correlation) -> String {
     format!(
         "The request could not be completed. There was an issue processing the request.: {detail} (Correlation ID: {})",
         correlation.0

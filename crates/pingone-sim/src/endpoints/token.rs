@@ -1,0 +1,150 @@
+//! The token endpoint.
+
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    client_authentication::is_authenticated,
+    failure::Failure,
+    form,
+    response::{Correlation, invalid_client, oauth_error, status_code, text},
+    simulator::Simulator,
+    state::{Code, Family},
+    tokens,
+};
+
+pub(crate) async fn post(
+    State(sim): State<Simulator>,
+    Extension(correlation): Extension<Correlation>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let parameters = form::parse(&body);
+    let field = |name: &str| form::field(&parameters, name).unwrap_or_default();
+    let refresh = field("grant_type") == "refresh_token";
+    sim.count(if refresh { "refresh" } else { "token" });
+    sim.delay(|failure| match failure {
+        Failure::TokenAfter(seconds) => Some(seconds.saturating_mul(1000)),
+        _ => None,
+    })
+    .await;
+    if let Some(response) = forced(&sim, refresh, &correlation) {
+        return response;
+    }
+    if !is_authenticated(&sim, &headers) {
+        return invalid_client(&correlation);
+    }
+    let response = process(&sim, &field, &correlation);
+    // By now the request has taken effect, even if its client has hung up.
+    sim.delay(|failure| match failure {
+        Failure::TokenResponseAfter(millis) => Some(*millis),
+        _ => None,
+    })
+    .await;
+    response
+}
+
+fn process(sim: &Simulator, field: &dyn Fn(&str) -> String, correlation: &Correlation) -> Response {
+    let result = match field("grant_type").as_str() {
+        "authorization_code" => redeem(sim, &field("code"), &field("redirect_uri"), &field("code_verifier"))
+            .map(|code| tokens::for_code(sim, &code)),
+        "refresh_token" => {
+            rotate(sim, &field("refresh_token")).map(|family| tokens::for_refresh(sim, &family))
+        }
+        _ => {
+            let (error, detail) = ("unsupported_grant_type", "Unsupported grant type");
+            return oauth_error(StatusCode::BAD_REQUEST, error, detail, correlation);
+        }
+    };
+    result.unwrap_or_else(|detail| invalid_grant(detail, correlation))
+}
+
+/// Redeems an authorization code: once, in time, with the redirect URI and the verifier of its request.
+fn redeem(sim: &Simulator, code: &str, redirect_uri: &str, verifier: &str) -> Result<Code, &'static str> {
+    let code = sim.change(|state| state.codes.remove(code)).filter(|code| code.expires_at > sim.now());
+    let code = code.ok_or("Authorization code is invalid or expired")?;
+    if code.request.redirect_uri != redirect_uri {
+        return Err("Redirect URI mismatch");
+    }
+    if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())) != code.request.code_challenge {
+        return Err("PKCE verification failed");
+    }
+    Ok(code)
+}
+
+/// Rotates a refresh token, and returns its family with the next one. A rotated token is accepted again within the grace
+/// period; after it, its reuse revokes the family.
+fn rotate(sim: &Simulator, token: &str) -> Result<Family, &'static str> {
+    let (now, next) = (sim.now(), sim.secret());
+    // Not this PingOne's clock, which tests set back: that must not make a rotated token valid again.
+    let steady_now = sim.environment().now();
+    sim.change(|state| {
+        let settings = state.settings.clone();
+        let session = state.family(token).map(|family| family.session.clone());
+        let alive = session.is_some_and(|session| state.is_alive(&session, now));
+        let family = state.family(token).ok_or("Failed to decode refresh token")?;
+        let rotated_at = family.rotated.iter().find(|(held, _)| held == token).map(|(_, at)| *at);
+        if rotated_at.is_some_and(|at| steady_now >= at + settings.refresh_grace_seconds) {
+            family.revoked = true;
+        }
+        let expired = family.expires_at <= now || family.started_at + settings.refresh_rolling_seconds <= now;
+        if family.revoked || expired || !alive {
+            return Err("Refresh token is invalid");
+        }
+        let old = std::mem::replace(&mut family.current, next);
+        family.rotated.push((old, steady_now));
+        family.expires_at = now + settings.refresh_token_seconds;
+        Ok(family.clone())
+    })
+}
+
+/// The forced response, if there is one.
+fn forced(sim: &Simulator, refresh: bool, correlation: &Correlation) -> Option<Response> {
+    let sizes = sim.forced(|failure| match failure {
+        Failure::TokenBytes(bytes) => Some(*bytes),
+        _ => None,
+    });
+    if let Some(size) = sizes.first() {
+        return Some(text(StatusCode::OK, "application/json", " ".repeat(*size)));
+    }
+    let busy = sim.forced(|failure| match failure {
+        Failure::TokenRetryAfter(status, seconds) => {
+            let mut response = text(status_code(*status), "application/json", "{}".to_owned());
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            Some(response)
+        }
+        _ => None,
+    });
+    if let Some(response) = busy.into_iter().next() {
+        return Some(response);
+    }
+    let responses = sim.forced(|failure| match failure {
+        Failure::Token(status, body) => Some(with_status(*status, body)),
+        Failure::RefreshInvalidGrant if refresh => {
+            Some(invalid_grant("Refresh token is invalid", correlation))
+        }
+        _ => None,
+    });
+    responses.into_iter().next()
+}
+
+/// A response with `Retry-After` where the status calls for it.
+fn with_status(status: u16, body: &str) -> Response {
+    let status = status_code(status);
+    let mut response = text(status, "application/json", body.to_owned());
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn invalid_grant(detail: &str, correlation: &Correlation) -> Response {
+    oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", detail, correlation)
+}
