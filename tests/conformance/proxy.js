@@ -1,9 +1,9 @@
-// What stands between the suite, which brings no token, and Deputy. It works on bytes: what the suite says about white
-// space, repetition and the case of header names reaches Deputy as it was said.
+// A proxy between the suite, which sends no token, and Deputy. It works on bytes, so that Deputy gets the white space, the
+// repeated headers and the case of header names as the suite sent them.
 
 import { connect, createServer } from "node:net";
 
-/** Listens at a port of its own, for requests to `port` that go on with `token` if they have none. */
+/** Listens on a free port and forwards requests to `port`, with `token` if they have no token. */
 export async function startProxy(port, token) {
   const server = createServer((client) => forward(client, port, server.address().port, token));
   await new Promise((resolve, reject) => {
@@ -13,16 +13,16 @@ export async function startProxy(port, token) {
   return server;
 }
 
-// One request for each connection, so that there is one head to look for in each direction.
+// A connection carries one request, so there is one head to change in each direction.
 function forward(client, port, ours, token) {
   const deputy = connect(port, "localhost");
   client.on("error", () => deputy.destroy()).on("close", () => deputy.destroy());
   deputy.on("error", () => client.destroy()).on("close", () => client.end());
-  afterHead(client, (lines) => withToken(towards(port, ours, lines), token), deputy);
+  afterHead(client, (lines) => withToken(rewriteAddress(port, ours, lines), token), deputy);
   afterHead(deputy, (lines) => lines, client);
 }
 
-/** Pipes `from` to `to`, with the head's lines changed by `change` and nothing kept back. */
+/** Pipes `from` to `to`. `change` changes the lines of the head; the body is forwarded as it arrives. */
 function afterHead(from, change, to) {
   let head = Buffer.alloc(0);
   from.on("data", function collect(chunk) {
@@ -38,8 +38,8 @@ function afterHead(from, change, to) {
   });
 }
 
-/** Our own address becomes Deputy's; anything else is the suite's to say, and Deputy's to judge. */
-function towards(port, ours, lines) {
+/** Replaces the proxy's address by Deputy's. Other hosts and origins stay as they are: Deputy must judge them. */
+function rewriteAddress(port, ours, lines) {
   return lines.map((line) => {
     const ownAddress = named(line, "host") || named(line, "origin");
     return ownAddress ? line.replace(new RegExp(`(localhost):${ours}(?=\\s*$)`), `$1:${port}`) : line;

@@ -1,5 +1,5 @@
 // Runs the official conformance suite against `conformance demo`: Deputy with the tools that the suite expects. Exits with
-// 1 if a check fails that `expected-failures.json` does not name, or one passes that it does name.
+// status 1 if a check fails that is not in `expected-failures.json`, or if one passes that is.
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -8,14 +8,14 @@ import { join } from "node:path";
 
 import { Demo, alice, repository } from "../clients/node/demo.js";
 import { logIn, register } from "../clients/node/login.js";
-import { authorize } from "../clients/node/person.js";
+import { authorize } from "../clients/node/user.js";
 import { startProxy } from "./proxy.js";
 import { requirements, run } from "./suite.js";
 import { judge } from "./verdict.js";
 
 const REVISIONS = ["2025-11-25", "2026-07-28"];
 
-/** The server scenarios of a revision, those beyond its requirements too. */
+/** Runs the server scenarios of a revision, required and optional ones. */
 async function asServer(demo, revision, folder) {
   const { access_token } = await logIn(demo, await register(demo.at("/register")), alice);
   const proxy = await startProxy(demo.port, access_token);
@@ -28,7 +28,7 @@ async function asServer(demo, revision, folder) {
   }
 }
 
-/** The scenarios of an authorization server, with a person who logs in when the suite asks for one. */
+/** Runs the scenarios of an authorization server, with a user who logs in when the suite requests it. */
 async function asAuthorizationServer(demo, folder) {
   const client = await register(demo.at("/register"));
   const port = String(await freePort());
@@ -42,13 +42,13 @@ async function asAuthorizationServer(demo, folder) {
 }
 
 async function logInInBrowser(url, callback) {
-  // The suite waits for whatever comes of it.
-  const stuck = (error) => ({ arrival: `${callback}?${new URLSearchParams({ error: error.message })}` });
-  const { arrival } = await authorize(url, callback, alice).catch(stuck);
+  // If the login fails, report that to the suite, which waits for a callback.
+  const failed = (error) => ({ arrival: `${callback}?${new URLSearchParams({ error: error.message })}` });
+  const { arrival } = await authorize(url, callback, alice).catch(failed);
   await fetch(arrival);
 }
 
-/** A port that was free a moment ago. */
+/** A port that is free, though another process may take it before it is used. */
 async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -59,21 +59,21 @@ async function freePort() {
 
 if (Number.parseInt(process.versions.node) < 22) throw new Error("the suite needs Node.js 22 or newer");
 process.env.DEPUTY ??= join(repository, "target/debug/conformance");
-// The Workers' host has a program of its own that stands in for the native one.
+// A script takes the place of the native program on Workers.
 const host = process.env.DEPUTY.endsWith(".js") ? "workerd" : "native";
 const expected = JSON.parse(await readFile(new URL("expected-failures.json", import.meta.url), "utf8"));
 const demo = await Demo.start();
 const folder = await mkdtemp(join(tmpdir(), "deputy-conformance-"));
-let right = true;
+let passed = true;
 try {
   for (const revision of REVISIONS) {
     const results = await asServer(demo, revision, join(folder, revision));
-    right = judge(revision, results, expected[revision], host) && right;
+    passed = judge(revision, results, expected[revision], host) && passed;
   }
   const results = await asAuthorizationServer(demo, join(folder, "authorization"));
-  right = judge("authorization", results, expected.authorization, host) && right;
+  passed = judge("authorization", results, expected.authorization, host) && passed;
 } finally {
   await demo.stop();
   await rm(folder, { recursive: true });
 }
-process.exitCode = right ? 0 : 1;
+process.exitCode = passed ? 0 : 1;

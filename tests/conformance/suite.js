@@ -1,4 +1,4 @@
-// The suite's own program, and what it writes down.
+// The program of the suite, and its result files.
 
 import { spawn } from "node:child_process";
 import { readFile, readdir } from "node:fs/promises";
@@ -24,33 +24,33 @@ export async function requirements(revision) {
 }
 
 /**
- * Runs the program and returns the checks that it has left in `folder`, by scenario. `hear` is told each line that it
- * prints, at once. Its exit status says less than the checks: 1 is a failed check or a crash.
+ * Runs the program and returns the checks that it writes into `folder`, by scenario. `onLine` gets each line of its output.
+ * The exit status is ignored, because 1 can mean a failed check or a crash.
  */
-export async function run(folder, args, hear) {
-  const lines = await start([...args, "--output-dir", folder], hear);
+export async function run(folder, args, onLine) {
+  const lines = await start([...args, "--output-dir", folder], onLine);
   const names = await readdir(folder).catch(() => {
     throw new Error(lines.join("\n"));
   });
   const checks = new Map();
   for (const name of names) {
     const [, scenario] = name.match(/^(?:authorization-server|server)-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/) ?? [];
-    if (!scenario) throw new Error(`${name} is no result of a scenario`);
-    // A scenario that came to no end has a folder, but nothing in it.
+    if (!scenario) throw new Error(`${name} is not the result of a scenario`);
+    // A scenario that did not end has an empty folder.
     const text = await readFile(join(folder, name, "checks.json"), "utf8").catch(() => null);
     if (text) checks.set(scenario, JSON.parse(text));
   }
   return checks;
 }
 
-async function start(args, hear = () => {}) {
+async function start(args, onLine = () => {}) {
   const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
   const lines = [];
   const listen = async (stream) => {
     for await (const line of createInterface(stream)) {
       lines.push(line);
-      hear(line);
+      onLine(line);
     }
   };
   await Promise.all([listen(child.stdout), listen(child.stderr), ended]);

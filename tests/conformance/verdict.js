@@ -1,10 +1,10 @@
-// What the checks of a run come to.
+// The verdict on the checks of a run.
 
 /**
- * Prints a line for a run, and before it what is wrong. Returns whether nothing is.
+ * Prints what is wrong in a run, then a summary. Returns whether nothing is wrong.
  *
- * `expected` gives reasons for failures, by `scenario` or `scenario:check`. As in the suite's own baselines, a warning
- * needs a reason like a failure, and a reason for what passes is wrong.
+ * `expected` has the reasons for known failures, by `scenario` or `scenario:check`. As in the suite's own baselines, a
+ * warning counts as a failure, and a reason for a check that passes is an error.
  */
 export function judge(name, { required, ran }, expected, host) {
   const missing = required.filter((scenario) => !ran.has(scenario));
@@ -13,9 +13,9 @@ export function judge(name, { required, ran }, expected, host) {
   const unknown = failures.filter((failure) => !known.includes(failure));
   const failed = new Set(failures.flatMap(({ scenario, check }) => [scenario, check]));
   const stale = Object.keys(expected).filter((key) => !failed.has(key));
-  for (const scenario of missing) console.error(`${scenario}: did not run to its end`);
+  for (const scenario of missing) console.error(`${scenario}: did not finish`);
   for (const { check, message } of unknown) console.error(`${check}: ${message}`);
-  for (const key of stale) console.error(`${key}: is expected to fail, and does not`);
+  for (const key of stale) console.error(`${key}: is expected to fail, but passes`);
 
   const beyond = [...ran.keys()].filter((scenario) => !required.includes(scenario));
   const good = beyond.filter((scenario) => !failed.has(scenario));

@@ -1,35 +1,35 @@
-// What must hold with every release of the TypeScript SDK.
+// Tests that run with every release of the TypeScript SDK.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { API_IDENTIFIER, Demo, alice, bob } from "./demo.js";
-import { authorize } from "./person.js";
+import { authorize } from "./user.js";
 import { Wallet } from "./wallet.js";
 
 export const TOOLS = ["create_new_todo", "delete_todo", "get_my_todo_list", "toggle_todo_status", "who_am_i"];
 
 /**
- * Tests of one SDK. `connect(url, wallet, decide)` gives a connected client or throws the SDK's `UnauthorizedError`; where
- * there is a `decide`, the client can ask the person, who answers what it returns of the message;
- * `finish(url, wallet, parameters)` exchanges the code; `revision(client)` is the MCP revision in use.
+ * Tests of one SDK. `connect(url, wallet, decide)` returns a connected client or throws the SDK's `UnauthorizedError`. With
+ * `decide`, the client can ask its user, and replies what `decide(message)` returns. `finish(url, wallet, parameters)`
+ * redeems the code. `revision(client)` is the MCP revision in use.
  */
-export function behaviours(title, { connect, finish, revision, UnauthorizedError, expectedRevision }) {
+export function behaviors(title, { connect, finish, revision, UnauthorizedError, expectedRevision }) {
   describe(title, () => {
     let demo;
     before(async () => (demo = await Demo.start()));
     after(() => demo?.stop());
 
-    /** Logs a person in, with an application that has never been here. */
-    async function loggedIn(person, decide) {
+    /** Logs a user in with a newly registered client. */
+    async function loggedIn(user, decide) {
       const wallet = new Wallet(title);
       await assert.rejects(connect(demo.mcp, wallet), UnauthorizedError);
-      const { arrival, pressed } = await authorize(wallet.asked[0], wallet.redirectUrl, person);
+      const { arrival, pressed } = await authorize(wallet.opened[0], wallet.redirectUrl, user);
       await finish(demo.mcp, wallet, wallet.received(arrival));
       return { client: await connect(demo.mcp, wallet, decide), wallet, pressed, arrival };
     }
 
-    test("a first run goes from 401 through approval, sign-on and consent to a connection", async () => {
+    test("new client connects after approval, sign-on and consent", async () => {
       const refused = await call(demo, undefined);
       assert.equal(refused.status, 401);
       const metadata = demo.at("/.well-known/oauth-protected-resource/mcp");
@@ -44,7 +44,7 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       await client.close();
     });
 
-    test("stored tokens connect without a page, after a restart too", async () => {
+    test("stored tokens connect without a login after a restart", async () => {
       const first = await loggedIn(alice);
       await add(first.client, "survives a restart");
       await first.client.close();
@@ -54,11 +54,11 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       await demo.restart();
       const client = await connect(demo.mcp, again);
       assert.ok((await todos(client)).some(({ text }) => text === "survives a restart"));
-      assert.deepEqual(again.asked, []);
+      assert.deepEqual(again.opened, []);
       await client.close();
     });
 
-    test("the list of tools is complete, with schemas and annotations", async () => {
+    test("every tool has schemas and annotations", async () => {
       const { client } = await loggedIn(alice);
       const { tools } = await client.listTools();
       assert.deepEqual(tools.map(({ name }) => name).sort(), TOOLS);
@@ -66,14 +66,14 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
         assert.ok(tool.title && tool.description, tool.name);
         assert.equal(tool.inputSchema.type, "object", tool.name);
         assert.equal(tool.outputSchema.type, "object", tool.name);
-        const reads = ["get_my_todo_list", "who_am_i"].includes(tool.name);
-        assert.equal(tool.annotations.readOnlyHint, reads, tool.name);
+        const readOnly = ["get_my_todo_list", "who_am_i"].includes(tool.name);
+        assert.equal(tool.annotations.readOnlyHint, readOnly, tool.name);
         assert.equal(tool.annotations.destructiveHint, tool.name === "delete_todo", tool.name);
       }
       await client.close();
     });
 
-    test("who_am_i shows a PingOne token for the Todo API, and who the person is", async () => {
+    test("who_am_i shows the user and PingOne's token for the API", async () => {
       const { client, wallet } = await loggedIn(alice);
       const result = await client.callTool({ name: "who_am_i", arguments: {} });
       const { user, client: self, accessToken } = result.structuredContent;
@@ -82,7 +82,7 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       assert.ok(accessToken.audience.includes(API_IDENTIFIER), accessToken.audience.join());
       const ofTheApi = accessToken.scopes.filter((scope) => scope.startsWith("todo:"));
       assert.deepEqual(ofTheApi.sort(), ["todo:read", "todo:write"]);
-      // The demo shows the token itself; it says the same, and is not the one that the client holds.
+      // The demo shows the token itself, which is not the client's token.
       const claims = JSON.parse(Buffer.from(accessToken.raw.split(".")[1], "base64url"));
       assert.ok([claims.aud].flat().includes(API_IDENTIFIER), JSON.stringify(claims));
       assert.notEqual(accessToken.raw, wallet.tokens().access_token);
@@ -90,7 +90,7 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       await client.close();
     });
 
-    test("todos are added and toggled, and not deleted where nobody can be asked", async () => {
+    test("client that cannot ask its user deletes no todo", async () => {
       const { client } = await loggedIn(alice);
       const { id } = await add(client, "buy oat milk");
       const done = (list) => list.find((todo) => todo.id === id)?.completed;
@@ -101,14 +101,14 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       assert.equal(done(await todos(client)), false);
       const refused = await client.callTool({ name: "delete_todo", arguments: { id } });
       assert.equal(refused.isError, true);
-      assert.match(refused.content[0].text, /^Nothing was deleted: the person has to confirm/);
+      assert.match(refused.content[0].text, /^Nothing was deleted: the user has to confirm/);
       assert.equal(done(await todos(client)), false);
       await client.close();
     });
 
-    test("where the client can ask, a todo is deleted when the person says yes", async () => {
-      const asked = [];
-      const decide = (message) => ((asked.push(message) === 1) ? "decline" : "accept");
+    test("client that can ask deletes a todo once the user confirms", async () => {
+      const questions = [];
+      const decide = (message) => (questions.push(message) === 1 ? "decline" : "accept");
       const { client } = await loggedIn(alice, decide);
       const { id } = await add(client, "ask me first");
       const refused = await client.callTool({ name: "delete_todo", arguments: { id } });
@@ -119,11 +119,11 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       const again = await client.callTool({ name: "delete_todo", arguments: { id } });
       assert.equal(again.isError, true);
       const question = 'Delete "ask me first"? This cannot be undone.';
-      assert.deepEqual(asked, [question, question]);
+      assert.deepEqual(questions, [question, question]);
       await client.close();
     });
 
-    test("the list is a resource, and a prompt brings it along", async () => {
+    test("todo list is a resource and part of the prompt", async () => {
       const { client } = await loggedIn(alice);
       await add(client, "read me");
       assert.deepEqual((await client.listResources()).resources.map(({ uri }) => uri), ["todo://list"]);
@@ -135,7 +135,7 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       await client.close();
     });
 
-    test("another person sees none of the todos", async () => {
+    test("another user sees none of the todos", async () => {
       const ofAlice = await loggedIn(alice);
       await add(ofAlice.client, "not for bob");
       const ofBob = await loggedIn(bob);
@@ -143,27 +143,27 @@ export function behaviours(title, { connect, finish, revision, UnauthorizedError
       await Promise.all([ofAlice.client.close(), ofBob.client.close()]);
     });
 
-    test("a token that is not taken is refreshed without a page", async () => {
+    test("rejected access token is refreshed without a login", async () => {
       const { client, wallet } = await loggedIn(alice);
       const before = { ...wallet.tokens() };
       wallet.spoilAccessToken();
       await todos(client);
-      assert.equal(wallet.asked.length, 1);
+      assert.equal(wallet.opened.length, 1);
       assert.notEqual(wallet.tokens().access_token, before.access_token);
       assert.notEqual(wallet.tokens().refresh_token, before.refresh_token);
       await client.close();
     });
 
-    test("after a revocation the next call is refused, and the client asks the person again", async () => {
+    test("revoked token is rejected and the client starts a login", async () => {
       const { client, wallet } = await loggedIn(alice);
-      const { access_token: token, refresh_token: given } = wallet.tokens();
+      const { access_token: token, refresh_token } = wallet.tokens();
       assert.equal((await call(demo, token)).status, 200);
       const metadata = await (await fetch(demo.at("/.well-known/oauth-authorization-server"))).json();
-      const body = new URLSearchParams({ token: given, client_id: wallet.clientInformation().client_id });
+      const body = new URLSearchParams({ token: refresh_token, client_id: wallet.clientInformation().client_id });
       assert.equal((await fetch(metadata.revocation_endpoint, { method: "POST", body })).status, 200);
       assert.equal((await call(demo, token)).status, 401);
       await assert.rejects(todos(client), UnauthorizedError);
-      assert.equal(wallet.asked.length, 2);
+      assert.equal(wallet.opened.length, 2);
       await client.close();
     });
   });
@@ -179,7 +179,7 @@ async function add(client, text) {
   return result.structuredContent.todos.findLast((todo) => todo.text === text);
 }
 
-/** A call without an SDK. */
+/** Sends `tools/list` without an SDK. */
 function call(demo, token) {
   return fetch(demo.mcp, {
     method: "POST",

@@ -1,20 +1,20 @@
-// A browser without a screen: cookies, redirects and forms over plain HTTP.
+// A scripted browser: cookies, redirects and forms over plain HTTP.
 
 import { request } from "node:http";
 
 export class Browser {
-  /** Every URL that was opened or led to, and every form that was sent. */
+  /** Every URL that was requested or redirected to, with the form that was sent. */
   visited = [];
   /** The value of every cookie that was ever set. */
-  given = [];
+  cookieValues = [];
   #cookies = [];
 
-  /** Opens `url` as if typed into the address bar. Stops, unanswered, where a redirect leads to `until`. */
+  /** Opens `url` as from the address bar. Stops before requesting a URL that starts with `until`. */
   async open(url, until) {
     return this.#go("GET", new URL(url), null, { "sec-fetch-site": "none" }, until);
   }
 
-  /** Fills the form of `page` that has a button of this value, and presses it. */
+  /** Fills in the form of `page` that has a button with this value, and presses the button. */
   async press(page, value, fields, until) {
     const form = formWith(page, value);
     if (!form) throw new Error(`no button ${value} at ${page.url}:\n${page.text}`);
@@ -33,7 +33,7 @@ export class Browser {
     const headers = {
       "content-type": "application/x-www-form-urlencoded",
       "sec-fetch-site": site(page.url, url),
-      // Under `no-referrer`, browsers say `null`.
+      // Under `no-referrer`, browsers send `null`.
       origin: hidden ? "null" : page.url.origin,
     };
     return this.#go("POST", url, body.toString(), headers, until);
@@ -42,7 +42,7 @@ export class Browser {
   async #go(method, url, body, headers, until) {
     for (let redirects = 0; redirects < 20; redirects += 1) {
       this.visited.push({ url, form: body && new URLSearchParams(body) });
-      if (until && url.href.startsWith(until)) return { url, answered: false };
+      if (until && url.href.startsWith(until)) return { url, loaded: false };
       const page = await this.#send(method, url, body, headers);
       if (page.status < 300 || page.status > 399 || !page.headers.location) return page;
       const next = new URL(page.headers.location, url);
@@ -70,7 +70,7 @@ export class Browser {
         response.on("end", () => {
           this.#keep(url, response.headers["set-cookie"] ?? []);
           const { statusCode: status, headers } = response;
-          resolve({ url, answered: true, status, headers, text: Buffer.concat(chunks).toString() });
+          resolve({ url, loaded: true, status, headers, text: Buffer.concat(chunks).toString() });
         });
       });
       sent.on("error", reject);
@@ -78,19 +78,18 @@ export class Browser {
     });
   }
 
-  // As in real browsers, a cookie belongs to a host, whatever the port; and `http://localhost` is secure enough for
-  // `Secure`.
+  // As in real browsers, a cookie belongs to a host and all its ports, and `http://localhost` may set `Secure` cookies.
   #keep(url, lines) {
     for (const line of lines) {
       const [pair, ...attributes] = line.split(";").map((part) => part.trim());
       const [name, value] = split(pair, "=");
-      if (value) this.given.push(value);
+      if (value) this.cookieValues.push(value);
       const of = Object.fromEntries(attributes.map((part) => split(part, "=")).map(([k, v]) => [k.toLowerCase(), v]));
       const path = of.path ?? "/";
       const same = (held) => held.host === url.hostname && held.name === name && held.path === path;
       this.#cookies = this.#cookies.filter((held) => !same(held));
-      const over = Number(of["max-age"]) <= 0 || Date.parse(of.expires) <= Date.now();
-      if (!over) this.#cookies.push({ host: url.hostname, name, path, value });
+      const expired = Number(of["max-age"]) <= 0 || Date.parse(of.expires) <= Date.now();
+      if (!expired) this.#cookies.push({ host: url.hostname, name, path, value });
     }
   }
 
@@ -101,7 +100,7 @@ export class Browser {
   }
 }
 
-/** The form of `page` with a button of this value: its action, method, the name of the button, and what it sends. */
+/** The form of `page` with a button of this value: its action and method, the name of the button, and the inputs. */
 export function formWith(page, value) {
   for (const [, attributes, inside] of page.text.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gis)) {
     const button = elements(inside, "button").find((element) => element.value === value);
@@ -149,7 +148,7 @@ function split(text, at) {
   return index < 0 ? [text, ""] : [text.slice(0, index), text.slice(index + 1)];
 }
 
-// Ports make no difference to a site, only to an origin.
+// A site ignores ports; an origin does not.
 function site(from, to) {
   if (from.origin === to.origin) return "same-origin";
   return from.hostname === to.hostname ? "same-site" : "cross-site";

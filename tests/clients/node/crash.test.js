@@ -1,4 +1,4 @@
-// What was answered is durable: used stays used, revoked stays revoked, and nobody is logged out by a crash.
+// A response promises a durable change: after a crash, codes stay redeemed, tokens stay revoked, and no user is logged out.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,12 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { alice, Demo } from "./demo.js";
 import { logIn, redemption, register } from "./login.js";
-import { isGood } from "./mcp.js";
+import { isAccepted } from "./mcp.js";
 
 const ROUNDS = 5;
 const EACH = 4;
 
-test("what was answered before kill -9 holds after it, five times under load", { timeout: 300_000 }, async () => {
+test("acknowledged changes survive kill -9 under load", { timeout: 300_000 }, async () => {
   const demo = await Demo.start();
   try {
     const client_id = await register(demo.at("/register"));
@@ -25,37 +25,37 @@ test("what was answered before kill -9 holds after it, five times under load", {
     const seen = { redeemed: 0, refreshed: 0, revoked: 0 };
     for (let round = 1; round <= ROUNDS; round += 1) {
       const codes = await several(() => redemption(demo, client_id, alice));
-      const holders = await several(() => logIn(demo, client_id, alice));
-      const leavers = await several(() => logIn(demo, client_id, alice));
+      const clients = await several(() => logIn(demo, client_id, alice));
+      const leavings = await several(() => logIn(demo, client_id, alice));
       const redeemed = [];
       const revoked = [];
       let crashed = false;
-      // What has no answer when the process dies has been promised to nobody.
+      // A request without a response when the process dies may or may not have taken effect.
       const load = [
         ...codes.map(async (form) => {
           await sleep(Math.random() * 300);
-          const answer = await post("/token", form);
-          redeemed.push({ form, tokens: await answer.json() });
+          const response = await post("/token", form);
+          redeemed.push({ form, tokens: await response.json() });
         }),
-        ...holders.map(async (holder) => {
-          // A request that had not left when the process died may be sent to the next one.
+        ...clients.map(async (client) => {
+          // A request that was not sent when the process died may reach the next process.
           while (!crashed) {
-            const answer = await refresh(holder.refresh_token);
-            const tokens = await answer.json();
-            assert.equal(answer.status, 200, JSON.stringify(tokens));
-            Object.assign(holder, tokens);
+            const response = await refresh(client.refresh_token);
+            const tokens = await response.json();
+            assert.equal(response.status, 200, JSON.stringify(tokens));
+            Object.assign(client, tokens);
             seen.refreshed += 1;
           }
         }),
-        ...leavers.map(async (leaver) => {
+        ...leavings.map(async (leaving) => {
           await sleep(Math.random() * 300);
-          const answer = await post("/revoke", { token: leaver.refresh_token });
-          if (answer.status === 200) revoked.push(leaver);
+          const response = await post("/revoke", { token: leaving.refresh_token });
+          if (response.status === 200) revoked.push(leaving);
         }),
       ];
       const failures = [];
       const done = load.map((work) => work.catch((error) => error instanceof TypeError || failures.push(error)));
-      // In the middle: some have their answers, and some have not.
+      // Crash in the middle: when some requests have their responses, and others do not.
       const before = seen.refreshed;
       while (!failures.length && !(redeemed.length && revoked.length && seen.refreshed > before)) await sleep(5);
       await sleep(Math.random() * 50);
@@ -65,21 +65,21 @@ test("what was answered before kill -9 holds after it, five times under load", {
       assert.deepEqual(failures, []);
       seen.redeemed += redeemed.length;
       seen.revoked += revoked.length;
-      for (const leaver of revoked) {
-        assert.equal(await isGood(demo, leaver.access_token), false, "what was revoked is good again");
-        assert.equal((await refresh(leaver.refresh_token)).status, 400);
+      for (const leaving of revoked) {
+        assert.equal(await isAccepted(demo, leaving.access_token), false, "a revoked token is valid again");
+        assert.equal((await refresh(leaving.refresh_token)).status, 400);
       }
-      for (const holder of holders) {
-        assert.equal(await isGood(demo, holder.access_token), true, "a token that was issued is lost");
-        assert.equal((await refresh(holder.refresh_token)).status, 200);
+      for (const client of clients) {
+        assert.equal(await isAccepted(demo, client.access_token), true, "a token that was issued is lost");
+        assert.equal((await refresh(client.refresh_token)).status, 200);
       }
       for (const { form, tokens } of redeemed) {
-        assert.equal(await isGood(demo, tokens.access_token), true, "a token that was issued is lost");
+        assert.equal(await isAccepted(demo, tokens.access_token), true, "a token that was issued is lost");
         assert.equal((await post("/token", form)).status, 400, "a code was redeemed twice");
-        assert.equal(await isGood(demo, tokens.access_token), false, "a replayed code left its tokens");
+        assert.equal(await isAccepted(demo, tokens.access_token), false, "a replayed code did not revoke its tokens");
       }
     }
-    // The load was there.
+    // Each kind of request was under way in the crashes.
     for (const [what, count] of Object.entries(seen)) assert.ok(count >= ROUNDS, `${what}: ${count}`);
   } finally {
     await demo.stop();

@@ -1,4 +1,4 @@
-// `deputy demo`: Deputy, the Todo API and the simulated PingOne, on ports and a folder of its own.
+// A process with `deputy demo`: Deputy, the Todo API and the simulated PingOne, on free ports, with a temporary folder.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,21 +13,21 @@ import { fileURLToPath } from "node:url";
 export const repository = fileURLToPath(new URL("../../..", import.meta.url));
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-/** The identifier of the demo's Todo API, which its access tokens are audienced for. */
+/** The audience of the access tokens for the demo's Todo API. */
 export const API_IDENTIFIER = "https://todo.deputy.example";
 
 export const alice = { username: "alice", password: "Alice-demo-1" };
 export const bob = { username: "bob", password: "Bob-demo-1" };
 
 export class Demo {
-  /** All that the demo has printed. */
+  /** Everything that the demo has printed. */
   output = "";
   #options;
   #process;
 
   /**
-   * Starts the demo, and waits until it answers: with variables `env` in its environment, and with the API at `apiUrl` in
-   * place of the Todo API.
+   * Starts the demo and waits until it is ready. `env` is added to its environment. With `apiUrl`, that API replaces the
+   * Todo API.
    */
   static async start(options = {}) {
     const demo = new Demo();
@@ -43,35 +43,35 @@ export class Demo {
     return demo;
   }
 
-  /** The URL that MCP clients are given. */
+  /** The URL for MCP clients. */
   get mcp() {
     return `http://localhost:${this.port}/mcp`;
   }
 
-  /** A URL of Deputy's. */
+  /** A URL of Deputy. */
   at(path) {
     return `http://localhost:${this.port}${path}`;
   }
 
-  /** A URL of the simulated PingOne's. */
+  /** A URL of the simulated PingOne. */
   atPingOne(path) {
     return `http://localhost:${this.pingonePort}${path}`;
   }
 
-  /** Has the simulated PingOne fail once, in a way that its crate describes. */
+  /** Forces a failure of the simulated PingOne, once; see `Failure` in `crates/pingone-sim`. */
   async force(failure) {
     const headers = { "content-type": "application/json" };
-    const answer = await fetch(this.atPingOne("/sim/failures"), { method: "POST", headers, body: JSON.stringify({ failure }) });
-    if (answer.status !== 204) throw new Error(`${answer.status} ${await answer.text()}`);
+    const response = await fetch(this.atPingOne("/sim/failures"), { method: "POST", headers, body: JSON.stringify({ failure }) });
+    if (response.status !== 204) throw new Error(`${response.status} ${await response.text()}`);
   }
 
-  /** PingOne's failures are over. */
+  /** Clears the forced failures of PingOne. */
   async heal() {
     await fetch(this.atPingOne("/sim/failures"), { method: "DELETE" });
   }
 
-  /** How many requests an endpoint of the simulated PingOne has had. */
-  async asked(endpoint) {
+  /** The number of requests to an endpoint of the simulated PingOne. */
+  async requestsTo(endpoint) {
     const { requests } = await (await fetch(this.atPingOne("/sim/state"))).json();
     return requests[endpoint] ?? 0;
   }
@@ -82,7 +82,7 @@ export class Demo {
     await this.#run();
   }
 
-  /** Kills the process, and all that it started, in the middle of what they do; then starts another with the same folder. */
+  /** Kills the process group, then starts another process with the same folder. */
   async crash() {
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     process.kill(-this.#process.pid, "SIGKILL");
@@ -90,7 +90,7 @@ export class Demo {
     await this.#run();
   }
 
-  /** Ends the demo for good. */
+  /** Ends the process and removes the folder. */
   async stop() {
     await this.end();
     await rm(this.folder, { recursive: true });
@@ -99,13 +99,13 @@ export class Demo {
   async #run() {
     const binary = process.env.DEPUTY ?? join(repository, "target/debug/deputy");
     if (!existsSync(binary)) {
-      throw new Error(`${binary} is not there; build it with: cargo build -p deputy-native`);
+      throw new Error(`${binary} does not exist; build it with: cargo build -p deputy-native`);
     }
     const numbers = { port: this.port, "todo-api-port": this.todoApiPort, "pingone-port": this.pingonePort };
     const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const { apiUrl, env } = this.#options;
     const own = apiUrl ? ["--api-url", apiUrl] : [];
-    // The native demo calls its own Todo API and no other.
+    // The native demo has no option for another API, so a script takes its place.
     const command = apiUrl && !binary.endsWith(".js") ? [process.execPath, join(here, "own-api.js"), binary] : [binary];
     const deputy = spawnGroup(command[0], [...command.slice(1), "demo", ...flags, ...own, "--data-dir", this.folder], {
       env: { ...process.env, ...env },
@@ -116,23 +116,23 @@ export class Demo {
     deputy.stderr.on("data", keep);
     for (let tries = 0; tries < 300; tries += 1) {
       if (deputy.exitCode !== null) {
-        throw new Error(`the demo ended with ${deputy.exitCode}:\n${this.output}`);
+        throw new Error(`the demo exited with ${deputy.exitCode}:\n${this.output}`);
       }
-      const answer = await fetch(this.at("/.well-known/oauth-protected-resource")).catch(() => null);
-      // On workerd the Todo API is a process of its own, which may take longer.
+      const response = await fetch(this.at("/.well-known/oauth-protected-resource")).catch(() => null);
+      // On workerd, the Todo API is a separate process, which may start later.
       const api = apiUrl ? "another" : await fetch(`http://localhost:${this.todoApiPort}/`).catch(() => null);
-      if (answer?.ok && api) return;
+      if (response?.ok && api) return;
       await sleep(100);
     }
     await this.end();
-    throw new Error(`the demo does not answer:\n${this.output}`);
+    throw new Error(`the demo does not respond:\n${this.output}`);
   }
 
-  /** Ends the process; its folder stays. */
+  /** Ends the process and keeps the folder. */
   async end() {
     const deputy = this.#process;
     if (!deputy || deputy.exitCode !== null || deputy.signalCode !== null) return;
-    // With the last word of everything that it started.
+    // "close" comes after all output, also that of child processes.
     const ended = new Promise((resolve) => deputy.once("close", resolve));
     deputy.kill("SIGTERM");
     const overdue = setTimeout(() => process.kill(-deputy.pid, "SIGKILL"), 15_000);
@@ -141,7 +141,7 @@ export class Demo {
   }
 }
 
-/** Starts a process whose output is read, in a group of its own, which can be killed as one and ends with ours. */
+/** Starts a process with piped output, in a process group of its own. The group is killed when this process exits. */
 export function spawnGroup(command, args, options) {
   const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"], detached: true });
   running.add(child);
@@ -149,7 +149,7 @@ export function spawnGroup(command, args, options) {
   return child;
 }
 
-// A group of its own does not end with ours by itself.
+// A separate process group does not end with this process by itself.
 const running = new Set();
 process.once("exit", () => running.forEach(({ pid }) => process.kill(-pid, "SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));

@@ -1,4 +1,4 @@
-// Clients that look for an authorization server where OpenID Connect has it.
+// Clients that discover the authorization server by OpenID Connect Discovery.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -7,7 +7,7 @@ import { OpenIdProviderDiscoveryMetadataSchema } from "@modelcontextprotocol/sdk
 import * as oidc from "openid-client";
 
 import { Demo, alice } from "./demo.js";
-import { authorize } from "./person.js";
+import { authorize } from "./user.js";
 
 describe("OpenID Connect Discovery", () => {
   let demo;
@@ -16,14 +16,14 @@ describe("OpenID Connect Discovery", () => {
 
   const insecure = { execute: [oidc.allowInsecureRequests] };
 
-  test("the document meets the schema of the TypeScript SDK", async () => {
+  test("discovery document meets the schema of the TypeScript SDK", async () => {
     const document = await (await fetch(demo.at("/.well-known/openid-configuration"))).json();
     const read = OpenIdProviderDiscoveryMetadataSchema.parse(document);
     assert.equal(read.issuer, demo.at(""));
     assert.deepEqual(await (await fetch(read.jwks_uri)).json(), { keys: [] });
   });
 
-  test("a client made for OpenID Connect logs a person in and refreshes, without an ID token", async () => {
+  test("OpenID Connect client logs in and refreshes without ID token", async () => {
     const redirectUri = "http://127.0.0.1:33418/callback";
     const metadata = { redirect_uris: [redirectUri], client_name: "openid-client", token_endpoint_auth_method: "none" };
     const issuer = new URL(demo.at(""));

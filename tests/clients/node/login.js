@@ -1,20 +1,20 @@
-// A login without an SDK: registration, authorization, token.
+// A login without an SDK: registration, authorization and token request.
 
 import { createHash, randomBytes } from "node:crypto";
 
-import { authorize } from "./person.js";
+import { authorize } from "./user.js";
 
 export const REDIRECT_URI = "http://127.0.0.1:33418/callback";
 
-/** Registers a public client and returns its id. `send` is what requests are made with. */
+/** Registers a public client with the function `send`, and returns its id. */
 export async function register(url, send = fetch) {
-  const answer = await send(url, {
+  const response = await send(url, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ redirect_uris: [REDIRECT_URI], token_endpoint_auth_method: "none" }),
   });
-  if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
-  return (await answer.json()).client_id;
+  if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
+  return (await response.json()).client_id;
 }
 
 /** The query of an authorization request, for all scopes or for `scope`. */
@@ -29,19 +29,19 @@ export function authorizationRequest(client_id, code_verifier, scope) {
   });
 }
 
-/** What redeems the code of a login of `person` at `demo` with a client of this id, for all scopes or for `scope`. */
-export async function redemption(demo, client_id, person, scope) {
+/** Logs `user` in, for all scopes or for `scope`, and returns the token request that redeems the code. */
+export async function redemption(demo, client_id, user, scope) {
   const code_verifier = randomBytes(32).toString("base64url");
   const url = demo.at(`/authorize?${authorizationRequest(client_id, code_verifier, scope)}`);
-  const { arrival } = await authorize(url, REDIRECT_URI, person);
+  const { arrival } = await authorize(url, REDIRECT_URI, user);
   const code = arrival.searchParams.get("code");
   return { grant_type: "authorization_code", client_id, code, code_verifier, redirect_uri: REDIRECT_URI };
 }
 
-/** The token response to such a login. */
-export async function logIn(demo, client_id, person, scope) {
-  const form = await redemption(demo, client_id, person, scope);
-  const answer = await fetch(demo.at("/token"), { method: "POST", body: new URLSearchParams(form) });
-  if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`);
-  return answer.json();
+/** Logs `user` in and returns the token response. */
+export async function logIn(demo, client_id, user, scope) {
+  const form = await redemption(demo, client_id, user, scope);
+  const response = await fetch(demo.at("/token"), { method: "POST", body: new URLSearchParams(form) });
+  if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
+  return response.json();
 }

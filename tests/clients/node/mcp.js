@@ -1,6 +1,6 @@
-// MCP without an SDK.
+// MCP requests without an SDK.
 
-/** The response to one message with an access token, in a session if there is one. */
+/** Sends one message with an access token, and with a session id if given. Returns the HTTP response. */
 export function send({ mcp }, token, message, { session, signal } = {}) {
   return fetch(mcp, {
     method: "POST",
@@ -16,26 +16,26 @@ export function send({ mcp }, token, message, { session, signal } = {}) {
   });
 }
 
-/** Whether an access token is taken. */
-export async function isGood(demo, token) {
+/** Whether Deputy accepts an access token. */
+export async function isAccepted(demo, token) {
   return (await send(demo, token, { id: 1, method: "ping" })).status === 200;
 }
 
-/** The result of a request. */
-export async function ask(demo, token, method, params = {}) {
+/** Sends a request and returns its result. */
+export async function request(demo, token, method, params = {}) {
   const response = await send(demo, token, { id: 1, method, params });
   const text = await response.text();
   if (response.status !== 200) throw new Error(`${method}: ${response.status} ${text}`);
   return JSON.parse(text).result;
 }
 
-/** The result of a tool. */
+/** Calls a tool and returns its result. */
 export function callTool(demo, token, name, args = {}) {
-  return ask(demo, token, "tools/call", { name, arguments: args });
+  return request(demo, token, "tools/call", { name, arguments: args });
 }
 
-/** Opens the session of a client that can ask its person. */
-export async function canAsk(demo, token) {
+/** Initializes as a client that can ask its user, and returns the session id. */
+export async function initializeWithElicitation(demo, token) {
   const clientInfo = { name: "without an SDK", version: "1" };
   const params = { protocolVersion: "2025-11-25", capabilities: { elicitation: {} }, clientInfo };
   const response = await send(demo, token, { id: 1, method: "initialize", params });
@@ -44,8 +44,8 @@ export async function canAsk(demo, token) {
   return session;
 }
 
-/** Calls a tool that asks the person: the messages of its stream, and what sends the reply to a question. */
-export async function asking(demo, token, session, name, args, signal) {
+/** Calls a tool that asks the user. Returns the question, the reader of the stream, and a function that sends the reply. */
+export async function callAskingTool(demo, token, session, name, args, signal) {
   const call = { id: 2, method: "tools/call", params: { name, arguments: args } };
   const response = await send(demo, token, call, { session, signal });
   const type = response.headers.get("content-type");

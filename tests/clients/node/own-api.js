@@ -1,20 +1,20 @@
 #!/usr/bin/env node
-// The native `deputy` with the options of `demo` and one more: --api-url, an API in place of the Todo API. It is
-// `deputy serve` beside the simulated PingOne.
+// Takes the place of `deputy demo` with one more option: --api-url names an API that replaces the Todo API. It runs
+// `deputy serve` and the simulated PingOne.
 
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
-// As in the demo.
+// The same as in the demo.
 const API_IDENTIFIER = "https://todo.deputy.example";
 
 const [deputy, ...args] = process.argv.slice(2);
 const names = ["port", "todo-api-port", "pingone-port", "api-url", "data-dir"];
 const { values: options } = parseArgs({
   args,
-  // The first word is `demo`.
+  // The first argument is `demo`.
   allowPositionals: true,
   options: Object.fromEntries(names.map((name) => [name, { type: "string" }])),
 });
@@ -24,7 +24,7 @@ const pingone = `http://localhost:${options["pingone-port"]}`;
 const children = [];
 function start(command, args, { env, stdout }) {
   const child = spawn(command, args, { cwd: options["data-dir"], env: { ...process.env, ...env }, stdio: ["ignore", stdout, "inherit"] });
-  // One without the other is no demo.
+  // If one process ends, end the other.
   child.once("error", (error) => stop(1, `${command}: ${error.message}`));
   child.once("exit", () => stop(1));
   children.push(child);

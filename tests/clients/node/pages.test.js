@@ -1,4 +1,4 @@
-// The pages of a login in Chromium, by keyboard. Leaves a picture of each in target/pages.
+// The pages of a login in Chromium. Screenshots of each are in target/pages.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -20,12 +20,12 @@ describe("pages in Chromium", () => {
   let demo, browser, application;
   before(async () => {
     await mkdir(PICTURES, { recursive: true });
-    // One after the other: what has started is known to `after` when the next fails.
+    // One after the other, so that `after` can stop those that have started when a later one fails.
     application = await Application.start();
     demo = await Demo.start();
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      // As root, Chromium has no sandbox; and it shall not look for anything on the network.
+      // As root, Chromium needs --no-sandbox. The other flags keep it off the network.
       args: [
         ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
         ...["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
@@ -39,8 +39,8 @@ describe("pages in Chromium", () => {
     await demo?.stop();
   });
 
-  /** A person with an empty browser, at the page that an application asked them to open. */
-  async function person() {
+  /** A new browser context at the approval page of a new client. */
+  async function atApproval() {
     const wallet = new Wallet("Pages");
     wallet.redirectUrl = application.redirectUrl;
     await auth(wallet, { serverUrl: demo.mcp });
@@ -49,23 +49,23 @@ describe("pages in Chromium", () => {
     const errors = [];
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     page.on("pageerror", (error) => errors.push(String(error)));
-    await page.goto(wallet.asked[0]);
+    await page.goto(wallet.opened[0]);
     return { wallet, page, errors };
   }
 
-  test("a whole login needs no more than a keyboard", async () => {
-    const { wallet, page, errors } = await person();
-    await look(page, "1-approval");
+  test("login works with the keyboard alone", async () => {
+    const { wallet, page, errors } = await atApproval();
+    await capture(page, "1-approval");
     await reach(page, "button[value=approve]");
     await follow(page, () => page.keyboard.press("Enter"));
 
-    await look(page, "2-sign-on");
+    await capture(page, "2-sign-on");
     await reach(page, "input[name=username]");
     await page.keyboard.type(alice.username);
     await reach(page, "input[name=password]");
     await page.keyboard.type("wrong");
     await follow(page, () => page.keyboard.press("Enter"));
-    await look(page, "3-wrong-password");
+    await capture(page, "3-wrong-password");
     assert.match(await page.textContent("main"), /Incorrect username or password/);
     await reach(page, "input[name=username]");
     await page.keyboard.press("ControlOrMeta+a");
@@ -74,20 +74,20 @@ describe("pages in Chromium", () => {
     await page.keyboard.type(alice.password);
     await follow(page, () => page.keyboard.press("Enter"));
 
-    await look(page, "4-consent");
+    await capture(page, "4-consent");
     await reach(page, "button[value=APPROVE]");
     await follow(page, () => page.keyboard.press("Enter"));
 
     const parameters = wallet.received(application.arrival(page));
-    const answer = { authorizationCode: parameters.get("code"), iss: parameters.get("iss") };
-    assert.equal(await auth(wallet, { serverUrl: demo.mcp, ...answer }), "AUTHORIZED");
-    // The one message is Chromium's own about a status of 4xx, if the page of the wrong password has one.
+    const response = { authorizationCode: parameters.get("code"), iss: parameters.get("iss") };
+    assert.equal(await auth(wallet, { serverUrl: demo.mcp, ...response }), "AUTHORIZED");
+    // Chromium itself logs a status of 4xx, which the page for a wrong password may have.
     assert.deepEqual(errors.filter((text) => !text.startsWith("Failed to load resource")), []);
     await page.context().close();
   });
 
-  test("who denies comes back to the application with access_denied", async () => {
-    const { wallet, page, errors } = await person();
+  test("denied approval returns access_denied to the client", async () => {
+    const { wallet, page, errors } = await atApproval();
     await reach(page, "button[value=deny]");
     await follow(page, () => page.keyboard.press("Enter"));
     const parameters = wallet.received(application.arrival(page));
@@ -97,8 +97,8 @@ describe("pages in Chromium", () => {
     await page.context().close();
   });
 
-  test("who declines at PingOne comes back to the application with access_denied", async () => {
-    const { wallet, page } = await person();
+  test("consent declined at PingOne returns access_denied", async () => {
+    const { wallet, page } = await atApproval();
     await follow(page, () => page.click("button[value=approve]"));
     await page.fill("input[name=username]", "bob");
     await page.fill("input[name=password]", "Bob-demo-1");
@@ -108,26 +108,26 @@ describe("pages in Chromium", () => {
     await page.context().close();
   });
 
-  test("a second click that another window let fall on the page decides nothing", async () => {
-    const { wallet, page, errors } = await person();
-    // The attacker's window is above the page and closes at the first click. Playwright has every page believe that it has
-    // the focus, so that this page is told here what a browser tells it then.
+  test("second click of a double click through a window is ignored", async () => {
+    const { wallet, page, errors } = await atApproval();
+    // The attacker's window covers the page and closes at the first click. Playwright gives every page the focus, so the
+    // test overrides `hasFocus` as a browser would report it.
     await page.addInitScript(() => { document.hasFocus = () => false; });
-    await page.goto(wallet.asked[0]);
+    await page.goto(wallet.opened[0]);
     const { x, y, width, height } = await page.locator("button[value=approve]").boundingBox();
     const click = () => page.mouse.click(x + width / 2, y + height / 2);
     await click();
     await page.waitForSelector("#again", { state: "visible" });
     await page.evaluate(() => dispatchEvent(new Event("focus")));
     await click();
-    // Who goes on clicking gets no further.
+    // Further clicks in quick succession are ignored, too.
     for (let clicks = 0; clicks < 4; clicks += 1) {
       await page.waitForTimeout(300);
       await click();
     }
-    await look(page, "8-clicked-too-soon");
+    await capture(page, "8-clicked-too-soon");
     assert.equal(new URL(page.url()).pathname, "/authorize");
-    // A person has read it by then.
+    // After a pause, a click counts.
     await page.waitForTimeout(1000);
     await follow(page, click);
     assert.notEqual(new URL(page.url()).pathname, "/authorize");
@@ -135,14 +135,14 @@ describe("pages in Chromium", () => {
     await page.context().close();
   });
 
-  test("without scripts there is a box to tick", async () => {
-    const { wallet, page } = await person();
+  test("approval without scripts requires the checkbox", async () => {
+    const { wallet, page } = await atApproval();
     await page.context().close();
-    // Also how a sandboxed window of another site would show it.
+    // A sandboxed window of another site would show the page like this, too.
     const context = await browser.newContext({ viewport: DESKTOP, javaScriptEnabled: false });
     const scriptless = await context.newPage();
-    await scriptless.goto(wallet.asked[0]);
-    await look(scriptless, "9-without-scripts");
+    await scriptless.goto(wallet.opened[0]);
+    await capture(scriptless, "9-without-scripts");
     await scriptless.click("button[value=approve]");
     await scriptless.waitForTimeout(500);
     assert.equal(new URL(scriptless.url()).pathname, "/authorize");
@@ -152,23 +152,23 @@ describe("pages in Chromium", () => {
     await context.close();
   });
 
-  test("registration, recovery and what went wrong are readable on a phone", async () => {
-    const { page } = await person();
+  test("registration, recovery and error pages fit a phone", async () => {
+    const { page } = await atApproval();
     await follow(page, () => page.click("button[value=approve]"));
     await follow(page, () => page.click("button[value=REGISTER]"));
-    await look(page, "5-registration");
+    await capture(page, "5-registration");
     await page.goBack();
     await follow(page, () => page.click("button[value=TROUBLE]"));
-    await look(page, "6-recovery");
-    const answer = await page.goto(demo.at("/authorize?client_id=nobody"));
-    assert.equal(answer.status(), 400);
-    await look(page, "7-unknown-application");
+    await capture(page, "6-recovery");
+    const response = await page.goto(demo.at("/authorize?client_id=nobody"));
+    assert.equal(response.status(), 400);
+    await capture(page, "7-unknown-application");
     await page.context().close();
   });
 });
 
-/** Takes a picture of a page on a desktop and on a phone, where it must fit the width. */
-async function look(page, name) {
+/** Takes screenshots on a desktop and on a phone, and checks that the page fits the width of the phone. */
+async function capture(page, name) {
   await page.screenshot({ path: join(PICTURES, `${name}-desktop.png`) });
   await page.setViewportSize(PHONE);
   await page.screenshot({ path: join(PICTURES, `${name}-390px.png`), fullPage: true });
@@ -177,23 +177,23 @@ async function look(page, name) {
   await page.setViewportSize(DESKTOP);
 }
 
-/** Presses Tab until what `selector` names has the focus, which must then be visible. */
+/** Presses Tab until the element has the focus, and checks that the focus is visible. */
 async function reach(page, selector) {
   const focused = () => page.evaluate((wanted) => document.activeElement?.matches(wanted), selector);
   for (let presses = 0; !(await focused()); presses += 1) {
-    assert.ok(presses < 30, `no way by keyboard to ${selector} at ${page.url()}`);
+    assert.ok(presses < 30, `the keyboard does not reach ${selector} at ${page.url()}`);
     await page.keyboard.press("Tab");
   }
   const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
-  assert.notEqual(outline, "none", `no focus to see on ${selector}`);
+  assert.notEqual(outline, "none", `the focus on ${selector} is not visible`);
 }
 
-/** Does what leads to another page, and waits for that. */
+/** Does `act`, which opens another page, and waits until that page has loaded. */
 async function follow(page, act) {
   await Promise.all([page.waitForEvent("load"), act()]);
 }
 
-/** An application on this computer that waits for its answer. */
+/** The redirect URI of a program on this computer. */
 class Application {
   static async start() {
     const application = new Application();
@@ -203,7 +203,7 @@ class Application {
     return application;
   }
 
-  /** The URL at which the browser has arrived. */
+  /** The URL of the browser, which must be at the redirect URI. */
   arrival(page) {
     assert.ok(page.url().startsWith(this.redirectUrl), page.url());
     return new URL(page.url());

@@ -1,15 +1,15 @@
-// The official TypeScript SDK of the `initialize` era.
+// The official TypeScript SDK 1.x, with MCP 2025-11-25.
 
 import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 
-import { behaviours } from "./behaviours.js";
+import { behaviors } from "./behaviors.js";
 
 const transport = (url, wallet) => new StreamableHTTPClientTransport(new URL(url), { authProvider: wallet });
 
-behaviours("TypeScript SDK 1.x", {
+behaviors("TypeScript SDK 1.x", {
   UnauthorizedError,
   expectedRevision: "2025-11-25",
   async connect(url, wallet, decide) {

@@ -1,14 +1,14 @@
-// The official TypeScript client of the stateless era.
+// The official TypeScript SDK 2.x, with MCP 2026-07-28.
 
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
 
-import { behaviours } from "./behaviours.js";
+import { behaviors } from "./behaviors.js";
 
 const REVISION = "2026-07-28";
 
 const transport = (url, wallet) => new StreamableHTTPClientTransport(new URL(url), { authProvider: wallet });
 
-behaviours("TypeScript SDK 2.x", {
+behaviors("TypeScript SDK 2.x", {
   UnauthorizedError,
   expectedRevision: REVISION,
   async connect(url, wallet, decide) {

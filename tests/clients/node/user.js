@@ -1,20 +1,20 @@
-// What a person does in the browser between a client's request and its answer.
+// The steps of a user in the browser, from the authorization request to the redirect back to the client.
 
 import { Browser, buttons } from "./browser.js";
 
 /**
- * Opens what the client asked to open, approves, signs on, consents, and arrives at the client's redirect URI.
- * Returns the URL of that arrival and the buttons that were pressed.
+ * Opens the authorization URL, approves, signs on and consents. Returns the URL of the redirect back to the client, and the
+ * buttons that were pressed.
  */
-export async function authorize(authorizationUrl, redirectUri, person, browser = new Browser()) {
+export async function authorize(authorizationUrl, redirectUri, user, browser = new Browser()) {
   const pressed = [];
   let page = await browser.open(authorizationUrl, redirectUri);
-  while (page.answered) {
+  while (page.loaded) {
     const button = steps.find(({ value }) => buttons(page).includes(value));
     if (!button || pressed.includes(button.value)) {
       throw new Error(`stuck at ${page.url} (${page.status}) after ${pressed}:\n${page.text}`);
     }
-    page = await browser.press(page, button.value, button.fields(person), redirectUri);
+    page = await browser.press(page, button.value, button.fields(user), redirectUri);
     pressed.push(button.value);
   }
   return { arrival: page.url, pressed };

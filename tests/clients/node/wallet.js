@@ -1,9 +1,9 @@
-// What an application with an SDK keeps: its registration, its tokens, and what it has asked the person to open.
+// The storage of a client with an SDK: its registration, its tokens, and the URLs that it asked the user to open.
 
 export class Wallet {
   redirectUrl = "http://127.0.0.1:33418/callback";
-  /** The URLs that the SDK wanted a person to open. */
-  asked = [];
+  /** The authorization URLs that the SDK asked the user to open. */
+  opened = [];
   #kept;
   #verifier;
   #state;
@@ -13,7 +13,7 @@ export class Wallet {
     this.#kept = JSON.parse(kept);
   }
 
-  /** What the application would write to its disk. */
+  /** The stored values, as a client would write them to its disk. */
   toString() {
     return JSON.stringify(this.#kept);
   }
@@ -44,7 +44,7 @@ export class Wallet {
     this.#kept.tokens = tokens;
   }
 
-  /** Stands in for time: the access token is one that Deputy does not take. */
+  /** Replaces the access token by one that Deputy rejects, as if it had expired. */
   spoilAccessToken() {
     this.#kept.tokens.access_token = "expired";
   }
@@ -54,7 +54,7 @@ export class Wallet {
     return this.#state;
   }
 
-  /** The parameters of the arrival, if it answers what was asked last (OAuth 2.1 §7.12). */
+  /** The parameters of the authorization response. Throws unless its `state` is that of the last request (OAuth 2.1 §7.12). */
   received(arrival) {
     const state = arrival.searchParams.get("state");
     if (state !== this.#state) throw new Error(`state is ${state} instead of ${this.#state}`);
@@ -62,7 +62,7 @@ export class Wallet {
   }
 
   redirectToAuthorization(url) {
-    this.asked.push(url.href);
+    this.opened.push(url.href);
   }
 
   saveCodeVerifier(verifier) {

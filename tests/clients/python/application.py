@@ -1,4 +1,4 @@
-"""An application with the official Python SDK: what it keeps, and how it connects."""
+"""A client with the official Python SDK: its storage and its connections."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ REDIRECT_URI = "http://127.0.0.1:33418/callback"
 
 
 class Wallet:
-    """Registration and tokens, as text that the application would write to its disk."""
+    """The registration and the tokens, as a client would write them to its disk."""
 
     def __init__(self, kept=None):
         self.kept = dict(kept or {})
@@ -36,12 +36,12 @@ class Wallet:
 
 
 class Application:
-    """An application that `person` uses; `asked` are the URLs that it wanted them to open."""
+    """A client that `user` uses. `opened` are the authorization URLs that it asked the user to open."""
 
-    def __init__(self, name, demo, mode, person, wallet=None):
-        self.name, self.demo, self.mode, self.person = name, demo, mode, person
+    def __init__(self, name, demo, mode, user, wallet=None):
+        self.name, self.demo, self.mode, self.user = name, demo, mode, user
         self.wallet = wallet or Wallet()
-        self.asked, self.pressed, self.arrival = [], [], None
+        self.opened, self.pressed, self.arrival = [], [], None
         self.provider = OAuthClientProvider(
             server_url=demo.mcp,
             client_metadata=OAuthClientMetadata(
@@ -54,7 +54,7 @@ class Application:
 
     @asynccontextmanager
     async def connected(self, decide=None):
-        """A connection of the SDK, which logs in on its way if it must. With `decide`, the person can be asked."""
+        """Connects, with a login if needed. With `decide`, the client can ask its user, and replies what it returns."""
 
         async def ask(_, question):
             return ElicitResult(action=decide(question.message), content={})
@@ -66,12 +66,12 @@ class Application:
                 yield client
 
     def expire_access_token(self):
-        """Stands in for time: the SDK takes its access token for expired."""
+        """Makes the SDK treat its access token as expired."""
         self.provider.context.token_expiry_time = 1
 
     async def _open(self, url):
-        self.asked.append(url)
-        self.arrival, self.pressed = await asyncio.to_thread(authorize, url, REDIRECT_URI, self.person)
+        self.opened.append(url)
+        self.arrival, self.pressed = await asyncio.to_thread(authorize, url, REDIRECT_URI, self.user)
 
     async def _callback(self):
         parameters = {name: values[0] for name, values in parse_qs(urlsplit(self.arrival).query).items()}

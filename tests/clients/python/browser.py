@@ -1,11 +1,11 @@
-"""A person with a browser without a screen: cookies, redirects and forms over plain HTTP."""
+"""A user with a scripted browser: cookies, redirects and forms over plain HTTP."""
 
 import http.client
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
 
-# Buttons that a person presses on the way, and what each needs to know.
+# The buttons that a user presses during a login, with the fields that each needs.
 STEPS = {
     "approve": lambda username, password: {},
     "SIGNON": lambda username, password: {"username": username, "password": password},
@@ -13,10 +13,10 @@ STEPS = {
 }
 
 
-def authorize(authorization_url, redirect_uri, person):
-    """Opens what the client asked to open, approves, signs on, consents, and arrives at the client.
+def authorize(authorization_url, redirect_uri, user):
+    """Opens the authorization URL, approves, signs on and consents.
 
-    Returns the URL of that arrival and the buttons that were pressed.
+    Returns the URL of the redirect back to the client, and the buttons that were pressed.
     """
     browser = Browser(redirect_uri)
     pressed = []
@@ -26,22 +26,22 @@ def authorize(authorization_url, redirect_uri, person):
         button = form and next(value for value in STEPS if value in form.buttons)
         if button is None or button in pressed:
             raise AssertionError(f"stuck at {url} after {pressed}:\n{page.text}")
-        fields = {**form.fields, **STEPS[button](*person), form.buttons[button]: button}
+        fields = {**form.fields, **STEPS[button](*user), form.buttons[button]: button}
         pressed.append(button)
         url, page = browser.open("POST", urljoin(url, form.action), urlencode(fields))
     return url, pressed
 
 
 class Browser:
-    """A browser that stops where a redirect leads to `until`."""
+    """A browser that stops before requesting a URL that starts with `until`."""
 
     def __init__(self, until):
         self.until = until
-        # As in real browsers, cookies belong to a host, whatever the port, and `http://localhost` is secure enough.
+        # As in real browsers, cookies belong to a host and all its ports, and `http://localhost` may set `Secure` cookies.
         self.cookies = {}
 
     def open(self, method, url, body=None, site="same-origin"):
-        """Follows redirects. Returns where it ended, and the page, if anybody answers there."""
+        """Follows redirects. Returns the last URL and its page, or `None` as the page if the URL starts with `until`."""
         for _ in range(20):
             if url.startswith(self.until):
                 return url, None
@@ -82,7 +82,7 @@ class Browser:
 
 
 class Form:
-    """What a form sends: fields by name, and names of buttons by their value."""
+    """A form: its fields by name, and the names of its buttons by value."""
 
     def __init__(self, action):
         self.action, self.fields, self.buttons = action, {}, {}

@@ -1,4 +1,4 @@
-"""`deputy demo`: Deputy, the Todo API and the simulated PingOne, on ports and a folder of its own."""
+"""A process with `deputy demo`: Deputy, the Todo API and the simulated PingOne, on free ports."""
 
 import http.client
 import os
@@ -11,7 +11,7 @@ import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
-# The identifier of the demo's Todo API, which its access tokens are audienced for.
+# The audience of the access tokens for the demo's Todo API.
 API_IDENTIFIER = "https://todo.deputy.example"
 
 ALICE = ("alice", "Alice-demo-1")
@@ -19,7 +19,7 @@ BOB = ("bob", "Bob-demo-1")
 
 
 class Demo:
-    """A running demo."""
+    """A running demo, with a temporary folder."""
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="deputy-demo-")
@@ -35,13 +35,13 @@ class Demo:
         self._run()
 
     def stop(self):
-        """Ends the demo for good."""
+        """Ends the process and removes the folder."""
         self._end()
         self.log.close()
         shutil.rmtree(self.folder)
 
     def request(self, method, path, body=None, headers=None):
-        """One request to Deputy, without an SDK: the status and the body."""
+        """Sends a request to Deputy without an SDK. Returns the status and the body."""
         connection = http.client.HTTPConnection("localhost", self.port, timeout=30)
         try:
             connection.request(method, path, body, headers or {})
@@ -60,14 +60,14 @@ class Demo:
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 if self.request("GET", "/.well-known/oauth-protected-resource")[0] == 200:
-                    # On workerd the Todo API is a process of its own, which may take longer.
+                    # On workerd, the Todo API is a separate process, which may start later.
                     socket.create_connection(("localhost", self.todo_api_port), timeout=30).close()
                     return
             except OSError:
                 time.sleep(0.1)
         self._end()
         self.log.seek(0)
-        raise RuntimeError(f"the demo does not answer:\n{self.log.read()}")
+        raise RuntimeError(f"the demo does not respond:\n{self.log.read()}")
 
     def _end(self):
         self.process.terminate()
@@ -79,7 +79,7 @@ class Demo:
 
 
 def free_ports(count):
-    """Ports that were free a moment ago."""
+    """Ports that are free, though another process may take them before they are used."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [held.getsockname()[1] for held in sockets]
     for held in sockets:

@@ -1,4 +1,4 @@
-"""Libraries that look for an authorization server where OpenID Connect has it."""
+"""Libraries that discover the authorization server by OpenID Connect Discovery."""
 
 import json
 import os
@@ -22,13 +22,13 @@ class Discovery(unittest.TestCase):
         self.assertEqual(status, 200)
         return json.loads(body)
 
-    def test_authlib_finds_all_that_openid_connect_demands(self):
+    def test_discovery_document_is_valid_for_authlib(self):
         metadata = OpenIDProviderMetadata(self.document())
-        # The demo is on this computer, without TLS.
+        # The demo has no TLS.
         with mock.patch.dict(os.environ, AUTHLIB_INSECURE_TRANSPORT="1"):
             metadata.validate()
         self.assertEqual(metadata.issuer, self.demo.issuer)
 
-    def test_the_python_sdk_reads_the_document(self):
+    def test_python_sdk_reads_discovery_document(self):
         metadata = OAuthMetadata.model_validate(self.document())
         self.assertEqual(str(metadata.token_endpoint), f"{self.demo.issuer}/token")

@@ -1,4 +1,4 @@
-//! `deputy demo`: Deputy, the Todo API and the simulated PingOne, on ports and a folder of its own.
+//! A process with `deputy demo`: Deputy, the Todo API and the simulated PingOne, on free ports, with a temporary folder.
 
 use std::{
     env,
@@ -16,15 +16,15 @@ use url::Url;
 pub(crate) struct Demo {
     folder: TempDir,
     process: Child,
-    /// What MCP clients are given.
+    /// The URL for MCP clients.
     pub(crate) mcp: Url,
     todo_api: Url,
-    /// The simulated PingOne.
+    /// The URL of the simulated PingOne.
     pub(crate) pingone: Url,
 }
 
 impl Demo {
-    /// Starts a demo on ports of the system's choice.
+    /// Starts a demo on ports that the system chooses.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (process, [mcp, todo_api, pingone]) = run(&folder, [0, 0, 0]);
@@ -38,7 +38,7 @@ impl Demo {
         (self.process, _) = run(&self.folder, ports);
     }
 
-    /// Kills it and what it has started, without a chance to tidy up.
+    /// Kills the process group with SIGKILL.
     fn kill(&mut self) {
         let group = format!("-{}", self.process.id());
         assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
@@ -52,7 +52,7 @@ impl Drop for Demo {
     }
 }
 
-/// Starts the demo, and waits until it has said where everything is.
+/// Starts the demo and waits until it has printed its URLs.
 fn run(folder: &TempDir, ports: [u16; 3]) -> (Child, [Url; 3]) {
     let [port, todo_api, pingone] = ports.map(|port| port.to_string());
     let mut process = Command::new(binary())
@@ -68,11 +68,11 @@ fn run(folder: &TempDir, ports: [u16; 3]) -> (Child, [Url; 3]) {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut url = |label: &str| {
         let line = lines.find(|line| line.trim_start().starts_with(label));
-        let line = line.unwrap_or_else(|| panic!("the demo ended without naming its {label}"));
+        let line = line.unwrap_or_else(|| panic!("the demo ended without printing its {label}"));
         Url::parse(line.split_whitespace().last().unwrap()).unwrap()
     };
     let urls = [url("MCP server"), url("Todo API"), url("PingOne")];
-    // So that the demo never waits for a reader.
+    // Read the rest, so that the demo never blocks on a full pipe.
     thread::spawn(move || lines.for_each(drop));
     (process, urls)
 }
@@ -84,6 +84,6 @@ fn binary() -> PathBuf {
         test.ancestors().nth(2).unwrap().join(format!("deputy{}", env::consts::EXE_SUFFIX))
     };
     let binary = env::var_os("DEPUTY").map_or_else(built, PathBuf::from);
-    assert!(binary.exists(), "{} is not there; cargo build -p deputy-native", binary.display());
+    assert!(binary.exists(), "{} does not exist; run cargo build -p deputy-native", binary.display());
     binary
 }

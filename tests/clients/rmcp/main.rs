@@ -1,8 +1,8 @@
-//! rmcp's own client against `deputy demo`.
+//! Tests of `deputy demo` with rmcp's client.
 
 mod application;
 mod demo;
-mod person;
+mod user;
 
 use rmcp::{ClientLifecycleMode, model::ProtocolVersion};
 use serde_json::{Value, json};
@@ -10,15 +10,15 @@ use url::form_urlencoded;
 
 use application::{Application, Client, NAME, REDIRECT_URI, call};
 use demo::Demo;
-use person::{ALICE, BOB};
+use user::{ALICE, BOB};
 
 const API_IDENTIFIER: &str = "https://todo.deputy.example";
 
 #[tokio::test]
-async fn a_first_run_goes_from_401_through_approval_sign_on_and_consent_to_a_connection() {
+async fn new_client_connects_after_approval_and_consent() {
     let demo = Demo::start();
     let application = Application::default();
-    let refused = application.connect(&demo).await.expect_err("nobody is logged in");
+    let refused = application.connect(&demo).await.expect_err("no token yet");
     let metadata = demo.mcp.join("/.well-known/oauth-protected-resource/mcp").unwrap();
     let challenge = format!(r#"Bearer resource_metadata="{metadata}", scope="todo:read todo:write""#);
     assert_eq!(refused.auth_challenge(), Some(challenge.as_str()));
@@ -33,7 +33,7 @@ async fn a_first_run_goes_from_401_through_approval_sign_on_and_consent_to_a_con
 }
 
 #[tokio::test]
-async fn a_client_that_says_initialize_works_too() {
+async fn client_of_initialize_revision_connects() {
     let demo = Demo::start();
     let application = Application::of(&ALICE, &demo).await;
     let client = application.connect_as(&demo, ClientLifecycleMode::Initialize).await.unwrap();
@@ -43,11 +43,11 @@ async fn a_client_that_says_initialize_works_too() {
 }
 
 #[tokio::test]
-async fn stored_tokens_connect_without_a_page_after_a_restart_too() {
+async fn stored_tokens_connect_without_login_after_restart() {
     let mut demo = Demo::start();
     let first = Application::of(&ALICE, &demo).await;
     add(&first.connect(&demo).await.unwrap(), "survives a restart").await;
-    let again = Application::with(first.kept().await).await;
+    let again = Application::with(first.stored().await).await;
     assert_eq!(todos(&again.connect(&demo).await.unwrap()).await.len(), 1);
     demo.restart();
     let todos = todos(&again.connect(&demo).await.unwrap()).await;
@@ -55,7 +55,7 @@ async fn stored_tokens_connect_without_a_page_after_a_restart_too() {
 }
 
 #[tokio::test]
-async fn the_list_of_tools_is_complete() {
+async fn tool_list_is_complete() {
     let demo = Demo::start();
     let client = Application::of(&ALICE, &demo).await.connect(&demo).await.unwrap();
     let mut tools = client.list_all_tools().await.unwrap();
@@ -72,21 +72,21 @@ async fn the_list_of_tools_is_complete() {
 }
 
 #[tokio::test]
-async fn who_am_i_shows_a_pingone_token_for_the_todo_api_and_who_the_person_is() {
+async fn who_am_i_shows_user_and_pingone_token_for_api() {
     let demo = Demo::start();
     let application = Application::of(&ALICE, &demo).await;
     let client = application.connect(&demo).await.unwrap();
-    let answer = structured(&client, "who_am_i", json!({})).await;
-    assert_eq!(answer["user"]["username"], "alice");
-    assert_eq!(answer["client"]["name"], NAME);
-    let audience = answer["accessToken"]["audience"].as_array().unwrap();
-    assert!(audience.contains(&json!(API_IDENTIFIER)), "{answer}");
-    // The demo shows PingOne's token, which is not the one that the client holds.
-    assert_ne!(answer["accessToken"]["raw"], application.token("access_token").await);
+    let who = structured(&client, "who_am_i", json!({})).await;
+    assert_eq!(who["user"]["username"], "alice");
+    assert_eq!(who["client"]["name"], NAME);
+    let audience = who["accessToken"]["audience"].as_array().unwrap();
+    assert!(audience.contains(&json!(API_IDENTIFIER)), "{who}");
+    // The demo shows PingOne's token, which is not the client's token.
+    assert_ne!(who["accessToken"]["raw"], application.token("access_token").await);
 }
 
 #[tokio::test]
-async fn todos_are_added_and_toggled_and_not_deleted_unasked() {
+async fn client_that_cannot_ask_its_user_deletes_no_todo() {
     let demo = Demo::start();
     let client = Application::of(&ALICE, &demo).await.connect(&demo).await.unwrap();
     add(&client, "buy oat milk").await;
@@ -101,7 +101,7 @@ async fn todos_are_added_and_toggled_and_not_deleted_unasked() {
 }
 
 #[tokio::test]
-async fn another_person_sees_none_of_the_todos() {
+async fn other_user_sees_none_of_the_todos() {
     let demo = Demo::start();
     let of_alice = Application::of(&ALICE, &demo).await.connect(&demo).await.unwrap();
     add(&of_alice, "not for bob").await;
@@ -111,21 +111,20 @@ async fn another_person_sees_none_of_the_todos() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_taken_is_refreshed_without_a_page() {
+async fn rejected_access_token_is_refreshed_without_login() {
     let demo = Demo::start();
-    let mut kept = Application::of(&ALICE, &demo).await.kept().await;
-    // Stands in for time.
-    kept["token_response"]["access_token"] = json!("expired");
-    let given = kept["token_response"]["refresh_token"].clone();
-    let application = Application::with(kept).await;
+    let mut stored = Application::of(&ALICE, &demo).await.stored().await;
+    stored["token_response"]["access_token"] = json!("expired");
+    let refresh_token = stored["token_response"]["refresh_token"].clone();
+    let application = Application::with(stored).await;
     let client = application.connect(&demo).await.unwrap();
     add(&client, "after the refresh").await;
     assert_ne!(application.token("access_token").await, "expired");
-    assert_ne!(application.token("refresh_token").await, given);
+    assert_ne!(application.token("refresh_token").await, refresh_token);
 }
 
 #[tokio::test]
-async fn after_a_revocation_the_next_call_is_refused() {
+async fn revoked_token_is_rejected() {
     let demo = Demo::start();
     let application = Application::of(&ALICE, &demo).await;
     let client = application.connect(&demo).await.unwrap();
@@ -142,7 +141,7 @@ async fn revoke(demo: &Demo, application: &Application) {
     let metadata = demo.mcp.join("/.well-known/oauth-authorization-server").unwrap();
     let metadata = http.get(metadata).send().await.unwrap().bytes().await.unwrap();
     let metadata: Value = serde_json::from_slice(&metadata).unwrap();
-    let client_id = application.kept().await["client_id"].as_str().unwrap().to_owned();
+    let client_id = application.stored().await["client_id"].as_str().unwrap().to_owned();
     let body = form_urlencoded::Serializer::new(String::new())
         .append_pair("token", &application.token("refresh_token").await)
         .append_pair("client_id", &client_id)
@@ -157,11 +156,11 @@ async fn add(client: &Client, text: &str) {
 }
 
 async fn todos(client: &Client) -> Vec<Value> {
-    let answer = structured(client, "get_my_todo_list", json!({})).await;
-    answer["todos"].as_array().unwrap().clone()
+    let list = structured(client, "get_my_todo_list", json!({})).await;
+    list["todos"].as_array().unwrap().clone()
 }
 
-/// What a tool answers that succeeds.
+/// Calls a tool, which must succeed, and returns its structured content.
 async fn structured(client: &Client, tool: &'static str, arguments: Value) -> Value {
     let result = call(client, tool, arguments).await.unwrap();
     assert_ne!(result.is_error, Some(true), "{result:?}");

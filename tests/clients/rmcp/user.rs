@@ -1,21 +1,21 @@
-//! What a person does in the browser between a client's request and its answer.
+//! The steps of a user in the browser, from the authorization request to the redirect back to the client.
 
 use harness::{browser::Browser, network::Network, remote::Remote};
 use url::Url;
 
 use crate::demo::Demo;
 
-/// One of the demo's people.
-pub(crate) struct Person {
+/// A user of the demo.
+pub(crate) struct User {
     username: &'static str,
     password: &'static str,
 }
 
-pub(crate) const ALICE: Person = Person { username: "alice", password: "Alice-demo-1" };
-pub(crate) const BOB: Person = Person { username: "bob", password: "Bob-demo-1" };
+pub(crate) const ALICE: User = User { username: "alice", password: "Alice-demo-1" };
+pub(crate) const BOB: User = User { username: "bob", password: "Bob-demo-1" };
 
-impl Person {
-    /// Opens what the client asked to open, approves, signs on, consents, and says where the browser arrived.
+impl User {
+    /// Opens the authorization URL, approves, signs on and consents. Returns the URL of the redirect back to the client.
     pub(crate) async fn authorize(&self, demo: &Demo, authorization_url: &str) -> Url {
         let network = Network::default();
         for url in [&demo.mcp, &demo.pingone] {

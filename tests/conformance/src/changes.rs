@@ -1,7 +1,7 @@
-//! Tools that announce changes, and who listens for them.
+//! Tools that announce changes, and the subscriptions that receive the announcements.
 //!
-//! A listener is told within its own request, never within the one that announces: on Workers the two have different
-//! contexts.
+//! The request of a subscription sends its own notifications. The request that announces cannot do that: on Workers, one
+//! request has no access to the streams of another.
 
 use std::{
     future::poll_fn,
@@ -17,7 +17,7 @@ use rmcp::{
 
 use crate::Fixture;
 
-/// What has been announced, as far as this process knows.
+/// The changes that were announced in this process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes(Arc<Mutex<State>>);
 
@@ -27,7 +27,7 @@ struct State {
     listeners: Vec<Waker>,
 }
 
-/// How many changes of each list.
+/// The number of announced changes of each list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Announced {
     prompts: u32,
@@ -35,28 +35,30 @@ struct Announced {
 }
 
 impl Changes {
-    /// Tells the client of a subscription what is announced, as long as it listens.
+    /// Sends the announcements to a subscription until it ends.
     pub(crate) async fn listen(&self, subscription: &SubscriptionContext) {
-        let mut told = self.state().announced;
+        let mut sent = self.state().announced;
         loop {
-            let announced = self.after(told).await;
-            if announced.prompts != told.prompts
-                && gone(&subscription.sink().notify_prompt_list_changed().await)
+            let announced = self.after(sent).await;
+            if announced.prompts != sent.prompts
+                && has_ended(&subscription.sink().notify_prompt_list_changed().await)
             {
                 return;
             }
-            if announced.tools != told.tools && gone(&subscription.sink().notify_tool_list_changed().await) {
+            if announced.tools != sent.tools
+                && has_ended(&subscription.sink().notify_tool_list_changed().await)
+            {
                 return;
             }
-            told = announced;
+            sent = announced;
         }
     }
 
-    /// Waits until there is more than `told`.
-    async fn after(&self, told: Announced) -> Announced {
+    /// Waits until there are other announcements than `sent`.
+    async fn after(&self, sent: Announced) -> Announced {
         poll_fn(|cx| {
             let mut state = self.state();
-            if state.announced != told {
+            if state.announced != sent {
                 return Poll::Ready(state.announced);
             }
             if !state.listeners.iter().any(|listener| listener.will_wake(cx.waker())) {
@@ -80,12 +82,12 @@ impl Changes {
     }
 }
 
-/// Whether nobody listens any more. Who listens for something else stays.
-fn gone(told: &Result<(), SubscriptionSendError>) -> bool {
-    !matches!(told, Ok(()) | Err(SubscriptionSendError::NotificationNotAccepted(_)))
+/// Whether the subscription has ended. One that filters out this notification has not.
+fn has_ended(result: &Result<(), SubscriptionSendError>) -> bool {
+    !matches!(result, Ok(()) | Err(SubscriptionSendError::NotificationNotAccepted(_)))
 }
 
-// The lists stay as they are: the suite judges only what is announced.
+// The lists themselves do not change: the suite checks only the announcements.
 #[tool_router(router = changing, vis = "pub(crate)")]
 impl Fixture {
     #[tool(description = "Announces that the prompts have changed.")]

@@ -1,5 +1,5 @@
-//! Tools that ask the client while it waits, as revisions with a handshake have it.
-#![expect(deprecated, reason = "the suite lets tools ask for sampling")]
+//! Tools that send requests to the client during a call, as in MCP 2025-11-25 and earlier.
+#![expect(deprecated, reason = "the suite tests sampling")]
 
 use rmcp::{
     ErrorData,
@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 
 use crate::{Context, Fixture, input, reports::failed};
 
-/// `test_elicitation`.
+/// The arguments of `test_elicitation`.
 #[derive(Deserialize, JsonSchema)]
 struct Elicitation {
-    /// What the person is told.
+    /// The message to the user.
     message: String,
 }
 
-/// `test_sampling`.
+/// The arguments of `test_sampling`.
 #[derive(Deserialize, JsonSchema)]
 struct Sampling {
-    /// What the model is told.
+    /// The message to the model.
     prompt: String,
 }
 
-#[tool_router(router = asking, vis = "pub(crate)")]
+#[tool_router(router = client_requests, vis = "pub(crate)")]
 impl Fixture {
-    #[tool(description = "Asks the client's model.")]
+    #[tool(description = "Sends a prompt to the client's model.")]
     async fn test_sampling(
         Parameters(Sampling { prompt }): Parameters<Sampling>,
         context: Context,
@@ -39,7 +39,7 @@ impl Fixture {
         Ok(format!("LLM response: {}", text.map_or("nothing", |text| &text.text)))
     }
 
-    #[tool(description = "Asks the person for a name and an address.")]
+    #[tool(description = "Asks the user for a name and an email address.")]
     async fn test_elicitation(
         Parameters(Elicitation { message }): Parameters<Elicitation>,
         context: Context,
@@ -55,7 +55,7 @@ impl Fixture {
         Ok(format!("User response: {}", elicit(&context, &message, schema).await?))
     }
 
-    #[tool(description = "Asks the person with a form that is filled in already.")]
+    #[tool(description = "Asks the user with a form that has default values.")]
     async fn test_elicitation_sep1034_defaults(context: Context) -> Result<String, ErrorData> {
         let schema = json!({
             "type": "object",
@@ -70,7 +70,7 @@ impl Fixture {
         Ok(format!("Elicitation completed: {}", elicit(&context, "Is this right?", schema).await?))
     }
 
-    #[tool(description = "Asks the person to choose, in every way a form can.")]
+    #[tool(description = "Asks the user to choose, in each way that a form has.")]
     async fn test_elicitation_sep1330_enums(context: Context) -> Result<String, ErrorData> {
         let options = json!(["option1", "option2", "option3"]);
         let titled = json!([
@@ -97,7 +97,7 @@ impl Fixture {
 
     #[tool(description = "Needs a client that can sample.")]
     fn test_missing_capability(context: Context) -> Result<ContentBlock, ErrorData> {
-        if context.client_capabilities().is_some_and(|able| able.sampling.is_some()) {
+        if context.client_capabilities().is_some_and(|capabilities| capabilities.sampling.is_some()) {
             return Ok(ContentBlock::text("The client can sample."));
         }
         let required = ClientCapabilities::builder().enable_sampling().build();
@@ -105,7 +105,7 @@ impl Fixture {
     }
 }
 
-/// What the person did with a form, in words.
+/// Shows a form to the user, and returns the user's action and the content as text.
 async fn elicit(context: &Context, message: &str, schema: Value) -> Result<String, ErrorData> {
     let form = input::form(message, schema)?;
     let ElicitResult { action, content, .. } = context.peer.create_elicitation(form).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Tools that answer with each kind of content.
+//! Tools that return each kind of content.
 
 use rmcp::{
     model::{CallToolResult, ContentBlock, ResourceContents},
@@ -12,27 +12,27 @@ use crate::{
 
 #[tool_router(router = content, vis = "pub(crate)")]
 impl Fixture {
-    #[tool(description = "Answers with text.")]
+    #[tool(description = "Returns text.")]
     fn test_simple_text() -> ContentBlock {
         ContentBlock::text("This is a simple text response for testing.")
     }
 
-    #[tool(description = "Answers with an image.")]
+    #[tool(description = "Returns an image.")]
     fn test_image_content() -> ContentBlock {
         image()
     }
 
-    #[tool(description = "Answers with sound.")]
+    #[tool(description = "Returns audio.")]
     fn test_audio_content() -> ContentBlock {
         ContentBlock::audio(WAV, "audio/wav")
     }
 
-    #[tool(description = "Answers with a resource.")]
+    #[tool(description = "Returns a resource.")]
     fn test_embedded_resource() -> ContentBlock {
         ContentBlock::embedded_text("test://embedded-resource", "This is an embedded resource content.")
     }
 
-    #[tool(description = "Answers with text, an image and a resource.")]
+    #[tool(description = "Returns text, an image and a resource.")]
     fn test_multiple_content_types() -> CallToolResult {
         let resource =
             ResourceContents::text(r#"{"test":"data","value":123}"#, "test://mixed-content-resource")

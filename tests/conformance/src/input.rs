@@ -1,5 +1,5 @@
-//! What clients are asked, and what they answer.
-#![expect(deprecated, reason = "the suite lets tools ask for sampling and roots")]
+//! Requests to the client, and its replies.
+#![expect(deprecated, reason = "the suite tests sampling and roots")]
 
 use rmcp::{
     ErrorData,
@@ -13,15 +13,16 @@ use rmcp::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// A question to the client's model.
+/// A prompt for the client's model.
 pub(crate) fn prompt(text: &str, max_tokens: u32) -> CreateMessageRequestParams {
     CreateMessageRequestParams::new(vec![SamplingMessage::user_text(text)], max_tokens)
 }
 
-/// A form for the person.
+/// A form for the user.
 pub(crate) fn form(message: &str, schema: Value) -> Result<ElicitRequestParams, ErrorData> {
-    let requested_schema = serde_json::from_value(schema)
-        .map_err(|error| ErrorData::internal_error(format!("the form is not one: {error}"), None))?;
+    let requested_schema = serde_json::from_value(schema).map_err(|error| {
+        ErrorData::internal_error(format!("the schema of the form is invalid: {error}"), None)
+    })?;
     Ok(ElicitRequestParams::FormElicitationParams {
         meta: None,
         message: message.to_owned(),
@@ -29,12 +30,12 @@ pub(crate) fn form(message: &str, schema: Value) -> Result<ElicitRequestParams, 
     })
 }
 
-/// What a client is asked in one round, by names of our choosing.
+/// The requests of one round, by name.
 #[derive(Default)]
-pub(crate) struct Questions(InputRequests);
+pub(crate) struct Requests(InputRequests);
 
-impl Questions {
-    /// A form with one field, which is `{"type": kind}`.
+impl Requests {
+    /// Adds a form with one field, whose schema is `{"type": kind}`.
     pub(crate) fn field(
         mut self,
         name: &str,
@@ -49,66 +50,66 @@ impl Questions {
         Ok(self)
     }
 
-    /// A question to the client's model.
+    /// Adds a prompt for the client's model.
     pub(crate) fn prompt(mut self, name: &str, text: &str, max_tokens: u32) -> Self {
         let request = CreateMessageRequest::new(prompt(text, max_tokens));
         self.0.insert(name.to_owned(), InputRequest::CreateMessage(request));
         self
     }
 
-    /// The client's roots.
+    /// Adds a request for the client's roots.
     pub(crate) fn roots(mut self, name: &str) -> Self {
         self.0.insert(name.to_owned(), InputRequest::ListRoots(ListRootsRequest::default()));
         self
     }
 
-    /// Whether there is nothing to ask.
+    /// Whether there are no requests.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Asks. `state` comes back with the answers.
+    /// The result that sends the requests. `state` comes back with the replies.
     pub(crate) fn ask(self, state: Option<String>) -> InputRequiredResult {
         InputRequiredResult::new(Some(self.0), state)
     }
 }
 
-/// What a client answered. An answer that was not asked for is not looked at, and one of the wrong shape is none.
-pub(crate) struct Answers(rmcp::model::InputResponses);
+/// The replies of a client. A reply of the wrong form counts as missing.
+pub(crate) struct Replies(rmcp::model::InputResponses);
 
-impl Answers {
-    /// The answers in a tool call.
+impl Replies {
+    /// The replies in a tool call.
     pub(crate) fn new(responses: InputResponses) -> Self {
         Self::of(responses.0)
     }
 
-    /// The answers in any request.
+    /// The replies in any request.
     pub(crate) fn of(responses: Option<rmcp::model::InputResponses>) -> Self {
         Self(responses.unwrap_or_default())
     }
 
-    /// A field of the form of this name, if the person accepted it.
+    /// A field of the form with this name, if the user accepted the form.
     pub(crate) fn field<T: DeserializeOwned>(&self, name: &str, field: &str) -> Option<T> {
-        let ElicitResult { action: ElicitationAction::Accept, content, .. } = self.answer(name)? else {
+        let ElicitResult { action: ElicitationAction::Accept, content, .. } = self.reply(name)? else {
             return None;
         };
         serde_json::from_value(content?.get_mut(field)?.take()).ok()
     }
 
-    /// What the client's model said.
+    /// The text from the client's model.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        let CreateMessageResult { message, .. } = self.answer(name)?;
+        let CreateMessageResult { message, .. } = self.reply(name)?;
         let text = message.content.first().and_then(SamplingMessageContentBlock::as_text)?;
         Some(text.text.clone())
     }
 
     /// The client's roots.
     pub(crate) fn roots(&self, name: &str) -> Option<Vec<String>> {
-        let ListRootsResult { roots, .. } = self.answer(name)?;
+        let ListRootsResult { roots, .. } = self.reply(name)?;
         Some(roots.into_iter().map(|root| root.uri).collect())
     }
 
-    fn answer<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+    fn reply<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_value(self.0.get(name)?.clone()).ok()
     }
 }

@@ -1,11 +1,11 @@
-//! What the official conformance suite expects of an MCP server, behind Deputy.
+//! The server that the official conformance suite for MCP expects, behind Deputy.
 //!
-//! The suite (`@modelcontextprotocol/conformance`) calls tools, prompts and resources by names of its own choosing and
-//! judges what comes back over the wire. [`Fixture`] has them all, as an ordinary rmcp server: whatever HTTP, sessions,
-//! sealing and asking back take is Deputy's, which is what is tested. `run.js` beside this crate runs the suite.
+//! The suite (`@modelcontextprotocol/conformance`) calls tools, prompts and resources by fixed names and checks the
+//! responses. [`Fixture`] has all of them, as an ordinary rmcp server. Deputy adds HTTP, sessions, sealed state and requests
+//! to the client, which are what the suite tests here. `run.js` in this folder runs the suite.
 
-mod asking;
 mod changes;
+mod client_requests;
 mod content;
 mod input;
 mod media;
@@ -18,10 +18,7 @@ mod schemas;
 use std::sync::Arc;
 
 use deputy::{Server, Wording, config::Config, host::Host, mcp::rmcp};
-#[expect(
-    deprecated,
-    reason = "the suite sets the level of log entries where the protocol still has that"
-)]
+#[expect(deprecated, reason = "the suite sets the log level in MCP 2025-11-25")]
 use rmcp::model::SetLevelRequestParams;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -38,7 +35,7 @@ use rmcp::{
 
 use changes::Changes;
 
-/// Deputy with the tools of the suite. None of them needs a scope, or calls the API.
+/// Deputy with the tools for the suite. They need no scopes and do not call the API.
 pub fn server(config: Config, host: Arc<dyn Host>) -> Server {
     Server::new(config, host, Arc::new(rmcp(Fixture::new())), Wording::new("the conformance suite", &[]))
 }
@@ -51,10 +48,10 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A server that nobody listens to yet.
+    /// A server without subscriptions.
     pub fn new() -> Self {
-        let tools = Self::asking()
-            + Self::changing()
+        let tools = Self::changing()
+            + Self::client_requests()
             + Self::content()
             + Self::reporting()
             + Self::rounds()
@@ -116,14 +113,14 @@ impl ServerHandler for Fixture {
     }
 
     async fn subscribe(&self, params: SubscribeRequestParams, _: Context) -> Result<(), ErrorData> {
-        resources::exists(&params.uri)
+        resources::subscribe(&params.uri)
     }
 
     async fn unsubscribe(&self, params: UnsubscribeRequestParams, _: Context) -> Result<(), ErrorData> {
-        resources::exists(&params.uri)
+        resources::subscribe(&params.uri)
     }
 
-    #[expect(deprecated, reason = "revisions with a handshake have it")]
+    #[expect(deprecated, reason = "MCP 2025-11-25 has it")]
     async fn set_level(&self, _: SetLevelRequestParams, _: Context) -> Result<(), ErrorData> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `conformance`: the commands of `deputy` with the suite's tools, `conformance demo` included.
+//! The program `conformance`: the commands of `deputy`, with the tools for the suite.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! The smallest files that are what they say.
+//! Small media files, in base64.
 
-/// One red pixel.
+/// A PNG image of one red pixel.
 pub(crate) const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC";
 
-/// A millisecond of silence.
+/// A WAV file with a millisecond of silence.
 pub(crate) const WAV: &str = "UklGRiwAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQgAAACAgICAgICAgA==";

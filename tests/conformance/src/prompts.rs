@@ -1,4 +1,4 @@
-//! Prompts, and suggestions for their arguments.
+//! Prompts, and completions for their arguments.
 
 use rmcp::{
     ErrorData,
@@ -10,17 +10,17 @@ use rmcp::{
 use serde_json::Value;
 
 use crate::{
-    input::{Answers, Questions},
+    input::{Replies, Requests},
     media::PNG,
 };
 
-/// Every prompt.
+/// All prompts.
 pub(crate) fn list() -> Vec<Prompt> {
     let required = |name: &str, text: &str| {
         PromptArgument::new(name.to_owned()).with_description(text.to_owned()).with_required(true)
     };
     vec![
-        Prompt::new(INPUT_REQUIRED, Some("Asks the person for context."), None),
+        Prompt::new(INPUT_REQUIRED, Some("Asks the user for context."), None),
         Prompt::new(
             WITH_ARGUMENTS,
             Some("Repeats its arguments."),
@@ -32,11 +32,11 @@ pub(crate) fn list() -> Vec<Prompt> {
             Some(vec![required("resourceUri", "URI of the resource to embed")]),
         ),
         Prompt::new(WITH_IMAGE, Some("Shows an image."), None),
-        Prompt::new(SIMPLE, Some("Says one sentence."), None),
+        Prompt::new(SIMPLE, Some("Has one sentence."), None),
     ]
 }
 
-/// One prompt.
+/// The messages of a prompt, or a request for input.
 pub(crate) fn get(params: GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
     let messages = match params.name.as_str() {
         INPUT_REQUIRED => return with_input(params),
@@ -58,24 +58,24 @@ pub(crate) fn get(params: GetPromptRequestParams) -> Result<GetPromptResponse, E
     Ok(GetPromptResult::new(messages).into())
 }
 
-/// Suggestions for an argument of any prompt or resource.
+/// Completions for an argument of any prompt or resource.
 pub(crate) fn complete(params: CompleteRequestParams) -> Result<CompleteResult, ErrorData> {
-    let begun = params.argument.value;
-    let values = SUGGESTIONS.iter().filter(|word| word.starts_with(&begun)).map(|word| (*word).to_owned());
+    let prefix = params.argument.value;
+    let values = SUGGESTIONS.iter().filter(|word| word.starts_with(&prefix)).map(|word| (*word).to_owned());
     let info = CompletionInfo::with_all_values(values.collect())
         .map_err(|error| ErrorData::internal_error(error, None))?;
     Ok(CompleteResult::new(info))
 }
 
-/// MCP 2026-07-28, Multi Round-Trip Requests: prompts may ask, too.
+/// A prompt that asks the user first (MCP 2026-07-28, Multi Round-Trip Requests).
 fn with_input(params: GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
-    let answers = Answers::of(params.input_responses);
-    if let Some(context) = answers.field::<String>("user_context", "context") {
+    let replies = Replies::of(params.input_responses);
+    if let Some(context) = replies.field::<String>("user_context", "context") {
         return Ok(GetPromptResult::new(vec![text(&format!("Use this: {context}"))]).into());
     }
     let question = "What context should the prompt use?";
-    let questions = Questions::default().field("user_context", question, "context", "string")?;
-    Ok(questions.ask(None).into())
+    let requests = Requests::default().field("user_context", question, "context", "string")?;
+    Ok(requests.ask(None).into())
 }
 
 fn argument<'a>(params: &'a GetPromptRequestParams, name: &str) -> Result<&'a str, ErrorData> {

@@ -1,4 +1,4 @@
-//! Tools that report while they work.
+//! Tools that send log entries and progress during a call.
 #![expect(deprecated, reason = "the suite reads log entries")]
 
 use rmcp::{
@@ -20,7 +20,7 @@ impl Fixture {
         Ok(ContentBlock::text("Wrote three log entries."))
     }
 
-    #[tool(description = "Writes a log entry, which only who asks for log entries may get.")]
+    #[tool(description = "Writes a log entry, which only clients that request log entries may get.")]
     async fn test_logging_tool(context: Context) -> Result<ContentBlock, ErrorData> {
         log(&context, "Tool executed").await?;
         Ok(ContentBlock::text("Wrote a log entry."))
@@ -29,7 +29,7 @@ impl Fixture {
     #[tool(description = "Reports its progress three times.")]
     async fn test_tool_with_progress(context: Context) -> Result<ContentBlock, ErrorData> {
         let Some(token) = context.meta.get_progress_token() else {
-            return Ok(ContentBlock::text("Nobody asked for progress."));
+            return Ok(ContentBlock::text("The client did not request progress."));
         };
         for progress in [0.0, 50.0, 100.0] {
             let progress = ProgressNotificationParam::new(token.clone(), progress).with_total(100.0);
@@ -44,7 +44,7 @@ async fn log(context: &Context, text: &str) -> Result<(), ErrorData> {
     context.peer.notify_logging_message(entry).await.map_err(failed)
 }
 
-/// What a tool answers whose request or notification to the client came to nothing.
+/// The error of a tool whose request or notification to the client failed.
 pub(crate) fn failed(error: ServiceError) -> ErrorData {
     match error {
         ServiceError::McpError(error) => error,

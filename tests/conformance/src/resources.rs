@@ -1,4 +1,4 @@
-//! Resources, and one template.
+//! Resources and a resource template.
 
 use rmcp::{
     ErrorData,
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::media::PNG;
 
-/// Every resource that is not of a template.
+/// All resources, without those of the template.
 pub(crate) fn list() -> Vec<Resource> {
     let resource = |uri: &str, name: &str, mime_type: &str, text: &str| {
         Resource::new(uri, name).with_mime_type(mime_type).with_description(text)
@@ -16,22 +16,22 @@ pub(crate) fn list() -> Vec<Resource> {
     vec![
         resource(BINARY, "static-binary", "image/png", "One red pixel."),
         resource(TEXT, "static-text", "text/plain", "One sentence."),
-        resource(WATCHED, "watched-resource", "text/plain", "To subscribe to."),
+        resource(WATCHED, "watched-resource", "text/plain", "A resource for subscriptions."),
     ]
 }
 
-/// Every template.
+/// All resource templates.
 pub(crate) fn templates() -> Vec<ResourceTemplate> {
     let template = ResourceTemplate::new(format!("{PREFIX}{{id}}{SUFFIX}"), "template");
     vec![template.with_mime_type("application/json").with_description("Data with an id.")]
 }
 
-/// One resource.
+/// The contents of a resource.
 pub(crate) fn read(uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let contents = match uri {
         BINARY => ResourceContents::blob(PNG, uri).with_mime_type("image/png"),
         TEXT => ResourceContents::text("This is the content of the static text resource.", uri),
-        WATCHED => ResourceContents::text("Nothing ever happens here.", uri),
+        WATCHED => ResourceContents::text("This resource never changes.", uri),
         _ => {
             let id = uri.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
             let Some(id) = id.filter(|id| !id.contains('/')) else { return Err(not_found(uri)) };
@@ -43,8 +43,8 @@ pub(crate) fn read(uri: &str) -> Result<ReadResourceResult, ErrorData> {
     Ok(ReadResourceResult::new(vec![contents]))
 }
 
-/// Whether there is such a resource. Subscriptions are kept by nobody: no resource here ever changes.
-pub(crate) fn exists(uri: &str) -> Result<(), ErrorData> {
+/// Accepts a subscription to any resource that exists, and stores nothing, because no resource here ever changes.
+pub(crate) fn subscribe(uri: &str) -> Result<(), ErrorData> {
     read(uri).map(|_| ())
 }
 

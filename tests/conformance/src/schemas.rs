@@ -1,4 +1,4 @@
-//! Tools whose input schemas must reach the client, and Deputy, whole.
+//! Tools whose input schemas must reach the client unchanged.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::Fixture;
 
-/// `test_x_mcp_header`.
+/// The arguments of `test_x_mcp_header`.
 #[derive(Deserialize, JsonSchema)]
 struct Query {
-    /// Where the query goes: what stands between client and server routes by it.
+    /// The region of the query. A proxy between client and server could route by its header.
     #[schemars(extend("x-mcp-header" = "Region"))]
     region: String,
-    /// How many rows come back.
+    /// The number of rows to return.
     #[serde(default)]
     #[schemars(extend("x-mcp-header" = "Limit"))]
     limit: Option<i64>,
@@ -28,13 +28,13 @@ impl Fixture {
         format!("Got {} arguments.", arguments.len())
     }
 
-    #[tool(description = "Repeats what headers of its request repeat too.")]
+    #[tool(description = "Repeats the arguments that headers of the request repeat too.")]
     fn test_x_mcp_header(Parameters(Query { region, limit }): Parameters<Query>) -> String {
         format!("region={region}, limit={limit:?}")
     }
 }
 
-/// A schema with the keywords that libraries tend to lose (JSON Schema 2020-12 §8.2, §10.2).
+/// A schema with keywords that libraries tend to drop (JSON Schema 2020-12 §8.2, §10.2).
 fn contact() -> Arc<JsonObject> {
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
