@@ -83,7 +83,7 @@ impl World {
         let simulator = Simulator::new(simulated, Arc::new(Environment(host.with_seed(2))));
         network.serve(PINGONE, simulator.router());
         let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
-        let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+        let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
         let now = host.now();
         network.serve(DEPUTY, Server::new(config(), Arc::new(host), Arc::new(tools), wording).router());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

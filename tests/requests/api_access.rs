@@ -17,7 +17,7 @@ async fn wrong_api_url_is_reported_as_unexpected_api_response() {
         let result = world.call(&token, tool, arguments).await.json()["result"].take();
         assert_eq!(result["isError"], true, "{result}");
         let text = result["content"][0]["text"].as_str().unwrap();
-        assert!(text.starts_with("The Todo API gave an unexpected answer."), "{tool}: {text}");
+        assert!(text.starts_with("The Todo API gave an unexpected response."), "{tool}: {text}");
     }
 }
 

@@ -281,7 +281,7 @@ async fn elicitation_error_from_the_client_deletes_nothing() {
         assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::ACCEPTED);
         let response = stream.next().await;
         let said = response["result"]["content"][0]["text"].as_str().expect("a text");
-        assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{response}");
+        assert!(said.starts_with("Nothing was deleted: the user has to confirm"), "{response}");
     }
     assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
 }

@@ -21,7 +21,7 @@ async fn client_without_elicitation_deletes_only_if_configured() {
             let response = delete_result(&world, &token, session, &id).await;
             assert_eq!(response["isError"], true, "{response}");
             let said = response["content"][0]["text"].as_str().expect("a text");
-            assert!(said.starts_with("Nothing was deleted: the person has to confirm"), "{said}");
+            assert!(said.starts_with("Nothing was deleted: the user has to confirm"), "{said}");
         }
     }
     assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);

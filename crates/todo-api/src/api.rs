@@ -1,4 +1,4 @@
-//! The routes: authorize, read, do, answer.
+//! The routes. Each verifies the token, reads the request, applies the operation and responds, in this order.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     backend::Backend,
     config::Config,
+    error::{ApiError, MAX_BODY_BYTES, json},
     keys::{KeyError, Keys},
-    refusal::{MAX_BODY_BYTES, Refusal, json},
     todos::{self, Operation, Todo},
     token::{self, AccessToken, TokenError},
 };
 
-/// The API, for tokens that `config` accepts, on the machine that `backend` stands for.
+/// The API for tokens that `config` accepts, on `backend`.
 pub fn router(config: Config, backend: Arc<dyn Backend>) -> Router {
     let api = Arc::new(Api { config, backend, keys: Keys::default() });
     Router::new()
         .route("/api/todos", get(list).post(create))
         .route("/api/todos/{id}", patch(set_completed).delete(delete))
-        .fallback(async || Refusal::NotFound("there is nothing here; the todos are at /api/todos"))
-        .method_not_allowed_fallback(async || Refusal::Method)
+        .fallback(async || ApiError::NotFound("unknown path; the todos are at /api/todos"))
+        .method_not_allowed_fallback(async || ApiError::Method)
         .with_state(api)
 }
 
@@ -40,14 +40,14 @@ struct Api {
     keys: Keys,
 }
 
-type Answer = Result<Response, Refusal>;
+type ApiResult = Result<Response, ApiError>;
 
-async fn list(State(api): State<Arc<Api>>, request: Request) -> Answer {
+async fn list(State(api): State<Arc<Api>>, request: Request) -> ApiResult {
     let token = api.authorize(request.headers(), READ).await?;
-    api.answer(StatusCode::OK, token, Operation::List).await
+    api.apply(StatusCode::OK, token, Operation::List).await
 }
 
-async fn create(State(api): State<Arc<Api>>, request: Request) -> Answer {
+async fn create(State(api): State<Arc<Api>>, request: Request) -> ApiResult {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct Params {
@@ -56,18 +56,18 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let token = api.authorize(&parts.headers, WRITE).await?;
     let Params { todo_text } = read(&parts, body, r#"{"todoText": "<text>"}"#).await?;
-    let text = todos::parse_text(&todo_text).ok_or(Refusal::Text)?;
+    let text = todos::parse_text(&todo_text).ok_or(ApiError::Text)?;
     let mut random = [0; 16];
     api.backend.fill_random(&mut random);
     let todo = Todo { id: todos::id(random), text, completed: false };
-    api.answer(StatusCode::CREATED, token, Operation::Create(todo)).await
+    api.apply(StatusCode::CREATED, token, Operation::Create(todo)).await
 }
 
 async fn set_completed(
     State(api): State<Arc<Api>>,
     id: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Answer {
+) -> ApiResult {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Params {
@@ -77,39 +77,40 @@ async fn set_completed(
     let token = api.authorize(&parts.headers, WRITE).await?;
     let Params { completed } = read(&parts, body, r#"{"completed": true} or {"completed": false}"#).await?;
     let operation = Operation::SetCompleted { id: todo_id(id)?, completed };
-    api.answer(StatusCode::OK, token, operation).await
+    api.apply(StatusCode::OK, token, operation).await
 }
 
 async fn delete(
     State(api): State<Arc<Api>>,
     id: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Answer {
+) -> ApiResult {
     let token = api.authorize(request.headers(), WRITE).await?;
-    api.answer(StatusCode::OK, token, Operation::Delete(todo_id(id)?)).await
+    api.apply(StatusCode::OK, token, Operation::Delete(todo_id(id)?)).await
 }
 
 impl Api {
-    /// The caller's token, if it is good here and was granted `scope`.
-    async fn authorize(&self, headers: &HeaderMap, scope: &'static str) -> Result<AccessToken, Refusal> {
+    /// Verifies the token of a request, which must have `scope`.
+    async fn authorize(&self, headers: &HeaderMap, scope: &'static str) -> Result<AccessToken, ApiError> {
         let token = bearer(headers)?;
         let now = self.backend.now();
         let verified = async {
-            let kid = token::key_id(token).map_err(Refusal::Token)?;
+            let kid = token::key_id(token).map_err(ApiError::Token)?;
             let key =
                 self.keys.find(&kid, &self.config, &*self.backend, now).await.map_err(
                     |error| match error {
-                        KeyError::Unavailable => Refusal::Unavailable,
-                        KeyError::Unknown => Refusal::Token(TokenError::Key),
+                        KeyError::Unavailable => ApiError::Unavailable,
+                        KeyError::Unknown => ApiError::Token(TokenError::Key),
                     },
                 )?;
-            token::verify(token, &key, &self.config, now).map_err(Refusal::Token)
+            token::verify(token, &key, &self.config, now).map_err(ApiError::Token)
         };
         let token = verified.await.inspect_err(|reason| tracing::debug!(?reason, "token refused"))?;
-        if token.has_scope(scope) { Ok(token) } else { Err(Refusal::Scope(scope)) }
+        if token.has_scope(scope) { Ok(token) } else { Err(ApiError::Scope(scope)) }
     }
 
-    async fn answer(&self, status: StatusCode, token: AccessToken, operation: Operation) -> Answer {
+    /// Applies an operation and responds with the whole list.
+    async fn apply(&self, status: StatusCode, token: AccessToken, operation: Operation) -> ApiResult {
         #[derive(Serialize)]
         struct List {
             todos: Vec<Todo>,
@@ -120,49 +121,49 @@ impl Api {
 }
 
 /// The one bearer token of a request (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or(Refusal::Unauthenticated)?;
+    let value = values.next().ok_or(ApiError::Unauthenticated)?;
     if values.next().is_some() {
-        return Err(Refusal::Token(TokenError::Malformed));
+        return Err(ApiError::Token(TokenError::Malformed));
     }
-    let value = value.to_str().map_err(|_| Refusal::Token(TokenError::Malformed))?;
+    let value = value.to_str().map_err(|_| ApiError::Token(TokenError::Malformed))?;
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok(token.trim()),
-        _ => Err(Refusal::Unauthenticated),
+        _ => Err(ApiError::Unauthenticated),
     }
 }
 
-/// The body as JSON; `expected` tells the caller what it should be.
-async fn read<T: DeserializeOwned>(parts: &Parts, body: Body, expected: &'static str) -> Result<T, Refusal> {
+/// Parses the body as JSON; `expected` describes it in the error.
+async fn read<T: DeserializeOwned>(parts: &Parts, body: Body, expected: &'static str) -> Result<T, ApiError> {
     if !is_json(&parts.headers) {
-        return Err(Refusal::MediaType);
+        return Err(ApiError::MediaType);
     }
     let body = whole(body).await?;
-    serde_json::from_slice(&body).map_err(|_| Refusal::Malformed(expected))
+    serde_json::from_slice(&body).map_err(|_| ApiError::Malformed(expected))
 }
 
-async fn whole(body: Body) -> Result<Bytes, Refusal> {
+async fn whole(body: Body) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
         let error = error.into_inner();
-        if error.is::<LengthLimitError>() { Refusal::BodyTooLarge } else { Refusal::Malformed("complete") }
+        if error.is::<LengthLimitError>() { ApiError::BodyTooLarge } else { ApiError::Malformed("complete") }
     })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    // Bytes: a parameter may hold any.
+    // As bytes, because a parameter may contain bytes that are not ASCII.
     let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-/// A path that is not UTF-8 names no todo.
-fn todo_id(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
-    id.map(|Path(id)| id).map_err(|_| Refusal::NotFound("there is no todo with this id"))
+/// The id in the path. A path that is not UTF-8 names no todo.
+fn todo_id(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    id.map(|Path(id)| id).map_err(|_| ApiError::NotFound("there is no todo with this id"))
 }
 
-/// The scope that reading takes.
+/// The scope for reading.
 const READ: &str = "todo:read";
 
-/// The scope that every change takes.
+/// The scope for changes.
 const WRITE: &str = "todo:write";

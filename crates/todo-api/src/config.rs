@@ -1,8 +1,8 @@
-//! Whose tokens are accepted, and for what.
+//! The configuration: the issuer and the audience of accepted tokens.
 
 use url::{Host, Url};
 
-/// Whose tokens are accepted, and for what.
+/// The issuer and the audience of accepted tokens.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) issuer: String,
@@ -10,7 +10,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration from the values of `PINGONE_ISSUER` and `API_IDENTIFIER`, or everything that is wrong with them.
+    /// Parses the values of `PINGONE_ISSUER` and `API_IDENTIFIER`. Returns all errors at once.
     pub fn new(issuer: &str, api_identifier: &str) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         if let Err(error) = parse_issuer(issuer) {
@@ -27,10 +27,10 @@ impl Config {
     }
 }
 
-/// What is wrong with a variable. Never says its value.
+/// What is wrong with a variable. The text does not contain its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Empty, or with a blank in it, which no `aud` of `PingOne` has.
+    /// Empty, or with white space, which PingOne allows in no `aud`.
     #[error("API_IDENTIFIER must be the audience of this API's resource at PingOne, without blanks")]
     ApiIdentifier,
     /// Not an absolute URL without query and fragment (OpenID Connect Discovery §3).
@@ -38,12 +38,12 @@ pub enum ConfigError {
         "PINGONE_ISSUER must be a URL like https://auth.pingone.eu/<environment id>/as, without query and fragment"
     )]
     Issuer,
-    /// Whoever is on the way could answer with keys of their own.
+    /// Not `https`: an attacker on the network could replace the keys.
     #[error("PINGONE_ISSUER must begin with https://; http:// is for issuers on this machine")]
     IssuerInsecure,
 }
 
-/// Whether keys may come from there: `https`, or `http` within this machine.
+/// Whether keys may be fetched from the URL: `https`, or `http` on a loopback address.
 pub(crate) fn is_secure(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.has_host(),
@@ -79,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_reported_at_once() {
+    fn all_errors_are_returned_at_once() {
         assert_eq!(errors("", ""), [ConfigError::Issuer, ConfigError::ApiIdentifier]);
     }
 
     #[test]
-    fn an_issuer_is_a_bare_url() {
+    fn issuer_with_query_fragment_or_user_is_refused() {
         for issuer in
             ["auth.pingone.eu/x/as", "https://a/as?x", "https://a/as#x", "https://u:p@a/as", "ftp://a/as"]
         {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback_only() {
+    fn http_issuer_is_accepted_only_on_loopback() {
         for issuer in ["http://127.0.0.1:8789/e/as", "http://[::1]:8789/as", "http://localhost:8789/as"] {
             assert_eq!(errors(issuer, "todo"), [], "{issuer}");
         }

@@ -1,4 +1,4 @@
-//! The issuer's keys, fetched when a token needs one that is not known.
+//! The issuer's signing keys, fetched when a token needs an unknown one.
 
 use std::{
     collections::HashMap,
@@ -17,22 +17,22 @@ use crate::{
     config::{Config, is_secure},
 };
 
-/// Keys that signed or may sign tokens, by `kid`. No request ever waits for another one's fetch: on Workers it could
-/// wait for ever.
+/// A cache of the issuer's keys by `kid`. A request never waits for the fetch of another request: on Workers, that could
+/// hang forever.
 #[derive(Default)]
 pub(crate) struct Keys(Mutex<Cache>);
 
-/// Why there is no key.
+/// Why a key was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyError {
-    /// The issuer's keys could not be fetched; trying again later may help.
+    /// The issuer's keys cannot be fetched at the moment.
     Unavailable,
-    /// The issuer has no such key.
+    /// The issuer does not publish a key with this `kid`.
     Unknown,
 }
 
 impl Keys {
-    /// The key called `kid`, fetched if need be.
+    /// The key with this `kid`, fetched if needed.
     pub(crate) async fn find(
         &self,
         kid: &str,
@@ -42,38 +42,38 @@ impl Keys {
     ) -> Result<DecodingKey, KeyError> {
         let step = self.cache().step(kid, now);
         match step {
-            Step::Answer(answer) => answer,
+            Step::Done(result) => result,
             Step::Fetch => {
                 let fetched = fetch(config, backend).await;
                 if let Err(error) = &fetched {
-                    tracing::error!(%error, "the keys of the issuer cannot be fetched");
+                    tracing::error!(%error, "cannot fetch the keys of the issuer");
                 }
                 let mut cache = self.cache();
                 cache.fetched(fetched.ok(), now);
-                cache.answer(kid)
+                cache.lookup(kid)
             }
         }
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        // Nothing is left half done where it is held.
+        // The cache is consistent even if a holder of the lock panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is known, and when to ask again. Pure.
+/// The fetched keys, and when the next fetch may be.
 #[derive(Default)]
 struct Cache {
     keys: Option<Arc<KeySet>>,
     fetched_at: u64,
-    /// The next fetch for an unknown or an old key.
+    /// The earliest time of the next fetch while there are keys.
     refetch_at: u64,
-    /// The next fetch after one that failed when nothing was known.
+    /// The earliest time of the next fetch while there are no keys.
     retry_at: u64,
 }
 
 enum Step {
-    Answer(Result<DecodingKey, KeyError>),
+    Done(Result<DecodingKey, KeyError>),
     Fetch,
 }
 
@@ -84,13 +84,13 @@ impl Cache {
             self.keys = None;
         }
         let Some(keys) = &self.keys else {
-            return if now < self.retry_at { Step::Answer(Err(KeyError::Unavailable)) } else { Step::Fetch };
+            return if now < self.retry_at { Step::Done(Err(KeyError::Unavailable)) } else { Step::Fetch };
         };
         if (age >= FRESH || !keys.contains_key(kid)) && now >= self.refetch_at {
             self.refetch_at = now.saturating_add(REFETCH_INTERVAL);
             return Step::Fetch;
         }
-        Step::Answer(self.answer(kid))
+        Step::Done(self.lookup(kid))
     }
 
     fn fetched(&mut self, keys: Option<KeySet>, now: u64) {
@@ -103,7 +103,7 @@ impl Cache {
         }
     }
 
-    fn answer(&self, kid: &str) -> Result<DecodingKey, KeyError> {
+    fn lookup(&self, kid: &str) -> Result<DecodingKey, KeyError> {
         let keys = self.keys.as_ref().ok_or(KeyError::Unavailable)?;
         keys.get(kid).cloned().ok_or(KeyError::Unknown)
     }
@@ -111,7 +111,7 @@ impl Cache {
 
 type KeySet = HashMap<String, DecodingKey>;
 
-/// Discovery, then the keys (OpenID Connect Discovery §4; RFC 7517 §5).
+/// Fetches the discovery document, then the keys (OpenID Connect Discovery §4; RFC 7517 §5).
 async fn fetch(config: &Config, backend: &dyn Backend) -> Result<KeySet, FetchError> {
     let discovery = format!("{}/.well-known/openid-configuration", config.issuer.trim_end_matches('/'));
     let provider: ProviderMetadata =
@@ -139,7 +139,7 @@ async fn get(backend: &dyn Backend, url: &str) -> Result<Bytes, FetchError> {
     Ok(response.into_body())
 }
 
-/// The keys that can have signed a token. Others are passed over: a set may hold keys for other purposes.
+/// The keys of a set that can sign access tokens. A set may have keys for other purposes, which are ignored.
 fn parse(jwks: &[u8]) -> Result<KeySet, FetchError> {
     let set: JwkSet = serde_json::from_slice(jwks).map_err(|_| FetchError::Jwks)?;
     let keys: KeySet = set
@@ -188,28 +188,28 @@ struct RsaJwk {
 enum FetchError {
     #[error("the discovery document is malformed")]
     Discovery,
-    #[error("the discovery document is of another issuer than PINGONE_ISSUER")]
+    #[error("the discovery document names another issuer than PINGONE_ISSUER")]
     Issuer,
     #[error("the key set has no usable key")]
     Jwks,
-    #[error("`jwks_uri` of the discovery document is no https:// URL")]
+    #[error("`jwks_uri` of the discovery document is not an https:// URL")]
     JwksUri,
     #[error("{0}")]
     Request(String),
-    #[error("the issuer answered {0}")]
+    #[error("the issuer responded with status {0}")]
     Status(StatusCode),
 }
 
-/// Seconds after which a set is fetched again, so that a key that was withdrawn does not live on.
+/// Seconds after which the keys are fetched again, so that withdrawn keys are dropped.
 const FRESH: u64 = 60 * 60;
 
-/// Seconds after which a set that could not be fetched again is given up.
+/// Seconds after which keys are dropped if no newer ones could be fetched.
 const MAX_AGE: u64 = 24 * 60 * 60;
 
-/// Seconds between fetches for unknown keys: anybody can send a token with a `kid` of their own.
+/// Seconds between fetches for unknown keys: unauthenticated clients can send tokens with a made-up `kid`.
 const REFETCH_INTERVAL: u64 = 30;
 
-/// Seconds between fetches that fail.
+/// Seconds between attempts while fetches fail.
 const RETRY_INTERVAL: u64 = 5;
 
 /// RFC 7518 §3.3: 2048 bits or more.

@@ -1,4 +1,4 @@
-//! `todo-api`: the protected API as a program of its own.
+//! The program `todo-api`.
 
 use std::{
     future::IntoFuture as _,
@@ -22,17 +22,17 @@ use todo_api::{
 use tokio::{net::TcpListener, runtime::Runtime, signal, sync::oneshot, time::timeout};
 use tracing_subscriber::EnvFilter;
 
-/// The protected Todo API: todos of one person, behind PingOne access tokens.
+/// The Todo API: the todos of each user, protected by PingOne access tokens.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// The issuer whose access tokens are accepted.
+    /// The issuer of the access tokens.
     #[arg(long, env = "PINGONE_ISSUER", value_name = "URL")]
     pingone_issuer: String,
     /// The audience of this API's resource at PingOne; the `aud` of a token must contain it.
     #[arg(long, env = "API_IDENTIFIER", value_name = "AUDIENCE")]
     api_identifier: String,
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, env = "TODO_API_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8788")]
     listen: SocketAddr,
     /// The folder of the database.
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        // They would be printed to a standard error that is gone, and that panics.
+        // The subscriber would print them to standard error, and panics if that is closed.
         .log_internal_errors(false)
         .init();
     match run(&options) {
@@ -75,12 +75,12 @@ async fn serve(router: axum::Router, listen: SocketAddr, data_dir: &Path) -> Res
     tracing::info!(%address, data_dir = %data_dir.display(), "listening");
     let (stop, stopping) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
-        // Either way there is nobody left who could want it to go on.
+        // Stop also when the sender has been dropped.
         let _ = stopping.await;
     });
     let server = tokio::spawn(server.into_future());
     stop_signal().await.map_err(StartError::Runtime)?;
-    tracing::info!("stopping; requests under way get their answers");
+    tracing::info!("stopping; requests under way get their responses");
     drop(stop);
     if timeout(GRACE, server).await.is_err() {
         tracing::warn!("stopped with connections still open");
@@ -88,7 +88,7 @@ async fn serve(router: axum::Router, listen: SocketAddr, data_dir: &Path) -> Res
     Ok(())
 }
 
-/// Completes when the process is asked to end.
+/// Completes when the process gets SIGTERM or SIGINT.
 async fn stop_signal() -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -109,7 +109,7 @@ async fn stop_signal() -> io::Result<()> {
 }
 
 fn client() -> Result<reqwest::Client, StartError> {
-    // Refused only if there is one already, which would do as well.
+    // This fails if there is a provider already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
@@ -123,23 +123,23 @@ fn client() -> Result<reqwest::Client, StartError> {
 
 async fn fetch(client: reqwest::Client, request: http::Request<Bytes>) -> Result<Response<Bytes>, String> {
     let request = reqwest::Request::try_from(request).map_err(|error| error.to_string())?;
-    let mut answer = client.execute(request).await.map_err(|error| error.to_string())?;
+    let mut received = client.execute(request).await.map_err(|error| error.to_string())?;
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
+    while let Some(chunk) = received.chunk().await.map_err(|error| error.to_string())? {
         if chunk.len() > FETCH_BYTES - body.len() {
-            return Err("the answer is too large".to_owned());
+            return Err("the response is too large".to_owned());
         }
         body.extend_from_slice(&chunk);
     }
     let mut response = Response::new(body.freeze());
-    *response.status_mut() = answer.status();
+    *response.status_mut() = received.status();
     Ok(response)
 }
 
-/// Why there is no server.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("cannot make an HTTPS client; are certificate authorities installed? {0}")]
+    #[error("cannot create an HTTPS client: {0}. Are certificate authorities installed?")]
     Client(reqwest::Error),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\ntodo-api: "))]
     Config(Vec<ConfigError>),
@@ -157,5 +157,5 @@ const FETCH_BYTES: usize = 256 * 1024;
 
 const FETCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long requests under way may take to end.
+/// The time for requests under way at a stop.
 const GRACE: Duration = Duration::from_secs(10);

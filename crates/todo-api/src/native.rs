@@ -1,4 +1,4 @@
-//! The backend for a process with a disk.
+//! The backend of the native program.
 
 mod sqlite;
 
@@ -16,19 +16,19 @@ use crate::{
     todos::{Operation, Todo},
 };
 
-/// The clock and the randomness of this machine, todos in a [`SqliteTodos`], and requests through whatever client the
-/// process has already. Runs on tokio.
+/// A backend with the clock and randomness of the operating system, todos in a [`SqliteTodos`], and an HTTP client of the
+/// caller's. It needs tokio.
 pub struct NativeBackend {
     todos: Arc<SqliteTodos>,
     fetch: Box<Fetch>,
 }
 
-/// Sends a request as [`Backend::fetch`] says.
+/// A function that implements [`Backend::fetch`].
 pub type Fetch =
     dyn Fn(http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, String>> + Send + Sync;
 
 impl NativeBackend {
-    /// A backend whose requests go through `fetch`.
+    /// A backend that sends requests with `fetch`.
     pub fn new(
         todos: SqliteTodos,
         fetch: impl Fn(http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, String>>
@@ -42,17 +42,17 @@ impl NativeBackend {
 
 impl Backend for NativeBackend {
     fn now(&self) -> u64 {
-        #[expect(clippy::disallowed_methods, reason = "this is the host whose clock it is")]
+        #[expect(clippy::disallowed_methods, reason = "this is the native backend's clock")]
         let now = SystemTime::now();
-        // A clock before 1970 is not set.
+        // A clock before 1970 has not been set.
         now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        #[expect(clippy::disallowed_methods, reason = "this is the host whose randomness it is")]
+        #[expect(clippy::disallowed_methods, reason = "this is the native backend's randomness")]
         let filled = getrandom::fill(buffer);
         if let Err(error) = filled {
-            tracing::error!(%error, "the operating system gives no randomness");
+            tracing::error!(%error, "the operating system provides no randomness");
             std::process::abort();
         }
     }

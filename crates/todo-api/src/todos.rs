@@ -1,38 +1,38 @@
-//! A person's todos and what can be done with them.
+//! Todos, and the operations on them.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-/// One thing to do.
+/// A todo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Todo {
-    /// Names it among everybody's todos, and cannot be guessed.
+    /// A random id, unique among the todos of all users.
     pub id: String,
-    /// What is to be done: one line, at most [`MAX_TEXT_CHARACTERS`].
+    /// The text: one line of at most [`MAX_TEXT_CHARACTERS`].
     pub text: String,
-    /// Whether it is done.
+    /// Whether the todo is done.
     pub completed: bool,
 }
 
-/// What can be done with one person's todos. Serializable, because a backend may have to send it to where they are.
+/// An operation on one user's todos. Serializable, because a backend may send it to another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
-    /// Adds a todo at the end, unless there are [`MAX_TODOS`].
+    /// Adds a todo at the end. Fails if there are [`MAX_TODOS`].
     Create(Todo),
     /// Removes the todo with this id.
     Delete(String),
     /// Changes nothing.
     List,
-    /// Says whether the todo with this id is done.
+    /// Marks the todo with this id as done or open.
     SetCompleted {
-        /// Of the todo.
+        /// The id of the todo.
         id: String,
-        /// Whether it is done.
+        /// Whether the todo is done.
         completed: bool,
     },
 }
 
-/// The text of a todo as it is kept, or `None` if it is empty, too long, or more than one line of text.
+/// The trimmed text of a todo; `None` if it is empty, too long, or has control characters such as line breaks.
 pub(crate) fn parse_text(text: &str) -> Option<String> {
     let text = text.trim();
     let length = text.chars().count();
@@ -45,10 +45,10 @@ pub(crate) fn id(random: [u8; 16]) -> String {
     URL_SAFE_NO_PAD.encode(random)
 }
 
-/// How many todos one person can have.
+/// The number of todos that one user can have.
 pub const MAX_TODOS: u32 = 1000;
 
-/// How long the text of a todo can be.
+/// The length of a todo's text, in characters.
 pub const MAX_TEXT_CHARACTERS: usize = 2000;
 
 #[cfg(test)]

@@ -1,26 +1,26 @@
-//! Whether an access token is good here (RFC 9068 §4). Pure: the key and the time are given.
+//! Verification of access tokens (RFC 9068 §4). It is pure: the key and the time are arguments.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
 
 use crate::config::Config;
 
-/// What a good access token says.
+/// A verified access token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AccessToken {
-    /// The person.
+    /// `sub`: the user.
     pub(crate) subject: String,
     scopes: String,
 }
 
 impl AccessToken {
-    /// Whether it was granted `scope` (RFC 6749 §3.3).
+    /// Whether the token has `scope` (RFC 6749 §3.3).
     pub(crate) fn has_scope(&self, scope: &str) -> bool {
         self.scopes.split(' ').any(|granted| granted == scope)
     }
 }
 
-/// Why a token is not good here.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenError {
     #[error("the token is not signed with RS256")]
@@ -47,7 +47,7 @@ pub(crate) enum TokenError {
     Type,
 }
 
-/// The `kid` of a token whose header is one we accept. Nothing in it is proven yet.
+/// The `kid` of a token with an acceptable header. The signature is not verified yet.
 pub(crate) fn key_id(token: &str) -> Result<String, TokenError> {
     if token.len() > MAX_BYTES {
         return Err(TokenError::Malformed);
@@ -57,11 +57,11 @@ pub(crate) fn key_id(token: &str) -> Result<String, TokenError> {
     if header.alg != Algorithm::RS256 {
         return Err(TokenError::Algorithm);
     }
-    // RFC 7515 §4.1.11: we understand no extensions.
+    // RFC 7515 §4.1.11: a token with unknown critical extensions must be refused, and all are unknown here.
     if header.crit.is_some() {
         return Err(TokenError::Critical);
     }
-    // RFC 9068 §4 asks for `at+jwt`; PingOne leaves it out, says `JWT`, or says `at+jwt`, depending on a setting.
+    // RFC 9068 §4 requires `at+jwt`. PingOne sends no `typ`, `JWT` or `at+jwt`, depending on a setting.
     match header.typ.map(|typ| typ.to_ascii_lowercase()).as_deref() {
         None | Some("jwt" | "at+jwt" | "application/at+jwt") => {}
         Some(_) => return Err(TokenError::Type),
@@ -69,7 +69,7 @@ pub(crate) fn key_id(token: &str) -> Result<String, TokenError> {
     header.kid.ok_or(TokenError::Key)
 }
 
-/// Verifies a token's signature, then what it says.
+/// Verifies a token's signature, then its claims.
 pub(crate) fn verify(
     token: &str,
     key: &DecodingKey,
@@ -93,12 +93,12 @@ pub(crate) fn verify(
     if nbf.max(iat).is_some_and(|begin| begin > now.saturating_add(LEEWAY)) {
         return Err(TokenError::NotYetValid);
     }
-    // A token of `client_credentials` has no `sub`: there is nobody whose todos it could mean.
+    // A token of the client credentials grant has no `sub`, so it has no todos.
     let subject = sub.filter(|sub| !sub.is_empty()).ok_or(TokenError::Subject)?;
     Ok(AccessToken { subject, scopes: scope.unwrap_or_default() })
 }
 
-/// The library checks the signature; it would read a clock that is not ours for the rest.
+/// The library verifies only the signature. For the times it would read the system's clock.
 fn signature_only() -> Validation {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.required_spec_claims.clear();
@@ -119,7 +119,7 @@ struct Claims {
     sub: Option<String>,
 }
 
-/// RFC 7519 §4.1.3: one, or several.
+/// One or several audiences (RFC 7519 §4.1.3).
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Audience {
@@ -136,8 +136,8 @@ impl Audience {
     }
 }
 
-/// How far the issuer's clock may be from ours, in seconds.
+/// The tolerated difference between the clocks, in seconds.
 const LEEWAY: u64 = 60;
 
-/// Longer than any token with a sensible number of claims.
+/// The longest token that is parsed. Real ones have a few kilobytes.
 const MAX_BYTES: usize = 16 * 1024;

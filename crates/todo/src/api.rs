@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     READ, WRITE,
-    answers::TodoList,
     failure::Failure,
     inputs::{TodoId, TodoText},
+    results::TodoList,
 };
 
-/// The Todo API as this caller sees it. Every request answers the whole list as it is then.
+/// The Todo API, called with the access token of this caller's user. Every request returns the whole list.
 pub(crate) struct TodoApi<'a>(pub(crate) &'a Caller);
 
 impl TodoApi<'_> {
@@ -26,19 +26,25 @@ impl TodoApi<'_> {
 
     pub(crate) async fn set_completed(&self, id: &TodoId, completed: bool) -> Result<TodoList, Failure> {
         let body = json!({ "completed": completed });
-        self.about(id, self.send(Method::PATCH, &path(id), Some(body), WRITE).await).await
+        let result = self.send(Method::PATCH, &path(id), Some(body), WRITE).await;
+        self.check_not_found(id, result).await
     }
 
     pub(crate) async fn delete(&self, id: &TodoId) -> Result<TodoList, Failure> {
-        self.about(id, self.send(Method::DELETE, &path(id), None, WRITE).await).await
+        let result = self.send(Method::DELETE, &path(id), None, WRITE).await;
+        self.check_not_found(id, result).await
     }
 
-    /// What came of a request about one todo. A `404` says that there is no such todo only if the list says so too: it is
-    /// also what anything else answers that `API_URL` may name by mistake.
-    async fn about(&self, id: &TodoId, result: Result<TodoList, Failure>) -> Result<TodoList, Failure> {
+    /// Checks a `404` for one todo against the list. If the list has the todo, the `404` comes from another server that
+    /// `API_URL` names by mistake.
+    async fn check_not_found(
+        &self,
+        id: &TodoId,
+        result: Result<TodoList, Failure>,
+    ) -> Result<TodoList, Failure> {
         match result {
             Err(Failure::NotFound) if self.list().await?.has(id) => Err(Failure::Unexpected),
-            Err(Failure::NotFound) => Err(Failure::Unknown),
+            Err(Failure::NotFound) => Err(Failure::NoSuchTodo),
             result => result,
         }
     }
@@ -58,7 +64,7 @@ impl TodoApi<'_> {
         let request = request.body(body).map_err(|_| Failure::Unexpected)?;
         let response = self.0.fetch(request).await.map_err(Failure::Api)?;
         let read = read(&response, scope);
-        // A list is there, full or empty, whoever asks.
+        // Every user has a list, so a `404` for it comes from another server.
         let misplaced = path == TODOS && matches!(read, Err(Failure::NotFound));
         if misplaced || matches!(read, Err(Failure::Unexpected)) {
             let status = response.status().as_u16();
@@ -69,7 +75,7 @@ impl TodoApi<'_> {
     }
 }
 
-/// Only the status of a refusal is looked at; its body may say what is not for a model.
+/// Reads a response. The body of an error is ignored, because it may contain what the model must not see.
 fn read(response: &Response<Bytes>, scope: &'static str) -> Result<TodoList, Failure> {
     match response.status() {
         StatusCode::OK | StatusCode::CREATED => {
@@ -77,9 +83,9 @@ fn read(response: &Response<Bytes>, scope: &'static str) -> Result<TodoList, Fai
         }
         StatusCode::FORBIDDEN => Err(Failure::Scope(scope)),
         StatusCode::NOT_FOUND => Err(Failure::NotFound),
-        StatusCode::CONFLICT => Err(Failure::Full),
-        StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::Text),
-        status if status.is_server_error() => Err(Failure::Trouble),
+        StatusCode::CONFLICT => Err(Failure::ListFull),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(Failure::InvalidText),
+        status if status.is_server_error() => Err(Failure::ServerError),
         _ => Err(Failure::Unexpected),
     }
 }

@@ -1,8 +1,8 @@
-//! The person's yes before a todo is deleted.
+//! The user's confirmation before a todo is deleted.
 //!
-//! The tool answers that it needs input, and is called again with it. In between, what the person was asked is with the
-//! client as `requestState`, which Deputy seals. So a yes is for this todo as the person read it, and if its text has
-//! changed since, they are asked again. Where the client cannot ask, nothing is deleted, unless the operator has named the
+//! The tool returns a question, and is called again with the reply. In between, the client holds the text of the todo as
+//! `requestState`, which Deputy seals. A confirmation is therefore for the text that the user read; if the text has changed
+//! since, the user is asked again. If the client cannot ask its user, nothing is deleted, unless the operator has named the
 //! tool in `UNCONFIRMED_TOOLS`.
 
 use std::collections::BTreeMap;
@@ -15,19 +15,19 @@ use rmcp::model::{
 
 use crate::{api::TodoApi, failure::Failure, inputs::TodoId};
 
-/// What the client brought of earlier rounds.
-pub(crate) struct Earlier {
-    /// What the person said.
+/// The result of the previous round, from the client.
+pub(crate) struct PreviousRound {
+    /// The user's reply.
     pub(crate) responses: Option<InputResponses>,
-    /// What they were asked.
+    /// The text of the todo in the question.
     pub(crate) state: Option<String>,
 }
 
-/// The question to the person, if there is one to ask before the todo `id` is deleted.
+/// The question to ask the user before the todo `id` is deleted; `None` if the deletion may go ahead.
 pub(crate) async fn question(
     api: &TodoApi<'_>,
     id: &TodoId,
-    earlier: Earlier,
+    previous: PreviousRound,
 ) -> Result<Option<InputRequiredResult>, Failure> {
     match api.0.confirmation() {
         Confirmation::Ask => {}
@@ -35,17 +35,17 @@ pub(crate) async fn question(
         Confirmation::Waived => return Ok(None),
     }
     let todos = api.list().await?;
-    let text = todos.quote(id).ok_or(Failure::Unknown)?;
-    if earlier.state.as_ref() == Some(&text)
-        && let Some(answer) = earlier.responses.as_ref().and_then(|responses| responses.get(QUESTION))
+    let text = todos.quoted_text(id).ok_or(Failure::NoSuchTodo)?;
+    if previous.state.as_ref() == Some(&text)
+        && let Some(reply) = previous.responses.as_ref().and_then(|responses| responses.get(QUESTION))
     {
-        let answer: ElicitResult = serde_json::from_value(answer.clone()).map_err(|_| Failure::Declined)?;
-        return if answer.action == ElicitationAction::Accept { Ok(None) } else { Err(Failure::Declined) };
+        let reply: ElicitResult = serde_json::from_value(reply.clone()).map_err(|_| Failure::Declined)?;
+        return if reply.action == ElicitationAction::Accept { Ok(None) } else { Err(Failure::Declined) };
     }
     let form = ElicitRequestParams::FormElicitationParams {
         meta: None,
         message: format!("Delete {text}? This cannot be undone."),
-        // Yes or no is all there is to say.
+        // The form has no fields: the user accepts or declines.
         requested_schema: ElicitationSchema::new(BTreeMap::new()),
     };
     let question = InputRequest::Elicitation(ElicitRequest::new(form));

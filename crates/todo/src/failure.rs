@@ -1,35 +1,35 @@
-//! Why a tool has no answer, in words for a model. None of them come from elsewhere.
+//! Failures of the tools, with texts for the model. The texts contain nothing from the API.
 
 use std::fmt;
 
 use deputy::mcp::ApiError;
 use rmcp::ErrorData;
 
-/// Why a tool has no answer.
+/// Why a tool failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// No request reached the API, or no answer came back.
+    /// The request to the API failed.
     Api(ApiError),
-    /// The person was asked and did not say yes.
+    /// The user did not confirm.
     Declined,
+    /// The text of a todo is not acceptable to the API.
+    InvalidText,
     /// The list is full.
-    Full,
-    /// The server around this one gives no caller: nothing that a model can do anything about.
+    ListFull,
+    /// The request has no caller, because Deputy is not around these tools. A model can do nothing about that.
     NoCaller,
-    /// The API has nothing at the path of a todo.
-    NotFound,
-    /// The token of this call, or the API's, does not have this scope.
-    Scope(&'static str),
-    /// The API does not take this text.
-    Text,
-    /// The API has trouble of its own.
-    Trouble,
-    /// The person has to confirm, and the client cannot ask them.
-    Unconfirmed,
-    /// The answer is none that the API is known to give.
-    Unexpected,
     /// There is no todo with this id.
-    Unknown,
+    NoSuchTodo,
+    /// The API responded with `404`.
+    NotFound,
+    /// The token of this call, or PingOne's token, lacks this scope.
+    Scope(&'static str),
+    /// The API responded with a server error.
+    ServerError,
+    /// The user has to confirm, and the client cannot ask its user.
+    Unconfirmed,
+    /// The response is not one that the Todo API sends.
+    Unexpected,
 }
 
 impl fmt::Display for Failure {
@@ -39,36 +39,38 @@ impl fmt::Display for Failure {
                 ApiError::InsufficientScope { scopes } if !scopes.is_empty() => scope(f, &scopes.join(" ")),
                 ApiError::NotTheApi | ApiError::TooLarge => Self::Unexpected.fmt(f),
                 ApiError::Timeout => f.write_str(
-                    "The Todo API did not answer in time. A change may have been made all the same: call \
-                     get_my_todo_list before you try again.",
+                    "The Todo API did not respond in time. The change may have been made: call get_my_todo_list before \
+                     you try again.",
                 ),
                 ApiError::Unavailable => {
                     f.write_str("The Todo API cannot be reached at the moment. Try again later.")
                 }
-                // Deputy's words are for models too.
+                // Deputy's texts are for models, too.
                 other => other.fmt(f),
             },
             Self::Declined => f.write_str(
-                "The person was asked and did not agree, so nothing was changed. Do not try again unless they ask.",
+                "The user was asked and did not agree, so nothing was changed. Do not try again unless the user asks \
+                 for it.",
             ),
-            Self::Full => f.write_str(
-                "The todo list is full, so nothing was added. Ask the person which todo may be deleted first.",
+            Self::InvalidText => f.write_str(
+                "The Todo API did not accept this text. It must be one line of 1 to 2000 characters.",
+            ),
+            Self::ListFull => f.write_str(
+                "The todo list is full, so nothing was added. Ask the user which todo may be deleted first.",
             ),
             Self::NoCaller => f.write_str("these tools need Deputy around them"),
             Self::Scope(name) => scope(f, name),
-            Self::Text => f.write_str(
-                "The Todo API did not take this text. It must be one line of 1 to 2000 characters.",
-            ),
-            Self::Trouble => f.write_str("The Todo API has a problem at the moment. Try again later."),
+            Self::ServerError => f.write_str("The Todo API has a problem at the moment. Try again later."),
             Self::Unconfirmed => f.write_str(
-                "Nothing was deleted: the person has to confirm a deletion, and this client cannot ask them (it has not \
-                 declared MCP elicitation). Tell the person; a client that can ask, or another way to the list, is needed. \
-                 The operator of this server can let the tool act without a confirmation: UNCONFIRMED_TOOLS=delete_todo.",
+                "Nothing was deleted: the user has to confirm a deletion, and this client cannot ask its user (it has not \
+                 declared MCP elicitation). Tell the user to delete the todo with a client that can ask, or in another \
+                 way. The operator of this server can also allow this tool to act without a confirmation: \
+                 UNCONFIRMED_TOOLS=delete_todo.",
             ),
             Self::Unexpected => f.write_str(
-                "The Todo API gave an unexpected answer. Trying again will not help; tell the person.",
+                "The Todo API gave an unexpected response. Trying again will not help; tell the user.",
             ),
-            Self::NotFound | Self::Unknown => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
+            Self::NoSuchTodo | Self::NotFound => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
         }
     }
 }
@@ -76,7 +78,7 @@ impl fmt::Display for Failure {
 fn scope(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     write!(
         f,
-        "This needs the scope {name}, which was not granted. The person can grant it by connecting again."
+        "This needs the scope {name}, which was not granted. The user can grant it by connecting again."
     )
 }
 

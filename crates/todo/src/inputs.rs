@@ -1,20 +1,20 @@
-//! What the tools take. A value of these types needs no further check.
+//! The arguments of the tools. A value of these types needs no further check.
 //!
-//! Some clients write every argument as text, and some models an id of digits as a number. Both are read where they can mean
-//! one thing only; the schemas stay as they are.
+//! Some clients send every argument as text, and some models send an id of digits as a number. Both are accepted where they
+//! are unambiguous. The schemas do not mention them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-/// `create_new_todo`.
+/// The arguments of `create_new_todo`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateTodo {
-    /// What is to be done, in one line.
+    /// The text of the todo, in one line.
     pub(crate) text: TodoText,
 }
 
-/// `delete_todo`.
+/// The arguments of `delete_todo`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteTodo {
@@ -22,7 +22,7 @@ pub(crate) struct DeleteTodo {
     pub(crate) id: TodoId,
 }
 
-/// `toggle_todo_status`.
+/// The arguments of `toggle_todo_status`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetCompleted {
@@ -33,7 +33,7 @@ pub(crate) struct SetCompleted {
     pub(crate) completed: bool,
 }
 
-/// A boolean, or its name.
+/// A boolean, or the text `true` or `false`.
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "must be true or false")]
@@ -49,7 +49,7 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
-/// A todo's id, which is one segment of a path whatever reads that path.
+/// The id of a todo. It is one segment of a path, and stays one however a server decodes that path.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(try_from = "Id", into = "String")]
 #[schemars(inline, with = "String", extend("minLength" = 1, "maxLength" = ID_CHARACTERS, "pattern" = "^[A-Za-z0-9_-]+$"))]
@@ -67,7 +67,7 @@ impl From<TodoId> for String {
     }
 }
 
-/// An id as it is written.
+/// An id as the client sends it.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "not the id of a todo; call get_my_todo_list for the ids")]
 enum Id {
@@ -89,7 +89,7 @@ impl TryFrom<Id> for TodoId {
     }
 }
 
-/// The text of a new todo. The API has the last word on what else it must be.
+/// The text of a new todo. The API checks the rest, such as control characters.
 #[derive(Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(inline, extend("minLength" = 1, "maxLength" = TEXT_CHARACTERS))]
@@ -114,7 +114,7 @@ impl TryFrom<String> for TodoText {
     }
 }
 
-/// How long a text can be.
+/// The length of a todo's text, in characters.
 pub(crate) const TEXT_CHARACTERS: usize = 2000;
 
 const ID_CHARACTERS: usize = 128;

@@ -116,7 +116,7 @@ fn serve(world: &World) {
 }
 
 fn serve_tools(world: &World, tools: Arc<dyn Handler>) {
-    let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+    let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
     let server = Server::new(world.deputy_config(), Arc::new(world.host.clone()), tools, wording);
     world.network.serve(DEPUTY, server.router());
 }

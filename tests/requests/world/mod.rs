@@ -418,7 +418,7 @@ fn address() -> String {
 /// Deputy with the Todo tools.
 fn server(config: Config, host: Arc<dyn Host>) -> Server {
     let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
-    let wording = Wording::new(todo::API_IN_WORDS, todo::SCOPES_IN_WORDS);
+    let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
     Server::new(config, host, Arc::new(handler), wording)
 }
 

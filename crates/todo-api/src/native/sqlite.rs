@@ -1,4 +1,4 @@
-//! Todos in one SQLite file.
+//! Todos in a SQLite database.
 
 use std::{
     fs, io,
@@ -14,19 +14,19 @@ use crate::{
     todos::{MAX_TODOS, Operation, Todo},
 };
 
-/// Everybody's todos, in one file that only its owner can read.
+/// The todos of all users, in one file that only its owner can read.
 pub struct SqliteTodos(Mutex<Connection>);
 
-/// Why a file cannot be used, and what to do about it.
+/// Why the database cannot be opened. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another program's, or a later version's.
+    /// The database belongs to another program or to a later version.
     #[error("{} is not a file of this todo-api; choose another folder with --data-dir", .0.display())]
     Foreign(PathBuf),
     /// The file or its folder cannot be read, written or created.
     #[error("cannot use {path}: {1}", path = .0.display())]
     Io(PathBuf, #[source] io::Error),
-    /// What is in the file makes no sense.
+    /// SQLite cannot use the file.
     #[error(
         "cannot use {path}: {1}; restore a backup of it, or move it away to start with an empty one",
         path = .0.display()
@@ -35,7 +35,7 @@ pub enum OpenError {
 }
 
 impl SqliteTodos {
-    /// Opens the file, and creates it, with the folder it is in, if it is not there.
+    /// Opens the file. Creates it and its folder if they do not exist.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         prepare(path).map_err(|error| OpenError::Io(path.to_owned(), error))?;
         let failed = |error| OpenError::Sqlite(path.to_owned(), error);
@@ -47,9 +47,9 @@ impl SqliteTodos {
         Ok(Self(Mutex::new(connection)))
     }
 
-    /// See [`Backend::apply`](crate::Backend::apply). Waits for the disk.
+    /// Implements [`Backend::apply`](crate::Backend::apply). It blocks on the disk.
     pub fn apply(&self, user: &str, operation: Operation) -> Result<Vec<Todo>, TodosError> {
-        // A transaction that was not committed is rolled back when it is dropped.
+        // If a holder of the lock panicked, its transaction was rolled back.
         let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let behavior = match operation {
             Operation::List => TransactionBehavior::Deferred,
@@ -105,8 +105,8 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Creates the file for its owner only, before SQLite can create it for more; it gives the files beside it the same
-/// mode.
+/// Creates the file with a mode for its owner only. SQLite would use the default mode, and gives its other files the mode of
+/// this one.
 fn prepare(path: &Path) -> io::Result<()> {
     let mut file = fs::OpenOptions::new();
     file.append(true).create(true);
@@ -134,7 +134,7 @@ fn storage(error: rusqlite::Error) -> TodosError {
     TodosError::Storage(error.to_string())
 }
 
-/// `position` keeps the order in which todos were made, also of those made in the same second.
+/// `position` keeps the order of creation.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS todos (
         position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -151,10 +151,10 @@ const INSERT: &str = "
     SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM todos WHERE user = ?1) < ?5
 ";
 
-/// `todo` in ASCII.
+/// The bytes of `todo` in ASCII.
 const APPLICATION_ID: i32 = 0x746f_646f;
 
 const VERSION: i32 = 1;
 
-/// How long one process waits for another that writes to the same file.
+/// The time to wait for another process that writes to the file.
 const BUSY: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The program as its user starts it.
+//! The program `todo-api`, started as a process.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -20,32 +20,33 @@ fn command(data_dir: &Path) -> Command {
     command
 }
 
-fn refused(command: &mut Command) -> (Option<i32>, String) {
+/// The exit status and standard error of a program that does not start.
+fn failure(command: &mut Command) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert_eq!(String::from_utf8(stdout).unwrap(), "");
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
 #[test]
-fn missing_configuration_is_named() {
+fn missing_variables_are_named() {
     let folder = TempDir::new().unwrap();
-    let (code, text) = refused(&mut command(folder.path()));
+    let (code, text) = failure(&mut command(folder.path()));
     assert_eq!(code, Some(2));
     assert!(text.contains("--pingone-issuer") && text.contains("--api-identifier"), "{text}");
 }
 
 #[test]
-fn bad_configuration_is_named_without_its_value() {
+fn wrong_variables_are_named_without_their_values() {
     let folder = TempDir::new().unwrap();
     let mut command = command(folder.path());
     command.env("PINGONE_ISSUER", "http://hunter2.example/as").env("API_IDENTIFIER", "");
-    let (code, text) = refused(&mut command);
+    let (code, text) = failure(&mut command);
     assert_eq!(code, Some(1));
     assert!(text.contains("PINGONE_ISSUER must") && text.contains("API_IDENTIFIER must"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
 
-/// Answers the issuer of a server with discovery and keys.
+/// Starts an issuer with a discovery document and keys, and returns its URL.
 async fn issuer() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}/env/as", listener.local_addr().unwrap());
@@ -86,11 +87,11 @@ impl Running {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let answer = request.send().await.unwrap().bytes().await.unwrap();
-        serde_json::from_slice(&answer).unwrap()
+        let response = request.send().await.unwrap().bytes().await.unwrap();
+        serde_json::from_slice(&response).unwrap()
     }
 
-    /// Sends `SIGTERM` and answers the exit code.
+    /// Sends SIGTERM and returns the exit status.
     fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(&pid).status().unwrap().success());
@@ -100,8 +101,8 @@ impl Running {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_program_serves_stops_when_asked_and_keeps_the_todos() {
-    // Refused if another test installed it.
+async fn restarted_program_has_the_todos() {
+    // This fails if another test has installed a provider, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = TempDir::new().unwrap();
     let issuer = issuer().await;

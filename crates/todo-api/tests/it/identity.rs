@@ -1,4 +1,4 @@
-//! Access tokens as `PingOne` makes them. Also a module of the tests of `todo`.
+//! Access tokens like PingOne's. The tests of `todo` use this module, too.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ pub const ISSUER: &str = "https://auth.pingone.eu/5b7ab0a0-2f4c-4b0c-9a4e-3d6f6a
 pub const AUDIENCE: &str = "https://todo.example";
 pub const NOW: u64 = 1_790_000_000;
 
-/// The key that signs, unless a test says otherwise.
+/// The key that the issuer publishes.
 pub static CURRENT: LazyLock<Key> = LazyLock::new(|| Key::generate("current", 2048));
 
 pub struct Key {
@@ -27,7 +27,7 @@ impl Key {
         Self { kid, private, encoding }
     }
 
-    /// The public half, with the members that `PingOne` publishes.
+    /// The public key, with the members that PingOne publishes.
     pub fn jwk(&self) -> Value {
         let part = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
         json!({
@@ -44,7 +44,7 @@ impl Key {
     }
 }
 
-/// The claims of an access token of `subject` for both scopes.
+/// The claims of an access token of `subject` with both scopes.
 pub fn claims(subject: &str) -> Value {
     json!({
         "iss": ISSUER, "sub": subject, "aud": [AUDIENCE], "scope": "openid todo:read todo:write",
@@ -52,12 +52,12 @@ pub fn claims(subject: &str) -> Value {
     })
 }
 
-/// A good access token of `subject` for both scopes.
+/// A valid access token of `subject` with both scopes.
 pub fn token(subject: &str) -> String {
     CURRENT.sign(&CURRENT.header(), &claims(subject))
 }
 
-/// A good access token of `subject` for `scope` alone.
+/// A valid access token of `subject` with `scope` only.
 pub fn token_for(subject: &str, scope: &str) -> String {
     let mut claims = claims(subject);
     claims["scope"] = json!(scope);

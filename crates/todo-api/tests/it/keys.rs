@@ -1,4 +1,4 @@
-//! When the issuer's keys are fetched, and which are used.
+//! The fetching and use of the issuer's keys.
 
 use std::sync::LazyLock;
 
@@ -28,12 +28,12 @@ async fn keys_are_fetched_once_for_many_requests() {
     for _ in 0..3 {
         assert_eq!(world.list(&token("alice")).await.status, 200);
     }
-    let asked = world.backend.issuer.lock().unwrap().asked.clone();
-    assert_eq!(asked, [format!("{ISSUER}/.well-known/openid-configuration"), format!("{ISSUER}/jwks")]);
+    let requests = world.backend.issuer.lock().unwrap().requests.clone();
+    assert_eq!(requests, [format!("{ISSUER}/.well-known/openid-configuration"), format!("{ISSUER}/jwks")]);
 }
 
 #[tokio::test]
-async fn a_new_key_is_accepted_as_soon_as_the_issuer_uses_it() {
+async fn new_key_is_fetched_with_first_token() {
     let world = World::new();
     assert_eq!(status(&world, &CURRENT).await, 200);
     world.backend.issuer.lock().unwrap().keys.push(NEXT.jwk());
@@ -47,8 +47,8 @@ async fn unknown_keys_cause_one_fetch_in_30_seconds() {
     let world = World::new();
     assert_eq!(status(&world, &CURRENT).await, 200);
     for _ in 0..5 {
-        let answer = world.list(&signed_with(&NEXT)).await;
-        assert_eq!(answer.body["message"], "the token is signed with an unknown key");
+        let response = world.list(&signed_with(&NEXT)).await;
+        assert_eq!(response.body["message"], "the token is signed with an unknown key");
     }
     assert_eq!(world.backend.fetches(), 2);
     world.backend.advance(29);
@@ -59,7 +59,7 @@ async fn unknown_keys_cause_one_fetch_in_30_seconds() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_is_refused_within_the_hour() {
+async fn withdrawn_key_is_refused_after_an_hour() {
     let world = World::new();
     assert_eq!(status(&world, &CURRENT).await, 200);
     world.backend.issuer.lock().unwrap().keys = vec![NEXT.jwk()];
@@ -70,7 +70,7 @@ async fn a_withdrawn_key_is_refused_within_the_hour() {
 }
 
 #[tokio::test]
-async fn known_keys_outlive_an_outage_of_the_issuer_for_a_day() {
+async fn keys_are_used_for_a_day_while_issuer_is_down() {
     let world = World::new();
     assert_eq!(status(&world, &CURRENT).await, 200);
     world.backend.issuer.lock().unwrap().status = StatusCode::BAD_GATEWAY;
@@ -81,13 +81,13 @@ async fn known_keys_outlive_an_outage_of_the_issuer_for_a_day() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_makes_requests_wait_not_log_in_again() {
+async fn unavailable_issuer_causes_503_without_challenge() {
     let world = World::new();
     world.backend.issuer.lock().unwrap().status = StatusCode::SERVICE_UNAVAILABLE;
     for _ in 0..3 {
-        let answer = world.list(&token("alice")).await;
-        assert_eq!(answer.refusal(), (503, "temporarily_unavailable"));
-        assert_eq!((answer.header("retry-after"), answer.header("www-authenticate")), ("5", ""));
+        let response = world.list(&token("alice")).await;
+        assert_eq!(response.error(), (503, "temporarily_unavailable"));
+        assert_eq!((response.header("retry-after"), response.header("www-authenticate")), ("5", ""));
     }
     assert_eq!(world.backend.fetches(), 1);
     world.backend.issuer.lock().unwrap().status = StatusCode::OK;
@@ -96,7 +96,7 @@ async fn an_issuer_that_is_down_makes_requests_wait_not_log_in_again() {
 }
 
 #[tokio::test]
-async fn discovery_of_another_issuer_or_with_insecure_keys_is_not_trusted() {
+async fn wrong_discovery_document_is_refused() {
     let jwks_uri = format!("{ISSUER}/jwks");
     for discovery in [
         json!({ "issuer": format!("{ISSUER}/"), "jwks_uri": jwks_uri }),
@@ -106,14 +106,14 @@ async fn discovery_of_another_issuer_or_with_insecure_keys_is_not_trusted() {
     ] {
         let world = World::new();
         world.backend.issuer.lock().unwrap().discovery = discovery;
-        assert_eq!(world.list(&token("alice")).await.refusal(), (503, "temporarily_unavailable"));
-        let asked = world.backend.issuer.lock().unwrap().asked.len();
-        assert_eq!(asked, 1, "only discovery");
+        assert_eq!(world.list(&token("alice")).await.error(), (503, "temporarily_unavailable"));
+        let requests = world.backend.issuer.lock().unwrap().requests.len();
+        assert_eq!(requests, 1, "only discovery");
     }
 }
 
 #[tokio::test]
-async fn keys_for_other_purposes_and_weak_keys_are_passed_over() {
+async fn keys_for_other_purposes_and_weak_keys_are_ignored() {
     let weak = Key::generate("weak", 1024);
     let with = |key: &Key, member: &str, value: &str| {
         let mut jwk = key.jwk();

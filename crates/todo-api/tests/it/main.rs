@@ -1,6 +1,6 @@
-//! Requests in, responses out, with a real file, a frozen clock and really signed tokens.
+//! Requests to the API with a real database, a fixed clock and signed tokens.
 
-#![expect(unreachable_pub, reason = "modules of a test are nobody's interface")]
+#![expect(unreachable_pub, reason = "the modules of a test have no users")]
 
 mod binary;
 mod identity;

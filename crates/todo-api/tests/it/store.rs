@@ -1,4 +1,4 @@
-//! The file.
+//! The database file.
 
 use std::{fs, thread};
 
@@ -14,7 +14,7 @@ fn todo(id: &str) -> Todo {
 
 #[cfg(unix)]
 #[test]
-fn only_the_owner_can_read_the_files() {
+fn only_owner_can_read_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("data").join("todos.sqlite3");
@@ -28,7 +28,7 @@ fn only_the_owner_can_read_the_files() {
 }
 
 #[test]
-fn a_file_of_another_program_is_refused_and_left_alone() {
+fn database_of_other_program_is_refused_unchanged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("other.sqlite3");
     let other = rusqlite::Connection::open(&path).unwrap();
@@ -39,7 +39,7 @@ fn a_file_of_another_program_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_by_name() {
+fn error_for_file_that_is_no_database_names_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("todos.sqlite3");
     fs::write(&path, "not a database, and long enough to look at ".repeat(100)).unwrap();
@@ -48,14 +48,14 @@ fn a_file_that_is_no_database_is_refused_by_name() {
 }
 
 #[test]
-fn concurrent_creations_do_not_exceed_the_limit() {
+fn concurrent_creations_do_not_exceed_limit() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("todos.sqlite3");
     let todos = SqliteTodos::open(&path).unwrap();
     for n in 0..MAX_TODOS - 1 {
         todos.apply("alice", Operation::Create(todo(&n.to_string()))).unwrap();
     }
-    // Two processes, as far as SQLite is concerned.
+    // For SQLite, a second connection is like a second process.
     let other = SqliteTodos::open(&path).unwrap();
     let create = |todos: &SqliteTodos, id| todos.apply("alice", Operation::Create(todo(id))).err();
     let (one, two) = thread::scope(|scope| {

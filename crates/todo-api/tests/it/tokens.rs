@@ -1,4 +1,4 @@
-//! Which tokens are refused, and how it is said.
+//! Verification of access tokens, and the errors for tokens that are refused.
 
 use axum::body::Body;
 use http::Request;
@@ -10,61 +10,61 @@ use crate::{
     world::World,
 };
 
-/// The refusal of a token with `header` and `claims`, signed with the current key, and its `error_description`.
-async fn refusal(header: &Header, claims: &Value) -> (u16, String) {
-    let answer = World::new().list(&CURRENT.sign(header, claims)).await;
-    let challenge = answer.header("www-authenticate");
+/// The status and the `error_description` for a token with `header` and `claims`, signed with the current key.
+async fn error(header: &Header, claims: &Value) -> (u16, String) {
+    let response = World::new().list(&CURRENT.sign(header, claims)).await;
+    let challenge = response.header("www-authenticate");
     let prefix = r#"Bearer error="invalid_token", error_description=""#;
     assert!(challenge.starts_with(prefix), "{challenge}");
-    assert_eq!(answer.refusal().1, "invalid_token");
-    (answer.status.as_u16(), challenge[prefix.len()..].trim_end_matches('"').to_owned())
+    assert_eq!(response.error().1, "invalid_token");
+    (response.status.as_u16(), challenge[prefix.len()..].trim_end_matches('"').to_owned())
 }
 
-/// The refusal of a token in which one claim is different; `null` leaves it out.
-async fn refusal_with(claim: &str, value: Value) -> (u16, String) {
+/// The same for a token with one other claim; `null` removes the claim.
+async fn error_with(claim: &str, value: Value) -> (u16, String) {
     let mut claims = claims("alice");
     if value.is_null() {
         claims.as_object_mut().unwrap().remove(claim);
     } else {
         claims[claim] = value;
     }
-    refusal(&CURRENT.header(), &claims).await
+    error(&CURRENT.header(), &claims).await
 }
 
-/// The status of a request with a token in which some claims are different.
+/// The status for a token with some other claims.
 async fn status_with(different: Value) -> u16 {
     let mut claims = claims("alice");
     claims.as_object_mut().unwrap().extend(different.as_object().unwrap().clone());
     World::new().list(&CURRENT.sign(&CURRENT.header(), &claims)).await.status.as_u16()
 }
 
-fn refused(why: &str) -> (u16, String) {
-    (401, format!("the token {why}"))
+fn refused(reason: &str) -> (u16, String) {
+    (401, format!("the token {reason}"))
 }
 
 #[tokio::test]
-async fn a_good_token_is_accepted() {
-    let answer = World::new().list(&token("alice")).await;
-    assert_eq!((answer.status.as_u16(), answer.body), (200, json!({ "todos": [] })));
+async fn valid_token_is_accepted() {
+    let response = World::new().list(&token("alice")).await;
+    assert_eq!((response.status.as_u16(), response.body), (200, json!({ "todos": [] })));
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_is_told_only_the_scheme() {
+async fn request_without_token_gets_challenge_without_error() {
     let world = World::new();
     for authorization in [None, Some("Basic YWxpY2U6c2VjcmV0"), Some("Bearer")] {
         let mut request = Request::get("/api/todos");
         if let Some(value) = authorization {
             request = request.header("authorization", value);
         }
-        let answer = world.send(request.body(Body::empty()).unwrap()).await;
-        assert_eq!(answer.refusal(), (401, "unauthorized"));
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        let response = world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.error(), (401, "unauthorized"));
+        assert_eq!(response.header("www-authenticate"), "Bearer");
     }
     assert_eq!(world.backend.fetches(), 0);
 }
 
 #[tokio::test]
-async fn the_scheme_is_compared_without_case() {
+async fn scheme_is_compared_without_case() {
     let request = Request::get("/api/todos").header("authorization", format!("bEARER {}", token("alice")));
     assert_eq!(World::new().send(request.body(Body::empty()).unwrap()).await.status, 200);
 }
@@ -74,132 +74,132 @@ async fn two_authorization_headers_are_refused() {
     let request = Request::get("/api/todos")
         .header("authorization", format!("Bearer {}", token("alice")))
         .header("authorization", format!("Bearer {}", token("bob")));
-    let answer = World::new().send(request.body(Body::empty()).unwrap()).await;
-    assert_eq!(answer.refusal(), (401, "invalid_token"));
+    let response = World::new().send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.error(), (401, "invalid_token"));
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_jwt_is_refused_without_fetching_keys() {
+async fn token_that_is_no_jwt_is_refused_without_fetch() {
     let world = World::new();
     let long = "a".repeat(20_000);
     for token in ["x", "a.b", "a.b.c", "..", "", "ä.ö.ü", &long] {
-        assert_eq!(world.list(token).await.refusal(), (401, "invalid_token"), "{token}");
+        assert_eq!(world.list(token).await.error(), (401, "invalid_token"), "{token}");
     }
     assert_eq!(world.backend.fetches(), 0);
 }
 
 #[tokio::test]
-async fn an_unsigned_token_is_refused() {
+async fn unsigned_token_is_refused() {
     let world = World::new();
     let good = token("alice");
     let (_, rest) = good.split_once('.').unwrap();
     let (claims, _) = rest.split_once('.').unwrap();
     // {"alg":"none","kid":"current"}
     let header = "eyJhbGciOiJub25lIiwia2lkIjoiY3VycmVudCJ9";
-    assert_eq!(world.list(&format!("{header}.{claims}.")).await.refusal(), (401, "invalid_token"));
+    assert_eq!(world.list(&format!("{header}.{claims}.")).await.error(), (401, "invalid_token"));
 }
 
 #[tokio::test]
-async fn a_token_of_another_algorithm_is_refused() {
+async fn token_with_other_algorithm_is_refused() {
     let world = World::new();
     let n = CURRENT.jwk()["n"].as_str().unwrap().to_owned();
-    // The classic: the public key as the secret of an HMAC.
+    // A known attack: the public key as the secret of an HMAC.
     let header = Header { kid: Some(CURRENT.kid.to_owned()), ..Header::new(Algorithm::HS256) };
     let hmac = encode(&header, &claims("alice"), &EncodingKey::from_secret(n.as_bytes())).unwrap();
     let header = Header { alg: Algorithm::RS512, ..CURRENT.header() };
     for token in [hmac, CURRENT.sign(&header, &claims("alice"))] {
-        let answer = world.list(&token).await;
-        assert_eq!(answer.refusal(), (401, "invalid_token"));
-        assert_eq!(answer.body["message"], "the token is not signed with RS256");
+        let response = world.list(&token).await;
+        assert_eq!(response.error(), (401, "invalid_token"));
+        assert_eq!(response.body["message"], "the token is not signed with RS256");
     }
 }
 
 #[tokio::test]
-async fn a_token_signed_with_another_key_under_a_known_kid_is_refused() {
+async fn token_signed_by_other_key_under_known_kid_is_refused() {
     let forger = Key::generate(CURRENT.kid, 2048);
-    let answer = World::new().list(&forger.sign(&forger.header(), &claims("alice"))).await;
-    assert_eq!(answer.refusal(), (401, "invalid_token"));
-    assert_eq!(answer.body["message"], "the signature of the token is wrong");
+    let response = World::new().list(&forger.sign(&forger.header(), &claims("alice"))).await;
+    assert_eq!(response.error(), (401, "invalid_token"));
+    assert_eq!(response.body["message"], "the signature of the token is wrong");
 }
 
 #[tokio::test]
-async fn a_token_with_changed_claims_is_refused() {
+async fn token_with_changed_claims_is_refused() {
     let (alice, bob) = (token("alice"), token("bob"));
     let alice: Vec<&str> = alice.split('.').collect();
     let bob: Vec<&str> = bob.split('.').collect();
-    let answer = World::new().list(&[alice[0], bob[1], alice[2]].join(".")).await;
-    assert_eq!(answer.body["message"], "the signature of the token is wrong");
+    let response = World::new().list(&[alice[0], bob[1], alice[2]].join(".")).await;
+    assert_eq!(response.body["message"], "the signature of the token is wrong");
 }
 
 #[tokio::test]
-async fn a_token_without_kid_is_refused() {
+async fn token_without_kid_is_refused() {
     let header = Header { kid: None, ..CURRENT.header() };
-    assert_eq!(refusal(&header, &claims("alice")).await, refused("is signed with an unknown key"));
+    assert_eq!(error(&header, &claims("alice")).await, refused("is signed with an unknown key"));
 }
 
 #[tokio::test]
-async fn a_token_with_crit_is_refused() {
+async fn token_with_crit_is_refused() {
     let header = Header { crit: Some(vec!["b64".to_owned()]), ..CURRENT.header() };
-    assert_eq!(refusal(&header, &claims("alice")).await, refused("has critical header parameters"));
+    assert_eq!(error(&header, &claims("alice")).await, refused("has critical header parameters"));
 }
 
 #[tokio::test]
-async fn the_types_of_access_tokens_are_accepted_and_others_are_not() {
+async fn only_types_of_access_tokens_are_accepted() {
     let world = World::new();
     for typ in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"] {
         let header = Header { typ: Some(typ.to_owned()), ..CURRENT.header() };
         assert_eq!(world.list(&CURRENT.sign(&header, &claims("alice"))).await.status, 200, "{typ}");
     }
     let header = Header { typ: Some("logout+jwt".to_owned()), ..CURRENT.header() };
-    assert_eq!(refusal(&header, &claims("alice")).await, refused("is not an access token"));
+    assert_eq!(error(&header, &claims("alice")).await, refused("is not an access token"));
 }
 
 #[tokio::test]
-async fn a_token_of_another_issuer_is_refused() {
+async fn token_of_other_issuer_is_refused() {
     for issuer in ["https://auth.pingone.eu/other/as", ""] {
-        assert_eq!(refusal_with("iss", json!(issuer)).await, refused("is from another issuer"));
+        assert_eq!(error_with("iss", json!(issuer)).await, refused("is from another issuer"));
     }
-    assert_eq!(refusal_with("iss", Value::Null).await, refused("is malformed"));
+    assert_eq!(error_with("iss", Value::Null).await, refused("is malformed"));
 }
 
 #[tokio::test]
-async fn a_token_for_another_api_is_refused() {
+async fn token_for_other_audience_is_refused() {
     for audience in [json!("https://api.pingone.eu"), json!([]), json!([format!("{AUDIENCE}/")])] {
-        assert_eq!(refusal_with("aud", audience).await, refused("is for another API"));
+        assert_eq!(error_with("aud", audience).await, refused("is for another API"));
     }
-    assert_eq!(refusal_with("aud", Value::Null).await, refused("is malformed"));
+    assert_eq!(error_with("aud", Value::Null).await, refused("is malformed"));
 }
 
 #[tokio::test]
-async fn the_audience_can_be_a_string_or_one_of_several() {
+async fn audience_can_be_string_or_list() {
     assert_eq!(status_with(json!({ "aud": AUDIENCE })).await, 200);
     assert_eq!(status_with(json!({ "aud": ["https://other.example", AUDIENCE] })).await, 200);
 }
 
 #[tokio::test]
-async fn a_token_is_good_until_a_minute_after_it_expired() {
+async fn expired_token_is_accepted_for_a_minute() {
     assert_eq!(status_with(json!({ "exp": NOW - 59 })).await, 200);
-    assert_eq!(refusal_with("exp", json!(NOW - 60)).await, refused("has expired"));
-    assert_eq!(refusal_with("exp", Value::Null).await, refused("is malformed"));
-    assert_eq!(refusal_with("exp", json!("never")).await, refused("is malformed"));
+    assert_eq!(error_with("exp", json!(NOW - 60)).await, refused("has expired"));
+    assert_eq!(error_with("exp", Value::Null).await, refused("is malformed"));
+    assert_eq!(error_with("exp", json!("never")).await, refused("is malformed"));
 }
 
 #[tokio::test]
-async fn a_token_is_good_from_a_minute_before_it_begins() {
+async fn future_token_is_accepted_a_minute_early() {
     for claim in ["nbf", "iat"] {
         assert_eq!(status_with(json!({ claim: NOW + 60 })).await, 200, "{claim}");
-        assert_eq!(refusal_with(claim, json!(NOW + 61)).await, refused("is not valid yet"), "{claim}");
+        assert_eq!(error_with(claim, json!(NOW + 61)).await, refused("is not valid yet"), "{claim}");
     }
 }
 
 #[tokio::test]
-async fn a_token_of_nobody_is_refused() {
-    assert_eq!(refusal_with("sub", Value::Null).await, refused("names no user"));
-    assert_eq!(refusal_with("sub", json!("")).await, refused("names no user"));
+async fn token_without_subject_is_refused() {
+    assert_eq!(error_with("sub", Value::Null).await, refused("names no user"));
+    assert_eq!(error_with("sub", json!("")).await, refused("names no user"));
 }
 
 #[tokio::test]
-async fn reading_takes_one_scope_and_every_change_the_other() {
+async fn reading_needs_read_scope_and_changes_need_write_scope() {
     let world = World::new();
     let id = world.create(&token("alice"), "buy milk").await;
     let (reader, writer) = (token_for("alice", "todo:read"), token_for("alice", "todo:write"));
@@ -211,19 +211,19 @@ async fn reading_takes_one_scope_and_every_change_the_other() {
         (&reader, "todo:write", "DELETE", &path, None),
     ];
     for (token, scope, method, path, body) in requests {
-        let answer = world.call(token, method, path, body).await;
-        assert_eq!(answer.refusal(), (403, "insufficient_scope"), "{method}");
+        let response = world.call(token, method, path, body).await;
+        assert_eq!(response.error(), (403, "insufficient_scope"), "{method}");
         let challenge = format!(r#"Bearer error="insufficient_scope", scope="{scope}""#);
-        assert_eq!(answer.header("www-authenticate"), challenge, "{method}");
+        assert_eq!(response.header("www-authenticate"), challenge, "{method}");
     }
     let todos = world.list(&reader).await.body;
     assert_eq!(todos, json!({ "todos": [{ "id": id, "text": "buy milk", "completed": false }] }));
 }
 
 #[tokio::test]
-async fn scopes_are_compared_whole() {
+async fn scope_must_match_exactly() {
     for scope in ["", "todo:read2", "xtodo:read", "TODO:READ", "todo:read,todo:write"] {
-        let answer = World::new().list(&token_for("alice", scope)).await;
-        assert_eq!(answer.refusal(), (403, "insufficient_scope"), "{scope}");
+        let response = World::new().list(&token_for("alice", scope)).await;
+        assert_eq!(response.error(), (403, "insufficient_scope"), "{scope}");
     }
 }

@@ -1,4 +1,4 @@
-//! The API on a machine whose clock, randomness and network are the test's, with a real file.
+//! The API with a fixed clock and randomness, a simulated issuer, and a real database. The tests of `todo` use it, too.
 
 use std::{
     path::Path,
@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use todo_api::{Backend, BoxFuture, Config, Operation, Todo, TodosError, native::SqliteTodos, router};
@@ -31,21 +31,21 @@ impl World {
         Self { backend, folder, router }
     }
 
-    /// Ends this process and starts another one on the same file.
+    /// Starts the API again on the same file, as after a restart of the process.
     pub fn restart(&mut self) {
         (self.backend, self.router) = start(self.folder.path());
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: Request<Body>) -> Response {
         let response = self.router.clone().call(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body }
+        Response { status: parts.status, headers: parts.headers, body }
     }
 
     /// Sends a request with a token and, if there is one, a JSON body.
-    pub async fn call(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub async fn call(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Response {
         let request =
             Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
         let request = match body {
@@ -55,15 +55,15 @@ impl World {
         self.send(request.unwrap()).await
     }
 
-    pub async fn list(&self, token: &str) -> Answer {
+    pub async fn list(&self, token: &str) -> Response {
         self.call(token, "GET", "/api/todos", None).await
     }
 
-    /// Creates a todo and answers its id.
+    /// Creates a todo and returns its id.
     pub async fn create(&self, token: &str, text: &str) -> String {
-        let answer = self.call(token, "POST", "/api/todos", Some(json!({ "todoText": text }))).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
-        let todos = answer.body["todos"].as_array().unwrap();
+        let response = self.call(token, "POST", "/api/todos", Some(json!({ "todoText": text }))).await;
+        assert_eq!(response.status, StatusCode::CREATED, "{}", response.body);
+        let todos = response.body["todos"].as_array().unwrap();
         todos.last().unwrap()["id"].as_str().unwrap().to_owned()
     }
 }
@@ -79,15 +79,15 @@ fn start(folder: &Path) -> (Arc<TestBackend>, Router) {
     (backend, router)
 }
 
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Value,
 }
 
-impl Answer {
+impl Response {
     /// The status and the `error` of the body.
-    pub fn refusal(&self) -> (u16, &str) {
+    pub fn error(&self) -> (u16, &str) {
         (self.status.as_u16(), self.body["error"].as_str().unwrap_or_default())
     }
 
@@ -103,13 +103,13 @@ pub struct TestBackend {
     todos: SqliteTodos,
 }
 
-/// What the issuer answers.
+/// The responses of the simulated issuer.
 pub struct Issuer {
     pub discovery: Value,
     pub keys: Vec<Value>,
     pub status: StatusCode,
-    /// The paths that were asked for.
-    pub asked: Vec<String>,
+    /// The URLs of the requests so far.
+    pub requests: Vec<String>,
 }
 
 impl Default for Issuer {
@@ -118,7 +118,7 @@ impl Default for Issuer {
             discovery: json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}/jwks") }),
             keys: vec![CURRENT.jwk()],
             status: StatusCode::OK,
-            asked: Vec::new(),
+            requests: Vec::new(),
         }
     }
 }
@@ -128,9 +128,15 @@ impl TestBackend {
         self.clock.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// How often keys were fetched.
+    /// The number of times that keys were fetched.
     pub fn fetches(&self) -> usize {
-        self.issuer.lock().unwrap().asked.iter().filter(|uri| uri.ends_with("openid-configuration")).count()
+        self.issuer
+            .lock()
+            .unwrap()
+            .requests
+            .iter()
+            .filter(|uri| uri.ends_with("openid-configuration"))
+            .count()
     }
 }
 
@@ -145,7 +151,7 @@ impl Backend for TestBackend {
         buffer[..8].copy_from_slice(&draw.to_le_bytes());
     }
 
-    fn fetch(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, String>> {
+    fn fetch(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {
         let mut issuer = self.issuer.lock().unwrap();
         let uri = request.uri().to_string();
         let body = match uri.strip_prefix(ISSUER) {
@@ -153,9 +159,10 @@ impl Backend for TestBackend {
             Some("/jwks") => Ok(json!({ "keys": issuer.keys }).to_string()),
             _ => Err(format!("no such host: {uri}")),
         };
-        let answer = body.map(|body| Response::builder().status(issuer.status).body(body.into()).unwrap());
-        issuer.asked.push(uri);
-        Box::pin(std::future::ready(answer))
+        let response =
+            body.map(|body| http::Response::builder().status(issuer.status).body(body.into()).unwrap());
+        issuer.requests.push(uri);
+        Box::pin(std::future::ready(response))
     }
 
     fn apply(&self, user: String, operation: Operation) -> BoxFuture<'_, Result<Vec<Todo>, TodosError>> {

@@ -1,4 +1,4 @@
-//! What a model is told when something goes wrong.
+//! The texts that a model gets when a tool fails.
 
 use std::sync::Arc;
 
@@ -16,29 +16,31 @@ use crate::{
 
 const SECRET: &str = "hunter2";
 
-/// What is said when the API answers `get_my_todo_list` with this.
-async fn said(status: u16, body: &str) -> String {
+/// The error text of `get_my_todo_list` when the API responds with this.
+async fn error_text(status: u16, body: &str) -> String {
     let session = Session::new().await;
-    session
-        .answer_instead(Ok(Response::builder().status(status).body(Bytes::from(body.to_owned())).unwrap()));
+    session.respond_once(Ok(Response::builder().status(status).body(Bytes::from(body.to_owned())).unwrap()));
     session.error("get_my_todo_list", json!({})).await
 }
 
 const UNEXPECTED: &str =
-    "The Todo API gave an unexpected answer. Trying again will not help; tell the person.";
-const TROUBLE: &str = "The Todo API has a problem at the moment. Try again later.";
-const UNKNOWN: &str = "There is no todo with this id. Call get_my_todo_list for the ids.";
+    "The Todo API gave an unexpected response. Trying again will not help; tell the user.";
+const SERVER_ERROR: &str = "The Todo API has a problem at the moment. Try again later.";
+const NO_SUCH_TODO: &str = "There is no todo with this id. Call get_my_todo_list for the ids.";
 
 #[tokio::test]
-async fn an_unknown_id_is_answered_with_the_way_to_the_ids() {
+async fn unknown_id_gets_hint_to_list_ids() {
     let session = Session::new().await;
     let id = "AAAAAAAAAAClpaWlpaWlpQ";
-    assert_eq!(session.error("toggle_todo_status", json!({ "id": id, "completed": true })).await, UNKNOWN);
-    assert_eq!(session.error("delete_todo", json!({ "id": id })).await, UNKNOWN);
+    assert_eq!(
+        session.error("toggle_todo_status", json!({ "id": id, "completed": true })).await,
+        NO_SUCH_TODO
+    );
+    assert_eq!(session.error("delete_todo", json!({ "id": id })).await, NO_SUCH_TODO);
 }
 
 #[tokio::test]
-async fn not_found_of_something_else_is_no_unknown_todo() {
+async fn not_found_from_other_server_is_unexpected_response() {
     for (tool, arguments) in [
         ("get_my_todo_list", json!({})),
         ("create_new_todo", json!({ "text": "x" })),
@@ -46,36 +48,36 @@ async fn not_found_of_something_else_is_no_unknown_todo() {
         ("delete_todo", json!({ "id": "a" })),
     ] {
         let session = Session::new().await;
-        session.answer_from_now_on(404);
+        session.respond_always_with(404);
         assert_eq!(session.error(tool, arguments).await, UNEXPECTED, "{tool}");
     }
     let session = Session::new().await;
     let list = json!({ "todos": [{ "id": "a", "text": "x", "completed": false }] }).to_string();
-    session.answers([(404, String::new()), (200, list)]);
+    session.respond_with([(404, String::new()), (200, list)]);
     assert_eq!(session.error("delete_todo", json!({ "id": "a" })).await, UNEXPECTED, "it is in the list");
 }
 
 #[tokio::test]
-async fn deletion_that_nobody_can_confirm_sends_nothing() {
+async fn deletion_that_cannot_be_confirmed_sends_nothing() {
     let session = Session::unconfirmed().await;
-    let said = session.error("delete_todo", json!({ "id": "a" })).await;
-    assert!(said.starts_with("Nothing was deleted: the person has to confirm a deletion"), "{said}");
+    let text = session.error("delete_todo", json!({ "id": "a" })).await;
+    assert!(text.starts_with("Nothing was deleted: the user has to confirm a deletion"), "{text}");
     assert_eq!(session.api.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_scope_that_the_apis_token_lacks_is_named() {
+async fn scope_missing_in_api_token_is_named() {
     let session = Session::with(&Arc::new(World::new()), "alice", BOTH, "todo:write").await;
     let expected =
-        "This needs the scope todo:read, which was not granted. The person can grant it by connecting again.";
+        "This needs the scope todo:read, which was not granted. The user can grant it by connecting again.";
     assert_eq!(session.error("get_my_todo_list", json!({})).await, expected);
     let session = Session::with(&Arc::new(World::new()), "alice", BOTH, "todo:read").await;
-    let said = session.error("create_new_todo", json!({ "text": "x" })).await;
-    assert_eq!(said, expected.replace("read", "write"));
+    let text = session.error("create_new_todo", json!({ "text": "x" })).await;
+    assert_eq!(text, expected.replace("read", "write"));
 }
 
 #[tokio::test]
-async fn a_scope_that_the_call_lacks_keeps_the_api_uncalled() {
+async fn call_without_scope_of_tool_does_not_reach_api() {
     let session = Session::with(&Arc::new(World::new()), "alice", "", BOTH).await;
     for (tool, scopes) in SCOPES {
         let Some(scope) = scopes.first() else { continue };
@@ -86,61 +88,61 @@ async fn a_scope_that_the_call_lacks_keeps_the_api_uncalled() {
             "plan_my_day" | "todo://list" => continue,
             _ => json!({}),
         };
-        let said = session.error(tool, arguments).await;
-        assert!(said.starts_with(&format!("This needs the scope {scope},")), "{tool}: {said}");
+        let text = session.error(tool, arguments).await;
+        assert!(text.starts_with(&format!("This needs the scope {scope},")), "{tool}: {text}");
     }
     assert_eq!(session.api.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_full_list_is_explained() {
+async fn full_list_is_explained() {
     let session = Session::new().await;
-    session.answer_instead(Ok(Response::builder().status(409).body(Bytes::from(SECRET)).unwrap()));
-    let said = session.error("create_new_todo", json!({ "text": "one more" })).await;
+    session.respond_once(Ok(Response::builder().status(409).body(Bytes::from(SECRET)).unwrap()));
+    let text = session.error("create_new_todo", json!({ "text": "one more" })).await;
     assert_eq!(
-        said,
-        "The todo list is full, so nothing was added. Ask the person which todo may be deleted first."
+        text,
+        "The todo list is full, so nothing was added. Ask the user which todo may be deleted first."
     );
 }
 
 #[tokio::test]
-async fn a_text_that_the_api_does_not_take_is_explained() {
-    let said = Session::new().await.error("create_new_todo", json!({ "text": "two\nlines" })).await;
-    assert_eq!(said, "The Todo API did not take this text. It must be one line of 1 to 2000 characters.");
+async fn text_that_api_refuses_is_explained() {
+    let text = Session::new().await.error("create_new_todo", json!({ "text": "two\nlines" })).await;
+    assert_eq!(text, "The Todo API did not accept this text. It must be one line of 1 to 2000 characters.");
 }
 
 #[tokio::test]
-async fn trouble_of_the_api_is_said_to_pass() {
+async fn server_error_of_api_suggests_later_try() {
     for status in [500, 502, 504] {
-        assert_eq!(said(status, SECRET).await, TROUBLE, "{status}");
+        assert_eq!(error_text(status, SECRET).await, SERVER_ERROR, "{status}");
     }
 }
 
 #[tokio::test]
-async fn busy_api_reaches_the_model_as_when_to_try_again() {
+async fn busy_api_tells_model_when_to_try_again() {
     for status in [429, 503] {
-        assert_eq!(said(status, SECRET).await, "The API is busy. Try again later.", "{status}");
+        assert_eq!(error_text(status, SECRET).await, "The API is busy. Try again later.", "{status}");
         let session = Session::new().await;
         let busy = Response::builder().status(status).header("retry-after", "7").body(Bytes::new());
-        session.answer_instead(Ok(busy.unwrap()));
-        let said = session.error("get_my_todo_list", json!({})).await;
-        assert_eq!(said, "The API is busy. Try again in 7 seconds, and not before.");
+        session.respond_once(Ok(busy.unwrap()));
+        let text = session.error("get_my_todo_list", json!({})).await;
+        assert_eq!(text, "The API is busy. Try again in 7 seconds, and not before.");
         assert_eq!(session.api.requests().len(), 1, "the tool does not try again by itself");
     }
 }
 
 #[tokio::test]
-async fn scopes_that_the_api_asks_for_are_named() {
+async fn scopes_that_api_requires_are_named() {
     let session = Session::new().await;
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"todo:write admin\"";
     let refused = Response::builder().status(403).header("www-authenticate", challenge).body(Bytes::new());
-    session.answer_instead(Ok(refused.unwrap()));
-    let said = session.error("create_new_todo", json!({ "text": "x" })).await;
-    assert!(said.starts_with("This needs the scope todo:write admin, which was not granted."), "{said}");
+    session.respond_once(Ok(refused.unwrap()));
+    let text = session.error("create_new_todo", json!({ "text": "x" })).await;
+    assert!(text.starts_with("This needs the scope todo:write admin, which was not granted."), "{text}");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_understood_is_not_shown() {
+async fn unexpected_response_is_not_shown() {
     let todo = |id: &str| json!({ "id": id, "text": SECRET, "completed": false });
     let many: Vec<Value> = (0..=1000).map(|id| todo(&id.to_string())).collect();
     let bodies = [
@@ -152,18 +154,18 @@ async fn an_answer_that_is_not_understood_is_not_shown() {
         json!({ "todos": many }).to_string(),
     ];
     for body in bodies {
-        assert_eq!(said(200, &body).await, UNEXPECTED, "{body:.80}");
+        assert_eq!(error_text(200, &body).await, UNEXPECTED, "{body:.80}");
     }
     for status in [204, 302, 400, 418] {
-        assert_eq!(said(status, SECRET).await, UNEXPECTED, "{status}");
+        assert_eq!(error_text(status, SECRET).await, UNEXPECTED, "{status}");
     }
 }
 
 #[tokio::test]
-async fn no_answer_from_the_api_is_explained() {
+async fn failed_api_request_is_explained() {
     let login = "The person's login at PingOne has ended. They have to log in again.";
-    let timeout = "The Todo API did not answer in time. A change may have been made all the same: call \
-                   get_my_todo_list before you try again.";
+    let timeout = "The Todo API did not respond in time. The change may have been made: call get_my_todo_list \
+                   before you try again.";
     let refused = "The API refuses the person's login, although PingOne has just renewed it. The person need not log in \
                    again: try again later, and tell whoever runs the API if this lasts.";
     let later = "PingOne cannot renew the person's login at the moment. Try again in 7 seconds. If this lasts, the \
@@ -180,16 +182,16 @@ async fn no_answer_from_the_api_is_explained() {
         (ApiError::Unavailable, unavailable),
     ] {
         for tool in ["get_my_todo_list", "who_am_i"] {
-            session.answer_instead(Err(error.clone()));
+            session.respond_once(Err(error.clone()));
             assert_eq!(session.error(tool, json!({})).await, expected, "{tool}");
         }
     }
     let todos = session.call("get_my_todo_list", json!({})).await;
-    assert_eq!(todos.structured_content, Some(json!({ "todos": [] })), "the next call is fine");
+    assert_eq!(todos.structured_content, Some(json!({ "todos": [] })), "the next call succeeds");
 }
 
 #[tokio::test]
-async fn arguments_of_the_wrong_type_are_refused_before_the_api_is_called() {
+async fn wrong_arguments_are_refused_before_api_call() {
     let session = Session::new().await;
     let long = "x".repeat(2001);
     let calls = [
@@ -207,14 +209,14 @@ async fn arguments_of_the_wrong_type_are_refused_before_the_api_is_called() {
         ("delete_todo", json!({ "id": "a", "force": true })),
     ];
     for (tool, arguments) in calls {
-        let said = session.error(tool, arguments.clone()).await;
-        assert!(said.starts_with("failed to deserialize parameters: "), "{arguments}: {said}");
+        let text = session.error(tool, arguments.clone()).await;
+        assert!(text.starts_with("failed to deserialize parameters: "), "{arguments}: {text}");
     }
     assert_eq!(session.api.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_id_cannot_leave_its_place_in_the_path() {
+async fn id_cannot_leave_its_path_segment() {
     let session = Session::new().await;
     for id in ["", "..", "../admin", "%2e%2e", "a/b", "a?b", "a#b", "a\\b", "a b", "ä", &"a".repeat(129)] {
         for tool in ["delete_todo", "toggle_todo_status"] {
@@ -222,17 +224,17 @@ async fn an_id_cannot_leave_its_place_in_the_path() {
             if tool == "toggle_todo_status" {
                 arguments["completed"] = json!(true);
             }
-            let said = session.error(tool, arguments).await;
+            let text = session.error(tool, arguments).await;
             let expected =
                 "failed to deserialize parameters: not the id of a todo; call get_my_todo_list for the ids";
-            assert_eq!(said, expected, "{id}");
+            assert_eq!(text, expected, "{id}");
         }
     }
     assert_eq!(session.api.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn tools_without_deputy_around_them_are_an_error_of_the_server() {
+async fn tool_without_caller_returns_server_error() {
     let client = Session::without_caller().await;
     match call(&client, "who_am_i", json!({})).await {
         Err(ServiceError::McpError(error)) => assert_eq!(error.code, ErrorCode::INTERNAL_ERROR),
@@ -241,16 +243,16 @@ async fn tools_without_deputy_around_them_are_an_error_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_scope_that_a_resource_or_prompt_lacks_keeps_the_api_uncalled() {
+async fn resource_or_prompt_without_scope_does_not_reach_api() {
     let session = Session::with(&Arc::new(World::new()), "alice", "", BOTH).await;
-    for said in [session.read("todo://list").await, session.prompt("plan_my_day", json!({})).await] {
-        assert!(said.unwrap_err().to_string().contains("This needs the scope todo:read,"));
+    for text in [session.read("todo://list").await, session.prompt("plan_my_day", json!({})).await] {
+        assert!(text.unwrap_err().to_string().contains("This needs the scope todo:read,"));
     }
     assert_eq!(session.api.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_resource_that_does_not_exist_and_hours_that_nobody_has_are_refused() {
+async fn unknown_resource_and_wrong_hours_are_refused() {
     let session = Session::new().await;
     assert!(session.read("todo://other").await.is_err());
     for hours in ["0", "25", "-1", "NaN", "inf", "many", ""] {

@@ -1,7 +1,6 @@
-//! Tool calls in, answers out: through rmcp's own client, with the real Todo API and really signed tokens behind the
-//! tools.
+//! Tool calls through rmcp's own client, with the real Todo API and signed tokens behind the tools.
 
-#![expect(unreachable_pub, reason = "modules of a test are nobody's interface")]
+#![expect(unreachable_pub, reason = "the modules of a test have no users")]
 
 mod calls;
 mod failures;

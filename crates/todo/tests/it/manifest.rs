@@ -1,4 +1,4 @@
-//! What a client is told about the tools.
+//! The descriptions of the server and its tools.
 
 use rmcp::model::Implementation;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use todo::SCOPES;
 
 use crate::session::Session;
 
-/// Name, and whether it is read-only, destructive, idempotent.
+/// The name of each tool, and whether it is read-only, destructive and idempotent.
 const TOOLS: [(&str, bool, bool, bool); 5] = [
     ("create_new_todo", false, false, false),
     ("delete_todo", false, true, true),
@@ -21,7 +21,7 @@ async fn tool(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_server_says_what_it_is_and_how_to_use_it() {
+async fn server_has_name_and_instructions() {
     let server = Session::new().await.server();
     let expected =
         Implementation::new("deputy", env!("CARGO_PKG_VERSION")).with_title("Deputy: Todos behind PingOne");
@@ -31,7 +31,7 @@ async fn the_server_says_what_it_is_and_how_to_use_it() {
 }
 
 #[tokio::test]
-async fn every_tool_is_annotated_as_what_it_is() {
+async fn every_tool_has_its_annotations() {
     let tools = Session::new().await.tools().await;
     let found: Vec<_> = tools
         .iter()
@@ -99,7 +99,7 @@ async fn inputs_are_closed_and_described() {
 }
 
 #[tokio::test]
-async fn schemas_are_plain_enough_for_every_client() {
+async fn schemas_have_no_references_or_unsigned_formats() {
     for tool in Session::new().await.tools().await {
         let schema = serde_json::to_string(&tool).unwrap();
         assert!(!schema.contains("uint") && !schema.contains("$ref"), "{schema}");

@@ -1,4 +1,4 @@
-//! An MCP session of one person, whose API is real until a test says what it answers instead.
+//! An MCP session of one user. The API behind it is the real one, unless a test sets its responses.
 
 use std::{
     collections::VecDeque,
@@ -35,28 +35,28 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session of alice with both scopes, everywhere.
+    /// A session of alice; both tokens have both scopes.
     pub async fn new() -> Self {
         Self::with(&Arc::new(World::new()), "alice", BOTH, BOTH).await
     }
 
-    /// A session of alice whose client cannot ask her anything, where no tool may act unasked.
+    /// A session of alice with a client that cannot ask her, on a server without `UNCONFIRMED_TOOLS`.
     pub async fn unconfirmed() -> Self {
         Self::confirming(&Arc::new(World::new()), "alice", BOTH, BOTH, false).await
     }
 
-    /// A session of `subject`; the bearer token of its calls has the scopes `mcp`, the API's token those of `api`.
+    /// A session of `subject`. The bearer token of its calls has the scopes `mcp`; PingOne's token has the scopes `api`.
     pub async fn with(world: &Arc<World>, subject: &str, mcp: &str, api: &str) -> Self {
         Self::confirming(world, subject, mcp, api, true).await
     }
 
-    async fn confirming(world: &Arc<World>, subject: &str, mcp: &str, api: &str, unasked: bool) -> Self {
+    async fn confirming(world: &Arc<World>, subject: &str, mcp: &str, api: &str, waived: bool) -> Self {
         let api = Arc::new(TestApi {
             world: Arc::clone(world),
             token: token_for(subject, api),
             scopes: api.to_owned(),
             shows_token: Mutex::default(),
-            instead: Mutex::default(),
+            responses: Mutex::default(),
             requests: Mutex::default(),
         });
         let user =
@@ -64,11 +64,11 @@ impl Session {
         let client = Client { id: "client-1".to_owned(), name: Some("Some Client".to_owned()) };
         let scopes = mcp.split_whitespace().map(str::to_owned).collect();
         let caller = Caller::new(user, client, scopes, Timestamp(NOW), Arc::clone(&api) as Arc<dyn Api>);
-        let caller = caller.confirming(false, unasked);
+        let caller = caller.confirming(false, waived);
         Self { client: connect(Some(caller)).await, api }
     }
 
-    /// The tools without Deputy around them.
+    /// A session without a caller, as if Deputy were not around the tools.
     pub async fn without_caller() -> RunningService<RoleClient, ()> {
         connect(None).await
     }
@@ -96,29 +96,29 @@ impl Session {
         Ok(serde_json::to_value(self.client.get_prompt(params).await?).unwrap())
     }
 
-    /// The text of an answer that is an error.
+    /// Calls a tool, which must fail, and returns its error text.
     pub async fn error(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.call(tool, arguments).await;
         assert_eq!((result.is_error, &result.structured_content), (Some(true), &None));
         text(&result)
     }
 
-    /// Makes the API answer the next request with `answer`.
-    pub fn answer_instead(&self, answer: Result<Response<Bytes>, ApiError>) {
-        self.api.instead.lock().unwrap().push_back(answer);
+    /// Makes the API respond to the next request with `response`.
+    pub fn respond_once(&self, response: Result<Response<Bytes>, ApiError>) {
+        self.api.responses.lock().unwrap().push_back(response);
     }
 
-    /// Makes the API answer the next requests with these.
-    pub fn answers<const N: usize>(&self, answers: [(u16, String); N]) {
-        for (status, body) in answers {
-            self.answer_instead(Ok(Response::builder().status(status).body(Bytes::from(body)).unwrap()));
+    /// Makes the API respond to the next requests with these statuses and bodies.
+    pub fn respond_with<const N: usize>(&self, responses: [(u16, String); N]) {
+        for (status, body) in responses {
+            self.respond_once(Ok(Response::builder().status(status).body(Bytes::from(body)).unwrap()));
         }
     }
 
-    /// Makes the API answer every request with this status.
-    pub fn answer_from_now_on(&self, status: u16) {
+    /// Makes the API respond to every request with this status.
+    pub fn respond_always_with(&self, status: u16) {
         for _ in 0..8 {
-            self.answers([(status, "<html>".to_owned())]);
+            self.respond_with([(status, "<html>".to_owned())]);
         }
     }
 }
@@ -132,19 +132,19 @@ pub async fn call(
     client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await
 }
 
-/// The one text block of an answer.
+/// The text of a result, which must have exactly one block.
 pub fn text(result: &CallToolResult) -> String {
     assert_eq!(result.content.len(), 1);
     result.content[0].as_text().unwrap().text.clone()
 }
 
-/// The API behind a caller, which records what it is asked.
+/// The API behind a caller. It records its requests.
 pub struct TestApi {
     world: Arc<World>,
     token: String,
     scopes: String,
     pub shows_token: Mutex<bool>,
-    instead: Mutex<VecDeque<Result<Response<Bytes>, ApiError>>>,
+    responses: Mutex<VecDeque<Result<Response<Bytes>, ApiError>>>,
     requests: Mutex<Vec<String>>,
 }
 
@@ -164,18 +164,18 @@ impl Api for TestApi {
         let (mut parts, body) = request.into_parts();
         let line = format!("{} {} {}", parts.method, parts.uri, String::from_utf8_lossy(&body));
         self.requests.lock().unwrap().push(line.trim_end().to_owned());
-        if let Some(answer) = self.instead.lock().unwrap().pop_front() {
-            return Box::pin(std::future::ready(answer));
+        if let Some(response) = self.responses.lock().unwrap().pop_front() {
+            return Box::pin(std::future::ready(response));
         }
         parts.headers.insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
         Box::pin(async move {
-            let answer = self.world.send(Request::from_parts(parts, body.into())).await;
-            Ok(Response::builder().status(answer.status).body(answer.body.to_string().into()).unwrap())
+            let response = self.world.send(Request::from_parts(parts, body.into())).await;
+            Ok(Response::builder().status(response.status).body(response.body.to_string().into()).unwrap())
         })
     }
 
     fn token(&self) -> BoxFuture<'_, Result<ApiToken, ApiError>> {
-        if let Some(Err(error)) = self.instead.lock().unwrap().pop_front() {
+        if let Some(Err(error)) = self.responses.lock().unwrap().pop_front() {
             return Box::pin(std::future::ready(Err(error)));
         }
         let shown = *self.shows_token.lock().unwrap();
@@ -194,19 +194,19 @@ impl Api for TestApi {
 async fn connect(caller: Option<Caller>) -> RunningService<RoleClient, ()> {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     tokio::spawn(async move {
-        let server = Front { tools: TodoServer::new(), caller }.serve(ours).await.unwrap();
+        let server = WithCaller { tools: TodoServer::new(), caller }.serve(ours).await.unwrap();
         server.waiting().await.unwrap();
     });
     ().serve(theirs).await.unwrap()
 }
 
-/// Does what Deputy does around the tools: it says who is calling.
-struct Front {
+/// Takes the place of Deputy around the tools: it puts the caller into each request.
+struct WithCaller {
     tools: TodoServer,
     caller: Option<Caller>,
 }
 
-impl Service<RoleServer> for Front {
+impl Service<RoleServer> for WithCaller {
     async fn handle_request(
         &self,
         request: ClientRequest,

@@ -1,4 +1,4 @@
-//! Every refusal, and what the caller is told.
+//! The error responses of the API.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -10,36 +10,36 @@ use crate::{
     token::TokenError,
 };
 
-/// Why a request gets nothing but an explanation.
+/// Why a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum ApiError {
     /// The body is larger than [`MAX_BODY_BYTES`].
     BodyTooLarge,
     /// The list is full.
     Full,
-    /// The body is not what this request takes; says what is.
+    /// The body has another form than the expected one, which is given.
     Malformed(&'static str),
-    /// The body is not JSON by its own account.
+    /// `Content-Type` is not JSON.
     MediaType,
-    /// The path knows other methods.
+    /// The path does not support the method.
     Method,
-    /// There is no such path, or the user has no such todo.
+    /// There is no such path, or the user has no such todo. The text says which.
     NotFound(&'static str),
-    /// The token was not granted this scope.
+    /// The token lacks this scope.
     Scope(&'static str),
     /// Storage failed.
     Storage,
     /// The text of a todo is empty, too long, or not one line.
     Text,
-    /// The token is not good here.
+    /// The token is refused.
     Token(TokenError),
-    /// No token was sent.
+    /// The request has no token.
     Unauthenticated,
-    /// The issuer's keys cannot be had at the moment.
+    /// The issuer's keys cannot be fetched at the moment.
     Unavailable,
 }
 
-impl Refusal {
+impl ApiError {
     /// The status and the code of the JSON body.
     const fn code(self) -> (StatusCode, &'static str) {
         match self {
@@ -64,7 +64,7 @@ impl Refusal {
             Self::Full => format!("there are {MAX_TODOS} todos already; delete one first"),
             Self::Malformed(expected) => format!("the body must be {expected}"),
             Self::MediaType => "the body must be JSON, with Content-Type: application/json".to_owned(),
-            Self::Method => "this path does not know this method; see the Allow header".to_owned(),
+            Self::Method => "this path does not support this method; see the Allow header".to_owned(),
             Self::NotFound(what) => what.to_owned(),
             Self::Scope(scope) => format!("the token does not have the scope {scope}"),
             Self::Storage => "the todos cannot be read or written at the moment".to_owned(),
@@ -77,7 +77,7 @@ impl Refusal {
         }
     }
 
-    /// `WWW-Authenticate` (RFC 6750 §3), whose `error` is left out where no token was sent (§3.1).
+    /// `WWW-Authenticate` (RFC 6750 §3). It has no `error` if the request has no token (§3.1).
     fn challenge(self) -> Option<String> {
         match self {
             Self::Scope(scope) => Some(format!(r#"Bearer error="insufficient_scope", scope="{scope}""#)),
@@ -90,7 +90,7 @@ impl Refusal {
     }
 }
 
-impl From<TodosError> for Refusal {
+impl From<TodosError> for ApiError {
     fn from(error: TodosError) -> Self {
         match error {
             TodosError::Full => Self::Full,
@@ -103,7 +103,7 @@ impl From<TodosError> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
         struct Body {
@@ -123,9 +123,9 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// An answer with a JSON body that no cache keeps.
+/// A response with a JSON body and `Cache-Control: no-store`.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // What is sent are structs of strings and flags, which always serialize.
+    // All bodies are structs of strings and booleans, which always serialize.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
@@ -135,5 +135,5 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     (status, headers, body).into_response()
 }
 
-/// How large the body of a request can be: the longest text, with every character escaped.
+/// The size limit of request bodies: enough for the longest text with every character escaped.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;

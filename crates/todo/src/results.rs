@@ -1,4 +1,4 @@
-//! What the tools answer, as values and as text.
+//! The results of the tools, as values and as text.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::inputs::{TEXT_CHARACTERS, TodoId};
 
-/// A person's todos, read from the API and shown to a model.
+/// A user's todos, as the API returns them and as the model sees them.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TodoList {
-    /// All todos of the person, oldest first.
+    /// All todos of the user, oldest first.
     #[serde(deserialize_with = "at_most_1000")]
     todos: Vec<Todo>,
 }
@@ -19,27 +19,27 @@ pub(crate) struct TodoList {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 struct Todo {
-    /// What the other tools take.
+    /// The id, for the other tools.
     id: TodoId,
-    /// What is to be done, in the person's words.
+    /// The text that the user wrote.
     #[serde(deserialize_with = "short")]
     text: String,
-    /// Whether it is done.
+    /// Whether the todo is done.
     completed: bool,
 }
 
 impl TodoList {
-    /// Whether it has a todo with this id.
+    /// Whether the list has a todo with this id.
     pub(crate) fn has(&self, id: &TodoId) -> bool {
         self.todos.iter().any(|todo| todo.id == *id)
     }
 
-    /// The quoted text of one todo.
-    pub(crate) fn quote(&self, id: &TodoId) -> Option<String> {
-        self.todos.iter().find(|todo| todo.id == *id).map(|todo| quoted(&todo.text))
+    /// The text of the todo with this id, in quotes.
+    pub(crate) fn quoted_text(&self, id: &TodoId) -> Option<String> {
+        self.todos.iter().find(|todo| todo.id == *id).map(|todo| quote(&todo.text))
     }
 
-    /// One line for each todo. Quoted, so that no text can pass for a line of ours.
+    /// A summary and a line for each todo. Texts are in quotes, so that they cannot imitate a line.
     pub(crate) fn text(&self) -> String {
         let open = self.todos.iter().filter(|todo| !todo.completed).count();
         let mut text = match self.todos.len() {
@@ -47,33 +47,33 @@ impl TodoList {
             1 => format!("1 todo, {open} open."),
             total => format!("{total} todos, {open} open."),
         };
-        for Todo { id, text: what, completed } in &self.todos {
+        for Todo { id, text: todo_text, completed } in &self.todos {
             let mark = if *completed { 'x' } else { ' ' };
             // Writing to a `String` cannot fail.
-            let _ = write!(text, "\n[{mark}] {} (id {})", quoted(what), id.as_str());
+            let _ = write!(text, "\n[{mark}] {} (id {})", quote(todo_text), id.as_str());
         }
         text
     }
 }
 
-/// On whose behalf a tool acts.
+/// The user and the client of a tool call, and the access token for the API.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WhoAmI {
-    /// The person who signed in.
-    user: Person,
-    /// The MCP client that the person approved.
+    /// The user who signed in.
+    user: SignedInUser,
+    /// The MCP client that the user approved.
     client: McpClient,
-    /// The scopes of the token with which this tool was called.
+    /// The scopes of the token that this tool was called with.
     scopes: Vec<String>,
-    /// The `PingOne` access token that goes to the Todo API.
+    /// The PingOne access token for the Todo API.
     access_token: AccessToken,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-struct Person {
-    /// The person's identifier at `PingOne`.
+struct SignedInUser {
+    /// The user's identifier at PingOne.
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -88,7 +88,7 @@ struct Person {
 struct McpClient {
     /// `client_id`.
     id: String,
-    /// The name that the client gave itself.
+    /// The name that the client chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -103,38 +103,38 @@ struct AccessToken {
     subject: String,
     /// `aud`: the APIs that accept it.
     audience: Vec<String>,
-    /// What it allows there.
+    /// The scopes of this token at the API.
     scopes: Vec<String>,
     /// `exp`: seconds since 1970.
-    // `uint64` is a format that strict validators do not know.
+    // Strict validators do not know the format `uint64`.
     #[schemars(with = "i64")]
     expires_at: u64,
-    /// Seconds from now until it expires. Deputy gets another one before that, if PingOne lets it.
+    /// Seconds until it expires. Deputy refreshes it before that, if PingOne allows.
     #[schemars(with = "i64")]
     expires_in: u64,
-    /// The token itself; only where the operator chose to show it.
+    /// The token itself; only if the operator has turned this on.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<String>,
 }
 
 impl WhoAmI {
-    /// What `caller` and their token say.
+    /// The result for a caller and the token.
     pub(crate) fn new(caller: &Caller, token: &ApiToken) -> Self {
         let User { sub, name, username, email } = caller.user();
         let Client { id, name: client_name } = caller.client();
         let ApiToken { issuer, subject, audience, scopes, expires_at, raw } = token;
         Self {
-            user: Person {
-                sub: cut(sub),
-                name: name.as_deref().map(cut),
-                username: username.as_deref().map(cut),
-                email: email.as_deref().map(cut),
+            user: SignedInUser {
+                sub: shorten(sub),
+                name: name.as_deref().map(shorten),
+                username: username.as_deref().map(shorten),
+                email: email.as_deref().map(shorten),
             },
-            client: McpClient { id: cut(id), name: client_name.as_deref().map(cut) },
+            client: McpClient { id: shorten(id), name: client_name.as_deref().map(shorten) },
             scopes: caller.scopes().to_vec(),
             access_token: AccessToken {
                 issuer: issuer.clone(),
-                subject: cut(subject),
+                subject: shorten(subject),
                 audience: audience.clone(),
                 scopes: scopes.clone(),
                 expires_at: expires_at.0,
@@ -144,7 +144,7 @@ impl WhoAmI {
         }
     }
 
-    /// A line for each thing that is known.
+    /// The same as text, in a few lines.
     pub(crate) fn text(&self) -> String {
         let Self { user, client, scopes, access_token } = self;
         let AccessToken { issuer, subject: _, audience, scopes: granted, expires_at: _, expires_in, raw } =
@@ -154,9 +154,9 @@ impl WhoAmI {
         let mut text = format!(
             "You act for {} (sub {}) through the client {}.\nScopes of this connection: {}.\nPingOne access token: \
              issued by {issuer} for {}, scopes {}, expires in {} minutes.",
-            quoted(name),
-            quoted(&user.sub),
-            quoted(client),
+            quote(name),
+            quote(&user.sub),
+            quote(client),
             scopes.join(" "),
             audience.join(", "),
             granted.join(" "),
@@ -170,18 +170,18 @@ impl WhoAmI {
     }
 }
 
-/// Refuses more than the API ever has, which would fill a model's context.
+/// Refuses a list that is longer than the API allows, since it would fill the model's context.
 fn at_most_1000<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Todo>, D::Error> {
     let todos = Vec::<Todo>::deserialize(deserializer)?;
     if todos.len() <= 1000 { Ok(todos) } else { Err(serde::de::Error::custom("too many todos")) }
 }
 
 fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    String::deserialize(deserializer).map(|text| cut(&text))
+    String::deserialize(deserializer).map(|text| shorten(&text))
 }
 
-/// At most as much as a todo can have, in one line.
-fn cut(text: &str) -> String {
+/// One line of at most the length of a todo's text.
+fn shorten(text: &str) -> String {
     let mut characters = text.chars().map(|character| if character.is_control() { ' ' } else { character });
     let mut short: String = characters.by_ref().take(TEXT_CHARACTERS).collect();
     if characters.next().is_some() {
@@ -190,6 +190,6 @@ fn cut(text: &str) -> String {
     short
 }
 
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
