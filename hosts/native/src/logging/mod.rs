@@ -88,9 +88,9 @@ pub(crate) fn start(filter: &str, output: &Output) -> Result<(), String> {
     };
     started.map_err(|error| format!("the log cannot be started: {error}"))?;
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
+        let location = panic.location().map(ToString::to_string);
         // Without the message, which may quote secrets.
-        tracing::error!(place, "a part of Deputy panicked; this is a bug");
+        tracing::error!(location, "a part of Deputy panicked; this is a bug");
     }));
     Ok(())
 }
