@@ -4,6 +4,8 @@ use std::{fs, io::Write as _, path::Path, thread, time::Duration};
 
 use tokio::time::Instant;
 
+#[cfg(target_os = "linux")]
+use crate::support::with_default_sighup;
 use crate::support::{READY, Running, after, approval_page, free_ports, get, register, rest, send, serve};
 
 #[test]
@@ -81,11 +83,12 @@ fn clean_shutdown_leaves_one_database_file() {
     assert_eq!(files(&folder.path().join("data")), ["deputy.sqlite3", "lock"]);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn sighup_finishes_the_request_in_progress() {
     let folder = tempfile::tempdir().unwrap();
     let [port] = free_ports();
-    let mut running = Running::start(serve(folder.path(), port), READY);
+    let mut running = Running::start(with_default_sighup(&serve(folder.path(), port)), READY);
     let head = format!("POST /revoke HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 7\r\n");
     let form = "Content-Type: application/x-www-form-urlencoded\r\n\r\ntok";
     let mut stream = send(port, &(head + form));

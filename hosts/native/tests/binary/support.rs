@@ -51,10 +51,25 @@ pub(crate) fn stderr(output: &Output) -> String {
 pub(crate) fn after(before: &str, command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]);
-    shell.arg(command.get_program()).args(command.get_args()).env_clear();
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
-    shell
+    started_by(shell, command)
+}
+
+/// The same command with the default action of SIGHUP, even where the tests were started with SIGHUP ignored, as by nohup.
+/// A shell cannot undo that (POSIX, `trap`).
+#[cfg(target_os = "linux")]
+pub(crate) fn with_default_sighup(command: &Command) -> Command {
+    let mut env = Command::new("/usr/bin/env");
+    env.arg("--default-signal=HUP");
+    started_by(env, command)
+}
+
+/// `starter` with `command` as its last arguments, in the environment of `command`.
+#[cfg(unix)]
+fn started_by(mut starter: Command, command: &Command) -> Command {
+    starter.arg(command.get_program()).args(command.get_args()).env_clear();
+    starter.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    starter.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    starter
 }
 
 /// A started process, which is killed when it is dropped.
