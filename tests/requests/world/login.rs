@@ -1,13 +1,141 @@
 //! Logins in a browser, and their results.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use harness::browser::{Browser, Page};
 use http::StatusCode;
 use pingone_sim::Failure;
-use url::Url;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
 
-use super::{CALLBACK, DEPUTY, Tokens, World};
+use super::{CALLBACK, CHALLENGE, DEPUTY, Response, VERIFIER, World};
 
 pub(crate) const HOUR: u64 = 3600;
+
+/// The tokens of a client after a login.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    pub(crate) client: String,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    pub(crate) response: Value,
+}
+
+impl World {
+    pub(crate) async fn register(&self, metadata: &Value) -> Value {
+        let response = self.post_json("/register", metadata).await;
+        assert_eq!(response.status, StatusCode::CREATED, "{}", response.text);
+        response.json()
+    }
+
+    /// A public client whose redirect URI is [`CALLBACK`].
+    pub(crate) async fn client(&self) -> String {
+        let metadata = json!({
+            "client_name": "Test client", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
+        });
+        self.register(&metadata).await["client_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The path of a valid authorization request, with some parameters replaced.
+    #[expect(clippy::unused_self, reason = "reads as what the world's client asks")]
+    pub(crate) fn authorize_path(&self, client: &str, overrides: &[(&str, &str)]) -> String {
+        let mut params = vec![
+            ("response_type", "code"),
+            ("client_id", client),
+            ("redirect_uri", CALLBACK),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+            ("state", "client-state"),
+        ];
+        params.retain(|(name, _)| !overrides.iter().any(|(other, _)| other == name));
+        params.extend(overrides);
+        format!(
+            "/authorize?{}",
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
+        )
+    }
+
+    pub(crate) fn authorize_url(&self, client: &str, overrides: &[(&str, &str)]) -> String {
+        format!("{DEPUTY}{}", self.authorize_path(client, overrides))
+    }
+
+    /// Alice approves `client` and logs in where the pages ask for it. Ends at the client's redirect URI.
+    pub(crate) async fn log_in_to(&self, browser: &mut Browser, client: &str) -> Page {
+        self.log_in(browser, "alice", &self.authorize_url(client, &[])).await
+    }
+
+    /// Opens `url`, approves, logs in and consents where the pages ask for it.
+    pub(crate) async fn log_in(&self, browser: &mut Browser, user: &str, url: &str) -> Page {
+        let mut page = browser.open(url).await;
+        if page.url.path() == "/authorize" {
+            page = browser.submit(&page, &[], "approve").await;
+        }
+        if page.text.contains("value=\"SIGNON\"") {
+            let password = format!("{}{}-demo-1", user[..1].to_uppercase(), &user[1..]);
+            page = browser.submit(&page, &[("username", user), ("password", &password)], "SIGNON").await;
+        }
+        if page.text.contains("value=\"APPROVE\"") {
+            page = browser.submit(&page, &[], "APPROVE").await;
+        }
+        page
+    }
+
+    /// The code of a successful login of Alice.
+    pub(crate) async fn code(&self, client: &str) -> String {
+        let page = self.log_in_to(&mut self.browser(), client).await;
+        code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
+    }
+
+    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Response {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", CALLBACK),
+        ];
+        self.post_form("/token", &form).await
+    }
+
+    pub(crate) async fn refresh(&self, client: &str, token: &str) -> Response {
+        let form = [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
+        self.post_form("/token", &form).await
+    }
+
+    /// A new client after a login of Alice.
+    pub(crate) async fn connected(&self) -> Tokens {
+        self.connected_as("alice", &[]).await
+    }
+
+    pub(crate) async fn connected_as(&self, user: &str, overrides: &[(&str, &str)]) -> Tokens {
+        let client = self.client().await;
+        let page = self.log_in(&mut self.browser(), user, &self.authorize_url(&client, overrides)).await;
+        let code = code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
+        let response = self.redeem(&client, &code).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        Tokens::of(&client, &response)
+    }
+}
+
+impl Tokens {
+    pub(crate) fn of(client: &str, response: &Response) -> Self {
+        Self::from_json(client, response.json())
+    }
+
+    pub(crate) fn from_json(client: &str, response: Value) -> Self {
+        let text = |name| response[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            client: client.to_owned(),
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+            response,
+        }
+    }
+}
+
+/// The code that Deputy redirected to the client. A refused callback stays at Deputy, with PingOne's code in its URL.
+pub(crate) fn code_at_client(page: &Page) -> Option<String> {
+    page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
+}
 
 /// The `Cookie` header of `browser` for Deputy.
 pub(crate) fn cookie_header(browser: &Browser) -> String {
@@ -72,4 +200,10 @@ pub(crate) async fn with_expiring_token(world: &World, left: u64) -> Tokens {
     let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
     world.host.advance(61 - left);
     tokens
+}
+
+/// The claims of a JWT, unverified.
+pub(crate) fn claims(jwt: &str) -> Value {
+    let payload = jwt.split('.').nth(1).expect("three parts");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON")
 }

@@ -1,13 +1,71 @@
 //! Messages to the MCP endpoint, and the Todo tools behind it.
 
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Response, Stream, World};
+use super::{DEPUTY, Response, Stream, World};
 
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
 pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// The headers of a client of MCP 2025-11-25.
+const HEADERS_OF_2025: [(&str, &str); 3] = [
+    ("content-type", "application/json"),
+    ("accept", "application/json, text/event-stream"),
+    ("mcp-protocol-version", "2025-11-25"),
+];
+
+impl World {
+    /// A request of MCP 2025-11-25 without a session.
+    pub(crate) async fn mcp(&self, token: Option<&str>, message: &Value) -> Response {
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let mut headers = HEADERS_OF_2025.to_vec();
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        self.request("POST", "/mcp", &headers, &message.to_string()).await
+    }
+
+    /// A request of MCP 2025-11-25 in a session, or without one if `session` is empty.
+    pub(crate) async fn mcp_in(&self, session: &str, token: &str, message: &Value) -> Response {
+        let authorization = format!("Bearer {token}");
+        let mut headers = HEADERS_OF_2025.to_vec();
+        headers.push(("authorization", &authorization));
+        headers.extend(Some(("mcp-session-id", session)).filter(|_| !session.is_empty()));
+        self.request("POST", "/mcp", &headers, &message.to_string()).await
+    }
+
+    /// The session id for a client of MCP 2025-11-25 with these capabilities.
+    pub(crate) async fn session(&self, token: &str, capabilities: Value) -> String {
+        let info = json!({ "name": "test", "version": "1" });
+        let params =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
+        let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+        let response = self.mcp(Some(token), &message).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        response.header("mcp-session-id")
+    }
+
+    /// The events of the response to a request in a session.
+    pub(crate) async fn stream(&self, token: &str, session: &str, message: &Value) -> Stream {
+        let request = http::Request::post(format!("{DEPUTY}/mcp"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25")
+            .header("mcp-session-id", session)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Bytes::from(message.to_string()));
+        let response = self.network.open(request.expect("a request")).await.expect("a response");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Stream::of(response)
+    }
+
+    pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Response {
+        let params = json!({ "name": tool, "arguments": arguments });
+        self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
+            .await
+    }
+}
 
 /// A tool call that sends a request to the API.
 pub(crate) fn create_call() -> Value {

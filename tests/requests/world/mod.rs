@@ -10,27 +10,21 @@ mod workers;
 use std::{net::Ipv6Addr, sync::Arc, time::Duration};
 
 use axum::{extract::Request, middleware::map_request};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use deputy::{
     Server, Wording,
     config::Config,
     host::{ClientAddress, Host},
 };
-use harness::{
-    browser::{Browser, Page},
-    memory::MemoryHost,
-    network::Network,
-};
-use http::StatusCode;
+use harness::{browser::Browser, memory::MemoryHost, network::Network};
 use pingone_sim::{SimConfig, SimEnvironment, Simulator};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::form_urlencoded;
 
 pub(crate) use self::{
     login::{
-        HOUR, authorization_error, cookie_header, error_at_client, finished_at_pingone, login_error,
-        with_expiring_token,
+        HOUR, Tokens, authorization_error, claims, code_at_client, cookie_header, error_at_client,
+        finished_at_pingone, login_error, with_expiring_token,
     },
     mcp::{
         FORM, JSON, add_todo, create_call, delete_call, delete_stream, list_todos, send_reply, todo_texts,
@@ -57,15 +51,6 @@ pub(crate) struct World {
     pub(crate) address: String,
     on_native: Option<OnNative>,
     on_workers: Option<OnWorkers>,
-}
-
-/// The tokens of a client after a login.
-#[derive(Clone, Debug)]
-pub(crate) struct Tokens {
-    pub(crate) client: String,
-    pub(crate) access: String,
-    pub(crate) refresh: String,
-    pub(crate) response: Value,
 }
 
 /// The clock and randomness of the simulator.
@@ -238,160 +223,6 @@ impl World {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         self.request("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &body).await
     }
-
-    pub(crate) async fn register(&self, metadata: &Value) -> Value {
-        let response = self.post_json("/register", metadata).await;
-        assert_eq!(response.status, StatusCode::CREATED, "{}", response.text);
-        response.json()
-    }
-
-    /// A public client whose redirect URI is [`CALLBACK`].
-    pub(crate) async fn client(&self) -> String {
-        let metadata = json!({
-            "client_name": "Test client", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
-        });
-        self.register(&metadata).await["client_id"].as_str().expect("an id").to_owned()
-    }
-
-    /// The path of a valid authorization request, with some parameters replaced.
-    #[expect(clippy::unused_self, reason = "reads as what the world's client asks")]
-    pub(crate) fn authorize_path(&self, client: &str, overrides: &[(&str, &str)]) -> String {
-        let mut params = vec![
-            ("response_type", "code"),
-            ("client_id", client),
-            ("redirect_uri", CALLBACK),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-            ("state", "client-state"),
-        ];
-        params.retain(|(name, _)| !overrides.iter().any(|(other, _)| other == name));
-        params.extend(overrides);
-        format!(
-            "/authorize?{}",
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
-        )
-    }
-
-    pub(crate) fn authorize_url(&self, client: &str, overrides: &[(&str, &str)]) -> String {
-        format!("{DEPUTY}{}", self.authorize_path(client, overrides))
-    }
-
-    /// Alice approves `client` and logs in where the pages ask for it. Ends at the client's redirect URI.
-    pub(crate) async fn log_in_to(&self, browser: &mut Browser, client: &str) -> Page {
-        self.log_in(browser, "alice", &self.authorize_url(client, &[])).await
-    }
-
-    /// Opens `url`, approves, logs in and consents where the pages ask for it.
-    pub(crate) async fn log_in(&self, browser: &mut Browser, user: &str, url: &str) -> Page {
-        let mut page = browser.open(url).await;
-        if page.url.path() == "/authorize" {
-            page = browser.submit(&page, &[], "approve").await;
-        }
-        if page.text.contains("value=\"SIGNON\"") {
-            let password = format!("{}{}-demo-1", user[..1].to_uppercase(), &user[1..]);
-            page = browser.submit(&page, &[("username", user), ("password", &password)], "SIGNON").await;
-        }
-        if page.text.contains("value=\"APPROVE\"") {
-            page = browser.submit(&page, &[], "APPROVE").await;
-        }
-        page
-    }
-
-    /// The code of a successful login of Alice.
-    pub(crate) async fn code(&self, client: &str) -> String {
-        let page = self.log_in_to(&mut self.browser(), client).await;
-        code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text))
-    }
-
-    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Response {
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("client_id", client),
-            ("code", code),
-            ("code_verifier", VERIFIER),
-            ("redirect_uri", CALLBACK),
-        ];
-        self.post_form("/token", &form).await
-    }
-
-    pub(crate) async fn refresh(&self, client: &str, token: &str) -> Response {
-        let form = [("grant_type", "refresh_token"), ("client_id", client), ("refresh_token", token)];
-        self.post_form("/token", &form).await
-    }
-
-    /// A new client after a login of Alice.
-    pub(crate) async fn connected(&self) -> Tokens {
-        self.connected_as("alice", &[]).await
-    }
-
-    pub(crate) async fn connected_as(&self, user: &str, overrides: &[(&str, &str)]) -> Tokens {
-        let client = self.client().await;
-        let page = self.log_in(&mut self.browser(), user, &self.authorize_url(&client, overrides)).await;
-        let code = code_at_client(&page).unwrap_or_else(|| panic!("no code at {}:\n{}", page.url, page.text));
-        let response = self.redeem(&client, &code).await;
-        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
-        Tokens::of(&client, &response)
-    }
-
-    /// A request of MCP 2025-11-25 without a session.
-    pub(crate) async fn mcp(&self, token: Option<&str>, message: &Value) -> Response {
-        let authorization = token.map(|token| format!("Bearer {token}"));
-        let mut headers = HEADERS_OF_2025.to_vec();
-        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
-        self.request("POST", "/mcp", &headers, &message.to_string()).await
-    }
-
-    /// A request of MCP 2025-11-25 in a session, or without one if `session` is empty.
-    pub(crate) async fn mcp_in(&self, session: &str, token: &str, message: &Value) -> Response {
-        let authorization = format!("Bearer {token}");
-        let mut headers = HEADERS_OF_2025.to_vec();
-        headers.push(("authorization", &authorization));
-        headers.extend(Some(("mcp-session-id", session)).filter(|_| !session.is_empty()));
-        self.request("POST", "/mcp", &headers, &message.to_string()).await
-    }
-
-    /// The session id for a client of MCP 2025-11-25 with these capabilities.
-    pub(crate) async fn session(&self, token: &str, capabilities: Value) -> String {
-        let info = json!({ "name": "test", "version": "1" });
-        let params =
-            json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info });
-        let message = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
-        let response = self.mcp(Some(token), &message).await;
-        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
-        response.header("mcp-session-id")
-    }
-
-    /// The events of the response to a request in a session.
-    pub(crate) async fn stream(&self, token: &str, session: &str, message: &Value) -> Stream {
-        let request = http::Request::post(format!("{DEPUTY}/mcp"))
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2025-11-25")
-            .header("mcp-session-id", session)
-            .header("authorization", format!("Bearer {token}"))
-            .body(Bytes::from(message.to_string()));
-        let response = self.network.open(request.expect("a request")).await.expect("a response");
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Stream::of(response)
-    }
-
-    pub(crate) async fn call(&self, token: &str, tool: &str, arguments: Value) -> Response {
-        let params = json!({ "name": tool, "arguments": arguments });
-        self.mcp(Some(token), &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }))
-            .await
-    }
-}
-
-/// The headers of a client of MCP 2025-11-25.
-const HEADERS_OF_2025: [(&str, &str); 3] = [
-    ("content-type", "application/json"),
-    ("accept", "application/json, text/event-stream"),
-    ("mcp-protocol-version", "2025-11-25"),
-];
-
-/// The code that Deputy redirected to the client. A refused callback stays at Deputy, with PingOne's code in its URL.
-pub(crate) fn code_at_client(page: &Page) -> Option<String> {
-    page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
 }
 
 /// Takes the remote address from the test header, and makes the request target what it is on a connection.
@@ -420,26 +251,4 @@ fn server(config: Config, host: Arc<dyn Host>) -> Server {
     let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
     let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
     Server::new(config, host, Arc::new(handler), wording)
-}
-
-impl Tokens {
-    pub(crate) fn of(client: &str, response: &Response) -> Self {
-        Self::from_json(client, response.json())
-    }
-
-    pub(crate) fn from_json(client: &str, response: Value) -> Self {
-        let text = |name| response[name].as_str().unwrap_or_default().to_owned();
-        Self {
-            client: client.to_owned(),
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-            response,
-        }
-    }
-}
-
-/// The claims of a JWT, unverified.
-pub(crate) fn claims(jwt: &str) -> Value {
-    let payload = jwt.split('.').nth(1).expect("three parts");
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON")
 }
