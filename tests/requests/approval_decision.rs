@@ -4,7 +4,7 @@ use harness::browser::{Browser, Page};
 use http::StatusCode;
 use url::Url;
 
-use crate::world::{CALLBACK, CHALLENGE, DEPUTY, World, cookie_header};
+use crate::world::{CALLBACK, CHALLENGE, DEPUTY, World, cookie_header, handle_in};
 
 #[tokio::test]
 async fn denied_request_redirects_to_client_and_skips_pingone() {
@@ -36,8 +36,7 @@ async fn decision_posted_by_another_site_is_refused() {
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let handle =
-        page.text.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let handle = handle_in(&page.text).expect("a handle");
     let evil = Url::parse("https://evil.example/").unwrap();
     let target = Url::parse("https://deputy.example/approve").unwrap();
     let response = browser.post(target, format!("handle={handle}&decision=approve"), &evil).await;
@@ -122,8 +121,7 @@ async fn incomplete_approval_form_is_refused() {
 async fn open_approval_page(world: &World, browser: &mut Browser) -> (Page, String) {
     let client = world.client().await;
     let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let rest = page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle");
-    let handle = rest.split('"').next().expect("an end").to_owned();
+    let handle = handle_in(&page.text).expect("a handle").to_owned();
     (page, handle)
 }
 

@@ -26,7 +26,7 @@ async fn approval_page_names_client_redirect_uri_and_scopes() {
     ] {
         assert!(page.text.contains(text), "{text}");
     }
-    assert_eq!(world.requests_to_pingone(), 0, "nobody has approved yet");
+    assert_eq!(world.requests_to_pingone(), 0, "PingOne is not asked before the approval");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::world::{CALLBACK, CHALLENGE, Response, World, authorization_error};
+use crate::world::{CALLBACK, Response, World, authorization_error};
 
 /// Text that would end an attribute, an element and a header.
 const MARKUP: &str = "\"><script>alert(1)</script>\r\nx-injected: 1";
@@ -25,18 +25,7 @@ async fn unknown_client_gets_an_error_page_without_redirect() {
 async fn invalid_request_redirects_error_with_state_and_iss() {
     let world = World::new();
     let client = world.client().await;
-    let (long, padded) = ("A".repeat(10_000), format!("{CHALLENGE}="));
     for (name, value, error) in [
-        ("code_challenge", "", "invalid_request"),
-        ("code_challenge", "short", "invalid_request"),
-        ("code_challenge", &CHALLENGE[1..], "invalid_request"),
-        ("code_challenge", &padded, "invalid_request"),
-        ("code_challenge", &long, "invalid_request"),
-        ("code_challenge", "<script>alert(1)</script>aaaaaaaaaaaaaaaaaa", "invalid_request"),
-        ("code_challenge_method", "plain", "invalid_request"),
-        ("code_challenge_method", "S512", "invalid_request"),
-        ("code_challenge_method", "s256", "invalid_request"),
-        ("code_challenge_method", "", "invalid_request"),
         ("response_type", "token", "unsupported_response_type"),
         ("response_type", "id_token", "unsupported_response_type"),
         ("response_type", "code id_token", "unsupported_response_type"),
@@ -55,19 +44,17 @@ async fn invalid_request_redirects_error_with_state_and_iss() {
 }
 
 #[tokio::test]
-async fn missing_parameter_redirects_error_to_client() {
+async fn missing_response_type_redirects_error_to_client() {
     let world = World::new();
-    let client = world.client().await;
-    for (name, error) in [
-        ("code_challenge", "invalid_request"),
-        ("code_challenge_method", "invalid_request"),
-        ("response_type", "unsupported_response_type"),
-    ] {
-        let empty = world.authorize_path(&client, &[(name, "")]);
-        let absent = empty.strip_suffix(&format!("&{name}=")).expect("it stands last");
-        assert_eq!(authorization_error(&world, absent).await, error, "{name}");
-    }
+    let path = without(&world, "response_type").await;
+    assert_eq!(authorization_error(&world, &path).await, "unsupported_response_type");
     assert_eq!(world.requests_to_pingone(), 0);
+}
+
+/// The path of an authorization request of a new client that omits a parameter.
+pub(crate) async fn without(world: &World, name: &str) -> String {
+    let empty = world.authorize_path(&world.client().await, &[(name, "")]);
+    empty.strip_suffix(&format!("&{name}=")).expect("the parameter is the last one").to_owned()
 }
 
 #[tokio::test]

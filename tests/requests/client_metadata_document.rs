@@ -328,7 +328,7 @@ async fn invalid_or_private_client_id_url_is_not_fetched() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{client}: {text}");
         assert!(text.contains("a client_id that is a URL must"), "{client}: {text}");
     }
-    assert_eq!(world.network.exchanges().len(), 22, "nobody but us was asked anything");
+    assert_eq!(world.network.exchanges().len(), 22, "no request to any other server");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use pingone_sim::Failure;
 
 use crate::{
     media_types::{FOREIGN, send},
-    world::{CALLBACK, DEPUTY, Response, World},
+    world::{CALLBACK, DEPUTY, Response, World, handle_in},
 };
 
 /// The cookies that responses at `path` have set so far, each as name, value and attributes.
@@ -71,7 +71,7 @@ async fn denied_request_and_failed_login_leave_no_login_cookie() {
         let mut browser = world.browser();
         let page = world.log_in_to(&mut browser, &client).await;
         assert!(page.query("error").is_some(), "{}", page.url);
-        assert_eq!(browser.cookie_names(DEPUTY), ["__Host-mcp-approved"], "what was approved, and no login");
+        assert_eq!(browser.cookie_names(DEPUTY), ["__Host-mcp-approved"], "the approval, and no login");
     }
 }
 
@@ -81,7 +81,7 @@ async fn cookies_reveal_neither_client_nor_state_nor_handle() {
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
-    let handle = page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43].to_owned();
+    let handle = handle_in(&page.text).expect("a handle").to_owned();
     let at_pingone = browser.submit(&page, &[], "approve").await;
     let state = at_pingone.query("state").expect("a state");
     let set = [cookies_set_at(&world, "/authorize"), cookies_set_at(&world, "/approve")].concat();
@@ -124,7 +124,7 @@ async fn login_works_beside_foreign_cookies_of_any_bytes() {
         };
         for first in [true, false] {
             let page = world.get(&world.authorize_path(&client, &[])).await;
-            let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
+            let handle = handle_in(&page.text).expect("a handle");
             let form = format!("handle={handle}&decision=approve");
             let response =
                 request_with_cookies(&world, "POST", "/approve", joined(&first_cookie(&page), first), &form)
@@ -145,7 +145,7 @@ async fn cookie_behind_a_unicode_space_is_ignored() {
     let world = World::new();
     let client = world.client().await;
     let page = world.get(&world.authorize_path(&client, &[])).await;
-    let handle = &page.text.split("name=\"handle\" value=\"").nth(1).expect("a handle")[..43];
+    let handle = handle_in(&page.text).expect("a handle");
     let form = format!("handle={handle}&decision=approve");
     // A subdomain can set a cookie with this name for the whole domain.
     for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{2028}", "\u{3000}"] {

@@ -159,6 +159,10 @@ async fn failed_discovery_or_keys_are_reported_and_not_cached() {
 #[tokio::test]
 async fn userinfo_of_another_subject_fails_the_login() {
     assert_eq!(login_error(Failure::UserInfoSub("mallory".into())).await, "server_error");
+}
+
+#[tokio::test]
+async fn invalid_userinfo_keeps_the_login_and_its_name() {
     for failure in [
         Failure::UserInfo(500, String::new()),
         Failure::UserInfo(200, "<html>".into()),

@@ -44,7 +44,7 @@ async fn rotated_refresh_token_is_kept_while_keys_are_unreachable() {
     world.pingone.clear_failures();
     world.host.advance(10);
     let response = list_todos(&world, &tokens.access).await;
-    assert_eq!(response.json()["result"]["isError"], json!(false), "nobody logs in again: {}", response.text);
+    assert_eq!(response.json()["result"]["isError"], json!(false), "the grant lives: {}", response.text);
     assert_eq!(world.pingone.requests("refresh"), 2);
 }
 

@@ -93,7 +93,7 @@ async fn partly_grantable_scope_is_granted_in_part() {
     }
     let unknown = json!({ "redirect_uris": [CALLBACK], "scope": "claudeai" });
     let told = world.register(&unknown).await;
-    assert_eq!(told["scope"], "todo:read todo:write", "what there is to ask for; nothing is granted yet");
+    assert_eq!(told["scope"], "todo:read todo:write", "a registration grants nothing");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::log::Log;
-use crate::world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World, claims, finished_at_pingone};
+use crate::world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World, claims, finished_at_pingone, handle_in};
 
 /// The parties that share a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,8 +227,7 @@ fn secrets(world: &World, exchanges: &[Exchange]) -> BTreeMap<String, SecretKind
             add(form.get("code_verifier").map(String::as_str), SecretKind::Client);
         }
         let page = str::from_utf8(response.body()).unwrap_or_default();
-        let handle = page.split("name=\"handle\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        add(handle, SecretKind::Page);
+        add(handle_in(page), SecretKind::Page);
         if uri.starts_with(PINGONE) && request.uri().path().ends_with("/authorize") {
             add(query.get("state").map(String::as_str), SecretKind::Login);
             add(query.get("nonce").map(String::as_str), SecretKind::Login);

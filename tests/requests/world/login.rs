@@ -137,6 +137,11 @@ pub(crate) fn code_at_client(page: &Page) -> Option<String> {
     page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
 }
 
+/// The handle in the form of an approval page.
+pub(crate) fn handle_in(page: &str) -> Option<&str> {
+    page.split_once("name=\"handle\" value=\"")?.1.split('"').next()
+}
+
 /// The `Cookie` header of `browser` for Deputy.
 pub(crate) fn cookie_header(browser: &Browser) -> String {
     let names = browser.cookie_names(DEPUTY).into_iter();

@@ -24,7 +24,7 @@ use url::form_urlencoded;
 pub(crate) use self::{
     login::{
         HOUR, Tokens, authorization_error, claims, code_at_client, cookie_header, error_at_client,
-        finished_at_pingone, login_error, with_expiring_token,
+        finished_at_pingone, handle_in, login_error, with_expiring_token,
     },
     mcp::{
         FORM, JSON, add_todo, create_call, delete_call, delete_stream, list_todos, send_reply, todo_texts,

@@ -6,8 +6,8 @@ use deputy::host::{Host as _, Key};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{End, Failures, Faults, NO_FAULTS, Run, with_expiring_token};
-use crate::world::{Tokens, World};
+use super::{End, Failures, Faults, NO_FAULTS, Run};
+use crate::world::{Tokens, World, with_expiring_token};
 
 /// The requests that change a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ async fn redeemed(run: &mut Run<'_>) -> End {
 }
 
 async fn refreshed(run: &mut Run<'_>, request: GrantRequest) -> End {
-    let tokens = with_expiring_token(run.world).await;
+    let tokens = with_expiring_token(run.world, 30).await;
     let before = run.world.pingone.requests("refresh");
     if request == GrantRequest::Call {
         run.call(&tokens);

@@ -5,11 +5,11 @@ use http::Request;
 use url::form_urlencoded;
 
 use super::{End, Failures, Faults, NO_FAULTS, Run, faults_for, for_each_seed};
-use crate::world::{DEPUTY, PINGONE, World};
+use crate::world::{DEPUTY, PINGONE, World, handle_in};
 
 impl Run<'_> {
     /// A browser with this cookie posts a decision.
-    fn decide(&self, kind: &'static str, handle: &str, cookie: &str, decision: &str) {
+    fn send_decision(&self, kind: &'static str, handle: &str, cookie: &str, decision: &str) {
         let form = [("handle", handle), ("decision", decision)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = Request::post(format!("{DEPUTY}/approve"))
@@ -21,28 +21,27 @@ impl Run<'_> {
     }
 
     /// A browser with this cookie returns from PingOne.
-    fn come_back(&self, path: &str, cookie: &str) {
+    fn send_callback(&self, path: &str, cookie: &str) {
         let request = Request::get(format!("{DEPUTY}{path}")).header("cookie", cookie).body(Body::empty());
         self.send("callback", request.expect("a request"));
     }
 
     /// The number of responses of this kind that redirect to a URL with this beginning.
-    fn led_to(&self, kind: &str, start: &str) -> usize {
+    fn redirects_to(&self, kind: &str, start: &str) -> usize {
         self.outcomes(kind).iter().filter(|outcome| outcome.location.starts_with(start)).count()
     }
 }
 
 /// An approval page: its handle, and the cookie of the browser that shows it.
-async fn asked(world: &World) -> (String, String) {
+async fn open_approval_page(world: &World) -> (String, String) {
     let client = world.client().await;
     let page = world.get(&world.authorize_path(&client, &[])).await;
-    let (_, rest) = page.text.split_once("name=\"handle\" value=\"").expect("a handle");
-    let handle = rest.split('"').next().expect("its end").to_owned();
+    let handle = handle_in(&page.text).expect("a handle").to_owned();
     (handle, page.header("set-cookie").split(';').next().expect("a cookie").to_owned())
 }
 
 /// A login that PingOne has finished: the path that the browser is sent to, and its cookie.
-async fn logged_in(world: &World) -> (String, String) {
+async fn finished_at_pingone(world: &World) -> (String, String) {
     let client = world.client().await;
     let mut browser = world.browser();
     let page = browser.open(&world.authorize_url(&client, &[])).await;
@@ -63,22 +62,22 @@ async fn logged_in(world: &World) -> (String, String) {
 #[tokio::test]
 async fn concurrent_decisions_on_one_page_count_once() {
     for_each_seed(async |world, seed| {
-        let (handle, cookie) = asked(world).await;
+        let (handle, cookie) = open_approval_page(world).await;
         let mut run = Run::new(world, seed, faults_for(seed));
-        run.decide("deny", &handle, &cookie, "deny");
+        run.send_decision("deny", &handle, &cookie, "deny");
         for _ in 0..=seed % 4 {
-            run.decide("approve", &handle, &cookie, "approve");
+            run.send_decision("approve", &handle, &cookie, "approve");
         }
         run.run_to_end();
         let (logins, refusals) =
-            (run.led_to("approve", PINGONE), run.led_to("deny", "https://client.example/"));
+            (run.redirects_to("approve", PINGONE), run.redirects_to("deny", "https://client.example/"));
         assert!(logins + refusals <= 1, "{logins} logins and {refusals} refusals from one page");
         if seed % 2 == 0 {
-            assert_eq!(logins + refusals, 1, "nobody's decision counted");
+            assert_eq!(logins + refusals, 1, "no decision counted");
         }
-        run.decide("late", &handle, &cookie, "approve");
+        run.send_decision("late", &handle, &cookie, "approve");
         run.run_to_end();
-        assert!(run.led_to("late", PINGONE) == 0 || logins + refusals == 0);
+        assert!(run.redirects_to("late", PINGONE) == 0 || logins + refusals == 0);
     })
     .await;
 }
@@ -86,21 +85,21 @@ async fn concurrent_decisions_on_one_page_count_once() {
 #[tokio::test]
 async fn concurrent_callbacks_of_one_login_count_once() {
     for_each_seed(async |world, seed| {
-        let (path, cookie) = logged_in(world).await;
+        let (path, cookie) = finished_at_pingone(world).await;
         let before = world.pingone.requests("token");
         let mut run = Run::new(world, seed, faults_for(seed));
         for _ in 0..2 + seed % 3 {
-            run.come_back(&path, &cookie);
+            run.send_callback(&path, &cookie);
         }
         run.run_to_end();
-        let codes = run.led_to("callback", "https://client.example/cb?code=");
+        let codes = run.redirects_to("callback", "https://client.example/cb?code=");
         assert!(codes <= 1, "{codes} codes from one login");
         if seed % 2 == 0 {
-            assert_eq!(codes, 1, "nobody got the code");
+            assert_eq!(codes, 1, "no callback got the code");
         }
-        run.come_back(&path, &cookie);
+        run.send_callback(&path, &cookie);
         run.run_to_end();
-        let late = run.led_to("callback", "https://client.example/cb?code=");
+        let late = run.redirects_to("callback", "https://client.example/cb?code=");
         assert!(late <= 1 && world.pingone.requests("token") - before <= 1, "PingOne's code was used twice");
     })
     .await;
@@ -110,9 +109,9 @@ async fn concurrent_callbacks_of_one_login_count_once() {
 async fn crash_during_a_login_gives_at_most_one_code() {
     let world = World::new();
     for step in 0.. {
-        let (path, cookie) = logged_in(&world).await;
+        let (path, cookie) = finished_at_pingone(&world).await;
         let mut run = Run::new(&world, 0, Faults { crash_after: Some(step), ..NO_FAULTS });
-        run.come_back(&path, &cookie);
+        run.send_callback(&path, &cookie);
         let end = run.run_to_end();
         gives_one_code(&mut run, &path, &cookie);
         if end == End::AllFinished {
@@ -121,9 +120,9 @@ async fn crash_during_a_login_gives_at_most_one_code() {
         }
     }
     for chance in 0.. {
-        let (path, cookie) = logged_in(&world).await;
+        let (path, cookie) = finished_at_pingone(&world).await;
         let mut run = Run::new(&world, 0, Faults { store_failures: Failures::At(chance), ..NO_FAULTS });
-        run.come_back(&path, &cookie);
+        run.send_callback(&path, &cookie);
         run.run_to_end();
         let chances = run.host.chances();
         gives_one_code(&mut run, &path, &cookie);
@@ -137,7 +136,7 @@ async fn crash_during_a_login_gives_at_most_one_code() {
 /// Repeats the callback without faults, and checks that the login has given at most one code.
 fn gives_one_code(run: &mut Run<'_>, path: &str, cookie: &str) {
     run.faults = NO_FAULTS;
-    run.come_back(path, cookie);
+    run.send_callback(path, cookie);
     run.run_to_end();
-    assert!(run.led_to("callback", "https://client.example/cb?code=") <= 1);
+    assert!(run.redirects_to("callback", "https://client.example/cb?code=") <= 1);
 }

@@ -23,7 +23,7 @@ use self::{
     host::{ContendedHost, Failures},
     scheduler::{Dice, Tasks},
 };
-use crate::world::{CALLBACK, DEPUTY, Tokens, VERIFIER, World};
+use crate::world::{CALLBACK, DEPUTY, Tokens, VERIFIER, World, with_expiring_token};
 
 /// A request and its response.
 #[derive(Clone, Debug)]
@@ -220,15 +220,6 @@ impl Drop for PrintsItsSeed {
     }
 }
 
-/// Tokens of ours that are fresh, while PingOne's has half a minute left.
-async fn with_expiring_token(world: &World) -> Tokens {
-    let tokens = world.connected().await;
-    world.host.advance(3600 - 61);
-    let tokens = Tokens::of(&tokens.client, &world.refresh(&tokens.client, &tokens.refresh).await);
-    world.host.advance(31);
-    tokens
-}
-
 #[tokio::test]
 async fn concurrent_redemptions_succeed_once_and_replay_revokes() {
     for_each_seed(async |world, seed| {
@@ -262,7 +253,7 @@ async fn concurrent_redemptions_succeed_once_and_replay_revokes() {
 #[tokio::test]
 async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
     for_each_seed(async |world, seed| {
-        let tokens = with_expiring_token(world).await;
+        let tokens = with_expiring_token(world, 30).await;
         let before = world.pingone.requests("refresh");
         let mut run = Run::new(world, seed, faults_for(seed));
         for _ in 0..3 {
@@ -290,7 +281,7 @@ async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
 #[tokio::test]
 async fn revoked_grant_stays_revoked_under_concurrent_requests() {
     for_each_seed(async |world, seed| {
-        let tokens = with_expiring_token(world).await;
+        let tokens = with_expiring_token(world, 30).await;
         let mut run = Run::new(world, seed, faults_for(seed));
         for _ in 0..2 {
             run.refresh(&tokens);
@@ -312,7 +303,7 @@ async fn revoked_grant_stays_revoked_under_concurrent_requests() {
 #[tokio::test]
 async fn crash_costs_a_grant_only_during_a_refresh_at_pingone() {
     for_each_seed(async |world, seed| {
-        let tokens = with_expiring_token(world).await;
+        let tokens = with_expiring_token(world, 30).await;
         let mut run = Run::new(world, seed, Faults { crashes: 60, ..NO_FAULTS });
         for _ in 0..2 {
             run.refresh(&tokens);
@@ -338,7 +329,7 @@ async fn crash_costs_a_grant_only_during_a_refresh_at_pingone() {
 async fn refreshes_of_a_grant_never_overlap_while_time_passes() {
     let (mut lost, mut survived) = (0, 0);
     for_each_seed(async |world, seed| {
-        let tokens = with_expiring_token(world).await;
+        let tokens = with_expiring_token(world, 30).await;
         let began = world.host.now();
         let mut run = Run::new(world, seed, Faults { clock: 12, ..faults_for(seed) });
         for _ in 0..3 {
