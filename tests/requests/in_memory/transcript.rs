@@ -20,7 +20,7 @@ async fn documented_transcript_matches_a_real_login() {
     let documented = std::fs::read_to_string(PATH).expect("docs/one-login.http");
     assert!(
         documented == transcript,
-        "docs/one-login.http is out of date; UPDATE_TRANSCRIPT=1 cargo test -p requests writes it anew"
+        "docs/one-login.http is out of date; UPDATE_TRANSCRIPT=1 cargo test -p requests transcript updates it"
     );
 }
 
