@@ -1,4 +1,4 @@
-//! The query of `GET /authorize`, read for a client whose redirect URIs are known.
+//! The query of `GET /authorize`, for a registered client.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -16,7 +16,9 @@ static CONFIG: LazyLock<Config> = LazyLock::new(config);
 static CLIENT: LazyLock<Client> = LazyLock::new(|| Client {
     id: ClientId::Registered(RegisteredId::new(&[7; 16])),
     name: None,
-    redirect_uris: [CALLBACK, "http://127.0.0.1/cb"].map(|uri| RedirectUri::parse(uri).expect("good")).into(),
+    redirect_uris: [CALLBACK, "http://127.0.0.1/cb"]
+        .map(|uri| RedirectUri::parse(uri).expect("a valid URI"))
+        .into(),
     auth_method: AuthMethod::None,
     secret: None,
     issued_at: Timestamp(0),
@@ -27,16 +29,16 @@ fuzz_target!(|query: &[u8]| {
     let _ = AuthorizationRequest::client_id(&params);
     match AuthorizationRequest::parse(&params, &CLIENT, &CONFIG) {
         Ok(request) => {
-            goes_where_it_may(&request.target);
+            assert_registered(&request.target);
             assert!(request.access.scopes.is_subset(&CONFIG.api.scopes));
         }
-        Err(AuthorizeError::Redirect { target, .. }) => goes_where_it_may(&target),
+        Err(AuthorizeError::Redirect { target, .. }) => assert_registered(&target),
         Err(AuthorizeError::Page(_)) => {}
     }
 });
 
-/// Whatever else is in the request, its response goes to an address that the client registered.
-fn goes_where_it_may(target: &RedirectTarget) {
+/// The response goes to a redirect URI that the client registered, whatever else the request contains.
+fn assert_registered(target: &RedirectTarget) {
     let location = target.response_url(CONFIG.public_url.issuer(), &[("code", "secret")]);
     let url = url::Url::parse(&location).expect("a URL");
     let host = url.host_str().expect("a host");
@@ -46,6 +48,6 @@ fn goes_where_it_may(target: &RedirectTarget) {
         _ => false,
     };
     assert!(registered && url.username().is_empty() && url.fragment().is_none(), "{location}");
-    let given = |name| url.query_pairs().filter(|(key, _)| key == name).count();
-    assert!(given("code") == 1 && given("iss") == 1 && given("state") <= 1, "{location}");
+    let count = |name| url.query_pairs().filter(|(key, _)| key == name).count();
+    assert!(count("code") == 1 && count("iss") == 1 && count("state") <= 1, "{location}");
 }

@@ -1,4 +1,4 @@
-//! A registration, and the same bytes as a client's metadata document.
+//! A registration request, and a client metadata document of the same bytes.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -19,28 +19,28 @@ fuzz_target!(|body: &[u8]| {
     if let Ok(text) = std::str::from_utf8(body)
         && let Ok(url) = ClientIdUrl::parse(text)
     {
-        let parsed = url::Url::parse(text).expect("a client_id that is a URL is one");
-        assert_eq!(parsed.as_str(), text, "read and fetched are the same");
+        let parsed = url::Url::parse(text).expect("a URL");
+        assert_eq!(parsed.as_str(), text, "the fetched URL is the client_id");
         assert_eq!((parsed.scheme(), parsed.username(), parsed.fragment()), ("https", "", None));
         assert_eq!(parsed.host_str(), Some(url.host()));
     }
     if let Ok(params) = RegistrationParams::parse(body, &[]) {
         let (client, response) = register(params, &SCOPES, Timestamp(1), &|buffer: &mut [u8]| buffer.fill(7));
-        can_be_shown(&client);
+        assert_safe(&client);
         let response: Value = serde_json::from_str(response.expose()).expect("JSON");
         assert_eq!(response["redirect_uris"].as_array().map(Vec::len), Some(client.redirect_uris.len()));
         assert_eq!(response["client_secret"].is_string(), client.secret.is_some());
     }
-    let url = ClientIdUrl::parse(DOCUMENT).expect("good");
+    let url = ClientIdUrl::parse(DOCUMENT).expect("a valid URL");
     if let Ok(client) = Client::from_document(&url, body, &[], Timestamp(1)) {
         assert_eq!(client.id.as_str(), DOCUMENT);
         assert!(client.secret.is_none() && client.name.is_some());
-        can_be_shown(&client);
+        assert_safe(&client);
     }
 });
 
-/// What a person will see, and where a browser may be sent.
-fn can_be_shown(client: &Client) {
+/// The name can be shown to a user, and the redirect URIs are safe to redirect to.
+fn assert_safe(client: &Client) {
     let name = client.display_name();
     assert!(
         name.chars().count() <= 100 && !name.chars().any(char::is_control) && !name.trim().is_empty(),

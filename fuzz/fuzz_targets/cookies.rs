@@ -1,4 +1,4 @@
-//! What a browser, or somebody who says to be one, keeps for us: the approvals, and what binds a page or a login to it.
+//! Cookies: the remembered approvals, and the cookies that bind a page or a login to a browser.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ const HANDLE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 static CONFIG: LazyLock<Config> = LazyLock::new(config);
 
 fuzz_target!(|text: &str| {
-    // Nobody makes up approvals: what is read as more than none is what we have written.
+    // Approvals cannot be forged: a cookie with an approval in it is one that Deputy has written.
     let cookie = (ApprovedClients::COOKIE.to_owned(), text.to_owned());
     let approved = ApprovedClients::among(&[cookie], &CONFIG.keys, Timestamp(0));
     assert!(approved.is_empty() || approved.render(&CONFIG.keys) == text, "{text}");

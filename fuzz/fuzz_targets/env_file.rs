@@ -4,7 +4,7 @@
 use env_file::EnvFile;
 use libfuzzer_sys::fuzz_target;
 
-// The file alone: the rest of the native host would have to be built too.
+// Only this file of the native host, so that its dependencies need not be built.
 #[path = "../../hosts/native/src/env_file.rs"]
 #[allow(dead_code, reason = "files are not read here")]
 mod env_file;
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     match EnvFile::parse(&text) {
         Ok(file) => {
-            // Names only.
+            // `Debug` shows names only.
             let shown = format!("{file:?}");
             assert!(shown.len() <= 8 * text.len() + 8, "{shown}");
         }

@@ -1,4 +1,4 @@
-//! Headers that strangers send: cookies, authorization, hosts, origins and what MCP adds, each at every endpoint.
+//! Headers of unauthenticated requests at every endpoint: cookies, authorization, hosts, origins and those of MCP.
 #![no_main]
 
 use std::{cell::LazyCell, sync::LazyLock};
@@ -26,7 +26,7 @@ const NAMES: [&str; 12] = [
     "sec-fetch-site",
     "x-forwarded-host",
 ];
-/// One of 2026-07-28, whose headers say the same as its body.
+/// A message of MCP 2026-07-28, whose headers repeat values of its body.
 const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"who_am_i","arguments":{},"_meta":{
     "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},
     "io.modelcontextprotocol/clientInfo":{"name":"fuzz","version":"1"}}}}"#;
@@ -36,36 +36,41 @@ thread_local! {
 }
 static CONFIG: LazyLock<Config> = LazyLock::new(config);
 
-// Two bytes choose endpoint and header, the rest is its value. Everything else of the request is as it should be.
+// The first two bytes choose the endpoint and the header; the rest is the value of the header. The rest of the request is
+// valid.
 fuzz_target!(|input: &[u8]| {
     let [endpoint, name, value @ ..] = input else { return };
     let Ok(value) = HeaderValue::from_bytes(value) else { return };
     let name = NAMES[usize::from(*name) % NAMES.len()];
     WORLD.with(|world| {
         let (path, mut request) = request(world, *endpoint);
-        // Some cookies stand beside those that belong there.
-        let beside = (name == "cookie" && *endpoint >= 128).then(|| request.headers_mut().remove(name)).flatten();
+        // For some inputs, the valid cookies of the request stay beside the new one.
+        let valid =
+            (name == "cookie" && *endpoint >= 128).then(|| request.headers_mut().remove(name)).flatten();
         request.headers_mut().insert(name, value);
-        request.headers_mut().extend(beside.map(|cookie| (header::COOKIE, cookie)));
-        let answer = world.send(request);
-        assert!(answer.status().as_u16() < 500, "{} {path} {name}: {answer:?}", answer.status());
-        let leads = answer.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
-        assert!(leads.is_none_or(|to| path.starts_with("/authorize") && to.starts_with(PINGONE)), "{answer:?}");
+        request.headers_mut().extend(valid.map(|cookie| (header::COOKIE, cookie)));
+        let response = world.send(request);
+        assert!(response.status().as_u16() < 500, "{} {path} {name}: {response:?}", response.status());
+        let location = response.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+        assert!(
+            location.is_none_or(|to| path.starts_with("/authorize") && to.starts_with(PINGONE)),
+            "{response:?}"
+        );
         if name == "authorization" && path == "/mcp" {
-            assert_ne!(answer.status(), 200, "a token was guessed: {answer:?}");
+            assert_ne!(response.status(), 200, "a token was guessed: {response:?}");
         }
-        if (name, path) == ("mcp-name", "/mcp") && answer.status() == 200 {
-            assert!(String::from_utf8_lossy(answer.body()).contains("alice"), "{answer:?}");
+        if (name, path) == ("mcp-name", "/mcp") && response.status() == 200 {
+            assert!(String::from_utf8_lossy(response.body()).contains("alice"), "{response:?}");
         }
     });
 });
 
-/// A handle of ours that names nothing.
+/// A handle with a valid tag and without a record.
 fn handle(world: &World, kind: HandleKind) -> String {
     Handle::generate(kind, world.now, &CONFIG.keys, &|bytes| bytes.fill(0)).as_str().to_owned()
 }
 
-/// A good request to one of the endpoints.
+/// A valid request to one of the endpoints.
 fn request(world: &World, endpoint: u8) -> (&'static str, Request<Bytes>) {
     let form = "application/x-www-form-urlencoded";
     let cookie = |(name, value): (String, String)| format!("{name}={value}");
@@ -80,7 +85,13 @@ fn request(world: &World, endpoint: u8) -> (&'static str, Request<Bytes>) {
         1 => {
             let state = handle(world, HandleKind::Login);
             let cookie = cookie(login_cookie(&state, &CONFIG.keys));
-            ("/callback", "GET", format!("/callback?state={state}&code=b"), "".into(), vec![("cookie", cookie)])
+            (
+                "/callback",
+                "GET",
+                format!("/callback?state={state}&code=b"),
+                "".into(),
+                vec![("cookie", cookie)],
+            )
         }
         2 => {
             let handle = handle(world, HandleKind::Approval);

@@ -1,4 +1,4 @@
-//! The body of `POST /mcp` with a good token, by the rules of each revision.
+//! The body of `POST /mcp` with a valid access token, in each revision of MCP.
 #![no_main]
 
 use std::cell::LazyCell;
@@ -23,21 +23,21 @@ fuzz_target!(|body: &[u8]| {
                 .header("accept", "application/json, text/event-stream")
                 .header("mcp-protocol-version", revision);
             if revision == "2026-07-28" {
-                for (name, value) in agreeing(message.as_ref()) {
+                for (name, value) in matching_headers(message.as_ref()) {
                     request = request.header(name, value);
                 }
             }
             let Ok(request) = request.body(Bytes::copy_from_slice(body)) else { return };
-            let answer = world.send(request);
-            let (status, text) = (answer.status().as_u16(), String::from_utf8_lossy(answer.body()));
+            let response = world.send(request);
+            let (status, text) = (response.status().as_u16(), String::from_utf8_lossy(response.body()));
             assert!([200, 202, 400, 401, 403, 404].contains(&status), "{status} {text}");
             assert!(!text.contains("/src/") && !text.contains("panicked"), "{text}");
         });
     }
 });
 
-/// The headers that say the same as the body.
-fn agreeing(message: Option<&Value>) -> Vec<(&'static str, String)> {
+/// The headers that repeat values of the body.
+fn matching_headers(message: Option<&Value>) -> Vec<(&'static str, String)> {
     let text = |pointer| message.and_then(|message| message.pointer(pointer)).and_then(Value::as_str);
     let mut headers = Vec::new();
     headers.extend(text("/method").map(|method| ("mcp-method", method.to_owned())));

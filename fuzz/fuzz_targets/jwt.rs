@@ -1,4 +1,4 @@
-//! A token in place of one that PingOne signed, and keys in place of PingOne's.
+//! The parser of signed tokens and of key sets.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use deputy::oidc::KeySet;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-/// A key of a test, and a token that it signed.
+/// A key set with one key, and a token signed by that key.
 const KEYS: &str = include_str!("../fixtures/keys.json");
 const TOKEN: &str = include_str!("../fixtures/token.txt");
 
@@ -22,10 +22,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(set) = keys(bytes) {
         let _ = set.verify(TOKEN.trim());
     }
-    // As a token. The only claims that can be believed are those that were signed.
+    // As a token. Only the signed claims may verify.
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let good = SET.verify(TOKEN.trim()).expect("a good token");
+    let signed = SET.verify(TOKEN.trim()).expect("a valid token");
     if let Ok(claims) = SET.verify(text) {
-        assert_eq!(Value::from(claims), Value::from(good));
+        assert_eq!(Value::from(claims), Value::from(signed));
     }
 });

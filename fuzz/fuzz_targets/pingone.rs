@@ -1,4 +1,4 @@
-//! What PingOne may answer: discovery, tokens, UserInfo.
+//! Responses of PingOne: discovery, tokens and UserInfo.
 #![no_main]
 
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use deputy_fuzz::config;
 use http::{Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
 
-// The first byte is the status.
+// The first byte chooses the status.
 fuzz_target!(|input: &[u8]| {
     let [status, body @ ..] = input else { return };
     let mut response = Response::new(Bytes::copy_from_slice(body));
@@ -17,13 +17,13 @@ fuzz_target!(|input: &[u8]| {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let issuer = config().pingone.issuer;
-    let discovered = Discovery::read(&response, &issuer);
+    let discovery = Discovery::read(&response, &issuer);
     let tokens = TokenResponse::read(&response);
-    let person = UserInfo::read(&response, "alice");
+    let user_info = UserInfo::read(&response, "alice");
     if *status != b'0' {
-        assert!(discovered.is_err() && tokens.is_err() && person.is_err());
+        assert!(discovery.is_err() && tokens.is_err() && user_info.is_err());
     }
-    // What goes into logs and pages says nothing of what was sent.
+    // Errors go into logs and pages, so they do not contain the body.
     if let Err(error) = tokens {
         assert!(error.to_string().len() < 200, "{error}");
     }

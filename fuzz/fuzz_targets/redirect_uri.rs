@@ -1,4 +1,4 @@
-//! Two redirect URIs: one registered, one asked for.
+//! Two redirect URIs: a registered one and a requested one.
 #![no_main]
 
 use deputy::types::RedirectUri;
@@ -18,12 +18,13 @@ fuzz_target!(|input: &str| {
         );
         assert!(uri.matches(uri));
     }
-    if let [Some(registered), Some(asked)] = &uris
-        && asked.matches(registered)
+    if let [Some(registered), Some(requested)] = &uris
+        && requested.matches(registered)
     {
-        // The same to whoever reads them, and to a browser, but for the port of this computer.
-        let [registered, asked] = [registered, asked].map(|uri| Url::parse(uri.as_str()).expect("a URL"));
-        let same = |url: &Url| {
+        // For a user and for a browser they are the same, except for the port of a loopback URI.
+        let [registered, requested] =
+            [registered, requested].map(|uri| Url::parse(uri.as_str()).expect("a URL"));
+        let parts = |url: &Url| {
             (
                 url.scheme().to_owned(),
                 url.host_str().map(str::to_owned),
@@ -31,7 +32,7 @@ fuzz_target!(|input: &str| {
                 url.query().map(str::to_owned),
             )
         };
-        assert_eq!(same(&registered), same(&asked));
-        assert!(registered.port() == asked.port() || registered.scheme() == "http");
+        assert_eq!(parts(&registered), parts(&requested));
+        assert!(registered.port() == requested.port() || registered.scheme() == "http");
     }
 });

@@ -1,4 +1,4 @@
-//! The form of `POST /token` and `/revoke`, with an `Authorization` header before the first line break.
+//! The form of `POST /token` and `POST /revoke`, with an `Authorization` header before the first line break.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     if let Err(error) = TokenRequest::parse(&params, &CONFIG) {
         assert!(error.to_string().len() < 300);
     }
-    // Nobody guesses a token: the name of the grant in it is authenticated.
+    // Tokens cannot be forged: the grant's id in a token is authenticated.
     let text = String::from_utf8_lossy(form);
     for kind in [TokenKind::AccessToken, TokenKind::AuthorizationCode, TokenKind::RefreshToken] {
         assert!(ReferenceToken::parse(kind, &text, &CONFIG.keys).is_none(), "{text}");

@@ -1,7 +1,7 @@
-//! What the fuzz targets share: a configuration, and a whole server with a person who is logged in.
+//! Shared parts of the fuzz targets: a configuration, and a server with a user who is logged in.
 //!
-//! A target says what must hold of every input, beside that nothing panics: what is accepted is what it seems, and what is
-//! refused is refused as a client error.
+//! A target asserts more than that nothing panics: accepted input means what it says, and other input is refused with a
+//! client error.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,10 +26,10 @@ pub const PINGONE: &str = "https://auth.pingone.eu";
 pub const API: &str = "https://todo.example";
 pub const CALLBACK: &str = "https://client.example/cb";
 
-/// A configuration as an operator writes it.
+/// A configuration, parsed from variables.
 pub fn config() -> Config {
     let simulated = SimConfig::demo(PINGONE, &format!("{DEPUTY}/callback"), API);
-    Config::parse(|name| variable(&simulated, name)).expect("usable")
+    Config::parse(|name| variable(&simulated, name)).expect("a valid configuration")
 }
 
 fn variable(simulated: &SimConfig, name: &str) -> Option<String> {
@@ -37,24 +37,24 @@ fn variable(simulated: &SimConfig, name: &str) -> Option<String> {
         "PUBLIC_URL" => DEPUTY.into(),
         "PINGONE_ISSUER" => simulated.issuer(),
         "PINGONE_DV_POLICY_ID" => simulated.policy_id.clone(),
-        "MCP_SERVER_CLIENT_ID" => simulated.application.client_id.clone(),
-        "MCP_SERVER_CLIENT_SECRET" => simulated.application.client_secret.clone(),
+        "PINGONE_CLIENT_ID" => simulated.application.client_id.clone(),
+        "PINGONE_CLIENT_SECRET" => simulated.application.client_secret.clone(),
         "API_IDENTIFIER" | "API_URL" => API.into(),
-        "COOKIE_ENCRYPTION_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(),
+        "SERVER_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(),
         "PRIVATE_USE_REDIRECT_URIS" => "cursor://anysphere.cursor-mcp/oauth/callback".into(),
         _ => return None,
     })
 }
 
-/// Deputy and a simulated PingOne in memory. Nobody answers at the API.
+/// Deputy and a simulated PingOne in memory. The API cannot be reached.
 pub struct World {
     runtime: Runtime,
     network: Network,
-    /// Alice's client.
+    /// The id of Alice's client.
     pub client: String,
-    /// A token of its.
+    /// An access token of this client.
     pub access_token: String,
-    /// The time, which stands still.
+    /// The time. It does not change.
     pub now: Timestamp,
 }
 
@@ -87,15 +87,15 @@ impl World {
         let now = host.now();
         network.serve(DEPUTY, Server::new(config(), Arc::new(host), Arc::new(tools), wording).router());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let (client, access_token) = runtime.block_on(connected(&network));
+        let (client, access_token) = runtime.block_on(connect(&network));
         Self { runtime, network, client, access_token, now }
     }
 
-    /// Sends a request to Deputy, and reads the whole answer.
+    /// Sends a request to Deputy and reads the whole response.
     pub fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let answer = self.runtime.block_on(self.network.open(request)).expect("Deputy answers");
-        let (head, body) = answer.into_parts();
-        let body = self.runtime.block_on(body.collect()).expect("a whole answer").to_bytes();
+        let response = self.runtime.block_on(self.network.open(request)).expect("Deputy responds");
+        let (head, body) = response.into_parts();
+        let body = self.runtime.block_on(body.collect()).expect("a whole response").to_bytes();
         Response::from_parts(head, body)
     }
 }
@@ -106,10 +106,11 @@ impl Default for World {
     }
 }
 
-async fn connected(network: &Network) -> (String, String) {
+/// Registers a client and logs in Alice. Returns the client's id and an access token.
+async fn connect(network: &Network) -> (String, String) {
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let metadata = json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none" });
-    let client = posted(network, "/register", "application/json", metadata.to_string()).await;
+    let client = post(network, "/register", "application/json", metadata.to_string()).await;
     let client = client["client_id"].as_str().expect("a client").to_owned();
     let form =
         |pairs: &[(&str, &str)]| form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
@@ -134,13 +135,13 @@ async fn connected(network: &Network) -> (String, String) {
         ("code", &code),
         ("code_verifier", VERIFIER),
     ]);
-    let tokens = posted(network, "/token", "application/x-www-form-urlencoded", form).await;
+    let tokens = post(network, "/token", "application/x-www-form-urlencoded", form).await;
     (client, tokens["access_token"].as_str().expect("a token").to_owned())
 }
 
-async fn posted(network: &Network, path: &str, media_type: &str, body: String) -> Value {
+async fn post(network: &Network, path: &str, media_type: &str, body: String) -> Value {
     let request =
         Request::post(format!("{DEPUTY}{path}")).header("content-type", media_type).body(body.into());
-    let answer = network.send(request.expect("a request")).await.expect("an answer");
-    serde_json::from_slice(answer.body()).expect("JSON")
+    let response = network.send(request.expect("a request")).await.expect("a response");
+    serde_json::from_slice(response.body()).expect("JSON")
 }
