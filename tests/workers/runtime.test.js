@@ -13,7 +13,7 @@ const worker = process.env.DEPUTY_WORKER;
 test("KV and Durable Objects pass the store suite", async () => {
   const outcome = await (await fetch(`${worker}/test/store`)).json();
   assert.deepEqual(outcome.failures, []);
-  assert.ok(outcome.behaviours >= 20);
+  assert.ok(outcome.behaviors >= 20);
 });
 
 test("panic gets 500 with its log id, next request succeeds", async () => {

@@ -1,4 +1,4 @@
-//! A browser for scripts: cookies, redirects and forms, without a screen.
+//! A scripted browser: cookies, redirects and forms.
 
 use std::collections::BTreeMap;
 
@@ -8,51 +8,51 @@ use url::{Url, form_urlencoded};
 
 use crate::{html, network::Network};
 
-/// A person's browser.
+/// A browser of one user.
 #[derive(Clone)]
 pub struct Browser {
     network: Network,
     cookies: BTreeMap<(String, String), String>,
 }
 
-/// What the browser shows, or where it was sent that nobody answers: a client's redirect URI.
+/// The page of the browser. After a redirect to a URL that no server serves, such as a client's redirect URI, it is empty.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Where it is.
+    /// The URL of the page.
     pub url: Url,
-    /// The status of the answer; 204 where nobody answered.
+    /// The status of the response; 204 without a response.
     pub status: StatusCode,
-    /// The headers of the answer.
+    /// The headers of the response.
     pub headers: HeaderMap,
-    /// The text.
+    /// The body as text.
     pub text: String,
 }
 
 impl Page {
-    /// The value of a parameter of the URL.
+    /// The value of a query parameter of the URL.
     pub fn query(&self, name: &str) -> Option<String> {
         self.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 }
 
 impl Browser {
-    /// A browser that has been nowhere.
+    /// A browser without cookies.
     pub fn new(network: Network) -> Self {
         Self { network, cookies: BTreeMap::new() }
     }
 
-    /// Opens `url` from the address bar and follows redirects.
+    /// Opens `url` as from the address bar, and follows redirects.
     pub async fn open(&mut self, url: &str) -> Page {
         self.open_from(url, "none").await
     }
 
-    /// Opens `url` as a link of a page elsewhere (`cross-site`) or of one's own (`same-origin`).
+    /// Opens `url` with this `Sec-Fetch-Site`: `cross-site` for a link on another site, `same-origin` for one on this site.
     pub async fn open_from(&mut self, url: &str, site: &str) -> Page {
         let url = Url::parse(url).expect("an absolute URL");
         self.go(Method::GET, url, Vec::new(), Bytes::new(), site).await
     }
 
-    /// Fills the form of `page` and presses the button whose value is `button`.
+    /// Fills in the form of `page` and presses the button whose value is `button`.
     pub async fn submit(&mut self, page: &Page, fields: &[(&str, &str)], button: &str) -> Page {
         let form = html::form_with_button(&page.text, button)
             .unwrap_or_else(|| panic!("no button {button:?} at {}:\n{}", page.url, page.text));
@@ -67,11 +67,11 @@ impl Browser {
         self.post(url, body, &page.url).await
     }
 
-    /// Posts a form from a page.
+    /// Posts a form from the page `from`.
     pub async fn post(&mut self, url: Url, body: String, from: &Url) -> Page {
         let same = from.origin() == url.origin();
         let site = if same { "same-origin" } else { "cross-site" };
-        // What browsers send under `Referrer-Policy: no-referrer`.
+        // Browsers send `null` under `Referrer-Policy: no-referrer`.
         let origin = if same { "null".to_owned() } else { from.origin().ascii_serialization() };
         let headers = vec![
             (header::CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned()),
@@ -90,7 +90,7 @@ impl Browser {
         self.cookies.get(&(origin.to_owned(), name.to_owned())).map(String::as_str)
     }
 
-    /// Puts a cookie there by hand.
+    /// Sets a cookie without a response.
     pub fn set_cookie(&mut self, origin: &str, name: &str, value: &str) {
         self.cookies.insert((origin.to_owned(), name.to_owned()), value.to_owned());
     }

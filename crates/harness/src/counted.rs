@@ -1,4 +1,4 @@
-//! A store that counts what it is asked: on Workers, each of these is a subrequest.
+//! A store that counts its operations: on Workers, each is a subrequest.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
 
-/// A store and how often it was asked.
+/// A store with counts of its operations.
 #[derive(Debug)]
 pub struct Counted<S> {
     /// The store.
@@ -15,24 +15,24 @@ pub struct Counted<S> {
     counts: Counts,
 }
 
-/// How often stores were asked. Cheap to clone; clones share everything.
+/// Counts of store operations. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]
 pub struct Counts(Arc<[AtomicU64; 2]>);
 
 impl Counts {
-    /// How often for a client, which Workers keep in KV.
+    /// The number of operations on clients, which Workers keep in KV.
     pub fn clients(&self) -> u64 {
         self.0[0].load(Ordering::SeqCst)
     }
 
-    /// How often for any other record, each of which is a Durable Object on Workers.
+    /// The number of operations on other records, each of which is a Durable Object on Workers.
     pub fn records(&self) -> u64 {
         self.0[1].load(Ordering::SeqCst)
     }
 }
 
 impl<S> Counted<S> {
-    /// Counts what `store` is asked into `counts`.
+    /// Counts the operations of `store` in `counts`.
     pub fn new(store: S, counts: &Counts) -> Self {
         Self { store, counts: counts.clone() }
     }

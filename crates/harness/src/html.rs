@@ -1,6 +1,6 @@
-//! As much HTML as a script needs to fill in a form.
+//! A parser for the forms in HTML.
 
-/// A form, as far as it is sent when one button is pressed.
+/// A form, with the fields that it sends when one button is pressed.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     pub(crate) action: String,
@@ -8,7 +8,7 @@ pub(crate) struct Form {
     pub(crate) button: String,
 }
 
-/// The form that has a button with this value.
+/// The form with a button of this value.
 pub(crate) fn form_with_button(html: &str, value: &str) -> Option<Form> {
     html.split("<form").skip(1).find_map(|rest| {
         let (open, rest) = rest.split_once('>')?;

@@ -1,4 +1,4 @@
-//! Test support: a host in memory, a network without sockets, a scripted browser, and the suite that every store passes.
+//! Test support: a host in memory, a network without sockets, a scripted browser, and the test suite for stores.
 
 pub mod browser;
 pub mod counted;

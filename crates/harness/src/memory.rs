@@ -1,4 +1,4 @@
-//! A host in memory: a clock that stands still, randomness from a seed, a network of routers, a store that forgets.
+//! A host in memory: a clock that only tests advance, randomness from a seed, a network of routers, and a store.
 
 use std::{
     collections::HashMap,
@@ -42,11 +42,11 @@ struct Inner {
     counts: Counts,
 }
 
-/// Where time begins: 2026-01-01 00:00:00 UTC.
+/// The time at the start: 2026-01-01 00:00:00 UTC.
 pub const BEGINNING: Timestamp = Timestamp(1_767_225_600);
 
 impl MemoryHost {
-    /// A host whose randomness follows from `seed`.
+    /// A host with randomness from `seed`.
     pub fn new(seed: u64, network: Network) -> Self {
         let counts = Counts::default();
         let shared = Inner {
@@ -62,43 +62,43 @@ impl MemoryHost {
         Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
     }
 
-    /// The same host with randomness of its own.
+    /// The same host with separate randomness, from `seed`.
     #[must_use]
     pub fn with_seed(&self, seed: u64) -> Self {
         Self { shared: Arc::clone(&self.shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
     }
 
-    /// Lets `seconds` pass.
+    /// Advances the clock by `seconds`.
     pub fn advance(&self, seconds: u64) {
         self.shared.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// Sets the clock back.
+    /// Sets the clock back by `seconds`.
     pub fn set_back(&self, seconds: u64) {
         self.shared.now.fetch_sub(seconds, Ordering::SeqCst);
     }
 
-    /// Has servers that are made from now on serve this much at a time.
+    /// Sets the capacity for servers that are created from now on.
     pub fn set_capacity(&self, capacity: Capacity) {
         *locked(&self.shared.capacity) = capacity;
     }
 
-    /// Is about to stop from now on.
+    /// Tells servers that the host is stopping.
     pub fn stop(&self) {
         self.shared.stopping.send_replace(true);
     }
 
-    /// What was asked for so far, and within which limits.
+    /// The URLs of outgoing requests so far, with their limits.
     pub fn fetches(&self) -> Vec<(http::Uri, FetchLimits)> {
         locked(&self.shared.fetches).clone()
     }
 
-    /// The store, to look into.
+    /// The store.
     pub fn memory(&self) -> &MemoryStore {
         &self.shared.store.store
     }
 
-    /// How often the store was asked. A host that has a store of its own may count into this.
+    /// The counts of store operations. A host with another store may count in them, too.
     pub fn counts(&self) -> &Counts {
         &self.shared.counts
     }
@@ -121,7 +121,7 @@ impl Host for MemoryHost {
         Box::pin(async move {
             locked(&self.shared.fetches).push((request.uri().clone(), limits));
             let meter = request.extensions().get::<Meter>().cloned();
-            // There are no names to resolve here, so only a host that is an address can be judged.
+            // There is no name resolution here, so only literal addresses can be checked.
             let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']);
             let address: Option<IpAddr> = host.parse().ok();
             if limits.reach == Reach::PublicInternet && address.is_some_and(|address| !is_public(address)) {
@@ -140,7 +140,7 @@ impl Host for MemoryHost {
     }
 
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        // The clock stands still, so waiting means: let the others go first.
+        // The clock stands still, so waiting is only a chance for other tasks.
         Box::pin(async { tokio::task::yield_now().await })
     }
 
@@ -179,7 +179,7 @@ impl Host for MemoryHost {
     }
 }
 
-/// SHA-256 of a seed and a counter: any amount of bytes, the same every time.
+/// Reproducible random bytes: SHA-256 of a seed and a counter.
 struct Stream {
     seed: u64,
     blocks: u64,
@@ -218,7 +218,7 @@ impl Records {
 }
 
 impl MemoryStore {
-    /// Every record that has not expired at `now`, as it lies there.
+    /// All records that have not expired at `now`, as stored.
     pub fn records(&self, now: Timestamp) -> Vec<(Key, Record)> {
         let records = locked(&self.0);
         records

@@ -1,4 +1,4 @@
-//! A network without sockets: routers by origin.
+//! A network without sockets: a router for each origin.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tower_service::Service as _;
 
-/// Who answers for which origin. Cheap to clone; clones share everything.
+/// The routers by origin, and a record of the exchanges. Cheap to clone; clones share everything.
 #[derive(Clone, Default)]
 pub struct Network(Arc<Mutex<Inner>>);
 
@@ -20,32 +20,32 @@ struct Inner {
     exchanges: Vec<Exchange>,
 }
 
-/// A request and what was answered.
+/// A request and its response.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The request, its URI absolute.
+    /// The request, with an absolute URI.
     pub request: http::Request<Bytes>,
-    /// The answer.
+    /// The response.
     pub response: http::Response<Bytes>,
 }
 
 impl Network {
-    /// Lets `router` answer for `origin`.
+    /// Serves `origin` by `router`.
     pub fn serve(&self, origin: &str, router: Router) {
         self.with(|inner| inner.routers.insert(origin.to_owned(), router));
     }
 
-    /// Lets nobody answer for `origin`.
+    /// Stops serving `origin`. Further requests to it fail.
     pub fn unplug(&self, origin: &str) {
         self.with(|inner| inner.routers.remove(origin));
     }
 
-    /// Everything that was sent so far, in the order in which it was answered.
+    /// All exchanges so far, in the order of their responses.
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.with(|inner| inner.exchanges.clone())
     }
 
-    /// Sends a request to whoever answers for the origin of its URI.
+    /// Sends a request to the router for the origin of its URI, and reads the whole response.
     pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
         let sent = request.clone();
         let (parts, body) = self.open(request).await?.into_parts();
@@ -55,7 +55,7 @@ impl Network {
         Ok(response)
     }
 
-    /// Sends a request, and gives the answer while it is being made. It is not recorded.
+    /// Sends a request and returns the response with a body that may still be streaming. The exchange is not recorded.
     pub async fn open(&self, request: http::Request<Bytes>) -> Result<http::Response<Body>, String> {
         let uri = request.uri().clone();
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {

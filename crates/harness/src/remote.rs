@@ -1,4 +1,4 @@
-//! Servers in other processes: forwarding to one of them, and a [`Network`] that they can reach.
+//! Servers in other processes: forwarding requests to them, and serving a [`Network`] to them.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::network::Network;
 
-/// A server that listens at some origin, whatever the requests' own origin says.
+/// A server in another process. Requests go to its origin, whatever their own origin is.
 #[derive(Clone, Debug)]
 pub struct Remote {
     origin: String,
@@ -23,36 +23,36 @@ pub struct Remote {
 impl Remote {
     /// The server at the origin of `url`.
     pub fn at(url: &Url) -> Self {
-        // reqwest wants one, also to speak without TLS. It is no harm if there is one already.
+        // reqwest needs a provider even without TLS. This fails if there is one already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let no_redirects = reqwest::redirect::Policy::none();
-        // A server that answers before it has read all of a body closes the connection, perhaps while it is used again.
+        // A server that responds before it has read the whole body closes the connection, so connections are not reused.
         let builder = reqwest::Client::builder().redirect(no_redirects).pool_max_idle_per_host(0);
         let client = builder.build().expect("a client");
         Self { origin: url.origin().ascii_serialization(), client }
     }
 
-    /// The server as a router, for a network to find.
+    /// A router that forwards every request to the server.
     pub fn router(&self) -> Router {
         let this = self.clone();
         Router::new().fallback(async move |request: Request| this.send(request).await)
     }
 
-    /// Sends a request there, and answers as it does.
+    /// Forwards a request and returns the response.
     pub async fn send(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a whole body");
         let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let url = Url::parse(&format!("{}{path}", self.origin)).expect("an origin and a path are a URL");
         let request = self.client.request(parts.method, url).headers(parts.headers).body(body);
-        let response = request.send().await.expect("an answer");
+        let response = request.send().await.expect("a response");
         let (parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
         http::Response::from_parts(parts, Body::new(body))
     }
 }
 
-/// Lets other processes into `network`: a request to the address that is answered goes to the URL that its header
-/// `x-test-url` names. Where nobody answers for that, the response has the header `x-test-unplugged`.
+/// Serves `network` to other processes, and returns the address. The header `x-test-url` of a request names the URL that it
+/// is for. If the network serves no such URL, the response has the header `x-test-unplugged`.
 pub fn listen(network: &Network) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.set_nonblocking(true).expect("a socket that does not block");

@@ -1,81 +1,77 @@
-//! What every [`Store`] must do, as one table of behaviours that runs against each implementation.
+//! The test suite for implementations of [`Store`]: a table of behaviors that runs against each of them.
 //!
-//! It needs no runtime: concurrency is `join_all`, time is the `now` that is passed in. Keys are made from a salt, so
-//! that the suite may run again on a store that keeps the records of an earlier run. Of [`Key::Client`], whose reads
-//! may be stale and whose store need not be atomic, it asks only what that allows.
+//! It needs no runtime: concurrency is `join_all`, and time is the argument `now`. The keys contain a salt, so the suite can
+//! run again on a store that still has the records of an earlier run. Reads of [`Key::Client`] may be stale and its writes
+//! need not be atomic, so the suite requires only that much of them.
 
 use std::{fmt::Debug, ops::Range};
 
 use deputy::host::{BoxFuture, Digest, GrantId, Key, Store, StoreError, Timestamp, Version};
 use futures_util::future::join_all;
 
-/// One behaviour: the sentence it proves, and the check.
-pub type Behaviour = (&'static str, for<'a> fn(Trial<'a>) -> BoxFuture<'a, Outcome>);
+/// A behavior: its description, and the check.
+pub type Behavior = (&'static str, for<'a> fn(Trial<'a>) -> BoxFuture<'a, Outcome>);
 
-/// Nothing, or what was seen instead.
+/// The outcome of a check. The error says what was seen instead.
 pub type Outcome = Result<(), String>;
 
-/// Every behaviour, in the order of the verbs.
-pub const SUITE: &[Behaviour] = &[
-    ("a record that was never written does not exist", |t| Box::pin(absent(t))),
-    ("what was put is what is read, for every kind of key", |t| Box::pin(put_and_get(t))),
-    ("put overwrites, with another version", |t| Box::pin(put_overwrites(t))),
+/// All behaviors.
+pub const SUITE: &[Behavior] = &[
+    ("record that was never written does not exist", |t| Box::pin(absent(t))),
+    ("get returns the value of put for every kind of key", |t| Box::pin(put_and_get(t))),
+    ("put overwrites a record with another version", |t| Box::pin(put_overwrites(t))),
     ("keys of different kinds with the same name do not collide", |t| Box::pin(kinds_are_apart(t))),
-    ("a value of 64 KiB with every byte in it comes back whole, and so does an empty one", |t| {
-        Box::pin(sizes(t))
-    }),
-    ("client ids with quotes, wildcards, line breaks and letters of any script are names like others", |t| {
-        Box::pin(unusual_names(t))
-    }),
-    ("at its expiry a record ceases to exist for get", |t| Box::pin(get_expired(t))),
-    ("at its expiry a record ceases to exist for take", |t| Box::pin(take_expired(t))),
-    ("at its expiry a record ceases to exist for replace by version", |t| Box::pin(replace_expired(t))),
-    ("an expired record does not stop one from being created", |t| Box::pin(create_over_expired(t))),
-    ("replace creates a record only where there is none", |t| Box::pin(replace_creates(t))),
-    ("replace writes over the version it names, once", |t| Box::pin(replace_by_version(t))),
-    ("replace with a version of a record that is gone writes nothing", |t| Box::pin(replace_removed(t))),
-    ("of many that create the same record, one does", |t| Box::pin(create_race(t))),
-    ("of many that replace the same version, one does", |t| Box::pin(replace_race(t))),
-    ("take reads a record and removes it", |t| Box::pin(take_removes(t))),
-    ("of many that take the same record, one gets it", |t| Box::pin(take_race(t))),
+    ("empty value and value of 64 KiB come back unchanged", |t| Box::pin(sizes(t))),
+    ("client id with unusual characters is stored under its name", |t| Box::pin(unusual_names(t))),
+    ("expired record does not exist for get", |t| Box::pin(get_expired(t))),
+    ("expired record does not exist for take", |t| Box::pin(take_expired(t))),
+    ("expired record cannot be replaced by its version", |t| Box::pin(replace_expired(t))),
+    ("expired record does not prevent creation of a new one", |t| Box::pin(create_over_expired(t))),
+    ("replace without a version creates a missing record only", |t| Box::pin(replace_creates(t))),
+    ("replace with a version writes over that version once", |t| Box::pin(replace_by_version(t))),
+    ("replace with the version of a removed record writes nothing", |t| Box::pin(replace_removed(t))),
+    ("one of many concurrent creations of a record succeeds", |t| Box::pin(create_race(t))),
+    ("one of many concurrent replacements of a version succeeds", |t| Box::pin(replace_race(t))),
+    ("take returns a record and removes it", |t| Box::pin(take_removes(t))),
+    ("one of many concurrent takes of a record succeeds", |t| Box::pin(take_race(t))),
     ("take and replace of the same version exclude each other", |t| Box::pin(take_against_replace(t))),
-    ("a record removed and written again has a version nobody has seen", |t| Box::pin(versions_differ(t))),
-    ("a store that works says so, again and again", |t| Box::pin(probe(t))),
-    ("many records written at once are each what was written", |t| Box::pin(many_at_once(t))),
+    ("record that is written again has a new version", |t| Box::pin(versions_differ(t))),
+    ("working store passes every probe", |t| Box::pin(probe(t))),
+    ("many concurrent writes are all stored", |t| Box::pin(many_at_once(t))),
 ];
 
-/// Runs the whole suite and answers every failure, each after the sentence it breaks. `now` should be near the real
-/// time, for stores that remove records by a clock of their own.
+/// Runs the whole suite and returns every failure, with the description of its behavior. `now` should be near the real time,
+/// for stores that remove records by a clock of their own.
 pub async fn run(store: &dyn Store, now: Timestamp, salt: u64) -> Vec<String> {
     let mut failures = Vec::new();
-    for (index, (sentence, check)) in (0..).zip(SUITE) {
-        if let Err(seen) = check(Trial { store, now, salt, behaviour: index }).await {
-            failures.push(format!("{sentence}: {seen}"));
+    for (index, (description, check)) in (0..).zip(SUITE) {
+        if let Err(seen) = check(Trial { store, now, salt, behavior: index }).await {
+            failures.push(format!("{description}: {seen}"));
         }
     }
     failures
 }
 
-/// One run of one behaviour.
+/// One run of one check.
 #[derive(Clone, Copy)]
 pub struct Trial<'a> {
     store: &'a dyn Store,
     now: Timestamp,
     salt: u64,
-    behaviour: u64,
+    behavior: u64,
 }
 
 impl Trial<'_> {
-    /// When the records of this trial expire, unless the trial says otherwise.
+    /// The default expiry of records in this trial.
     fn later(&self) -> Timestamp {
         self.now.plus(LIFE)
     }
 
     fn bytes<const N: usize>(&self, number: u64) -> [u8; N] {
-        let seed = [self.salt, self.behaviour, number];
+        let seed = [self.salt, self.behavior, number];
         let seed = seed.map(u64::to_be_bytes);
         let mut bytes = [0; N];
-        // The number first, so that a grant's shorter name keeps it.
+        // The number comes first, because the name of a grant is shorter.
         for (byte, seed) in
             bytes.iter_mut().zip([seed[2], seed[1], seed[0]].iter().flat_map(|part| &part[4..]).cycle())
         {
@@ -93,14 +89,14 @@ impl Trial<'_> {
     }
 
     fn client(&self, name: &str) -> Key {
-        Key::Client(format!("{name} {} {}", self.salt, self.behaviour))
+        Key::Client(format!("{name} {} {}", self.salt, self.behavior))
     }
 
     async fn put(&self, key: &Key, value: &[u8]) -> Outcome {
         self.store.put(key, value.to_vec(), self.later()).await.map_err(failed)
     }
 
-    /// The value and version at the time of the trial.
+    /// The value and the version of a record that has not expired.
     async fn read(&self, key: &Key) -> Result<Option<(Vec<u8>, Version)>, String> {
         let record = self.store.get(key, self.now).await.map_err(failed)?;
         Ok(record.map(|record| (record.value, record.version)))
@@ -184,7 +180,7 @@ async fn sizes(trial: Trial<'_>) -> Outcome {
     trial.put(&trial.grant(1), b"").await?;
     let seen = trial.value(&trial.grant(0)).await?;
     if seen.as_ref() != Some(&large) {
-        return Err(format!("{:?} bytes came back, or other ones", seen.map(|value| value.len())));
+        return Err(format!("{:?} bytes came back, or other bytes", seen.map(|value| value.len())));
     }
     same("the empty value", trial.value(&trial.grant(1)).await?, Some(Vec::new()))
 }
@@ -243,8 +239,8 @@ async fn create_over_expired(trial: Trial<'_>) -> Outcome {
 
 async fn replace_creates(trial: Trial<'_>) -> Outcome {
     let key = trial.grant(0);
-    same("where there is none", trial.replace(&key, None, b"first").await?, true)?;
-    same("where there is one", trial.replace(&key, None, b"second").await?, false)?;
+    same("without a record", trial.replace(&key, None, b"first").await?, true)?;
+    same("with a record", trial.replace(&key, None, b"second").await?, false)?;
     same("the value", trial.value(&key).await?, Some(b"first".to_vec()))
 }
 
@@ -278,7 +274,7 @@ async fn replace_race(trial: Trial<'_>) -> Outcome {
     race(trial, key, Some(version)).await
 }
 
-/// Replaces `expected` from many callers at once: one wins, and its value is there.
+/// Replaces `expected` from many callers at once: one succeeds, and its value is stored.
 async fn race(trial: Trial<'_>, key: Key, expected: Option<Version>) -> Outcome {
     let (trial, key) = (&trial, &key);
     let results =
@@ -303,7 +299,7 @@ async fn take_race(trial: Trial<'_>) -> Outcome {
     let (trial, key) = (&trial, &key);
     let results = join_all(RACERS.map(|_| async move { trial.take(key).await })).await;
     let results: Vec<Option<Vec<u8>>> = results.into_iter().collect::<Result<_, _>>()?;
-    same("who got it", results.into_iter().flatten().collect(), vec![b"value".to_vec()])
+    same("the results", results.into_iter().flatten().collect(), vec![b"value".to_vec()])
 }
 
 async fn take_against_replace(trial: Trial<'_>) -> Outcome {
@@ -377,7 +373,7 @@ fn failed(error: StoreError) -> String {
     error.to_string()
 }
 
-/// Seconds that a record of the suite lives; more than the shortest life that any store offers.
+/// The lifetime of records in the suite, in seconds. It is longer than the shortest lifetime that a store allows.
 const LIFE: u64 = 600;
 
 const RACERS: Range<u8> = 0..16;

@@ -95,7 +95,7 @@ async fn run_store_suite(State(env): State<Env>) -> Response {
     };
     match SendFuture::new(run).await {
         Ok(failures) => {
-            let outcome = serde_json::json!({ "behaviours": store_suite::SUITE.len(), "failures": failures });
+            let outcome = serde_json::json!({ "behaviors": store_suite::SUITE.len(), "failures": failures });
             (StatusCode::OK, outcome.to_string()).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
