@@ -36,8 +36,8 @@ thread_local! {
 }
 static CONFIG: LazyLock<Config> = LazyLock::new(config);
 
-// The first two bytes choose the endpoint and the header; the rest is the value of the header. The rest of the request is
-// valid.
+// The first two bytes choose the endpoint and the header; the rest is the value of the header. The rest of the request
+// is valid.
 fuzz_target!(|input: &[u8]| {
     let [endpoint, name, value @ ..] = input else { return };
     let Ok(value) = HeaderValue::from_bytes(value) else { return };

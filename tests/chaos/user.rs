@@ -77,7 +77,8 @@ impl User {
         arrival.query("code").unwrap_or_else(|| panic!("{}: no code at {}", self.name, arrival.url))
     }
 
-    /// Calls the tool that lists the todos. After a `401` it refreshes its tokens and calls once more, like real clients.
+    /// Calls the tool that lists the todos. After a `401` it refreshes its tokens and calls once more, like real
+    /// clients.
     pub(crate) async fn call(&mut self) -> Outcome {
         match self.list().await {
             Some(outcome) => outcome,

@@ -106,8 +106,8 @@ impl World {
         }
     }
 
-    /// Starts the load: every user calls a tool about once a second, and every third user's client refreshes its tokens now
-    /// and then.
+    /// Starts the load: every user calls a tool about once a second, and every third user's client refreshes its tokens
+    /// now and then.
     pub(crate) async fn load(&mut self) -> Load {
         let (stop, ok) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let pingone_requests = self.pingone.requests().await;
@@ -138,8 +138,8 @@ impl World {
         Load { stop, ok, tasks, pingone_requests }
     }
 
-    /// Ends the load, makes every grant refresh once more, and prints the row of the table. Panics when the damage is more
-    /// than `price` allows.
+    /// Ends the load, makes every grant refresh once more, and prints the row of the table. Panics when the damage is
+    /// more than `price` allows.
     pub(crate) async fn finish(mut self, scenario: &str, load: Load, price: Price) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         load.stop.store(true, Ordering::Relaxed);
@@ -193,8 +193,8 @@ impl World {
     }
 }
 
-/// Why the user has to log in again; `None` once a tool call, a refresh at PingOne and a refresh of the client's tokens have
-/// succeeded.
+/// Why the user has to log in again; `None` once a tool call, a refresh at PingOne and a refresh of the client's tokens
+/// have succeeded.
 async fn is_lost(user: &mut User, pingone: &PingOne) -> Option<String> {
     let before = pingone.rotations(&user.name).await;
     let mut refreshed = false;

@@ -15,7 +15,8 @@ pub struct Browser {
     cookies: BTreeMap<(String, String), String>,
 }
 
-/// The page of the browser. After a redirect to a URL that no server serves, such as a client's redirect URI, it is empty.
+/// The page of the browser. After a redirect to a URL that no server serves, such as a client's redirect URI, it is
+/// empty.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The URL of the page.
@@ -46,7 +47,8 @@ impl Browser {
         self.open_from(url, "none").await
     }
 
-    /// Opens `url` with this `Sec-Fetch-Site`: `cross-site` for a link on another site, `same-origin` for one on this site.
+    /// Opens `url` with this `Sec-Fetch-Site`: `cross-site` for a link on another site, `same-origin` for one on this
+    /// site.
     pub async fn open_from(&mut self, url: &str, site: &str) -> Page {
         let url = Url::parse(url).expect("an absolute URL");
         self.go(Method::GET, url, Vec::new(), Bytes::new(), site).await

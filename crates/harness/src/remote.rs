@@ -26,7 +26,8 @@ impl Remote {
         // reqwest needs a provider even without TLS. This fails if there is one already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let no_redirects = reqwest::redirect::Policy::none();
-        // A server that responds before it has read the whole body closes the connection, so connections are not reused.
+        // A server that responds before it has read the whole body closes the connection, so connections are not
+        // reused.
         let builder = reqwest::Client::builder().redirect(no_redirects).pool_max_idle_per_host(0);
         let client = builder.build().expect("a client");
         Self { origin: url.origin().ascii_serialization(), client }
@@ -51,8 +52,8 @@ impl Remote {
     }
 }
 
-/// Serves `network` to other processes, and returns the address. The header `x-test-url` of a request names the URL that it
-/// is for. If the network serves no such URL, the response has the header `x-test-unplugged`.
+/// Serves `network` to other processes, and returns the address. The header `x-test-url` of a request names the URL
+/// that it is for. If the network serves no such URL, the response has the header `x-test-unplugged`.
 pub fn listen(network: &Network) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.set_nonblocking(true).expect("a socket that does not block");

@@ -1,8 +1,8 @@
 //! The test suite for implementations of [`Store`]: a table of behaviors that runs against each of them.
 //!
-//! It needs no runtime: concurrency is `join_all`, and time is the argument `now`. The keys contain a salt, so the suite can
-//! run again on a store that still has the records of an earlier run. Reads of [`Key::Client`] may be stale and its writes
-//! need not be atomic, so the suite requires only that much of them.
+//! It needs no runtime: concurrency is `join_all`, and time is the argument `now`. The keys contain a salt, so the
+//! suite can run again on a store that still has the records of an earlier run. Reads of [`Key::Client`] may be stale
+//! and its writes need not be atomic, so the suite requires only that much of them.
 
 use std::{fmt::Debug, ops::Range};
 
@@ -40,8 +40,8 @@ pub const SUITE: &[Behavior] = &[
     ("many concurrent writes are all stored", |t| Box::pin(many_at_once(t))),
 ];
 
-/// Runs the whole suite and returns every failure, with the description of its behavior. `now` should be near the real time,
-/// for stores that remove records by a clock of their own.
+/// Runs the whole suite and returns every failure, with the description of its behavior. `now` should be near the real
+/// time, for stores that remove records by a clock of their own.
 pub async fn run(store: &dyn Store, now: Timestamp, salt: u64) -> Vec<String> {
     let mut failures = Vec::new();
     for (index, (description, check)) in (0..).zip(SUITE) {

@@ -1,9 +1,9 @@
 //! A simulated PingOne with a DaVinci flow, for the demo and the tests.
 //!
 //! It imitates what an OIDC client can observe: discovery, keys, the authorization request and its errors, the token
-//! endpoint with rotation and replay detection, sessions, consent, PingOne's error texts and correlation ids. Every page
-//! and the header `X-PingOne-Simulator` say that it is a simulator. A test that passes here proves nothing about a real
-//! tenant. No page needs JavaScript, so a script can log in like a user.
+//! endpoint with rotation and replay detection, sessions, consent, PingOne's error texts and correlation ids. Every
+//! page and the header `X-PingOne-Simulator` say that it is a simulator. A test that passes here proves nothing about a
+//! real tenant. No page needs JavaScript, so a script can log in like a user.
 //!
 //! Clock and randomness are arguments ([`SimEnvironment`]): with a fixed seed, every key and token is the same in each
 //! run. [`Simulator::force`] makes an endpoint fail.

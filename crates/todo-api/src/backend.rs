@@ -17,8 +17,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Fills `buffer` from a cryptographically secure source. A backend without one must abort.
     fn fill_random(&self, buffer: &mut [u8]);
 
-    /// Sends a request to the issuer and reads the whole response, whatever its status. It must not follow redirects, and
-    /// must limit time and size; 10 seconds and 256 KiB are enough. The error is text for the log.
+    /// Sends a request to the issuer and reads the whole response, whatever its status. It must not follow redirects,
+    /// and must limit time and size; 10 seconds and 256 KiB are enough. The error is text for the log.
     fn fetch(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>>;
 
     /// Applies `operation` to the todos of `user` atomically, and returns all of the user's todos after it, the oldest

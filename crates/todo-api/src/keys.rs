@@ -17,8 +17,8 @@ use crate::{
     config::{Config, is_secure},
 };
 
-/// A cache of the issuer's keys by `kid`. A request never waits for the fetch of another request: on Workers, that could
-/// hang forever.
+/// A cache of the issuer's keys by `kid`. A request never waits for the fetch of another request: on Workers, that
+/// could hang forever.
 #[derive(Default)]
 pub(crate) struct Keys(Mutex<Cache>);
 

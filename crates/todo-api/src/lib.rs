@@ -1,8 +1,8 @@
 //! The protected API that the Todo tools call.
 //!
-//! It is a resource server (RFC 6749 §1.1): it knows its issuer, its audience and the todos of each user. It does not know
-//! Deputy and gets no tokens of Deputy. Each request has a PingOne access token, which is verified before anything else of
-//! the request is read ([RFC 9068 §4], [RFC 8725 §3]). The token's `sub` is the user.
+//! It is a resource server (RFC 6749 §1.1): it knows its issuer, its audience and the todos of each user. It does not
+//! know Deputy and gets no tokens of Deputy. Each request has a PingOne access token, which is verified before anything
+//! else of the request is read ([RFC 9068 §4], [RFC 8725 §3]). The token's `sub` is the user.
 //!
 //! | Request | Scope | Response |
 //! | --- | --- | --- |
@@ -13,8 +13,8 @@
 //!
 //! Every error is JSON, `{"error","message"}`. Errors about the token also have a challenge (RFC 6750 §3).
 //!
-//! The [`router`] gets clock, randomness, outgoing HTTP and storage from a [`Backend`], so that it runs natively and as a
-//! Worker. [`native`] is the backend of the native program.
+//! The [`router`] gets clock, randomness, outgoing HTTP and storage from a [`Backend`], so that it runs natively and as
+//! a Worker. [`native`] is the backend of the native program.
 //!
 //! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 //! [RFC 8725 §3]: https://www.rfc-editor.org/rfc/rfc8725#section-3

@@ -16,8 +16,8 @@ use crate::{
     todos::{Operation, Todo},
 };
 
-/// A backend with the clock and randomness of the operating system, todos in a [`SqliteTodos`], and an HTTP client of the
-/// caller's. It needs tokio.
+/// A backend with the clock and randomness of the operating system, todos in a [`SqliteTodos`], and an HTTP client of
+/// the caller's. It needs tokio.
 pub struct NativeBackend {
     todos: Arc<SqliteTodos>,
     fetch: Box<Fetch>,

@@ -1,9 +1,9 @@
 //! The user's confirmation before a todo is deleted.
 //!
-//! The tool returns a question, and is called again with the reply. In between, the client holds the text of the todo as
-//! `requestState`, which Deputy seals. A confirmation is therefore for the text that the user read; if the text has changed
-//! since, the user is asked again. If the client cannot ask its user, nothing is deleted, unless the operator has named the
-//! tool in `UNCONFIRMED_TOOLS`.
+//! The tool returns a question, and is called again with the reply. In between, the client holds the text of the todo
+//! as `requestState`, which Deputy seals. A confirmation is therefore for the text that the user read; if the text has
+//! changed since, the user is asked again. If the client cannot ask its user, nothing is deleted, unless the operator
+//! has named the tool in `UNCONFIRMED_TOOLS`.
 
 use std::collections::BTreeMap;
 

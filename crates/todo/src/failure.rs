@@ -62,15 +62,17 @@ impl fmt::Display for Failure {
             Self::Scope(name) => scope(f, name),
             Self::ServerError => f.write_str("The Todo API has a problem at the moment. Try again later."),
             Self::Unconfirmed => f.write_str(
-                "Nothing was deleted: the user has to confirm a deletion, and this client cannot ask its user (it has not \
-                 declared MCP elicitation). Tell the user to delete the todo with a client that can ask, or in another \
-                 way. The operator of this server can also allow this tool to act without a confirmation: \
-                 UNCONFIRMED_TOOLS=delete_todo.",
+                "Nothing was deleted: the user has to confirm a deletion, and this client cannot ask its user (it \
+                 has not declared MCP elicitation). Tell the user to delete the todo with a client that can ask, or \
+                 in another way. The operator of this server can also allow this tool to act without a \
+                 confirmation: UNCONFIRMED_TOOLS=delete_todo.",
             ),
             Self::Unexpected => f.write_str(
                 "The Todo API gave an unexpected response. Trying again will not help; tell the user.",
             ),
-            Self::NoSuchTodo | Self::NotFound => f.write_str("There is no todo with this id. Call get_my_todo_list for the ids."),
+            Self::NoSuchTodo | Self::NotFound => {
+                f.write_str("There is no todo with this id. Call get_my_todo_list for the ids.")
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The arguments of the tools. A value of these types needs no further check.
 //!
-//! Some clients send every argument as text, and some models send an id of digits as a number. Both are accepted where they
-//! are unambiguous. The schemas do not mention them.
+//! Some clients send every argument as text, and some models send an id of digits as a number. Both are accepted where
+//! they are unambiguous. The schemas do not mention them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};

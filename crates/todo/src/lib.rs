@@ -1,12 +1,12 @@
 //! The part you replace: tools that call the Todo API on behalf of the user.
 //!
-//! It is an ordinary rmcp [`ServerHandler`]. Deputy puts a [`Caller`] into the extensions of each request. It describes the
-//! user and the client, and sends requests to the API with the user's own access token, which no tool sees. To make tools
-//! for your own API, keep the structure of this file and replace the requests in `api.rs`.
+//! It is an ordinary rmcp [`ServerHandler`]. Deputy puts a [`Caller`] into the extensions of each request. It describes
+//! the user and the client, and sends requests to the API with the user's own access token, which no tool sees. To make
+//! tools for your own API, keep the structure of this file and replace the requests in `api.rs`.
 //!
-//! A failure that the model can handle is a result with `isError` and a text of this crate. The API's own error texts are
-//! not used, because they may contain what the model must not see. The API's data is checked, shortened, and quoted where
-//! it is part of a text.
+//! A failure that the model can handle is a result with `isError` and a text of this crate. The API's own error texts
+//! are not used, because they may contain what the model must not see. The API's data is checked, shortened, and quoted
+//! where it is part of a text.
 
 mod api;
 mod context;
@@ -243,8 +243,8 @@ impl TodoServer {
 
 type ToolResult = Result<CallToolResult, Failure>;
 
-/// The caller of a tool, prompt or resource, who must have its scopes. Deputy checks the scopes before, with a response that
-/// lets the client request more. This check is a second line, in case another server is around these tools.
+/// The caller of a tool, prompt or resource, who must have its scopes. Deputy checks the scopes before, with a response
+/// that lets the client request more. This check is a second line, in case another server is around these tools.
 fn caller<'a>(context: &'a RequestContext<RoleServer>, name: &str) -> Result<&'a Caller, Failure> {
     let caller = context.extensions.get::<Caller>().ok_or(Failure::NoCaller)?;
     let (_, needed) = SCOPES.iter().find(|(named, _)| *named == name).ok_or(Failure::NoCaller)?;

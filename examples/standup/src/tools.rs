@@ -194,8 +194,8 @@ fn refused(why: &str) -> CallToolResponse {
     CallToolResult::error(vec![ContentBlock::text(why)]).into()
 }
 
-/// Why a tool failed, in words for the model: rmcp turns it into a result with `isError`. The errors of `Caller::fetch` are
-/// written for models too.
+/// Why a tool failed, in words for the model: rmcp turns it into a result with `isError`. The errors of `Caller::fetch`
+/// are written for models too.
 type Failed = String;
 
 fn failed(reason: impl ToString) -> Failed {

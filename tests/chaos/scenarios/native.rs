@@ -25,8 +25,8 @@ async fn load_with_refreshes_under_way(world: &mut World, latency: u64) -> (Load
     (load, before)
 }
 
-/// Kills Deputy while refreshes are under way, and starts it again. Returns the number of refreshes under way, whose responses
-/// may be lost.
+/// Kills Deputy while refreshes are under way, and starts it again. Returns the number of refreshes under way, whose
+/// responses may be lost.
 async fn kill(world: &mut World) -> (Load, u64) {
     let (load, before) = load_with_refreshes_under_way(world, LATENCY).await;
     world.deputy.kill();
@@ -46,8 +46,8 @@ async fn kill_during_refreshes_with_grace_loses_no_grant() {
     world.finish("kill -9 during refreshes, grace of 120 s", load, price).await;
 }
 
-/// Without a grace period, PingOne no longer accepts the refresh token that Deputy has, and Deputy never received the next one.
-/// No client can repair that. At most the grants whose refreshes were under way are lost.
+/// Without a grace period, PingOne no longer accepts the refresh token that Deputy has, and Deputy never received the
+/// next one. No client can repair that. At most the grants whose refreshes were under way are lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_during_refreshes_without_grace_loses_only_those() {
     let mut world = World::start().await;

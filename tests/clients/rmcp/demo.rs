@@ -1,4 +1,5 @@
-//! A process with `deputy demo`: Deputy, the Todo API and the simulated PingOne, on free ports, with a temporary folder.
+//! A process with `deputy demo`: Deputy, the Todo API and the simulated PingOne, on free ports, with a temporary
+//! folder.
 
 use std::{
     env,

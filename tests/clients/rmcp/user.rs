@@ -15,7 +15,8 @@ pub(crate) const ALICE: User = User { username: "alice", password: "Alice-demo-1
 pub(crate) const BOB: User = User { username: "bob", password: "Bob-demo-1" };
 
 impl User {
-    /// Opens the authorization URL, approves, signs on and consents. Returns the URL of the redirect back to the client.
+    /// Opens the authorization URL, approves, signs on and consents. Returns the URL of the redirect back to the
+    /// client.
     pub(crate) async fn authorize(&self, demo: &Demo, authorization_url: &str) -> Url {
         let network = Network::default();
         for url in [&demo.mcp, &demo.pingone] {

@@ -1,7 +1,7 @@
 //! Tools that announce changes, and the subscriptions that receive the announcements.
 //!
-//! The request of a subscription sends its own notifications. The request that announces cannot do that: on Workers, one
-//! request has no access to the streams of another.
+//! The request of a subscription sends its own notifications. The request that announces cannot do that: on Workers,
+//! one request has no access to the streams of another.
 
 use std::{
     future::poll_fn,

@@ -1,8 +1,8 @@
 //! The server that the official conformance suite for MCP expects, behind Deputy.
 //!
 //! The suite (`@modelcontextprotocol/conformance`) calls tools, prompts and resources by fixed names and checks the
-//! responses. [`Fixture`] has all of them, as an ordinary rmcp server. Deputy adds HTTP, sessions, sealed state and requests
-//! to the client, which are what the suite tests here. `run.js` in this folder runs the suite.
+//! responses. [`Fixture`] has all of them, as an ordinary rmcp server. Deputy adds HTTP, sessions, sealed state and
+//! requests to the client, which are what the suite tests here. `run.js` in this folder runs the suite.
 
 mod changes;
 mod client_requests;

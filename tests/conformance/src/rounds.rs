@@ -111,8 +111,8 @@ impl Fixture {
     }
 }
 
-/// Asks for a confirmation, and returns `done` once the user has confirmed and the state is the expected one. Deputy refuses
-/// states that a client has made up.
+/// Asks for a confirmation, and returns `done` once the user has confirmed and the state is the expected one. Deputy
+/// refuses states that a client has made up.
 fn confirm(responses: InputResponses, RequestState(state): RequestState, done: &str) -> Round {
     let confirmed = Replies::new(responses).field("confirm", "ok") == Some(true);
     if confirmed && state.as_deref() == Some(UNCONFIRMED) {

@@ -79,8 +79,8 @@ fn redeem(sim: &Simulator, code: &str, redirect_uri: &str, verifier: &str) -> Re
     Ok(code)
 }
 
-/// Rotates a refresh token, and returns its family with the next one. A rotated token is accepted again within the grace
-/// period; after it, its reuse revokes the family.
+/// Rotates a refresh token, and returns its family with the next one. A rotated token is accepted again within the
+/// grace period; after it, its reuse revokes the family.
 fn rotate(sim: &Simulator, token: &str) -> Result<Family, &'static str> {
     let (now, next) = (sim.now(), sim.secret());
     // Not this PingOne's clock, which tests set back: that must not make a rotated token valid again.

@@ -105,8 +105,8 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Creates the file with a mode for its owner only. SQLite would use the default mode, and gives its other files the mode of
-/// this one.
+/// Creates the file with a mode for its owner only. SQLite would use the default mode, and gives its other files the
+/// mode of this one.
 fn prepare(path: &Path) -> io::Result<()> {
     let mut file = fs::OpenOptions::new();
     file.append(true).create(true);

@@ -45,7 +45,8 @@ impl Session {
         Self::confirming(&Arc::new(World::new()), "alice", BOTH, BOTH, false).await
     }
 
-    /// A session of `subject`. The bearer token of its calls has the scopes `mcp`; PingOne's token has the scopes `api`.
+    /// A session of `subject`. The bearer token of its calls has the scopes `mcp`; PingOne's token has the scopes
+    /// `api`.
     pub async fn with(world: &Arc<World>, subject: &str, mcp: &str, api: &str) -> Self {
         Self::confirming(world, subject, mcp, api, true).await
     }
