@@ -26,7 +26,7 @@ test("acknowledged changes survive kill -9 under load", { timeout: 300_000 }, as
     for (let round = 1; round <= ROUNDS; round += 1) {
       const codes = await several(() => redemption(demo, client_id, alice));
       const clients = await several(() => logIn(demo, client_id, alice));
-      const leavings = await several(() => logIn(demo, client_id, alice));
+      const revocations = await several(() => logIn(demo, client_id, alice));
       const redeemed = [];
       const revoked = [];
       let crashed = false;
@@ -47,10 +47,10 @@ test("acknowledged changes survive kill -9 under load", { timeout: 300_000 }, as
             seen.refreshed += 1;
           }
         }),
-        ...leavings.map(async (leaving) => {
+        ...revocations.map(async (tokens) => {
           await sleep(Math.random() * 300);
-          const response = await post("/revoke", { token: leaving.refresh_token });
-          if (response.status === 200) revoked.push(leaving);
+          const response = await post("/revoke", { token: tokens.refresh_token });
+          if (response.status === 200) revoked.push(tokens);
         }),
       ];
       const failures = [];
@@ -65,9 +65,9 @@ test("acknowledged changes survive kill -9 under load", { timeout: 300_000 }, as
       assert.deepEqual(failures, []);
       seen.redeemed += redeemed.length;
       seen.revoked += revoked.length;
-      for (const leaving of revoked) {
-        assert.equal(await isAccepted(demo, leaving.access_token), false, "a revoked token is valid again");
-        assert.equal((await refresh(leaving.refresh_token)).status, 400);
+      for (const tokens of revoked) {
+        assert.equal(await isAccepted(demo, tokens.access_token), false, "a revoked token is valid again");
+        assert.equal((await refresh(tokens.refresh_token)).status, 400);
       }
       for (const client of clients) {
         assert.equal(await isAccepted(demo, client.access_token), true, "a token that was issued is lost");
