@@ -9,7 +9,7 @@ use bytes::Bytes;
 use deputy::{
     Server, Wording,
     config::Config,
-    host::{BoxFuture, Host as _, Timestamp},
+    host::{BoxFuture, Timestamp},
     mcp::rmcp,
 };
 use harness::{browser::Browser, memory::MemoryHost, network::Network};

@@ -25,24 +25,19 @@ pub(crate) struct App {
     pub(crate) registrations: Registrations,
     pub(crate) readiness: Readiness,
     pub(crate) wording: Wording,
-    host: Arc<dyn Host>,
+    host: Host,
 }
 
 impl App {
-    pub(crate) fn new(
-        config: Config,
-        host: Arc<dyn Host>,
-        handler: Arc<dyn Handler>,
-        wording: Wording,
-    ) -> Self {
-        let sleeper = Arc::clone(&host);
+    pub(crate) fn new(config: Config, host: Host, handler: Arc<dyn Handler>, wording: Wording) -> Self {
+        let clock = Arc::clone(&host.clock);
         let rules = rules(&config, &*handler);
         Self {
             config,
             pingone: PingOneClient::default(),
             document_fetches: DocumentFetches::default(),
-            mcp: StreamableHttp::new(handler, Arc::new(move |duration| sleeper.sleep(duration)), rules),
-            concurrency: UserConcurrency::new(host.capacity()),
+            mcp: StreamableHttp::new(handler, Arc::new(move |duration| clock.sleep(duration)), rules),
+            concurrency: UserConcurrency::new(host.capacity),
             registrations: Registrations::default(),
             readiness: Readiness::default(),
             wording,
@@ -60,8 +55,8 @@ impl App {
         |buffer| self.host.fill_random(buffer)
     }
 
-    pub(crate) fn host(&self) -> &dyn Host {
-        &*self.host
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Whether a page of `origin` may call the MCP endpoint: this server's own, one that the operator admits, and, where

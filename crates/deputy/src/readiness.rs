@@ -25,7 +25,7 @@ pub(crate) struct NotReady;
 
 impl Readiness {
     /// Asks storage, or learns from another request that has just asked.
-    pub(crate) async fn look(&self, host: &dyn Host) -> Result<(), NotReady> {
+    pub(crate) async fn look(&self, host: &Host) -> Result<(), NotReady> {
         let now = loop {
             let now = host.now();
             match self.begin(now) {

@@ -12,7 +12,7 @@ pub struct Server(Arc<App>);
 
 impl Server {
     /// A server on `host` whose tools are those of `handler`.
-    pub fn new(config: Config, host: Arc<dyn Host>, handler: Arc<dyn Handler>, wording: Wording) -> Self {
+    pub fn new(config: Config, host: Host, handler: Arc<dyn Handler>, wording: Wording) -> Self {
         Self(Arc::new(App::new(config, host, handler, wording)))
     }
 

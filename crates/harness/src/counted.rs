@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
+use deputy::host::{BoxFuture, Key, Operation, Outcome, Store, StoreError, Timestamp};
 
 /// A store with counts of its operations.
 #[derive(Debug)]
@@ -36,41 +36,17 @@ impl<S> Counted<S> {
     pub fn new(store: S, counts: &Counts) -> Self {
         Self { store, counts: counts.clone() }
     }
-
-    fn count(&self, key: &Key) -> &S {
-        let place = usize::from(!matches!(key, Key::Client(_)));
-        self.counts.0[place].fetch_add(1, Ordering::SeqCst);
-        &self.store
-    }
 }
 
 impl<S: Store> Store for Counted<S> {
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        self.count(key).get(key, now)
-    }
-
-    fn put<'a>(
+    fn execute<'a>(
         &'a self,
         key: &'a Key,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.count(key).put(key, value, expires_at)
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        expected: Option<Version>,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.count(key).replace(key, expected, value, expires_at, now)
-    }
-
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        self.count(key).take(key, now)
+        operation: Operation,
+    ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        let place = usize::from(!matches!(key, Key::Client(_)));
+        self.counts.0[place].fetch_add(1, Ordering::SeqCst);
+        self.store.execute(key, operation)
     }
 
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -13,8 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, Key, Meter, Reach, Record, RetryAfter,
-    Source, Store, StoreError, Timestamp, Version, is_public,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Key, Meter, Operation,
+    Outcome, RateLimiter, Reach, Record, RetryAfter, SecureRandom, Source, Store, StoreError, Tasks,
+    Timestamp, Version, is_public,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -38,7 +39,7 @@ struct Inner {
     requests: Mutex<HashMap<(Endpoint, Source, u64), u32>>,
     capacity: Mutex<Capacity>,
     stopping: watch::Sender<bool>,
-    store: Counted<MemoryStore>,
+    store: Arc<Counted<MemoryStore>>,
     counts: Counts,
 }
 
@@ -56,7 +57,7 @@ impl MemoryHost {
             requests: Mutex::default(),
             capacity: Mutex::default(),
             stopping: watch::Sender::new(false),
-            store: Counted::new(MemoryStore::default(), &counts),
+            store: Arc::new(Counted::new(MemoryStore::default(), &counts)),
             counts,
         };
         Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
@@ -66,6 +67,11 @@ impl MemoryHost {
     #[must_use]
     pub fn with_seed(&self, seed: u64) -> Self {
         Self { shared: Arc::clone(&self.shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
+    }
+
+    /// The time on its clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.shared.now.load(Ordering::SeqCst))
     }
 
     /// Advances the clock by `seconds`.
@@ -93,6 +99,20 @@ impl MemoryHost {
         locked(&self.shared.fetches).clone()
     }
 
+    /// The parts of this host.
+    pub fn host(&self) -> Host {
+        let part = Arc::new(self.clone());
+        Host {
+            clock: part.clone(),
+            http: part.clone(),
+            random: part.clone(),
+            rate_limiter: part.clone(),
+            store: self.shared.store.clone(),
+            tasks: part,
+            capacity: *locked(&self.shared.capacity),
+        }
+    }
+
     /// The store.
     pub fn memory(&self) -> &MemoryStore {
         &self.shared.store.store
@@ -104,15 +124,24 @@ impl MemoryHost {
     }
 }
 
-impl Host for MemoryHost {
+impl Clock for MemoryHost {
     fn now(&self) -> Timestamp {
-        Timestamp(self.shared.now.load(Ordering::SeqCst))
+        self.now()
     }
 
-    fn fill_random(&self, buffer: &mut [u8]) {
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        // The clock stands still, so a sleep only lets other tasks run.
+        Box::pin(async { tokio::task::yield_now().await })
+    }
+}
+
+impl SecureRandom for MemoryHost {
+    fn fill(&self, buffer: &mut [u8]) {
         locked(&self.random).fill(buffer);
     }
+}
 
+impl HttpClient for MemoryHost {
     fn fetch(
         &self,
         request: http::Request<Bytes>,
@@ -138,16 +167,9 @@ impl Host for MemoryHost {
             }
         })
     }
+}
 
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        // The clock stands still, so waiting is only a chance for other tasks.
-        Box::pin(async { tokio::task::yield_now().await })
-    }
-
-    fn detach(&self, work: BoxFuture<'static, ()>) {
-        tokio::spawn(work);
-    }
-
+impl RateLimiter for MemoryHost {
     fn admit(
         &self,
         endpoint: Endpoint,
@@ -161,9 +183,11 @@ impl Host for MemoryHost {
         let admitted = if *count > per_minute.get() { Err(RetryAfter(60 - now % 60)) } else { Ok(()) };
         Box::pin(async move { admitted })
     }
+}
 
-    fn capacity(&self) -> Capacity {
-        *locked(&self.shared.capacity)
+impl Tasks for MemoryHost {
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
     }
 
     fn stopping(&self) -> BoxFuture<'static, ()> {
@@ -172,10 +196,6 @@ impl Host for MemoryHost {
             // The sender lives as long as the host.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         })
-    }
-
-    fn store(&self) -> &dyn Store {
-        &self.shared.store
     }
 }
 
@@ -231,44 +251,32 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(async move { Ok(locked(&self.0).live(key, now).cloned()) })
-    }
-
-    fn put<'a>(
+    fn execute<'a>(
         &'a self,
         key: &'a Key,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            locked(&self.0).write(key, value, expires_at);
-            Ok(())
-        })
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        expected: Option<Version>,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        operation: Operation,
+    ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move {
             let mut records = locked(&self.0);
-            let matches = records.live(key, now).map(|record| record.version) == expected;
-            if matches {
-                records.write(key, value, expires_at);
-            }
-            Ok(matches)
+            Ok(match operation {
+                Operation::Get { now } => Outcome::Record(records.live(key, now).cloned()),
+                Operation::Put { value, expires_at } => {
+                    records.write(key, value, expires_at);
+                    Outcome::Written(true)
+                }
+                Operation::Replace { expected, value, expires_at, now } => {
+                    let matches = records.live(key, now).map(|record| record.version) == expected;
+                    if matches {
+                        records.write(key, value, expires_at);
+                    }
+                    Outcome::Written(matches)
+                }
+                Operation::Take { now } => {
+                    let taken = records.records.remove(key);
+                    Outcome::Record(taken.filter(|record| record.expires_at > now))
+                }
+            })
         })
-    }
-
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(
-            async move { Ok(locked(&self.0).records.remove(key).filter(|record| record.expires_at > now)) },
-        )
     }
 }
 

@@ -61,7 +61,7 @@ pub const SCOPE_DESCRIPTIONS: &[(&str, &str)] =
     &[(READ, "See your to-do list"), (WRITE, "Add to-dos, check them off and delete them")];
 
 /// Deputy with the Todo tools.
-pub fn deputy(config: Config, host: Arc<dyn Host>) -> Server {
+pub fn deputy(config: Config, host: Host) -> Server {
     let tools = deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES);
     Server::new(config, host, Arc::new(tools), Wording::new(API_NAME, SCOPE_DESCRIPTIONS))
 }

@@ -18,7 +18,7 @@ const SCOPES: &[(&str, &[&str])] =
 const IN_WORDS: &[(&str, &str)] = &[("todo:read", "Read your notes"), ("todo:write", "Add and sweep notes")];
 
 /// The tools behind Deputy.
-pub fn deputy(config: Config, host: Arc<dyn Host>) -> Server {
+pub fn deputy(config: Config, host: Host) -> Server {
     let tools = rmcp(Standup::new()).require_all(SCOPES);
     Server::new(config, host, Arc::new(tools), Wording::new("your stand-up notes", IN_WORDS))
 }

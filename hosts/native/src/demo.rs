@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use axum::Router;
 use deputy::{
     config::Config,
-    host::{FetchLimits, Host as _, Reach},
+    host::{FetchLimits, HttpClient as _, Reach},
 };
 use todo_api::native::{NativeBackend, SqliteTodos};
 

@@ -1,4 +1,4 @@
-//! [`deputy::host::Host`] on tokio.
+//! The parts of [`deputy::host::Host`] on tokio.
 
 use std::{
     error::Error as _,
@@ -10,17 +10,16 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use deputy::host::{
-    BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, Meter, Reach, RetryAfter, Source, Store,
-    Timestamp, is_public,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, RateLimiter,
+    Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{rate_limits::RateLimits, store::SqliteStore};
+use crate::rate_limits::RateLimits;
 
-/// Clock, randomness, storage and outgoing HTTP of this computer.
+/// Clock, randomness, outgoing HTTP, rate limits and background tasks of this computer.
 pub struct NativeHost {
-    store: Arc<SqliteStore>,
     client: reqwest::Client,
     /// For requests to hosts that an unauthenticated client names.
     public_client: reqwest::Client,
@@ -31,11 +30,10 @@ pub struct NativeHost {
 }
 
 impl NativeHost {
-    /// A host with its records in `store`, for a server with `connections` at a time that stops when `stop` is cancelled.
-    pub fn new(store: Arc<SqliteStore>, connections: usize, stop: CancellationToken) -> Self {
+    /// A host for a server with `connections` at a time that stops when `stop` is cancelled.
+    pub fn new(connections: usize, stop: CancellationToken) -> Self {
         let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
         Self {
-            store,
             client: client(|builder| builder),
             public_client,
             detached: TaskTracker::new(),
@@ -51,6 +49,19 @@ impl NativeHost {
         }
     }
 
+    /// The parts of this host, with its records in `store`.
+    pub fn parts(self: &Arc<Self>, store: Arc<dyn Store>) -> Host {
+        Host {
+            clock: self.clone(),
+            http: self.clone(),
+            random: self.clone(),
+            rate_limiter: self.clone(),
+            store,
+            tasks: self.clone(),
+            capacity: self.capacity,
+        }
+    }
+
     /// Completes when all detached work has ended. To be called when no request can start more.
     pub async fn drained(&self) {
         self.detached.close();
@@ -58,7 +69,7 @@ impl NativeHost {
     }
 }
 
-impl Host for NativeHost {
+impl Clock for NativeHost {
     fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
         let now = SystemTime::now();
@@ -66,10 +77,18 @@ impl Host for NativeHost {
         Timestamp(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
 
-    fn fill_random(&self, buffer: &mut [u8]) {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+impl SecureRandom for NativeHost {
+    fn fill(&self, buffer: &mut [u8]) {
         fill_random(buffer);
     }
+}
 
+impl HttpClient for NativeHost {
     fn fetch(
         &self,
         request: http::Request<Bytes>,
@@ -91,15 +110,9 @@ impl Host for NativeHost {
                 .unwrap_or(Err(FetchError::Deadline))
         })
     }
+}
 
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-
-    fn detach(&self, work: BoxFuture<'static, ()>) {
-        self.detached.spawn(work);
-    }
-
+impl RateLimiter for NativeHost {
     fn admit(
         &self,
         endpoint: Endpoint,
@@ -108,17 +121,15 @@ impl Host for NativeHost {
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
         Box::pin(std::future::ready(self.rate_limits.admit(endpoint, source, per_minute)))
     }
+}
 
-    fn capacity(&self) -> Capacity {
-        self.capacity
+impl Tasks for NativeHost {
+    fn detach(&self, work: BoxFuture<'static, ()>) {
+        self.detached.spawn(work);
     }
 
     fn stopping(&self) -> BoxFuture<'static, ()> {
         Box::pin(self.stop.clone().cancelled_owned())
-    }
-
-    fn store(&self) -> &dyn Store {
-        &*self.store
     }
 }
 

@@ -19,7 +19,7 @@ mod shutdown;
 pub mod store;
 mod sync;
 
-use std::{pin::Pin, process::ExitCode, sync::Arc};
+use std::{pin::Pin, process::ExitCode};
 
 use deputy::{Server, config::Config, host::Host};
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Makes a Deputy with the tools of a program.
-pub type Tools = fn(Config, Arc<dyn Host>) -> Server;
+pub type Tools = fn(Config, Host) -> Server;
 
 /// Runs a command of `deputy` with `tools`. This is all that a program's `main` needs to do.
 pub fn main(tools: Tools) -> ExitCode {

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use deputy::{
     Server,
     config::{Config, ConfigError, ConfigErrors, Names, UnknownName},
-    host::{Host as _, Timestamp},
+    host::{Clock as _, Store, Timestamp},
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
@@ -192,9 +192,8 @@ impl Deputy {
     ) -> Result<Self, StartError> {
         let lock = FolderLock::take(folder)?;
         let store = Arc::new(SqliteStore::open(folder)?);
-        let host = NativeHost::new(Arc::clone(&store), limits.connections, shutdown.graceful.clone());
-        let host = Arc::new(host);
-        let server = tools(config, host.clone());
+        let host = Arc::new(NativeHost::new(limits.connections, shutdown.graceful.clone()));
+        let server = tools(config, host.parts(store.clone()));
         Ok(Self { server, host, store, lock, tasks: Vec::new() })
     }
 
@@ -213,7 +212,7 @@ impl Deputy {
         let Self { server, host, store, lock, mut tasks } = self;
         let router = server.router();
         drop(server);
-        tasks.push(tokio::spawn(sweep(Arc::clone(&host), Arc::clone(&store))));
+        tasks.push(tokio::spawn(sweep(host.clone(), store.clone())));
         tasks.push(tokio::spawn(watch(Arc::clone(&store))));
         let immediate = shutdown.immediate.clone();
         http_server::serve(http, listeners, router, shutdown).await;
@@ -245,11 +244,11 @@ async fn watch(store: Arc<SqliteStore>) {
 }
 
 /// Removes expired records, a bounded number at a time.
-async fn sweep(host: Arc<NativeHost>, store: Arc<SqliteStore>) {
+async fn sweep(host: Arc<NativeHost>, store: Arc<dyn Store>) {
     let mut until = host.now();
     loop {
         // The store logs a failure; the next sweep tries again.
-        while store.sweep(until).await.is_ok_and(|removed| removed == SqliteStore::SWEEP) {
+        while store.sweep(until).await.is_ok_and(|removed| removed > 0) {
             sleep(SWEEP_PAUSE).await;
         }
         sleep(SWEEP_EVERY).await;

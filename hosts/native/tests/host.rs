@@ -10,12 +10,13 @@ use std::{
 
 use axum::{Router, http::header, routing::any};
 use bytes::Bytes;
-use deputy::host::{FetchError, FetchLimits, Host as _, Meter, Reach};
+use deputy::host::{
+    Clock as _, FetchError, FetchLimits, HttpClient as _, Meter, Reach, SecureRandom as _, Tasks as _,
+};
 use deputy_native::{
     host::NativeHost,
     http_server::{Server, Shutdown, serve},
     listen::Listen,
-    store::SqliteStore,
 };
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -23,9 +24,8 @@ use http::{HeaderMap, Method, Request, StatusCode};
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000, reach: Reach::Anywhere };
 
-fn host(folder: &tempfile::TempDir) -> NativeHost {
-    let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
-    NativeHost::new(store, 512, Shutdown::default().graceful)
+fn host() -> NativeHost {
+    NativeHost::new(512, Shutdown::default().graceful)
 }
 
 /// Starts a server, and returns its URL.
@@ -72,10 +72,9 @@ fn get(url: &str) -> Request<Bytes> {
 
 #[tokio::test]
 async fn request_is_sent_unchanged_and_its_response_read_whole() {
-    let folder = tempfile::tempdir().unwrap();
     let request =
         Request::patch(format!("{}/echo", remote().await)).header("x-sent", "1").body("body".into());
-    let response = host(&folder).fetch(request.unwrap(), LIMITS).await.unwrap();
+    let response = host().fetch(request.unwrap(), LIMITS).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
     assert_eq!(response.body(), "PATCH Some(\"1\") None body");
@@ -83,8 +82,7 @@ async fn request_is_sent_unchanged_and_its_response_read_whole() {
 
 #[tokio::test]
 async fn redirect_is_returned_and_its_cookie_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let (host, remote) = (host(&folder), remote().await);
+    let (host, remote) = (host(), remote().await);
     let response = host.fetch(get(&format!("{remote}/redirect")), LIMITS).await.unwrap();
     assert_eq!(
         (response.status(), &response.headers()[header::LOCATION]),
@@ -96,8 +94,7 @@ async fn redirect_is_returned_and_its_cookie_dropped() {
 
 #[tokio::test]
 async fn response_larger_than_the_limit_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let (host, remote) = (host(&folder), remote().await);
+    let (host, remote) = (host(), remote().await);
     let size = async |path: &str| {
         host.fetch(get(&format!("{remote}{path}")), LIMITS).await.map(|response| response.body().len())
     };
@@ -108,8 +105,7 @@ async fn response_larger_than_the_limit_is_an_error() {
 
 #[tokio::test]
 async fn metered_response_ends_when_its_bytes_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let (host, remote) = (host(&folder), remote().await);
+    let (host, remote) = (host(), remote().await);
     let kept = Arc::new(AtomicUsize::new(0));
     let fetch = async |room: usize| {
         let (mut request, counted) = (get(&format!("{remote}/exact")), Arc::clone(&kept));
@@ -125,8 +121,7 @@ async fn metered_response_ends_when_its_bytes_are_refused() {
 
 #[tokio::test]
 async fn response_that_does_not_end_by_the_deadline_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let (host, remote) = (host(&folder), remote().await);
+    let (host, remote) = (host(), remote().await);
     let limits = FetchLimits { deadline: Duration::from_millis(200), ..LIMITS };
     for path in ["/never", "/never-ends"] {
         let response = host.fetch(get(&format!("{remote}{path}")), limits).await;
@@ -136,10 +131,8 @@ async fn response_that_does_not_end_by_the_deadline_is_an_error() {
 
 #[tokio::test]
 async fn failed_connection_is_explained_without_the_url() {
-    let folder = tempfile::tempdir().unwrap();
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error =
-        host(&folder).fetch(get(&format!("http://{free}/path?code=hunter2")), LIMITS).await.unwrap_err();
+    let error = host().fetch(get(&format!("http://{free}/path?code=hunter2")), LIMITS).await.unwrap_err();
     let FetchError::Connection(text) = error else { panic!("{error}") };
     assert!(text.contains("refused"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("/path"), "{text}");
@@ -147,16 +140,14 @@ async fn failed_connection_is_explained_without_the_url() {
 
 #[tokio::test]
 async fn https_request_to_a_server_without_tls_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
     let url = remote().await.replace("http:", "https:");
-    let response = host(&folder).fetch(get(&url), LIMITS).await;
+    let response = host().fetch(get(&url), LIMITS).await;
     assert!(matches!(response, Err(FetchError::Connection(_))), "{response:?}");
 }
 
 #[tokio::test]
 async fn drained_host_has_finished_detached_work() {
-    let folder = tempfile::tempdir().unwrap();
-    let host = host(&folder);
+    let host = host();
     let done = Arc::new(AtomicBool::new(false));
     let work_done = Arc::clone(&done);
     let sleep = host.sleep(Duration::from_millis(100));
@@ -170,18 +161,16 @@ async fn drained_host_has_finished_detached_work() {
 
 #[tokio::test]
 async fn random_bytes_differ_between_calls() {
-    let folder = tempfile::tempdir().unwrap();
-    let host = host(&folder);
+    let host = host();
     let (mut one, mut other) = ([0; 32], [0; 32]);
-    host.fill_random(&mut one);
-    host.fill_random(&mut other);
+    host.fill(&mut one);
+    host.fill(&mut other);
     assert_ne!(one, other);
     assert_ne!(one, [0; 32]);
 }
 
 #[tokio::test]
 async fn private_address_is_refused_before_any_connection() {
-    let folder = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -190,7 +179,7 @@ async fn private_address_is_refused_before_any_connection() {
     let spelled_otherwise = ["2130706433", "017700000001", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1."];
     for name in names.into_iter().chain(spelled_otherwise) {
         let request = Request::get(format!("http://{name}:{port}/")).body(Bytes::new()).unwrap();
-        let response = host(&folder).fetch(request, limits).await;
+        let response = host().fetch(request, limits).await;
         assert_eq!(response.map(|response| response.status()), Err(FetchError::NotPublic), "{name}");
     }
     assert_eq!(

@@ -36,7 +36,7 @@ use rmcp::{
 use changes::Changes;
 
 /// Deputy with the tools for the suite. They need no scopes and do not call the API.
-pub fn server(config: Config, host: Arc<dyn Host>) -> Server {
+pub fn server(config: Config, host: Host) -> Server {
     Server::new(config, host, Arc::new(rmcp(Fixture::new())), Wording::new("the conformance suite", &[]))
 }
 

@@ -1,6 +1,6 @@
 //! Replies to elicitations that no request awaits any more.
 
-use deputy::host::{Host as _, Key};
+use deputy::host::Key;
 use http::StatusCode;
 use serde_json::json;
 

@@ -117,7 +117,7 @@ fn serve(world: &World) {
 
 fn serve_tools(world: &World, tools: Arc<dyn Handler>) {
     let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
-    let server = Server::new(world.deputy_config(), Arc::new(world.host.clone()), tools, wording);
+    let server = Server::new(world.deputy_config(), world.host.host(), tools, wording);
     world.network.serve(DEPUTY, server.router());
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Json, Router};
 use bytes::Bytes;
-use deputy::host::{FetchError, FetchLimits, Host as _, Reach};
+use deputy::host::{FetchError, FetchLimits, HttpClient as _, Reach};
 use harness::{memory::MemoryHost, network::Network};
 use http::StatusCode;
 use serde_json::json;

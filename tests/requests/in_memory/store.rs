@@ -1,9 +1,8 @@
-use deputy::host::Host as _;
 use harness::{memory::MemoryHost, network::Network, store_suite};
 
 #[tokio::test]
 async fn memory_store_passes_the_store_suite() {
     let host = MemoryHost::new(1, Network::default());
-    let failures = store_suite::run(host.store(), host.now(), 1).await;
+    let failures = store_suite::run(host.memory(), host.now(), 1).await;
     assert_eq!(failures, Vec::<String>::new());
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use deputy::{
     Server, Wording,
     config::Config,
-    host::{ClientAddress, Host},
+    host::{ClientAddress, Clock as _, Host, SecureRandom as _},
 };
 use harness::{browser::Browser, memory::MemoryHost, network::Network};
 use pingone_sim::{SimConfig, SimEnvironment, Simulator};
@@ -62,7 +62,7 @@ impl SimEnvironment for Environment {
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        self.0.fill_random(buffer);
+        self.0.fill(buffer);
     }
 
     fn sleep(&self, duration: Duration) -> deputy::host::BoxFuture<'static, ()> {
@@ -107,13 +107,13 @@ impl World {
         let router = |host| server(config, host).router();
         let router = match &self.on_native {
             Some(on_native) => on_native.start(router),
-            None => router(Arc::new(self.host.clone())).layer(map_request(from_test_address)),
+            None => router(self.host.host()).layer(map_request(from_test_address)),
         };
         self.network.serve(DEPUTY, router);
     }
 
     /// A second Deputy, on `host`.
-    pub(crate) fn server(&self, host: Arc<dyn Host>) -> Server {
+    pub(crate) fn server(&self, host: Host) -> Server {
         server(self.deputy_config(), host)
     }
 
@@ -247,7 +247,7 @@ fn address() -> String {
 }
 
 /// Deputy with the Todo tools.
-fn server(config: Config, host: Arc<dyn Host>) -> Server {
+fn server(config: Config, host: Host) -> Server {
     let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
     let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
     Server::new(config, host, Arc::new(handler), wording)

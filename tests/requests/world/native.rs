@@ -3,16 +3,12 @@
 use std::{
     env,
     net::{Ipv4Addr, TcpListener},
-    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
 
 use axum::Router;
-use bytes::Bytes;
-use deputy::host::{
-    BoxFuture, Capacity, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
-};
+use deputy::host::{BoxFuture, Clock, Host, Timestamp};
 use deputy_native::{
     http_server::{Server, Shutdown, serve},
     store::SqliteStore,
@@ -36,12 +32,13 @@ impl OnNative {
     }
 
     /// Serves the router that `router` builds on the host. A second start uses the same records, as a new process would.
-    pub(crate) fn start(&self, router: impl FnOnce(Arc<dyn Host>) -> Router) -> Router {
+    pub(crate) fn start(&self, router: impl FnOnce(Host) -> Router) -> Router {
         let store = SqliteStore::open(self.folder.path()).expect("a database");
-        let router = router(Arc::new(NativeHost {
-            store: Counted::new(store, self.host.counts()),
-            host: self.host.clone(),
-        }));
+        let router = router(Host {
+            clock: Arc::new(SocketClock(self.host.clone())),
+            store: Arc::new(Counted::new(store, self.host.counts())),
+            ..self.host.host()
+        });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         listener.set_nonblocking(true).expect("a socket that does not block");
         let address = listener.local_addr().expect("an address");
@@ -53,56 +50,16 @@ impl OnNative {
     }
 }
 
-struct NativeHost {
-    host: MemoryHost,
-    store: Counted<SqliteStore>,
-}
+/// The clock of the test, with deadlines in real time, which sockets need.
+struct SocketClock(MemoryHost);
 
-impl Host for NativeHost {
+impl Clock for SocketClock {
     fn now(&self) -> Timestamp {
-        self.host.now()
-    }
-
-    fn fill_random(&self, buffer: &mut [u8]) {
-        self.host.fill_random(buffer);
-    }
-
-    fn fetch(
-        &self,
-        request: http::Request<Bytes>,
-        limits: FetchLimits,
-    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
-        self.host.fetch(request, limits)
+        self.0.now()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // Sockets need deadlines in real time.
-        if duration < DEADLINES { self.host.sleep(duration) } else { Box::pin(tokio::time::sleep(duration)) }
-    }
-
-    fn detach(&self, work: BoxFuture<'static, ()>) {
-        self.host.detach(work);
-    }
-
-    fn admit(
-        &self,
-        endpoint: Endpoint,
-        source: Source,
-        per_minute: NonZeroU32,
-    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
-        self.host.admit(endpoint, source, per_minute)
-    }
-
-    fn capacity(&self) -> Capacity {
-        self.host.capacity()
-    }
-
-    fn stopping(&self) -> BoxFuture<'static, ()> {
-        self.host.stopping()
-    }
-
-    fn store(&self) -> &dyn Store {
-        &self.store
+        if duration < DEADLINES { self.0.sleep(duration) } else { Box::pin(tokio::time::sleep(duration)) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Router, body::Body, routing::any};
 use bytes::Bytes;
-use deputy::host::Host as _;
+use deputy::host::SecureRandom as _;
 use harness::{memory::MemoryHost, network::Network};
 use http::{Response, StatusCode};
 use todo_api::{Backend, BoxFuture, Config, MAX_TODOS, Operation, Todo, TodosError};
@@ -32,7 +32,7 @@ impl Backend for Memory {
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        self.host.fill_random(buffer);
+        self.host.fill(buffer);
     }
 
     fn fetch(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, String>> {

@@ -11,7 +11,6 @@ use std::{
 
 use axum::{Router, extract::Request};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use deputy::host::Host as _;
 use harness::{
     memory::MemoryHost,
     network::Network,

@@ -14,13 +14,13 @@ use http_body_util::BodyExt as _;
 use crate::host::Host;
 
 /// The whole body, if it is no longer than `limit` bytes and arrives in time.
-pub(crate) async fn read_body(host: &dyn Host, body: Body, limit: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn read_body(host: &Host, body: Body, limit: usize) -> Result<Bytes, BodyError> {
     read_counted_body(host, body, limit, |_| true).await
 }
 
 /// The same, for as long as `admits` takes the bytes that have come.
 pub(crate) async fn read_counted_body(
-    host: &dyn Host,
+    host: &Host,
     body: Body,
     limit: usize,
     admits: impl FnMut(usize) -> bool,

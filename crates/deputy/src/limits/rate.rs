@@ -12,7 +12,7 @@ use crate::{
 
 /// Counts a request to `endpoint` for its remote address. Cross-site browser traffic has a count of its own.
 pub(crate) async fn admit(
-    host: &dyn Host,
+    host: &Host,
     limits: Option<RateLimits>,
     headers: &HeaderMap,
     extensions: &Extensions,

@@ -63,7 +63,7 @@ impl PingOneClient {
     /// The discovery document.
     pub(crate) async fn discovery(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
     ) -> Result<Arc<Discovery>, PingOneError> {
         let issuer = config.pingone.issuer.as_str();
@@ -84,7 +84,7 @@ impl PingOneClient {
     /// Exchanges a code. What comes back is to be checked.
     pub(crate) async fn exchange(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
         code: &Secret<String>,
         code_verifier: &CodeVerifier,
@@ -104,7 +104,7 @@ impl PingOneClient {
     /// Checks everything that came back for a code.
     pub(crate) async fn authenticate(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
         tokens: TokenResponse,
         nonce: &Nonce,
@@ -138,7 +138,7 @@ impl PingOneClient {
     /// checks the access token.
     pub(crate) async fn refresh(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
         refresh_token: &Secret<String>,
     ) -> Result<TokenResponse, RefreshFailure> {
@@ -165,7 +165,7 @@ impl PingOneClient {
     /// Revokes a refresh token, if `PingOne` lets us.
     pub(crate) async fn revoke(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
         refresh_token: &Secret<String>,
     ) -> Result<(), PingOneError> {
@@ -181,7 +181,7 @@ impl PingOneClient {
     /// The claims of an access token that has just come, with whatever keys that takes.
     pub(crate) async fn access_token(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
         token: &str,
         now: Timestamp,
@@ -214,7 +214,7 @@ impl PingOneClient {
     /// (OpenID Connect Core §10.1.1).
     async fn with_keys<T, E>(
         &self,
-        host: &dyn Host,
+        host: &Host,
         config: &Config,
         verify: impl Fn(&KeySet) -> Result<T, E>,
         other_keys_may_help: impl Fn(&E) -> bool,
@@ -237,7 +237,7 @@ impl PingOneClient {
     }
 
     /// Takes note of whether the token endpoint works.
-    fn note(&self, tokens: &Result<TokenResponse, PingOneError>, retry_after: Option<u64>, host: &dyn Host) {
+    fn note(&self, tokens: &Result<TokenResponse, PingOneError>, retry_after: Option<u64>, host: &Host) {
         let outcome = match tokens {
             // What it refuses for the request's sake says nothing of other requests.
             Ok(_) | Err(PingOneError::Token(TokenError::Grant | TokenError::Refused(400 | 413))) => {
@@ -248,7 +248,7 @@ impl PingOneClient {
         self.breaker.record(outcome, host.now(), &|buffer| host.fill_random(buffer));
     }
 
-    async fn published_keys(&self, host: &dyn Host, config: &Config) -> Result<KeySet, PingOneError> {
+    async fn published_keys(&self, host: &Host, config: &Config) -> Result<KeySet, PingOneError> {
         let discovery = self.discovery(host, config).await?;
         let response = self.fetch(host, get(&discovery.jwks_uri), LIMITS).await?;
         KeySet::read(&response).ok_or(PingOneError::Keys)
@@ -257,7 +257,7 @@ impl PingOneClient {
     /// Sends a request to `PingOne`. What goes wrong is logged with where it did, and never with a query.
     async fn fetch(
         &self,
-        host: &dyn Host,
+        host: &Host,
         request: Request,
         limits: FetchLimits,
     ) -> Result<Response, PingOneError> {

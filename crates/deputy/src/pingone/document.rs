@@ -103,7 +103,7 @@ impl<T> Published<T> {
     /// The edition that is needed, got by `fetch` if nobody else gets it and it may be fetched now.
     pub(super) async fn get(
         &self,
-        host: &dyn Host,
+        host: &Host,
         need: Need,
         fetch: impl Future<Output = Result<T, PingOneError>> + Send,
     ) -> Result<Edition<T>, PingOneError> {
@@ -159,7 +159,7 @@ impl<T> State<T> {
         &mut self,
         need: Need,
         result: Result<T, PingOneError>,
-        host: &dyn Host,
+        host: &Host,
     ) -> Result<Edition<T>, PingOneError> {
         let now = host.now();
         self.fetched += 1;

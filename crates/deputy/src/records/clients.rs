@@ -14,7 +14,7 @@ use crate::{
 
 /// Loads a client.
 pub(crate) async fn client(
-    host: &dyn Host,
+    host: &Host,
     id: &RegisteredId,
     now: Timestamp,
 ) -> Result<Option<Client>, RecordError> {
@@ -24,7 +24,7 @@ pub(crate) async fn client(
 /// Loads the client of an authorization request, and prolongs its life: a client that keeps its `client_id` and finishes a
 /// login only now and then must not lose it meanwhile.
 pub(crate) async fn authorizing_client(
-    host: &dyn Host,
+    host: &Host,
     id: &RegisteredId,
     now: Timestamp,
 ) -> Result<Option<Client>, RecordError> {
@@ -37,7 +37,7 @@ pub(crate) async fn authorizing_client(
 
 /// A client, and when it ceases to exist.
 async fn client_record(
-    host: &dyn Host,
+    host: &Host,
     id: &RegisteredId,
     now: Timestamp,
 ) -> Result<Option<(Client, Timestamp)>, RecordError> {
@@ -57,7 +57,7 @@ pub(crate) struct Document {
 
 /// What the metadata document at `url` described, also if it is no longer fresh.
 pub(crate) async fn document(
-    host: &dyn Host,
+    host: &Host,
     url: &ClientIdUrl,
     now: Timestamp,
 ) -> Result<Option<Document>, RecordError> {
@@ -67,7 +67,7 @@ pub(crate) async fn document(
 
 /// Keeps what a metadata document describes.
 pub(crate) async fn put_document(
-    host: &dyn Host,
+    host: &Host,
     url: &ClientIdUrl,
     document: &Document,
     until: Timestamp,
@@ -76,7 +76,7 @@ pub(crate) async fn put_document(
 }
 
 /// Keeps what a metadata document described for as long as it may be used, since a person uses it. Writes once.
-async fn keep_document(host: &dyn Host, url: &ClientIdUrl, now: Timestamp) -> Result<(), RecordError> {
+async fn keep_document(host: &Host, url: &ClientIdUrl, now: Timestamp) -> Result<(), RecordError> {
     let Some(record) = host.store().get(&document_key(url), now).await? else { return Ok(()) };
     let document: Document = decode(&record.value)?;
     if record.expires_at >= document.stale_until {
@@ -87,7 +87,7 @@ async fn keep_document(host: &dyn Host, url: &ClientIdUrl, now: Timestamp) -> Re
 
 /// Forgets what a metadata document described.
 pub(crate) async fn forget_document(
-    host: &dyn Host,
+    host: &Host,
     url: &ClientIdUrl,
     now: Timestamp,
 ) -> Result<(), RecordError> {
@@ -102,17 +102,13 @@ fn document_key(url: &ClientIdUrl) -> Key {
 
 /// Stores a client that has just registered. Any client may register and fill the store, so until a person has logged in
 /// with it, it lives for a shorter time.
-pub(crate) async fn put_new_client(
-    host: &dyn Host,
-    client: &Client,
-    now: Timestamp,
-) -> Result<(), RecordError> {
+pub(crate) async fn put_new_client(host: &Host, client: &Client, now: Timestamp) -> Result<(), RecordError> {
     put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
 }
 
 /// Keeps a client that has got tokens for its whole lifetime from now.
 pub(crate) async fn keep_client(
-    host: &dyn Host,
+    host: &Host,
     config: &Config,
     client: &Client,
     now: Timestamp,
@@ -129,7 +125,7 @@ pub(crate) async fn keep_client(
 
 /// Has a client live for `lifetime` seconds from now, unless it does so but for less than a day.
 async fn prolong_client(
-    host: &dyn Host,
+    host: &Host,
     client: &Client,
     expires_at: Timestamp,
     lifetime: u64,
@@ -141,6 +137,6 @@ async fn prolong_client(
     put_client(host, client, now.plus(lifetime)).await
 }
 
-async fn put_client(host: &dyn Host, client: &Client, until: Timestamp) -> Result<(), RecordError> {
+async fn put_client(host: &Host, client: &Client, until: Timestamp) -> Result<(), RecordError> {
     Ok(host.store().put(&Key::Client(client.id.to_string()), encode(client)?, until).await?)
 }

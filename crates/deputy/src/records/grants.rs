@@ -8,7 +8,7 @@ use crate::{
 
 /// Loads a grant, with the version to replace it by.
 pub(crate) async fn grant(
-    host: &dyn Host,
+    host: &Host,
     id: GrantId,
     now: Timestamp,
 ) -> Result<Option<(Grant, Version)>, RecordError> {
@@ -18,7 +18,7 @@ pub(crate) async fn grant(
 
 /// Writes a grant over the version that was loaded, or for the first time. `false`: somebody came first.
 pub(crate) async fn replace_grant(
-    host: &dyn Host,
+    host: &Host,
     grant: &Grant,
     version: Option<Version>,
     now: Timestamp,
@@ -28,7 +28,7 @@ pub(crate) async fn replace_grant(
 }
 
 /// Ends a grant: from now on no token of it is good.
-pub(crate) async fn end_grant(host: &dyn Host, id: GrantId, now: Timestamp) -> Result<(), RecordError> {
+pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<(), RecordError> {
     host.store().take(&Key::Grant(id), now).await?;
     Ok(())
 }

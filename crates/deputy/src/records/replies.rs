@@ -27,7 +27,7 @@ fn reply_key(key: &seal::Key, question: &str) -> Key {
 /// Stores the reply to `question`, sealed under the key of its grant. The first one counts. `false`: its place is taken by
 /// another reply that nobody has looked at yet.
 pub(crate) async fn put_reply(
-    host: &dyn Host,
+    host: &Host,
     key: &seal::Key,
     question: &str,
     reply: &serde_json::Value,
@@ -58,7 +58,7 @@ pub(crate) async fn put_reply(
 
 /// Takes the reply to `question`, if it has come.
 pub(crate) async fn take_reply(
-    host: &dyn Host,
+    host: &Host,
     key: &seal::Key,
     question: &str,
     now: Timestamp,

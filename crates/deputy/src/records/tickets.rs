@@ -50,13 +50,13 @@ impl Ticket for Login {
 }
 
 /// A handle for a ticket that is made `now`.
-pub(crate) fn new_handle<T: Ticket>(host: &dyn Host, keys: &Keys, now: Timestamp) -> Handle {
+pub(crate) fn new_handle<T: Ticket>(host: &Host, keys: &Keys, now: Timestamp) -> Handle {
     Handle::generate(T::KIND, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
 }
 
 /// Stores a ticket under its handle.
 pub(crate) async fn put_ticket<T: Ticket>(
-    host: &dyn Host,
+    host: &Host,
     handle: &Handle,
     ticket: &T,
     now: Timestamp,
@@ -97,7 +97,7 @@ impl From<StoreError> for TicketError {
 
 /// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Of two callers one gets it.
 pub(crate) async fn take_ticket<T: Ticket>(
-    host: &dyn Host,
+    host: &Host,
     keys: &Keys,
     handle: &str,
     is_bound: impl FnOnce(&Handle) -> bool,

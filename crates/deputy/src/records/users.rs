@@ -34,7 +34,7 @@ pub(crate) fn user_key(config: &Config, sub: &str) -> Key {
 
 /// Enters a grant into its person's index, or prolongs its entry, until `until`.
 pub(crate) async fn index_grant(
-    host: &dyn Host,
+    host: &Host,
     config: &Config,
     grant: &Grant,
     until: Timestamp,
@@ -56,7 +56,7 @@ pub(crate) async fn index_grant(
 
 /// Takes a grant out of its person's index.
 pub(crate) async fn unindex_grant(
-    host: &dyn Host,
+    host: &Host,
     config: &Config,
     sub: &str,
     id: GrantId,
@@ -66,7 +66,7 @@ pub(crate) async fn unindex_grant(
 }
 
 async fn update_index(
-    host: &dyn Host,
+    host: &Host,
     config: &Config,
     sub: &str,
     now: Timestamp,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use deputy::host::{Record, StoreError, Timestamp, Version};
+use deputy::host::{Operation, Outcome, Record, StoreError, Timestamp, Version};
 use sha2::{Digest as _, Sha256};
 use worker::{Env, KvError, KvStore};
 use workers_runtime::{fill_random, now};
@@ -18,7 +18,30 @@ impl Clients {
         env.kv("OAUTH_KV").map(Self)
     }
 
-    pub(crate) async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+    /// Does an operation. Not atomically: KV has no compare-and-swap, and no record of a client needs one.
+    pub(crate) async fn execute(&self, id: &str, operation: Operation) -> Result<Outcome, StoreError> {
+        match operation {
+            Operation::Get { now } => self.get(id, now).await.map(Outcome::Record),
+            Operation::Put { value, expires_at } => {
+                self.put(id, &value, expires_at).await.map(|()| Outcome::Written(true))
+            }
+            Operation::Replace { expected, value, expires_at, now } => {
+                let version = self.get(id, now).await?.map(|record| record.version);
+                let matches = version == expected;
+                if matches {
+                    self.put(id, &value, expires_at).await?;
+                }
+                Ok(Outcome::Written(matches))
+            }
+            Operation::Take { now } => {
+                let record = self.get(id, now).await?;
+                self.delete(id).await?;
+                Ok(Outcome::Record(record))
+            }
+        }
+    }
+
+    async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
         let Some(stored) = self.0.get(&kv_key(id)).bytes().await.map_err(store_error)? else {
             return Ok(None);
         };
@@ -27,7 +50,7 @@ impl Clients {
         Ok(Some(record).filter(|record| record.expires_at > now))
     }
 
-    pub(crate) async fn put(&self, id: &str, value: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
+    async fn put(&self, id: &str, value: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
         // KV rejects an expiration within a minute. The expiry in the record is exact.
         let expiration = expires_at.max(now().plus(60 + 5)).0;
         let put = self
@@ -37,7 +60,7 @@ impl Clients {
         put.expiration(expiration).execute().await.map_err(store_error)
     }
 
-    pub(crate) async fn delete(&self, id: &str) -> Result<(), StoreError> {
+    async fn delete(&self, id: &str) -> Result<(), StoreError> {
         self.0.delete(&kv_key(id)).await.map_err(store_error)
     }
 }

@@ -1,39 +1,50 @@
-//! [`deputy::host::Host`] on Workers.
+//! The parts of [`deputy::host::Host`] on Workers.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, RetryAfter, Source, Store, Timestamp,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
+    SecureRandom, Source, Tasks, Timestamp,
 };
 use worker::{Env, send::SendFuture};
 
 use crate::{rate_limits::RateLimits, store::WorkersStore};
 
-/// Clock, randomness, store and outgoing HTTP of Workers. It holds only bindings, which are the same for every request
-/// of an isolate.
-#[derive(Debug)]
-pub struct WorkersHost {
-    rate_limits: RateLimits,
-    store: WorkersStore,
+/// The host with the bindings of `env`, which are the same for every request of an isolate. Fails if one is missing.
+pub(crate) fn host(env: &Env) -> worker::Result<Host> {
+    Ok(Host {
+        clock: Arc::new(WorkersRuntime),
+        http: Arc::new(WorkersRuntime),
+        random: Arc::new(WorkersRuntime),
+        rate_limiter: Arc::new(RateLimits::new(env)?),
+        store: Arc::new(WorkersStore::new(env)?),
+        tasks: Arc::new(WorkersRuntime),
+        capacity: Capacity::default(),
+    })
 }
 
-impl WorkersHost {
-    /// A host with the bindings of `env`. Fails if one is missing.
-    pub fn new(env: &Env) -> worker::Result<Self> {
-        Ok(Self { rate_limits: RateLimits::new(env)?, store: WorkersStore::new(env)? })
-    }
-}
+/// Clock, randomness, outgoing HTTP and background tasks of the runtime.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkersRuntime;
 
-impl Host for WorkersHost {
+impl Clock for WorkersRuntime {
     fn now(&self) -> Timestamp {
         workers_runtime::now()
     }
 
-    fn fill_random(&self, buffer: &mut [u8]) {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
+    }
+}
+
+impl SecureRandom for WorkersRuntime {
+    fn fill(&self, buffer: &mut [u8]) {
         workers_runtime::fill_random(buffer);
     }
+}
 
+impl HttpClient for WorkersRuntime {
     fn fetch(
         &self,
         request: http::Request<Bytes>,
@@ -41,25 +52,21 @@ impl Host for WorkersHost {
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(SendFuture::new(workers_runtime::fetch(request, limits)))
     }
+}
 
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
-    }
-
+impl Tasks for WorkersRuntime {
     fn detach(&self, work: BoxFuture<'static, ()>) {
         workers_runtime::detach(work);
     }
+}
 
+impl RateLimiter for RateLimits {
     fn admit(
         &self,
         endpoint: Endpoint,
         source: Source,
         _: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {
-        Box::pin(self.rate_limits.admit(endpoint, source))
-    }
-
-    fn store(&self) -> &dyn Store {
-        &self.store
+        Box::pin(self.admit(endpoint, source))
     }
 }

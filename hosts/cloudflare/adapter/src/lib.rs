@@ -1,4 +1,4 @@
-//! Deputy's host on Cloudflare Workers. [`host`] implements the core's `Host`, [`store`] its `Store` with KV for
+//! Deputy's host on Cloudflare Workers. [`host`] has the parts of the core's `Host`, [`store`] its `Store` with KV for
 //! clients and a Durable Object for every other record, and [`rate_limits`] its rate limits.
 //!
 //! A Worker exports a function `fetch` that calls [`serve`]. The build adds the class `RecordObject` of
@@ -11,7 +11,7 @@ mod objects;
 mod rate_limits;
 mod store;
 
-use std::{cell::RefCell, sync::Arc};
+use std::cell::RefCell;
 
 use axum::Router;
 use deputy::{
@@ -26,7 +26,7 @@ use worker::{
     web_sys::Request,
 };
 
-pub use host::WorkersHost;
+pub use host::WorkersRuntime;
 pub use rate_limits::RateLimits;
 pub use store::WorkersStore;
 
@@ -34,7 +34,7 @@ pub use store::WorkersStore;
 pub use workers_runtime::start;
 
 /// Responds to a request with the server that `server` builds from the variables and bindings of `env`.
-pub fn serve(request: Request, env: Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Promise {
+pub fn serve(request: Request, env: Env, server: fn(Config, Host) -> Server) -> Promise {
     workers_runtime::serve(request, move || router(&env, server))
 }
 
@@ -43,7 +43,7 @@ thread_local! {
     static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
 }
 
-fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Router, String> {
+fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, String> {
     if let Some(router) = ROUTER.with_borrow(Clone::clone) {
         return Ok(router);
     }
@@ -59,8 +59,8 @@ fn router(env: &Env, server: fn(Config, Arc<dyn Host>) -> Server) -> Result<Rout
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
         return Err("RATE_LIMITS: must be on or off; wrangler.jsonc has the limits, at ratelimits".to_owned());
     }
-    let host = WorkersHost::new(env).map_err(|error| format!("a binding is missing: {error}"))?;
-    let router = server(config, Arc::new(host)).router();
+    let host = host::host(env).map_err(|error| format!("a binding is missing: {error}"))?;
+    let router = server(config, host).router();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
 }

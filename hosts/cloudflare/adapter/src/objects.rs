@@ -1,6 +1,6 @@
 //! Calls of Durable Objects, one object for each record. `record_object.js` has their class.
 
-use deputy::host::{Record, StoreError, Timestamp, Version};
+use deputy::host::{Operation, Outcome, Record, StoreError};
 use wasm_bindgen::prelude::*;
 use worker::{Env, ObjectNamespace, js_sys::Promise};
 use workers_runtime::{Completion, bytes, exception_message};
@@ -16,34 +16,26 @@ impl Objects {
         env.durable_object("RECORDS").map(Self)
     }
 
-    pub(crate) async fn get(&self, name: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        record(&result(get(self.0.as_ref(), name, number(now.0))).await?)
-    }
-
-    pub(crate) async fn put(
-        &self,
-        name: &str,
-        value: &[u8],
-        expires_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        result(put(self.0.as_ref(), name, value, number(expires_at.0))).await.map(|_| ())
-    }
-
-    pub(crate) async fn replace(
-        &self,
-        name: &str,
-        expected: Option<Version>,
-        value: &[u8],
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let expected = expected.map(|version| number(version.0));
-        let call = replace(self.0.as_ref(), name, expected, value, number(expires_at.0), number(now.0));
-        result(call).await?.as_bool().ok_or_else(unexpected_result)
-    }
-
-    pub(crate) async fn take(&self, name: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        record(&result(take(self.0.as_ref(), name, number(now.0))).await?)
+    /// Does an operation in one call.
+    pub(crate) async fn execute(&self, name: &str, operation: Operation) -> Result<Outcome, StoreError> {
+        let namespace = self.0.as_ref();
+        match operation {
+            Operation::Get { now } => {
+                record(&result(get(namespace, name, number(now.0))).await?).map(Outcome::Record)
+            }
+            Operation::Put { value, expires_at } => {
+                result(put(namespace, name, &value, number(expires_at.0))).await?;
+                Ok(Outcome::Written(true))
+            }
+            Operation::Replace { expected, value, expires_at, now } => {
+                let expected = expected.map(|version| number(version.0));
+                let call = replace(namespace, name, expected, &value, number(expires_at.0), number(now.0));
+                result(call).await?.as_bool().map(Outcome::Written).ok_or_else(unexpected_result)
+            }
+            Operation::Take { now } => {
+                record(&result(take(namespace, name, number(now.0))).await?).map(Outcome::Record)
+            }
+        }
     }
 
     /// Removes the object from memory, as the runtime may at any moment.

@@ -1,6 +1,6 @@
 //! [`deputy::host::Store`] on Workers: clients in KV, everything else in a Durable Object of its own.
 
-use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
+use deputy::host::{BoxFuture, Key, Operation, Outcome, Store, StoreError};
 use worker::{Env, send::SendFuture};
 
 use crate::{clients::Clients, objects::Objects};
@@ -42,63 +42,15 @@ fn location(key: &Key) -> Location<'_> {
 }
 
 impl Store for WorkersStore {
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(SendFuture::new(async move {
-            match location(key) {
-                Location::Client(id) => self.clients.get(id, now).await,
-                Location::Object(name) => self.objects.get(&name, now).await,
-            }
-        }))
-    }
-
-    fn put<'a>(
+    fn execute<'a>(
         &'a self,
         key: &'a Key,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        operation: Operation,
+    ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(SendFuture::new(async move {
             match location(key) {
-                Location::Client(id) => self.clients.put(id, &value, expires_at).await,
-                Location::Object(name) => self.objects.put(&name, &value, expires_at).await,
-            }
-        }))
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        expected: Option<Version>,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(SendFuture::new(async move {
-            match location(key) {
-                // Not atomic: KV has no compare-and-swap, and no record of a client needs one.
-                Location::Client(id) => {
-                    let version = self.clients.get(id, now).await?.map(|record| record.version);
-                    if version != expected {
-                        return Ok(false);
-                    }
-                    self.clients.put(id, &value, expires_at).await.map(|()| true)
-                }
-                Location::Object(name) => {
-                    self.objects.replace(&name, expected, &value, expires_at, now).await
-                }
-            }
-        }))
-    }
-
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(SendFuture::new(async move {
-            match location(key) {
-                Location::Client(id) => {
-                    let record = self.clients.get(id, now).await?;
-                    self.clients.delete(id).await?;
-                    Ok(record)
-                }
-                Location::Object(name) => self.objects.take(&name, now).await,
+                Location::Client(id) => self.clients.execute(id, operation).await,
+                Location::Object(name) => self.objects.execute(&name, operation).await,
             }
         }))
     }

@@ -6,7 +6,6 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,11 +24,11 @@ use bytes::Bytes;
 use deputy::{
     config::Config,
     host::{
-        BoxFuture, ClientAddress, Digest, Endpoint, FetchError, FetchLimits, Host, Key, Reach, Record,
-        RetryAfter, Source, Store, StoreError, Timestamp, Version,
+        BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host, HttpClient, Key,
+        Operation, Outcome, Reach, Store, StoreError, Timestamp,
     },
 };
-use deputy_workers::{RateLimits, WorkersStore};
+use deputy_workers::{RateLimits, WorkersRuntime, WorkersStore};
 use harness::counted::{Counted, Counts};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
@@ -113,37 +112,44 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
     let now = Arc::new(AtomicU64::new(description.now));
     let (stored, fetched) = (Counts::default(), Arc::<AtomicU64>::default());
     let store = TestStore { inner: store, owner: description.records, evict: description.evict };
-    let host = TestHost {
-        now: Arc::clone(&now),
-        fetched: Arc::clone(&fetched),
-        network: description.network,
-        rate_limits: RateLimits::new(env).map_err(|error| error.to_string())?,
-        store: Counted::new(store, &stored),
+    let test = TestHost { now: Arc::clone(&now), fetched: Arc::clone(&fetched), network: description.network };
+    let test = Arc::new(test);
+    let host = Host {
+        clock: test.clone(),
+        http: test,
+        random: Arc::new(WorkersRuntime),
+        rate_limiter: Arc::new(RateLimits::new(env).map_err(|error| error.to_string())?),
+        store: Arc::new(Counted::new(store, &stored)),
+        tasks: Arc::new(WorkersRuntime),
+        capacity: Capacity::default(),
     };
-    let router = todo::deputy(config, Arc::new(host)).router();
+    let router = todo::deputy(config, host).router();
     let world = World { router, now, stored, fetched };
     WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
     Ok(world)
 }
 
-/// The Workers host, with the clock and the network of the test.
+/// The clock and the network of the test.
 struct TestHost {
     now: Arc<AtomicU64>,
     network: String,
     fetched: Arc<AtomicU64>,
-    rate_limits: RateLimits,
-    store: Counted<TestStore>,
 }
 
-impl Host for TestHost {
+impl Clock for TestHost {
     fn now(&self) -> Timestamp {
         Timestamp(self.now.load(Ordering::Relaxed))
     }
 
-    fn fill_random(&self, buffer: &mut [u8]) {
-        workers_runtime::fill_random(buffer);
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // The test's clock stands still, so a short wait only lets other tasks run first. Deadlines take their real
+        // time.
+        let duration = if duration < DEADLINES { duration.min(Duration::from_millis(250)) } else { duration };
+        Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
     }
+}
 
+impl HttpClient for TestHost {
     fn fetch(
         &self,
         request: http::Request<Bytes>,
@@ -161,30 +167,6 @@ impl Host for TestHost {
             }
             Ok(response)
         }))
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // The test's clock stands still, so a short wait only lets other tasks run first. Deadlines take their real
-        // time.
-        let duration = if duration < DEADLINES { duration.min(Duration::from_millis(250)) } else { duration };
-        Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
-    }
-
-    fn detach(&self, work: BoxFuture<'static, ()>) {
-        workers_runtime::detach(work);
-    }
-
-    fn admit(
-        &self,
-        endpoint: Endpoint,
-        source: Source,
-        _: NonZeroU32,
-    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
-        Box::pin(self.rate_limits.admit(endpoint, source))
-    }
-
-    fn store(&self) -> &dyn Store {
-        &self.store
     }
 }
 
@@ -287,43 +269,14 @@ thread_local! {
 }
 
 impl Store for TestStore {
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(SendFuture::new(async move {
-            let key = self.key(key);
-            self.then_evict(&key, self.inner.get(&key, now)).await
-        }))
-    }
-
-    fn put<'a>(
+    fn execute<'a>(
         &'a self,
         key: &'a Key,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        operation: Operation,
+    ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(SendFuture::new(async move {
             let key = self.key(key);
-            self.then_evict(&key, self.inner.put(&key, value, expires_at)).await
-        }))
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        expected: Option<Version>,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(SendFuture::new(async move {
-            let key = self.key(key);
-            self.then_evict(&key, self.inner.replace(&key, expected, value, expires_at, now)).await
-        }))
-    }
-
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(SendFuture::new(async move {
-            let key = self.key(key);
-            self.then_evict(&key, self.inner.take(&key, now)).await
+            self.then_evict(&key, self.inner.execute(&key, operation)).await
         }))
     }
 }

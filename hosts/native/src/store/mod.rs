@@ -14,7 +14,7 @@ mod writer;
 
 use std::{path::Path, thread::JoinHandle, time::Duration};
 
-use deputy::host::{BoxFuture, Key, Record, Store, StoreError, Timestamp, Version};
+use deputy::host::{BoxFuture, Key, Operation, Outcome, Record, Store, StoreError, Timestamp, Version};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -55,14 +55,6 @@ impl SqliteStore {
         self.watch.files_are_in_place()
     }
 
-    /// Removes up to [`SqliteStore::SWEEP`] expired records, the oldest first, and returns their number.
-    pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.write(|reply| Job { write: Write::Sweep { now }, reply }).await.map(|done| done.count)
-    }
-
-    /// Records that one sweep removes at most. A login that waits for a sweep does not notice it.
-    pub const SWEEP: usize = 250;
-
     async fn write(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<writer::Done, StoreError>>) -> Job,
@@ -81,35 +73,33 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(self.readers.get(key.kind(), key.name(), now))
-    }
-
-    fn put<'a>(
+    fn execute<'a>(
         &'a self,
         key: &'a Key,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let write = Write::Put { key: key.clone(), value, expires_at };
-        Box::pin(async move { self.write(|reply| Job { write, reply }).await.map(|_| ()) })
+        operation: Operation,
+    ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        Box::pin(async move {
+            let write = match operation {
+                Operation::Get { now } => {
+                    return self.readers.get(key.kind(), key.name(), now).await.map(Outcome::Record);
+                }
+                Operation::Put { value, expires_at } => Write::Put { key: key.clone(), value, expires_at },
+                Operation::Replace { expected, value, expires_at, now } => {
+                    Write::Replace { key: key.clone(), expected, value, expires_at, now }
+                }
+                Operation::Take { now } => Write::Take { key: key.clone(), now },
+            };
+            let is_take = matches!(write, Write::Take { .. });
+            let done = self.write(|reply| Job { write, reply }).await?;
+            Ok(if is_take { Outcome::Record(done.record) } else { Outcome::Written(done.count == 1) })
+        })
     }
 
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        expected: Option<Version>,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let write = Write::Replace { key: key.clone(), expected, value, expires_at, now };
-        Box::pin(async move { self.write(|reply| Job { write, reply }).await.map(|done| done.count == 1) })
-    }
-
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        let write = Write::Take { key: key.clone(), now };
-        Box::pin(async move { self.write(|reply| Job { write, reply }).await.map(|done| done.record) })
+    /// Removes the oldest expired records, [`SWEEP`] at most.
+    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(async move {
+            self.write(|reply| Job { write: Write::Sweep { now }, reply }).await.map(|done| done.count)
+        })
     }
 
     /// Writes a record of its own and reads it within two seconds.
@@ -132,6 +122,9 @@ impl Store for SqliteStore {
         })
     }
 }
+
+/// Records that one sweep removes at most. A login that waits for a sweep does not notice it.
+pub const SWEEP: usize = 250;
 
 impl Drop for SqliteStore {
     /// Closes the readers, then waits for the queued writes and for the checkpoint of the writer. After that the database is

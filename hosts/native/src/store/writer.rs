@@ -9,7 +9,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use super::{SqliteStore, failed, file, integer, record, schema};
+use super::{failed, file, integer, record, schema};
 
 /// A write, and the channel for its result.
 pub(super) struct Job {
@@ -154,7 +154,7 @@ fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) 
         }
         Write::Sweep { now } => transaction
             .prepare_cached(SWEEP)?
-            .execute(params![integer(now.0), integer(SqliteStore::SWEEP as u64)])?,
+            .execute(params![integer(now.0), integer(super::SWEEP as u64)])?,
         Write::Take { key, now } => {
             let record = transaction
                 .prepare_cached(TAKE)?

@@ -8,7 +8,7 @@ mod opening;
 use std::sync::Arc;
 
 use deputy::host::{Digest, GrantId, Key, Store as _, Timestamp};
-use deputy_native::store::SqliteStore;
+use deputy_native::store::{SWEEP, SqliteStore};
 use harness::store_suite;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -77,12 +77,12 @@ async fn concurrent_replacements_of_one_version_succeed_once() {
 async fn sweep_removes_a_bounded_number_of_expired_records() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path()).unwrap();
-    let expired = SqliteStore::SWEEP as u64 + 5;
+    let expired = SWEEP as u64 + 5;
     for number in 0..expired {
         store.put(&grant(number), Vec::new(), NOW).await.unwrap();
     }
     store.put(&login(), b"alive".to_vec(), LATER).await.unwrap();
-    assert_eq!(store.sweep(NOW).await, Ok(SqliteStore::SWEEP));
+    assert_eq!(store.sweep(NOW).await, Ok(SWEEP));
     assert_eq!(store.sweep(NOW).await, Ok(5));
     assert_eq!(store.sweep(NOW).await, Ok(0));
     assert_eq!(value(&store, &login()).await, Some(b"alive".to_vec()));

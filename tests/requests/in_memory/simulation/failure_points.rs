@@ -2,7 +2,7 @@
 //! after its effect. Nothing is random.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use deputy::host::{Host as _, Key};
+use deputy::host::Key;
 use http::StatusCode;
 use serde_json::{Value, json};
 

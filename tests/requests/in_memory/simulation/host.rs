@@ -1,7 +1,6 @@
 //! A host that lets other tasks run before and after each operation.
 
 use std::{
-    num::NonZeroU32,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Endpoint, FetchError, FetchLimits, Host, Key, Record, RetryAfter, Source, Store, StoreError,
-    Timestamp, Version,
+    self, BoxFuture, Clock, FetchError, FetchLimits, Host, HttpClient, Key, Operation, Outcome, Store,
+    StoreError, Timestamp,
 };
 use harness::memory::MemoryHost;
 
@@ -71,6 +70,18 @@ impl ContendedHost {
         Self { inner, tasks, store: Arc::new(store), refreshing, token_endpoint: Arc::default() }
     }
 
+    /// The parts of this host.
+    pub(super) fn parts(&self) -> Host {
+        let part = Arc::new(self.clone());
+        Host {
+            clock: part.clone(),
+            http: part.clone(),
+            store: self.store.clone(),
+            tasks: part,
+            ..self.inner.host()
+        }
+    }
+
     /// Whether a refresh at `PingOne` has begun and nothing was written since. Only then a crash ends a grant.
     pub(super) fn is_refreshing(&self) -> bool {
         self.refreshing.load(Ordering::SeqCst)
@@ -120,15 +131,7 @@ impl Drop for TokenRequest<'_> {
     }
 }
 
-impl Host for ContendedHost {
-    fn now(&self) -> Timestamp {
-        self.inner.now()
-    }
-
-    fn fill_random(&self, buffer: &mut [u8]) {
-        self.inner.fill_random(buffer);
-    }
-
+impl HttpClient for ContendedHost {
     fn fetch(
         &self,
         request: http::Request<Bytes>,
@@ -154,26 +157,21 @@ impl Host for ContendedHost {
             response
         })
     }
+}
+
+impl Clock for ContendedHost {
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
 
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
         Box::pin(turn())
     }
+}
 
+impl host::Tasks for ContendedHost {
     fn detach(&self, work: BoxFuture<'static, ()>) {
         self.tasks.detached(work);
-    }
-
-    fn admit(
-        &self,
-        endpoint: Endpoint,
-        source: Source,
-        per_minute: NonZeroU32,
-    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
-        self.inner.admit(endpoint, source, per_minute)
-    }
-
-    fn store(&self) -> &dyn Store {
-        &*self.store
     }
 }
 
@@ -203,37 +201,18 @@ impl ContendedStore {
 }
 
 impl Store for ContendedStore {
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(self.contended(self.inner.memory().get(key, now)))
-    }
-
-    fn put<'a>(
+    fn execute<'a>(
         &'a self,
         key: &'a Key,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.contended(self.inner.memory().put(key, value, expires_at)))
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        expected: Option<Version>,
-        value: Vec<u8>,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        operation: Operation,
+    ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(self.contended(async move {
-            let replaced = self.inner.memory().replace(key, expected, value, expires_at, now).await?;
-            if replaced {
+            let replaces = matches!(operation, Operation::Replace { .. });
+            let outcome = self.inner.memory().execute(key, operation).await?;
+            if replaces && outcome == Outcome::Written(true) {
                 self.refreshing.store(false, Ordering::SeqCst);
             }
-            Ok(replaced)
+            Ok(outcome)
         }))
-    }
-
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(self.contended(self.inner.memory().take(key, now)))
     }
 }

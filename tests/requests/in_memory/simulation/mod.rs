@@ -12,7 +12,6 @@ mod scheduler;
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Body};
-use deputy::host::Host as _;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -80,7 +79,7 @@ impl<'a> Run<'a> {
         let (tasks, dice) = (Tasks::default(), Dice::new(seed));
         let store_dice = Dice::new(!seed);
         let host = ContendedHost::new(world.host.clone(), tasks.clone(), store_dice, faults.store_failures);
-        let router = world.server(Arc::new(host.clone())).router();
+        let router = world.server(host.parts()).router();
         Self { world, dice, faults, tasks, host, router, outcomes: Arc::default() }
     }
 

@@ -1,0 +1,173 @@
+//! The seam between Deputy and the platform it runs on.
+//!
+//! A [`Host`] is a set of parts with one purpose each: clock, randomness, outgoing HTTP, store, rate limits and background
+//! tasks. Everything else is shared, so that two hosts cannot drift apart. A test replaces one part and keeps the others:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use deputy::host::{BoxFuture, Clock, Host, Timestamp};
+//!
+//! struct Noon;
+//!
+//! impl Clock for Noon {
+//!     fn now(&self) -> Timestamp {
+//!         Timestamp(1_767_225_600)
+//!     }
+//!
+//!     fn sleep(&self, _: std::time::Duration) -> BoxFuture<'static, ()> {
+//!         Box::pin(std::future::ready(()))
+//!     }
+//! }
+//!
+//! fn at_noon(host: &Host) -> Host {
+//!     Host { clock: Arc::new(Noon), ..host.clone() }
+//! }
+//! ```
+//!
+//! Everything here is `Send`; a single-threaded host asserts that once, in its adapter.
+
+mod http_client;
+mod rate_limiter;
+mod store;
+mod time;
+
+use std::{fmt, future::Future, num::NonZeroU32, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+pub use crate::types::public_address::is_public;
+pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
+pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};
+pub use store::{Digest, GrantId, Key, Operation, Outcome, Record, Store, StoreError, Version};
+pub(crate) use time::DAY;
+pub use time::Timestamp;
+
+/// A boxed future, so that the parts can be trait objects and the core is compiled once.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The parts of a platform. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Host {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Outgoing HTTP.
+    pub http: Arc<dyn HttpClient>,
+    /// Cryptographically secure randomness.
+    pub random: Arc<dyn SecureRandom>,
+    /// Rate limits by remote address.
+    pub rate_limiter: Arc<dyn RateLimiter>,
+    /// Records.
+    pub store: Arc<dyn Store>,
+    /// Work that outlives its request.
+    pub tasks: Arc<dyn Tasks>,
+    /// How much is served at a time.
+    pub capacity: Capacity,
+}
+
+/// Time.
+pub trait Clock: Send + Sync {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+
+    /// Completes after `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Cryptographically secure randomness.
+pub trait SecureRandom: Send + Sync {
+    /// Fills `buffer`. A host that cannot must abort: nothing is safe without it.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Work that outlives its request.
+pub trait Tasks: Send + Sync {
+    /// Runs `work` to its end even when the request that started it is dropped: a client that hangs up must not lose a refresh
+    /// token that `PingOne` has already rotated.
+    fn detach(&self, work: BoxFuture<'static, ()>);
+
+    /// Completes when the host is about to stop and only finishes what is under way. By default it never does.
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// See [`Clock::now`].
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// See [`Clock::sleep`].
+    pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(duration)
+    }
+
+    /// See [`SecureRandom::fill`].
+    pub fn fill_random(&self, buffer: &mut [u8]) {
+        self.random.fill(buffer);
+    }
+
+    /// See [`HttpClient::fetch`].
+    pub fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
+        self.http.fetch(request, limits)
+    }
+
+    /// See [`RateLimiter::admit`].
+    pub fn admit(
+        &self,
+        endpoint: Endpoint,
+        source: Source,
+        per_minute: NonZeroU32,
+    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
+        self.rate_limiter.admit(endpoint, source, per_minute)
+    }
+
+    /// See [`Tasks::detach`].
+    pub fn detach(&self, work: BoxFuture<'static, ()>) {
+        self.tasks.detach(work);
+    }
+
+    /// See [`Tasks::stopping`].
+    pub fn stopping(&self) -> BoxFuture<'static, ()> {
+        self.tasks.stopping()
+    }
+
+    /// The records.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+}
+
+/// How much a host serves at a time, over all users. The defaults are for a platform that bounds connections itself and has
+/// 128 MB for everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Requests to the MCP endpoint.
+    pub requests: usize,
+    /// Requests to it whose response is a stream that stays open.
+    pub streams: usize,
+    /// Bytes of their bodies, and of the responses of the API to them.
+    pub bytes: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { requests: usize::MAX, streams: usize::MAX, bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// In the extensions of a request: the host itself reads the rest of the body, so that the client gets the response although
+/// it is still sending (RFC 9112 §9.6).
+#[derive(Clone, Copy, Debug)]
+pub struct DrainedByHost;
