@@ -13,11 +13,11 @@ mod handler;
 mod headers;
 mod input_round;
 mod message;
+mod negotiated_state;
 mod peer;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
 mod rpc_error;
-mod session;
 mod streamable_http;
 
 pub use crate::types::User;

@@ -16,7 +16,7 @@ use super::{
     message::{Malformed, Message},
     peer::{ClientRequests, NotificationFilter},
     rpc_error::response,
-    session::{NegotiatedState, SESSION_ID},
+    negotiated_state::{NegotiatedState, SESSION_ID},
 };
 use crate::http::{StaysOpen, essence, has_media_type, list};
 
