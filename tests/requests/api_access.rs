@@ -52,7 +52,7 @@ async fn api_that_refuses_every_token_keeps_the_grant() {
         world.host.advance(seconds);
         let response = list_todos(&world, &tokens.access).await;
         assert_eq!((response.status, asked()), (StatusCode::OK, expected), "{}", response.text);
-        assert!(response.text.contains("The API refuses the person's login"), "{}", response.text);
+        assert!(response.text.contains("The API refuses the user's token"), "{}", response.text);
     }
     let well = crate::world::todo_api::router(&world.config.issuer(), API, &world.host, &world.network);
     world.network.serve(API, well);

@@ -78,7 +78,7 @@ async fn expired_approval_page_says_expired_even_without_cookie() {
         let response = browser.submit(&page, &[], "approve").await;
         assert_eq!((response.status, response.url.path()), (StatusCode::CONFLICT, "/approve"));
         assert!(response.text.contains("This page has expired"), "{}", response.text);
-        assert!(!response.text.contains("already answered"), "{}", response.text);
+        assert!(!response.text.contains("already used"), "{}", response.text);
     }
 }
 
@@ -90,7 +90,7 @@ async fn answered_approval_page_says_answered_without_its_cookie() {
     browser.submit(&page, &[], "deny").await;
     let response = browser.submit(&page, &[], "approve").await;
     assert_eq!((response.status, response.url.path()), (StatusCode::CONFLICT, "/approve"));
-    assert!(response.text.contains("This page was already answered"), "{}", response.text);
+    assert!(response.text.contains("This page was already used"), "{}", response.text);
 }
 
 #[tokio::test]

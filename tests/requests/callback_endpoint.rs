@@ -156,7 +156,7 @@ async fn reloaded_callback_says_already_answered_without_its_cookie() {
     assert!(code_at_client(&browser.open(callback.as_str()).await).is_some());
     let page = browser.open(callback.as_str()).await;
     assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/callback"));
-    assert!(page.text.contains("This login was already answered"), "{}", page.text);
+    assert!(page.text.contains("This login was already finished"), "{}", page.text);
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ async fn oversized_reply_ends_the_call_and_deletes_nothing() {
     let question = stream.next().await;
     let huge = json!({ "action": "accept", "content": { "x": "x".repeat(1024 * 1024) } });
     assert_eq!(send_reply(&world, &token, &question, huge).await, StatusCode::ACCEPTED);
-    let text = "the question to the client was not answered: the client's reply is too long";
+    let text = "the client did not provide the input: the client's reply is too long";
     assert_eq!(stream.next().await["error"]["message"], text);
     assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
 }
@@ -316,7 +316,7 @@ async fn malformed_reply_ends_the_call_and_deletes_nothing() {
         reply["id"] = stream.next().await["id"].clone();
         assert_eq!(world.mcp(Some(&token), &reply).await.status, StatusCode::BAD_REQUEST, "{reply}");
         let said = stream.next().await["error"]["message"].take();
-        let text = "the question to the client was not answered: the client's reply cannot be read: ";
+        let text = "the client did not provide the input: the client's reply cannot be read: ";
         assert!(said.as_str().is_some_and(|said| said.starts_with(text)), "{said}");
     }
     assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);

@@ -98,7 +98,7 @@ async fn every_refusal_is_logged_with_its_cause() {
     for (what, why) in [
         ("callback refused", "This login was not started by this server"),
         ("approval refused", "This page was not opened in this browser"),
-        ("approval refused", "This page was already answered"),
+        ("approval refused", "This page was already used"),
         ("login failed", "nonce is not the one of this login"),
         ("login refused", "the person declined at PingOne"),
         ("token request refused", "code"),
@@ -239,7 +239,7 @@ async fn api_failure_is_logged_with_method_url_and_status() {
     world.call(&tokens.access, "get_my_todo_list", json!({})).await;
     let text = log.text();
     let line = "method=GET url=\"https://todo.example/api/todos\" status=503 retry_after=7";
-    let logged = text.lines().find(|logged| logged.contains("the API answered with an error"));
+    let logged = text.lines().find(|logged| logged.contains("the API responded with an error"));
     assert!(logged.is_some_and(|logged| logged.contains(line)), "{text}");
     assert!(!text.contains(&tokens.access), "the log holds a token");
 }

@@ -41,7 +41,7 @@ async fn revoked_grant_ends_its_open_subscription() {
     let form = [("client_id", tokens.client.as_str()), ("token", tokens.refresh.as_str())];
     assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
     let rest = body.collect().await.unwrap().to_bytes();
-    assert!(String::from_utf8_lossy(&rest).contains("no longer good"), "{rest:?}");
+    assert!(String::from_utf8_lossy(&rest).contains("no longer valid"), "{rest:?}");
 }
 
 #[tokio::test]

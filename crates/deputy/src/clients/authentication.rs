@@ -11,7 +11,7 @@ use crate::{
     types::ClientId,
 };
 
-/// Why there is no authenticated client.
+/// Why a client is not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthenticationError {
     #[error(transparent)]
@@ -27,10 +27,10 @@ pub(crate) async fn authenticate(
     params: &Params,
     now: Timestamp,
 ) -> Result<Client, AuthenticationError> {
-    // `Authorization` is not a list, but some runtimes join several lines of it with commas.
+    // `Authorization` is not a list. Some runtimes join several lines of it with commas.
     let credentials = ClientCredentials::parse(list(headers, &header::AUTHORIZATION), params)?;
     let client = match ClientId::parse(credentials.client_id()) {
-        // Nothing of its document matters here, so it is not fetched.
+        // The document is not fetched: authentication does not depend on it.
         Ok(ClientId::Document(url)) if app.config.client_id_metadata_documents => {
             Some(Client::at_url(url, now))
         }

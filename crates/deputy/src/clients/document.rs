@@ -13,24 +13,24 @@ use crate::{
     types::ClientIdUrl,
 };
 
-/// Why a metadata document describes no client now. The text is for the user.
+/// Why a metadata document gives no client. The text is for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DocumentFetchError {
     /// Too many documents are being fetched.
-    #[error("Too many applications are being looked up just now. Try again in a moment.")]
+    #[error("Too many applications are being looked up. Try again in a moment.")]
     Busy,
-    /// The document.
+    /// The document is not valid metadata.
     #[error("The application's metadata document cannot be used: {0}.")]
     Document(DocumentError),
-    // The same words as for a wrong response: nobody must learn what is to be found in the network of this server.
+    // The same text as for `Response`: the difference would tell what exists in the network of this server.
     #[error("The application's metadata document could not be fetched.")]
     OutOfReach,
-    /// The response was not a document, or was refused.
+    /// The response was not a document, or was too large, or came from an address that is not public.
     #[error("The application's metadata document could not be fetched.")]
     Response,
 }
 
-/// Fetches a document, and says how long it may be used.
+/// Fetches a document. Returns its client, and for how long it may be used.
 pub(super) async fn fetch(
     app: &App,
     url: &ClientIdUrl,
@@ -53,11 +53,11 @@ pub(super) async fn fetch(
             }
         }
     })?;
-    // These say nothing about the document.
+    // These statuses say nothing about the document.
     if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
         return Err(DocumentFetchError::OutOfReach);
     }
-    // A redirect is not followed: its target is not what the user is shown.
+    // A redirect is not followed: the user sees the first URL, not its target.
     if response.status() != StatusCode::OK || !has_json(response.headers()) {
         return Err(DocumentFetchError::Response);
     }
@@ -67,11 +67,11 @@ pub(super) async fn fetch(
     Ok((client, freshness(response.headers())))
 }
 
-/// How long a response may be used again.
+/// For how long a response may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Freshness {
     pub(super) seconds: u64,
-    /// Whether it may also be used later, while the origin is out of reach (RFC 9111 §4.2.4).
+    /// Whether it may be used later while the origin cannot be reached (RFC 9111 §4.2.4).
     pub(super) may_be_stale: bool,
 }
 
@@ -90,16 +90,16 @@ fn freshness(headers: &HeaderMap) -> Freshness {
         })
     };
     let shared: Option<u64> = age("s-maxage");
-    let seconds = shared.or_else(|| age("max-age")).map_or(USUAL, |age| age.min(LONGEST));
+    let seconds = shared.or_else(|| age("max-age")).map_or(DEFAULT, |age| age.min(LONGEST));
     let may_be_stale = shared.is_none() && !says("must-revalidate") && !says("proxy-revalidate");
     Freshness { seconds, may_be_stale }
 }
 
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 5 * 1024, reach: Reach::PublicInternet };
-/// Seconds of freshness where a response does not say.
-const USUAL: u64 = 3600;
-/// Seconds.
+/// Seconds of freshness of a response that does not state it.
+const DEFAULT: u64 = 3600;
+/// Seconds of freshness at most.
 const LONGEST: u64 = 24 * 3600;
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn document_is_fresh_as_it_says_and_a_day_at_most() {
+    fn document_freshness_is_a_day_at_most() {
         for (said, seconds, may_be_stale) in [
             (None, 3600, true),
             (Some("max-age=60"), 60, true),

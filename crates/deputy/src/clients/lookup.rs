@@ -11,7 +11,7 @@ use crate::{
     types::{ClientId, ClientIdError, ClientIdUrl, ClientIdUrlError},
 };
 
-/// Why a client is not known. The text is for the user whom the application sent here.
+/// Why no client is found. The text is for the user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientLookupError {
     #[error(transparent)]
@@ -25,14 +25,14 @@ pub(crate) enum ClientLookupError {
 }
 
 impl ClientLookupError {
-    /// What happened, as the title of a page.
+    /// The title of the page.
     pub(crate) const fn title(&self) -> &'static str {
         match self {
             Self::NotRegistered => "This application is not known here",
             Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
                 "This application cannot be used here"
             }
-            // The first two must not be told apart.
+            // A client must not be able to distinguish the first two.
             Self::Document(
                 DocumentFetchError::Response | DocumentFetchError::OutOfReach | DocumentFetchError::Busy,
             )
@@ -48,9 +48,9 @@ impl ClientLookupError {
                  application."
             }
             Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
-                "Only the publisher of the application can mend that. Nothing was sent to the application."
+                "Only the publisher of the application can correct that. Nothing was sent to the application."
             }
-            // These two must not be told apart.
+            // A client must not be able to distinguish these two.
             Self::Document(DocumentFetchError::Response | DocumentFetchError::OutOfReach) => {
                 "Start the connection again from the application in a minute. If that does not help, ask the operator of \
                  this server whether it may fetch such documents. Nothing was sent to the application."
@@ -62,8 +62,7 @@ impl ClientLookupError {
     }
 }
 
-/// Looks up the client of an authorization request. `source` is the remote address for which fetches are counted, if there
-/// is one.
+/// Looks up the client of an authorization request. `source` is the remote address for which fetches are counted, if any.
 pub(crate) async fn authorizing_client(
     app: &App,
     id: &str,
@@ -83,7 +82,7 @@ pub(crate) async fn authorizing_client(
     }
 }
 
-/// The client that the document at `url` describes, fetched unless a fresh one is stored.
+/// The client that the document at `url` describes. The document is fetched unless a fresh one is stored.
 async fn described_client(
     app: &App,
     url: ClientIdUrl,
@@ -108,7 +107,7 @@ async fn described_client(
         Err(error) => {
             tracing::info!(client = url.as_str(), %error, "a client metadata document was refused");
             match (error, stale) {
-                // RFC 9111 §4.2.4: a document that is out of reach may be used stale. A bad one invalidates it.
+                // RFC 9111 §4.2.4: a stale document may be used while the new one cannot be fetched. A bad one replaces it.
                 (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, Some(stale)) => Ok(stale),
                 (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, None) => Err(error.into()),
                 (DocumentFetchError::Document(_) | DocumentFetchError::Response, stale) => {
@@ -120,11 +119,11 @@ async fn described_client(
     }
 }
 
-/// Stores a document that may be used again, or removes the one that was stored. If that fails, it is fetched again.
+/// Stores a document that may be reused, or removes the stored one. If that fails, the document is fetched again.
 async fn store(app: &App, url: &ClientIdUrl, document: Option<Document>, was_stored: bool, now: Timestamp) {
     let host = app.host();
     let stored = match document {
-        // For longer once a user has logged in with it: what anybody publishes is not collected.
+        // Kept for longer once a user has logged in with it. Until then anybody can cause the storage.
         Some(document) => records::put_document(host, url, &document, document.fresh_until).await,
         None if was_stored => records::forget_document(host, url, now).await,
         None => Ok(()),
@@ -134,5 +133,5 @@ async fn store(app: &App, url: &ClientIdUrl, document: Option<Document>, was_sto
     }
 }
 
-/// Seconds for which a document is used beyond its freshness while it is out of reach.
+/// Seconds for which a stale document is used while the new one cannot be fetched.
 const STALE: u64 = 24 * 3600;

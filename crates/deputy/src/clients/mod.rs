@@ -1,4 +1,4 @@
-//! The MCP clients: how one is looked up, and how it authenticates.
+//! MCP clients: look-up, metadata documents, authentication.
 
 mod authentication;
 mod document;

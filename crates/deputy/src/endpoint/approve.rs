@@ -19,7 +19,7 @@ use crate::{
     records::{self, Approval, TicketError},
 };
 
-/// Why a decision does not count.
+/// Why a decision is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecisionError {
     #[error(transparent)]
@@ -59,7 +59,7 @@ impl Refusal for DecisionError {
             Self::Body(error) => pages::message(
                 error.status(),
                 "Not approved",
-                "The form is too long, or did not arrive whole.",
+                "The form is too long, or did not arrive completely.",
                 "Start again.",
             ),
             Self::Form | Self::Origin | Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => {
@@ -71,7 +71,7 @@ impl Refusal for DecisionError {
                 "An approval page can be used for ten minutes, and this one is older.",
             ),
             Self::Ticket(TicketError::Used) => {
-                conflict("This page was already answered", "The decision was taken before, and counts once.")
+                conflict("This page was already used", "The decision was taken before, and counts once.")
             }
         }
     }
@@ -85,10 +85,10 @@ const fn ticket_text(error: &TicketError) -> &'static str {
         }
         TicketError::Record(_) => "The approval could not be read.",
         TicketError::Unknown => {
-            "The decision did not come from an approval page of this server, or the server has got a new key since the page \
-             was opened."
+            "The decision did not come from an approval page of this server, or the server has a new key since the page was \
+             opened."
         }
-        TicketError::Used => "This page was already answered.",
+        TicketError::Used => "This page was already used.",
     }
 }
 
@@ -127,7 +127,7 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
     let mut approved = ApprovedClients::among(&cookies, &config.keys, now);
     let target = request.target.clone();
     let login = if decision == "deny" {
-        // A denial also takes back an earlier approval.
+        // A denial also removes an earlier approval.
         approved.forget(target.client_id());
         Err(LoginError::Denied)
     } else {
@@ -150,12 +150,12 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
     Ok(response)
 }
 
-/// Whether the browser, as far as it says, posts from the approval page. The page's policy makes browsers send
-/// `Origin: null`; `Sec-Fetch-Site` then tells this page from others.
+/// Whether the browser posts from the approval page, as far as its headers tell. The referrer policy of the page makes browsers
+/// send `Origin: null`. `Sec-Fetch-Site` then distinguishes this page from others.
 fn is_from_approval_page(app: &App, headers: &HeaderMap) -> bool {
     let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
-    let is_ours =
+    let is_own_origin =
         origin.is_none_or(|origin| origin == b"null" || origin == app.config.public_url.issuer().as_bytes());
-    let says_nothing = headers.get("sec-fetch-site").is_none();
-    is_ours && (says_nothing || Initiator::of(headers) == Initiator::ThisServer)
+    let has_no_metadata = headers.get("sec-fetch-site").is_none();
+    is_own_origin && (has_no_metadata || Initiator::of(headers) == Initiator::ThisServer)
 }

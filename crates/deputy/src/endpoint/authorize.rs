@@ -26,10 +26,10 @@ use crate::{
     types::ClientId,
 };
 
-/// Why an authorization request goes no further.
+/// Why an authorization request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthorizationRefusal {
-    #[error("a page of another site made it in the background")]
+    #[error("a page of another site sent it in the background")]
     Background,
     #[error("{error}")]
     Client { id: String, error: ClientLookupError },
@@ -61,7 +61,7 @@ impl Refusal for AuthorizationRefusal {
 
     fn client(&self) -> Option<String> {
         match self {
-            // Other text may be a secret that the application sends in the wrong place, and is not for the log.
+            // Other text may be a secret in the wrong parameter, and is not logged.
             Self::Client { id, .. } => ClientId::is_well_formed(id).then(|| presentable(id)).flatten(),
             Self::Redirect { target, .. } => Some(target.client_id().to_string()),
             Self::Background
@@ -76,7 +76,7 @@ impl Refusal for AuthorizationRefusal {
     fn response(&self, app: &App) -> Response {
         match self {
             Self::Background => {
-                let text = "A page of another site asked for this in the background.";
+                let text = "A page of another site requested this in the background.";
                 let advice = "Start the connection from the application.";
                 pages::message(StatusCode::BAD_REQUEST, "This link cannot be used", text, advice)
             }
@@ -84,7 +84,7 @@ impl Refusal for AuthorizationRefusal {
                 internal_failure_page()
             }
             Self::Client { id, error } => {
-                // Shown so that a user finds it in what the application keeps.
+                // Shown so that the user can find it in the settings of the application.
                 let text = format!("{error} Its client_id is {}", presentable(id).unwrap_or_default());
                 pages::message(StatusCode::BAD_REQUEST, error.title(), &text, error.advice())
             }
@@ -129,7 +129,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Respon
 
 async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRefusal> {
     let headers = &head.headers;
-    // `HEAD` would begin a login whose response nobody reads.
+    // `HEAD` would begin a login without showing its page.
     if head.method != Method::GET {
         return Err(AuthorizationRefusal::Method);
     }
@@ -174,9 +174,9 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
     Ok(page)
 }
 
-/// Whether this browser has approved exactly this, and no page sent it here. A site that could send a user through silently
-/// could collect codes for a client that it controls. Deputy's own pages count as such a site, since they redirect to
-/// addresses that clients chose.
+/// Whether this browser has approved exactly this request, and no page sent it here. A site that could send a user through
+/// without a page could collect codes for a client that it controls. Deputy's own pages count as such a site, since they
+/// redirect to URIs that clients chose.
 fn was_approved(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
     if request.access.ask_again || !is_remembered(app, request) || Initiator::of(headers) != Initiator::User {
         return false;
@@ -185,14 +185,14 @@ fn was_approved(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, 
     approved.contains(request, client.name.as_deref())
 }
 
-/// Whether an approval of this request may be used again without the page: where the operator wants that for such a redirect
-/// URI, and not for a client with a metadata document, which anybody can present.
+/// Whether an approval of this request may be remembered, so that the page is not shown again. The operator allows it for
+/// kinds of redirect URIs. It is never allowed for a client with a metadata document, which anybody can present.
 ///
-/// A browser that a program opened does not say where a redirect on the way came from: it still reports the user. So a link
-/// can be silent that the user did not mean, and a new code goes to the client's own redirect URI. On a loopback address it
-/// stays on this computer, with a program that the user has approved at that port. A hosted client may have one registration
-/// for all of its users, and is safe only if it ties `state` to a session and checks `iss` (RFC 9207); a private-use scheme
-/// leads to whichever application claims it (RFC 8252 §8.6). These are remembered with `CLIENT_APPROVAL=remember` only.
+/// A browser that a program opened still reports the user as the initiator after a redirect by another site. So a link that
+/// the user did not intend may pass without the page, and a new code goes to the client's redirect URI. On a loopback address
+/// the code stays on this computer, with a program that the user has approved. A hosted client may have one registration for
+/// all of its users, and is safe only if it binds `state` to a session and checks `iss` (RFC 9207). A private-use scheme leads
+/// to any application that claims it (RFC 8252 §8.6). These two are remembered with `CLIENT_APPROVAL=remember` only.
 pub(super) fn is_remembered(app: &App, request: &AuthorizationRequest) -> bool {
     let admitted = match app.config.client_approval {
         ClientApproval::Always => false,

@@ -30,7 +30,7 @@ pub(crate) enum CallbackRefusal {
     Failure(#[from] Failure),
     #[error("the method is not GET")]
     Method,
-    #[error("What PingOne sent back is not an answer to a login.")]
+    #[error("The request from PingOne is not a response to a login.")]
     Params,
     #[error("{}", ticket_text(.0))]
     Ticket(#[from] TicketError),
@@ -63,8 +63,8 @@ impl Refusal for CallbackRefusal {
             }
             Self::Ticket(TicketError::Used) => pages::message(
                 StatusCode::BAD_REQUEST,
-                "This login was already answered",
-                "PingOne's answer to it came before, and counts once.",
+                "This login was already finished",
+                "PingOne's response to it came before, and counts once.",
                 "If the application is connected, there is nothing to do. Otherwise start again from the application.",
             ),
             Self::TooLong => too_long_page(),
@@ -80,9 +80,9 @@ const fn ticket_text(error: &TicketError) -> &'static str {
         }
         TicketError::Record(_) => "The login could not be read.",
         TicketError::Unknown => {
-            "This login was not started by this server, or the server has got a new key since."
+            "This login was not started by this server, or the server has a new key since."
         }
-        TicketError::Used => "This login was already answered.",
+        TicketError::Used => "This login was already finished.",
     }
 }
 
@@ -97,12 +97,16 @@ pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Respon
     let result = match head.uri.query().unwrap_or_default() {
         _ if head.method != Method::GET => Err(CallbackRefusal::Method),
         query if query.len() > LONGEST_QUERY => Err(CallbackRefusal::TooLong),
-        query => come_back(&app, &head.headers, query).await,
+        query => receive_callback(&app, &head.headers, query).await,
     };
     respond(&app, result)
 }
 
-async fn come_back(app: &Arc<App>, headers: &HeaderMap, query: &str) -> Result<Response, CallbackRefusal> {
+async fn receive_callback(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Response, CallbackRefusal> {
     let now = app.now();
     let (config, params) = (&app.config, Params::decode(query.as_bytes()));
     let (Ok(Some(state)), Ok(code), Ok(error), Ok(iss)) =
@@ -112,8 +116,8 @@ async fn come_back(app: &Arc<App>, headers: &HeaderMap, query: &str) -> Result<R
     };
     let result =
         CallbackParams::read(code, error, iss, &config.pingone.issuer).ok_or(CallbackRefusal::Params)?;
-    // The browser that approved must be the browser that logged in: otherwise an attacker could approve, and send a user
-    // the rest of the way.
+    // The browser that approved must be the browser that logged in. Otherwise an attacker could approve, and let another user
+    // log in.
     let cookies = cookies(headers);
     let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
     let login: Login = records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;
@@ -121,7 +125,7 @@ async fn come_back(app: &Arc<App>, headers: &HeaderMap, query: &str) -> Result<R
     let code = match result {
         CallbackParams::Code(code) => finish_detached(app, login, code, now).await,
         CallbackParams::Error(error) => {
-            Err(LoginError::Callback { error, said: said(&params), correlation: correlation(&params) })
+            Err(LoginError::Callback { error, said: error_of(&params), correlation: correlation(&params) })
         }
     };
     let mut response = match code {
@@ -133,7 +137,7 @@ async fn come_back(app: &Arc<App>, headers: &HeaderMap, query: &str) -> Result<R
     Ok(response)
 }
 
-/// Finishes a login even if the browser hangs up: the tokens that `PingOne` issues must not be lost.
+/// Finishes a login even if the browser hangs up, so that the tokens of `PingOne` are not lost.
 async fn finish_detached(
     app: &Arc<App>,
     login: Login,
@@ -148,7 +152,7 @@ async fn finish_detached(
     wait.await.unwrap_or(Err(LoginError::Failure(Failure::CutOff)))
 }
 
-/// Exchanges the code of `PingOne`, checks what it issues, and issues a code of this server.
+/// Exchanges the code of `PingOne`, verifies the tokens, and issues a code of this server.
 async fn finish(
     app: Arc<App>,
     login: Login,
@@ -165,18 +169,18 @@ async fn finish(
     };
     let issued = issued.await;
     if issued.is_err() {
-        // It opens the API for as long as PingOne likes, and nobody will use it.
+        // Nobody will use it, and it stays valid until PingOne lets it expire.
         revoke_at_pingone(&app, refresh_token);
     }
     issued
 }
 
-/// The error code of `PingOne`, for the log, if it is a code.
-fn said(params: &Params) -> Option<String> {
+/// The error code of `PingOne` for the log, if it is well-formed.
+fn error_of(params: &Params) -> Option<String> {
     params.one("error").ok().flatten().and_then(error_code).map(str::to_owned)
 }
 
-/// The id by which the audit of `PingOne` finds what happened, if the description ends with one.
+/// The id of the event in the audit of `PingOne`, if the description ends with one.
 fn correlation(params: &Params) -> Option<String> {
     let (_, id) = params.one("error_description").ok().flatten()?.rsplit_once("Correlation ID: ")?;
     let id = id.get(..36)?;

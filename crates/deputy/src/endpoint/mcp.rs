@@ -1,4 +1,7 @@
-//! The MCP endpoint: authorizes a request, and gives it to the MCP server in its user's name.
+//! The MCP endpoint: authorizes a request, and passes it to the MCP server on behalf of its user.
+//!
+//! Every 401 and 403 of the endpoint is an [`McpError`] and is rendered here. Most are decided here, before the MCP server.
+//! A [`Challenge`] comes from the MCP server: it knows which scopes a tool needs, and whether a tool met an ended login.
 
 use std::sync::Arc;
 
@@ -16,14 +19,14 @@ use crate::{
     host::{RetryAfter, Timestamp},
     http::{BodyError, Response, json as json_response, list, read_counted_body, with_retry_after},
     limits::Excess,
-    mcp::{Caller, Client, Reply},
+    mcp::{Caller, Challenge, Client},
     oauth::{Access, ErrorCode, Grant, ReferenceToken, TokenKind},
     paths,
     records::{self, RecordError},
     types::Scopes,
 };
 
-/// Why a request does not reach the MCP server, or is not answered by it.
+/// Why a request gets no response of the MCP server.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum McpError {
     #[error(transparent)]
@@ -63,7 +66,7 @@ impl Refusal for McpError {
     fn response(&self, app: &App) -> Response {
         match self {
             Self::Body(BodyError::TooMany) => {
-                let text = "too many large messages of this person at a time";
+                let text = "too many large messages of this user at a time";
                 with_retry_after(invalid_request(StatusCode::TOO_MANY_REQUESTS, text), RetryAfter(1))
             }
             Self::Body(error) => invalid_request(error.status(), &error.to_string()),
@@ -77,14 +80,14 @@ impl Refusal for McpError {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
                 response
             }
-            // RFC 6750 §3.1: without a token, the challenge has no error code.
+            // RFC 6750 §3.1: the challenge to a request without a token has no error code.
             Self::MissingToken => unauthorized(app, "", self),
             Self::Origin => invalid_request(StatusCode::FORBIDDEN, &self.to_string()),
             Self::Record(_) => internal_failure(),
             Self::TooMany { excess, what } => {
                 let (status, whose, wait) = match excess {
                     Excess::All => (StatusCode::SERVICE_UNAVAILABLE, "on this server", 5),
-                    Excess::User => (StatusCode::TOO_MANY_REQUESTS, "of this person", 1),
+                    Excess::User => (StatusCode::TOO_MANY_REQUESTS, "of this user", 1),
                 };
                 let text = format!("too many {what} {whose} at a time");
                 with_retry_after(invalid_request(status, &text), RetryAfter(wait))
@@ -93,7 +96,7 @@ impl Refusal for McpError {
     }
 }
 
-/// Every method of `/mcp`.
+/// `/mcp` with any method.
 pub(crate) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {
     respond(&app, serve(&app, request).await)
 }
@@ -105,7 +108,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
         return Err(McpError::Origin);
     }
     let (grant, access) = authorize(app, bearer_token(&head.headers)?, now).await?;
-    // There is no stream to open and no session to delete.
+    // This server has no stream to open with `GET`, and no session to end with `DELETE`.
     if head.method != Method::POST {
         return Err(McpError::Method);
     }
@@ -126,18 +129,18 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     let user = grant.user.clone();
     let api = Arc::new(ApiClient::new(app, grant, access.key, now, permit.api_responses()));
     let caller = Caller::new(user, client, access.scopes.to_vec(), now, api);
-    let response = match app.mcp.respond(&head, body, caller, session).await {
-        Reply::Response(response) => response,
-        Reply::InsufficientScope { required } => {
-            return Err(McpError::InsufficientScope { held: access.scopes, required });
-        }
-        Reply::LoginRequired => return Err(McpError::InvalidToken),
-    };
+    let response =
+        app.mcp.respond(&head, body, caller, session).await.map_err(|challenge| match challenge {
+            Challenge::InsufficientScope { required } => {
+                McpError::InsufficientScope { held: access.scopes, required }
+            }
+            Challenge::LoginRequired => McpError::InvalidToken,
+        })?;
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
 
-/// The token of the `Authorization` header, the one place for it (RFC 6750 §2.1, MCP authorization). Credentials of another
-/// scheme are meant for a proxy or the like; Workers join several such headers with commas.
+/// The token of the `Authorization` header; it is accepted nowhere else (RFC 6750 §2.1, MCP authorization). Credentials of
+/// another scheme may be for a proxy. Workers join several such headers with commas.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
     let mut tokens = list(headers, &header::AUTHORIZATION).filter_map(|credentials| {
         let (scheme, token) = credentials.split_at_checked("bearer".len())?;
@@ -151,7 +154,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
     std::str::from_utf8(token).map_err(|_| McpError::InvalidToken)
 }
 
-/// The grant of an access token, and what the token allows.
+/// The grant of an access token, and the access that the token gives.
 async fn authorize(app: &App, bearer: &str, now: Timestamp) -> Result<(Grant, Access), McpError> {
     let token = ReferenceToken::parse(TokenKind::AccessToken, bearer, &app.config.keys)
         .ok_or(McpError::InvalidToken)?;
@@ -160,7 +163,7 @@ async fn authorize(app: &App, bearer: &str, now: Timestamp) -> Result<(Grant, Ac
     Ok((grant, access))
 }
 
-/// Whether a browser may send this request for the page it shows. Programs send no `Origin`.
+/// Whether a page of this origin may send requests. Programs send no `Origin`.
 fn origin_is_allowed(app: &App, headers: &HeaderMap) -> bool {
     match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
         None => true,
@@ -169,14 +172,15 @@ fn origin_is_allowed(app: &App, headers: &HeaderMap) -> bool {
     }
 }
 
-/// 401 with what a client needs to find the authorization server (RFC 9728 §5.1, RFC 6750 §3).
+/// 401 with the metadata URL by which a client finds the authorization server (RFC 9728 §5.1, RFC 6750 §3).
 fn unauthorized(app: &App, error: &str, refusal: &McpError) -> Response {
     let scopes = &app.config.api.scopes;
     let challenge = format!(r#"Bearer {error}{}, scope="{scopes}""#, resource_metadata(app));
     challenged(StatusCode::UNAUTHORIZED, &challenge, ErrorCode::InvalidToken, &refusal.to_string())
 }
 
-/// 403 with every scope that the next token needs: those required now, and those held (MCP authorization, scope challenge).
+/// 403 with every scope that the next token needs: the required ones, and those of this token (MCP authorization, scope
+/// challenge).
 fn insufficient_scope(app: &App, held: &Scopes, required: &[String]) -> Response {
     let missing = required.iter().map(String::as_str).filter(|scope| !held.contains(scope));
     let wanted = Scopes::of(held.iter().chain(missing));
@@ -194,7 +198,7 @@ fn resource_metadata(app: &App) -> String {
 
 fn challenged(status: StatusCode, challenge: &str, error: ErrorCode, text: &str) -> Response {
     let mut response = json_response(status, &json!({ "error": error, "error_description": text }));
-    // Scopes, URLs and this server's own texts are visible ASCII.
+    // Scopes, URLs and the texts of this server are visible ASCII.
     if let Ok(challenge) = HeaderValue::try_from(challenge) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }

@@ -1,7 +1,7 @@
 //! One file for each endpoint: it reads the request, decides, writes and responds.
 //!
-//! A refusal is an error. Each endpoint has one enum of them, with one exhaustive `match` from a refusal to its response;
-//! [`respond`] is where refusals are logged.
+//! A refusal is an error. Each endpoint has one enum of refusals, with one exhaustive `match` from a refusal to its response.
+//! [`respond`] logs them.
 
 pub(crate) mod approve;
 pub(crate) mod authorize;
@@ -36,12 +36,11 @@ pub(crate) trait Refusal: Display {
     /// Who is at fault.
     fn fault(&self) -> Fault<'_>;
 
-    /// The client that the refused request names, as far as it may be logged.
+    /// The client that the refused request names, if it may be logged.
     fn client(&self) -> Option<String> {
         None
     }
 
-    /// Its response.
     fn response(&self, app: &App) -> Response;
 }
 
@@ -49,13 +48,13 @@ pub(crate) trait Refusal: Display {
 pub(crate) enum Fault<'a> {
     /// The client or the browser.
     Client,
-    /// Nobody: it is part of the protocol, or was logged where it was found.
+    /// No party: the refusal is part of the protocol, or was logged where it arose.
     Expected,
-    /// This server. The cause is for its operator only.
+    /// This server. The cause is for the log only.
     Server(&'a dyn Display),
 }
 
-/// The response of an endpoint. A refusal is logged here.
+/// The response of an endpoint. Logs a refusal.
 pub(crate) fn respond<E: Refusal>(app: &App, result: Result<Response, E>) -> Response {
     result.unwrap_or_else(|refusal| {
         match refusal.fault() {
@@ -67,7 +66,7 @@ pub(crate) fn respond<E: Refusal>(app: &App, result: Result<Response, E>) -> Res
     })
 }
 
-/// A request that is counted for its remote address, with its whole body.
+/// Counts a request for its remote address, and reads its whole body.
 pub(crate) async fn receive(
     app: &App,
     request: Request,
@@ -91,7 +90,7 @@ pub(crate) enum ReceiveError {
 }
 
 impl ReceiveError {
-    /// Its response, with `code` where the body is at fault.
+    /// Its response. `code` is for errors of the body.
     pub(crate) fn response(&self, code: ErrorCode) -> Response {
         match self {
             Self::Body(body) => error(body.status(), code, self),
@@ -106,7 +105,7 @@ pub(crate) fn too_many_requests(refusal: impl Display, wait: RetryAfter) -> Resp
     with_retry_after(response, wait)
 }
 
-/// OAuth 2.1 §3.2.4: 401 and a challenge where client authentication failed.
+/// The response to a failed client authentication: 401 with a challenge (OAuth 2.1 §3.2.4).
 pub(crate) fn unauthenticated_client(refusal: ClientAuthError) -> Response {
     let code = refusal.code();
     if code != ErrorCode::InvalidClient {
@@ -118,15 +117,15 @@ pub(crate) fn unauthenticated_client(refusal: ClientAuthError) -> Response {
     response
 }
 
-/// The response to a program when this server failed.
+/// The response of an endpoint for programs when this server fails.
 pub(crate) fn internal_failure() -> Response {
-    let text = "the server could not do its work; try again later";
+    let text = "the server has an internal problem; try again later";
     error(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text)
 }
 
-/// The page when this server failed.
+/// The page when this server fails.
 pub(crate) fn internal_failure_page() -> Response {
-    let text = "The server could not do its work. This is not your fault.";
+    let text = "The server has an internal problem. This is not your fault.";
     let advice = "Start the connection again from the application in a moment.";
     pages::message(StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
 }
@@ -140,7 +139,7 @@ pub(crate) fn too_long_page() -> Response {
 
 /// The response to a path that has no endpoint.
 pub(crate) async fn not_found() -> Response {
-    error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, "there is nothing at this address")
+    error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, "this server has no resource at this path")
 }
 
 /// The response to a method that an endpoint does not have.
@@ -149,7 +148,11 @@ pub(crate) async fn method_not_allowed() -> Response {
 }
 
 pub(crate) fn wrong_method() -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, "this address does not take this method")
+    error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::InvalidRequest,
+        "this resource does not support this method",
+    )
 }
 
 /// Bytes of a query.

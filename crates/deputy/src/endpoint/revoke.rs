@@ -66,7 +66,7 @@ async fn revoke(app: &Arc<App>, request: Request) -> Result<Response, Revocation
     let is_form = has_media_type(&head.headers, "application/x-www-form-urlencoded");
     let token = params.one("token").ok().flatten().filter(|_| is_form).ok_or(RevocationError::Form)?;
     let client = authenticate(app, &head.headers, &params, now).await?;
-    // `token_type_hint` is only a hint (RFC 7009 §2.1): a token says what it is.
+    // `token_type_hint` is not needed (RFC 7009 §2.1): a token tells its own kind.
     for kind in [TokenKind::RefreshToken, TokenKind::AccessToken] {
         if let Some(token) = ReferenceToken::parse(kind, token, &app.config.keys) {
             end(app, &client, &token, now).await?;
@@ -89,7 +89,7 @@ async fn end(
     let Some(key) = grant.key_for(token, now) else { return Ok(()) };
     records::end_grant(app.host(), grant.id, now).await?;
     tracing::info!(client = %client.id, grant = ?grant.id, "grant revoked by its client");
-    // The refresh token of PingOne was known to this grant only.
+    // Only this grant had the refresh token of PingOne.
     revoke_at_pingone(
         app,
         grant.open_pingone_tokens(&key).and_then(|mut tokens| tokens.refresh_token.take()),

@@ -93,7 +93,7 @@ async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenErr
         return Err(TokenError::MediaType);
     }
     let params = Params::decode(&form);
-    // Before the client is authenticated: an unsupported grant type is an error for every client.
+    // Parsed before the client is authenticated: an unsupported grant type is an error for every client.
     let request = TokenRequest::parse(&params, &app.config)?;
     let client = authenticate(app, &head.headers, &params, now).await?;
     let issued = match request {
@@ -183,8 +183,8 @@ async fn refresh(
     Err(RecordError::Contended("grant").into())
 }
 
-/// Whether the login at `PingOne` has ended, found out when its access token is about to expire. A client that is told now
-/// logs in again; told later, it would hold a token that opens nothing.
+/// Whether the login at `PingOne` has ended, if its access token is about to expire. A client that learns it now logs in
+/// again. Otherwise it would get a token that gives no access to the API.
 async fn login_has_ended(
     app: &Arc<App>,
     client: &Client,
@@ -196,29 +196,28 @@ async fn login_has_ended(
         return Ok(false);
     }
     let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
-    // Any other failure may pass, and is no reason to lose a login.
+    // Any other failure may be temporary, and does not end the login.
     let tokens = current_tokens(app, grant.id, &key, RefreshWhen::Expiring).await;
     Ok(tokens.is_err_and(|error| error == ApiError::LoginRequired))
 }
 
-/// Enters the grant into its user's index. Its tokens are issued whether or not this works; if not, the next refresh tries
-/// again.
+/// Adds the grant to the index of its user. Tokens are issued even if this fails. Then the next refresh tries again.
 async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
     let entered = records::index_grant(app.host(), &app.config, grant, until, now).await;
     if let Err(error) = &entered {
-        tracing::error!(grant = ?grant.id, %error, "a grant could not be entered into its user's index");
+        tracing::error!(grant = ?grant.id, %error, "a grant could not be added to the index of its user");
     }
     entered.is_ok()
 }
 
-/// Prolongs the registration of a client that is used. If that does not work, the next use does it.
+/// Prolongs the registration of a client that is in use. If this fails, the next use tries again.
 async fn keep(app: &App, client: &Client, now: Timestamp) {
     if let Err(error) = records::keep_client(app.host(), &app.config, client, now).await {
         tracing::error!(client = %client.id, %error, "a client could not be kept");
     }
 }
 
-/// Long enough that a grant in use is entered anew about once in its refresh token's lifetime.
+/// The expiry of an index entry: a grant in use is added again about once in the lifetime of its refresh token.
 fn indexed_until(app: &App, now: Timestamp) -> Timestamp {
     now.plus(2 * app.config.refresh_token_lifetime.as_secs())
 }

@@ -1,4 +1,4 @@
-//! The way to the API in a person's name.
+//! Access to the API on behalf of a user.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,12 +22,12 @@ use crate::{
     secret::Secret,
 };
 
-/// The API, in the name of the person of one grant.
+/// The API on behalf of the user of one grant.
 pub(crate) struct ApiClient {
     app: Arc<App>,
     grant: GrantId,
     key: Key,
-    /// The grant as the request's token was checked by it, until it is used or too old to be.
+    /// The grant as it was read when the request was authorized, until its tokens are used.
     admitted: Mutex<Option<(Grant, Timestamp)>>,
     responses: Arc<ApiResponses>,
 }
@@ -43,7 +43,7 @@ impl Api for ApiClient {
 }
 
 impl ApiClient {
-    /// The API in the name of the person of `grant`, which has been read `now`.
+    /// The API on behalf of the user of `grant`, which was read `now`.
     pub(crate) fn new(
         app: &Arc<App>,
         grant: Grant,
@@ -67,8 +67,8 @@ impl ApiClient {
         if response.status() != StatusCode::UNAUTHORIZED || lacks_scope(&response) {
             return Ok(response);
         }
-        // The API refuses a token that should be good. A fresh one, once. What the API says of that says nothing of the
-        // login, which is PingOne's to end: the API may have lost its keys, or the time.
+        // The API refuses a token that should be valid: refresh it, once. If the API refuses the new one too, the login has
+        // not ended, which only PingOne decides: the API may have wrong keys or a wrong clock.
         match self.current_tokens(RefreshWhen::Refused(generation)).await {
             Ok(CurrentTokens { tokens, .. }) => self.send(request, &tokens.access_token).await,
             Err(ApiError::Refused) => Ok(response),
@@ -109,15 +109,14 @@ impl ApiClient {
         current_tokens(&self.app, self.grant, &self.key, reason).await
     }
 
-    /// The tokens of the grant that the request came with, if nothing has to be done for them. Spares most calls of the
-    /// API a second reading.
+    /// The tokens of the grant as it was read for authorization, if they need no refresh. Saves most API calls a second
+    /// read.
     fn admitted_tokens(&self) -> Option<CurrentTokens> {
         let (grant, at) = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let now = self.app.now();
         let tokens =
             grant.open_pingone_tokens(&self.key).filter(|tokens| tokens.expires_at > now.plus(EARLY))?;
-        (now.since(at) <= STILL_TRUE)
-            .then_some(CurrentTokens { tokens, generation: grant.pingone.generation })
+        (now.since(at) <= REUSE).then_some(CurrentTokens { tokens, generation: grant.pingone.generation })
     }
 
     async fn send(
@@ -144,18 +143,18 @@ impl ApiClient {
         })?;
         let response = counted.keep(response).ok_or(ApiError::Unavailable)?;
         let status = response.status();
-        // Other refusals are for the tools to judge.
+        // Tools judge other refusals.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let retry_after = retry::retry_after(&response, self.app.now());
-            tracing::warn!(%method, url, status = status.as_u16(), retry_after, "the API answered with an error");
+            tracing::warn!(%method, url, status = status.as_u16(), retry_after, "the API responded with an error");
         }
         Ok(without_token(response, token.expose()))
     }
 }
 
-/// The response without the token that was sent, which some APIs repeat in their errors: tools show responses to models.
+/// The response without the access token. Some APIs repeat it in their errors, and tools show responses to models.
 fn without_token(response: http::Response<Bytes>, token: &str) -> http::Response<Bytes> {
-    // The end of a JWT is its signature, without which the rest opens nothing.
+    // The last part of a JWT is its signature. The rest is of no use without it.
     let secret = token.rsplit('.').next().filter(|part| part.len() >= 32).unwrap_or(token).as_bytes();
     let repeats = |bytes: &[u8]| bytes.windows(secret.len().max(1)).any(|window| window == secret);
     let (mut head, mut body) = response.into_parts();
@@ -174,7 +173,7 @@ fn without_token(response: http::Response<Bytes>, token: &str) -> http::Response
         body = kept.into();
     }
     if repeated || !names.is_empty() {
-        tracing::warn!("the API repeats the access token in its answer; it was taken out");
+        tracing::warn!("the API repeated the access token in its response; it was removed");
         for name in names {
             head.headers.remove(name);
         }
@@ -182,13 +181,13 @@ fn without_token(response: http::Response<Bytes>, token: &str) -> http::Response
     http::Response::from_parts(head, body)
 }
 
-/// The request with its path put below `API_URL`. `None`: it would go elsewhere.
+/// The request with its path below `API_URL`. `None`: it would leave it.
 fn below_api_url(base: &Url, request: http::Request<Bytes>) -> Option<http::Request<Bytes>> {
     let (mut parts, body) = request.into_parts();
     let relative = parts.uri.authority().is_none().then(|| parts.uri.path_and_query())??.as_str();
     let prefix = base.as_str().trim_end_matches('/');
     let text = format!("{prefix}{relative}");
-    // Dot segments, in whatever spelling, change when the text is read as a URL.
+    // Parsing as a URL removes dot segments in every spelling.
     let url = Url::parse(&text).ok().filter(|url| relative.starts_with('/') && url.as_str() == text)?;
     parts.uri = url.as_str().parse().ok()?;
     parts.headers.remove(header::HOST);
@@ -196,8 +195,8 @@ fn below_api_url(base: &Url, request: http::Request<Bytes>) -> Option<http::Requ
     Some(http::Request::from_parts(parts, body))
 }
 
-/// Seconds for which what was read of a grant is as good as what could be read.
-const STILL_TRUE: u64 = 1;
+/// Seconds for which a grant that was read at authorization may be used.
+const REUSE: u64 = 1;
 const API_LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(15), max_bytes: 4 * 1024 * 1024, reach: Reach::Anywhere };
 
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_repeats_the_token_loses_it() {
+    fn api_response_that_repeats_the_token_loses_it() {
         let signature = "s".repeat(40);
         let token = format!("head.claims.{signature}");
         let response = http::Response::builder()
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_goes_below_the_api_url_and_nowhere_else() {
+    fn request_path_stays_below_api_url() {
         let base = "https://api.example/v1/";
         assert_eq!(target(base, "/api/todos?a=b").as_deref(), Some("https://api.example/v1/api/todos?a=b"));
         for path in ["https://evil.example/", "/../x", "/a/%2e%2e/%2E%2e/x", "//evil.example/../..", "*"] {

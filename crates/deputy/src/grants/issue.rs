@@ -1,4 +1,4 @@
-//! The end of a login: a grant, and the code for it.
+//! The result of a login: a grant, and an authorization code for it.
 
 use crate::{
     app::App,
@@ -11,7 +11,7 @@ use crate::{
     secret::Secret,
 };
 
-/// Stores the grant, and gives the authorization code for the client.
+/// Stores the grant. Returns the authorization code for the client.
 pub(crate) async fn code(
     app: &App,
     request: AuthorizationRequest,
@@ -20,7 +20,7 @@ pub(crate) async fn code(
     now: Timestamp,
 ) -> Result<Secret<String>, LoginError> {
     let AuthorizationRequest { target, access } = request;
-    // No wider than the user approved, and no wider than PingOne granted.
+    // Scopes that the user approved and PingOne granted.
     let scopes = match tokens.scope.as_deref().or(access_token.scope.as_deref()) {
         Some(granted) => access.scopes.named_in(granted),
         None => access.scopes,
@@ -47,7 +47,7 @@ pub(crate) async fn code(
     Ok(code.render(&app.config.keys))
 }
 
-/// What a grant keeps of a token response that came `now`.
+/// The part of a token response that a grant keeps. The response came `now`.
 pub(super) fn pingone_tokens(
     tokens: TokenResponse,
     claims: &AccessTokenClaims,

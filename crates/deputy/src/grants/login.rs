@@ -14,7 +14,7 @@ use crate::{
     secret::Secret,
 };
 
-/// Why a login gives no code. The client is told at its redirect URI (OAuth 2.1 §4.1.2.1), and the log has the cause.
+/// Why a login gives no code. The client gets an error at its redirect URI (OAuth 2.1 §4.1.2.1). The log has the cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
     /// `PingOne` sent the browser back without a code.
@@ -26,11 +26,11 @@ pub(crate) enum LoginError {
     /// `PingOne` issued an access token that has expired, and no refresh token.
     #[error("PingOne issued an expired token and no refresh token")]
     ExpiredToken,
-    /// Not for the client.
+    /// A failure of this server. The client is not told.
     #[error(transparent)]
     Failure(Failure),
-    /// `PingOne` granted other scopes than were asked for.
-    #[error("PingOne granted none of the scopes")]
+    /// `PingOne` granted none of the requested scopes.
+    #[error("PingOne granted none of the requested scopes")]
     NoScopes,
     /// A request to `PingOne` failed, or its tokens cannot be accepted.
     #[error(transparent)]
@@ -44,14 +44,14 @@ impl From<RecordError> for LoginError {
 }
 
 impl LoginError {
-    /// The error code and its description. A client cannot change the configuration of this server, and learns nothing of it.
+    /// The error code and its description. They tell nothing about the configuration of this server.
     fn for_client(&self) -> (ErrorCode, Cow<'static, str>) {
         const NOT_ACCEPTED: &str =
-            "the identity provider's answer could not be accepted; the server's log says why";
+            "the identity provider's response could not be accepted; the server's log says why";
         let (code, text) = match self {
             Self::Callback { error, .. } => match error {
                 CallbackError::Denied => {
-                    (ErrorCode::AccessDenied, "the person declined at the identity provider")
+                    (ErrorCode::AccessDenied, "the user declined at the identity provider")
                 }
                 CallbackError::Interaction | CallbackError::NotLoggedIn => {
                     (ErrorCode::AccessDenied, "the login at the identity provider was not completed")
@@ -73,20 +73,22 @@ impl LoginError {
                     "the identity provider is temporarily unavailable; try again later",
                 ),
             },
-            Self::Denied => (ErrorCode::AccessDenied, "the person denied the request"),
+            Self::Denied => (ErrorCode::AccessDenied, "the user denied the request"),
             Self::ExpiredToken | Self::Failure(_) => (ErrorCode::ServerError, NOT_ACCEPTED),
-            Self::NoScopes => (ErrorCode::AccessDenied, "the identity provider granted none of the scopes"),
+            Self::NoScopes => {
+                (ErrorCode::AccessDenied, "the identity provider granted none of the requested scopes")
+            }
             Self::PingOne(PingOneError::IdToken(IdTokenError::Clock(ahead))) => {
                 return (ErrorCode::ServerError, clocks_differ(*ahead).into());
             }
             Self::PingOne(error) if !error.is_transient() => (ErrorCode::ServerError, NOT_ACCEPTED),
             Self::PingOne(PingOneError::AccessToken(_) | PingOneError::IdToken(_)) => (
                 ErrorCode::TemporarilyUnavailable,
-                "the identity provider's tokens cannot be verified just now; try again in a minute",
+                "the identity provider's tokens cannot be verified at the moment; try again in a minute",
             ),
             Self::PingOne(_) => (
                 ErrorCode::TemporarilyUnavailable,
-                "the identity provider is not available just now; try again later",
+                "the identity provider is not available at the moment; try again later",
             ),
         };
         (code, text.into())
@@ -139,8 +141,8 @@ pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<Stri
     redirect(&target.response_url(app.config.public_url.issuer(), &[("code", code.expose())]))
 }
 
-/// Sends the browser back to the client with the reason why there is no code (OAuth 2.1 §4.1.2.1). A failure of this server
-/// is not for the client.
+/// Sends the browser back to the client with an error (OAuth 2.1 §4.1.2.1). A failure of this server is returned: the client
+/// is not told.
 pub(crate) fn return_error(
     app: &App,
     target: &RedirectTarget,

@@ -1,4 +1,4 @@
-//! What is done with grants: a login makes one, and from then on it is refreshed, used and revoked.
+//! The life of a grant: a login issues it, requests use it, and it is refreshed and revoked.
 
 pub(crate) mod api;
 pub(crate) mod issue;
@@ -12,10 +12,9 @@ use crate::records::RecordError;
 /// This server could not do its work. The client is not at fault and is not told why.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The host dropped work that it was to finish.
+    /// The host dropped work that it had to finish.
     #[error("the login was cut off")]
     CutOff,
-    /// A record.
     #[error(transparent)]
     Record(#[from] RecordError),
 }

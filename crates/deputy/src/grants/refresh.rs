@@ -1,8 +1,8 @@
 //! The tokens of `PingOne` in a grant, refreshed by one request at a time.
 //!
-//! `PingOne` alone ends a grant here, with `invalid_grant`. Whatever else comes of a refresh may come otherwise later, with
-//! other keys, another clock or another configuration: then the refresh token that `PingOne` has issued is kept, the access
-//! token is not used, and the next refresh waits a little.
+//! Only `PingOne` ends a grant here, with `invalid_grant`. Any other failure may pass, with other keys, another clock or
+//! another configuration. Then the grant keeps the refresh token that `PingOne` has issued, the access token is not used, and
+//! the next refresh waits a little.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     seal::{Key, random_bytes},
 };
 
-/// The tokens of `PingOne` in a grant, and how often they have been refreshed.
+/// The tokens of `PingOne` in a grant, and the number of refreshes before.
 pub(crate) struct CurrentTokens {
     pub(crate) tokens: PingOneTokens,
     pub(crate) generation: u32,
@@ -29,8 +29,7 @@ pub(crate) struct CurrentTokens {
 
 /// The tokens of `PingOne` in a grant, refreshed if `reason` still holds and a refresh may begin.
 ///
-/// A token that is good is answered at once, also while it is being refreshed. A request refreshes once at most, and uses
-/// what that gives.
+/// A valid token is returned at once, also while another request refreshes it. A request refreshes once at most.
 pub(crate) async fn current_tokens(
     app: &Arc<App>,
     id: GrantId,
@@ -54,7 +53,7 @@ pub(crate) async fn current_tokens(
                 continue;
             }
             (Due::Never, RefreshWhen::Expiring) if !usable => return Err(ENDED),
-            // Nothing that the API has not refused is to be had from PingOne now.
+            // PingOne would issue nothing now but the token that the API refused.
             (Due::Never | Due::NotBefore { failed: false, .. }, RefreshWhen::Refused(_)) => {
                 return Err(ApiError::Refused);
             }
@@ -77,7 +76,7 @@ pub(crate) async fn current_tokens(
         if let Some(tokens) = again {
             return Ok(CurrentTokens { tokens, generation });
         }
-        // A host that is shutting down drops the work; the lease runs out by itself.
+        // A host that shuts down drops the work. The lease expires.
         done.await.unwrap_or(Err(ApiError::TokenUnavailable { retry_after: LATER }))?;
         refreshed = true;
     }
@@ -90,18 +89,18 @@ struct Refresh {
     grant: GrantId,
     key: Key,
     lease: [u8; 16],
-    /// When the lease was taken.
+    /// The time at which the lease was taken.
     begun: Timestamp,
     reason: RefreshWhen,
 }
 
 impl Refresh {
-    /// Refreshes to the end even if this request is dropped: `PingOne` has rotated the refresh token by then.
+    /// Refreshes to the end even if this request is dropped, since `PingOne` rotates the refresh token.
     fn begin(self, old: PingOneTokens) -> oneshot::Receiver<Result<(), ApiError>> {
         let (done, wait) = oneshot::channel();
         let app = Arc::clone(&self.app);
         app.host().detach(Box::pin(async move {
-            // Nobody may be waiting any more.
+            // The request that waits may have been dropped.
             let _ = done.send(self.run(old).await);
         }));
         wait
@@ -110,7 +109,7 @@ impl Refresh {
     async fn run(&self, old: PingOneTokens) -> Result<(), ApiError> {
         let (app, refresh_token) = (&self.app, old.refresh_token.as_ref().ok_or(ENDED)?);
         let (host, config) = (app.host(), &app.config);
-        // A computer that was asleep meanwhile has lost the lease, or will before PingOne answers.
+        // A computer that was asleep meanwhile has lost the lease, or will before PingOne responds.
         if app.now().since(self.begun) > LATEST {
             return self.fail(&old, None).await;
         }
@@ -126,10 +125,10 @@ impl Refresh {
         }
     }
 
-    /// Checks the new access token. The new refresh token is kept first if that takes anything that can fail.
+    /// Verifies the new access token. If that needs a request, the new refresh token is stored first.
     async fn verify(&self, mut response: TokenResponse, old: PingOneTokens) -> Result<(), ApiError> {
         let (app, config) = (&self.app, &self.app.config);
-        // PingOne rotates; a provider that does not expects the old one again.
+        // PingOne rotates. A provider without rotation expects the old one again.
         let rotated = response.refresh_token.take().or(old.refresh_token);
         let mut kept = PingOneTokens { refresh_token: rotated, ..old };
         let now = app.now();
@@ -138,7 +137,7 @@ impl Refresh {
         let verified = if let Some(verified) = at_once {
             verified
         } else {
-            self.settle(&kept, Some).await?;
+            self.store(&kept, Some).await?;
             app.pingone.access_token(app.host(), config, access_token, now).await
         };
         match verified {
@@ -146,14 +145,14 @@ impl Refresh {
                 response.refresh_token = kept.refresh_token.take();
                 self.finish(response, &claims, now).await
             }
-            // An administrator may have mapped `sub` otherwise, and may take that back. Until then nobody can say whose
-            // token this is, and it is not used.
+            // An administrator may have changed the mapping of `sub`, and may change it back. Until then the token may be
+            // another user's, and is not used.
             Ok(_) => {
                 tracing::error!(grant = ?self.grant, "PingOne issued a token for another sub; it is not used");
                 self.fail(&kept, None).await
             }
             Err(error) => {
-                tracing::warn!(grant = ?self.grant, %error, "a new token of PingOne's is not used");
+                tracing::warn!(grant = ?self.grant, %error, "a new token of PingOne is not used");
                 self.fail(&kept, None).await
             }
         }
@@ -168,21 +167,21 @@ impl Refresh {
         let tokens = pingone_tokens(response, claims, now);
         let random = self.app.random();
         let finish = |grant: Grant| grant.finish_refresh(self.lease, self.reason, now, &random);
-        self.settle(&tokens, finish).await
+        self.store(&tokens, finish).await
     }
 
-    /// Gives up for now, keeping these tokens.
+    /// Ends the refresh without an access token, and keeps these tokens.
     async fn fail(&self, kept: &PingOneTokens, retry_after: Option<u64>) -> Result<(), ApiError> {
         let (now, random) = (self.app.now(), self.app.random());
         let fail = |grant: Grant| grant.fail_refresh(self.lease, retry_after, now, &random);
-        self.settle(kept, fail).await?;
+        self.store(kept, fail).await?;
         Err(ApiError::TokenUnavailable {
             retry_after: retry_after.unwrap_or(LATER).clamp(LATER, LONGEST_WAIT),
         })
     }
 
-    /// Keeps `tokens` in the grant and does `then` in the same write.
-    async fn settle(
+    /// Stores `tokens` in the grant, and applies `then` in the same write.
+    async fn store(
         &self,
         tokens: &PingOneTokens,
         then: impl Fn(Grant) -> Option<Grant> + Send + Sync,
@@ -192,7 +191,7 @@ impl Refresh {
         if update_grant(&self.app, self.grant, transition).await.map_err(internal)? {
             return Ok(());
         }
-        // It was revoked meanwhile, with a refresh token that was spent by then.
+        // The grant was revoked meanwhile, and its old refresh token had been used by then.
         revoke_at_pingone(&self.app, tokens.refresh_token.clone());
         Err(ENDED)
     }
@@ -204,9 +203,9 @@ impl Refresh {
     }
 }
 
-/// Applies to the grant what has happened and cannot be undone, however often somebody else writes it meanwhile, and also
-/// while storage fails, for as long as the lease: `PingOne` has rotated the refresh token, and what is not written is lost.
-/// `false`: the grant is gone.
+/// Applies a transition to the grant. It repeats after concurrent writes, and while storage fails for as long as the lease:
+/// `PingOne` has rotated the refresh token, and a token that is not written is lost. `false`: there is no such grant any
+/// more.
 async fn update_grant(
     app: &Arc<App>,
     id: GrantId,
@@ -216,7 +215,7 @@ async fn update_grant(
     let mut pause = LOOK_AGAIN;
     for _ in 0..records::MOST_RACES {
         match try_update_grant(app, id, &transition).await {
-            Ok(Some(there)) => return Ok(there),
+            Ok(Some(exists)) => return Ok(exists),
             Ok(None) => {}
             Err(error) if app.now() >= until => return Err(error),
             Err(error) => {
@@ -229,7 +228,7 @@ async fn update_grant(
     Err(RecordError::Contended("grant"))
 }
 
-/// One try. `None`: somebody else came first.
+/// One attempt. `None`: another request wrote the grant first.
 async fn try_update_grant(
     app: &Arc<App>,
     id: GrantId,
@@ -251,9 +250,9 @@ pub(super) fn internal(error: RecordError) -> ApiError {
 pub(super) const ENDED: ApiError = ApiError::LoginRequired;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// With the pauses between them 45 seconds: longer than a request to `PingOne` may take.
+/// Reads of the grant. With the pauses between them they take 45 seconds, longer than a request to `PingOne` may take.
 const LOOKS: u32 = 50;
-/// Seconds from the lease to the request.
+/// Seconds from the lease to the request, at most.
 const LATEST: u64 = 10;
-/// Seconds after which it is worth while to try again, where nothing better is known.
+/// Seconds until the next attempt, if nothing better is known.
 const LATER: u64 = 5;

@@ -1,8 +1,9 @@
-//! What outlives one MCP request: the client's replies to questions of the server, and what the client keeps for it.
+//! The state of a grant that outlives one MCP request: the client's replies to questions, and values that the client keeps,
+//! sealed.
 //!
-//! A question is asked on the answer to one request, and its reply is a request of its own, which may reach another
-//! process. So the two meet in the store: the reply is written under a name that only this grant's bearers can have,
-//! and whoever asked looks for it. Nothing is stored for a question as long as nobody answers it.
+//! A question goes out in the response to one request. The reply is a request of its own, which may reach another process.
+//! So the reply is stored under the id of the question, and the request that asked looks for it there. Only requests of this
+//! grant can know the id. A question without a reply stores nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
     seal::{self, Key, Sealed, random_bytes},
 };
 
-/// The grant of one request.
+/// The grant of one request, with its store.
 pub(crate) struct StoredSession {
     app: Arc<App>,
     grant: GrantId,
@@ -31,13 +32,13 @@ pub(crate) struct StoredSession {
 }
 
 impl GrantSession for StoredSession {
-    fn question(&self) -> String {
+    fn question_id(&self) -> String {
         let random: [u8; 16] = random_bytes(&self.app.random());
         let tag = tag(&self.key, &random);
         base64url_encode(&[random, tag].concat())
     }
 
-    fn reply(&self, question: &str) -> BoxFuture<'static, Option<Value>> {
+    fn await_reply(&self, question: &str) -> BoxFuture<'static, Option<Value>> {
         let (app, key, question) = (Arc::clone(&self.app), self.key.clone(), question.to_owned());
         Box::pin(async move {
             let mut pause = FIRST_PAUSE;
@@ -46,10 +47,10 @@ impl GrantSession for StoredSession {
                 match records::take_reply(app.host(), &key, &question, app.now()).await {
                     Ok(None) => {}
                     Ok(reply) => return reply,
-                    // It may go better next time, and nothing is lost by trying.
-                    Err(error) => tracing::warn!(%error, "a client's reply could not be looked for"),
+                    // Temporary, perhaps: the next look may succeed.
+                    Err(error) => tracing::warn!(%error, "a client's reply could not be read yet"),
                 }
-                // The client is told before its connection is cut.
+                // The client gets an error before the server closes its connection.
                 if let Either::Right(_) = select(app.host().sleep(pause), app.host().stopping()).await {
                     return None;
                 }
@@ -59,29 +60,29 @@ impl GrantSession for StoredSession {
         })
     }
 
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>> {
-        let ours = base64url_decode::<32>(question).is_some_and(|bytes| {
+    fn deliver_reply(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>> {
+        let is_own = base64url_decode::<32>(question).is_some_and(|bytes| {
             let (random, presented) = bytes.split_at(16);
             seal::constant_time_eq(&tag(&self.key, random), presented)
         });
         let question = question.to_owned();
         Box::pin(async move {
-            if !ours {
+            if !is_own {
                 return Ok(false);
             }
             let (host, now) = (self.app.host(), self.app.now());
-            // Clients do not try again. Writing it twice is as good as once.
+            // Clients do not repeat a reply. Writing it twice has the same effect as once.
             for tries in 1.. {
-                let kept = match records::put_reply(host, &self.key, &question, &reply, now).await {
+                let error = match records::put_reply(host, &self.key, &question, &reply, now).await {
                     Ok(true) => return Ok(true),
                     Ok(false) => DeliveryError::Full,
                     Err(error) => DeliveryError::Storage(error.to_string()),
                 };
                 if tries == MOST_TRIES {
-                    return Err(kept);
+                    return Err(error);
                 }
-                tracing::warn!(error = %kept, "a client's reply could not be kept yet");
-                host.sleep(TRY_AGAIN * tries).await;
+                tracing::warn!(%error, "a client's reply could not be kept yet");
+                host.sleep(RETRY_PAUSE * tries).await;
             }
             Ok(false)
         })
@@ -103,16 +104,16 @@ impl GrantSession for StoredSession {
         live.then(|| String::from_utf8(text.to_vec()).ok())?
     }
 
-    fn ended(&self) -> BoxFuture<'static, ()> {
+    fn until_closed(&self) -> BoxFuture<'static, ()> {
         let (app, grant, until) = (Arc::clone(&self.app), self.grant, self.authorized_until);
         Box::pin(async move {
             loop {
                 let now = app.now();
-                // What cannot be read now is not taken for an end.
+                // A grant that cannot be read at the moment does not count as revoked.
                 if now >= until || matches!(records::grant(app.host(), grant, now).await, Ok(None)) {
                     return;
                 }
-                let pause = app.host().sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN));
+                let pause = app.host().sleep(Duration::from_secs(until.since(now)).min(REVOCATION_CHECK));
                 if let Either::Right(_) = select(pause, app.host().stopping()).await {
                     return;
                 }
@@ -145,7 +146,7 @@ fn associated_data(grant: &Grant) -> Vec<u8> {
     format!("{} {} {}", grant.user.sub.len(), grant.user.sub, grant.client_id).into_bytes()
 }
 
-/// What shows that a question is one of this grant's.
+/// Authenticates the id of a question as one of this grant.
 fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
     let mac = key.subkey("question").mac(&[random]);
     let mut tag = [0; 16];
@@ -154,9 +155,9 @@ fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// How often a reply is offered to the store: for longer than whoever waits for another one pauses.
+/// Attempts to store a reply. They take longer than the pauses of a request that waits for another reply in its place.
 const MOST_TRIES: u32 = 6;
-/// How soon somebody who listens is told of a revocation.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// The time within which a subscription ends after its grant was revoked.
+const REVOCATION_CHECK: Duration = Duration::from_secs(15);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

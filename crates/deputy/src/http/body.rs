@@ -18,7 +18,7 @@ pub(crate) async fn read_body(host: &Host, body: Body, limit: usize) -> Result<B
     read_counted_body(host, body, limit, |_| true).await
 }
 
-/// The same, for as long as `admits` takes the bytes that have come.
+/// The same, while `admits` accepts the bytes of each frame.
 pub(crate) async fn read_counted_body(
     host: &Host,
     body: Body,
@@ -26,7 +26,7 @@ pub(crate) async fn read_counted_body(
     admits: impl FnMut(usize) -> bool,
 ) -> Result<Bytes, BodyError> {
     let mut whole = pin!(collect(body, limit, admits));
-    // Most bodies are there.
+    // Most bodies have arrived already.
     if let Some(read) = whole.as_mut().now_or_never() {
         return read;
     }
@@ -36,7 +36,7 @@ pub(crate) async fn read_counted_body(
     }
 }
 
-/// Copies the bytes: a body that comes in a million pieces takes no more than one that comes in one.
+/// Copies the bytes, so that a body in a million frames takes no more memory than one in a single frame.
 async fn collect(
     body: Body,
     limit: usize,
@@ -58,23 +58,23 @@ async fn collect(
     Ok(bytes.freeze())
 }
 
-/// How long a body may take, and then what remains of it. The native host gives it less.
+/// The time for a body, and again for the unread rest of it. The native host allows less.
 pub(crate) const TIME: Duration = Duration::from_secs(20);
 
-/// Why there is no body.
+/// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     /// The connection broke, or the body's framing is wrong.
-    #[error("the body did not arrive whole")]
+    #[error("the body did not arrive completely")]
     Broken,
-    /// It took too long.
+    /// The deadline passed.
     #[error("the body did not arrive in time")]
     Late,
     /// Longer than allowed.
     #[error("the body is too large")]
     TooLarge,
-    /// There are too many others.
-    #[error("too many other bodies arrive")]
+    /// The limit of concurrent bytes is reached.
+    #[error("too many other bodies arrive at the same time")]
     TooMany,
 }
 

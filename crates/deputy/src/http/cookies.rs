@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::Response;
 
-/// The cookies of a request, in order. Other applications of the same host set cookies too, with any bytes: each cookie
-/// is judged by itself, and one that is not UTF-8 is not ours.
+/// The cookies of a request, in order. Other applications of the same host may set cookies of any bytes. A cookie that is not
+/// UTF-8 is skipped and does not affect the others.
 ///
-/// Blanks and tabs around a name are not part of it, and no others are cut: a browser lets a subdomain set a cookie named
-/// `__Host-…` behind a space of Unicode, which must not become the name without it.
+/// Only ASCII white space around a name is removed. A browser lets a subdomain set a cookie named `__Host-…` after a Unicode
+/// space, and that name must not become the name without it.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));
@@ -18,7 +18,7 @@ pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Sets a cookie that only this host gets, over TLS (or on this computer), and no script sees.
+/// Sets a cookie that is sent to this host only, over TLS or on a loopback address, and that no script can read.
 pub(crate) fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: u64) {
     let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
     // Names and values are base64url and hexadecimal.

@@ -1,4 +1,4 @@
-//! What a browser says about where a request comes from (Fetch Metadata Request Headers, §2).
+//! The origin of a request as the browser reports it (Fetch Metadata Request Headers, §2).
 //!
 //! A page cannot forge these headers. A program can send any of them, and an older browser sends none.
 
@@ -67,7 +67,7 @@ mod tests {
         for site in ["none", "same-origin", "", "other"] {
             assert_eq!(said(site, "cors", "empty"), (false, false), "{site}");
         }
-        // What fetch() of Node sends.
+        // As sent by fetch() of Node.
         assert_eq!(told(&[("sec-fetch-mode", "cors")]), (false, false));
     }
 }

@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Whether the body's media type is `media_type`, whatever its parameters.
+/// Whether the body's media type is `media_type`, with any parameters.
 pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| essence(value.as_bytes()).eq_ignore_ascii_case(media_type.as_bytes()))
 }
 
-/// Whether the body is JSON, by itself or as another format's syntax (RFC 6839 §3.1).
+/// Whether the body is JSON, or of a format with JSON syntax (RFC 6839 §3.1).
 pub(crate) fn has_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| {
         let essence = essence(value.as_bytes()).to_ascii_lowercase();
@@ -22,14 +22,14 @@ pub(crate) fn essence(media_type: &[u8]) -> &[u8] {
     media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
-/// The members of a header that is a list, of all its lines (RFC 9110 §5.6.1). They are bytes: one member that is not
-/// ASCII says nothing about the others.
+/// The members of a list field, of all its lines (RFC 9110 §5.6.1). They are bytes, so that a member that is not ASCII does not
+/// affect the others.
 pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     lines.flat_map(members).map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
-/// A comma inside of quotes is part of its member. A quote that is not closed is a character like any other.
+/// Splits a line at commas outside of quotes. A quote that is not closed does not count as one.
 fn members(line: &[u8]) -> Vec<&[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     let is_outside = |byte: &u8| {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn media_type_is_read_whatever_its_parameters() {
+    fn media_type_is_read_with_any_parameters() {
         for value in [&b"application/json"[..], b"Application/JSON ; x=\xe9", b"application/json;"] {
             let headers = headers(header::CONTENT_TYPE, &[value]);
             assert!(has_media_type(&headers, "application/json") && has_json(&headers), "{value:?}");

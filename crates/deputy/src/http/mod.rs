@@ -1,4 +1,4 @@
-//! Responses, and reading requests.
+//! Responses, and reading of requests.
 
 mod body;
 mod cookies;
@@ -19,20 +19,19 @@ use crate::{
     oauth::{ErrorCode, ErrorResponse},
 };
 
-/// A response.
 pub(crate) type Response = http::Response<Body>;
 
-/// In the extensions of a response: it is a stream that stays open while a tool works.
+/// An extension of a response: its body is a stream that stays open while a tool works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StaysOpen;
 
-/// A JSON document that must not be kept by a cache.
+/// A JSON document that caches must not store.
 pub(crate) fn json(status: StatusCode, document: &impl Serialize) -> Response {
-    // Documents are made of strings, numbers, lists and maps with string keys.
+    // Documents consist of strings, numbers, lists and maps with string keys, so this cannot fail.
     json_text(status, serde_json::to_string(document).unwrap_or_default())
 }
 
-/// A JSON document that is text already.
+/// The same for JSON text.
 pub(crate) fn json_text(status: StatusCode, document: String) -> Response {
     let mut response = Response::new(Body::from(document));
     *response.status_mut() = status;
@@ -47,18 +46,18 @@ pub(crate) fn error(status: StatusCode, error: ErrorCode, description: impl ToSt
     json(status, &ErrorResponse { error, error_description: description.to_string() })
 }
 
-/// An empty answer.
+/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// A redirect that makes a `GET` of whatever it answers (RFC 9700 §4.12).
+/// A redirect that the browser follows with `GET`, whatever the method of the request (RFC 9700 §4.12).
 pub(crate) fn redirect(location: &str) -> Response {
     let mut response = empty(StatusCode::SEE_OTHER);
     let headers = response.headers_mut();
-    // Locations are made of checked URIs and form-encoded parameters, which are visible ASCII.
+    // Locations consist of checked URIs and form-encoded parameters, which are visible ASCII.
     if let Ok(location) = HeaderValue::try_from(location) {
         headers.insert(header::LOCATION, location);
     }
@@ -67,7 +66,7 @@ pub(crate) fn redirect(location: &str) -> Response {
     response
 }
 
-/// Says when the next request may come (RFC 9110 §10.2.3).
+/// Adds `Retry-After` (RFC 9110 §10.2.3).
 pub(crate) fn with_retry_after(mut response: Response, RetryAfter(seconds): RetryAfter) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response

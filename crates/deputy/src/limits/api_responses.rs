@@ -1,4 +1,4 @@
-//! The bytes of the API's responses, counted as part of what a user has under way.
+//! The bytes of the API's responses, counted for the user whose request causes them.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::in_flight::{Claim, InFlight};
 use crate::host::Meter;
 
-/// The responses of the API that are read for one request. What a tool makes of them waits to be sent, so what has been
-/// counted once stays counted until the request is over, and is used again for the next of them.
+/// The responses of the API that one request causes. A tool's result that is made of them waits to be sent, so the bytes stay
+/// counted until the request is over. Later responses of the request use the same share again.
 #[derive(Debug)]
 pub(crate) struct ApiResponses {
     kept: Mutex<Kept>,
@@ -28,7 +28,7 @@ impl ApiResponses {
         Self { kept: Mutex::new(Kept { claim, in_use: 0 }) }
     }
 
-    /// Counts one more response.
+    /// Begins to count one more response.
     pub(crate) fn begin(self: &Arc<Self>) -> ApiResponse {
         ApiResponse(Arc::new(InUse { api_responses: Arc::clone(self), bytes: AtomicUsize::new(0) }))
     }
@@ -68,13 +68,13 @@ impl Drop for InUse {
 }
 
 impl ApiResponse {
-    /// For the request, so that the host counts what arrives.
+    /// The meter for the outgoing request, with which the host counts arriving bytes.
     pub(crate) fn meter(&self) -> Meter {
         let in_use = Arc::clone(&self.0);
         Meter::new(move |bytes| in_use.takes(bytes))
     }
 
-    /// The response, counted until its body is dropped. `None`: it is too much, where the host has not counted it.
+    /// The response, counted until its body is dropped. `None`: the host did not count it, and it exceeds the limit.
     pub(crate) fn keep(self, response: http::Response<Bytes>) -> Option<http::Response<Bytes>> {
         let uncounted = response.body().len().saturating_sub(self.0.bytes.load(Ordering::Relaxed));
         let counted = uncounted == 0 || self.0.takes(uncounted);
@@ -114,7 +114,7 @@ mod tests {
         );
         drop(kept);
         assert!(request.api_responses().begin().keep(large()).is_some());
-        // What a tool made of it waits to be sent.
+        // A result that is made of it waits to be sent.
         assert!(!other.api_responses().begin().meter().takes(1));
         drop(request);
         assert!(other.api_responses().begin().keep(large()).is_some());

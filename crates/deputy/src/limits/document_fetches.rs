@@ -1,17 +1,17 @@
-//! How many metadata documents are fetched at a time.
+//! The limit of concurrent fetches of metadata documents.
 
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The documents that this process is fetching, by the remote address that caused it. Some servers answer slowly, some on
-/// purpose, so one address gets a share only.
+/// The concurrent fetches of this process, per remote address that caused them. A server may respond slowly on purpose, so
+/// one address gets a share only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DocumentFetches(Arc<Mutex<Vec<Option<IpAddr>>>>);
 
 impl DocumentFetches {
-    /// A permit for `source`, which holds until it is dropped.
+    /// A permit for a fetch that `source` caused. `None`: there are too many. Dropping the permit ends it.
     pub(crate) fn begin(&self, source: Option<IpAddr>) -> Option<FetchPermit> {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = source.map_or(0, |_| sources.iter().filter(|other| **other == source).count());

@@ -1,4 +1,4 @@
-//! What one user, and all users together, have under way.
+//! The concurrent requests of one user, and of all users together.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::host::Capacity;
 
-/// What is asked of the MCP endpoint of this process at a time, by user and over all users.
+/// The concurrent requests to the MCP endpoint of this process, per user and in total.
 #[derive(Clone, Debug)]
 pub(crate) struct UserConcurrency(Arc<Inner>);
 
@@ -24,12 +24,12 @@ pub(super) struct AllInFlight {
     pub(super) users: HashMap<String, InFlight>,
 }
 
-/// Whose requests are too many.
+/// The limit that a request exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Excess {
-    /// Those of all users together.
+    /// The limit of all users together.
     All,
-    /// Those of one user.
+    /// The limit of one user.
     User,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Excess {
 pub(super) struct InFlight {
     requests: usize,
     streams: usize,
-    /// Of requests, and of responses of the API.
+    /// Bytes of requests, and of responses of the API.
     pub(super) bytes: usize,
 }
 
@@ -71,7 +71,7 @@ impl InFlight {
 }
 
 impl UserConcurrency {
-    /// Counts up to `capacity`, of which one user has a part.
+    /// Limits the total to `capacity`. One user may have a part of it.
     pub(crate) fn new(capacity: Capacity) -> Self {
         let Capacity { requests, streams, bytes } = capacity;
         let of_user = InFlight {
@@ -95,7 +95,7 @@ impl UserConcurrency {
     }
 }
 
-/// What one request, or what is read for it, is counted with until this is dropped.
+/// The share of one request in the counts. Dropping it gives the share back.
 #[derive(Debug)]
 pub(super) struct Claim {
     all: UserConcurrency,
@@ -134,8 +134,8 @@ impl Drop for Claim {
     }
 }
 
-/// Requests of one user at a time: several programs with streams of their own, each calling tools side by side.
+/// Requests of one user at a time: several programs with streams, each with concurrent tool calls.
 pub(super) const AT_A_TIME: usize = 64;
 
-/// Bytes that are kept for one user at a time: four of the largest messages, or four of the largest responses of the API.
+/// Bytes of one user at a time: four of the largest messages, or four of the largest responses of the API.
 pub(super) const BYTES_AT_A_TIME: usize = 16 * 1024 * 1024;

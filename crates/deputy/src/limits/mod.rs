@@ -1,4 +1,4 @@
-//! How much is served: to one address in a minute or a day, and to one user and to all users at a time.
+//! Limits: per remote address and time, and for the concurrent requests of one user and of all users.
 
 mod api_responses;
 mod document_fetches;

@@ -1,4 +1,4 @@
-//! Requests by remote address.
+//! Rate limits per remote address.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::{
     http::Initiator,
 };
 
-/// Counts a request to `endpoint` for its remote address. Cross-site browser traffic has a count of its own.
+/// Counts a request to `endpoint` for its remote address. Cross-site browser traffic has a separate count.
 pub(crate) async fn admit(
     host: &Host,
     limits: Option<RateLimits>,
@@ -30,8 +30,8 @@ pub(crate) async fn admit(
 
 /// The rate-limit key of a request. `None`: it is not counted.
 ///
-/// Requests from a loopback address are not counted: they are the operator's, or come through a proxy that does not name
-/// its clients, where one client could use up the limit of all. Cross-site browser traffic on this computer is counted.
+/// Requests from a loopback address are not counted. They come from the operator, or through a proxy that does not name its
+/// clients, where one client could use up the limit of all. Cross-site browser traffic on this computer is counted.
 pub(super) fn counted(headers: &HeaderMap, extensions: &Extensions) -> Option<Source> {
     let address = extensions.get::<ClientAddress>()?.source();
     let source = Source { address, page: Initiator::of(headers) == Initiator::OtherSite };

@@ -1,4 +1,4 @@
-//! The bound on clients that one address registers in a day.
+//! The limit of registrations per remote address and day.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use crate::{
     host::{RetryAfter, Source, Timestamp},
 };
 
-/// The clients that have registered since midnight UTC, by the address that they came from. Registrations that nobody uses
-/// are stored for weeks, so that their number must be bounded, and not only their rate. One process counts its own: on
-/// Workers, where an isolate may live for minutes, the rate alone is bounded.
+/// Registrations since midnight UTC, per remote address. Unused registrations are stored for weeks, so their number must be
+/// bounded, not only their rate. Each process has its own counts. On Workers, where an isolate may live for minutes, only the
+/// rate is bounded in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Registrations(Mutex<Day>);
 
@@ -27,7 +27,7 @@ struct Day {
 }
 
 impl Registrations {
-    /// Counts one more, or says when the next may come.
+    /// Counts a registration, or returns when the next one may come.
     pub(crate) fn admit(
         &self,
         limits: Option<RateLimits>,
@@ -41,7 +41,7 @@ impl Registrations {
         if day.number != number {
             *day = Day { number, counts: HashMap::new() };
         }
-        // More addresses than are remembered must not stop those that come later.
+        // When the table is full, further addresses are admitted without a count.
         if day.counts.len() >= SOURCES && !day.counts.contains_key(&source) {
             return Ok(());
         }
@@ -55,10 +55,10 @@ impl Registrations {
     }
 }
 
-/// Registrations of one address in a day: as many as are admitted in an hour.
+/// Registrations of one address in a day, as a multiple of the limit for a minute.
 const REGISTRATIONS: u32 = 60;
 
-/// Addresses that are remembered: a few megabytes.
+/// Addresses with a count. They take a few megabytes.
 const SOURCES: usize = 50_000;
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(admit(limits, "192.0.2.1", 2 * DAY - 7), Err(RetryAfter(7)));
         assert_eq!(admit(limits, "192.0.2.2", DAY + 5), Ok(()));
         assert_eq!(admit(limits, "192.0.2.1", 2 * DAY), Ok(()));
-        // This computer has no limit, and no address has one with `RATE_LIMITS=off`.
+        // A loopback address has no limit. With `RATE_LIMITS=off` no address has one.
         for (limits, address) in [(limits, "127.0.0.1"), (None, "192.0.2.3")] {
             assert!((0..5000).all(|_| admit(limits, address, DAY).is_ok()), "{address}");
         }

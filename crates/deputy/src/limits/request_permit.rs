@@ -26,7 +26,7 @@ impl UserConcurrency {
     }
 }
 
-/// A request that is being answered.
+/// The permit of a request that is being served.
 #[derive(Debug)]
 pub(crate) struct RequestPermit {
     claim: Claim,
@@ -34,22 +34,22 @@ pub(crate) struct RequestPermit {
 }
 
 impl RequestPermit {
-    /// Counts more bytes of its body, unless too many are kept already.
+    /// Counts more bytes of its body. `false`: there are too many already.
     pub(crate) fn takes(&mut self, bytes: usize) -> bool {
         self.claim.add(InFlight::of_bytes(bytes)).is_ok()
     }
 
-    /// What counts the responses of the API that are read for this request.
+    /// Counts the responses of the API that this request causes.
     pub(crate) fn api_responses(&self) -> Arc<ApiResponses> {
         Arc::clone(&self.api_responses)
     }
 
-    /// Counts the request until all of its response has been sent, and as a stream if it stays open, or refuses that.
-    pub(crate) fn until_sent(mut self, answer: Response) -> Result<Response, Excess> {
-        if answer.extensions().get::<StaysOpen>().is_some() {
+    /// Holds the permit until the whole response is sent. A stream that stays open is counted as a stream too, or refused.
+    pub(crate) fn until_sent(mut self, response: Response) -> Result<Response, Excess> {
+        if response.extensions().get::<StaysOpen>().is_some() {
             self.claim.add(InFlight::STREAM)?;
         }
-        Ok(answer.map(|body| Body::new(PermittedBody { body, _counted: self })))
+        Ok(response.map(|body| Body::new(PermittedBody { body, _counted: self })))
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     };
 
     #[test]
-    fn a_person_has_so_many_requests_at_a_time_and_others_have_theirs() {
+    fn requests_of_one_user_at_a_time_are_bounded() {
         let all = UserConcurrency::new(Capacity::default());
         let mut alices: Vec<_> = (0..AT_A_TIME).map(|_| all.begin("alice").expect("a place")).collect();
         assert_eq!(all.begin("alice").err(), Some(Excess::User));
@@ -110,9 +110,9 @@ mod tests {
     fn open_streams_leave_room_for_other_requests() {
         let all = UserConcurrency::new(Capacity { streams: 16, ..Capacity::default() });
         let open = |user| {
-            let mut answer = Response::new(Body::empty());
-            answer.extensions_mut().insert(StaysOpen);
-            all.begin(user).expect("a place").until_sent(answer)
+            let mut response = Response::new(Body::empty());
+            response.extensions_mut().insert(StaysOpen);
+            all.begin(user).expect("a place").until_sent(response)
         };
         let of_one: Vec<_> = (0..2).map(|_| open("alice").expect("a stream")).collect();
         assert_eq!(open("alice").err(), Some(Excess::User));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_has_so_many_bytes_at_a_time_and_others_have_theirs() {
+    fn bytes_of_one_user_at_a_time_are_bounded() {
         let all = UserConcurrency::new(Capacity::default());
         let begin = |person| all.begin(person).expect("a place");
         let (mut first, mut second, mut bobs) = (begin("alice"), begin("alice"), begin("bob"));

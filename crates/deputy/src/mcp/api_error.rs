@@ -1,4 +1,4 @@
-//! Why a tool gets no answer of the API, in words that can be shown to a model.
+//! Why a tool gets no response of the API, in words that can be shown to a model.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use http::{HeaderMap, Response, StatusCode, header};
 
 use crate::{host::Timestamp, http::list, retry::retry_after};
 
-/// Why the API gave no answer. Safe to show to a model: nothing in it was written elsewhere but names of scopes, which are
-/// checked. With rmcp, a tool that returns it as its error answers a result with `isError` and this text.
+/// Why a tool gets no response of the API. Safe to show to a model: the only text in it from elsewhere are names of scopes,
+/// which are checked. With rmcp, a tool that returns it as its error gives a result with `isError` and this text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// `429` or `503`: the API has too much to do, and takes the next request after so many seconds, if it says.
+    /// `429` or `503`: the API is busy.
     Busy {
-        /// From `Retry-After` or `RateLimit`.
+        /// Seconds until the API accepts the next request, from `Retry-After` or `RateLimit`.
         retry_after: Option<u64>,
     },
-    /// The API wants a token with these scopes (RFC 6750 §3.1). There are none where it does not say which.
+    /// The API requires a token with more scopes (RFC 6750 §3.1).
     InsufficientScope {
-        /// From the challenge.
+        /// The scopes that the challenge names. Empty if it does not name them.
         scopes: Vec<String>,
     },
-    /// The person has to log in again.
+    /// The user's login at `PingOne` has ended.
     LoginRequired,
     /// The request's URI is not a path below `API_URL`.
     NotTheApi,
-    /// The API answers `401` to a token that `PingOne` has just issued. The login is not over: the API has a problem, or is
-    /// configured for other tokens.
+    /// The API responds with `401` to a token that `PingOne` has just issued. The login has not ended: the API has a problem,
+    /// or is configured for other tokens.
     Refused,
-    /// The API took too long.
+    /// The API did not respond in time.
     Timeout,
-    /// The access token has expired, and `PingOne` gives no other just now.
+    /// The access token has expired, and `PingOne` issues no new one at the moment.
     TokenUnavailable {
         /// Seconds after which to try again.
         retry_after: u64,
     },
-    /// The API's answer is larger than Deputy reads.
+    /// The response of the API is larger than Deputy accepts.
     TooLarge,
     /// The API could not be reached. Trying again later may help.
     Unavailable,
@@ -51,29 +51,29 @@ impl fmt::Display for ApiError {
                 write!(f, "The API is busy. Try again in {seconds} seconds, and not before.")
             }
             Self::InsufficientScope { scopes } if scopes.is_empty() => {
-                f.write_str("The API refuses this: the person's token lacks a scope that it needs.")
+                f.write_str("The API refuses this: the user's token lacks a scope that it needs.")
             }
             Self::InsufficientScope { scopes } => write!(
                 f,
-                "The API refuses this: it needs the scope {}, which the person's token does not have. They can grant it \
+                "The API refuses this: it needs the scope {}, which the user's token does not have. The user can grant it \
                  by connecting again.",
                 scopes.join(" ")
             ),
             Self::LoginRequired => {
-                f.write_str("The person's login at PingOne has ended. They have to log in again.")
+                f.write_str("The user's login at PingOne has ended. The user has to log in again.")
             }
             Self::NotTheApi => f.write_str("The request does not go to the API."),
             Self::Refused => f.write_str(
-                "The API refuses the person's login, although PingOne has just renewed it. The person need not log in \
-                 again: try again later, and tell whoever runs the API if this lasts.",
+                "The API refuses the user's token, although PingOne has just issued it. The user need not log in again: \
+                 try again later, and tell the operator of the API if this lasts.",
             ),
-            Self::Timeout => f.write_str("The API did not answer in time. It may have done what was asked."),
+            Self::Timeout => f.write_str("The API did not respond in time. It may have made the change."),
             Self::TokenUnavailable { retry_after } => write!(
                 f,
-                "PingOne cannot renew the person's login at the moment. Try again in {retry_after} seconds. If this \
-                 lasts, the person can connect again."
+                "PingOne issues no new token for the user at the moment. Try again in {retry_after} seconds. If this \
+                 lasts, the user can connect again."
             ),
-            Self::TooLarge => f.write_str("The API's answer is too large. Ask for less."),
+            Self::TooLarge => f.write_str("The response of the API is too large. Ask for less."),
             Self::Unavailable => f.write_str("The API cannot be reached at the moment. Try again later."),
         }
     }
@@ -86,11 +86,11 @@ impl rmcp::model::IntoContents for ApiError {
 }
 
 impl ApiError {
-    /// The answer, unless it says that the API does not answer this now, or not to this token.
-    pub(super) fn sift<T>(response: Response<T>, now: Timestamp) -> Result<Response<T>, Self> {
+    /// The response, unless the API refuses the token or is busy.
+    pub(super) fn check<T>(response: Response<T>, now: Timestamp) -> Result<Response<T>, Self> {
         match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if lacks_scope(&response) => {
-                Err(Self::InsufficientScope { scopes: wanted_scopes(response.headers()) })
+                Err(Self::InsufficientScope { scopes: challenged_scopes(response.headers()) })
             }
             StatusCode::UNAUTHORIZED => Err(Self::Refused),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -101,25 +101,25 @@ impl ApiError {
     }
 }
 
-/// Whether the API refuses the token for its scopes (RFC 6750 §3.1), so that a fresh one would not help.
+/// Whether the API refuses the token for its scopes (RFC 6750 §3.1). A new token would not help.
 pub(crate) fn lacks_scope<T>(response: &Response<T>) -> bool {
     parameters(response.headers(), "error").any(|error| error == "insufficient_scope")
 }
 
-/// The scopes of a challenge, as far as they are scopes (RFC 6749 appendix A.4).
-fn wanted_scopes(headers: &HeaderMap) -> Vec<String> {
+/// The scopes that a challenge names, without values that are not scopes (RFC 6749 appendix A.4).
+fn challenged_scopes(headers: &HeaderMap) -> Vec<String> {
     let is_scope = |scope: &&str| {
         (1..=100).contains(&scope.len())
             && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
     };
-    let wanted = parameters(headers, "scope").next().unwrap_or_default();
-    wanted.split(' ').filter(is_scope).take(20).map(str::to_owned).collect()
+    let named = parameters(headers, "scope").next().unwrap_or_default();
+    named.split(' ').filter(is_scope).take(20).map(str::to_owned).collect()
 }
 
-/// The values that a parameter has in the challenges (RFC 9110 §11.6.1).
+/// The values of a parameter in the challenges (RFC 9110 §11.6.1).
 fn parameters<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = String> {
     list(headers, &header::WWW_AUTHENTICATE).filter_map(move |part| {
-        // A description in another language says nothing about the other parameters.
+        // A parameter that is not ASCII, such as a description, does not affect the others.
         let part = String::from_utf8_lossy(part);
         // The first parameter of a challenge follows its scheme.
         let (named, value) = part.split_once('=')?;
@@ -132,7 +132,7 @@ fn parameters<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item =
 mod tests {
     use super::*;
 
-    fn answer(status: u16, headers: &[(&str, &str)]) -> Response<()> {
+    fn response(status: u16, headers: &[(&str, &str)]) -> Response<()> {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
@@ -140,12 +140,12 @@ mod tests {
         response.body(()).unwrap()
     }
 
-    fn sifted(status: u16, headers: &[(&str, &str)]) -> Option<ApiError> {
-        ApiError::sift(answer(status, headers), Timestamp(784_111_770)).err()
+    fn error(status: u16, headers: &[(&str, &str)]) -> Option<ApiError> {
+        ApiError::check(response(status, headers), Timestamp(784_111_770)).err()
     }
 
     #[test]
-    fn challenge_for_scopes_names_them_however_it_is_written() {
+    fn scopes_of_challenge_are_read_in_every_notation() {
         let scopes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         for (challenge, named) in [
             (
@@ -157,49 +157,49 @@ mod tests {
         ] {
             let expected = Some(ApiError::InsufficientScope { scopes: named });
             for status in [401, 403] {
-                assert_eq!(sifted(status, &[("www-authenticate", challenge)]), expected, "{challenge}");
+                assert_eq!(error(status, &[("www-authenticate", challenge)]), expected, "{challenge}");
             }
         }
     }
 
     #[test]
-    fn challenge_with_foreign_bytes_names_its_scopes() {
+    fn scopes_of_challenge_with_foreign_bytes_are_read() {
         for description in [&b"\xc3\xa9"[..], b"\xe9", b"\xff \\\", scope=\\\"y"] {
             let value =
                 [b"Bearer error_description=\"", description, b"\", scope=\"x\", error=insufficient_scope"];
-            let mut refused = answer(403, &[]);
+            let mut refused = response(403, &[]);
             let value = http::HeaderValue::from_bytes(&value.concat()).unwrap();
             refused.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-            let error = ApiError::sift(refused, Timestamp(0)).err();
+            let error = ApiError::check(refused, Timestamp(0)).err();
             assert_eq!(error, Some(ApiError::InsufficientScope { scopes: vec!["x".to_owned()] }));
         }
     }
 
     #[test]
-    fn busy_api_says_when_to_try_again() {
+    fn busy_api_error_says_when_to_try_again() {
         for (name, value) in [
             ("retry-after", "7"),
             ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
             ("ratelimit", "\"default\";r=0;t=7"),
         ] {
             for status in [429, 503] {
-                let error = sifted(status, &[(name, value)]).expect("an error");
+                let error = error(status, &[(name, value)]).expect("an error");
                 assert_eq!(error, ApiError::Busy { retry_after: Some(7) });
                 assert!(error.to_string().contains("Try again in 7 seconds"), "{error}");
             }
         }
-        assert_eq!(sifted(429, &[]), Some(ApiError::Busy { retry_after: None }));
-        let at_once = sifted(429, &[("retry-after", "0")]).expect("an error");
+        assert_eq!(error(429, &[]), Some(ApiError::Busy { retry_after: None }));
+        let at_once = error(429, &[("retry-after", "0")]).expect("an error");
         assert_eq!(at_once.to_string(), "The API is busy. Try again later.");
     }
 
     #[test]
-    fn other_answers_are_the_tools_to_judge() {
+    fn other_error_responses_are_returned_to_the_tool() {
         let invalid =
             [("www-authenticate", r#"Bearer error="invalid_token", error_description="insufficient_scope""#)];
-        assert_eq!(sifted(401, &invalid), Some(ApiError::Refused));
+        assert_eq!(error(401, &invalid), Some(ApiError::Refused));
         for status in [200, 302, 403, 404, 500, 502] {
-            assert_eq!(sifted(status, &[]), None, "{status}");
+            assert_eq!(error(status, &[]), None, "{status}");
         }
     }
 }

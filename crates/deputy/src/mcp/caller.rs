@@ -1,4 +1,4 @@
-//! Who is calling, and the way from a tool to the API.
+//! The caller of a tool, and the tool's access to the API.
 
 use std::{
     fmt,
@@ -18,10 +18,10 @@ use crate::{
     types::User,
 };
 
-/// The person on whose behalf a request is made, the client that makes it, and what it may do.
+/// The user on whose behalf a request is made, the client that makes it, and the scopes of its access token.
 ///
-/// A tool finds it in the request's extensions. It can send requests to the API in the person's name, and it cannot see
-/// the token that makes this possible, unless the operator set `WHO_AM_I_TOKEN=full`.
+/// A tool finds it in the request's extensions. The tool can send requests to the API on behalf of the user. It cannot see
+/// the access token of these requests, unless the operator set `WHO_AM_I_TOKEN=full`.
 #[derive(Clone)]
 pub struct Caller {
     user: Arc<User>,
@@ -29,7 +29,7 @@ pub struct Caller {
     scopes: Arc<[String]>,
     now: Timestamp,
     api: Arc<dyn Api>,
-    login_required: Arc<AtomicBool>,
+    login: LoginState,
     can_ask: bool,
     may_act_unasked: bool,
 }
@@ -43,20 +43,20 @@ impl Caller {
             scopes: scopes.into(),
             now,
             api,
-            login_required: Arc::default(),
+            login: LoginState::default(),
             can_ask: false,
             may_act_unasked: false,
         }
     }
 
-    /// Whether the client of this request can show its person a form, and whether the operator lets the tool that is called
-    /// act without it. [`Caller::new`] says no to both.
+    /// Sets whether the client of this request can show a form to its user, and whether the operator allows the called tool
+    /// to act without it. [`Caller::new`] sets both to `false`.
     #[must_use]
     pub fn confirming(self, can_ask: bool, may_act_unasked: bool) -> Self {
         Self { can_ask, may_act_unasked, ..self }
     }
 
-    /// What a tool does that needs the person's word before it acts.
+    /// What a tool does that needs the user's confirmation before it acts.
     pub const fn confirmation(&self) -> Confirmation {
         match (self.can_ask, self.may_act_unasked) {
             (true, _) => Confirmation::Ask,
@@ -65,28 +65,28 @@ impl Caller {
         }
     }
 
-    /// The same caller, whose client has turned out not to show forms.
+    /// The same caller, for a client that has turned out not to show forms.
     #[cfg(feature = "rmcp-handler")]
-    pub(super) fn unable_to_ask(&self) -> Self {
+    pub(super) fn without_forms(&self) -> Self {
         Self { can_ask: false, ..self.clone() }
     }
 
-    /// The person, as `PingOne` named them when they logged in.
+    /// The user, as `PingOne` described them at the login.
     pub fn user(&self) -> &User {
         &self.user
     }
 
-    /// The MCP client that this person approved.
+    /// The MCP client that this user approved.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The scopes of the bearer token of this request.
+    /// The scopes of the access token of this request.
     pub fn scopes(&self) -> &[String] {
         &self.scopes
     }
 
-    /// Whether the bearer token of this request has `scope`.
+    /// Whether the access token of this request has `scope`.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes.iter().any(|held| held == scope)
     }
@@ -96,14 +96,14 @@ impl Caller {
         self.now
     }
 
-    /// Sends `request` to the API with the person's own access token. The request's URI is a path (and query) below
-    /// `API_URL`; its `Authorization` header, if any, is replaced. Redirects are answers, not followed.
+    /// Sends `request` to the API with the user's own access token. The request's URI is a path (and query) below
+    /// `API_URL`; its `Authorization` header, if any, is replaced. A redirect is returned, not followed.
     ///
-    /// A `401` is met with a fresh token and one more try; if that is refused too, this is [`ApiError::Refused`]. `429` and
-    /// `503` are [`ApiError::Busy`], and a challenge for scopes is [`ApiError::InsufficientScope`]. Where the person's login
+    /// After a `401`, the token is refreshed and the request sent once more; a second `401` is [`ApiError::Refused`]. `429`
+    /// and `503` are [`ApiError::Busy`], and a challenge for scopes is [`ApiError::InsufficientScope`]. If the user's login
     /// at `PingOne` has ended, this is [`ApiError::LoginRequired`], and the MCP client is told to log in again.
     ///
-    /// A response that is an error is logged: a tool call that fails is a `200` of the MCP endpoint.
+    /// An error response is logged here: a tool call that fails is a `200` of the MCP endpoint.
     pub async fn fetch(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let result = self.api.fetch(request).await;
@@ -118,24 +118,17 @@ impl Caller {
                 tracing::warn!(%method, path, %error, "a request of a tool got no response of the API");
             }
         }
-        ApiError::sift(self.record_login_required(result)?, self.now)
+        ApiError::check(self.login.note(result)?, self.now)
     }
 
-    /// What the `PingOne` access token says, after refreshing it if it is about to expire.
+    /// The claims of the `PingOne` access token, which is refreshed first if it is about to expire.
     pub async fn api_token(&self) -> Result<ApiToken, ApiError> {
-        self.record_login_required(self.api.token().await)
+        self.login.note(self.api.token().await)
     }
 
-    /// Whether anything during this request ended with [`ApiError::LoginRequired`].
-    pub fn login_required(&self) -> bool {
-        self.login_required.load(Ordering::Relaxed)
-    }
-
-    fn record_login_required<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
-        if matches!(result, Err(ApiError::LoginRequired)) {
-            self.login_required.store(true, Ordering::Relaxed);
-        }
-        result
+    /// The user's login, as this request and its tools find it.
+    pub(super) fn login(&self) -> LoginState {
+        self.login.clone()
     }
 }
 
@@ -149,7 +142,27 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// Whether the person can be asked before a tool acts.
+/// Whether the user's login at `PingOne` was found to have ended during a request.
+///
+/// A tool may turn [`ApiError::LoginRequired`] into any result of its own. The state is shared by all clones of a
+/// [`Caller`], so that `StreamableHttp` knows of it when the handler has finished, and can respond with 401.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LoginState(Arc<AtomicBool>);
+
+impl LoginState {
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        if matches!(result, Err(ApiError::LoginRequired)) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+/// Whether the user can be asked before a tool acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
     /// The client can show a form: the tool asks, with an `InputRequiredResult`.
@@ -160,7 +173,7 @@ pub enum Confirmation {
     Waived,
 }
 
-/// The MCP client of a request. Its name is text that a stranger chose.
+/// The MCP client of a request. Its name is untrusted text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// `client_id`.
@@ -174,7 +187,7 @@ pub struct Client {
 pub struct ApiToken {
     /// `iss`.
     pub issuer: String,
-    /// `sub`: the person, as the API sees them.
+    /// `sub`: the user, as the API sees them.
     pub subject: String,
     /// `aud`: the resources that accept it.
     pub audience: Vec<String>,
@@ -182,11 +195,11 @@ pub struct ApiToken {
     pub scopes: Vec<String>,
     /// `exp`.
     pub expires_at: Timestamp,
-    /// The token itself, only where the operator set `WHO_AM_I_TOKEN=full`.
+    /// The token itself, only if the operator set `WHO_AM_I_TOKEN=full`.
     pub raw: Option<Secret<String>>,
 }
 
-/// The way to the API in one person's name. Implemented by the flow that holds the grant, and by tests.
+/// Access to the API on behalf of one user. Implemented on the user's grant, and by tests.
 pub trait Api: Send + Sync + 'static {
     /// See [`Caller::fetch`].
     fn fetch(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, ApiError>>;

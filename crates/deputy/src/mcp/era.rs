@@ -1,23 +1,23 @@
-//! The two eras of MCP.
+//! The two eras of MCP: before and since 2026-07-28.
 
-/// The rules of a request and its response.
+/// The revision by whose rules a request is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Era {
-    /// A revision with an `initialize` handshake: the one that was negotiated, as far as the request says.
+    /// A revision with an `initialize` handshake: the one that the request names, or the default.
     Handshake(String),
-    /// A revision in which every request stands for itself: 2026-07-28 and later.
+    /// A revision without a handshake: every request is self-contained. 2026-07-28 and later.
     Stateless(String),
 }
 
 impl Era {
-    /// The revision.
+    /// The date of the revision.
     pub fn version(&self) -> &str {
         match self {
             Self::Handshake(version) | Self::Stateless(version) => version,
         }
     }
 
-    /// Whether every request stands for itself.
+    /// Whether requests are self-contained.
     pub const fn is_stateless(&self) -> bool {
         matches!(self, Self::Stateless(_))
     }

@@ -1,4 +1,4 @@
-//! One request under way: the body of its answer owns the handler's future, so dropping the body cancels the work.
+//! One request under way. The body of its response owns the handler's future, so dropping the body cancels the work.
 
 use std::{
     pin::Pin,
@@ -11,79 +11,94 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde_json::Value;
 
-use super::{Caller, Peer, RpcError};
+use super::{Peer, RpcError, rpc_error::response};
 use crate::host::BoxFuture;
 
 /// How the host waits.
 pub(super) type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// A handler at work.
+/// A request whose handler is running.
 pub(super) struct Exchange {
     pub(super) id: Value,
-    pub(super) caller: Caller,
-    pub(super) work: BoxFuture<'static, Result<Value, RpcError>>,
+    pub(super) work: BoxFuture<'static, Outcome>,
     pub(super) peer: Peer,
 }
 
-/// What a handler did first.
-pub(super) enum First {
-    /// It sent something before its result. The result may have followed at once, and is the last of `messages` then.
+/// How a handler ended.
+pub(super) enum Outcome {
+    /// The user's login at `PingOne` has ended. The handler's own result may not say so.
+    LoginRequired(Result<Value, RpcError>),
+    Finished(Result<Value, RpcError>),
+}
+
+/// The first output of a handler.
+pub(super) enum FirstOutput {
+    /// Messages before its result. If it is `done`, the last of `messages` is the response.
     Events { messages: Vec<Value>, done: bool },
-    /// It finished, and nothing that matters came before.
-    Result(Result<Value, RpcError>),
+    /// Its outcome, before any message.
+    Outcome(Outcome),
 }
 
 impl Exchange {
-    /// Waits for whatever the handler does first.
-    pub(super) async fn first(&mut self) -> First {
+    /// Waits for the first output of the handler.
+    pub(super) async fn first_output(&mut self) -> FirstOutput {
         std::future::poll_fn(|cx| {
-            // Registered before the handler runs: what it sends from elsewhere meanwhile is not missed.
+            // Registered before the handler runs: a message from another task meanwhile is not missed.
             self.peer.register(cx.waker());
-            let result = self.work.as_mut().poll(cx);
-            match (self.peer.take(), result) {
-                // Nothing has left yet, so that the answer can still be 401.
-                (sent, Poll::Ready(result)) if sent.is_empty() || self.caller.login_required() => {
-                    Poll::Ready(First::Result(result))
+            let outcome = self.work.as_mut().poll(cx);
+            match (self.peer.take(), outcome) {
+                // The status has not been sent, so that the response can still be 401.
+                (_, Poll::Ready(outcome @ Outcome::LoginRequired(_))) => {
+                    Poll::Ready(FirstOutput::Outcome(outcome))
                 }
-                (mut messages, Poll::Ready(result)) => {
-                    messages.push(self.response(result));
-                    Poll::Ready(First::Events { messages, done: true })
+                (sent, Poll::Ready(outcome)) if sent.is_empty() => Poll::Ready(FirstOutput::Outcome(outcome)),
+                (mut messages, Poll::Ready(outcome)) => {
+                    messages.push(self.last_message(outcome));
+                    Poll::Ready(FirstOutput::Events { messages, done: true })
                 }
                 (sent, Poll::Pending) if sent.is_empty() => Poll::Pending,
-                (messages, Poll::Pending) => Poll::Ready(First::Events { messages, done: false }),
+                (messages, Poll::Pending) => Poll::Ready(FirstOutput::Events { messages, done: false }),
             }
         })
         .await
     }
 
-    /// The JSON-RPC response to this request.
-    pub(super) fn response(&self, result: Result<Value, RpcError>) -> Value {
-        super::rpc_error::response(&self.id, result)
+    /// The JSON-RPC response that ends a stream.
+    fn last_message(&self, outcome: Outcome) -> Value {
+        let result = match outcome {
+            // The status has been sent. The next request of the client gets 401.
+            Outcome::LoginRequired(Ok(_)) => {
+                Err(RpcError::new(RpcError::INTERNAL_ERROR, "the login has ended; log in again"))
+            }
+            Outcome::Finished(result) | Outcome::LoginRequired(result) => result,
+        };
+        response(&self.id, result)
     }
 }
 
-/// The body of an answer that is a stream of events.
+/// A response body of server-sent events.
 pub(super) struct Events {
     exchange: Exchange,
     sleep: Sleep,
-    waiting: BoxFuture<'static, ()>,
-    /// Until the bearer token is no longer good, where that ends the stream.
-    ended: BoxFuture<'static, ()>,
+    keep_alive: BoxFuture<'static, ()>,
+    /// When the stream must end although its handler has not finished.
+    closed: BoxFuture<'static, ()>,
     ready: Vec<Value>,
     done: bool,
 }
 
 impl Events {
-    /// A stream that begins with `ready`, and is over after that if the handler is `done`, or else when it has `ended`.
+    /// A stream that begins with `ready`. It ends after that if the handler is `done`, or else when the handler finishes or
+    /// `closed` completes.
     pub(super) fn new(
         exchange: Exchange,
         ready: Vec<Value>,
         done: bool,
         sleep: Sleep,
-        ended: Option<BoxFuture<'static, ()>>,
+        closed: Option<BoxFuture<'static, ()>>,
     ) -> Self {
-        let ended = ended.unwrap_or_else(|| Box::pin(std::future::pending()));
-        Self { exchange, waiting: sleep(KEEP_ALIVE), sleep, ended, ready, done }
+        let closed = closed.unwrap_or_else(|| Box::pin(std::future::pending()));
+        Self { exchange, keep_alive: sleep(KEEP_ALIVE), sleep, closed, ready, done }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
@@ -93,38 +108,33 @@ impl Events {
         if self.done {
             return Poll::Ready(None);
         }
-        self.exchange.peer.register(cx.waker());
-        let result = self.exchange.work.as_mut().poll(cx);
-        let mut messages = self.exchange.peer.take();
-        if let Poll::Ready(result) = result {
-            self.done = true;
-            let result = match result {
-                // The status has been sent; the next request will meet the 401.
-                Ok(_) if self.exchange.caller.login_required() => {
-                    Err(RpcError::new(RpcError::INTERNAL_ERROR, "the login has ended; log in again"))
-                }
-                result => result,
-            };
-            messages.push(self.exchange.response(result));
-        }
+        let messages = self.poll_messages(cx);
         if !messages.is_empty() {
-            self.waiting = (self.sleep)(KEEP_ALIVE);
+            self.keep_alive = (self.sleep)(KEEP_ALIVE);
             return Poll::Ready(Some(messages.iter().map(event).collect()));
         }
-        if self.ended.as_mut().poll(cx).is_ready() {
+        if self.closed.as_mut().poll(cx).is_ready() {
             self.done = true;
-            let text =
-                "the access token of this request is no longer good, or the server restarts; ask again";
+            let text = "the access token of this request is no longer valid, or the server restarts; subscribe again";
             let error = RpcError::new(RpcError::INTERNAL_ERROR, text);
-            return Poll::Ready(Some(event(&self.exchange.response(Err(error)))));
+            return Poll::Ready(Some(event(&response(&self.exchange.id, Err(error)))));
         }
-        match self.waiting.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                self.waiting = (self.sleep)(KEEP_ALIVE);
-                Poll::Ready(Some(": keep-alive\n\n".to_owned()))
-            }
-            Poll::Pending => Poll::Pending,
+        self.keep_alive.as_mut().poll(cx).map(|()| {
+            self.keep_alive = (self.sleep)(KEEP_ALIVE);
+            Some(": keep-alive\n\n".to_owned())
+        })
+    }
+
+    /// The messages of the handler since the last time, with the response if it has finished.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Vec<Value> {
+        self.exchange.peer.register(cx.waker());
+        let outcome = self.exchange.work.as_mut().poll(cx);
+        let mut messages = self.exchange.peer.take();
+        if let Poll::Ready(outcome) = outcome {
+            self.done = true;
+            messages.push(self.exchange.last_message(outcome));
         }
+        messages
     }
 }
 
@@ -140,11 +150,11 @@ impl http_body::Body for Events {
     }
 }
 
-/// A server-sent event. JSON has no line breaks outside of strings, and none unescaped in them.
+/// A server-sent event. JSON text has no line breaks between its tokens, and escapes them in strings.
 fn event(message: &Value) -> String {
     format!("event: message\ndata: {message}\n\n")
 }
 
-/// Proxies end connections that are quiet for a minute or so. And on Workers it is by writing that one learns that a
-/// client has gone, so this is how long it is worked for.
+/// Proxies close connections that are silent for about a minute. On Workers, only a write shows that a client has hung up,
+/// so this is also how long work continues without a client.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);

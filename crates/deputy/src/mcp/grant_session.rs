@@ -1,5 +1,5 @@
-//! What outlives one request. No process keeps it: questions and their replies are the grant's, and what a client declared
-//! or is in the middle of travels with the client.
+//! The state that outlives one request. No process holds it: replies to questions are records of the grant, and the client
+//! keeps the rest, sealed.
 
 use rmcp::model::ClientCapabilities;
 use serde_json::{Value, json};
@@ -7,42 +7,42 @@ use serde_json::{Value, json};
 use super::RpcError;
 use crate::host::BoxFuture;
 
-/// The grant behind a request, as far as MCP needs it. Implemented by the flow that holds the grant, and by tests.
+/// The grant of a request, as far as MCP needs it. Implemented on stored grants, and by tests.
 pub trait GrantSession: Send + Sync + 'static {
-    /// A name for a question to the client. Only who may speak for this grant can answer it, and only after it was asked.
-    fn question(&self) -> String;
+    /// A new id for a question to the client. It cannot be guessed, and only requests of this grant can reply to it.
+    fn question_id(&self) -> String;
 
     /// Waits for the reply to a question: a JSON-RPC response without its envelope, `{"result": …}` or `{"error": …}`.
-    /// `None`: none came in time.
-    fn reply(&self, question: &str) -> BoxFuture<'static, Option<Value>>;
+    /// `None`: no reply came in time.
+    fn await_reply(&self, question: &str) -> BoxFuture<'static, Option<Value>>;
 
-    /// Hands a reply to whoever waits for it, in whatever process. `false`: the question is not one of this grant's.
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>>;
+    /// Delivers a reply to the request that waits for it, in any process. `false`: the id is not one of this grant.
+    fn deliver_reply(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>>;
 
-    /// Seals what a client keeps for us and can neither read nor alter. It opens for the same person and client, for the
-    /// same `place`, and for `lifetime` seconds.
-    fn seal(&self, place: &[u8], text: &str, lifetime: u64) -> String;
+    /// Seals text that the client keeps and can neither read nor alter. It opens for the same user, client and `purpose`, and
+    /// for `lifetime` seconds.
+    fn seal(&self, purpose: &[u8], text: &str, lifetime: u64) -> String;
 
     /// Opens what [`GrantSession::seal`] sealed.
-    fn open(&self, place: &[u8], sealed: &str) -> Option<String>;
+    fn open(&self, purpose: &[u8], sealed: &str) -> Option<String>;
 
-    /// Completes when the bearer token of this request is no longer good, since it has expired or its grant has been ended,
-    /// and when the server is about to stop.
-    fn ended(&self) -> BoxFuture<'static, ()>;
+    /// Completes when a stream of this request must end: its access token has expired, its grant was revoked, or the server
+    /// is about to stop.
+    fn until_closed(&self) -> BoxFuture<'static, ()>;
 }
 
 /// Why a reply was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// Other replies of this client wait in its place.
-    #[error("other replies of this client wait in its place")]
+    /// Too many replies of this client wait to be read.
+    #[error("too many replies of this client wait to be read")]
     Full,
-    /// Storage failed. The text is for the log.
+    /// Storage failed. The text is for the log only.
     #[error("{0}")]
     Storage(String),
 }
 
-/// Whether a client with these capabilities can be asked this (MCP 2025-11-25 and 2026-07-28, Client Features).
+/// Whether a client with these capabilities accepts this request (MCP 2025-11-25 and 2026-07-28, Client Features).
 pub(super) fn can_be_asked(
     capabilities: &ClientCapabilities,
     method: &str,
@@ -70,8 +70,8 @@ pub(super) fn can_be_asked(
     })
 }
 
-/// Whether a client with these capabilities can show its person a form. Declared without a mode, elicitation means forms
-/// (MCP 2025-11-25, Elicitation).
+/// Whether a client with these capabilities can show a form to its user. Elicitation that is declared without a mode means
+/// forms (MCP 2025-11-25, Elicitation).
 pub(super) fn shows_forms(capabilities: &ClientCapabilities) -> bool {
     let elicitation = capabilities.elicitation.as_ref();
     elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())

@@ -1,4 +1,4 @@
-//! The seam between the transport and the tools.
+//! The interface between the transport and the tools.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use serde_json::{Map, Value};
 use super::{Caller, Era, Peer, RpcError};
 use crate::host::BoxFuture;
 
-/// Responds to MCP requests. [`super::rmcp`] makes one of an rmcp `ServerHandler`.
+/// Serves MCP requests. [`super::rmcp`] turns an rmcp `ServerHandler` into one.
 pub trait Handler: Send + Sync + 'static {
-    /// The scopes that a request needs beyond a valid token. `name` is that of the tool, prompt or resource.
+    /// The scopes that a request needs. `name` is that of the tool, prompt or resource.
     fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String>;
 
-    /// Every scope that a request can need, with the name of a tool, prompt or resource that needs it. Compared with
-    /// `API_SCOPES` at the start.
+    /// Every scope that a request can need, with the name of a tool, prompt or resource that needs it. The server compares
+    /// them with `API_SCOPES` when it starts.
     fn declared_scopes(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 
-    /// The input schema of a tool, if it exists: some of its arguments may have to be repeated in headers.
+    /// The input schema of a tool, if it exists. It says which arguments a client repeats in headers.
     fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>>;
 
-    /// Serves one request. Dropping the future cancels the work.
+    /// Serves one request. Dropping the future cancels it.
     fn handle(&self, call: Call, caller: Caller, peer: Peer) -> BoxFuture<'static, Result<Value, RpcError>>;
 }
 
@@ -35,8 +35,8 @@ pub struct Call {
     pub method: String,
     /// Empty if absent.
     pub params: Map<String, Value>,
-    /// The rules of its revision.
+    /// The revision by whose rules it is served.
     pub era: Era,
-    /// The capabilities that the client declared, with this request or by `initialize`.
+    /// The capabilities that the client declared, with this request or with `initialize`.
     pub capabilities: ClientCapabilities,
 }

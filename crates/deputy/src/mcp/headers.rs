@@ -1,4 +1,4 @@
-//! What a request's headers say of its body, and whether that is true (MCP 2026-07-28, Streamable HTTP).
+//! The headers that repeat parts of a request's body, and whether they agree with it (MCP 2026-07-28, Streamable HTTP).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};
@@ -10,17 +10,17 @@ use super::{Era, RpcError, peer::LogLevel};
 
 /// Revisions with an `initialize` handshake, oldest first.
 pub(super) const HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-/// Revisions in which every request stands for itself.
+/// Revisions whose requests are self-contained.
 pub(super) const STATELESS: [&str; 1] = ["2026-07-28"];
-/// MCP 2025-06-18: the revision of a request that names none.
-const UNNAMED: &str = "2025-03-26";
+/// MCP 2025-06-18: the revision of a request that does not name one.
+const DEFAULT: &str = "2025-03-26";
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
-/// By which rules a request is to be answered.
+/// The era by whose rules a request is served.
 pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>) -> Result<Era, RpcError> {
     let meta = params.get("_meta").and_then(Value::as_object);
     let in_body = meta.and_then(|meta| meta.get(META_VERSION)).filter(|version| !version.is_null());
@@ -30,7 +30,7 @@ pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>
     }
     let Some(in_body) = in_body else {
         return match named(headers)? {
-            // A stateless request must say in its body what its header says.
+            // The body of a stateless request must name its revision too.
             Era::Stateless(_) => Err(missing_meta()),
             Era::Handshake(_) if method == "server/discover" => Err(missing_meta()),
             era @ Era::Handshake(_) => Ok(era),
@@ -51,23 +51,23 @@ pub(super) fn era(headers: &HeaderMap, method: &str, params: &Map<String, Value>
     Ok(era)
 }
 
-/// The rules of the revision that the header names, which is all that a notification says.
+/// The era of the revision that the header names. The body of a notification does not name one.
 pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
     match version(headers)? {
-        None => Ok(Era::Handshake(UNNAMED.to_owned())),
+        None => Ok(Era::Handshake(DEFAULT.to_owned())),
         Some(version) if HANDSHAKE.contains(&version) => Ok(Era::Handshake(version.to_owned())),
         Some(version) if STATELESS.contains(&version) => Ok(Era::Stateless(version.to_owned())),
         Some(version) => Err(unsupported(version)),
     }
 }
 
-/// `MCP-Protocol-Version`. An empty one is as if omitted.
+/// `MCP-Protocol-Version`. An empty value counts as absent.
 fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
     Ok(single(headers, &PROTOCOL_VERSION)?.filter(|version| !version.is_empty()))
 }
 
-/// Leaves of what a client declares the capabilities that can be read, so that one of another form does not cost it the
-/// others. A client that declares something else than an object in `initialize` declares nothing.
+/// Removes unreadable capabilities from a client's declaration, so that the others count. A declaration in `initialize` that
+/// is not an object declares nothing.
 pub(super) fn keep_readable_capabilities(method: &str, params: &mut Map<String, Value>) {
     let begins = method == "initialize";
     let declared = if begins {
@@ -84,13 +84,13 @@ pub(super) fn keep_readable_capabilities(method: &str, params: &mut Map<String, 
     }
 }
 
-/// What a stateless request says that its client can do.
+/// The capabilities that a stateless request declares.
 pub(super) fn capabilities(params: &Map<String, Value>) -> ClientCapabilities {
     let declared = params.get("_meta").and_then(|meta| meta.get(META_CAPABILITIES)).unwrap_or(&Value::Null);
     ClientCapabilities::deserialize(declared).unwrap_or_default()
 }
 
-/// The log entries that a stateless request asks for (MCP 2026-07-28, Logging).
+/// The least severe log entries that a stateless request asks for (MCP 2026-07-28, Logging).
 pub(super) fn log_level(params: &Map<String, Value>) -> Result<Option<LogLevel>, RpcError> {
     let level = params.get("_meta").and_then(|meta| meta.get(META_LOG_LEVEL));
     let Some(level) = level.filter(|level| !level.is_null()) else { return Ok(None) };
@@ -98,7 +98,7 @@ pub(super) fn log_level(params: &Map<String, Value>) -> Result<Option<LogLevel>,
     level.map(Some).ok_or_else(|| RpcError::new(RpcError::INVALID_PARAMS, "there is no such log level"))
 }
 
-/// `initialize` opens a handshake, whatever revision it names; where requests stand for themselves it does not exist.
+/// The era of `initialize`, which begins a handshake whatever revision it names. Stateless revisions do not have it.
 fn handshake(
     headers: &HeaderMap,
     in_body: Option<&str>,
@@ -110,16 +110,16 @@ fn handshake(
     let asked = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
     match version(headers)? {
         Some(header) if header != asked && STATELESS.contains(&header) => Err(mismatch(
-            "MCP-Protocol-Version names a revision without initialize, and the body asks for another one",
+            "MCP-Protocol-Version names a revision without initialize, and the body another revision",
         )),
-        // A client that begins anew may still name what it agreed on before.
+        // A client that starts again may still name the revision of its last handshake.
         Some(header) if header != asked && !HANDSHAKE.contains(&header) => Err(unsupported(header)),
         _ => Ok(Era::Handshake(asked.to_owned())),
     }
 }
 
-/// Whether `Mcp-Method`, `Mcp-Name` and `Mcp-Param-*` say what the body says. What stands between client and server may
-/// have routed or admitted the request by them.
+/// Checks that `Mcp-Method`, `Mcp-Name` and `Mcp-Param-*` agree with the body. A proxy may have routed or admitted the
+/// request by them.
 pub(super) fn agree(
     headers: &HeaderMap,
     method: &str,
@@ -143,13 +143,13 @@ pub(super) fn agree(
     let Some(schema) = schema else { return Ok(()) };
     let arguments = params.get("arguments").unwrap_or(&Value::Null);
     let mut repeated = Vec::new();
-    annotated(schema, arguments, &mut repeated);
+    collect_annotated(schema, arguments, &mut repeated);
     for (header, value) in repeated {
-        // A header that no request could carry is the tool author's mistake, and demands nothing.
+        // An annotation that is not a valid field name is a mistake of the tool's author. It is ignored.
         let Ok(header) = HeaderName::try_from(format!("mcp-param-{header}")) else { continue };
         let same = match (single(headers, &header)?, value) {
             (None, None) => true,
-            (Some(header), Some(value)) => decoded(header).is_some_and(|text| says(&text, value)),
+            (Some(header), Some(value)) => decoded(header).is_some_and(|text| is_equal(&text, value)),
             _ => false,
         };
         if !same {
@@ -159,7 +159,7 @@ pub(super) fn agree(
     Ok(())
 }
 
-/// The same for a revision that knows no such headers: they may be missing, and say nothing else than the body.
+/// The same for a revision without these headers: they may be absent, but must not contradict the body.
 pub(super) fn agree_if_present(
     headers: &HeaderMap,
     method: &str,
@@ -176,7 +176,7 @@ pub(super) fn agree_if_present(
     Ok(())
 }
 
-/// What `Mcp-Name` repeats: the tool, prompt, resource or task that a request is about.
+/// The value that `Mcp-Name` repeats: the tool, prompt, resource or task of a request.
 pub(super) fn name<'a>(method: &str, params: &'a Map<String, Value>) -> Option<&'a str> {
     let key = match method {
         "tools/call" | "prompts/get" => "name",
@@ -187,24 +187,28 @@ pub(super) fn name<'a>(method: &str, params: &'a Map<String, Value>) -> Option<&
     params.get(key).and_then(Value::as_str)
 }
 
-/// The header names and values of the arguments that a schema marks with `x-mcp-header`, nested ones included.
-fn annotated<'a>(schema: &Map<String, Value>, value: &'a Value, into: &mut Vec<(String, Option<&'a Value>)>) {
+/// Collects the header names and values of the arguments that a schema marks with `x-mcp-header`, nested ones included.
+fn collect_annotated<'a>(
+    schema: &Map<String, Value>,
+    value: &'a Value,
+    into: &mut Vec<(String, Option<&'a Value>)>,
+) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (name, property) in properties.iter().filter_map(|(name, schema)| Some((name, schema.as_object()?))) {
         let value = value.get(name).unwrap_or(&Value::Null);
         if let Some(header) =
             property.get("x-mcp-header").and_then(Value::as_str).filter(|header| !header.is_empty())
         {
-            // Lists and objects have no form in a header; the tool's own schema refuses them.
+            // Lists and objects have no header form. The tool's own schema refuses them.
             let primitive = value.is_string() || value.is_boolean() || value.is_number();
             into.push((header.to_ascii_lowercase(), primitive.then_some(value)));
         }
-        annotated(property, value, into);
+        collect_annotated(property, value, into);
     }
 }
 
-/// Whether a header's text is an argument's value. Integers are compared as numbers: `42.0` is `42`.
-fn says(text: &str, value: &Value) -> bool {
+/// Whether a header's text equals an argument. Integers are compared as numbers: `42.0` equals `42`.
+fn is_equal(text: &str, value: &Value) -> bool {
     match value {
         Value::String(string) => string == text,
         Value::Number(number) => {
@@ -225,7 +229,7 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// A header that may stand once. Local workerd leaves blanks at its ends; they mean nothing (RFC 9110 §5.5).
+/// The value of a field that may occur once. Blanks at its ends are not part of it (RFC 9110 §5.5); local workerd keeps them.
 pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, RpcError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -238,7 +242,7 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Op
     }
 }
 
-/// A header value, out of `=?base64?…?=` if it is in it.
+/// A header value, decoded if it has the form `=?base64?…?=`.
 fn decoded(value: &str) -> Option<String> {
     match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(inside) => String::from_utf8(STANDARD.decode(inside).ok()?).ok(),

@@ -1,4 +1,4 @@
-//! JSON-RPC messages from strangers (JSON-RPC 2.0 §4).
+//! Untrusted JSON-RPC messages (JSON-RPC 2.0 §4).
 
 use serde_json::{Map, Value, json};
 
@@ -8,15 +8,20 @@ use crate::encoding::{JsonError, json as read};
 /// A well-formed message.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Message {
-    /// Expects no answer.
     Notification,
-    /// Expects one.
-    Request { id: Value, method: String, params: Map<String, Value> },
-    /// Answers a question of ours: `{"result": …}` or `{"error": …}`.
-    Response { id: Value, reply: Value },
+    Request {
+        id: Value,
+        method: String,
+        params: Map<String, Value>,
+    },
+    /// The client's reply to a question of this server: `{"result": …}` or `{"error": …}`.
+    Response {
+        id: Value,
+        reply: Value,
+    },
 }
 
-/// Why there is no message, and the id if it could be read.
+/// Why a body is not a message, with the id if it could be read.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Malformed {
     pub(super) id: Value,
@@ -24,7 +29,6 @@ pub(super) struct Malformed {
 }
 
 impl Message {
-    /// Reads a body.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let refused =
             |id: &Value, code, text: &str| Malformed { id: id.clone(), error: RpcError::new(code, text) };
@@ -39,7 +43,7 @@ impl Message {
         let invalid = |id: &Value, text| Err(refused(id, RpcError::INVALID_REQUEST, text));
         let mut members = match value {
             Value::Object(members) => members,
-            // Removed in 2025-06-18, and a way to make one request cost as much as many.
+            // MCP 2025-06-18 removed batches. One request would cost as much as many.
             Value::Array(_) => return invalid(&Value::Null, "batches are not accepted"),
             _ => return invalid(&Value::Null, "the body is not a JSON-RPC message"),
         };
@@ -48,7 +52,7 @@ impl Message {
         if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return invalid(&readable, "jsonrpc must be \"2.0\"");
         }
-        // A member that is null says nothing beside one that is not; peers write both.
+        // Some peers send `result` and `error` with one of them null.
         let Some(method) = members.remove("method").filter(|method| !method.is_null()) else {
             let error = members.remove("error").filter(|error| !error.is_null());
             let result = members.remove("result").filter(|result| error.is_none() || !result.is_null());
@@ -75,7 +79,7 @@ impl Message {
         match id {
             None => Ok(Self::Notification),
             Some(id) if is_id(&id) => Ok(Self::Request { id, method, params }),
-            Some(Value::Null) => invalid(&readable, "id must not be null; a notification has none"),
+            Some(Value::Null) => invalid(&readable, "id must not be null; a notification has no id"),
             Some(Value::String(_)) => invalid(&readable, "id must have no more than 1024 bytes"),
             Some(Value::Number(_)) => {
                 invalid(&readable, "an id that is a number must be an integer of 64 bits")
@@ -85,7 +89,7 @@ impl Message {
     }
 }
 
-/// Whether it can be repeated as it was sent (JSON-RPC 2.0 §5). Larger numbers, and fractions, lose digits.
+/// Whether an id can be sent back exactly as it came (JSON-RPC 2.0 §5). Larger numbers and fractions lose digits.
 fn is_id(id: &Value) -> bool {
     match id {
         Value::Number(number) => {
@@ -102,5 +106,5 @@ const LONGEST_ID: usize = 1024;
 /// 2^53: up to here a floating-point number is the integer that was written.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// More than a model writes. Large things are strings.
+/// More values than a model writes: large content is in strings.
 const MOST_VALUES: usize = 20_000;

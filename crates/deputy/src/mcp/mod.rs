@@ -1,9 +1,13 @@
 //! The MCP server: Streamable HTTP for both eras of the protocol, on one endpoint and without state.
 //!
-//! [`StreamableHttp`] speaks HTTP and JSON-RPC. It hands each request to a [`Handler`] with a [`Caller`], and the body of the
-//! answer owns the handler's future: a client that hangs up cancels its call, on every host alike. [`rmcp`](fn@rmcp) makes a
-//! handler of any rmcp `ServerHandler`; Deputy itself takes nothing but types from rmcp.
+//! [`StreamableHttp`] speaks HTTP and JSON-RPC. It gives each request to a [`Handler`] with a [`Caller`]. The body of the
+//! response owns the handler's future, so that a client that hangs up cancels its call on every host. [`rmcp`](fn@rmcp) turns
+//! any rmcp `ServerHandler` into a handler; the rest of Deputy uses only types of rmcp.
+//!
+//! A request that is not authorized gets no JSON-RPC response, but a [`Challenge`]: its token lacks scopes, or the handler
+//! found that the user's login has ended. `endpoint::mcp` renders it.
 
+mod accept;
 mod api_error;
 mod caller;
 mod era;
@@ -31,7 +35,7 @@ pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
 pub use rpc_error::RpcError;
-pub use streamable_http::{Reply, Rules, StreamableHttp};
+pub use streamable_http::{Challenge, Rules, StreamableHttp};
 
 #[cfg(test)]
 mod tests;

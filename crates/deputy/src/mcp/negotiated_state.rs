@@ -1,9 +1,9 @@
-//! What a client declares once for many requests (MCP 2025-11-25, Lifecycle), kept by the client itself.
+//! The state that a client negotiates once for many requests (MCP 2025-11-25, Lifecycle). The client keeps it.
 //!
-//! `initialize` is answered with an `Mcp-NegotiatedState-Id` that carries what the client declared, sealed. The client sends it back
-//! with each of its requests, so that what was declared is as narrow as the connection: two programs that share a token
-//! declare for themselves. The server stores nothing for it. The value authorizes nothing and names nobody; without it, or
-//! with one that does not open, a request is served as one of a client that has declared nothing.
+//! The response to `initialize` has an `Mcp-Session-Id` that contains the client's declarations, sealed. The client sends it
+//! back with each of its requests. So two programs that share an access token each have their own state, and the server
+//! stores nothing. The value authorizes nothing and names no user. A request without it, or with one that cannot be opened,
+//! is served as if its client had declared nothing.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::ClientCapabilities;
@@ -12,29 +12,31 @@ use serde_json::{Map, Value};
 
 use super::{GrantSession, headers::single, peer::LogLevel};
 
-/// `Mcp-NegotiatedState-Id` (MCP 2025-11-25, Transports, Session Management).
+/// `Mcp-Session-Id` (MCP 2025-11-25, Transports, Session Management).
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// What a client declared by `initialize` and `logging/setLevel`. Later revisions declare it with each request.
+/// What a client declared with `initialize` and `logging/setLevel`. In later revisions each request declares it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct NegotiatedState {
-    /// What the client can do.
     #[serde(default)]
     pub(super) capabilities: ClientCapabilities,
-    /// The least severe log entries that it reads.
+    /// The least severe log entries that the client wants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) log_level: Option<LogLevel>,
 }
 
 impl NegotiatedState {
-    /// What the client that sends these headers declared.
-    pub(super) fn of(headers: &HeaderMap, conversation: &dyn GrantSession) -> Self {
+    /// The state that a request comes with. `initialize` begins with none.
+    pub(super) fn before(method: &str, headers: &HeaderMap, session: &dyn GrantSession) -> Self {
+        if method == "initialize" {
+            return Self::default();
+        }
         let id = single(headers, &SESSION_ID).ok().flatten().filter(|id| id.len() <= LONGEST_ID);
-        let declared = id.and_then(|id| conversation.open(PLACE, id));
+        let declared = id.and_then(|id| session.open(PURPOSE, id));
         declared.and_then(|declared| serde_json::from_str(&declared).ok()).unwrap_or_default()
     }
 
-    /// What is declared once this request has succeeded. `None`: the request declares nothing.
+    /// The state after a request, if it succeeds. `None`: the request changes nothing.
     pub(super) fn after(&self, method: &str, params: &Map<String, Value>) -> Option<Self> {
         match method {
             "initialize" => {
@@ -50,16 +52,16 @@ impl NegotiatedState {
         }
     }
 
-    /// The session id that carries this.
-    pub(super) fn id(&self, conversation: &dyn GrantSession) -> Option<HeaderValue> {
+    /// The session id that contains this state.
+    pub(super) fn id(&self, session: &dyn GrantSession) -> Option<HeaderValue> {
         let declared = serde_json::to_string(self).ok()?;
-        let id = conversation.seal(PLACE, &declared, LIFETIME);
+        let id = session.seal(PURPOSE, &declared, LIFETIME);
         HeaderValue::try_from(id).ok().filter(|id| id.len() <= LONGEST_ID)
     }
 }
 
-/// The capabilities without members of any size, which are of no use to the server: the client sends them with every
-/// request.
+/// The capabilities without members of unbounded size. The server does not use them, and the client would send them with
+/// every request.
 fn bounded(mut capabilities: ClientCapabilities) -> ClientCapabilities {
     capabilities.experimental = None;
     capabilities.extensions = None;
@@ -70,9 +72,9 @@ fn bounded(mut capabilities: ClientCapabilities) -> ClientCapabilities {
     capabilities
 }
 
-/// Where a session id belongs, among what clients keep for the server.
-const PLACE: &[u8] = b"session";
-/// Seconds. A connection may last for as long as its client runs, and the value gives no access that could end.
+/// Distinguishes session ids from other sealed values that clients keep.
+const PURPOSE: &[u8] = b"session";
+/// Seconds. A session may last as long as its client runs, and the value grants no access.
 const LIFETIME: u64 = u64::MAX;
-/// Bytes of a session id. One in which everything is declared has about 400.
+/// Bytes of a session id. With every declaration it has about 400.
 const LONGEST_ID: usize = 1024;

@@ -1,4 +1,4 @@
-//! The client, as a handler meets it while it works: who takes notifications, and can be asked.
+//! The client from a handler's view: it takes notifications, and in some revisions requests.
 
 use std::{
     fmt,
@@ -14,22 +14,22 @@ use serde_json::{Value, json};
 use super::{GrantSession, RpcError, grant_session::can_be_asked};
 use crate::host::BoxFuture;
 
-/// Takes the messages that a handler sends before its result: progress, log entries, questions. Cheap to clone.
+/// Takes the messages that a handler sends before its result: progress, log entries, questions to the client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Peer(Arc<Outbox>);
 
 #[derive(Debug)]
 struct Outbox {
-    wanted: NotificationFilter,
-    asking: Option<ClientRequests>,
+    notifications: NotificationFilter,
+    client_requests: Option<ClientRequests>,
     messages: Mutex<Vec<Value>>,
     waker: AtomicWaker,
 }
 
-/// What a client can be asked, and how its reply comes back.
+/// The requests that a client accepts, and the session through which its replies come back.
 pub(super) struct ClientRequests {
     pub(super) capabilities: ClientCapabilities,
-    pub(super) conversation: Arc<dyn GrantSession>,
+    pub(super) session: Arc<dyn GrantSession>,
 }
 
 impl fmt::Debug for ClientRequests {
@@ -39,37 +39,38 @@ impl fmt::Debug for ClientRequests {
 }
 
 impl Peer {
-    pub(super) fn new(wanted: NotificationFilter, asking: Option<ClientRequests>) -> Self {
-        Self(Arc::new(Outbox { wanted, asking, messages: Mutex::default(), waker: AtomicWaker::new() }))
+    pub(super) fn new(notifications: NotificationFilter, client_requests: Option<ClientRequests>) -> Self {
+        let (messages, waker) = (Mutex::default(), AtomicWaker::new());
+        Self(Arc::new(Outbox { notifications, client_requests, messages, waker }))
     }
 
-    /// Sends a JSON-RPC notification to the client, if it is one that the client wants.
+    /// Sends a JSON-RPC notification to the client, unless the client does not want it.
     pub fn notify(&self, message: Value) {
-        if self.0.wanted.includes(&message) {
+        if self.0.notifications.includes(&message) {
             self.send(message);
         }
     }
 
-    /// Asks the client: `elicitation/create`, `sampling/createMessage`, `roots/list` or `ping`. The question goes out with
-    /// the events of this request, and the reply comes with a request of its own.
+    /// Sends a request to the client: `elicitation/create`, `sampling/createMessage`, `roots/list` or `ping`. It goes out
+    /// with the events of this request, and the client's reply is a request of its own.
     ///
-    /// Only revisions with a handshake have this. In later ones a handler answers that it needs input
+    /// Only revisions with a handshake have this. In later ones a handler returns that it requires input
     /// (`resultType: "input_required"`) and is called again.
     ///
-    /// [`RpcError::MISSING_CLIENT_CAPABILITY`]: the client cannot be asked this, by its own declaration or because it has
-    /// answered that it does not know the question.
+    /// [`RpcError::MISSING_CLIENT_CAPABILITY`]: the client did not declare the capability, or replied that it does not know
+    /// the request.
     pub fn ask(
         &self,
         method: &str,
         params: Option<&Value>,
     ) -> Result<BoxFuture<'static, Result<Value, RpcError>>, RpcError> {
-        let Some(ClientRequests { capabilities, conversation }) = &self.0.asking else {
-            let text = "the client cannot be asked while it waits for this answer";
+        let Some(ClientRequests { capabilities, session }) = &self.0.client_requests else {
+            let text = "the client takes no requests while it waits for this response";
             return Err(RpcError::new(RpcError::INVALID_REQUEST, text));
         };
         can_be_asked(capabilities, method, params)?;
-        let id = conversation.question();
-        let reply = conversation.reply(&id);
+        let id = session.question_id();
+        let reply = session.await_reply(&id);
         let mut message = json!({ "jsonrpc": "2.0", "id": id, "method": method });
         if let (Some(params), Some(message)) = (params, message.as_object_mut()) {
             message.insert("params".to_owned(), params.clone());
@@ -79,19 +80,19 @@ impl Peer {
         }
         Ok(Box::pin(async move {
             let Some(mut reply) = reply.await else {
-                return Err(RpcError::new(RpcError::INTERNAL_ERROR, "the client has not answered in time"));
+                return Err(RpcError::new(RpcError::INTERNAL_ERROR, "the client has not replied in time"));
             };
             match reply.get_mut("result").map(Value::take) {
                 Some(result) => Ok(result),
-                None => Err(RpcError::of_client(&reply["error"])),
+                None => Err(RpcError::from_client(&reply["error"])),
             }
         }))
     }
 
-    /// Whether there was room for it.
+    /// `false`: too many messages wait already.
     fn send(&self, message: Value) -> bool {
         let mut messages = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        // A handler that never rests must not fill the memory of a client that does not read.
+        // A handler that sends without end must not fill the memory while its client does not read.
         let fits = messages.len() < MOST_WAITING;
         if fits {
             messages.push(message);
@@ -101,12 +102,12 @@ impl Peer {
         fits
     }
 
-    /// Has the request be looked at again.
+    /// Has the request's future polled again.
     pub(super) fn wake(&self) {
         self.0.waker.wake();
     }
 
-    /// What has been sent since the last time.
+    /// The messages that were sent since the last call.
     pub(super) fn take(&self) -> Vec<Value> {
         std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -117,17 +118,16 @@ impl Peer {
     }
 }
 
-/// Which messages of a handler go to the client.
+/// The notifications that go to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum NotificationFilter {
-    /// Every one.
     #[default]
     All,
-    /// Every one but log entries below this level.
+    /// All but log entries below this level.
     LogFrom(LogLevel),
-    /// Every one but log entries: the request did not ask for any (MCP 2026-07-28, Logging).
+    /// All but log entries: the request did not ask for any (MCP 2026-07-28, Logging).
     NoLog,
-    /// None: the client reads no events.
+    /// No message: the client reads no events.
     Nothing,
 }
 
@@ -151,7 +151,6 @@ impl NotificationFilter {
 pub(super) struct LogLevel(usize);
 
 impl LogLevel {
-    /// The level with this name.
     pub(super) fn parse(name: &str) -> Option<Self> {
         LEVELS.iter().position(|level| *level == name).map(Self)
     }

@@ -3,14 +3,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A JSON-RPC error. Its message is for the client and says nothing about the inside of the server.
+/// A JSON-RPC error. Its message is for the client and tells nothing about the server's internals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RpcError {
-    /// JSON-RPC 2.0 §5.1, and MCP's own.
+    /// A code of JSON-RPC 2.0 §5.1 or of MCP.
     pub code: i64,
     /// One sentence.
     pub message: String,
-    /// What a program can use.
+    /// Details for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
 }
@@ -38,19 +38,23 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
-    /// The error that a client answered a question with. A client that does not know the method or its params cannot be
-    /// asked; its code would say something else of the request that it waits for.
-    pub(super) fn of_client(error: &Value) -> Self {
+    /// The error with which a client replied to a question. A client that does not know the method or its params lacks the
+    /// capability. Its own code would be wrong for the request that it waits for.
+    pub(super) fn from_client(error: &Value) -> Self {
         let code = error.get("code").and_then(Value::as_i64).unwrap_or(Self::INTERNAL_ERROR);
         if [Self::METHOD_NOT_FOUND, Self::INVALID_PARAMS].contains(&code) {
             return Self::new(
                 Self::MISSING_CLIENT_CAPABILITY,
-                "the client answers that it cannot be asked this",
+                "the client replied that it does not support this request",
             );
         }
         Self {
             code,
-            message: error.get("message").and_then(Value::as_str).unwrap_or("the client failed").to_owned(),
+            message: error
+                .get("message")
+                .and_then(Value::as_str)
+                .unwrap_or("the client replied with an error")
+                .to_owned(),
             data: error.get("data").cloned(),
         }
     }
@@ -73,5 +77,5 @@ pub(super) fn response(id: &Value, result: Result<Value, RpcError>) -> Value {
     }
 }
 
-/// Characters. Some messages of handlers repeat what the client sent.
+/// Characters of a message. Some handlers repeat input in it.
 const LONGEST_MESSAGE: usize = 512;

@@ -1,4 +1,4 @@
-//! Streamable HTTP: from an authorized `POST` to a JSON-RPC answer.
+//! Streamable HTTP: from an authorized `POST` to a JSON-RPC response.
 
 use std::sync::Arc;
 
@@ -9,142 +9,164 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Call, Caller, GrantSession, Handler, Peer, RpcError,
-    exchange::{Events, Exchange, First, Sleep},
+    accept::Accept,
+    exchange::{Events, Exchange, FirstOutput, Outcome, Sleep},
     grant_session::shows_forms,
     headers,
     input_round::InputRound,
     message::{Malformed, Message},
-    peer::{ClientRequests, NotificationFilter},
-    rpc_error::response,
     negotiated_state::{NegotiatedState, SESSION_ID},
+    peer::{ClientRequests, NotificationFilter},
+    rpc_error,
 };
-use crate::http::{StaysOpen, essence, has_media_type, list};
+use crate::{
+    host::BoxFuture,
+    http::{StaysOpen, has_media_type},
+};
 
 /// The MCP endpoint behind the bearer check.
 pub struct StreamableHttp {
-    pub(super) handler: Arc<dyn Handler>,
-    pub(super) sleep: Sleep,
-    pub(super) rules: Rules,
+    handler: Arc<dyn Handler>,
+    sleep: Sleep,
+    rules: Rules,
 }
 
-/// What the operator decides about requests of MCP.
+/// The operator's rules for MCP requests.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Scopes that no client can be granted although something needs them.
+    /// Scopes that no client can be granted although a tool, prompt or resource needs them.
     pub ungrantable: Vec<String>,
-    /// `UNCONFIRMED_TOOLS`: tools that act without the person's word where the client cannot ask for it.
+    /// `UNCONFIRMED_TOOLS`: tools that act without the user's confirmation if the client cannot ask for it.
     pub unconfirmed: Vec<String>,
 }
 
-/// What comes of a request.
-pub enum Reply {
-    /// The token lacks scopes. Nothing was done.
+/// Why a request gets a challenge (RFC 6750 §3) instead of a JSON-RPC response.
+///
+/// These are the refusals for authorization that only the MCP server can decide. The HTTP endpoint renders them, together
+/// with its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// 403: the access token lacks scopes. The handler was not called.
     InsufficientScope {
-        /// All that the request needs.
+        /// Every scope that the request needs.
         required: Vec<String>,
     },
-    /// The person has to log in again.
+    /// 401: the user's login at `PingOne` has ended, as the handler found when it called the API.
     LoginRequired,
-    /// An answer.
-    Response(Response<Body>),
+}
+
+/// Why a request gets no response of its handler.
+enum Refusal {
+    Challenge(Challenge),
+    /// A JSON-RPC error. `id` is null if it could not be read.
+    Error {
+        status: StatusCode,
+        id: Value,
+        error: RpcError,
+    },
+}
+
+/// A request that agrees with the rules of its revision.
+struct AcceptedRequest {
+    call: Call,
+    notifications: NotificationFilter,
+    form: ResponseForm,
+}
+
+/// What the form of a response depends on.
+struct ResponseForm {
+    accept: Accept,
+    is_stateless: bool,
+    /// The `Mcp-Session-Id` that the response sets if the request succeeds.
+    session_id: Option<HeaderValue>,
 }
 
 impl StreamableHttp {
-    /// A front for `handler` that waits with `sleep`.
+    /// The endpoint of `handler`, which waits with `sleep`.
     pub fn new(handler: Arc<dyn Handler>, sleep: Sleep, rules: Rules) -> Self {
         Self { handler, sleep, rules }
     }
 
-    /// Answers a `POST` of `caller` in their `conversation`.
+    /// Responds to a `POST` of `caller`, whose grant is `session`.
     pub async fn respond(
         &self,
         head: &Parts,
         body: Bytes,
         caller: Caller,
-        conversation: Arc<dyn GrantSession>,
-    ) -> Reply {
-        let headers = &head.headers;
+        session: Arc<dyn GrantSession>,
+    ) -> Result<Response<Body>, Challenge> {
+        match self.serve(&head.headers, &body, caller, session).await {
+            Ok(response) => Ok(response),
+            Err(Refusal::Challenge(challenge)) => Err(challenge),
+            Err(Refusal::Error { status, id, error }) => {
+                tracing::info!(code = error.code, reason = error.message, "MCP request refused");
+                Ok(crate::http::json(status, &rpc_error::response(&id, Err(error))))
+            }
+        }
+    }
+
+    async fn serve(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        caller: Caller,
+        session: Arc<dyn GrantSession>,
+    ) -> Result<Response<Body>, Refusal> {
         if !has_media_type(headers, "application/json") {
-            let error = RpcError::new(RpcError::INVALID_REQUEST, "Content-Type must be application/json");
-            return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Value::Null, error);
+            let text = "Content-Type must be application/json";
+            return Err(Refusal::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Value::Null, text));
         }
-        let Some(readable) = Readable::by(headers) else {
+        let Some(accept) = Accept::of(headers) else {
             let text = "Accept must allow application/json or text/event-stream";
-            let error = RpcError::new(RpcError::INVALID_REQUEST, text);
-            return refused(StatusCode::NOT_ACCEPTABLE, &Value::Null, error);
+            return Err(Refusal::invalid(StatusCode::NOT_ACCEPTABLE, &Value::Null, text));
         };
-        let (id, method, mut params) = match Message::parse(&body) {
-            Ok(Message::Request { id, method, params }) => (id, method, params),
-            Ok(Message::Notification) => return accepted(headers),
-            Ok(Message::Response { id, reply }) => {
-                return delivered(headers, &id, reply, &*conversation).await;
+        match Message::parse(body) {
+            Ok(Message::Notification) => accepted(headers),
+            Ok(Message::Request { id, method, params }) => {
+                let request = self.accept_request(headers, accept, (id, method, params), &*session)?;
+                self.call(request, caller, session).await
             }
-            Err(Malformed { id, error }) => return unreadable(&id, error, &*conversation).await,
-        };
+            Ok(Message::Response { id, reply }) => deliver_reply(headers, &id, reply, &*session).await,
+            Err(Malformed { id, error }) => {
+                fail_question(&id, &error, &*session).await;
+                Err(Refusal::Error { status: StatusCode::BAD_REQUEST, id, error })
+            }
+        }
+    }
+
+    /// Decides by which rules a request is served, and checks its headers by them.
+    fn accept_request(
+        &self,
+        headers: &HeaderMap,
+        accept: Accept,
+        (id, method, mut params): (Value, String, Map<String, Value>),
+        session: &dyn GrantSession,
+    ) -> Result<AcceptedRequest, Refusal> {
         headers::keep_readable_capabilities(&method, &mut params);
-        // All that comes of it is events.
-        if method == "subscriptions/listen" && readable == Readable::Json {
-            let error = RpcError::new(RpcError::INVALID_REQUEST, "Accept must allow text/event-stream");
-            return refused(StatusCode::NOT_ACCEPTABLE, &id, error);
+        // A subscription consists of events.
+        if method == "subscriptions/listen" && accept == Accept::Json {
+            let text = "Accept must allow text/event-stream";
+            return Err(Refusal::invalid(StatusCode::NOT_ACCEPTABLE, &id, text));
         }
-        let era = match headers::era(headers, &method, &params) {
-            Ok(era) => era,
-            Err(error) => return refused(status(&error), &id, error),
-        };
-        // Where requests stand for themselves there are no sessions, and `initialize` begins a new one.
-        let session = if era.is_stateless() || method == "initialize" {
-            NegotiatedState::default()
+        let refuse = |error| Refusal::before_handler(&id, error);
+        let era = headers::era(headers, &method, &params).map_err(refuse)?;
+        let (capabilities, notifications, session_id) = if era.is_stateless() {
+            let notifications = self.check_stateless(headers, &method, &params).map_err(refuse)?;
+            (headers::capabilities(&params), notifications, None)
         } else {
-            NegotiatedState::of(headers, &*conversation)
+            headers::agree_if_present(headers, &method, &params).map_err(refuse)?;
+            let state = NegotiatedState::before(&method, headers, session);
+            let session_id = state.after(&method, &params).and_then(|next| next.id(session));
+            let notifications = state.log_level.map_or(NotificationFilter::All, NotificationFilter::LogFrom);
+            (state.capabilities, notifications, session_id)
         };
-        let mut wanted = session.log_level.map_or(NotificationFilter::All, NotificationFilter::LogFrom);
-        let next = session.after(&method, &params).filter(|_| !era.is_stateless());
-        let session_id = next.and_then(|session| session.id(&*conversation));
-        let mut capabilities = session.capabilities;
-        if era.is_stateless() {
-            match self.stateless(headers, &method, &params) {
-                Ok(logs) => wanted = logs,
-                Err(error) => return refused(status(&error), &id, error),
-            }
-            capabilities = headers::capabilities(&params);
-        } else if let Err(error) = headers::agree_if_present(headers, &method, &params) {
-            return refused(status(&error), &id, error);
-        }
-        let name = headers::name(&method, &params);
-        let required = self.handler.required_scopes(&method, name);
-        if !required.iter().all(|scope| caller.has_scope(scope)) {
-            return self.insufficient_scope(&id, required);
-        }
-        if readable == Readable::Json {
-            wanted = NotificationFilter::Nothing;
-        }
-        let on_stream = !era.is_stateless() && readable != Readable::Json && method != "initialize";
-        let asking = on_stream.then(|| ClientRequests {
-            capabilities: capabilities.clone(),
-            conversation: Arc::clone(&conversation),
-        });
-        let can_ask = (on_stream || era.is_stateless()) && shows_forms(&capabilities);
-        let unconfirmed = method == "tools/call"
-            && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
-        let caller = caller.confirming(can_ask, unconfirmed);
-        let call = Call { id, method, params, era, capabilities };
-        self.answer(call, caller, conversation, Peer::new(wanted, asking), readable, session_id).await
+        let notifications = if accept == Accept::Json { NotificationFilter::Nothing } else { notifications };
+        let form = ResponseForm { accept, is_stateless: era.is_stateless(), session_id };
+        Ok(AcceptedRequest { call: Call { id, method, params, era, capabilities }, notifications, form })
     }
 
-    /// The token lacks scopes. A scope that no client can be granted is nothing to ask for: that would lead the client
-    /// around in a circle.
-    fn insufficient_scope(&self, id: &Value, required: Vec<String>) -> Reply {
-        match required.iter().find(|scope| self.rules.ungrantable.contains(scope)) {
-            None => Reply::InsufficientScope { required },
-            Some(scope) => {
-                let text = format!("this needs the scope {scope}, which this server grants to no client");
-                refused(StatusCode::OK, id, RpcError::new(RpcError::INTERNAL_ERROR, text))
-            }
-        }
-    }
-
-    /// What a stateless request wants to read, if its headers say the same as its body.
-    fn stateless(
+    /// Checks that the headers of a stateless request agree with its body. Returns the notifications that it asks for.
+    fn check_stateless(
         &self,
         headers: &HeaderMap,
         method: &str,
@@ -161,121 +183,144 @@ impl StreamableHttp {
         Ok(headers::log_level(params)?.map_or(NotificationFilter::NoLog, NotificationFilter::LogFrom))
     }
 
-    /// Lets the handler work: one JSON document if it has nothing to say before its result, events otherwise.
-    async fn answer(
+    /// Calls the handler, if the access token has the scopes for it.
+    async fn call(
+        &self,
+        AcceptedRequest { call, notifications, form }: AcceptedRequest,
+        caller: Caller,
+        session: Arc<dyn GrantSession>,
+    ) -> Result<Response<Body>, Refusal> {
+        let name = headers::name(&call.method, &call.params);
+        let required = self.handler.required_scopes(&call.method, name);
+        if !required.iter().all(|scope| caller.has_scope(scope)) {
+            return Err(self.insufficient_scope(&call.id, required));
+        }
+        let takes_requests = !form.is_stateless && form.accept != Accept::Json && call.method != "initialize";
+        let client_requests = takes_requests.then(|| ClientRequests {
+            capabilities: call.capabilities.clone(),
+            session: Arc::clone(&session),
+        });
+        let can_ask = (takes_requests || form.is_stateless) && shows_forms(&call.capabilities);
+        let may_act_unasked = call.method == "tools/call"
+            && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
+        let caller = caller.confirming(can_ask, may_act_unasked);
+        // A subscription ends with its access token. Other calls end by themselves.
+        let closed = (call.method == "subscriptions/listen").then(|| session.until_closed());
+        let exchange = self.begin(call, caller, session, Peer::new(notifications, client_requests))?;
+        self.first_response(exchange, form, closed).await
+    }
+
+    /// A challenge for the scopes, unless no client can be granted one of them: a client that asks for it would come back
+    /// without it, and ask again.
+    fn insufficient_scope(&self, id: &Value, required: Vec<String>) -> Refusal {
+        match required.iter().find(|scope| self.rules.ungrantable.contains(scope)) {
+            None => Refusal::Challenge(Challenge::InsufficientScope { required }),
+            Some(scope) => {
+                let text = format!("this needs the scope {scope}, which this server grants to no client");
+                let error = RpcError::new(RpcError::INTERNAL_ERROR, text);
+                Refusal::Error { status: StatusCode::OK, id: id.clone(), error }
+            }
+        }
+    }
+
+    /// Starts the handler.
+    fn begin(
         &self,
         mut call: Call,
         caller: Caller,
-        conversation: Arc<dyn GrantSession>,
+        session: Arc<dyn GrantSession>,
         peer: Peer,
-        readable: Readable,
-        session_id: Option<HeaderValue>,
-    ) -> Reply {
-        let (id, stateless) = (call.id.clone(), call.era.is_stateless());
-        let round = match InputRound::begin(&mut call, Arc::clone(&conversation)) {
-            Ok(round) => round,
-            Err(error) => return refused(status(&error), &id, error),
-        };
-        // A call ends by itself; who listens must be told to come back with a token that is still good.
-        let mut ended = (call.method == "subscriptions/listen").then(|| conversation.ended());
+    ) -> Result<Exchange, Refusal> {
+        let id = call.id.clone();
+        let round =
+            InputRound::begin(&mut call, session).map_err(|error| Refusal::before_handler(&id, error))?;
         let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
-        let tool = tool.map(str::to_owned);
-        let work = self.handler.handle(call, caller.clone(), peer.clone());
-        let work = Box::pin(async move {
-            let result = round.end(work.await?)?;
-            // HTTP says 200 of it. The text is the person's.
-            if result.get("isError").and_then(Value::as_bool) == Some(true) {
+        let (tool, login) = (tool.map(str::to_owned), caller.login());
+        let work = self.handler.handle(call, caller, peer.clone());
+        let work = async move {
+            let result = work.await.and_then(|result| round.end(result));
+            // The status is 200 all the same. The text of the result may be the user's, and is not logged.
+            if result.as_ref().is_ok_and(|result| result.get("isError") == Some(&Value::Bool(true))) {
                 tracing::info!(tool, "a tool call ended with an error");
             }
-            Ok(result)
-        });
-        let mut exchange = Exchange { id, caller, work, peer };
-        let mut stream = |exchange, messages, done| {
-            events(Events::new(exchange, messages, done, Arc::clone(&self.sleep), ended.take()), done)
+            if login.has_ended() { Outcome::LoginRequired(result) } else { Outcome::Finished(result) }
         };
-        let in_session = |mut response: Response<Body>| {
-            if let Some(session_id) = session_id {
-                response.headers_mut().insert(SESSION_ID, session_id);
+        Ok(Exchange { id, work: Box::pin(work), peer })
+    }
+
+    /// Waits for the first output of the handler. The response is one JSON document if that is its result, and a stream of
+    /// events otherwise.
+    async fn first_response(
+        &self,
+        mut exchange: Exchange,
+        ResponseForm { accept, is_stateless, session_id }: ResponseForm,
+        closed: Option<BoxFuture<'static, ()>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let output = exchange.first_output().await;
+        let events = |exchange, messages, done| {
+            event_stream(Events::new(exchange, messages, done, Arc::clone(&self.sleep), closed), done)
+        };
+        let (mut response, succeeded) = match output {
+            FirstOutput::Events { messages, done } => (events(exchange, messages, done), true),
+            FirstOutput::Outcome(Outcome::LoginRequired(_)) => {
+                return Err(Refusal::Challenge(Challenge::LoginRequired));
             }
-            Reply::Response(response)
-        };
-        match exchange.first().await {
-            First::Events { messages, done } => in_session(stream(exchange, messages, done)),
-            First::Result(_) if exchange.caller.login_required() => Reply::LoginRequired,
-            First::Result(result) => {
-                let status = match &result {
-                    // Revisions with a handshake answer errors of the method with 200.
-                    Err(error) if stateless => status_of_answer(error),
-                    _ => StatusCode::OK,
-                };
-                let succeeded = result.is_ok();
-                let message = exchange.response(result);
-                let response = if readable == Readable::Events && status == StatusCode::OK {
-                    stream(exchange, vec![message], true)
+            FirstOutput::Outcome(Outcome::Finished(result)) => {
+                let (status, succeeded) = (status_of_result(&result, is_stateless), result.is_ok());
+                let message = rpc_error::response(&exchange.id, result);
+                let response = if accept == Accept::Events && status == StatusCode::OK {
+                    events(exchange, vec![message], true)
                 } else {
                     crate::http::json(status, &message)
                 };
-                if succeeded { in_session(response) } else { Reply::Response(response) }
+                (response, succeeded)
             }
-        }
-    }
-}
-
-/// What a client reads. It must be able to read both (MCP 2025-03-26); some name one of them, `*/*` or nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Readable {
-    /// Whatever suits the answer.
-    Both,
-    /// Only `text/event-stream`.
-    Events,
-    /// Only `application/json`.
-    Json,
-}
-
-impl Readable {
-    fn by(headers: &HeaderMap) -> Option<Self> {
-        let types: Vec<_> = list(headers, &header::ACCEPT).map(essence).collect();
-        // A header without a member says as much as none.
-        if types.is_empty() {
-            return Some(Self::Both);
-        }
-        let any = |readable: [&str; 3]| {
-            types.iter().any(|asked| readable.iter().any(|it| asked.eq_ignore_ascii_case(it.as_bytes())))
         };
-        match (any(["application/json", "application/*", "*/*"]), any(["text/event-stream", "text/*", "*/*"]))
-        {
-            (true, true) => Some(Self::Both),
-            (true, false) => Some(Self::Json),
-            (false, true) => Some(Self::Events),
-            (false, false) => None,
+        if let Some(session_id) = session_id.filter(|_| succeeded) {
+            response.headers_mut().insert(SESSION_ID, session_id);
         }
+        Ok(response)
     }
 }
 
-/// A notification: there is nothing to say to it.
-fn accepted(headers: &HeaderMap) -> Reply {
-    match headers::named(headers) {
-        Ok(_) => {
-            let mut response = crate::http::empty(StatusCode::ACCEPTED);
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            Reply::Response(response)
-        }
-        Err(error) => refused(status(&error), &Value::Null, error),
+impl Refusal {
+    /// The refusal of a request that was not handed to the handler.
+    fn before_handler(id: &Value, error: RpcError) -> Self {
+        let status = match error.code {
+            RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::Error { status, id: id.clone(), error }
+    }
+
+    fn invalid(status: StatusCode, id: &Value, text: &str) -> Self {
+        Self::Error { status, id: id.clone(), error: RpcError::new(RpcError::INVALID_REQUEST, text) }
     }
 }
 
-/// The reply to a question. Another request waits for it, perhaps in another process.
-async fn delivered(headers: &HeaderMap, id: &Value, reply: Value, conversation: &dyn GrantSession) -> Reply {
-    let accepted = accepted(headers);
-    let Reply::Response(response) = &accepted else { return accepted };
-    if !response.status().is_success() {
-        return accepted;
-    }
-    let (status, code, text) = match conversation.deliver(id.as_str().unwrap_or_default(), reply).await {
-        Ok(true) => return accepted,
-        Ok(false) => {
-            (StatusCode::BAD_REQUEST, RpcError::INVALID_REQUEST, "this answers no question of this server")
-        }
+/// The response to a notification. It has no body.
+fn accepted(headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+    headers::named(headers).map_err(|error| Refusal::before_handler(&Value::Null, error))?;
+    let mut response = crate::http::empty(StatusCode::ACCEPTED);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Delivers the client's reply to a question. Another request waits for it, perhaps in another process.
+async fn deliver_reply(
+    headers: &HeaderMap,
+    id: &Value,
+    reply: Value,
+    session: &dyn GrantSession,
+) -> Result<Response<Body>, Refusal> {
+    let accepted = accepted(headers)?;
+    let (status, code, text) = match session.deliver_reply(id.as_str().unwrap_or_default(), reply).await {
+        Ok(true) => return Ok(accepted),
+        Ok(false) => (
+            StatusCode::BAD_REQUEST,
+            RpcError::INVALID_REQUEST,
+            "this server has sent no request with this id",
+        ),
         Err(error) => {
             tracing::error!(%error, "a client's reply could not be kept");
             (
@@ -285,23 +330,21 @@ async fn delivered(headers: &HeaderMap, id: &Value, reply: Value, conversation: 
             )
         }
     };
-    // Without the id: it would name a request of the client's.
-    refused(status, &Value::Null, RpcError::new(code, text))
+    // Without the id, which would name a request of the client.
+    Err(Refusal::Error { status, id: Value::Null, error: RpcError::new(code, text) })
 }
 
-/// A message that cannot be read. If it was to be the reply to a question, the question ends with it: nobody replies twice.
-async fn unreadable(id: &Value, error: RpcError, conversation: &dyn GrantSession) -> Reply {
-    if let Some(question) = id.as_str() {
-        let text = format!("the client's reply cannot be read: {}", error.message);
-        let reply = json!({ "error": { "code": RpcError::INTERNAL_ERROR, "message": text } });
-        if let Err(error) = conversation.deliver(question, reply).await {
-            tracing::error!(%error, "a client's reply could not be kept");
-        }
+/// Ends the question with this id, if there is one: its reply could not be read, and no second reply will come.
+async fn fail_question(id: &Value, error: &RpcError, session: &dyn GrantSession) {
+    let Some(question) = id.as_str() else { return };
+    let text = format!("the client's reply cannot be read: {}", error.message);
+    let reply = json!({ "error": { "code": RpcError::INTERNAL_ERROR, "message": text } });
+    if let Err(error) = session.deliver_reply(question, reply).await {
+        tracing::error!(%error, "a client's reply could not be kept");
     }
-    refused(StatusCode::BAD_REQUEST, id, error)
 }
 
-fn events(events: Events, done: bool) -> Response<Body> {
+fn event_stream(events: Events, done: bool) -> Response<Body> {
     let mut response = Response::new(Body::new(events));
     if !done {
         response.extensions_mut().insert(StaysOpen);
@@ -309,33 +352,24 @@ fn events(events: Events, done: bool) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Proxies that collect answers would hold events back.
+    // A proxy that buffers responses would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
-/// The status of a request that was not handed to the handler.
-const fn status(error: &RpcError) -> StatusCode {
-    match error.code {
-        RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-        _ => StatusCode::BAD_REQUEST,
+/// The status of a handler's result. An error of a stateless request may have one of its own (MCP 2026-07-28, Streamable
+/// HTTP). In revisions with a handshake it is 200.
+const fn status_of_result(result: &Result<Value, RpcError>, is_stateless: bool) -> StatusCode {
+    match result {
+        Err(error) if is_stateless => match error.code {
+            RpcError::HEADER_MISMATCH
+            | RpcError::MISSING_CLIENT_CAPABILITY
+            | RpcError::UNSUPPORTED_PROTOCOL_VERSION => StatusCode::BAD_REQUEST,
+            RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+            _ => StatusCode::OK,
+        },
+        Ok(_) | Err(_) => StatusCode::OK,
     }
-}
-
-/// The status of a stateless request that the handler answered with an error (MCP 2026-07-28, Streamable HTTP).
-const fn status_of_answer(error: &RpcError) -> StatusCode {
-    match error.code {
-        RpcError::HEADER_MISMATCH
-        | RpcError::MISSING_CLIENT_CAPABILITY
-        | RpcError::UNSUPPORTED_PROTOCOL_VERSION => StatusCode::BAD_REQUEST,
-        RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-        _ => StatusCode::OK,
-    }
-}
-
-fn refused(status: StatusCode, id: &Value, error: RpcError) -> Reply {
-    tracing::info!(code = error.code, reason = error.message, "MCP request refused");
-    Reply::Response(crate::http::json(status, &response(id, Err(error))))
 }
 
 /// Methods that revisions without a handshake do not have.

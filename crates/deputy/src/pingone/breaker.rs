@@ -1,14 +1,14 @@
-//! Whether this process asks `PingOne`'s token endpoint for new tokens.
+//! A circuit breaker for refreshes at `PingOne`'s token endpoint.
 //!
-//! Each grant pauses after a failure by itself. While the endpoint fails for everybody, the requests of all grants together
-//! would still be many, and each costs two writes.
+//! Each grant pauses after its own failure. While the endpoint fails for all users, the requests of all grants together would
+//! still be many, and each costs two writes.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::{host::Timestamp, retry};
 
-/// Closed while the endpoint works. Open after some failures in a row, or as soon as the endpoint says to come back later:
-/// then one request in each pause finds out whether it works again.
+/// Closed while the endpoint works. Open after some failures in a row, or after one response with `Retry-After`: then one
+/// request in each pause probes whether the endpoint works again.
 #[derive(Debug, Default)]
 pub(super) struct Breaker(Mutex<State>);
 
@@ -21,9 +21,9 @@ struct State {
 /// The outcome of a request to the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It works, whatever it said of this request.
+    /// The endpoint works, even if it refused this request.
     Works,
-    /// It failed, and says when to come back, or not.
+    /// The endpoint failed. `retry_after` is in seconds, if it said so.
     Fails { retry_after: Option<u64> },
 }
 
@@ -37,12 +37,12 @@ impl Breaker {
         if state.open_until.is_awaited(now, LONGEST) {
             return Err(state.open_until.since(now));
         }
-        // This one finds out. The next one may, if nothing is heard of it.
+        // This request probes. If its outcome is never recorded, another may probe after `PROBE`.
         state.open_until = now.plus(PROBE);
         Ok(())
     }
 
-    /// Takes note of how a request ended.
+    /// Records the outcome of a request.
     pub(super) fn record(&self, outcome: Outcome, now: Timestamp, random: crate::seal::Random<'_>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Outcome::Fails { retry_after } = outcome else {
@@ -67,9 +67,9 @@ impl Breaker {
 
 /// Failures in a row.
 const TRIPS: u32 = 5;
-/// Seconds in which the outcome of the one request is known.
+/// Seconds in which the outcome of a probe is known.
 const PROBE: u64 = 45;
-/// Seconds after which the endpoint is asked again, even if its `Retry-After` is longer.
+/// Seconds of the longest pause, even if `Retry-After` is longer.
 const LONGEST: u64 = 120;
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_open_it_and_one_request_probes() {
+    fn breaker_opens_after_5_failures_and_lets_a_probe_pass() {
         assert_eq!(failed(4, FAILS).admit(NOW), Ok(()));
         let breaker = failed(5, FAILS);
         assert_eq!(breaker.admit(NOW), Err(5));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_says_when_to_come_back_is_left_alone_until_then() {
+    fn retry_after_of_token_endpoint_is_respected() {
         assert_eq!(failed(1, Outcome::Fails { retry_after: Some(7) }).admit(NOW), Err(7));
         assert_eq!(failed(1, Outcome::Fails { retry_after: Some(9999) }).admit(NOW), Err(LONGEST));
     }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_of_which_nothing_is_heard_gives_way_to_another() {
+    fn lost_probe_gives_way_to_another() {
         let breaker = failed(5, FAILS);
         assert_eq!((breaker.admit(NOW.plus(5)), breaker.admit(NOW.plus(5 + PROBE))), (Ok(()), Ok(())));
     }

@@ -1,4 +1,4 @@
-//! `PingOne` as the flows see it: discovery and keys, cached in this process, and requests.
+//! Requests to `PingOne`, with discovery and keys cached in this process.
 
 use std::{
     sync::{
@@ -30,29 +30,29 @@ use crate::{
     types::User,
 };
 
-/// What this process knows of `PingOne`. Losing it costs a request; sharing it would save one.
+/// The client of `PingOne` with its caches. They belong to one process; losing them costs a few requests.
 #[derive(Debug, Default)]
 pub(crate) struct PingOneClient {
     discovery: Published<Discovery>,
     keys: Published<KeySet>,
     breaker: Breaker,
-    /// Whether the log has been told that the clocks differ.
+    /// Whether the difference of the clocks was logged.
     clocks_differ: AtomicBool,
-    /// Whether its responses say what time it is.
+    /// Whether responses have a `Date`.
     has_dates: AtomicBool,
 }
 
-/// A refresh that gave no access token.
+/// Why a refresh gave no access token.
 #[derive(Debug)]
 pub(crate) struct RefreshFailure {
     pub(crate) error: PingOneError,
-    /// The refresh token that `PingOne` issued all the same. The old one is spent.
+    /// The refresh token that `PingOne` issued nevertheless. The old one is used up.
     pub(crate) rotated: Option<Secret<String>>,
-    /// Seconds after which `PingOne` says that the next request may come.
+    /// Seconds until the next request, as `PingOne` says.
     pub(crate) retry_after: Option<u64>,
 }
 
-/// Tokens that were checked, and whose they are.
+/// Verified tokens, and their user.
 pub(crate) struct Authenticated {
     pub(crate) tokens: TokenResponse,
     pub(crate) access_token: AccessTokenClaims,
@@ -76,12 +76,12 @@ impl PingOneClient {
         self.discovery.get(host, Need::Fresh, fetch).await.map(|edition| edition.value)
     }
 
-    /// Whether the token endpoint may be asked for new tokens, or in how many seconds.
+    /// Whether a refresh request may be sent, or the seconds until it may.
     pub(crate) fn admits_refresh(&self, now: Timestamp) -> Result<(), u64> {
         self.breaker.admit(now)
     }
 
-    /// Exchanges a code. What comes back is to be checked.
+    /// Exchanges a code. The caller verifies the tokens with [`PingOneClient::authenticate`].
     pub(crate) async fn exchange(
         &self,
         host: &Host,
@@ -96,12 +96,12 @@ impl PingOneClient {
         let response = self.fetch(host, request, TOKEN_LIMITS).await;
         let tokens =
             response.and_then(|response| TokenResponse::read(&response).map_err(PingOneError::Token));
-        // People try again by themselves, and are few: nobody is kept from it.
-        self.note(&tokens, None, host);
+        // Recorded, but never blocked: users who log in are few and do not retry automatically.
+        self.record(&tokens, None, host);
         tokens
     }
 
-    /// Checks everything that came back for a code.
+    /// Verifies the tokens that were issued for a code, and asks `UserInfo`.
     pub(crate) async fn authenticate(
         &self,
         host: &Host,
@@ -124,7 +124,7 @@ impl PingOneClient {
         let response = self.fetch(host, request, LIMITS).await.unwrap_or_default();
         let info = match UserInfo::read(&response, id_token.subject()) {
             Ok(info) => Some(info),
-            // The ID token says who the user is; UserInfo only says more.
+            // The ID token identifies the user. UserInfo only adds claims.
             Err(error @ UserInfoError::Unusable) => {
                 tracing::warn!(%error, "UserInfo is not used");
                 None
@@ -134,27 +134,27 @@ impl PingOneClient {
         Ok(Authenticated { tokens, access_token: claims, user: id_token.into_user(info) })
     }
 
-    /// Asks for new tokens. The caller keeps the refresh token that comes back before anything else can fail, and then
-    /// checks the access token.
+    /// Requests new tokens. The caller stores the new refresh token before anything else can fail, and then verifies the
+    /// access token.
     pub(crate) async fn refresh(
         &self,
         host: &Host,
         config: &Config,
         refresh_token: &Secret<String>,
     ) -> Result<TokenResponse, RefreshFailure> {
-        let answer = async {
+        let result = async {
             let endpoint = &self.discovery(host, config).await?.token_endpoint;
             let request = refresh_request(endpoint, &config.pingone, refresh_token.expose());
             self.fetch(host, request, REFRESH_LIMITS).await
         };
-        let answer = answer.await;
-        let response = answer.as_ref().ok();
+        let result = result.await;
+        let response = result.as_ref().ok();
         let retry_after = response.and_then(|response| retry::retry_after(response, host.now()));
-        let tokens = answer
+        let tokens = result
             .as_ref()
             .map_err(PingOneError::clone)
             .and_then(|response| TokenResponse::read(response).map_err(PingOneError::Token));
-        self.note(&tokens, retry_after, host);
+        self.record(&tokens, retry_after, host);
         tokens.map_err(|error| RefreshFailure {
             error,
             rotated: response.and_then(rotated_refresh_token),
@@ -162,7 +162,7 @@ impl PingOneClient {
         })
     }
 
-    /// Revokes a refresh token, if `PingOne` lets us.
+    /// Revokes a refresh token, if `PingOne` has a revocation endpoint.
     pub(crate) async fn revoke(
         &self,
         host: &Host,
@@ -178,7 +178,7 @@ impl PingOneClient {
         if again { Err(PingOneError::Token(TokenError::Unavailable)) } else { Ok(()) }
     }
 
-    /// The claims of an access token that has just come, with whatever keys that takes.
+    /// Verifies an access token that was just issued. Fetches keys if necessary.
     pub(crate) async fn access_token(
         &self,
         host: &Host,
@@ -196,7 +196,7 @@ impl PingOneClient {
         Ok(claims)
     }
 
-    /// The same with the keys at hand. `None`: that takes others.
+    /// The same with the cached keys. `None`: other keys are necessary.
     pub(crate) fn access_token_at_once(
         &self,
         config: &Config,
@@ -210,8 +210,8 @@ impl PingOneClient {
         }
     }
 
-    /// Runs `verify` with the keys we know, and once more with newer ones if those may lead elsewhere
-    /// (OpenID Connect Core §10.1.1).
+    /// Runs `verify` with the cached keys, and again with newer ones if they may change the result (OpenID Connect Core
+    /// §10.1.1).
     async fn with_keys<T, E>(
         &self,
         host: &Host,
@@ -230,16 +230,16 @@ impl PingOneClient {
         match self.keys.get(host, known.superseded(), self.published_keys(host, config)).await {
             Ok(newer) => Ok(verify(&newer.value)),
             Err(error) => {
-                tracing::warn!(%error, "newer keys of PingOne's cannot be had now");
+                tracing::warn!(%error, "newer keys of PingOne cannot be fetched at the moment");
                 Ok(result)
             }
         }
     }
 
-    /// Takes note of whether the token endpoint works.
-    fn note(&self, tokens: &Result<TokenResponse, PingOneError>, retry_after: Option<u64>, host: &Host) {
+    /// Records whether the token endpoint works.
+    fn record(&self, tokens: &Result<TokenResponse, PingOneError>, retry_after: Option<u64>, host: &Host) {
         let outcome = match tokens {
-            // What it refuses for the request's sake says nothing of other requests.
+            // A refusal of this request does not concern other requests.
             Ok(_) | Err(PingOneError::Token(TokenError::Grant | TokenError::Refused(400 | 413))) => {
                 Outcome::Works
             }
@@ -254,7 +254,7 @@ impl PingOneClient {
         KeySet::read(&response).ok_or(PingOneError::Keys)
     }
 
-    /// Sends a request to `PingOne`. What goes wrong is logged with where it did, and never with a query.
+    /// Sends a request to `PingOne`. An error is logged with the URL, without its query.
     async fn fetch(
         &self,
         host: &Host,
@@ -268,7 +268,7 @@ impl PingOneClient {
             PingOneError::Fetch(error)
         })?;
         let (status, now) = (response.status(), host.now());
-        // A response that a cache has kept was dated when it was made (RFC 9111 §5.1).
+        // The date of a cached response is in the past (RFC 9111 §5.1).
         let dated =
             response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE));
         if let Some(date) = dated.and_then(retry::date) {
@@ -280,12 +280,12 @@ impl PingOneClient {
             let status = status.as_u16();
             let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
             let said = body["error"].as_str().and_then(error_code);
-            tracing::warn!(%method, url, status, said, retry_after, "PingOne answered with an error");
+            tracing::warn!(%method, url, status, said, retry_after, "PingOne responded with an error");
         }
         Ok(response)
     }
 
-    /// Says in the log that the clock of this host and that of `PingOne` differ, once until they agree again.
+    /// Logs a difference between the clock of this host and that of `PingOne`, once until they agree again.
     fn compare_clocks(&self, ours: Timestamp, theirs: Timestamp) {
         let ahead = ours.ahead_of(theirs);
         let differ = ahead.unsigned_abs() > TOLERATED;
@@ -295,12 +295,12 @@ impl PingOneClient {
     }
 }
 
-/// A login may ask five times, one after the other, while the person waits.
+/// A login may send five requests, one after the other, while the user waits.
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(5), max_bytes: 256 * 1024, reach: Reach::Anywhere };
-/// What a code was sent to is waited for longer: it may be used up by then.
+/// A request with a code has longer: a second attempt may find the code used up.
 const TOKEN_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), ..LIMITS };
-/// And longer still after a refresh, almost as long as the lease: without the answer, the login is lost.
+/// A refresh has almost as long as its lease: without the response, the new refresh token is lost.
 const REFRESH_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(38), ..LIMITS };
-/// Seconds by which the clocks may differ without a word.
+/// Seconds by which the clocks may differ without a log entry.
 const TOLERATED: u64 = 30;

@@ -1,4 +1,4 @@
-//! A document that `PingOne` publishes, as this process holds it.
+//! A document that `PingOne` publishes, cached in this process.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,32 +11,32 @@ use crate::{
     retry,
 };
 
-/// A document and when it was read. One request fetches it at a time, and everybody who needs it looks again until it is
-/// there: on Workers a request cannot await the work of another one.
+/// A cached document. One request fetches it at a time. Other requests poll until it is there, since on Workers a request
+/// cannot await the work of another.
 ///
-/// A fetch that fails, or brings what cannot be used, replaces nothing. What is held is fresh for an hour, and is used for
-/// a day while no other can be had.
+/// A failed fetch or an unusable document replaces nothing. An edition is fresh for an hour, and is used for another day
+/// while no newer one can be fetched.
 #[derive(Debug)]
 pub(super) struct Published<T>(Mutex<State<T>>);
 
 #[derive(Debug)]
 struct State<T> {
     held: Option<Edition<T>>,
-    /// Until when somebody is fetching, at the latest.
+    /// The time by which the current fetch has ended.
     fetching_until: Option<Timestamp>,
-    /// Fetches that have ended, well or not.
+    /// The number of fetches that have ended, in success or failure.
     fetched: u64,
-    /// Of these, the last ones that failed, and how the last one did.
+    /// The number of consecutive failures, and the last error.
     failures: u32,
     error: Option<PingOneError>,
-    /// From when it may be fetched again after a failure.
+    /// The time from which it may be fetched again after a failure.
     not_before: Timestamp,
-    /// Fetches for a newer edition that were not earned back since.
+    /// Recent fetches for a newer edition. One is forgotten every five seconds.
     newer: u32,
     newer_since: Timestamp,
 }
 
-/// What was read at one time.
+/// The document of one fetch.
 #[derive(Debug)]
 pub(super) struct Edition<T> {
     pub(super) value: Arc<T>,
@@ -44,16 +44,16 @@ pub(super) struct Edition<T> {
     read_at: Timestamp,
 }
 
-/// Which edition is needed.
+/// The edition that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// One that is fresh, or the last one if there is no fresh one to be had.
+    /// A fresh edition, or the last one if no fresh one can be fetched.
     Fresh,
-    /// One that was fetched after this one, which does not have what is looked for.
+    /// An edition newer than this one.
     After(u64),
 }
 
-/// What to do next for a document.
+/// The next step of a request that needs a document.
 enum Step<T> {
     Fail(PingOneError),
     Fetch,
@@ -68,12 +68,12 @@ impl<T> Clone for Edition<T> {
 }
 
 impl<T> Edition<T> {
-    /// Not if the clock was set back since it was read: nobody knows how old it is.
+    /// `false` if the clock was set back since the fetch: the age is unknown.
     fn is_fresh(&self, now: Timestamp) -> bool {
         now.since(self.read_at) < FRESH && self.read_at.ahead_of(now) <= JITTER
     }
 
-    /// Something newer.
+    /// The need for a newer edition.
     pub(super) const fn superseded(&self) -> Need {
         Need::After(self.number)
     }
@@ -95,12 +95,12 @@ impl<T> Default for Published<T> {
 }
 
 impl<T> Published<T> {
-    /// The edition that is fresh, if one is held.
+    /// The fresh edition, if one is cached.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<Edition<T>> {
         self.state().held.clone().filter(|held| held.is_fresh(now))
     }
 
-    /// The edition that is needed, got by `fetch` if nobody else gets it and it may be fetched now.
+    /// The edition that is needed. `fetch` runs if no other request is fetching, and a fetch is allowed now.
     pub(super) async fn get(
         &self,
         host: &Host,
@@ -113,9 +113,9 @@ impl<T> Published<T> {
             match step {
                 Step::Fail(error) => return Err(error),
                 Step::Fetch => {
-                    let _turn = FetchPermit(self);
+                    let _permit = FetchPermit(self);
                     let result = fetch.await;
-                    let edition = self.state().end(need, result, host);
+                    let edition = self.state().finish(need, result, host);
                     return edition;
                 }
                 Step::Use(edition) => return Ok(edition),
@@ -126,27 +126,27 @@ impl<T> Published<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        // What is behind it is whole at every moment.
+        // The state is consistent at every moment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> State<T> {
-    /// What somebody does who needs this, and began when `begun` fetches had ended.
+    /// The next step of a request that began when `begun` fetches had ended.
     fn step(&mut self, need: Need, begun: u64, now: Timestamp) -> Step<T> {
         let is_fetching = self.fetching_until.is_some_and(|until| until.is_awaited(now, LONGEST_FETCH));
         let pauses = self.not_before.is_awaited(now, LONGEST_PAUSE);
-        let waited_in_vain = self.fetched != begun;
+        let has_waited = self.fetched != begun;
         let last = self.held.clone().filter(|held| now.since(held.read_at) < FRESH + STALE);
         match (need, last) {
             (Need::After(seen), Some(held)) if held.number > seen => return Step::Use(held),
             (Need::Fresh, Some(held)) if held.is_fresh(now) => return Step::Use(held),
-            (Need::Fresh, Some(held)) if is_fetching || waited_in_vain || pauses => {
+            (Need::Fresh, Some(held)) if is_fetching || has_waited || pauses => {
                 return Step::Use(held);
             }
             _ if is_fetching => return Step::Wait,
             (Need::Fresh, None) if pauses => return Step::Fail(self.last_error()),
-            _ if waited_in_vain => return Step::Fail(self.last_error()),
+            _ if has_waited => return Step::Fail(self.last_error()),
             (Need::After(_), _) if !self.may_fetch_newer(now) => return Step::Fail(self.last_error()),
             _ => {}
         }
@@ -154,8 +154,8 @@ impl<T> State<T> {
         Step::Fetch
     }
 
-    /// Takes over what a fetch brought.
-    fn end(
+    /// Records the result of a fetch.
+    fn finish(
         &mut self,
         need: Need,
         result: Result<T, PingOneError>,
@@ -174,7 +174,8 @@ impl<T> State<T> {
                 self.failures = self.failures.saturating_add(1);
                 let pause = match self.held {
                     Some(_) => retry::pause(self.failures, &|buffer| host.fill_random(buffer)),
-                    // Nobody can log in without it: the first login after an outage succeeds. Refreshes pause by themselves.
+                    // Logins need it: without a pause, the first login after an outage succeeds. Refreshes have their own
+                    // pause.
                     None => 0,
                 };
                 self.not_before = now.plus(pause);
@@ -182,7 +183,7 @@ impl<T> State<T> {
                 let last = self.held.clone().filter(|held| now.since(held.read_at) < FRESH + STALE);
                 match last {
                     Some(held) if need == Need::Fresh => {
-                        tracing::warn!(%error, "a document of PingOne's cannot be fetched; the last one is used");
+                        tracing::warn!(%error, "a document of PingOne cannot be fetched; the last one is used");
                         Ok(held)
                     }
                     _ => Err(error),
@@ -191,8 +192,8 @@ impl<T> State<T> {
         }
     }
 
-    /// Three at once, since a login may follow a rotation of the keys and another rotation that; then one in five seconds.
-    /// A token that names a key which does not exist cannot make us hammer `PingOne`.
+    /// Allows three fetches at once, for two key rotations in a row, and then one every five seconds. Tokens that name
+    /// unknown keys must not cause a flood of requests to `PingOne`.
     fn may_fetch_newer(&mut self, now: Timestamp) -> bool {
         let earned = now.since(self.newer_since) / 5;
         let set_back = self.newer_since.ahead_of(now) > JITTER;
@@ -200,9 +201,9 @@ impl<T> State<T> {
             self.newer = self.newer.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX));
             self.newer_since = now;
         }
-        let may = self.newer < 3;
-        self.newer += u32::from(may);
-        may
+        let is_allowed = self.newer < 3;
+        self.newer += u32::from(is_allowed);
+        is_allowed
     }
 
     fn last_error(&self) -> PingOneError {
@@ -210,7 +211,7 @@ impl<T> State<T> {
     }
 }
 
-/// Whose turn it is to fetch. A request that is dropped gives it up.
+/// The permit of the request that fetches. Dropping the request releases it.
 struct FetchPermit<'a, T>(&'a Published<T>);
 
 impl<T> Drop for FetchPermit<'_, T> {
@@ -221,14 +222,15 @@ impl<T> Drop for FetchPermit<'_, T> {
 
 /// Seconds for which a document need not be fetched again.
 const FRESH: u64 = 3600;
-/// Seconds for which it is used beyond that while it cannot be.
+/// Seconds for which a stale document is used while it cannot be fetched.
 const STALE: u64 = 24 * 3600;
-/// Seconds: longer than the deadlines of two fetches, since keys may take discovery. For a request whose end nobody sees.
+/// Seconds: longer than the deadlines of two fetches, since keys may need discovery first. A permit that was not released
+/// expires after that.
 const LONGEST_FETCH: u64 = 11;
 /// Seconds: longer than every pause after a failure.
 const LONGEST_PAUSE: u64 = 120;
-/// Seconds by which a request that has read the clock before may seem to be early.
+/// Seconds by which the clock of a request that began earlier may be behind.
 const JITTER: i64 = 60;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Times `LOOK_AGAIN`: longer than a fetch.
+/// Polls. With `LOOK_AGAIN` between them they take longer than a fetch.
 const LOOKS: u32 = 230;

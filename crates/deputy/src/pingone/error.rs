@@ -1,4 +1,4 @@
-//! What can go wrong with `PingOne`.
+//! Errors of requests to `PingOne`.
 
 use crate::{
     host::FetchError,
@@ -20,7 +20,7 @@ pub(crate) enum PingOneError {
     Keys,
     #[error("the token response has no ID token")]
     NoIdToken,
-    #[error("PingOne's keys were fetched a moment ago, and are not fetched again yet")]
+    #[error("PingOne's keys were fetched a moment ago and are not fetched again yet")]
     NotYet,
     #[error("{0}")]
     Token(TokenError),
@@ -29,7 +29,7 @@ pub(crate) enum PingOneError {
 }
 
 impl PingOneError {
-    /// Whether trying again may help without anybody changing anything.
+    /// Whether the same request may succeed later without a change of configuration.
     pub(crate) const fn is_transient(&self) -> bool {
         match self {
             Self::Fetch(_)

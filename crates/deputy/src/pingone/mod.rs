@@ -1,4 +1,4 @@
-//! `PingOne` over the network: requests, and what this process remembers of it.
+//! `PingOne` over the network: requests, its documents as this process caches them, and the circuit breaker.
 
 mod breaker;
 mod client;

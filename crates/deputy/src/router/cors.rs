@@ -1,4 +1,4 @@
-//! Which origins may call which endpoints from a browser (Fetch §3.2).
+//! The origins whose pages may call an endpoint (CORS, Fetch §3.2).
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     http::{Response, empty},
 };
 
-/// Endpoints that take no cookies may be called by pages of every origin.
+/// For endpoints without cookies: pages of every origin may call them.
 pub(super) async fn any_origin(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let mut response = if preflight { empty(StatusCode::NO_CONTENT) } else { next.run(request).await };
@@ -21,7 +21,7 @@ pub(super) async fn any_origin(request: Request, next: Next) -> Response {
     response
 }
 
-/// The MCP endpoint may be called by pages of admitted origins, which can read its challenges too.
+/// For the MCP endpoint: pages of the configured origins may call it, and can read its challenges.
 pub(super) async fn admitted_origins(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let allowed = origin.filter(|origin| origin.to_str().is_ok_and(|origin| app.allows_origin(origin)));
@@ -45,7 +45,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
 const EXPOSED: [(HeaderName, &str); 1] =
     [(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, MCP-Protocol-Version, Mcp-Session-Id")];
 const PREFLIGHT: [(HeaderName, &str); 3] = [
-    // `DELETE` ends a session. The endpoint refuses it, by a response that the page can read.
+    // `DELETE` would end a session. The endpoint refuses it, with a response that the page can read.
     (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS"),
     // `*` does not cover Authorization (Fetch §4.10).
     (

@@ -1,7 +1,7 @@
 //! Reading the rest of a request body after the response is decided.
 //!
-//! A connection that is closed while bytes arrive is reset, and the client may never see the response: RFC 9112 §9.6 tells
-//! servers to go on reading for a while. The bytes are dropped.
+//! A connection that is closed while bytes arrive is reset, and the client may lose the response. So a server continues to read
+//! for a while (RFC 9112 §9.6). The bytes are dropped.
 
 use std::{
     mem,
@@ -35,8 +35,8 @@ pub(crate) async fn after_response(State(app): State<Arc<App>>, request: Request
     let response = next.run(request.map(watched)).await;
     let Unread { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     // With `Expect: 100-continue`, a client sends no body once it has a final response (RFC 9110 §10.1.1).
-    let sends_none = body.is_end_stream() || asks_first && !begun;
-    if sends_none || response.status() == StatusCode::REQUEST_TIMEOUT {
+    let is_complete = body.is_end_stream() || asks_first && !begun;
+    if is_complete || response.status() == StatusCode::REQUEST_TIMEOUT {
         return response;
     }
     // Read less from rate-limited clients.
@@ -57,14 +57,14 @@ async fn drain(mut body: Body, most: u64) {
     }
 }
 
-/// The rest of a body when its reader has stopped, and whether it read any.
+/// The unread rest of a body, and whether reading has begun.
 #[derive(Default)]
 struct Unread {
     body: Body,
     begun: bool,
 }
 
-/// A request body whose rest is kept when its reader drops it.
+/// A request body whose unread rest is kept when it is dropped.
 struct TrackedBody {
     body: Body,
     begun: bool,

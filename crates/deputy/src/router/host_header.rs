@@ -1,4 +1,4 @@
-//! The `Host` of a request, and headers of every response.
+//! The `Host` of requests, and the security headers of every response.
 
 use std::sync::Arc;
 
@@ -14,18 +14,20 @@ use crate::{
     oauth::ErrorCode,
 };
 
-/// Refuses a request with two `Host` fields (RFC 9112 §3.2), and on a loopback address one with another name: a page could
-/// have rebound that name by DNS. Every response forbids content sniffing, and on https asks for https.
+/// Refuses a request with two `Host` fields (RFC 9112 §3.2). On a loopback address, refuses one with another host name: a page
+/// could have rebound that name with DNS. Every response forbids content sniffing, and on https requires https.
 pub(super) async fn checked(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let mut response = match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "a request names one host"),
+        (_, Some(_)) => {
+            error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "a request must have one Host field")
+        }
         (host, None) => {
             // RFC 9112 §3.2.2: a target in absolute form overrides `Host`. HTTP/2 has the authority only.
             let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
             match target.or(host.map(HeaderValue::as_bytes)) {
                 Some(named) if !is_this_server(&app, named) => misdirected(),
-                // Requests inside a process have no host.
+                // Requests inside of a process have no host.
                 Some(_) | None => next.run(request).await,
             }
         }
@@ -39,8 +41,8 @@ pub(super) async fn checked(State(app): State<Arc<App>>, request: Request, next:
     response
 }
 
-/// Whether `host` names this server. Checked on a loopback address only: elsewhere nothing is derived from `Host`, and
-/// proxies change it.
+/// Whether `host` names this server. Checked on a loopback address only. Elsewhere nothing depends on `Host`, and proxies
+/// change it.
 fn is_this_server(app: &App, host: &[u8]) -> bool {
     let url = &app.config.public_url;
     if !url.is_loopback() {
@@ -52,6 +54,6 @@ fn is_this_server(app: &App, host: &[u8]) -> bool {
 }
 
 fn misdirected() -> Response {
-    let text = "this server does not answer to that host name";
+    let text = "this server does not have that host name";
     error(StatusCode::MISDIRECTED_REQUEST, ErrorCode::InvalidRequest, text)
 }

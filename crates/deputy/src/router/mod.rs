@@ -1,4 +1,4 @@
-//! The route table, and what holds for every route.
+//! The route table, and the layers around all routes.
 
 mod cors;
 mod drain;
@@ -44,7 +44,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .layer(from_fn(plain_bodies::required));
     let mcp_endpoint = Router::new()
         .route(paths::MCP, any(mcp::any))
-        // Some users paste it with a final slash. Every document names it without.
+        // Some users configure the URL with a final slash. Every document names it without.
         .route(&format!("{}/", paths::MCP), any(mcp::any))
         .layer(from_fn(plain_bodies::required))
         .layer(from_fn_with_state(Arc::clone(app), cors::admitted_origins));
@@ -58,8 +58,8 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-/// Serves a metadata document wherever clients look for it: at the origin, and for the MCP endpoint by either way of adding
-/// a well-known path (RFC 8414 §3.1, RFC 9728 §3.1), with and without a final slash.
+/// Serves a metadata document at every URL where clients look for it: at the origin, and for the MCP endpoint with the
+/// well-known path inserted (RFC 8414 §3.1, RFC 9728 §3.1) or appended, with and without a final slash.
 fn well_known(router: Router<Arc<App>>, name: &str, document: &MethodRouter<Arc<App>>) -> Router<Arc<App>> {
     let inserted = ["", "/", "/mcp", "/mcp/"].map(|path| format!("/.well-known/{name}{path}"));
     let paths = inserted.into_iter().chain([format!("/mcp/.well-known/{name}")]);

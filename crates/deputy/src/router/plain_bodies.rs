@@ -1,4 +1,4 @@
-//! Request bodies are not compressed.
+//! Refusal of compressed request bodies.
 
 use axum::{extract::Request, middleware::Next};
 use http::{HeaderValue, Method, StatusCode, header};

@@ -163,13 +163,13 @@ async fn unexpected_response_is_not_shown() {
 
 #[tokio::test]
 async fn failed_api_request_is_explained() {
-    let login = "The person's login at PingOne has ended. They have to log in again.";
+    let login = "The user's login at PingOne has ended. The user has to log in again.";
     let timeout = "The Todo API did not respond in time. The change may have been made: call get_my_todo_list \
                    before you try again.";
-    let refused = "The API refuses the person's login, although PingOne has just renewed it. The person need not log in \
-                   again: try again later, and tell whoever runs the API if this lasts.";
-    let later = "PingOne cannot renew the person's login at the moment. Try again in 7 seconds. If this lasts, the \
-                 person can connect again.";
+    let refused = "The API refuses the user's token, although PingOne has just issued it. The user need not log in again: \
+                   try again later, and tell the operator of the API if this lasts.";
+    let later = "PingOne issues no new token for the user at the moment. Try again in 7 seconds. If this lasts, the user \
+                 can connect again.";
     let unavailable = "The Todo API cannot be reached at the moment. Try again later.";
     let session = Session::new().await;
     for (error, expected) in [

@@ -1,8 +1,8 @@
 //! Any rmcp `ServerHandler`, served by Deputy.
 //!
-//! rmcp's own transports want a runtime with a clock and sessions in memory. Its handlers want neither: one request goes
-//! in through `Service::handle_request`, one result comes out. What a handler sends meanwhile goes through its `Peer`,
-//! which a small serve loop beside the request carries to ours.
+//! rmcp's own transports need a runtime with a clock, and sessions in memory. Its handlers need neither: a request goes in
+//! through `Service::handle_request`, and a result comes out. Messages that a handler sends meanwhile go through rmcp's
+//! `Peer`. A serve loop beside the request forwards them to the [`Peer`] of this crate.
 
 mod rounds;
 mod serve_loop;
@@ -20,13 +20,13 @@ use self::serve_loop::ServeLoop;
 use super::{Call, Caller, Handler, Peer, RpcError};
 use crate::host::BoxFuture;
 
-/// Makes a handler of an rmcp server.
+/// Turns an rmcp server into a handler.
 pub fn rmcp<S: ServerHandler + Clone>(server: S) -> RmcpHandler<S> {
     RmcpHandler { server, scopes: &[] }
 }
 
-/// An rmcp server, and what of it needs which scopes. Its handlers find a [`Caller`] in the extensions of their
-/// `RequestContext`.
+/// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the extensions
+/// of their `RequestContext`.
 #[derive(Clone)]
 pub struct RmcpHandler<S> {
     server: S,
@@ -36,8 +36,8 @@ pub struct RmcpHandler<S> {
 impl<S: ServerHandler + Clone> RmcpHandler<S> {
     /// Declares the scopes that tools, prompts (by name) and resources (by URI) need.
     ///
-    /// Who declares any declares them for every tool, if only as `&[]`: a tool without an entry is not called, so that a
-    /// misspelled entry opens nothing. A prompt or resource without one needs a valid token and no scope.
+    /// With any entry, every tool needs one, if only `&[]`: a tool without an entry is not called, so that a misspelled name
+    /// grants no access. A prompt or resource without an entry needs a valid token and no scope.
     #[must_use]
     pub fn require_all(mut self, scopes: &'static [(&'static str, &'static [&'static str])]) -> Self {
         self.scopes = scopes;
@@ -75,7 +75,7 @@ impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
             && self.declared(tool).is_none()
             && self.server.get_tool(tool).is_some()
         {
-            tracing::error!(tool, "the tool has no entry in the scopes that were declared; it is not called");
+            tracing::error!(tool, "the tool is not called, because the declared scopes have no entry for it");
             let error =
                 RpcError::new(RpcError::INTERNAL_ERROR, "the server declares no scopes for this tool");
             return Box::pin(std::future::ready(Err(error)));
@@ -109,7 +109,7 @@ async fn handle<S: ServerHandler>(
         Ok(result) => serde_json::to_value(result),
         Err(error) => {
             let mut message = error.message.into_owned();
-            // All that rmcp says of a method that is not there is its name.
+            // The message of rmcp for an unknown method is only its name.
             if error.code == ErrorCode::METHOD_NOT_FOUND && message == method {
                 message = format!("this server does not have the method {method}");
             }
@@ -127,7 +127,7 @@ async fn handle<S: ServerHandler>(
     Ok(result)
 }
 
-/// What every result of 2026-07-28 says. Lists are never public: what a person may call can depend on who they are.
+/// Adds the members that every result of 2026-07-28 has. Lists are never public, since they may depend on the user.
 fn complete(result: &mut Value, info: ServerConfig) {
     let Some(members) = result.as_object_mut() else { return };
     members.entry("resultType").or_insert_with(|| json!("complete"));
@@ -140,13 +140,13 @@ fn complete(result: &mut Value, info: ServerConfig) {
     }
 }
 
-/// The request as rmcp's types have it.
+/// The request in the types of rmcp.
 fn read(
     id: &Value,
     method: &str,
     params: Map<String, Value>,
 ) -> Result<(ClientRequest, RequestId), RpcError> {
-    // It stays in here: the response takes the id that was sent. rmcp has no numbers above those of `i64`.
+    // This id is internal: the response repeats the id that was sent. rmcp has no numbers above those of `i64`.
     let id = match id {
         Value::Number(number) => {
             number.as_i64().map_or_else(|| RequestId::String(number.to_string().into()), RequestId::Number)
@@ -154,14 +154,14 @@ fn read(
         id => RequestId::String(id.as_str().unwrap_or_default().into()),
     };
     let known = KNOWN.contains(&method);
-    // Moved: the macro would copy the params.
+    // Without `json!`, which would copy the params.
     let mut message = Map::from_iter([("method".to_owned(), Value::from(method))]);
     if !params.is_empty() {
         message.insert("params".to_owned(), Value::Object(params));
     }
     let request: Result<ClientRequest, _> = serde_json::from_value(Value::Object(message));
     match request {
-        // What is known by name and came out as a custom request has params of another shape.
+        // A known method that was read as a custom request has params of another shape.
         Ok(ClientRequest::CustomRequest(_)) | Err(_) if known => {
             Err(RpcError::new(RpcError::INVALID_PARAMS, format!("the params of {method} are not valid")))
         }
@@ -170,7 +170,7 @@ fn read(
     }
 }
 
-/// Methods that scopes can be declared for.
+/// Methods for which scopes can be declared.
 const SCOPED: [&str; 4] = ["prompts/get", "resources/read", "resources/subscribe", "tools/call"];
 
 /// Methods whose results may be cached (MCP 2026-07-28, Caching).

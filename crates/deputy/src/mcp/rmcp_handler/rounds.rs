@@ -1,7 +1,8 @@
-//! Input that a handler asks for, from a client of a revision that cannot be answered with "input required".
+//! Input that a handler requires, from a client of a revision without "input required" results.
 //!
-//! A handler asks in one way, that of 2026-07-28: it answers that it needs input, and is called again with it. Where the
-//! client knows only requests from server to client, these are sent here, and the handler is called again by us.
+//! A handler requires input in one way, that of 2026-07-28: it returns a result that says so, and is called again with the
+//! input. Clients of older revisions know only requests from server to client. These are sent here, and the handler is
+//! called again with the replies.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use rmcp::{
 
 use crate::mcp::{Caller, Confirmation, Peer};
 
-/// Answers a request by the rules of revisions with a handshake.
+/// Serves a request by the rules of revisions with a handshake.
 pub(super) async fn handle<S: ServerHandler>(
     server: &S,
     request: ClientRequest,
@@ -34,19 +35,19 @@ pub(super) async fn handle<S: ServerHandler>(
     Ok(result)
 }
 
-/// Calls until no more input is needed. Where the client answers that it cannot be asked, the handler is called anew for a
-/// client that cannot.
-async fn rounds<S: ServerHandler, P: Resumed>(
+/// Calls the handler until it requires no more input. If the client replies that it lacks the capability, the handler is
+/// called from the start, for a client without it.
+async fn rounds<S: ServerHandler, P: Resumable>(
     server: &S,
     mut params: P,
     mut context: RequestContext<RoleServer>,
     peer: &Peer,
 ) -> Result<ServerResult, ErrorData> {
-    let asked = params.clone();
+    let original = params.clone();
     for _ in 0..DEFAULT_MRTR_MAX_ROUNDS {
         let input = match params.clone().call(server, context.clone()).await? {
             ServerResult::InputRequiredResult(input) => input,
-            // No client of these revisions has declared that it knows tasks.
+            // Clients of these revisions do not declare that they know tasks.
             ServerResult::CreateTaskResult(_) => {
                 let tasks = ClientCapabilities::builder().enable_tasks().build();
                 return Err(ErrorData::missing_required_client_capability(tasks));
@@ -55,19 +56,21 @@ async fn rounds<S: ServerHandler, P: Resumed>(
         };
         match ask_all(peer, input.input_requests).await {
             Ok(responses) => params.resume(responses, input.request_state),
-            Err(error) if error.code == UNABLE && forget_forms(&mut context) => params = asked.clone(),
-            Err(error) if error.code == UNABLE => return Err(error),
-            // The code is the client's, and would say something else of the request that it waits for.
+            Err(error) if error.code == MISSING_CAPABILITY && remove_forms(&mut context) => {
+                params = original.clone();
+            }
+            Err(error) if error.code == MISSING_CAPABILITY => return Err(error),
+            // The client's own code would be wrong for the request that it waits for.
             Err(error) => {
-                let text = format!("the question to the client was not answered: {}", error.message);
+                let text = format!("the client did not provide the input: {}", error.message);
                 return Err(ErrorData::internal_error(text, error.data));
             }
         }
     }
-    Err(ErrorData::internal_error("the handler asks for input without end", None))
+    Err(ErrorData::internal_error("the handler requires input too many times", None))
 }
 
-/// Asks one question after the other: each is a dialog before a person.
+/// Asks one question after the other, since each is a dialog with the user.
 async fn ask_all(peer: &Peer, questions: Option<InputRequests>) -> Result<InputResponses, ErrorData> {
     let mut responses = BTreeMap::new();
     for (name, question) in questions.into_iter().flatten() {
@@ -89,13 +92,13 @@ async fn ask(peer: &Peer, question: &serde_json::Value) -> Result<serde_json::Va
     })
 }
 
-/// Has the handler meet a client that shows no forms. `false`: it met one already.
-fn forget_forms(context: &mut RequestContext<RoleServer>) -> bool {
+/// Removes the capability to show forms from what the handler sees. `false`: it did not see it before.
+fn remove_forms(context: &mut RequestContext<RoleServer>) -> bool {
     let Some(caller) = context.extensions.get::<Caller>() else { return false };
     if caller.confirmation() != Confirmation::Ask {
         return false;
     }
-    let caller = caller.unable_to_ask();
+    let caller = caller.without_forms();
     context.extensions.insert(caller);
     let mut capabilities = context.client_capabilities().unwrap_or_default();
     capabilities.elicitation = None;
@@ -103,25 +106,24 @@ fn forget_forms(context: &mut RequestContext<RoleServer>) -> bool {
     true
 }
 
-/// The client cannot be asked, as it declared or answered.
-const UNABLE: ErrorCode = ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY;
+/// The client lacks the capability, by its declaration or its reply.
+const MISSING_CAPABILITY: ErrorCode = ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY;
 
-/// Params of a request that can be made again with input.
-trait Resumed: Clone + Send {
-    /// Has `server` answer the request.
+/// Params of a request that can be repeated with input.
+trait Resumable: Clone + Send {
+    /// Calls the handler of `server`.
     fn call<S: ServerHandler>(
         self,
         server: &S,
         context: RequestContext<RoleServer>,
     ) -> impl Future<Output = Result<ServerResult, ErrorData>> + Send;
 
-    /// Adds the input.
     fn resume(&mut self, responses: InputResponses, state: Option<String>);
 }
 
-macro_rules! resumed {
+macro_rules! resumable {
     ($($params:ty, $method:ident;)*) => {$(
-        impl Resumed for $params {
+        impl Resumable for $params {
             async fn call<S: ServerHandler>(
                 self,
                 server: &S,
@@ -138,7 +140,7 @@ macro_rules! resumed {
     )*};
 }
 
-resumed! {
+resumable! {
     CallToolRequestParams, call_tool;
     GetPromptRequestParams, get_prompt;
     ReadResourceRequestParams, read_resource;

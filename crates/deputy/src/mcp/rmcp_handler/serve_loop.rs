@@ -1,5 +1,5 @@
-//! rmcp's serve loop beside one request. It carries what a handler sends through its rmcp `Peer` to the client, and the
-//! client's replies back.
+//! rmcp's serve loop beside one request. It forwards the messages that a handler sends through its rmcp `Peer` to the client,
+//! and the client's replies to the handler.
 
 use std::{
     borrow::Cow,
@@ -26,43 +26,42 @@ use crate::{
 
 /// The serve loop beside one request.
 pub(super) struct ServeLoop {
-    running: RunningService<RoleServer, Idle>,
-    questions: Arc<Questions>,
+    running: RunningService<RoleServer, NoService>,
+    questions: Arc<PendingQuestions>,
     #[cfg(target_family = "wasm")]
     runtime: tokio::runtime::Runtime,
 }
 
 impl ServeLoop {
     pub(super) fn start(peer: &Peer, call: &Call) -> Self {
-        // What stands in for the handshake that another process may have had with this client.
+        // Replaces the handshake, which another process may have had with this client.
         let client = match &call.era {
             Era::Handshake(version) if call.method != "initialize" => Some(client_of(version, call)),
             Era::Handshake(_) | Era::Stateless(_) => None,
         };
         let (replies, inbox) = unbounded();
-        let questions = Arc::new(Questions { waiting: Mutex::default(), replies });
-        let line = Line { peer: peer.clone(), questions: Arc::clone(&questions), inbox };
+        let questions = Arc::new(PendingQuestions { waiting: Mutex::default(), replies });
+        let transport = PeerTransport { peer: peer.clone(), questions: Arc::clone(&questions), inbox };
         #[cfg(target_family = "wasm")]
         {
-            // A runtime of this request's own: one request's work must not run in another's context.
+            // Each request has a runtime, since its work must not run in the context of another request.
             let runtime =
                 tokio::runtime::Builder::new_current_thread().build().expect("needs nothing of the system");
             let entered = runtime.enter();
-            let running = serve_directly(Idle, line, client);
+            let running = serve_directly(NoService, transport, client);
             drop(entered);
             Self { running, questions, runtime }
         }
         #[cfg(not(target_family = "wasm"))]
-        Self { running: serve_directly(Idle, line, client), questions }
+        Self { running: serve_directly(NoService, transport, client), questions }
     }
 
-    /// What a handler sends through.
+    /// The peer through which a handler sends.
     pub(super) fn peer(&self) -> RmcpPeer<RoleServer> {
         self.running.peer().clone()
     }
 
-    /// Does `work` with the loop beside it. Replies are waited for here, in the request's own context, whatever runs the
-    /// loop.
+    /// Runs `work` with the loop beside it. This future, which runs in the request's own context, waits for the replies.
     pub(super) async fn run_alongside<T>(self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         std::future::poll_fn(|cx| {
@@ -70,7 +69,7 @@ impl ServeLoop {
             let entered = self.runtime.enter();
             let result = work.as_mut().poll(cx);
             self.questions.poll(cx);
-            // The loop waits for nothing else, so it is given its turn after each of the handler's.
+            // The loop waits for messages of the handler only, so it runs after each turn of the handler.
             #[cfg(target_family = "wasm")]
             {
                 drop(entered);
@@ -89,30 +88,30 @@ impl ServeLoop {
 fn client_of(version: &str, call: &Call) -> InitializeRequestParams {
     let mut client =
         InitializeRequestParams::new(call.capabilities.clone(), Implementation::new("unknown", "0"));
-    // A string is a version.
+    // Every string is a `ProtocolVersion`.
     if let Ok(version) = serde_json::from_value::<ProtocolVersion>(json!(version)) {
         client.protocol_version = version;
     }
     client
 }
 
-/// A service that is never asked: the loop is there for its peer.
-struct Idle;
+/// A service that gets no requests. The loop exists for its peer.
+struct NoService;
 
-impl ServerHandler for Idle {}
+impl ServerHandler for NoService {}
 
-/// Questions that a handler has asked and the client has not answered.
-struct Questions {
+/// Questions of the handler to which the client has not replied.
+struct PendingQuestions {
     waiting: Mutex<FuturesUnordered<BoxFuture<'static, RxJsonRpcMessage<RoleServer>>>>,
     replies: UnboundedSender<RxJsonRpcMessage<RoleServer>>,
 }
 
-impl Questions {
+impl PendingQuestions {
     fn push(&self, reply: BoxFuture<'static, RxJsonRpcMessage<RoleServer>>) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
     }
 
-    /// Gives the replies that have come to the loop.
+    /// Passes the replies that have come to the loop.
     fn poll(&self, cx: &mut Context<'_>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while let std::task::Poll::Ready(Some(reply)) = waiting.poll_next_unpin(cx) {
@@ -122,16 +121,16 @@ impl Questions {
     }
 }
 
-/// The loop's transport: what it sends are messages to the client, what it receives are replies.
-struct Line {
+/// The loop's transport. It sends messages to the client, and receives replies.
+struct PeerTransport {
     peer: Peer,
-    questions: Arc<Questions>,
+    questions: Arc<PendingQuestions>,
     inbox: UnboundedReceiver<RxJsonRpcMessage<RoleServer>>,
 }
 
-impl Line {
-    /// Asks under a name that a stranger cannot guess, and gives the reply the name that rmcp waits for. A client that
-    /// cannot be asked replies at once that it cannot.
+impl PeerTransport {
+    /// Asks under an id that cannot be guessed, and gives the reply the id for which rmcp waits. If the client lacks the
+    /// capability, the reply is that error, at once.
     fn ask(&self, question: &TxJsonRpcMessage<RoleServer>) -> Result<(), Unwritable> {
         let question = serde_json::to_value(question).map_err(|_| Unwritable)?;
         let method = question.get("method").and_then(Value::as_str).unwrap_or_default();
@@ -149,7 +148,7 @@ impl Line {
     }
 }
 
-/// A reply as rmcp reads it.
+/// A reply in the types of rmcp.
 fn reply_to(id: &Value, reply: Result<Value, RpcError>) -> RxJsonRpcMessage<RoleServer> {
     let response = super::super::rpc_error::response(id, reply);
     let unreadable = || {
@@ -159,12 +158,12 @@ fn reply_to(id: &Value, reply: Result<Value, RpcError>) -> RxJsonRpcMessage<Role
     serde_json::from_value(response).unwrap_or_else(|_| unreadable())
 }
 
-/// A message that is no JSON.
+/// A message that cannot be written as JSON.
 #[derive(Debug, thiserror::Error)]
 #[error("the message cannot be written")]
 struct Unwritable;
 
-impl Transport<RoleServer> for Line {
+impl Transport<RoleServer> for PeerTransport {
     type Error = Unwritable;
 
     fn name() -> Cow<'static, str> {
@@ -180,7 +179,7 @@ impl Transport<RoleServer> for Line {
             JsonRpcMessage::Notification(_) => {
                 serde_json::to_value(item).map(|message| self.peer.notify(message)).map_err(|_| Unwritable)
             }
-            // The loop is asked nothing.
+            // The loop gets no requests, so it sends no responses.
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Ok(()),
         })
     }
@@ -188,7 +187,7 @@ impl Transport<RoleServer> for Line {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         match self.inbox.next().await {
             Some(reply) => Some(reply),
-            // Without end: the loop is stopped by being dropped.
+            // Never: dropping the loop stops it.
             None => std::future::pending().await,
         }
     }

@@ -1,4 +1,4 @@
-//! What is sent before a result, and what becomes of work whose client goes.
+//! Messages before a result, and the end of work whose client hangs up.
 
 use std::{
     pin::{Pin, pin},
@@ -15,10 +15,10 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{Answer, STATELESS, Scripted, Work, answer, meta, post, request, response, send};
+use super::{Response, STATELESS, Scripted, Work, http_response, meta, post, request, response_to, send};
 use crate::{
     host::BoxFuture,
-    mcp::{Reply, RpcError, Rules, StreamableHttp},
+    mcp::{Challenge, RpcError, Rules, StreamableHttp},
 };
 
 fn progress(value: u32) -> Value {
@@ -34,8 +34,8 @@ fn call() -> Value {
     request("tools/call", json!({ "name": "x" }))
 }
 
-/// Sends these messages, and answers.
-fn telling(messages: Vec<Value>) -> Arc<Scripted> {
+/// Sends these messages, and finishes.
+fn notifying(messages: Vec<Value>) -> Arc<Scripted> {
     Arc::new(Scripted::new(move |_, _, peer| {
         for message in &messages {
             peer.notify(message.clone());
@@ -44,21 +44,21 @@ fn telling(messages: Vec<Value>) -> Arc<Scripted> {
     }))
 }
 
-/// Says when it is dropped.
-struct Working(Arc<AtomicBool>);
+/// Sets the flag when it is dropped.
+struct SetOnDrop(Arc<AtomicBool>);
 
-impl Drop for Working {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-/// Sends these messages and never ends; the flag tells when it was dropped.
+/// Sends these messages and never finishes. The flag is set when it is dropped.
 fn endless(messages: Vec<Value>) -> (Arc<Scripted>, Arc<AtomicBool>) {
     let dropped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&dropped);
     let handler = Scripted::new(move |_, _, peer| {
-        let working = Working(Arc::clone(&flag));
+        let working = SetOnDrop(Arc::clone(&flag));
         let messages = messages.clone();
         Box::pin(async move {
             for message in messages {
@@ -83,17 +83,17 @@ fn is_waiting(body: &mut Body) -> bool {
 
 #[tokio::test]
 async fn messages_before_a_result_make_a_stream_that_ends_with_it() {
-    let answer = answer(&telling(vec![progress(1), progress(2)]), &[], call()).await;
+    let response = response_to(&notifying(vec![progress(1), progress(2)]), &[], call()).await;
     let result = json!({ "jsonrpc": "2.0", "id": 7, "result": { "done": true } });
-    assert_eq!((answer.status.as_u16(), answer.events()), (200, vec![progress(1), progress(2), result]));
-    assert_eq!(answer.headers["cache-control"], "no-store");
-    assert_eq!(answer.headers["x-accel-buffering"], "no");
+    assert_eq!((response.status.as_u16(), response.events()), (200, vec![progress(1), progress(2), result]));
+    assert_eq!(response.headers["cache-control"], "no-store");
+    assert_eq!(response.headers["x-accel-buffering"], "no");
 }
 
 #[tokio::test]
-async fn the_first_event_leaves_before_the_work_ends_and_dropping_the_stream_cancels_it() {
+async fn first_event_is_sent_at_once_and_dropped_stream_cancels() {
     let (handler, dropped) = endless(vec![progress(1)]);
-    let mut body = response(post(&handler, &[], call()).await).into_body();
+    let mut body = http_response(post(&handler, &[], call()).await).into_body();
     assert_eq!(frame(&mut body).await, format!("event: message\ndata: {}\n\n", progress(1)));
     assert!(is_waiting(&mut body));
     assert!(!dropped.load(Ordering::SeqCst));
@@ -102,7 +102,7 @@ async fn the_first_event_leaves_before_the_work_ends_and_dropping_the_stream_can
 }
 
 #[tokio::test]
-async fn a_client_that_goes_before_the_first_byte_cancels_the_work() {
+async fn client_that_hangs_up_before_the_first_byte_cancels_work() {
     let (handler, dropped) = endless(Vec::new());
     {
         let mut reply = pin!(post(&handler, &[], call()));
@@ -123,7 +123,7 @@ async fn every_message_from_another_task_wakes_the_stream() {
         });
         Box::pin(std::future::pending())
     }));
-    let mut body = response(post(&handler, &[], call()).await).into_body();
+    let mut body = http_response(post(&handler, &[], call()).await).into_body();
     let mut text = String::new();
     while !text.contains(r#""progress":4"#) {
         text += &frame(&mut body).await;
@@ -132,7 +132,7 @@ async fn every_message_from_another_task_wakes_the_stream() {
 }
 
 #[tokio::test]
-async fn a_quiet_stream_is_kept_alive_every_5_seconds() {
+async fn silent_stream_gets_keep_alive_every_5_seconds() {
     let slept = Arc::new(Mutex::new(Vec::new()));
     let sleeps = Arc::clone(&slept);
     let sleep = Arc::new(move |duration: Duration| -> BoxFuture<'static, ()> {
@@ -141,7 +141,8 @@ async fn a_quiet_stream_is_kept_alive_every_5_seconds() {
     });
     let (handler, _) = endless(vec![progress(1)]);
     let mut body =
-        response(send(&StreamableHttp::new(handler, sleep, Rules::default()), &[], call()).await).into_body();
+        http_response(send(&StreamableHttp::new(handler, sleep, Rules::default()), &[], call()).await)
+            .into_body();
     assert!(frame(&mut body).await.starts_with("event: message"));
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
     assert_eq!(frame(&mut body).await, ": keep-alive\n\n");
@@ -149,36 +150,37 @@ async fn a_quiet_stream_is_kept_alive_every_5_seconds() {
 }
 
 #[tokio::test]
-async fn line_breaks_in_a_message_do_not_break_its_event() {
+async fn line_breaks_in_a_message_stay_in_its_event() {
     let text = "a\nb\r\n\ndata: forged\u{2028}";
     let message =
         json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "message": text } });
-    assert_eq!(answer(&telling(vec![message.clone()]), &[], call()).await.events()[0], message);
+    assert_eq!(response_to(&notifying(vec![message.clone()]), &[], call()).await.events()[0], message);
 }
 
 #[tokio::test]
-async fn a_client_that_reads_documents_only_gets_the_result_alone() {
-    let answer = answer(&telling(vec![progress(1)]), &[("accept", "application/json")], call()).await;
+async fn client_that_accepts_json_only_gets_only_the_result() {
+    let response =
+        response_to(&notifying(vec![progress(1)]), &[("accept", "application/json")], call()).await;
     assert_eq!(
-        (answer.media_type(), &answer.json()["result"]),
+        (response.media_type(), &response.json()["result"]),
         ("application/json", &json!({ "done": true }))
     );
 }
 
 #[tokio::test]
-async fn a_client_that_reads_events_only_gets_the_result_as_one() {
-    let answer = answer(&telling(Vec::new()), &[("accept", "text/event-stream")], call()).await;
-    assert_eq!(answer.events(), [json!({ "jsonrpc": "2.0", "id": 7, "result": { "done": true } })]);
+async fn client_that_accepts_events_only_gets_result_as_event() {
+    let response = response_to(&notifying(Vec::new()), &[("accept", "text/event-stream")], call()).await;
+    assert_eq!(response.events(), [json!({ "jsonrpc": "2.0", "id": 7, "result": { "done": true } })]);
 }
 
 #[tokio::test]
-async fn a_handler_that_never_rests_does_not_fill_the_memory() {
-    let answer = answer(&telling(vec![progress(1); 5000]), &[], call()).await;
-    assert_eq!(answer.events().len(), 1024 + 1);
+async fn messages_that_wait_for_the_client_are_bounded() {
+    let response = response_to(&notifying(vec![progress(1); 5000]), &[], call()).await;
+    assert_eq!(response.events().len(), 1024 + 1);
 }
 
 #[tokio::test]
-async fn a_stateless_request_gets_the_log_entries_that_it_asks_for() {
+async fn stateless_request_gets_the_log_entries_it_asks_for() {
     for (level, expected) in [
         (None, &[][..]),
         (Some("debug"), &["debug", "warning", "emergency"]),
@@ -189,20 +191,25 @@ async fn a_stateless_request_gets_the_log_entries_that_it_asks_for() {
         if let Some(level) = level {
             meta["io.modelcontextprotocol/logLevel"] = json!(level);
         }
-        let handler =
-            telling(vec![log("debug"), log("warning"), log("emergency"), log("no such level"), progress(1)]);
+        let handler = notifying(vec![
+            log("debug"),
+            log("warning"),
+            log("emergency"),
+            log("no such level"),
+            progress(1),
+        ]);
         let headers = [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "x")];
         let body = request("tools/call", json!({ "name": "x", "_meta": meta }));
-        let events = answer(&handler, &headers, body).await.events();
+        let events = response_to(&handler, &headers, body).await.events();
         let logged: Vec<_> = events.iter().filter_map(|event| event["params"]["level"].as_str()).collect();
-        // A level that does not exist is below every other.
+        // An unknown level is below every other.
         assert_eq!((logged.as_slice(), events.len()), (expected, expected.len() + 2), "{level:?}");
     }
 }
 
 #[tokio::test]
-async fn a_handshake_revision_gets_every_log_entry() {
-    assert_eq!(answer(&telling(vec![log("debug")]), &[], call()).await.events()[0], log("debug"));
+async fn handshake_client_without_log_level_gets_all_entries() {
+    assert_eq!(response_to(&notifying(vec![log("debug")]), &[], call()).await.events()[0], log("debug"));
 }
 
 fn login_ends(notify_first: bool, rest: bool) -> Arc<Scripted> {
@@ -221,17 +228,17 @@ fn login_ends(notify_first: bool, rest: bool) -> Arc<Scripted> {
 }
 
 #[tokio::test]
-async fn a_login_that_ended_is_401_as_long_as_nothing_has_left() {
+async fn ended_login_is_challenged_while_nothing_was_sent() {
     for (notify_first, rest) in [(false, false), (false, true), (true, false)] {
         let reply = post(&login_ends(notify_first, rest), &[], call()).await;
-        assert!(matches!(reply, Reply::LoginRequired), "{notify_first} {rest}");
+        assert_eq!(reply.err(), Some(Challenge::LoginRequired), "{notify_first} {rest}");
     }
 }
 
 #[tokio::test]
-async fn a_login_that_ends_during_a_stream_is_an_error_in_the_stream() {
+async fn login_that_ends_during_a_stream_is_an_error_in_it() {
     let reply = post(&login_ends(true, true), &[], call()).await;
-    let events = Answer::of(reply).await.events();
+    let events = Response::of(reply).await.events();
     let error = json!({ "code": RpcError::INTERNAL_ERROR, "message": "the login has ended; log in again" });
     assert_eq!(events, [progress(1), json!({ "jsonrpc": "2.0", "id": 7, "error": error })]);
 }

@@ -1,4 +1,4 @@
-//! The front, requests in and responses out, before a handler that is a closure and before an rmcp server.
+//! Requests to `StreamableHttp` and its responses, with handlers that are closures, and with an rmcp server.
 
 mod asking;
 mod events;
@@ -21,12 +21,12 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use futures_channel::oneshot;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiError, ApiToken, Call, Caller, Client, DeliveryError, GrantSession, Handler, Peer, Reply,
+    Api, ApiError, ApiToken, Call, Caller, Challenge, Client, DeliveryError, GrantSession, Handler, Peer,
     RpcError, Rules, StreamableHttp,
 };
 use crate::{
@@ -36,8 +36,9 @@ use crate::{
 };
 
 type Work = BoxFuture<'static, Result<Value, RpcError>>;
+type Reply = Result<http::Response<Body>, Challenge>;
 
-/// A handler that is a closure, and counts how often it is asked.
+/// A handler that is a closure, and counts its calls.
 struct Scripted {
     runs: AtomicUsize,
     scopes: Vec<String>,
@@ -50,12 +51,12 @@ impl Scripted {
         Self { runs: AtomicUsize::new(0), scopes: Vec::new(), schema: None, act: Box::new(act) }
     }
 
-    /// Answers every request with its method.
+    /// Responds to every request with its method.
     fn echo() -> Self {
         Self::new(|call, _, _| Box::pin(async move { Ok(json!({ "method": call.method })) }))
     }
 
-    /// Answers every request with this error.
+    /// Responds to every request with this error.
     fn failing(error: RpcError) -> Self {
         Self::new(move |_, _, _| Box::pin(std::future::ready(Err(error.clone()))))
     }
@@ -80,7 +81,7 @@ impl Handler for Scripted {
     }
 }
 
-/// An API that wants another login.
+/// An API whose user has to log in again.
 struct LoggedOut;
 
 impl Api for LoggedOut {
@@ -93,58 +94,58 @@ impl Api for LoggedOut {
     }
 }
 
-/// Sends to a front where no time passes.
+/// Sends a request to a server whose clock stands still.
 async fn post(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl ToString) -> Reply {
     let sleep = Arc::new(|_: Duration| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) });
     send(&StreamableHttp::new(Arc::clone(handler) as _, sleep, Rules::default()), headers, body).await
 }
 
-/// Sends `body` with `headers` beside those that every client sends; an empty value takes one of these away.
-async fn send(front: &StreamableHttp, headers: &[(&str, &str)], body: impl ToString) -> Reply {
-    send_in(Arc::new(Talk::default()), front, headers, body).await
+/// Sends `body` with `headers` and those that every client sends. An empty value removes one of these.
+async fn send(server: &StreamableHttp, headers: &[(&str, &str)], body: impl ToString) -> Reply {
+    send_in(Arc::new(MemorySession::default()), server, headers, body).await
 }
 
-/// A conversation that is kept in this process.
+/// A session in the memory of the test.
 #[derive(Default)]
-struct Talk {
-    /// Whether the token is no longer good.
-    over: bool,
+struct MemorySession {
+    /// Whether the access token has expired.
+    is_closed: bool,
     waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
 }
 
-impl GrantSession for Talk {
-    fn question(&self) -> String {
+impl GrantSession for MemorySession {
+    fn question_id(&self) -> String {
         format!("q{}", self.waiting.lock().unwrap().len())
     }
 
-    fn reply(&self, question: &str) -> BoxFuture<'static, Option<Value>> {
+    fn await_reply(&self, question: &str) -> BoxFuture<'static, Option<Value>> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.lock().unwrap().insert(question.to_owned(), sender);
         Box::pin(async { receiver.await.ok() })
     }
 
-    fn deliver(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>> {
+    fn deliver_reply(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>> {
         let sender = self.waiting.lock().unwrap().remove(question);
         Box::pin(std::future::ready(Ok(sender.is_some_and(|sender| sender.send(reply).is_ok()))))
     }
 
-    fn seal(&self, place: &[u8], text: &str, _: u64) -> String {
-        format!("{}|{text}", base64url_encode(place))
+    fn seal(&self, purpose: &[u8], text: &str, _: u64) -> String {
+        format!("{}|{text}", base64url_encode(purpose))
     }
 
-    fn open(&self, place: &[u8], sealed: &str) -> Option<String> {
+    fn open(&self, purpose: &[u8], sealed: &str) -> Option<String> {
         let (bound, text) = sealed.split_once('|')?;
-        (bound == base64url_encode(place)).then(|| text.to_owned())
+        (bound == base64url_encode(purpose)).then(|| text.to_owned())
     }
 
-    fn ended(&self) -> BoxFuture<'static, ()> {
-        if self.over { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
+    fn until_closed(&self) -> BoxFuture<'static, ()> {
+        if self.is_closed { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
     }
 }
 
 async fn send_in(
-    conversation: Arc<dyn GrantSession>,
-    front: &StreamableHttp,
+    session: Arc<dyn GrantSession>,
+    server: &StreamableHttp,
     headers: &[(&str, &str)],
     body: impl ToString,
 ) -> Reply {
@@ -161,28 +162,24 @@ async fn send_in(
     let user = User { sub: "alice".into(), ..User::default() };
     let client = Client { id: "client".into(), name: None };
     let caller = Caller::new(user, client, vec!["read".into()], Timestamp(0), Arc::new(LoggedOut));
-    front.respond(&head, Bytes::from(body.to_string()), caller, conversation).await
+    server.respond(&head, Bytes::from(body.to_string()), caller, session).await
 }
 
-fn response(reply: Reply) -> Response<Body> {
-    match reply {
-        Reply::InsufficientScope { required } => panic!("scopes {required:?}"),
-        Reply::LoginRequired => panic!("login"),
-        Reply::Response(response) => response,
-    }
+fn http_response(reply: Reply) -> http::Response<Body> {
+    reply.expect("no challenge")
 }
 
-/// A whole answer.
+/// A response with its whole body.
 #[derive(Debug)]
-struct Answer {
+struct Response {
     status: StatusCode,
     headers: HeaderMap,
     text: String,
 }
 
-impl Answer {
+impl Response {
     async fn of(reply: Reply) -> Self {
-        let (head, body) = response(reply).into_parts();
+        let (head, body) = http_response(reply).into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Self { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
@@ -208,15 +205,15 @@ impl Answer {
     }
 }
 
-async fn answer(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl ToString) -> Answer {
-    Answer::of(post(handler, headers, body).await).await
+async fn response_to(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl ToString) -> Response {
+    Response::of(post(handler, headers, body).await).await
 }
 
 fn request(method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params })
 }
 
-/// What a request of 2026-07-28 carries in its body.
+/// The `_meta` of a request of 2026-07-28.
 fn meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

@@ -1,10 +1,10 @@
-//! Arguments that are repeated in `Mcp-Param-*` headers (MCP 2026-07-28, Custom Headers from Tool Parameters).
+//! Arguments that clients repeat in `Mcp-Param-*` headers (MCP 2026-07-28, Custom Headers from Tool Parameters).
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{STATELESS, Scripted, answer, meta, request};
+use super::{STATELESS, Scripted, meta, request, response_to};
 use crate::mcp::RpcError;
 
 const MISMATCH: (u16, i64) = (400, RpcError::HEADER_MISMATCH);
@@ -23,13 +23,13 @@ async fn call(arguments: Value, params: &[(&str, &str)]) -> (u16, i64) {
     let mut headers = vec![STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "sql")];
     headers.extend(params);
     let body = request("tools/call", json!({ "name": "sql", "arguments": arguments, "_meta": meta() }));
-    let outcome = answer(&handler, &headers, body).await.outcome();
+    let outcome = response_to(&handler, &headers, body).await.outcome();
     assert_eq!(handler.runs(), usize::from(outcome == OK), "refused means not executed");
     outcome
 }
 
 #[tokio::test]
-async fn an_argument_without_its_header_is_refused() {
+async fn argument_without_its_header_is_refused() {
     assert_eq!(call(json!({ "region": "us-west1" }), &[]).await, MISMATCH);
     assert_eq!(call(json!({ "region": "us-west1" }), &[("mcp-param-region", "us-west1")]).await, OK);
     assert_eq!(call(json!({ "deep": { "er": "x" } }), &[]).await, MISMATCH);
@@ -37,7 +37,7 @@ async fn an_argument_without_its_header_is_refused() {
 }
 
 #[tokio::test]
-async fn an_argument_that_is_absent_or_null_has_no_header() {
+async fn absent_or_null_argument_has_no_header() {
     assert_eq!(call(json!({}), &[]).await, OK);
     assert_eq!(call(json!({ "region": null }), &[]).await, OK);
     assert_eq!(call(json!({ "region": null }), &[("mcp-param-region", "null")]).await, MISMATCH);
@@ -45,14 +45,14 @@ async fn an_argument_that_is_absent_or_null_has_no_header() {
 }
 
 #[tokio::test]
-async fn other_arguments_and_other_headers_do_not_matter() {
+async fn unannotated_arguments_and_headers_are_ignored() {
     let other = [("mcp-param-unknown", "é"), ("mcp-param-plain", "y")];
     assert_eq!(call(json!({ "plain": "x", "odd": "x" }), &other).await, OK);
 }
 
 /// The examples of the document's Value Encoding.
 #[tokio::test]
-async fn a_header_in_base64_is_decoded_before_it_is_compared() {
+async fn base64_header_is_decoded_before_comparison() {
     for (value, header) in [
         ("us-west1", "us-west1"),
         ("Hello, 世界", "=?base64?SGVsbG8sIOS4lueVjA==?="),
@@ -74,7 +74,7 @@ async fn a_header_in_base64_is_decoded_before_it_is_compared() {
 }
 
 #[tokio::test]
-async fn integers_are_compared_as_numbers_and_booleans_in_lower_case() {
+async fn integer_headers_compare_as_numbers() {
     for (value, header, outcome) in [
         (json!({ "count": 42 }), ("mcp-param-count", "42"), OK),
         (json!({ "count": 42 }), ("mcp-param-count", "42.0"), OK),
@@ -95,7 +95,7 @@ async fn integers_are_compared_as_numbers_and_booleans_in_lower_case() {
 }
 
 #[tokio::test]
-async fn a_header_that_stands_twice_is_refused() {
+async fn repeated_param_header_is_refused() {
     let twice = [("mcp-param-region", "a"), ("mcp-param-region", "a")];
     assert_eq!(call(json!({ "region": "a" }), &twice).await, MISMATCH);
 }

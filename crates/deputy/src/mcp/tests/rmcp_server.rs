@@ -1,4 +1,4 @@
-//! An rmcp server behind the front.
+//! An rmcp server as the handler.
 
 use std::sync::{
     Arc,
@@ -24,10 +24,12 @@ use rmcp::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, STATELESS, Talk, answer, meta, post, request, response, send, send_in};
+use super::{
+    MemorySession, Reply, Response, STATELESS, http_response, meta, post, request, response_to, send, send_in,
+};
 use crate::{
     host::BoxFuture,
-    mcp::{Caller, Confirmation, Reply, RmcpHandler, RpcError, Rules, StreamableHttp, rmcp},
+    mcp::{Caller, Challenge, Confirmation, RmcpHandler, RpcError, Rules, StreamableHttp, rmcp},
 };
 
 /// Tools that do one thing each.
@@ -36,9 +38,9 @@ struct Fixture {
     dropped: Arc<AtomicBool>,
 }
 
-struct Working(Arc<AtomicBool>);
+struct SetOnDrop(Arc<AtomicBool>);
 
-impl Drop for Working {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -54,9 +56,9 @@ struct Region {
 impl Fixture {
     #[tool(description = "Asks the client for its roots.")]
     async fn asks(&self, context: RequestContext<RoleServer>) -> String {
-        #[expect(deprecated, reason = "the shortest question there is")]
-        let answer = context.peer.list_roots().await;
-        answer.map_or_else(|_| "no answer".to_owned(), |_| "an answer".to_owned())
+        #[expect(deprecated, reason = "the shortest question")]
+        let response = context.peer.list_roots().await;
+        response.map_or_else(|_| "no reply".to_owned(), |_| "a reply".to_owned())
     }
 
     #[tool(description = "Asks for input twice, then repeats it.")]
@@ -99,7 +101,7 @@ impl Fixture {
 
     #[tool(description = "Reports progress and never ends.")]
     async fn forever(&self, context: RequestContext<RoleServer>) -> Result<String, ErrorData> {
-        let _working = Working(Arc::clone(&self.dropped));
+        let _working = SetOnDrop(Arc::clone(&self.dropped));
         report(&context, 1.0).await?;
         std::future::pending().await
     }
@@ -198,31 +200,31 @@ fn handler(fixture: &Fixture) -> Arc<RmcpHandler<Fixture>> {
     Arc::new(rmcp(fixture.clone()).require_all(SCOPES))
 }
 
-/// Asks by the rules of 2025-11-25.
+/// Sends a request of 2025-11-25.
 async fn handshake(fixture: &Fixture, method: &str, params: Value) -> Reply {
     post(&handler(fixture), &[("mcp-protocol-version", "2025-11-25")], request(method, params)).await
 }
 
-/// Asks by the rules of 2026-07-28.
-async fn stateless(method: &str, mut params: Value) -> Answer {
+/// Sends a request of 2026-07-28.
+async fn stateless(method: &str, mut params: Value) -> Response {
     let name = params["name"].as_str().unwrap_or_default().to_owned();
     for (key, value) in meta().as_object().unwrap() {
         params["_meta"][key] = value.clone();
     }
     let headers = [STATELESS, ("mcp-method", method), ("mcp-name", name.as_str())];
-    answer(&handler(&Fixture::default()), &headers, request(method, params)).await
+    response_to(&handler(&Fixture::default()), &headers, request(method, params)).await
 }
 
 fn call(tool: &str) -> Value {
     json!({ "name": tool, "arguments": {}, "_meta": { "progressToken": "p" } })
 }
 
-async fn called(tool: &str) -> Answer {
-    Answer::of(handshake(&Fixture::default(), "tools/call", call(tool)).await).await
+async fn called(tool: &str) -> Response {
+    Response::of(handshake(&Fixture::default(), "tools/call", call(tool)).await).await
 }
 
 #[tokio::test]
-async fn initialize_agrees_on_what_was_asked_or_on_the_newest_handshake_revision() {
+async fn initialize_negotiates_a_handshake_revision() {
     for (asked, agreed) in [
         ("2024-11-05", "2024-11-05"),
         ("2025-03-26", "2025-03-26"),
@@ -234,51 +236,51 @@ async fn initialize_agrees_on_what_was_asked_or_on_the_newest_handshake_revision
         let info = json!({ "name": "test", "version": "1" });
         let params = json!({ "protocolVersion": asked, "capabilities": {}, "clientInfo": info });
         let initialize = request("initialize", params);
-        let answer = answer(&handler(&Fixture::default()), &[], initialize).await.json();
-        assert_eq!(answer["result"]["protocolVersion"], agreed, "{asked}");
-        assert_eq!(answer["result"]["serverInfo"]["name"], "fixture");
+        let response = response_to(&handler(&Fixture::default()), &[], initialize).await.json();
+        assert_eq!(response["result"]["protocolVersion"], agreed, "{asked}");
+        assert_eq!(response["result"]["serverInfo"]["name"], "fixture");
     }
 }
 
 #[tokio::test]
 async fn initialize_without_its_params_is_invalid() {
-    let answer = answer(&handler(&Fixture::default()), &[], request("initialize", json!({}))).await;
-    assert_eq!(answer.outcome(), (200, RpcError::INVALID_PARAMS));
+    let response = response_to(&handler(&Fixture::default()), &[], request("initialize", json!({}))).await;
+    assert_eq!(response.outcome(), (200, RpcError::INVALID_PARAMS));
 }
 
 #[tokio::test]
-async fn a_tool_sees_its_caller_and_the_revision_but_no_token() {
+async fn tool_sees_caller_and_revision_but_no_token() {
     assert_eq!(called("who").await.json()["result"]["content"][0]["text"], "alice 2025-11-25");
-    let answer = stateless("tools/call", call("who")).await;
-    assert_eq!(answer.json()["result"]["content"][0]["text"], "alice 2026-07-28");
+    let response = stateless("tools/call", call("who")).await;
+    assert_eq!(response.json()["result"]["content"][0]["text"], "alice 2026-07-28");
 }
 
 #[tokio::test]
-async fn a_tool_without_its_scope_is_not_run() {
+async fn tool_is_not_called_without_its_scope() {
     let fixture = Fixture::default();
     let reply = handshake(&fixture, "tools/call", call("secret")).await;
-    assert!(matches!(reply, Reply::InsufficientScope { required } if required == ["admin"]));
+    assert_eq!(reply.err(), Some(Challenge::InsufficientScope { required: vec!["admin".to_owned()] }));
     assert!(!fixture.dropped.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
-async fn a_resource_without_its_scope_is_not_read() {
+async fn resource_is_not_read_without_its_scope() {
     let params = json!({ "uri": "test://secret" });
     let reply = handshake(&Fixture::default(), "resources/read", params).await;
-    assert!(matches!(reply, Reply::InsufficientScope { required } if required == ["admin"]));
+    assert_eq!(reply.err(), Some(Challenge::InsufficientScope { required: vec!["admin".to_owned()] }));
 }
 
 #[tokio::test]
-async fn a_tool_that_no_scopes_are_declared_for_is_not_called() {
+async fn tool_without_declared_scopes_is_not_called() {
     assert_eq!(called("misspelled").await.outcome(), (200, RpcError::INTERNAL_ERROR));
     assert_eq!(called("misspeled").await.outcome(), (200, RpcError::INVALID_PARAMS), "there is no such tool");
 }
 
 #[tokio::test]
-async fn progress_through_the_peer_comes_before_the_result() {
-    for answer in [called("progress").await, stateless("tools/call", call("progress")).await] {
-        let events = answer.events();
-        assert_eq!(events.len(), 3, "{}", answer.text);
+async fn progress_through_rmcp_peer_precedes_the_result() {
+    for response in [called("progress").await, stateless("tools/call", call("progress")).await] {
+        let events = response.events();
+        assert_eq!(events.len(), 3, "{}", response.text);
         for (event, value) in events.iter().zip([1.0, 2.0]) {
             assert_eq!(event["params"], json!({ "progressToken": "p", "progress": value }));
         }
@@ -287,40 +289,41 @@ async fn progress_through_the_peer_comes_before_the_result() {
 }
 
 #[tokio::test]
-async fn dropping_the_stream_drops_the_tool() {
+async fn dropped_stream_drops_the_tool() {
     let fixture = Fixture::default();
-    let body = response(handshake(&fixture, "tools/call", call("forever")).await).into_body();
+    let body = http_response(handshake(&fixture, "tools/call", call("forever")).await).into_body();
     assert!(!fixture.dropped.load(Ordering::SeqCst));
     drop(body);
     assert!(fixture.dropped.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
-async fn a_tool_that_asks_the_client_is_told_that_it_cannot() {
-    for answer in [called("asks").await, stateless("tools/call", call("asks")).await] {
-        assert_eq!(answer.json()["result"]["content"][0]["text"], "no answer");
+async fn tool_cannot_ask_client_without_the_capability() {
+    for response in [called("asks").await, stateless("tools/call", call("asks")).await] {
+        assert_eq!(response.json()["result"]["content"][0]["text"], "no reply");
     }
 }
 
 /// The questions and the result of an [`exchange`].
-async fn conversation(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
+async fn questions_and_result(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
     let (questions, mut message) = exchange(tool, capabilities, replies).await;
     (questions, message["result"].take())
 }
 
-/// Calls `tool` as a client that can do this, and answers each question with what is left of `replies`. The questions, and
-/// the response.
+/// Calls `tool` as a client with these capabilities, which replies to each question with the next of `replies`. Returns the
+/// questions and the response.
 async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
     let handler = handler(&Fixture::default());
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
-    let front = StreamableHttp::new(handler, Arc::new(sleep), Rules::default());
-    let talk = Arc::new(Talk::default());
+    let server = StreamableHttp::new(handler, Arc::new(sleep), Rules::default());
+    let grant_session = Arc::new(MemorySession::default());
     let info = json!({ "name": "test", "version": "1" });
     let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });
-    let initialized = Answer::of(send(&front, &[], request("initialize", params)).await).await;
-    let session = [("mcp-session-id", initialized.headers["mcp-session-id"].to_str().unwrap())];
-    let called = send_in(talk.clone(), &front, &session, request("tools/call", call(tool))).await;
-    let mut body = response(called).into_body();
+    let initialized = Response::of(send(&server, &[], request("initialize", params)).await).await;
+    let session_id = [("mcp-session-id", initialized.headers["mcp-session-id"].to_str().unwrap())];
+    let called =
+        send_in(grant_session.clone(), &server, &session_id, request("tools/call", call(tool))).await;
+    let mut body = http_response(called).into_body();
     let (mut replies, mut questions) = (replies.iter(), Vec::new());
     loop {
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -332,29 +335,29 @@ async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Va
         let mut reply = json!({ "jsonrpc": "2.0", "id": message["id"] });
         let said = replies.next().unwrap();
         reply[if said.get("code").is_some() { "error" } else { "result" }] = said.clone();
-        assert_eq!(Answer::of(send_in(talk.clone(), &front, &[], reply).await).await.status, 202);
+        assert_eq!(Response::of(send_in(grant_session.clone(), &server, &[], reply).await).await.status, 202);
         questions.push(message);
     }
 }
 
 #[tokio::test]
-async fn a_tool_asks_a_client_through_its_rmcp_peer() {
+async fn tool_asks_client_through_rmcp_peer() {
     let roots = json!({ "roots": [] });
-    let (questions, result) = conversation("asks", json!({ "roots": {} }), &[roots]).await;
+    let (questions, result) = questions_and_result("asks", json!({ "roots": {} }), &[roots]).await;
     assert_eq!(questions[0]["method"], "roots/list");
-    assert_eq!(result["content"][0]["text"], "an answer");
+    assert_eq!(result["content"][0]["text"], "a reply");
 }
 
 #[tokio::test]
-async fn a_reply_of_another_shape_is_no_answer() {
-    let (_, result) = conversation("asks", json!({ "roots": {} }), &[json!(7)]).await;
-    assert_eq!(result["content"][0]["text"], "no answer");
+async fn malformed_reply_is_an_error_for_the_tool() {
+    let (_, result) = questions_and_result("asks", json!({ "roots": {} }), &[json!(7)]).await;
+    assert_eq!(result["content"][0]["text"], "no reply");
 }
 
 #[tokio::test]
-async fn a_tool_that_needs_input_asks_an_older_client_on_the_stream() {
+async fn tool_that_requires_input_asks_older_client_on_stream() {
     let replies = [json!({ "action": "accept", "content": { "n": 1 } }), json!({ "action": "decline" })];
-    let (questions, result) = conversation("confirms", json!({ "elicitation": {} }), &replies).await;
+    let (questions, result) = questions_and_result("confirms", json!({ "elicitation": {} }), &replies).await;
     let asked: Vec<_> = questions.iter().map(|question| &question["params"]["message"]).collect();
     assert_eq!(asked, ["Sure 0?", "Sure 1?"]);
     assert_eq!(result["content"][0]["text"], json!({ "sure": { "action": "decline" } }).to_string());
@@ -362,36 +365,36 @@ async fn a_tool_that_needs_input_asks_an_older_client_on_the_stream() {
 }
 
 #[tokio::test]
-async fn tool_is_called_anew_when_its_client_cannot_be_asked() {
+async fn tool_is_called_again_if_client_refuses_the_question() {
     let unknown = json!({ "code": RpcError::METHOD_NOT_FOUND, "message": "Method not found" });
-    let (questions, result) = conversation("deletes", json!({ "elicitation": {} }), &[unknown]).await;
+    let (questions, result) = questions_and_result("deletes", json!({ "elicitation": {} }), &[unknown]).await;
     assert_eq!(questions.len(), 1);
     assert_eq!(result["content"][0]["text"], "Unavailable None");
     let yes = json!({ "action": "accept" });
-    let (questions, result) = conversation("deletes", json!({ "elicitation": {} }), &[yes]).await;
+    let (questions, result) = questions_and_result("deletes", json!({ "elicitation": {} }), &[yes]).await;
     assert_eq!((questions.len(), &result["content"][0]["text"]), (1, &json!("deleted")));
 }
 
 #[tokio::test]
-async fn error_of_the_client_is_no_error_code_of_the_call() {
+async fn error_code_of_client_is_not_that_of_the_call() {
     for code in [-32000, -32001, RpcError::UNSUPPORTED_PROTOCOL_VERSION, 7] {
         let failed = json!({ "code": code, "message": "no window" });
         let (_, message) = exchange("confirms", json!({ "elicitation": {} }), &[failed]).await;
-        let text = "the question to the client was not answered: no window";
+        let text = "the client did not provide the input: no window";
         assert_eq!(message["error"], json!({ "code": RpcError::INTERNAL_ERROR, "message": text }));
     }
 }
 
 #[tokio::test]
-async fn a_tool_that_needs_input_tells_an_older_client_that_it_cannot_give_it() {
-    let answer = called("confirms").await;
-    assert_eq!(answer.outcome(), (200, RpcError::MISSING_CLIENT_CAPABILITY));
+async fn input_required_of_unable_older_client_is_an_error() {
+    let response = called("confirms").await;
+    assert_eq!(response.outcome(), (200, RpcError::MISSING_CLIENT_CAPABILITY));
 }
 
 #[tokio::test]
 async fn discovery_names_revisions_capabilities_and_the_server() {
-    let answer = stateless("server/discover", json!({})).await;
-    let result = &answer.json()["result"];
+    let response = stateless("server/discover", json!({})).await;
+    let result = &response.json()["result"];
     let versions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
     assert_eq!(result["supportedVersions"], json!(versions));
     assert_eq!(result["capabilities"], json!({ "resources": {}, "tools": {} }));
@@ -408,20 +411,20 @@ async fn every_stateless_result_is_complete_and_names_the_server() {
     for (method, params) in
         [("tools/list", json!({})), ("tools/call", call("who")), ("resources/list", json!({}))]
     {
-        let answer = stateless(method, params).await;
-        let result = &answer.json()["result"];
+        let response = stateless(method, params).await;
+        let result = &response.json()["result"];
         assert_eq!(result["resultType"], "complete", "{method}");
         assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "fixture", "{method}");
     }
 }
 
 #[tokio::test]
-async fn a_list_goes_on_where_its_cursor_points() {
+async fn list_continues_at_its_cursor() {
     for (cursor, name, next) in [(None, "first", json!("second")), (Some("second"), "second", Value::Null)] {
         let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
-        let reply = Answer::of(handshake(&Fixture::default(), "prompts/list", params.clone()).await).await;
-        for answer in [reply, stateless("prompts/list", params).await] {
-            let result = &answer.json()["result"];
+        let reply = Response::of(handshake(&Fixture::default(), "prompts/list", params.clone()).await).await;
+        for response in [reply, stateless("prompts/list", params).await] {
+            let result = &response.json()["result"];
             assert_eq!((&result["prompts"][0]["name"], &result["nextCursor"]), (&json!(name), &next));
         }
     }
@@ -432,28 +435,29 @@ async fn arguments_are_completed() {
     let params = json!({
         "ref": { "type": "ref/prompt", "name": "p" }, "argument": { "name": "who", "value": "al" },
     });
-    let reply = Answer::of(handshake(&Fixture::default(), "completion/complete", params.clone()).await).await;
-    for answer in [reply, stateless("completion/complete", params).await] {
-        assert_eq!(answer.json()["result"]["completion"]["values"], json!(["alice"]), "{}", answer.text);
+    let reply =
+        Response::of(handshake(&Fixture::default(), "completion/complete", params.clone()).await).await;
+    for response in [reply, stateless("completion/complete", params).await] {
+        assert_eq!(response.json()["result"]["completion"]["values"], json!(["alice"]), "{}", response.text);
     }
 }
 
 #[tokio::test]
-async fn lists_are_private_whatever_the_server_says_and_keep_their_time_to_live() {
+async fn lists_are_private_and_keep_their_time_to_live() {
     for (method, ttl) in [("tools/list", 0), ("resources/list", 60_000)] {
-        let answer = stateless(method, json!({})).await;
-        let result = &answer.json()["result"];
+        let response = stateless(method, json!({})).await;
+        let result = &response.json()["result"];
         assert_eq!((&result["cacheScope"], &result["ttlMs"]), (&json!("private"), &json!(ttl)), "{method}");
     }
 }
 
 #[tokio::test]
-async fn a_handshake_revision_gets_no_member_of_the_stateless_one() {
+async fn handshake_result_has_no_stateless_members() {
     for (method, params) in
         [("tools/list", json!({})), ("resources/list", json!({})), ("tools/call", call("who"))]
     {
-        let answer = Answer::of(handshake(&Fixture::default(), method, params).await).await;
-        let result = &answer.json()["result"];
+        let response = Response::of(handshake(&Fixture::default(), method, params).await).await;
+        let result = &response.json()["result"];
         for member in ["resultType", "ttlMs", "cacheScope", "_meta"] {
             assert_eq!(result.get(member), None, "{method}: {member}");
         }
@@ -461,14 +465,14 @@ async fn a_handshake_revision_gets_no_member_of_the_stateless_one() {
 }
 
 #[tokio::test]
-async fn arguments_are_compared_with_their_headers_by_the_schema_of_the_tool() {
+async fn arguments_must_equal_headers_by_the_tool_schema() {
     let params = json!({ "name": "region", "arguments": { "region": "west" }, "_meta": meta() });
     for (header, outcome) in [("west", (200, 0)), ("", (400, RpcError::HEADER_MISMATCH))] {
         let headers =
             [STATELESS, ("mcp-method", "tools/call"), ("mcp-name", "region"), ("mcp-param-region", header)];
         let body = request("tools/call", params.clone());
         assert_eq!(
-            answer(&handler(&Fixture::default()), &headers, body).await.outcome(),
+            response_to(&handler(&Fixture::default()), &headers, body).await.outcome(),
             outcome,
             "{header}"
         );
@@ -476,17 +480,17 @@ async fn arguments_are_compared_with_their_headers_by_the_schema_of_the_tool() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_named_by_code_in_both_eras() {
+async fn unknown_method_and_tool_have_error_codes_in_both_eras() {
     let unknown = handshake(&Fixture::default(), "no/such", json!({ "a": 1 })).await;
-    assert_eq!(Answer::of(unknown).await.outcome(), (200, RpcError::METHOD_NOT_FOUND));
+    assert_eq!(Response::of(unknown).await.outcome(), (200, RpcError::METHOD_NOT_FOUND));
     assert_eq!(stateless("no/such", json!({})).await.outcome(), (404, RpcError::METHOD_NOT_FOUND));
     assert_eq!(called("no_such_tool").await.outcome(), (200, RpcError::INVALID_PARAMS));
     let shapeless = handshake(&Fixture::default(), "tools/call", json!({ "name": 7 })).await;
-    assert_eq!(Answer::of(shapeless).await.outcome(), (200, RpcError::INVALID_PARAMS));
+    assert_eq!(Response::of(shapeless).await.outcome(), (200, RpcError::INVALID_PARAMS));
 }
 
 #[tokio::test]
-async fn ping_works_where_there_is_a_handshake() {
-    let answer = Answer::of(handshake(&Fixture::default(), "ping", json!({})).await).await;
-    assert_eq!(answer.json()["result"], json!({}));
+async fn ping_is_served_in_handshake_revision() {
+    let response = Response::of(handshake(&Fixture::default(), "ping", json!({})).await).await;
+    assert_eq!(response.json()["result"], json!({}));
 }

@@ -4,28 +4,28 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Answer, STATELESS, Scripted, answer, meta, request};
+use super::{Response, STATELESS, Scripted, meta, request, response_to};
 use crate::mcp::RpcError;
 
-async fn list(handler: &Arc<Scripted>, headers: &[(&str, &str)], meta: Value) -> Answer {
-    answer(handler, headers, request("tools/list", json!({ "_meta": meta }))).await
+async fn list(handler: &Arc<Scripted>, headers: &[(&str, &str)], meta: Value) -> Response {
+    response_to(handler, headers, request("tools/list", json!({ "_meta": meta }))).await
 }
 
 const LIST: [(&str, &str); 2] = [STATELESS, ("mcp-method", "tools/list")];
 
 #[tokio::test]
-async fn a_request_stands_for_itself() {
+async fn stateless_request_is_served_by_its_own_revision() {
     let handler = Arc::new(Scripted::new(|call, _, _| {
         Box::pin(
             async move { Ok(json!({ "version": call.era.version(), "stateless": call.era.is_stateless() })) },
         )
     }));
-    let answer = list(&handler, &LIST, meta()).await;
-    assert_eq!(answer.json()["result"], json!({ "version": "2026-07-28", "stateless": true }));
+    let response = list(&handler, &LIST, meta()).await;
+    assert_eq!(response.json()["result"], json!({ "version": "2026-07-28", "stateless": true }));
 }
 
 #[tokio::test]
-async fn a_body_without_its_required_members_is_malformed() {
+async fn stateless_body_without_required_members_is_refused() {
     let handler = Arc::new(Scripted::echo());
     let version = "io.modelcontextprotocol/protocolVersion";
     let capabilities = "io.modelcontextprotocol/clientCapabilities";
@@ -43,12 +43,13 @@ async fn a_body_without_its_required_members_is_malformed() {
             "{meta}"
         );
     }
-    let bare = answer(&handler, &LIST, json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" })).await;
+    let bare =
+        response_to(&handler, &LIST, json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" })).await;
     assert_eq!((bare.outcome(), handler.runs()), ((400, RpcError::INVALID_PARAMS), 0));
 }
 
 #[tokio::test]
-async fn unreadable_capability_does_not_cost_the_others() {
+async fn unreadable_capability_leaves_the_others() {
     let handler = Arc::new(Scripted::new(|call, _, _| Box::pin(async move { Ok(json!(call.capabilities)) })));
     let mut meta = meta();
     meta["io.modelcontextprotocol/clientCapabilities"] =
@@ -61,38 +62,38 @@ async fn unreadable_capability_does_not_cost_the_others() {
 async fn discovery_without_metadata_is_malformed_whatever_the_header() {
     for header in ["", "2025-11-25", "2026-07-28"] {
         let headers = [("mcp-protocol-version", header), ("mcp-method", "server/discover")];
-        let answer =
-            answer(&Arc::new(Scripted::echo()), &headers, request("server/discover", json!({}))).await;
-        assert_eq!(answer.outcome(), (400, RpcError::INVALID_PARAMS), "{header}");
+        let response =
+            response_to(&Arc::new(Scripted::echo()), &headers, request("server/discover", json!({}))).await;
+        assert_eq!(response.outcome(), (400, RpcError::INVALID_PARAMS), "{header}");
     }
 }
 
 #[tokio::test]
-async fn a_revision_in_the_body_that_the_header_does_not_name_is_a_mismatch() {
+async fn revision_in_body_must_be_that_of_the_header() {
     for header in ["", "2025-11-25", "2099-01-01", "2026-07-28x"] {
         let headers = [("mcp-protocol-version", header), ("mcp-method", "tools/list")];
-        let answer = list(&Arc::new(Scripted::echo()), &headers, meta()).await;
-        assert_eq!(answer.outcome(), (400, RpcError::HEADER_MISMATCH), "{header}");
+        let response = list(&Arc::new(Scripted::echo()), &headers, meta()).await;
+        assert_eq!(response.outcome(), (400, RpcError::HEADER_MISMATCH), "{header}");
     }
 }
 
 #[tokio::test]
-async fn an_unknown_revision_in_both_places_is_unsupported() {
+async fn unknown_revision_in_header_and_body_is_unsupported() {
     let mut meta = meta();
     meta["io.modelcontextprotocol/protocolVersion"] = json!("v999.0.0");
     let headers = [("mcp-protocol-version", "v999.0.0"), ("mcp-method", "tools/list")];
-    let answer = list(&Arc::new(Scripted::echo()), &headers, meta).await;
-    assert_eq!(answer.outcome(), (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION));
-    assert_eq!(answer.json()["error"]["data"]["requested"], "v999.0.0");
-    assert_eq!(answer.json()["id"], 7);
+    let response = list(&Arc::new(Scripted::echo()), &headers, meta).await;
+    assert_eq!(response.outcome(), (400, RpcError::UNSUPPORTED_PROTOCOL_VERSION));
+    assert_eq!(response.json()["error"]["data"]["requested"], "v999.0.0");
+    assert_eq!(response.json()["id"], 7);
 }
 
 #[tokio::test]
-async fn the_method_in_the_header_is_that_of_the_body_letter_by_letter() {
+async fn method_header_must_equal_the_method_of_the_body() {
     let handler = Arc::new(Scripted::echo());
     for method in ["", "tools/call", "Tools/List", "tools/list,tools/call", "=?base64?dG9vbHMvbGlzdA==?="] {
-        let answer = list(&handler, &[STATELESS, ("mcp-method", method)], meta()).await;
-        assert_eq!(answer.outcome(), (400, RpcError::HEADER_MISMATCH), "{method}");
+        let response = list(&handler, &[STATELESS, ("mcp-method", method)], meta()).await;
+        assert_eq!(response.outcome(), (400, RpcError::HEADER_MISMATCH), "{method}");
     }
     let twice = [STATELESS, ("mcp-method", "tools/list"), ("mcp-method", "tools/list")];
     assert_eq!(list(&handler, &twice, meta()).await.outcome(), (400, RpcError::HEADER_MISMATCH));
@@ -104,7 +105,7 @@ async fn the_method_in_the_header_is_that_of_the_body_letter_by_letter() {
 }
 
 #[tokio::test]
-async fn the_name_in_the_header_is_that_of_the_body_plain_or_in_base64() {
+async fn name_header_must_equal_the_name_in_the_body() {
     let handler = Arc::new(Scripted::echo());
     for (method, member) in [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")] {
         let body = request(method, json!({ member: "weather", "_meta": meta() }));
@@ -118,24 +119,24 @@ async fn the_name_in_the_header_is_that_of_the_body_plain_or_in_base64() {
             ("=?base64?b3RoZXI=?=", (400, RpcError::HEADER_MISMATCH)),
         ] {
             let headers = [STATELESS, ("mcp-method", method), ("mcp-name", name)];
-            assert_eq!(answer(&handler, &headers, &body).await.outcome(), outcome, "{method}: {name}");
+            assert_eq!(response_to(&handler, &headers, &body).await.outcome(), outcome, "{method}: {name}");
         }
     }
 }
 
 #[tokio::test]
-async fn methods_that_this_revision_removed_do_not_exist() {
+async fn removed_methods_are_unknown_in_stateless_revision() {
     let handler = Arc::new(Scripted::echo());
     for method in ["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
         let body = request(method, json!({ "_meta": meta() }));
-        let answer = answer(&handler, &[STATELESS, ("mcp-method", method)], body).await;
-        assert_eq!(answer.outcome(), (404, RpcError::METHOD_NOT_FOUND), "{method}");
+        let response = response_to(&handler, &[STATELESS, ("mcp-method", method)], body).await;
+        assert_eq!(response.outcome(), (404, RpcError::METHOD_NOT_FOUND), "{method}");
     }
     assert_eq!(handler.runs(), 0);
 }
 
 #[tokio::test]
-async fn errors_of_the_protocol_have_a_status_and_those_of_the_tool_have_200() {
+async fn status_of_stateless_errors_depends_on_their_code() {
     for (code, status) in [
         (RpcError::HEADER_MISMATCH, 400),
         (RpcError::MISSING_CLIENT_CAPABILITY, 400),
@@ -150,17 +151,17 @@ async fn errors_of_the_protocol_have_a_status_and_those_of_the_tool_have_200() {
 }
 
 #[tokio::test]
-async fn a_session_id_means_nothing_here() {
+async fn stateless_request_ignores_session_id() {
     let handler = Arc::new(Scripted::echo());
     let headers = [LIST[0], LIST[1], ("mcp-session-id", "x"), ("last-event-id", "1")];
     assert_eq!(list(&handler, &headers, meta()).await.outcome(), (200, 0));
     let notification = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" });
-    let accepted = answer(&handler, &[STATELESS, ("mcp-session-id", "x")], notification).await;
+    let accepted = response_to(&handler, &[STATELESS, ("mcp-session-id", "x")], notification).await;
     assert_eq!(accepted.status.as_u16(), 202);
 }
 
 #[tokio::test]
-async fn a_log_level_that_does_not_exist_is_refused() {
+async fn unknown_log_level_of_stateless_request_is_refused() {
     let handler = Arc::new(Scripted::echo());
     for level in [json!("loud"), json!(3), json!("")] {
         let mut meta = meta();
