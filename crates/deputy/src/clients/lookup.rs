@@ -44,7 +44,7 @@ impl ClientLookupError {
     pub(crate) const fn advice(&self) -> &'static str {
         match self {
             Self::NotRegistered => {
-                "Remove and add the server again in your application, so that it registers anew. Nothing was sent to the \
+                "Remove and add the server again in your application, so that it registers again. Nothing was sent to the \
                  application."
             }
             Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
@@ -62,7 +62,8 @@ impl ClientLookupError {
     }
 }
 
-/// Looks up the client of an authorization request. `source` is the remote address for which fetches are counted, if any.
+/// Looks up the client of an authorization request. `source` is the remote address for which fetches are counted, if
+/// any.
 pub(crate) async fn authorizing_client(
     app: &App,
     id: &str,
@@ -107,7 +108,8 @@ async fn described_client(
         Err(error) => {
             tracing::info!(client = url.as_str(), %error, "a client metadata document was refused");
             match (error, stale) {
-                // RFC 9111 §4.2.4: a stale document may be used while the new one cannot be fetched. A bad one replaces it.
+                // RFC 9111 §4.2.4: a stale document may be used while the new one cannot be fetched. A bad one replaces
+                // it.
                 (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, Some(stale)) => Ok(stale),
                 (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, None) => Err(error.into()),
                 (DocumentFetchError::Document(_) | DocumentFetchError::Response, stale) => {

@@ -140,18 +140,23 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
         Ok(response) => response,
         Err(error) => login::return_error(app, &target, error)?,
     };
-    if !approved.is_empty() {
-        let value = approved.render(&config.keys);
-        set_cookie(&mut response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);
-    } else if had_cookie {
-        set_cookie(&mut response, ApprovedClients::COOKIE, "", 0);
-    }
+    set_approved_clients(app, &mut response, &approved, had_cookie);
     set_cookie(&mut response, &approval_name, "", 0);
     Ok(response)
 }
 
-/// Whether the browser posts from the approval page, as far as its headers tell. The referrer policy of the page makes browsers
-/// send `Origin: null`. `Sec-Fetch-Site` then distinguishes this page from others.
+/// Sets the cookie of remembered approvals, or removes it if there are none any more.
+fn set_approved_clients(app: &App, response: &mut Response, approved: &ApprovedClients, had_cookie: bool) {
+    if !approved.is_empty() {
+        let value = approved.render(&app.config.keys);
+        set_cookie(response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);
+    } else if had_cookie {
+        set_cookie(response, ApprovedClients::COOKIE, "", 0);
+    }
+}
+
+/// Whether the browser posts from the approval page, as far as its headers tell. The referrer policy of the page makes
+/// browsers send `Origin: null`. `Sec-Fetch-Site` then distinguishes this page from others.
 fn is_from_approval_page(app: &App, headers: &HeaderMap) -> bool {
     let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
     let is_own_origin =

@@ -1,5 +1,5 @@
-//! The authorization endpoint (OAuth 2.1 §4.1.1): checks the request and asks the user, or continues at once if this browser
-//! has approved it before.
+//! The authorization endpoint (OAuth 2.1 §4.1.1): checks the request and asks the user, or continues at once if this
+//! browser has approved it before.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     config::ClientApproval,
     encoding::base64url_encode,
     grants::{Failure, login},
-    host::{Endpoint, RetryAfter},
+    host::{Endpoint, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie, with_retry_after},
     limits::{self, remote_source},
     oauth::{
@@ -157,6 +157,16 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
             Err(error) => Ok(login::return_error(app, &target, error)?),
         };
     }
+    Ok(approval_page(app, request, client, now).await?)
+}
+
+/// The approval page. The request waits in an approval record.
+async fn approval_page(
+    app: &App,
+    request: AuthorizationRequest,
+    client: Client,
+    now: Timestamp,
+) -> Result<Response, Failure> {
     let handle = records::new_handle::<Approval>(app.host(), &app.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
     let form = ApprovalForm {
@@ -168,15 +178,13 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
     let mut page = pages::approve(&request, &client, &form, &app.wording);
     let (name, value) = approval_cookie(handle.as_str(), &app.config.keys);
     set_cookie(&mut page, &name, &value, Handle::LIFETIME);
-    records::put_ticket(app.host(), &handle, &Approval { request, client_name: client.name }, now)
-        .await
-        .map_err(Failure::from)?;
+    records::put_ticket(app.host(), &handle, &Approval { request, client_name: client.name }, now).await?;
     Ok(page)
 }
 
-/// Whether this browser has approved exactly this request, and no page sent it here. A site that could send a user through
-/// without a page could collect codes for a client that it controls. Deputy's own pages count as such a site, since they
-/// redirect to URIs that clients chose.
+/// Whether this browser has approved exactly this request, and no page sent it here. A site that could send a user
+/// through without a page could collect codes for a client that it controls. Deputy's own pages count as such a site,
+/// since they redirect to URIs that clients chose.
 fn was_approved(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
     if request.access.ask_again || !is_remembered(app, request) || Initiator::of(headers) != Initiator::User {
         return false;
@@ -185,14 +193,15 @@ fn was_approved(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, 
     approved.contains(request, client.name.as_deref())
 }
 
-/// Whether an approval of this request may be remembered, so that the page is not shown again. The operator allows it for
-/// kinds of redirect URIs. It is never allowed for a client with a metadata document, which anybody can present.
+/// Whether an approval of this request may be remembered, so that the page is not shown again. The operator allows it
+/// for kinds of redirect URIs. It is never allowed for a client with a metadata document, which anybody can present.
 ///
-/// A browser that a program opened still reports the user as the initiator after a redirect by another site. So a link that
-/// the user did not intend may pass without the page, and a new code goes to the client's redirect URI. On a loopback address
-/// the code stays on this computer, with a program that the user has approved. A hosted client may have one registration for
-/// all of its users, and is safe only if it binds `state` to a session and checks `iss` (RFC 9207). A private-use scheme leads
-/// to any application that claims it (RFC 8252 §8.6). These two are remembered with `CLIENT_APPROVAL=remember` only.
+/// A browser that a program opened still reports the user as the initiator after a redirect by another site. So a link
+/// that the user did not intend may pass without the page, and a new code goes to the client's redirect URI. On a
+/// loopback address the code stays on this computer, with a program that the user has approved. A hosted client may
+/// have one registration for all of its users, and is safe only if it binds `state` to a session and checks `iss` (RFC
+/// 9207). A private-use scheme leads to any application that claims it (RFC 8252 §8.6). These two are remembered with
+/// `CLIENT_APPROVAL=remember` only.
 pub(super) fn is_remembered(app: &App, request: &AuthorizationRequest) -> bool {
     let admitted = match app.config.client_approval {
         ClientApproval::Always => false,

@@ -116,8 +116,8 @@ async fn receive_callback(
     };
     let result =
         CallbackParams::read(code, error, iss, &config.pingone.issuer).ok_or(CallbackRefusal::Params)?;
-    // The browser that approved must be the browser that logged in. Otherwise an attacker could approve, and let another user
-    // log in.
+    // The browser that approved must be the browser that logged in. Otherwise an attacker could approve, and let
+    // another user log in.
     let cookies = cookies(headers);
     let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
     let login: Login = records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;

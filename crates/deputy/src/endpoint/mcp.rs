@@ -1,7 +1,8 @@
 //! The MCP endpoint: authorizes a request, and passes it to the MCP server on behalf of its user.
 //!
-//! Every 401 and 403 of the endpoint is an [`McpError`] and is rendered here. Most are decided here, before the MCP server.
-//! A [`Challenge`] comes from the MCP server: it knows which scopes a tool needs, and whether a tool met an ended login.
+//! Every 401 and 403 of the endpoint is an [`McpError`] and is rendered here. Most are decided here, before the MCP
+//! server. A [`Challenge`] comes from the MCP server: it knows which scopes a tool needs, and whether a tool met an
+//! ended login.
 
 use std::sync::Arc;
 
@@ -139,8 +140,8 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
 
-/// The token of the `Authorization` header; it is accepted nowhere else (RFC 6750 §2.1, MCP authorization). Credentials of
-/// another scheme may be for a proxy. Workers join several such headers with commas.
+/// The token of the `Authorization` header; it is accepted nowhere else (RFC 6750 §2.1, MCP authorization). Credentials
+/// of another scheme may be for a proxy. Workers join several such headers with commas.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
     let mut tokens = list(headers, &header::AUTHORIZATION).filter_map(|credentials| {
         let (scheme, token) = credentials.split_at_checked("bearer".len())?;

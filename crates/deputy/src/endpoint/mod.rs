@@ -1,7 +1,7 @@
 //! One file for each endpoint: it reads the request, decides, writes and responds.
 //!
-//! A refusal is an error. Each endpoint has one enum of refusals, with one exhaustive `match` from a refusal to its response.
-//! [`respond`] logs them.
+//! A refusal is an error. Each endpoint has one enum of refusals, with one exhaustive `match` from a refusal to its
+//! response. [`respond`] logs them.
 
 pub(crate) mod approve;
 pub(crate) mod authorize;
@@ -33,7 +33,7 @@ pub(crate) trait Refusal: Display {
     /// The message of its log line, such as "token request refused".
     const EVENT: &'static str;
 
-    /// Who is at fault.
+    /// The party at fault.
     fn fault(&self) -> Fault<'_>;
 
     /// The client that the refused request names, if it may be logged.
@@ -44,7 +44,7 @@ pub(crate) trait Refusal: Display {
     fn response(&self, app: &App) -> Response;
 }
 
-/// Who is at fault for a refusal, which decides what is logged.
+/// The party at fault for a refusal. It decides what is logged.
 pub(crate) enum Fault<'a> {
     /// The client or the browser.
     Client,

@@ -183,8 +183,8 @@ async fn refresh(
     Err(RecordError::Contended("grant").into())
 }
 
-/// Whether the login at `PingOne` has ended, if its access token is about to expire. A client that learns it now logs in
-/// again. Otherwise it would get a token that gives no access to the API.
+/// Whether the login at `PingOne` has ended, if its access token is about to expire. A client that learns it now logs
+/// in again. Otherwise it would get a token that gives no access to the API.
 async fn login_has_ended(
     app: &Arc<App>,
     client: &Client,

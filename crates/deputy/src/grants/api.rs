@@ -67,8 +67,8 @@ impl ApiClient {
         if response.status() != StatusCode::UNAUTHORIZED || lacks_scope(&response) {
             return Ok(response);
         }
-        // The API refuses a token that should be valid: refresh it, once. If the API refuses the new one too, the login has
-        // not ended, which only PingOne decides: the API may have wrong keys or a wrong clock.
+        // The API refuses a token that should be valid: refresh it, once. If the API refuses the new one too, the login
+        // has not ended, which only PingOne decides: the API may have wrong keys or a wrong clock.
         match self.current_tokens(RefreshWhen::Refused(generation)).await {
             Ok(CurrentTokens { tokens, .. }) => self.send(request, &tokens.access_token).await,
             Err(ApiError::Refused) => Ok(response),

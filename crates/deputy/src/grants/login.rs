@@ -49,30 +49,7 @@ impl LoginError {
         const NOT_ACCEPTED: &str =
             "the identity provider's response could not be accepted; the server's log says why";
         let (code, text) = match self {
-            Self::Callback { error, .. } => match error {
-                CallbackError::Denied => {
-                    (ErrorCode::AccessDenied, "the user declined at the identity provider")
-                }
-                CallbackError::Interaction | CallbackError::NotLoggedIn => {
-                    (ErrorCode::AccessDenied, "the login at the identity provider was not completed")
-                }
-                CallbackError::Failed | CallbackError::Other => (
-                    ErrorCode::ServerError,
-                    "the identity provider ended the login with an error; the server's log says which",
-                ),
-                CallbackError::Request
-                | CallbackError::ResponseType
-                | CallbackError::Scope
-                | CallbackError::Target
-                | CallbackError::UnauthorizedClient => (
-                    ErrorCode::ServerError,
-                    "the identity provider refuses this server's request; the server's log says why",
-                ),
-                CallbackError::Unavailable => (
-                    ErrorCode::TemporarilyUnavailable,
-                    "the identity provider is temporarily unavailable; try again later",
-                ),
-            },
+            Self::Callback { error, .. } => callback_error_for_client(error),
             Self::Denied => (ErrorCode::AccessDenied, "the user denied the request"),
             Self::ExpiredToken | Self::Failure(_) => (ErrorCode::ServerError, NOT_ACCEPTED),
             Self::NoScopes => {
@@ -109,6 +86,32 @@ impl LoginError {
     }
 }
 
+/// The error code and its description for an error of `PingOne`.
+const fn callback_error_for_client(error: &CallbackError) -> (ErrorCode, &'static str) {
+    match error {
+        CallbackError::Denied => (ErrorCode::AccessDenied, "the user declined at the identity provider"),
+        CallbackError::Interaction | CallbackError::NotLoggedIn => {
+            (ErrorCode::AccessDenied, "the login at the identity provider was not completed")
+        }
+        CallbackError::Failed | CallbackError::Other => (
+            ErrorCode::ServerError,
+            "the identity provider ended the login with an error; the server's log says which",
+        ),
+        CallbackError::Request
+        | CallbackError::ResponseType
+        | CallbackError::Scope
+        | CallbackError::Target
+        | CallbackError::UnauthorizedClient => (
+            ErrorCode::ServerError,
+            "the identity provider refuses this server's request; the server's log says why",
+        ),
+        CallbackError::Unavailable => (
+            ErrorCode::TemporarilyUnavailable,
+            "the identity provider is temporarily unavailable; try again later",
+        ),
+    }
+}
+
 /// Begins a login, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
 pub(crate) async fn begin(
     app: &App,
@@ -141,8 +144,8 @@ pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<Stri
     redirect(&target.response_url(app.config.public_url.issuer(), &[("code", code.expose())]))
 }
 
-/// Sends the browser back to the client with an error (OAuth 2.1 §4.1.2.1). A failure of this server is returned: the client
-/// is not told.
+/// Sends the browser back to the client with an error (OAuth 2.1 §4.1.2.1). A failure of this server is returned: the
+/// client is not told.
 pub(crate) fn return_error(
     app: &App,
     target: &RedirectTarget,

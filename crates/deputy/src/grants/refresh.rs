@@ -1,8 +1,8 @@
 //! The tokens of `PingOne` in a grant, refreshed by one request at a time.
 //!
-//! Only `PingOne` ends a grant here, with `invalid_grant`. Any other failure may pass, with other keys, another clock or
-//! another configuration. Then the grant keeps the refresh token that `PingOne` has issued, the access token is not used, and
-//! the next refresh waits a little.
+//! Only `PingOne` ends a grant here, with `invalid_grant`. Any other failure may pass, with other keys, another clock
+//! or another configuration. Then the grant keeps the refresh token that `PingOne` has issued, the access token is not
+//! used, and the next refresh waits a little.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,25 +44,17 @@ pub(crate) async fn current_tokens(
         let generation = grant.pingone.generation;
         let tokens = grant.open_pingone_tokens(key).ok_or(ENDED)?;
         let usable = reason == RefreshWhen::Expiring && tokens.expires_at > now;
-        let wait = match (grant.pingone.due(reason, now), reason) {
-            (Due::Nothing, _) => return Ok(CurrentTokens { tokens, generation }),
-            (Due::Now, _) if !refreshed => app.pingone.admits_refresh(now).err(),
-            (Due::Leased, _) if !usable => {
+        let due = grant.pingone.due(reason, now);
+        let may_refresh = || if refreshed { Err(LATER) } else { app.pingone.admits_refresh(now) };
+        match next_step(due, reason, usable, may_refresh, now) {
+            Step::Fail(error) => return Err(error),
+            Step::Refresh => {}
+            Step::Use => return Ok(CurrentTokens { tokens, generation }),
+            Step::Wait => {
                 app.host().sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
-            (Due::Never, RefreshWhen::Expiring) if !usable => return Err(ENDED),
-            // PingOne would issue nothing now but the token that the API refused.
-            (Due::Never | Due::NotBefore { failed: false, .. }, RefreshWhen::Refused(_)) => {
-                return Err(ApiError::Refused);
-            }
-            (Due::Never | Due::Leased | Due::Now, _) => Some(LATER),
-            (Due::NotBefore { until, .. }, _) => Some(until.since(now)),
-        };
-        if let Some(retry_after) = wait {
-            let unavailable = Err(ApiError::TokenUnavailable { retry_after });
-            return if usable { Ok(CurrentTokens { tokens, generation }) } else { unavailable };
         }
         let lease: [u8; 16] = random_bytes(&app.random());
         let Ok(leased) = grant.clone().begin_refresh(lease, now) else { continue };
@@ -81,6 +73,44 @@ pub(crate) async fn current_tokens(
         refreshed = true;
     }
     Err(ApiError::TokenUnavailable { retry_after: LATER })
+}
+
+/// The next step of a request that needs tokens.
+enum Step {
+    Fail(ApiError),
+    Refresh,
+    Use,
+    /// Another request holds the lease.
+    Wait,
+}
+
+/// Decides the next step. `usable`: the access token of the grant is still valid. `may_refresh` gives the seconds until
+/// a refresh may begin, if that is not now.
+fn next_step(
+    due: Due,
+    reason: RefreshWhen,
+    usable: bool,
+    may_refresh: impl FnOnce() -> Result<(), u64>,
+    now: Timestamp,
+) -> Step {
+    let unavailable = |retry_after| {
+        if usable { Step::Use } else { Step::Fail(ApiError::TokenUnavailable { retry_after }) }
+    };
+    match (due, reason) {
+        (Due::Nothing, _) => Step::Use,
+        (Due::Now, _) => match may_refresh() {
+            Ok(()) => Step::Refresh,
+            Err(retry_after) => unavailable(retry_after),
+        },
+        (Due::Leased, _) if !usable => Step::Wait,
+        (Due::Never, RefreshWhen::Expiring) if !usable => Step::Fail(ENDED),
+        // PingOne would issue nothing now but the token that the API refused.
+        (Due::Never | Due::NotBefore { failed: false, .. }, RefreshWhen::Refused(_)) => {
+            Step::Fail(ApiError::Refused)
+        }
+        (Due::Never | Due::Leased, _) => unavailable(LATER),
+        (Due::NotBefore { until, .. }, _) => unavailable(until.since(now)),
+    }
 }
 
 /// A refresh under a lease.
@@ -145,8 +175,8 @@ impl Refresh {
                 response.refresh_token = kept.refresh_token.take();
                 self.finish(response, &claims, now).await
             }
-            // An administrator may have changed the mapping of `sub`, and may change it back. Until then the token may be
-            // another user's, and is not used.
+            // An administrator may have changed the mapping of `sub`, and may change it back. Until then the token may
+            // be another user's, and is not used.
             Ok(_) => {
                 tracing::error!(grant = ?self.grant, "PingOne issued a token for another sub; it is not used");
                 self.fail(&kept, None).await
@@ -203,9 +233,9 @@ impl Refresh {
     }
 }
 
-/// Applies a transition to the grant. It repeats after concurrent writes, and while storage fails for as long as the lease:
-/// `PingOne` has rotated the refresh token, and a token that is not written is lost. `false`: there is no such grant any
-/// more.
+/// Applies a transition to the grant. It repeats after concurrent writes, and while storage fails for as long as the
+/// lease: `PingOne` has rotated the refresh token, and a token that is not written is lost. `false`: there is no such
+/// grant any more.
 async fn update_grant(
     app: &Arc<App>,
     id: GrantId,

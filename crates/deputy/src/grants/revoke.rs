@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{app::App, secret::Secret};
 
-/// Revokes a refresh token at `PingOne` (RFC 7009), after the response. The request is repeated while `PingOne` fails, since
-/// the token is stored nowhere else.
+/// Revokes a refresh token at `PingOne` (RFC 7009), after the response. The request is repeated while `PingOne` fails,
+/// since the token is stored nowhere else.
 pub(crate) fn revoke_at_pingone(app: &Arc<App>, refresh_token: Option<Secret<String>>) {
     let Some(refresh_token) = refresh_token else { return };
     let owner = Arc::clone(app);

@@ -1,9 +1,9 @@
-//! The state of a grant that outlives one MCP request: the client's replies to questions, and values that the client keeps,
-//! sealed.
+//! The state of a grant that outlives one MCP request: the client's replies to questions, and values that the client
+//! keeps, sealed.
 //!
-//! A question goes out in the response to one request. The reply is a request of its own, which may reach another process.
-//! So the reply is stored under the id of the question, and the request that asked looks for it there. Only requests of this
-//! grant can know the id. A question without a reply stores nothing.
+//! A question goes out in the response to one request. The reply is a request of its own, which may reach another
+//! process. So the reply is stored under the id of the question, and the request that asked looks for it there. Only
+//! requests of this grant can know the id. A question without a reply stores nothing.
 
 use std::{sync::Arc, time::Duration};
 

@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::Response;
 
-/// The cookies of a request, in order. Other applications of the same host may set cookies of any bytes. A cookie that is not
-/// UTF-8 is skipped and does not affect the others.
+/// The cookies of a request, in order. Other applications of the same host may set cookies of any bytes. A cookie that
+/// is not UTF-8 is skipped and does not affect the others.
 ///
-/// Only ASCII white space around a name is removed. A browser lets a subdomain set a cookie named `__Host-…` after a Unicode
-/// space, and that name must not become the name without it.
+/// Only ASCII white space around a name is removed. A browser lets a subdomain set a cookie named `__Host-…` after a
+/// Unicode space, and that name must not become the name without it.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
     let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';'));

@@ -22,8 +22,8 @@ pub(crate) fn essence(media_type: &[u8]) -> &[u8] {
     media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
-/// The members of a list field, of all its lines (RFC 9110 §5.6.1). They are bytes, so that a member that is not ASCII does not
-/// affect the others.
+/// The members of a list field, of all its lines (RFC 9110 §5.6.1). They are bytes, so that a member that is not ASCII
+/// does not affect the others.
 pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     lines.flat_map(members).map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())

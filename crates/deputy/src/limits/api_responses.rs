@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::in_flight::{Claim, InFlight};
 use crate::host::Meter;
 
-/// The responses of the API that one request causes. A tool's result that is made of them waits to be sent, so the bytes stay
-/// counted until the request is over. Later responses of the request use the same share again.
+/// The responses of the API that one request causes. A tool's result that is made of them waits to be sent, so the
+/// bytes stay counted until the request is over. Later responses of the request use the same share again.
 #[derive(Debug)]
 pub(crate) struct ApiResponses {
     kept: Mutex<Kept>,

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The concurrent fetches of this process, per remote address that caused them. A server may respond slowly on purpose, so
-/// one address gets a share only.
+/// The concurrent fetches of this process, per remote address that caused them. A server may respond slowly on purpose,
+/// so one address gets a share only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DocumentFetches(Arc<Mutex<Vec<Option<IpAddr>>>>);
 

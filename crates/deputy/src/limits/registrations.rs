@@ -14,9 +14,9 @@ use crate::{
     host::{RetryAfter, Source, Timestamp},
 };
 
-/// Registrations since midnight UTC, per remote address. Unused registrations are stored for weeks, so their number must be
-/// bounded, not only their rate. Each process has its own counts. On Workers, where an isolate may live for minutes, only the
-/// rate is bounded in effect.
+/// Registrations since midnight UTC, per remote address. Unused registrations are stored for weeks, so their number
+/// must be bounded, not only their rate. Each process has its own counts. On Workers, where an isolate may live for
+/// minutes, only the rate is bounded in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Registrations(Mutex<Day>);
 

@@ -44,7 +44,8 @@ impl RequestPermit {
         Arc::clone(&self.api_responses)
     }
 
-    /// Holds the permit until the whole response is sent. A stream that stays open is counted as a stream too, or refused.
+    /// Holds the permit until the whole response is sent. A stream that stays open is counted as a stream too, or
+    /// refused.
     pub(crate) fn until_sent(mut self, response: Response) -> Result<Response, Excess> {
         if response.extensions().get::<StaysOpen>().is_some() {
             self.claim.add(InFlight::STREAM)?;
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn bytes_of_one_user_at_a_time_are_bounded() {
         let all = UserConcurrency::new(Capacity::default());
-        let begin = |person| all.begin(person).expect("a place");
+        let begin = |user| all.begin(user).expect("a place");
         let (mut first, mut second, mut bobs) = (begin("alice"), begin("alice"), begin("bob"));
         assert!(first.takes(BYTES_AT_A_TIME - 1) && second.takes(1));
         assert!(!first.takes(1) && !second.takes(1));

@@ -4,8 +4,8 @@ use http::{HeaderMap, header};
 
 use crate::http::{essence, list};
 
-/// The media types that a client accepts. It must accept both (MCP 2025-03-26, Streamable HTTP); some clients name one of
-/// them, `*/*` or nothing.
+/// The media types that a client accepts. It must accept both (MCP 2025-03-26, Streamable HTTP); some clients name one
+/// of them, `*/*` or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accept {
     Both,

@@ -6,8 +6,9 @@ use http::{HeaderMap, Response, StatusCode, header};
 
 use crate::{host::Timestamp, http::list, retry::retry_after};
 
-/// Why a tool gets no response of the API. Safe to show to a model: the only text in it from elsewhere are names of scopes,
-/// which are checked. With rmcp, a tool that returns it as its error gives a result with `isError` and this text.
+/// Why a tool gets no response of the API. Safe to show to a model: the only text in it from elsewhere are names of
+/// scopes, which are checked. With rmcp, a tool that returns it as its error gives a result with `isError` and this
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -25,8 +26,8 @@ pub enum ApiError {
     LoginRequired,
     /// The request's URI is not a path below `API_URL`.
     NotTheApi,
-    /// The API responds with `401` to a token that `PingOne` has just issued. The login has not ended: the API has a problem,
-    /// or is configured for other tokens.
+    /// The API responds with `401` to a token that `PingOne` has just issued. The login has not ended: the API has a
+    /// problem, or is configured for other tokens.
     Refused,
     /// The API did not respond in time.
     Timeout,

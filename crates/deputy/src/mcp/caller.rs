@@ -20,8 +20,8 @@ use crate::{
 
 /// The user on whose behalf a request is made, the client that makes it, and the scopes of its access token.
 ///
-/// A tool finds it in the request's extensions. The tool can send requests to the API on behalf of the user. It cannot see
-/// the access token of these requests, unless the operator set `WHO_AM_I_TOKEN=full`.
+/// A tool finds it in the request's extensions. The tool can send requests to the API on behalf of the user. It cannot
+/// see the access token of these requests, unless the operator set `WHO_AM_I_TOKEN=full`.
 #[derive(Clone)]
 pub struct Caller {
     user: Arc<User>,
@@ -49,14 +49,14 @@ impl Caller {
         }
     }
 
-    /// Sets whether the client of this request can show a form to its user, and whether the operator allows the called tool
-    /// to act without it. [`Caller::new`] sets both to `false`.
+    /// Sets whether the client of this request can show a form to its user, and whether the operator allows the called
+    /// tool to act without it. [`Caller::new`] sets both to `false`.
     #[must_use]
     pub fn confirming(self, can_ask: bool, may_act_unasked: bool) -> Self {
         Self { can_ask, may_act_unasked, ..self }
     }
 
-    /// What a tool does that needs the user's confirmation before it acts.
+    /// How a tool proceeds that needs the user's confirmation before it acts.
     pub const fn confirmation(&self) -> Confirmation {
         match (self.can_ask, self.may_act_unasked) {
             (true, _) => Confirmation::Ask,
@@ -99,9 +99,10 @@ impl Caller {
     /// Sends `request` to the API with the user's own access token. The request's URI is a path (and query) below
     /// `API_URL`; its `Authorization` header, if any, is replaced. A redirect is returned, not followed.
     ///
-    /// After a `401`, the token is refreshed and the request sent once more; a second `401` is [`ApiError::Refused`]. `429`
-    /// and `503` are [`ApiError::Busy`], and a challenge for scopes is [`ApiError::InsufficientScope`]. If the user's login
-    /// at `PingOne` has ended, this is [`ApiError::LoginRequired`], and the MCP client is told to log in again.
+    /// After a `401`, the token is refreshed and the request sent once more; a second `401` is [`ApiError::Refused`].
+    /// `429` and `503` are [`ApiError::Busy`], and a challenge for scopes is [`ApiError::InsufficientScope`]. If the
+    /// user's login at `PingOne` has ended, this is [`ApiError::LoginRequired`], and the MCP client is told to log in
+    /// again.
     ///
     /// An error response is logged here: a tool call that fails is a `200` of the MCP endpoint.
     pub async fn fetch(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {

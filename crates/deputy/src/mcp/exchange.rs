@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Peer, RpcError, rpc_error::response};
 use crate::host::BoxFuture;
 
-/// How the host waits.
+/// A timer of the host.
 pub(super) type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A request whose handler is running.
@@ -24,7 +24,7 @@ pub(super) struct Exchange {
     pub(super) peer: Peer,
 }
 
-/// How a handler ended.
+/// The outcome of a handler.
 pub(super) enum Outcome {
     /// The user's login at `PingOne` has ended. The handler's own result may not say so.
     LoginRequired(Result<Value, RpcError>),
@@ -88,8 +88,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// A stream that begins with `ready`. It ends after that if the handler is `done`, or else when the handler finishes or
-    /// `closed` completes.
+    /// A stream that begins with `ready`. It ends after that if the handler is `done`, or else when the handler
+    /// finishes or `closed` completes.
     pub(super) fn new(
         exchange: Exchange,
         ready: Vec<Value>,
@@ -155,6 +155,6 @@ fn event(message: &Value) -> String {
     format!("event: message\ndata: {message}\n\n")
 }
 
-/// Proxies close connections that are silent for about a minute. On Workers, only a write shows that a client has hung up,
-/// so this is also how long work continues without a client.
+/// Proxies close connections that are silent for about a minute. On Workers, only a write shows that a client has hung
+/// up, so this is also how long work continues without a client.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);

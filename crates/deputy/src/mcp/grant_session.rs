@@ -1,5 +1,5 @@
-//! The state that outlives one request. No process holds it: replies to questions are records of the grant, and the client
-//! keeps the rest, sealed.
+//! The state that outlives one request. No process holds it: replies to questions are records of the grant, and the
+//! client keeps the rest, sealed.
 
 use rmcp::model::ClientCapabilities;
 use serde_json::{Value, json};
@@ -19,15 +19,15 @@ pub trait GrantSession: Send + Sync + 'static {
     /// Delivers a reply to the request that waits for it, in any process. `false`: the id is not one of this grant.
     fn deliver_reply(&self, question: &str, reply: Value) -> BoxFuture<'_, Result<bool, DeliveryError>>;
 
-    /// Seals text that the client keeps and can neither read nor alter. It opens for the same user, client and `purpose`, and
-    /// for `lifetime` seconds.
+    /// Seals text that the client keeps and can neither read nor alter. It opens for the same user, client and
+    /// `purpose`, and for `lifetime` seconds.
     fn seal(&self, purpose: &[u8], text: &str, lifetime: u64) -> String;
 
     /// Opens what [`GrantSession::seal`] sealed.
     fn open(&self, purpose: &[u8], sealed: &str) -> Option<String>;
 
-    /// Completes when a stream of this request must end: its access token has expired, its grant was revoked, or the server
-    /// is about to stop.
+    /// Completes when a stream of this request must end: its access token has expired, its grant was revoked, or the
+    /// server is about to stop.
     fn until_closed(&self) -> BoxFuture<'static, ()>;
 }
 
@@ -70,8 +70,8 @@ pub(super) fn can_be_asked(
     })
 }
 
-/// Whether a client with these capabilities can show a form to its user. Elicitation that is declared without a mode means
-/// forms (MCP 2025-11-25, Elicitation).
+/// Whether a client with these capabilities can show a form to its user. Elicitation that is declared without a mode
+/// means forms (MCP 2025-11-25, Elicitation).
 pub(super) fn shows_forms(capabilities: &ClientCapabilities) -> bool {
     let elicitation = capabilities.elicitation.as_ref();
     elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())

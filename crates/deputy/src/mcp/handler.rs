@@ -13,8 +13,8 @@ pub trait Handler: Send + Sync + 'static {
     /// The scopes that a request needs. `name` is that of the tool, prompt or resource.
     fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String>;
 
-    /// Every scope that a request can need, with the name of a tool, prompt or resource that needs it. The server compares
-    /// them with `API_SCOPES` when it starts.
+    /// Every scope that a request can need, with the name of a tool, prompt or resource that needs it. The server
+    /// compares them with `API_SCOPES` when it starts.
     fn declared_scopes(&self) -> Vec<(String, String)> {
         Vec::new()
     }

@@ -66,8 +66,8 @@ fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
     Ok(single(headers, &PROTOCOL_VERSION)?.filter(|version| !version.is_empty()))
 }
 
-/// Removes unreadable capabilities from a client's declaration, so that the others count. A declaration in `initialize` that
-/// is not an object declares nothing.
+/// Removes unreadable capabilities from a client's declaration, so that the others count. A declaration in `initialize`
+/// that is not an object declares nothing.
 pub(super) fn keep_readable_capabilities(method: &str, params: &mut Map<String, Value>) {
     let begins = method == "initialize";
     let declared = if begins {
@@ -229,7 +229,8 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// The value of a field that may occur once. Blanks at its ends are not part of it (RFC 9110 §5.5); local workerd keeps them.
+/// The value of a field that may occur once. Blanks at its ends are not part of it (RFC 9110 §5.5); local workerd keeps
+/// them.
 pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, RpcError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -1,7 +1,8 @@
-//! Input that a handler requires before it can finish, over several requests (MCP 2026-07-28, Multi Round-Trip Requests).
+//! Input that a handler requires before it can finish, over several requests (MCP 2026-07-28, Multi Round-Trip
+//! Requests).
 //!
-//! Between two of them the client keeps the handler's state, as `requestState`. A handler writes and reads plain text. The
-//! client holds it sealed, and it opens for the same user, client, tool and arguments only.
+//! Between two of them the client keeps the handler's state, as `requestState`. A handler writes and reads plain text.
+//! The client holds it sealed, and it opens for the same user, client, tool and arguments only.
 
 use std::{
     io::{self, Write},

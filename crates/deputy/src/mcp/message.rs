@@ -28,45 +28,46 @@ pub(super) struct Malformed {
     pub(super) error: RpcError,
 }
 
+impl Malformed {
+    fn new(id: &Value, code: i64, text: &str) -> Self {
+        Self { id: id.clone(), error: RpcError::new(code, text) }
+    }
+
+    fn invalid(id: &Value, text: &str) -> Self {
+        Self::new(id, RpcError::INVALID_REQUEST, text)
+    }
+}
+
 impl Message {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        let refused =
-            |id: &Value, code, text: &str| Malformed { id: id.clone(), error: RpcError::new(code, text) };
         let value = read(body, MOST_VALUES).map_err(|error| match error {
             JsonError::Syntax => {
-                refused(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON in UTF-8")
+                Malformed::new(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON in UTF-8")
             }
-            JsonError::TooMany => {
-                refused(&Value::Null, RpcError::INVALID_REQUEST, "the message has too many values")
-            }
+            JsonError::TooMany => Malformed::invalid(&Value::Null, "the message has too many values"),
         })?;
-        let invalid = |id: &Value, text| Err(refused(id, RpcError::INVALID_REQUEST, text));
         let mut members = match value {
             Value::Object(members) => members,
             // MCP 2025-06-18 removed batches. One request would cost as much as many.
-            Value::Array(_) => return invalid(&Value::Null, "batches are not accepted"),
-            _ => return invalid(&Value::Null, "the body is not a JSON-RPC message"),
+            Value::Array(_) => return Err(Malformed::invalid(&Value::Null, "batches are not accepted")),
+            _ => return Err(Malformed::invalid(&Value::Null, "the body is not a JSON-RPC message")),
         };
         let id = members.remove("id");
         let readable = id.clone().filter(is_id).unwrap_or_default();
         if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-            return invalid(&readable, "jsonrpc must be \"2.0\"");
+            return Err(Malformed::invalid(&readable, "jsonrpc must be \"2.0\""));
         }
-        // Some peers send `result` and `error` with one of them null.
-        let Some(method) = members.remove("method").filter(|method| !method.is_null()) else {
-            let error = members.remove("error").filter(|error| !error.is_null());
-            let result = members.remove("result").filter(|result| error.is_none() || !result.is_null());
-            return match (result, error) {
-                (Some(result), None) => {
-                    Ok(Self::Response { id: readable, reply: json!({ "result": result }) })
-                }
-                (None, Some(error)) => Ok(Self::Response { id: readable, reply: json!({ "error": error }) }),
-                (Some(_), Some(_)) => invalid(&readable, "a response has a result or an error, not both"),
-                (None, None) => invalid(&readable, "the message has no method, no result and no error"),
-            };
+        // Some peers send members that are null.
+        let message = match members.remove("method").filter(|method| !method.is_null()) {
+            Some(Value::String(method)) => Self::request(id, method, members.remove("params")),
+            Some(_) => Err("method must be a string"),
+            None => Self::response(readable.clone(), members),
         };
-        let Value::String(method) = method else { return invalid(&readable, "method must be a string") };
-        let params = match members.remove("params") {
+        message.map_err(|text| Malformed::invalid(&readable, text))
+    }
+
+    fn request(id: Option<Value>, method: String, params: Option<Value>) -> Result<Self, &'static str> {
+        let params = match params {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(mut params)) => {
                 if params.get("_meta").is_some_and(Value::is_null) {
@@ -74,17 +75,26 @@ impl Message {
                 }
                 params
             }
-            Some(_) => return invalid(&readable, "params must be an object"),
+            Some(_) => return Err("params must be an object"),
         };
         match id {
             None => Ok(Self::Notification),
             Some(id) if is_id(&id) => Ok(Self::Request { id, method, params }),
-            Some(Value::Null) => invalid(&readable, "id must not be null; a notification has no id"),
-            Some(Value::String(_)) => invalid(&readable, "id must have no more than 1024 bytes"),
-            Some(Value::Number(_)) => {
-                invalid(&readable, "an id that is a number must be an integer of 64 bits")
-            }
-            Some(_) => invalid(&readable, "id must be a string or an integer"),
+            Some(Value::Null) => Err("id must not be null; a notification has no id"),
+            Some(Value::String(_)) => Err("id must have no more than 1024 bytes"),
+            Some(Value::Number(_)) => Err("an id that is a number must be an integer of 64 bits"),
+            Some(_) => Err("id must be a string or an integer"),
+        }
+    }
+
+    fn response(id: Value, mut members: Map<String, Value>) -> Result<Self, &'static str> {
+        let error = members.remove("error").filter(|error| !error.is_null());
+        let result = members.remove("result").filter(|result| error.is_none() || !result.is_null());
+        match (result, error) {
+            (Some(result), None) => Ok(Self::Response { id, reply: json!({ "result": result }) }),
+            (None, Some(error)) => Ok(Self::Response { id, reply: json!({ "error": error }) }),
+            (Some(_), Some(_)) => Err("a response has a result or an error, not both"),
+            (None, None) => Err("the message has no method, no result and no error"),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The MCP server: Streamable HTTP for both eras of the protocol, on one endpoint and without state.
 //!
-//! [`StreamableHttp`] speaks HTTP and JSON-RPC. It gives each request to a [`Handler`] with a [`Caller`]. The body of the
-//! response owns the handler's future, so that a client that hangs up cancels its call on every host. [`rmcp`](fn@rmcp) turns
-//! any rmcp `ServerHandler` into a handler; the rest of Deputy uses only types of rmcp.
+//! [`StreamableHttp`] speaks HTTP and JSON-RPC. It gives each request to a [`Handler`] with a [`Caller`]. The body of
+//! the response owns the handler's future, so that a client that hangs up cancels its call on every host.
+//! [`rmcp`](fn@rmcp) turns any rmcp `ServerHandler` into a handler; the rest of Deputy uses only types of rmcp.
 //!
-//! A request that is not authorized gets no JSON-RPC response, but a [`Challenge`]: its token lacks scopes, or the handler
-//! found that the user's login has ended. `endpoint::mcp` renders it.
+//! A request that is not authorized gets no JSON-RPC response, but a [`Challenge`]: its token lacks scopes, or the
+//! handler found that the user's login has ended. `endpoint::mcp` renders it.
 
 mod accept;
 mod api_error;

@@ -1,9 +1,9 @@
 //! The state that a client negotiates once for many requests (MCP 2025-11-25, Lifecycle). The client keeps it.
 //!
-//! The response to `initialize` has an `Mcp-Session-Id` that contains the client's declarations, sealed. The client sends it
-//! back with each of its requests. So two programs that share an access token each have their own state, and the server
-//! stores nothing. The value authorizes nothing and names no user. A request without it, or with one that cannot be opened,
-//! is served as if its client had declared nothing.
+//! The response to `initialize` has an `Mcp-Session-Id` that contains the client's declarations, sealed. The client
+//! sends it back with each of its requests. So two programs that share an access token each have their own state, and
+//! the server stores nothing. The value authorizes nothing and names no user. A request without it, or with one that
+//! cannot be opened, is served as if its client had declared nothing.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::ClientCapabilities;
@@ -15,7 +15,8 @@ use super::{GrantSession, headers::single, peer::LogLevel};
 /// `Mcp-Session-Id` (MCP 2025-11-25, Transports, Session Management).
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// What a client declared with `initialize` and `logging/setLevel`. In later revisions each request declares it.
+/// The declarations that a client made with `initialize` and `logging/setLevel`. In later revisions each request has
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct NegotiatedState {
     #[serde(default)]
@@ -60,8 +61,8 @@ impl NegotiatedState {
     }
 }
 
-/// The capabilities without members of unbounded size. The server does not use them, and the client would send them with
-/// every request.
+/// The capabilities without members of unbounded size. The server does not use them, and the client would send them
+/// with every request.
 fn bounded(mut capabilities: ClientCapabilities) -> ClientCapabilities {
     capabilities.experimental = None;
     capabilities.extensions = None;

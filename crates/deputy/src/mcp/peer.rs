@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::{GrantSession, RpcError, grant_session::can_be_asked};
 use crate::host::BoxFuture;
 
-/// Takes the messages that a handler sends before its result: progress, log entries, questions to the client. Cheap to clone.
+/// Takes the messages that a handler sends before its result: progress, log entries, questions to the client. Cheap to
+/// clone.
 #[derive(Clone, Debug)]
 pub struct Peer(Arc<Outbox>);
 
@@ -51,14 +52,14 @@ impl Peer {
         }
     }
 
-    /// Sends a request to the client: `elicitation/create`, `sampling/createMessage`, `roots/list` or `ping`. It goes out
-    /// with the events of this request, and the client's reply is a request of its own.
+    /// Sends a request to the client: `elicitation/create`, `sampling/createMessage`, `roots/list` or `ping`. It goes
+    /// out with the events of this request, and the client's reply is a request of its own.
     ///
     /// Only revisions with a handshake have this. In later ones a handler returns that it requires input
     /// (`resultType: "input_required"`) and is called again.
     ///
-    /// [`RpcError::MISSING_CLIENT_CAPABILITY`]: the client did not declare the capability, or replied that it does not know
-    /// the request.
+    /// [`RpcError::MISSING_CLIENT_CAPABILITY`]: the client did not declare the capability, or replied that it does not
+    /// know the request.
     pub fn ask(
         &self,
         method: &str,
@@ -146,7 +147,7 @@ impl NotificationFilter {
     }
 }
 
-/// How severe a log entry is (RFC 5424 §6.2.1).
+/// The severity of a log entry (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct LogLevel(usize);
 

@@ -38,8 +38,8 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
-    /// The error with which a client replied to a question. A client that does not know the method or its params lacks the
-    /// capability. Its own code would be wrong for the request that it waits for.
+    /// The error with which a client replied to a question. A client that does not know the method or its params lacks
+    /// the capability. Its own code would be wrong for the request that it waits for.
     pub(super) fn from_client(error: &Value) -> Self {
         let code = error.get("code").and_then(Value::as_i64).unwrap_or(Self::INTERNAL_ERROR);
         if [Self::METHOD_NOT_FOUND, Self::INVALID_PARAMS].contains(&code) {

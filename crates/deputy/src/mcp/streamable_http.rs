@@ -42,8 +42,8 @@ pub struct Rules {
 
 /// Why a request gets a challenge (RFC 6750 §3) instead of a JSON-RPC response.
 ///
-/// These are the refusals for authorization that only the MCP server can decide. The HTTP endpoint renders them, together
-/// with its own.
+/// These are the refusals for authorization that only the MCP server can decide. The HTTP endpoint renders them,
+/// together with its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// 403: the access token lacks scopes. The handler was not called.
@@ -73,7 +73,7 @@ struct AcceptedRequest {
     form: ResponseForm,
 }
 
-/// What the form of a response depends on.
+/// The parts of a request that decide the form of its response.
 struct ResponseForm {
     accept: Accept,
     is_stateless: bool,
@@ -210,8 +210,8 @@ impl StreamableHttp {
         self.first_response(exchange, form, closed).await
     }
 
-    /// A challenge for the scopes, unless no client can be granted one of them: a client that asks for it would come back
-    /// without it, and ask again.
+    /// A challenge for the scopes, unless no client can be granted one of them: a client that asks for it would come
+    /// back without it, and ask again.
     fn insufficient_scope(&self, id: &Value, required: Vec<String>) -> Refusal {
         match required.iter().find(|scope| self.rules.ungrantable.contains(scope)) {
             None => Refusal::Challenge(Challenge::InsufficientScope { required }),
@@ -248,8 +248,8 @@ impl StreamableHttp {
         Ok(Exchange { id, work: Box::pin(work), peer })
     }
 
-    /// Waits for the first output of the handler. The response is one JSON document if that is its result, and a stream of
-    /// events otherwise.
+    /// Waits for the first output of the handler. The response is one JSON document if that is its result, and a stream
+    /// of events otherwise.
     async fn first_response(
         &self,
         mut exchange: Exchange,
@@ -357,8 +357,8 @@ fn event_stream(events: Events, done: bool) -> Response<Body> {
     response
 }
 
-/// The status of a handler's result. An error of a stateless request may have one of its own (MCP 2026-07-28, Streamable
-/// HTTP). In revisions with a handshake it is 200.
+/// The status of a handler's result. An error of a stateless request may have one of its own (MCP 2026-07-28,
+/// Streamable HTTP). In revisions with a handshake it is 200.
 const fn status_of_result(result: &Result<Value, RpcError>, is_stateless: bool) -> StatusCode {
     match result {
         Err(error) if is_stateless => match error.code {

@@ -1,14 +1,14 @@
 //! A circuit breaker for refreshes at `PingOne`'s token endpoint.
 //!
-//! Each grant pauses after its own failure. While the endpoint fails for all users, the requests of all grants together would
-//! still be many, and each costs two writes.
+//! Each grant pauses after its own failure. While the endpoint fails for all users, the requests of all grants together
+//! would still be many, and each costs two writes.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::{host::Timestamp, retry};
 
-/// Closed while the endpoint works. Open after some failures in a row, or after one response with `Retry-After`: then one
-/// request in each pause probes whether the endpoint works again.
+/// Closed while the endpoint works. Open after some failures in a row, or after one response with `Retry-After`: then
+/// one request in each pause probes whether the endpoint works again.
 #[derive(Debug, Default)]
 pub(super) struct Breaker(Mutex<State>);
 

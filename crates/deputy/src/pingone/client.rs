@@ -134,8 +134,8 @@ impl PingOneClient {
         Ok(Authenticated { tokens, access_token: claims, user: id_token.into_user(info) })
     }
 
-    /// Requests new tokens. The caller stores the new refresh token before anything else can fail, and then verifies the
-    /// access token.
+    /// Requests new tokens. The caller stores the new refresh token before anything else can fail, and then verifies
+    /// the access token.
     pub(crate) async fn refresh(
         &self,
         host: &Host,

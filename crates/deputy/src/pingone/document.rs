@@ -11,11 +11,11 @@ use crate::{
     retry,
 };
 
-/// A cached document. One request fetches it at a time. Other requests poll until it is there, since on Workers a request
-/// cannot await the work of another.
+/// A cached document. One request fetches it at a time. Other requests poll until it is there, since on Workers a
+/// request cannot await the work of another.
 ///
-/// A failed fetch or an unusable document replaces nothing. An edition is fresh for an hour, and is used for another day
-/// while no newer one can be fetched.
+/// A failed fetch or an unusable document replaces nothing. An edition is fresh for an hour, and is used for another
+/// day while no newer one can be fetched.
 #[derive(Debug)]
 pub(super) struct Published<T>(Mutex<State<T>>);
 
@@ -174,8 +174,8 @@ impl<T> State<T> {
                 self.failures = self.failures.saturating_add(1);
                 let pause = match self.held {
                     Some(_) => retry::pause(self.failures, &|buffer| host.fill_random(buffer)),
-                    // Logins need it: without a pause, the first login after an outage succeeds. Refreshes have their own
-                    // pause.
+                    // Logins need it: without a pause, the first login after an outage succeeds. Refreshes have their
+                    // own pause.
                     None => 0,
                 };
                 self.not_before = now.plus(pause);
@@ -224,8 +224,8 @@ impl<T> Drop for FetchPermit<'_, T> {
 const FRESH: u64 = 3600;
 /// Seconds for which a stale document is used while it cannot be fetched.
 const STALE: u64 = 24 * 3600;
-/// Seconds: longer than the deadlines of two fetches, since keys may need discovery first. A permit that was not released
-/// expires after that.
+/// Seconds: longer than the deadlines of two fetches, since keys may need discovery first. A permit that was not
+/// released expires after that.
 const LONGEST_FETCH: u64 = 11;
 /// Seconds: longer than every pause after a failure.
 const LONGEST_PAUSE: u64 = 120;

@@ -1,7 +1,7 @@
 //! Reading the rest of a request body after the response is decided.
 //!
-//! A connection that is closed while bytes arrive is reset, and the client may lose the response. So a server continues to read
-//! for a while (RFC 9112 §9.6). The bytes are dropped.
+//! A connection that is closed while bytes arrive is reset, and the client may lose the response. So a server continues
+//! to read for a while (RFC 9112 §9.6). The bytes are dropped.
 
 use std::{
     mem,

@@ -14,8 +14,8 @@ use crate::{
     oauth::ErrorCode,
 };
 
-/// Refuses a request with two `Host` fields (RFC 9112 §3.2). On a loopback address, refuses one with another host name: a page
-/// could have rebound that name with DNS. Every response forbids content sniffing, and on https requires https.
+/// Refuses a request with two `Host` fields (RFC 9112 §3.2). On a loopback address, refuses one with another host name:
+/// a page could have rebound that name with DNS. Every response forbids content sniffing, and on https requires https.
 pub(super) async fn checked(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let mut response = match (hosts.next(), hosts.next()) {
@@ -41,8 +41,8 @@ pub(super) async fn checked(State(app): State<Arc<App>>, request: Request, next:
     response
 }
 
-/// Whether `host` names this server. Checked on a loopback address only. Elsewhere nothing depends on `Host`, and proxies
-/// change it.
+/// Whether `host` names this server. Checked on a loopback address only. Elsewhere nothing depends on `Host`, and
+/// proxies change it.
 fn is_this_server(app: &App, host: &[u8]) -> bool {
     let url = &app.config.public_url;
     if !url.is_loopback() {

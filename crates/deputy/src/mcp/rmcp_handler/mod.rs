@@ -1,8 +1,8 @@
 //! Any rmcp `ServerHandler`, served by Deputy.
 //!
-//! rmcp's own transports need a runtime with a clock, and sessions in memory. Its handlers need neither: a request goes in
-//! through `Service::handle_request`, and a result comes out. Messages that a handler sends meanwhile go through rmcp's
-//! `Peer`. A serve loop beside the request forwards them to the [`Peer`] of this crate.
+//! rmcp's own transports need a runtime with a clock, and sessions in memory. Its handlers need neither: a request goes
+//! in through `Service::handle_request`, and a result comes out. Messages that a handler sends meanwhile go through
+//! rmcp's `Peer`. A serve loop beside the request forwards them to the [`Peer`] of this crate.
 
 mod rounds;
 mod serve_loop;
@@ -10,7 +10,7 @@ mod serve_loop;
 use std::sync::Arc;
 
 use rmcp::{
-    ServerHandler, Service,
+    ErrorData, ServerHandler, Service,
     model::{ClientRequest, ErrorCode, GetExtensions as _, RequestId, ServerConfig},
     service::RequestContext,
 };
@@ -25,8 +25,8 @@ pub fn rmcp<S: ServerHandler + Clone>(server: S) -> RmcpHandler<S> {
     RmcpHandler { server, scopes: &[] }
 }
 
-/// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the extensions
-/// of their `RequestContext`.
+/// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the
+/// extensions of their `RequestContext`.
 #[derive(Clone)]
 pub struct RmcpHandler<S> {
     server: S,
@@ -36,8 +36,8 @@ pub struct RmcpHandler<S> {
 impl<S: ServerHandler + Clone> RmcpHandler<S> {
     /// Declares the scopes that tools, prompts (by name) and resources (by URI) need.
     ///
-    /// With any entry, every tool needs one, if only `&[]`: a tool without an entry is not called, so that a misspelled name
-    /// grants no access. A prompt or resource without an entry needs a valid token and no scope.
+    /// With any entry, every tool needs one, if only `&[]`: a tool without an entry is not called, so that a misspelled
+    /// name grants no access. A prompt or resource without an entry needs a valid token and no scope.
     #[must_use]
     pub fn require_all(mut self, scopes: &'static [(&'static str, &'static [&'static str])]) -> Self {
         self.scopes = scopes;
@@ -105,18 +105,9 @@ async fn handle<S: ServerHandler>(
             rounds::handle(&server, request, context, &peer).await
         }
     };
-    let mut result = match serve_loop.run_alongside(work).await {
-        Ok(result) => serde_json::to_value(result),
-        Err(error) => {
-            let mut message = error.message.into_owned();
-            // The message of rmcp for an unknown method is only its name.
-            if error.code == ErrorCode::METHOD_NOT_FOUND && message == method {
-                message = format!("this server does not have the method {method}");
-            }
-            return Err(RpcError { code: error.code.0.into(), message, data: error.data });
-        }
-    }
-    .map_err(|_| RpcError::new(RpcError::INTERNAL_ERROR, "the result cannot be written"))?;
+    let result = serve_loop.run_alongside(work).await.map_err(|error| rpc_error(error, &method))?;
+    let mut result = serde_json::to_value(result)
+        .map_err(|_| RpcError::new(RpcError::INTERNAL_ERROR, "the result cannot be written"))?;
     if era.is_stateless() {
         complete(&mut result, server.get_info());
     } else if CACHEABLE.contains(&method.as_str()) {
@@ -125,6 +116,15 @@ async fn handle<S: ServerHandler>(
         }
     }
     Ok(result)
+}
+
+fn rpc_error(error: ErrorData, method: &str) -> RpcError {
+    let mut message = error.message.into_owned();
+    // The message of rmcp for an unknown method is only its name.
+    if error.code == ErrorCode::METHOD_NOT_FOUND && message == method {
+        message = format!("this server does not have the method {method}");
+    }
+    RpcError { code: error.code.0.into(), message, data: error.data }
 }
 
 /// Adds the members that every result of 2026-07-28 has. Lists are never public, since they may depend on the user.

@@ -1,8 +1,8 @@
 //! Input that a handler requires, from a client of a revision without "input required" results.
 //!
-//! A handler requires input in one way, that of 2026-07-28: it returns a result that says so, and is called again with the
-//! input. Clients of older revisions know only requests from server to client. These are sent here, and the handler is
-//! called again with the replies.
+//! A handler requires input in one way, that of 2026-07-28: it returns a result that says so, and is called again with
+//! the input. Clients of older revisions know only requests from server to client. These are sent here, and the handler
+//! is called again with the replies.
 
 use std::collections::BTreeMap;
 
@@ -35,8 +35,8 @@ pub(super) async fn handle<S: ServerHandler>(
     Ok(result)
 }
 
-/// Calls the handler until it requires no more input. If the client replies that it lacks the capability, the handler is
-/// called from the start, for a client without it.
+/// Calls the handler until it requires no more input. If the client replies that it lacks the capability, the handler
+/// is called from the start, for a client without it.
 async fn rounds<S: ServerHandler, P: Resumable>(
     server: &S,
     mut params: P,

@@ -1,5 +1,5 @@
-//! rmcp's serve loop beside one request. It forwards the messages that a handler sends through its rmcp `Peer` to the client,
-//! and the client's replies to the handler.
+//! rmcp's serve loop beside one request. It forwards the messages that a handler sends through its rmcp `Peer` to the
+//! client, and the client's replies to the handler.
 
 use std::{
     borrow::Cow,
@@ -61,7 +61,8 @@ impl ServeLoop {
         self.running.peer().clone()
     }
 
-    /// Runs `work` with the loop beside it. This future, which runs in the request's own context, waits for the replies.
+    /// Runs `work` with the loop beside it. This future, which runs in the request's own context, waits for the
+    /// replies.
     pub(super) async fn run_alongside<T>(self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         std::future::poll_fn(|cx| {
@@ -129,8 +130,8 @@ struct PeerTransport {
 }
 
 impl PeerTransport {
-    /// Asks under an id that cannot be guessed, and gives the reply the id for which rmcp waits. If the client lacks the
-    /// capability, the reply is that error, at once.
+    /// Asks under an id that cannot be guessed, and gives the reply the id for which rmcp waits. If the client lacks
+    /// the capability, the reply is that error, at once.
     fn ask(&self, question: &TxJsonRpcMessage<RoleServer>) -> Result<(), Unwritable> {
         let question = serde_json::to_value(question).map_err(|_| Unwritable)?;
         let method = question.get("method").and_then(Value::as_str).unwrap_or_default();

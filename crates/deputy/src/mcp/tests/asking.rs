@@ -165,7 +165,7 @@ async fn reply_to_unknown_question_is_refused() {
 #[tokio::test]
 async fn question_needs_the_declared_capability() {
     let forms = json!({ "elicitation": {} });
-    for (capabilities, method, params, answered) in [
+    for (capabilities, method, params, is_asked) in [
         (forms.clone(), ELICITATION, json!({}), true),
         (forms.clone(), ELICITATION, json!({ "mode": "form" }), true),
         (forms.clone(), ELICITATION, json!({ "mode": "url" }), false),
@@ -181,7 +181,7 @@ async fn question_needs_the_declared_capability() {
         let session_id = session_with(capabilities.clone()).await;
         let server = questioning(method, params.clone());
         let mut body = http_response(send(&server, &[(SESSION, &session_id)], call()).await).into_body();
-        if answered {
+        if is_asked {
             assert_eq!(frame(&mut body).await["method"], method, "{capabilities} {params}");
         } else {
             let bytes = body.collect().await.unwrap().to_bytes();

@@ -310,8 +310,8 @@ async fn questions_and_result(tool: &str, capabilities: Value, replies: &[Value]
     (questions, message["result"].take())
 }
 
-/// Calls `tool` as a client with these capabilities, which replies to each question with the next of `replies`. Returns the
-/// questions and the response.
+/// Calls `tool` as a client with these capabilities, which replies to each question with the next of `replies`. Returns
+/// the questions and the response.
 async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Value>, Value) {
     let handler = handler(&Fixture::default());
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
