@@ -1,4 +1,4 @@
-//! Registered clients, and what metadata documents described.
+//! Registered clients, and clients that a metadata document describes.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,8 @@ pub(crate) async fn client(
     Ok(client_record(host, id, now).await?.map(|(client, _)| client))
 }
 
-/// Loads the client of an authorization request, and prolongs its life: a client that keeps its `client_id` and finishes a
-/// login only now and then must not lose it meanwhile.
+/// Loads the client of an authorization request, and prolongs its registration: a client that seldom finishes a login must not
+/// lose its `client_id`.
 pub(crate) async fn authorizing_client(
     host: &Host,
     id: &RegisteredId,
@@ -35,7 +35,7 @@ pub(crate) async fn authorizing_client(
     Ok(Some(client))
 }
 
-/// A client, and when it ceases to exist.
+/// A client, and when its registration expires.
 async fn client_record(
     host: &Host,
     id: &RegisteredId,
@@ -45,17 +45,17 @@ async fn client_record(
     record.map(|record| Ok((decode(&record.value)?, record.expires_at))).transpose()
 }
 
-/// What a metadata document described.
+/// The client that a metadata document describes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Document {
     pub(crate) client: Client,
-    /// Until when it need not be fetched again.
+    /// When the document has to be fetched again.
     pub(crate) fresh_until: Timestamp,
-    /// Until when it may be used if it cannot be.
+    /// Until when it may be used while it is out of reach.
     pub(crate) stale_until: Timestamp,
 }
 
-/// What the metadata document at `url` described, also if it is no longer fresh.
+/// The stored document of `url`, fresh or stale.
 pub(crate) async fn document(
     host: &Host,
     url: &ClientIdUrl,
@@ -65,7 +65,7 @@ pub(crate) async fn document(
     record.map(|record| decode(&record.value)).transpose()
 }
 
-/// Keeps what a metadata document describes.
+/// Stores a document.
 pub(crate) async fn put_document(
     host: &Host,
     url: &ClientIdUrl,
@@ -75,7 +75,7 @@ pub(crate) async fn put_document(
     Ok(host.store().put(&document_key(url), encode(document)?, until).await?)
 }
 
-/// Keeps what a metadata document described for as long as it may be used, since a person uses it. Writes once.
+/// Stores a document for as long as it may be used stale, since a user has logged in with it. Writes once.
 async fn keep_document(host: &Host, url: &ClientIdUrl, now: Timestamp) -> Result<(), RecordError> {
     let Some(record) = host.store().get(&document_key(url), now).await? else { return Ok(()) };
     let document: Document = decode(&record.value)?;
@@ -85,7 +85,7 @@ async fn keep_document(host: &Host, url: &ClientIdUrl, now: Timestamp) -> Result
     put_document(host, url, &document, document.stale_until).await
 }
 
-/// Forgets what a metadata document described.
+/// Removes a document.
 pub(crate) async fn forget_document(
     host: &Host,
     url: &ClientIdUrl,
@@ -100,13 +100,13 @@ fn document_key(url: &ClientIdUrl) -> Key {
     Key::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
-/// Stores a client that has just registered. Any client may register and fill the store, so until a person has logged in
-/// with it, it lives for a shorter time.
+/// Stores a new registration. Anybody can register clients and fill the store, so a registration lives for a shorter time until
+/// a user has logged in with it.
 pub(crate) async fn put_new_client(host: &Host, client: &Client, now: Timestamp) -> Result<(), RecordError> {
     put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
 }
 
-/// Keeps a client that has got tokens for its whole lifetime from now.
+/// Prolongs a client that was issued tokens to its whole lifetime from now.
 pub(crate) async fn keep_client(
     host: &Host,
     config: &Config,
@@ -123,7 +123,7 @@ pub(crate) async fn keep_client(
     }
 }
 
-/// Has a client live for `lifetime` seconds from now, unless it does so but for less than a day.
+/// Prolongs a registration to `lifetime` seconds from now, unless that would add less than a day.
 async fn prolong_client(
     host: &Host,
     client: &Client,

@@ -6,7 +6,7 @@ use crate::{
     oauth::Grant,
 };
 
-/// Loads a grant, with the version to replace it by.
+/// Loads a grant, with the version for [`replace_grant`].
 pub(crate) async fn grant(
     host: &Host,
     id: GrantId,
@@ -16,7 +16,7 @@ pub(crate) async fn grant(
     record.map(|Record { value, version, .. }| Ok((decode(&value)?, version))).transpose()
 }
 
-/// Writes a grant over the version that was loaded, or for the first time. `false`: somebody came first.
+/// Writes a grant over the version that was loaded, or for the first time. `false`: another writer came first.
 pub(crate) async fn replace_grant(
     host: &Host,
     grant: &Grant,
@@ -27,7 +27,7 @@ pub(crate) async fn replace_grant(
     Ok(host.store().replace(&Key::Grant(grant.id), version, value, grant.expires_at, now).await?)
 }
 
-/// Ends a grant: from now on no token of it is good.
+/// Ends a grant: from now on none of its tokens is valid.
 pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<(), RecordError> {
     host.store().take(&Key::Grant(id), now).await?;
     Ok(())

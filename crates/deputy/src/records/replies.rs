@@ -6,26 +6,26 @@ use crate::{
     seal::{self, Random, Sealed},
 };
 
-/// How long a client's reply waits for whoever asked, in seconds; and how long a question waits for its reply.
+/// Seconds for which a reply waits for the request that asked, and for which a question waits for its reply.
 pub(crate) const REPLY_LIFETIME: u64 = 600;
 
-/// Bytes of a reply. Cloudflare keeps no more than 2 MB in one record.
+/// Bytes of a reply. A Durable Object stores 2 MB at most in one record.
 const LONGEST_REPLY: usize = 256 * 1024;
 
-/// Seconds after which a reply that nobody has taken gives its place to another.
+/// Seconds after which an unclaimed reply gives its place to another.
 const UNCLAIMED: u64 = 5;
 
-/// Replies of one grant that wait at a time. A client that answers what nobody waits for any more fills these and no more.
+/// Places for the replies of one grant. A client that replies to questions that have ended fills these and no more.
 const REPLIES: u8 = 16;
 
-/// One of the places for replies to the questions of the grant whose key this is.
+/// The place for the reply to `question`, of the grant with this key.
 fn reply_key(key: &seal::Key, question: &str) -> Key {
     let place = seal::digest(REPLY, question.as_bytes()).0[0] % REPLIES;
     Key::Reply(Digest(key.subkey("reply place").mac(&[&[place]])))
 }
 
-/// Stores the reply to `question`, sealed under the key of its grant. The first one counts. `false`: its place is taken by
-/// another reply that nobody has looked at yet.
+/// Stores the reply to `question`, sealed under the key of its grant. The first reply counts. `false`: another reply is waiting
+/// in its place.
 pub(crate) async fn put_reply(
     host: &Host,
     key: &seal::Key,
@@ -35,7 +35,7 @@ pub(crate) async fn put_reply(
 ) -> Result<bool, RecordError> {
     let mut plain = zeroize::Zeroizing::new(encode(reply)?);
     if plain.len() > LONGEST_REPLY {
-        // So that whoever waits learns of it.
+        // The request that waits is told so.
         let text = "the client's reply is too long";
         *plain = encode(&serde_json::json!({ "error": { "code": -32603, "message": text } }))?;
     }
@@ -52,7 +52,7 @@ pub(crate) async fn put_reply(
     if open_reply(key, question, there).is_some() {
         return Ok(true);
     }
-    // Who waits looks every second, so nobody waits for that one.
+    // A waiter polls every second, so this reply has been abandoned.
     Ok(waits_since > UNCLAIMED && host.store().replace(&place, Some(version), sealed.0, until, now).await?)
 }
 
@@ -65,9 +65,9 @@ pub(crate) async fn take_reply(
 ) -> Result<Option<serde_json::Value>, RecordError> {
     let place = reply_key(key, question);
     let Some(record) = host.store().get(&place, now).await? else { return Ok(None) };
-    // A reply to another question stays for whoever asked that.
+    // A reply to another question stays for the request that asked it.
     let Some(plain) = open_reply(key, question, record) else { return Ok(None) };
-    // What is not removed now expires.
+    // If this fails, the reply expires.
     let _ = host.store().take(&place, now).await;
     decode(&plain).map(Some)
 }

@@ -11,7 +11,7 @@ use crate::{
     seal::{self, Random, Sealed},
 };
 
-/// A request that waits for the person's approval. Stored sealed under the handle that only the page has.
+/// An authorization request that waits for the user's approval. Stored sealed under the handle that only the page has.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Approval {
     pub(crate) request: AuthorizationRequest,
@@ -26,7 +26,7 @@ pub(crate) struct Login {
     pub(crate) authentication: Authentication,
 }
 
-/// A record that is named by the digest of a handle and sealed under that handle, to be taken once.
+/// A record that is named by the digest of a handle, sealed under that handle, and taken once.
 pub(crate) trait Ticket: Serialize + DeserializeOwned {
     const KIND: HandleKind;
     const PURPOSE: &'static str;
@@ -49,7 +49,7 @@ impl Ticket for Login {
     }
 }
 
-/// A handle for a ticket that is made `now`.
+/// A new handle.
 pub(crate) fn new_handle<T: Ticket>(host: &Host, keys: &Keys, now: Timestamp) -> Handle {
     Handle::generate(T::KIND, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
 }

@@ -10,29 +10,29 @@ use crate::{
     seal,
 };
 
-/// The index of one person's grants, so that they can be listed and ended.
+/// The index of one user's grants, so that they can be listed and revoked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct UserGrants {
     pub(crate) grants: Vec<UserGrant>,
 }
 
-/// One entry of the index. What is shown of a grant is read from the grant.
+/// One entry of the index. Everything else about a grant is in the grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UserGrant {
     pub(crate) id: GrantId,
     pub(crate) until: Timestamp,
 }
 
-/// Grants of one person at a time. Beyond this, the oldest ends.
-const GRANTS_OF_ONE_PERSON: usize = 100;
+/// Grants of one user at a time. One more ends the oldest.
+const GRANTS_OF_ONE_USER: usize = 100;
 
-/// The key of a person's index.
+/// The key of a user's index.
 pub(crate) fn user_key(config: &Config, sub: &str) -> Key {
     let name = format!("{}\n{sub}", config.pingone.issuer);
     Key::User(seal::digest("user", name.as_bytes()))
 }
 
-/// Enters a grant into its person's index, or prolongs its entry, until `until`.
+/// Enters a grant into its user's index until `until`, or prolongs its entry.
 pub(crate) async fn index_grant(
     host: &Host,
     config: &Config,
@@ -44,7 +44,7 @@ pub(crate) async fn index_grant(
     update_index(host, config, &grant.user.sub, now, |index| {
         index.grants.retain(|entry| entry.id != grant.id);
         index.grants.push(UserGrant { id: grant.id, until });
-        let surplus = index.grants.len().saturating_sub(GRANTS_OF_ONE_PERSON);
+        let surplus = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
         ended = index.grants.drain(..surplus).map(|entry| entry.id).collect();
     })
     .await?;
@@ -54,7 +54,7 @@ pub(crate) async fn index_grant(
     Ok(())
 }
 
-/// Takes a grant out of its person's index.
+/// Removes a grant from its user's index.
 pub(crate) async fn unindex_grant(
     host: &Host,
     config: &Config,
@@ -73,7 +73,7 @@ async fn update_index(
     mut change: impl FnMut(&mut UserGrants) + Send,
 ) -> Result<(), RecordError> {
     let key = user_key(config, sub);
-    // Every loser of a race was beaten by a writer who made progress.
+    // The loser of a race was beaten by a writer that made progress.
     for _ in 0..MOST_RACES {
         let record = host.store().get(&key, now).await?;
         let version = record.as_ref().map(|record| record.version);
@@ -81,7 +81,7 @@ async fn update_index(
             record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
         index.grants.retain(|entry| entry.until > now);
         change(&mut index);
-        // An empty index expires at once. To take it away instead could take what somebody else has entered meanwhile.
+        // An empty index expires at once. Taking it could take an entry that was written meanwhile.
         let until = index.grants.iter().map(|entry| entry.until).max().unwrap_or(now.plus(1));
         if host.store().replace(&key, version, encode(&index)?, until, now).await? {
             return Ok(());
