@@ -1,7 +1,7 @@
-//! Sealing: what is at rest can be read only with a key that is not at rest.
+//! Sealing: stored data can be read only with a key that is not stored.
 //!
-//! One construction for everything: `XChaCha20-Poly1305` under a key that HKDF-SHA256 (RFC 5869) derives from a secret
-//! for one purpose, with associated data that says where the ciphertext belongs.
+//! Everything is sealed in the same way: with `XChaCha20-Poly1305`, under a random key or a key that HKDF-SHA256 (RFC
+//! 5869) derives from a secret for one purpose. The associated data names the record that the ciphertext belongs to.
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -15,25 +15,25 @@ use zeroize::Zeroizing;
 
 use crate::{host::Digest, secret::Secret};
 
-/// Randomness, passed to the pure parts as a value.
+/// A source of randomness: fills the buffer with random bytes. Pure functions get it as an argument.
 ///
 /// ```
 /// use deputy::seal::{Random, random_bytes};
 ///
-/// // For a test. A server takes it from its host.
+/// // A test fills in constants. A server takes random bytes from its host.
 /// let sevens: Random<'_> = &|buffer: &mut [u8]| buffer.fill(7);
 /// assert_eq!(random_bytes::<4>(sevens), [7; 4]);
 /// ```
 pub type Random<'a> = &'a (dyn Fn(&mut [u8]) + Sync);
 
-/// `N` random bytes.
+/// Draws `N` random bytes.
 pub fn random_bytes<const N: usize>(random: Random<'_>) -> [u8; N] {
     let mut bytes = [0; N];
     random(&mut bytes);
     bytes
 }
 
-/// A key for one purpose.
+/// A key of 256 bits for one purpose.
 ///
 /// ```
 /// use deputy::seal::{Key, Random};
@@ -44,21 +44,25 @@ pub fn random_bytes<const N: usize>(random: Random<'_>) -> [u8; N] {
 /// let sealed = grant_key.seal(b"grant 1", b"a token", random);
 /// let wrapped = grant_key.wrap(&server_key, b"grant 1", random);
 ///
-/// let unwrapped = server_key.unwrap(b"grant 1", &wrapped).expect("same key, same place");
-/// assert_eq!(unwrapped.open(b"grant 1", &sealed).expect("same key, same place").as_slice(), b"a token");
-/// // In the record of another grant it cannot be opened.
+/// // The key that was wrapped opens what it sealed.
+/// let unwrapped = server_key.unwrap(b"grant 1", &wrapped).expect("same key, same associated data");
+/// assert_eq!(unwrapped.open(b"grant 1", &sealed).expect("same key, same associated data").as_slice(), b"a token");
+/// // A ciphertext that was copied to the record of another grant does not open.
 /// assert!(unwrapped.open(b"grant 2", &sealed).is_none());
+/// // Nor does it with another key.
+/// assert!(server_key.open(b"grant 1", &sealed).is_none());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Key(Secret<[u8; 32]>);
 
 impl Key {
-    /// A new key.
+    /// Draws a new key.
     pub fn generate(random: Random<'_>) -> Self {
         Self(Secret::new(random_bytes(random)))
     }
 
-    /// The key that `secret` gives for `purpose`. Different purposes give independent keys.
+    /// Derives a key from `secret` for `purpose`, with HKDF-SHA256 (RFC 5869). Different purposes give independent
+    /// keys.
     pub fn derive(secret: &[u8], purpose: &str) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         // 32 bytes are within HKDF's bound of 255 blocks.
@@ -67,43 +71,45 @@ impl Key {
         Self(Secret::new(*key))
     }
 
-    /// The key that this one gives for `purpose`.
+    /// Derives a key from this key for `purpose`.
     #[must_use]
     pub fn subkey(&self, purpose: &str) -> Self {
         Self::derive(self.0.expose(), purpose)
     }
 
-    /// Seals `plaintext` for the place named by `place`.
-    pub fn seal(&self, place: &[u8], plaintext: &[u8], random: Random<'_>) -> Sealed {
+    /// Encrypts and authenticates `plaintext`, together with `associated_data`, which is not stored.
+    pub fn seal(&self, associated_data: &[u8], plaintext: &[u8], random: Random<'_>) -> Sealed {
         let nonce: [u8; NONCE] = random_bytes(random);
         let cipher = XChaCha20Poly1305::new(self.0.expose().into());
         let mut sealed = nonce.to_vec();
-        let payload = Payload { msg: plaintext, aad: place };
-        // Encryption refuses messages above 256 GiB and nothing else; an empty result opens nowhere.
+        let payload = Payload { msg: plaintext, aad: associated_data };
+        // Encryption fails only for messages above 256 GiB. An empty ciphertext can never be opened.
         sealed.extend(cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default());
         Sealed(sealed)
     }
 
-    /// Opens what [`Key::seal`] sealed for the same place. `None`: another key, another place, or altered.
-    pub fn open(&self, place: &[u8], sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
+    /// Decrypts the result of [`Key::seal`]. `None` if the key or the associated data differ, or the ciphertext was
+    /// altered.
+    pub fn open(&self, associated_data: &[u8], sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE>()?;
         let cipher = XChaCha20Poly1305::new(self.0.expose().into());
-        let payload = Payload { msg: ciphertext, aad: place };
+        let payload = Payload { msg: ciphertext, aad: associated_data };
         cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
     }
 
-    /// Wraps this key under `other`.
-    pub fn wrap(&self, other: &Self, place: &[u8], random: Random<'_>) -> Sealed {
-        other.seal(place, self.0.expose(), random)
+    /// Seals this key under `other`.
+    pub fn wrap(&self, other: &Self, associated_data: &[u8], random: Random<'_>) -> Sealed {
+        other.seal(associated_data, self.0.expose(), random)
     }
 
-    /// The key that [`Key::wrap`] wrapped under this one.
-    pub fn unwrap(&self, place: &[u8], wrapped: &Sealed) -> Option<Self> {
-        let bytes = self.open(place, wrapped)?;
+    /// Opens a key that [`Key::wrap`] sealed under this one. `None` as for [`Key::open`].
+    pub fn unwrap(&self, associated_data: &[u8], wrapped: &Sealed) -> Option<Self> {
+        let bytes = self.open(associated_data, wrapped)?;
         Some(Self(Secret::new(<[u8; 32]>::try_from(bytes.as_slice()).ok()?)))
     }
 
-    /// HMAC-SHA256 of the parts, each preceded by its length.
+    /// Computes HMAC-SHA256 (RFC 2104) over the parts, each preceded by its length, so that every list of parts has its
+    /// own encoding.
     ///
     /// ```
     /// # let key = deputy::seal::Key::derive(b"a secret of the server", "example v1");
@@ -122,11 +128,12 @@ impl Key {
     }
 }
 
-/// Nonce and ciphertext.
+/// A ciphertext behind its nonce of 24 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed(#[serde(with = "crate::encoding::base64url")] pub Vec<u8>);
 
-/// SHA-256 of `bytes` for one purpose. For secrets of at least 128 random bits this reveals nothing.
+/// Computes SHA-256 over `purpose` and `bytes`. The digest of a secret with at least 128 random bits can be stored,
+/// since the secret cannot be guessed.
 ///
 /// ```
 /// use deputy::seal::digest;
@@ -141,7 +148,7 @@ pub fn digest(purpose: &str, bytes: &[u8]) -> Digest {
     Digest(hasher.finalize().into())
 }
 
-/// Compares without telling by its duration where the first difference is.
+/// Compares in constant time for a given length, so that the duration does not reveal where the first difference is.
 pub fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(one, other).into()
 }
@@ -157,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_only_with_its_key_in_its_place() {
+    fn ciphertext_opens_only_with_its_key_and_associated_data() {
         let key = Key::derive(b"secret", "test");
         let sealed = key.seal(b"here", b"text", &count);
         assert_eq!(key.open(b"here", &sealed).as_deref(), Some(&b"text".to_vec()));
@@ -170,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapped_key_opens_what_it_sealed() {
+    fn unwrapped_key_opens_its_own_ciphertexts() {
         let (inner, outer) = (Key::derive(b"inner", "test"), Key::derive(b"outer", "test"));
         let wrapped = inner.wrap(&outer, b"", &count);
         let sealed = inner.seal(b"", b"text", &count);

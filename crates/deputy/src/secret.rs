@@ -1,12 +1,12 @@
-//! Values that must not be seen.
+//! A wrapper for values that must not appear in logs, pages and errors.
 
 use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// A value that is redacted in `Debug`, cannot be displayed, compared or serialized, and is wiped when dropped.
+/// A secret value. It is redacted in `Debug`, cannot be displayed, compared or serialized, and is wiped when dropped.
 ///
-/// [`Secret::expose`] is the one way to the value; each call is a place to review.
+/// [`Secret::expose`] is the only access to the value, so its calls are the places to review.
 ///
 /// ```
 /// use deputy::secret::Secret;
@@ -19,12 +19,12 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes a value into custody.
+    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(Zeroizing::new(value))
     }
 
-    /// The value.
+    /// The value. It must not be logged, displayed or stored as it is.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_redacted_in_debug_output() {
+    fn secret_is_redacted_in_debug_output() {
         assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "[redacted]");
     }
 }

@@ -1,4 +1,4 @@
-//! Client identifiers (OAuth 2.1 §2.2), and with them the kinds of clients.
+//! Client identifiers (OAuth 2.1 §2.2). An identifier tells the kind of client.
 
 use std::fmt;
 
@@ -7,32 +7,46 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::{ClientIdUrl, ClientIdUrlError};
 use crate::encoding::{base64url_decode, base64url_encode};
 
-/// The identifier of a client, which says what kind of client it is. A new kind is a variant here.
+/// A `client_id` (OAuth 2.1 §2.2), whose form tells the kind of client.
+///
+/// ```
+/// use deputy::types::{ClientId, ClientIdError, ClientIdUrlError, RegisteredId};
+///
+/// // From dynamic client registration: 16 random bytes.
+/// let id = RegisteredId::new(&[7; 16]);
+/// assert_eq!(ClientId::parse("BwcHBwcHBwcHBwcHBwcHBw"), Ok(ClientId::Registered(id)));
+/// // The URL of a client ID metadata document.
+/// assert!(matches!(ClientId::parse("https://client.example/client.json"), Ok(ClientId::Document(_))));
+///
+/// let not_https = ClientId::parse("http://client.example/client.json");
+/// assert_eq!(not_https, Err(ClientIdError::Url(ClientIdUrlError::Scheme)));
+/// assert_eq!(ClientId::parse("my-client"), Err(ClientIdError::Unknown));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientId {
-    /// A client that its metadata document describes, at this URL.
+    /// The URL of the client's metadata document (draft-ietf-oauth-client-id-metadata-document-00 §3).
     Document(ClientIdUrl),
-    /// A client that registered (RFC 7591).
+    /// An identifier that this server issued at registration (RFC 7591 §3.2.1).
     Registered(RegisteredId),
 }
 
-/// The `client_id` that this server gave to a client at its registration: 16 random bytes as base64url.
+/// A `client_id` that this server issued at registration: 16 random bytes as base64url.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredId(String);
 
-/// Why a text does not identify a client.
+/// Why a `client_id` is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientIdError {
-    /// Neither a URL nor an identifier that this server gives.
-    #[error("the client_id is not one of this server's")]
+    /// It has neither the form of a URL nor that of an identifier from this server.
+    #[error("the client_id was not issued by this server")]
     Unknown,
-    /// A URL that cannot identify a client here.
+    /// It is a URL that this server rejects.
     #[error("{0}")]
     Url(ClientIdUrlError),
 }
 
 impl ClientId {
-    /// Reads a `client_id`.
+    /// Parses a `client_id` without looking the client up.
     pub fn parse(text: &str) -> Result<Self, ClientIdError> {
         if ClientIdUrl::looks_like_url(text) {
             return ClientIdUrl::parse(text).map(Self::Document).map_err(ClientIdError::Url);
@@ -40,12 +54,13 @@ impl ClientId {
         RegisteredId::parse(text).map(Self::Registered).ok_or(ClientIdError::Unknown)
     }
 
-    /// Whether a text has the form of either kind, be it good or not: it is then no secret that was sent in the wrong place.
+    /// Whether `text` looks like a `client_id` of either kind, acceptable or not. Such a text can be shown in an error:
+    /// it is not a secret that was sent in the wrong parameter.
     pub fn is_well_formed(text: &str) -> bool {
         ClientIdUrl::looks_like_url(text) || RegisteredId::parse(text).is_some()
     }
 
-    /// The `client_id`.
+    /// The identifier as the client sends it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Document(url) => url.as_str(),
@@ -55,12 +70,12 @@ impl ClientId {
 }
 
 impl RegisteredId {
-    /// The identifier made of these random bytes.
+    /// Makes an identifier of 16 random bytes.
     pub fn new(random: &[u8; 16]) -> Self {
         Self(base64url_encode(random))
     }
 
-    /// Reads one. `None`: this server gives no such identifiers.
+    /// Parses an identifier. `None` if this server issues no identifiers of this form.
     pub fn parse(text: &str) -> Option<Self> {
         base64url_decode::<16>(text).map(|_| Self(text.to_owned()))
     }

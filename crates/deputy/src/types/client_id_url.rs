@@ -2,7 +2,8 @@
 
 use url::{Host, Url};
 
-/// A URL that identifies a client and leads to its metadata.
+/// A URL that identifies a client, and at which its metadata document is published. It is `https`, has a path and the
+/// host name of a public server, and is written as a URL parser writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientIdUrl {
     text: String,
@@ -12,29 +13,32 @@ pub struct ClientIdUrl {
 /// Why a URL-shaped `client_id` is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientIdUrlError {
-    /// Not `https`.
+    /// The scheme is not `https`.
     #[error("a client_id that is a URL must begin with https://")]
     Scheme,
-    /// It could be written in another way, or has what a client's URL must not have.
+    /// It is not in its normal form, has no path, or has a user name, a query, a fragment or dot segments.
     #[error(
-        "a client_id that is a URL must be in its plain form, with a path, and without user name, query, fragment and dot segments"
+        "a client_id that is a URL must be in its normal form, with a path, and without user name, query, fragment and dot \
+         segments"
     )]
     Form,
-    /// An address instead of a name, or a name that means something on some networks only.
+    /// The host is an IP address, or a name that is not resolved on the public Internet.
     #[error("a client_id that is a URL must have a host name of the public Internet")]
     Host,
-    /// More than 512 bytes.
+    /// It is longer than 512 bytes.
     #[error("a client_id that is a URL must not be longer than 512 bytes")]
     Length,
 }
 
 impl ClientIdUrl {
-    /// Whether a `client_id` looks like a URL. Those that this server gives do not.
+    /// Whether a `client_id` looks like a URL. Identifiers that this server issues do not.
     pub fn looks_like_url(client_id: &str) -> bool {
         client_id.contains(':') || client_id.contains('/')
     }
 
-    /// Reads a `client_id`, before anything is fetched.
+    /// Parses a `client_id` before the document is fetched (draft-ietf-oauth-client-id-metadata-document-00 §3:
+    /// `https`, with a path, without user name, fragment and dot segments). This server also rejects queries and
+    /// private hosts.
     pub fn parse(text: &str) -> Result<Self, ClientIdUrlError> {
         if text.len() > 512 {
             return Err(ClientIdUrlError::Length);
@@ -43,10 +47,10 @@ impl ClientIdUrl {
             return Err(ClientIdUrlError::Scheme);
         }
         let url = Url::parse(text).map_err(|_| ClientIdUrlError::Form)?;
-        // What a parser would change, another one might change in another way: dot segments, escapes, numbers as hosts.
-        let plain = url.as_str() == text && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let surplus = url.query().is_some() || url.fragment().is_some() || text.contains('@');
-        if !plain || surplus || url.path() == "/" || hides_dots(url.path()) {
+        // Two parsers may disagree about a URL that is not in its normal form: dot segments, escapes, numbers as hosts.
+        let is_normal = url.as_str() == text && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let has_forbidden_part = url.query().is_some() || url.fragment().is_some() || text.contains('@');
+        if !is_normal || has_forbidden_part || url.path() == "/" || has_escaped_dot_segments(url.path()) {
             return Err(ClientIdUrlError::Form);
         }
         match url.host() {
@@ -57,23 +61,24 @@ impl ClientIdUrl {
         }
     }
 
-    /// The `client_id`.
+    /// The URL, as the client sends it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The host, which the client has proven to control: what a user should read first.
+    /// The host. Only its owner can publish the document, so it is the part that a user can trust.
     pub fn host(&self) -> &str {
         &self.host
     }
 }
 
-/// Dot segments that are escaped, which some servers resolve.
-fn hides_dots(path: &str) -> bool {
+/// Whether a path has dot segments that are percent-encoded. Some servers resolve them.
+fn has_escaped_dot_segments(path: &str) -> bool {
     path.to_ascii_lowercase().replace("%2e", ".").split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
-/// Whether a name can be one of the public Internet (RFC 6761, RFC 6762, RFC 8375, RFC 9476; `.internal`).
+/// Whether a name can be resolved on the public Internet. The names that cannot are reserved by RFC 6761, RFC 6762, RFC
+/// 8375, RFC 9476, and by ICANN for `.internal`.
 fn is_public_name(name: &str) -> bool {
     let labels: Vec<_> = name.split('.').collect();
     let last = labels.last().copied().unwrap_or_default();
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_https_url_with_a_path_identifies_a_client() {
+    fn https_url_with_a_path_identifies_a_client() {
         for text in [
             "https://client.example/metadata.json",
             "https://claude.ai/oauth/mcp-oauth-client-metadata",
@@ -101,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_refused() {
+    fn client_id_url_with_another_scheme_is_refused() {
         for text in [
             "http://client.example/x",
             "file:///etc/passwd",
@@ -114,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
+    fn client_id_url_that_parsers_read_differently_is_refused() {
         for text in [
             "https://client.example",
             "https://client.example/",
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_are_not_names_of_the_public_internet_are_refused() {
+    fn client_id_url_without_a_public_host_name_is_refused() {
         for text in [
             "https://127.0.0.1/a",
             "https://169.254.169.254/latest",
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_beyond_512_bytes_is_refused() {
+    fn client_id_url_beyond_512_bytes_is_refused() {
         let text = format!("https://client.example/{}", "a".repeat(512));
         assert_eq!(ClientIdUrl::parse(&text), Err(ClientIdUrlError::Length));
     }

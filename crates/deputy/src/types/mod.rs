@@ -1,4 +1,4 @@
-//! Values that every layer knows. Each is valid once it exists.
+//! Values that every layer uses. A value of these types is always valid.
 
 mod client_id;
 mod client_id_url;

@@ -1,16 +1,16 @@
-//! Which addresses are on the public Internet (IANA's special-purpose registries, RFC 6890).
+//! Which IP addresses are on the public Internet (IANA's special-purpose address registries, RFC 6890).
 //!
-//! Whoever may name a URL that we fetch must not reach by it what only we can reach: this computer, its network, or the
-//! service that tells a cloud machine its secrets.
+//! Clients choose URLs that this server fetches. These must not lead to addresses that only the server can reach: its
+//! own computer, its network, or the metadata service of its cloud (server-side request forgery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is one that anybody could reach. Of IPv6 that is `2000::/3` without its special parts, and what is
-/// an IPv4 address in another form is judged as that.
+/// Whether an address is reachable from the whole Internet. An IPv6 address must be in `2000::/3` and in none of its
+/// special-purpose blocks. An IPv6 address that contains an IPv4 address is treated as that address.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded(address) {
+        IpAddr::V6(address) => match embedded_ipv4(address) {
             Some(inside) => is_public_v4(inside),
             None => is_public_v6(address),
         },
@@ -32,8 +32,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     within(&GLOBAL_V6) && !SPECIAL_V6.iter().any(within)
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (RFC 4291 §2.5.5.2) or translated (RFC 6052 §2.1).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) or one that a translator uses (RFC 6052 §2.1).
+fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [.., high, low] = address.segments();
     let inside = Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments()[..6] {
@@ -56,7 +56,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(198, 18, 0, 0), 15),
     (Ipv4Addr::new(198, 51, 100, 0), 24),
     (Ipv4Addr::new(203, 0, 113, 0), 24),
-    // Multicast, and what is reserved, broadcast included.
+    // Multicast, then the reserved addresses and broadcast.
     (Ipv4Addr::new(224, 0, 0, 0), 4),
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
@@ -64,10 +64,10 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 const SPECIAL_V6: [(Ipv6Addr, u32); 4] = [
-    // Protocols, Teredo among them.
+    // IETF protocol assignments, Teredo among them.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-    // 6to4 leads wherever it says.
+    // 6to4 contains the IPv4 address to send to.
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_we_could_reach_is_not_public_in_whatever_form() {
+    fn special_purpose_address_is_not_public_in_any_form() {
         for text in [
             "0.0.0.0",
             "10.1.2.3",
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_everybody_can_reach_is_public() {
+    fn globally_reachable_address_is_public() {
         for text in [
             "1.1.1.1",
             "8.8.8.8",

@@ -1,51 +1,65 @@
-//! Redirect URIs: what may be registered, what may be used, what is the same.
+//! Redirect URIs: syntax, schemes, and comparison (OAuth 2.1 §2.3, RFC 8252 §7).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url, form_urlencoded};
 
-/// A redirect URI as its client wrote it. Compared as text, but for the port of a loopback address (RFC 8252 §7.3).
+/// A redirect URI as its client wrote it. Redirect URIs are compared as text; only the port of a loopback URI may
+/// differ (OAuth 2.1 §2.3, RFC 8252 §7.3).
+///
+/// ```
+/// use deputy::types::{RedirectUri, RedirectUriError};
+///
+/// let registered = RedirectUri::parse("http://127.0.0.1/callback")?;
+/// assert!(RedirectUri::parse("http://127.0.0.1:50123/callback")?.matches(&registered));
+/// assert!(!RedirectUri::parse("http://127.0.0.1:50123/other")?.matches(&registered));
+///
+/// assert_eq!(RedirectUri::parse("http://client.example/callback"), Err(RedirectUriError::Insecure));
+/// assert_eq!(RedirectUri::parse("javascript:alert(1)"), Err(RedirectUriError::Script));
+/// # Ok::<(), RedirectUriError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RedirectUri(String);
 
-/// Why a text is not a redirect URI that could ever be used.
+/// Why a redirect URI is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RedirectUriError {
-    /// A character that no URI has (RFC 3986 §2).
+    /// It has a character that is not allowed in a URI (RFC 3986 §2).
     #[error("a redirect URI must consist of the characters that RFC 3986 allows")]
     Characters,
-    /// OAuth 2.1 §2.3.1: no fragment.
+    /// It has a fragment, which OAuth 2.1 §2.3 forbids.
     #[error("a redirect URI must not have a fragment")]
     Fragment,
-    /// `http` to anything but this computer.
+    /// The scheme is `http`, and the host is not a loopback address (RFC 8252 §7.3).
     #[error("a redirect URI with http must go to localhost, 127.0.0.1 or [::1]")]
     Insecure,
-    /// A parameter that the answer adds to the query, which would then stand there twice (OAuth 2.1 §3.1).
+    /// Its query has a parameter of an authorization response. The response would have it twice, which OAuth 2.1 §3.1
+    /// forbids.
     #[error(
-        "a redirect URI must not have code, state, iss or error parameters in its query: the answer brings its own"
+        "a redirect URI must not have code, state, iss or error parameters in its query: the response adds its own"
     )]
-    AnswerParameter,
-    /// More than 2048 bytes.
+    ResponseParameter,
+    /// It is longer than 2048 bytes.
     #[error("a redirect URI must not be longer than 2048 bytes")]
     Length,
-    /// Not an absolute URI.
+    /// It is not an absolute URI (OAuth 2.1 §2.3).
     #[error("a redirect URI must be an absolute URI, with a number for its port if it has one")]
     Relative,
-    /// A scheme that reads or draws something instead of opening an application.
+    /// The browser itself handles the scheme, or it does not lead to an application of OAuth.
     #[error("this scheme cannot be used in a redirect URI")]
     Scheme,
-    /// A scheme that runs script.
+    /// The scheme runs script.
     #[error("a redirect URI must not have a scheme that runs script")]
     Script,
-    /// A user name or password.
+    /// It has a user name or password.
     #[error("a redirect URI must not have a user name")]
     UserInfo,
 }
 
 impl RedirectUri {
-    /// Reads a redirect URI of a registration or a request.
+    /// Parses a redirect URI of a registration or an authorization request.
     pub fn parse(text: &str) -> Result<Self, RedirectUriError> {
         if runs_script(text) {
             return Err(RedirectUriError::Script);
@@ -53,7 +67,7 @@ impl RedirectUri {
         if text.len() > 2048 {
             return Err(RedirectUriError::Length);
         }
-        // Browsers strip or rewrite some of the others before they look at the scheme, and markup is made of some.
+        // Browsers remove or rewrite some other characters before they read the scheme, and some are markup.
         if !text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)) {
             return Err(RedirectUriError::Characters);
         }
@@ -62,7 +76,7 @@ impl RedirectUri {
         }
         let url = Url::parse(text).map_err(|_| RedirectUriError::Relative)?;
         if matches!(url.scheme(), "http" | "https") {
-            // What reads well, and what a browser makes of it, must be the same: no `https:/host`, no empty user name.
+            // The user must read the same host that the browser goes to: no `https:/host`, no empty user name.
             let (_, rest) = text.split_once("://").ok_or(RedirectUriError::Relative)?;
             let authority = rest.split(['/', '?']).next().unwrap_or_default();
             if text.find(':') != text.find("://") || authority.is_empty() {
@@ -76,8 +90,8 @@ impl RedirectUri {
             return Err(RedirectUriError::UserInfo);
         }
         let mut parameters = form_urlencoded::parse(url.query().unwrap_or_default().as_bytes());
-        if parameters.any(|(name, _)| ANSWER_PARAMETERS.contains(&&*name)) {
-            return Err(RedirectUriError::AnswerParameter);
+        if parameters.any(|(name, _)| RESPONSE_PARAMETERS.contains(&&*name)) {
+            return Err(RedirectUriError::ResponseParameter);
         }
         match url.scheme() {
             "https" => Ok(Self(text.to_owned())),
@@ -88,30 +102,30 @@ impl RedirectUri {
         }
     }
 
-    /// As the client wrote it.
+    /// The text as the client wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether its scheme belongs to an application (RFC 8252 §7.1). Such a URI can be used only where the operator
-    /// names it: any application may claim the scheme.
+    /// Whether it has a private-use scheme (RFC 8252 §7.1). Any application can claim such a scheme, so the operator
+    /// has to allow the URI.
     pub fn is_private_use(&self) -> bool {
         self.url().is_none_or(|url| !matches!(url.scheme(), "http" | "https"))
     }
 
-    /// Whether it goes to this computer, where any program may listen. A scheme of an application's own leads to whichever
-    /// application claims it, whatever its host.
+    /// Whether it leads to a loopback address, where any program on the user's computer can listen. A private-use
+    /// scheme leads to an application, whatever the host is.
     pub fn is_loopback(&self) -> bool {
         !self.is_private_use()
             && self.url().is_some_and(|url| url.host().is_some_and(|host| is_loopback(&host)))
     }
 
-    /// Whether it has this origin, written as RFC 6454 §6.2 does.
+    /// Whether its origin is `origin`, in ASCII serialization (RFC 6454 §6.2).
     pub fn has_origin(&self, origin: &str) -> bool {
         self.url().is_some_and(|url| url.origin().ascii_serialization() == origin)
     }
 
-    /// The host, or the scheme where there is none: what a person should read first.
+    /// The part that a user should read first: the host, or the scheme if that is for private use.
     pub fn host(&self) -> String {
         let Some(url) = self.url() else { return String::new() };
         match url.host() {
@@ -120,8 +134,8 @@ impl RedirectUri {
         }
     }
 
-    /// Whether a request for this URI may be answered when `registered` is registered: the same text, or a loopback
-    /// address that differs in its port only (RFC 8252 §7.3, OAuth 2.1 §4.1.3).
+    /// Whether a request may use this URI if the client registered `registered`: the same text (OAuth 2.1 §2.3), or an
+    /// `http` loopback URI that differs in its port only (RFC 8252 §7.3).
     pub fn matches(&self, registered: &Self) -> bool {
         if self == registered {
             return true;
@@ -132,8 +146,8 @@ impl RedirectUri {
         }
     }
 
-    /// The text before and after the port of a loopback `http` address. Cut from the text, so that everything else is
-    /// still compared as text.
+    /// The text before and after the port of an `http` loopback URI. It is cut from the text, so that everything else
+    /// is compared as text.
     fn without_loopback_port(&self) -> Option<(&str, &str)> {
         let rest = self.0.strip_prefix("http://")?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -159,7 +173,7 @@ impl fmt::Display for RedirectUri {
     }
 }
 
-/// Whether a host is one of the three spellings of this computer that RFC 8252 §7.3 and §8.3 speak of.
+/// Whether a host is `127.0.0.1`, `[::1]` (RFC 8252 §7.3) or `localhost` (§8.3).
 pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
         Host::Domain(domain) => domain.as_ref() == "localhost",
@@ -168,8 +182,8 @@ pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
-/// Whether a browser that opens `text` could run script that is in it, or in what it wraps. Browsers skip blanks and
-/// controls before a scheme, and tabs and line breaks inside of it.
+/// Whether a browser that opens `text` could run script in it. Browsers skip spaces and control characters before a
+/// scheme, and tabs and line breaks inside it.
 fn runs_script(text: &str) -> bool {
     let start =
         text.trim_start_matches(|c: char| c <= ' ').chars().filter(|c| !matches!(c, '\t' | '\n' | '\r'));
@@ -177,11 +191,12 @@ fn runs_script(text: &str) -> bool {
     scheme.split_once(':').is_some_and(|(scheme, _)| SCRIPT.contains(&scheme))
 }
 
-/// Schemes that run script, or open a document that does.
+/// Schemes that run script, or open a document with script.
 const SCRIPT: [&str; 9] =
     ["blob", "data", "filesystem", "jar", "javascript", "livescript", "mocha", "vbscript", "view-source"];
 const LONGEST_SCRIPT: usize = "view-source".len();
 
+/// Schemes that browsers or operating systems handle themselves, so that no client can receive the response.
 const NOT_FOR_APPLICATIONS: [&str; 12] = [
     "about",
     "chrome",
@@ -198,7 +213,7 @@ const NOT_FOR_APPLICATIONS: [&str; 12] = [
 ];
 
 /// The parameters of an authorization response (OAuth 2.1 §4.1.2, RFC 9207 §2).
-const ANSWER_PARAMETERS: [&str; 6] = ["code", "error", "error_description", "error_uri", "iss", "state"];
+const RESPONSE_PARAMETERS: [&str; 6] = ["code", "error", "error_description", "error_uri", "iss", "state"];
 
 #[cfg(test)]
 mod tests {
@@ -209,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn schemes_that_run_or_read_something_are_refused() {
+    fn scheme_that_runs_script_or_opens_a_file_is_refused() {
         for text in [
             "javascript:alert(1)",
             "JavaScript:alert(1)",
@@ -231,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn query_with_a_parameter_of_the_answer_is_refused() {
+    fn query_with_a_response_parameter_is_refused() {
         for query in ["code=x", "a=b&state", "iss=https://a", "error=x", "%63ode=x", "error_description="] {
             for uri in [format!("https://a.example/cb?{query}"), format!("myapp:/cb?{query}")] {
-                assert_eq!(RedirectUri::parse(&uri), Err(RedirectUriError::AnswerParameter), "{uri}");
+                assert_eq!(RedirectUri::parse(&uri), Err(RedirectUriError::ResponseParameter), "{uri}");
             }
         }
         assert!(RedirectUri::parse("http://localhost/cb?server_name=code&codes=1&State=2").is_ok());
@@ -248,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn http_is_for_this_computer_only() {
+    fn http_to_another_host_than_loopback_is_refused() {
         for text in
             ["http://a.example/", "http://localhost.attacker/", "http://0.0.0.0/", "http://169.254.169.254/"]
         {
@@ -265,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_clients_register_is_accepted() {
+    fn redirect_uri_of_a_known_client_is_accepted() {
         for text in [
             "https://claude.ai/api/mcp/auth_callback",
             "http://localhost/callback",
@@ -279,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_address_matches_with_any_port() {
+    fn loopback_redirect_uri_matches_with_any_port() {
         for (asked, registered) in [
             ("http://127.0.0.1:5000/cb", "http://127.0.0.1/cb"),
             ("http://127.0.0.1:5000/cb", "http://127.0.0.1:33418/cb"),
@@ -291,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_must_be_the_same_text() {
+    fn other_redirect_uri_matches_only_the_same_text() {
         for (asked, registered) in [
             ("http://127.0.0.1:5000/other", "http://127.0.0.1/cb"),
             ("http://localhost:5000/cb", "http://127.0.0.1/cb"),
@@ -316,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_that_a_person_reads_is_the_one_the_browser_goes_to() {
+    fn redirect_uri_host_is_where_the_browser_goes() {
         assert_eq!(uri("https://claude.ai/x").host(), "claude.ai");
         assert_eq!(uri("cursor://anysphere.cursor-mcp/x").host(), "cursor:");
     }

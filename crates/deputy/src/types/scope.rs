@@ -4,7 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A set of scope tokens, in the order in which they were first named.
+/// A set of scope tokens, in the order of the `scope` parameter (OAuth 2.1 §3.2.2.1).
+///
+/// ```
+/// use deputy::types::{ScopeError, Scopes};
+///
+/// let offered = Scopes::parse("todo:read todo:write")?;
+/// // Scopes that the server does not offer are dropped.
+/// assert_eq!(Scopes::parse("todo:write admin")?.granted(&offered)?.to_string(), "todo:write");
+/// // A client that asks for no scope gets the default.
+/// assert_eq!(Scopes::parse("")?.granted(&offered)?, offered);
+/// assert_eq!(Scopes::parse("admin")?.granted(&offered), Err(ScopeError::NotOffered(offered)));
+/// # Ok::<(), ScopeError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scopes(Vec<String>);
@@ -12,29 +24,30 @@ pub struct Scopes(Vec<String>);
 /// Why no scope can be granted (`invalid_scope`, OAuth 2.1 §3.2.4, §4.1.2.1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// A character that no scope has. It is named by its code point: an error response must not repeat it.
+    /// A character is not allowed in a scope. The text names its code point, since an error response must not repeat
+    /// it.
     #[error("scope is malformed: it contains U+{:04X}; scopes are separated by single spaces", u32::from(*.0))]
     Character(char),
-    /// Scopes with commas between them, which read as one scope that does not exist.
+    /// The scopes are separated by commas, so that they read as one unknown scope.
     #[error("scope is malformed: scopes are separated by single spaces, and not by commas (U+002C)")]
     Commas,
-    /// None of the scopes is one that can be granted.
+    /// The server offers none of the scopes. Holds the scopes on offer.
     #[error("none of these scopes can be granted; the scopes that can be are: {0}")]
     NotOffered(Scopes),
-    /// More than 64.
+    /// There are more than 64 scopes.
     #[error("scope is malformed: it has more than 64 scopes")]
     TooMany,
 }
 
 impl Scopes {
-    /// Reads a `scope` parameter.
+    /// Parses a `scope` parameter (RFC 6749 appendix A.4).
     ///
     /// ```text
     /// scope       = scope-token *( SP scope-token )
     /// scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
     /// ```
     ///
-    /// (RFC 6749 appendix A.4.) Surplus spaces are forgiven; at most 64 different tokens.
+    /// Additional spaces are ignored. At most 64 different scopes are accepted.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let mut scopes = Self::default();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
@@ -45,66 +58,68 @@ impl Scopes {
             if !scopes.contains(token) {
                 scopes.0.push(token.to_owned());
             }
-            if scopes.0.len() > MOST {
+            if scopes.0.len() > MAX_SCOPES {
                 return Err(ScopeError::TooMany);
             }
         }
         Ok(scopes)
     }
 
-    /// What is granted to a client that asks for these scopes where `offered` can be granted: at the authorization
-    /// endpoint, in a refresh, and in the answer to a registration alike.
+    /// The scopes that a client gets if it requests these and `offered` can be granted. The same rule holds at the
+    /// authorization endpoint, in a refresh and in a registration response.
     ///
-    /// Scopes that are not offered are dropped (RFC 6749 §3.3). A request that names no scope, or only scopes of `OpenID`
-    /// Connect, gets the default, which is all that is offered: clients made for `OpenID` Connect ask for nothing else.
-    /// A request that names only unknown scopes is refused, with the scopes on offer.
+    /// Scopes that are not offered are dropped (RFC 6749 §3.3: the server may ignore a part of the scope). A request
+    /// without scopes gets the default, which is everything offered. A request with only scopes of `OpenID` Connect
+    /// gets it too, since clients made for `OpenID` Connect request nothing else. A request with only unknown scopes is
+    /// refused.
     pub fn granted(&self, offered: &Self) -> Result<Self, ScopeError> {
         let granted = offered.intersection(self);
         if !granted.is_empty() {
             return Ok(granted);
         }
-        if self.iter().all(|scope| ABOUT_THE_LOGIN.contains(&scope)) {
+        if self.iter().all(|scope| OPENID_SCOPES.contains(&scope)) {
             return Ok(offered.clone());
         }
-        // A comma may stand in a scope, but not in one that can be offered here.
+        // The grammar allows commas in a scope, but no scope on offer has one.
         let commas = self.iter().any(|scope| scope.contains(','));
         Err(if commas { ScopeError::Commas } else { ScopeError::NotOffered(offered.clone()) })
     }
 
-    /// Those of this set that a `scope` of `PingOne` names too. Scopes of other resources in it may be of any form.
+    /// The scopes of this set that the `scope` of a token response from `PingOne` names. That text may also have scopes
+    /// of other resources, in any form.
     #[must_use]
     pub fn named_in(&self, text: &str) -> Self {
         let named = |scope: &&str| text.split_ascii_whitespace().any(|token| token == *scope);
         Self(self.iter().filter(named).map(str::to_owned).collect())
     }
 
-    /// The set of `tokens`, which are known to be scope tokens.
+    /// Makes a set of tokens that are known to be valid scope tokens.
     pub fn of<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Self {
         Self(tokens.into_iter().map(str::to_owned).collect())
     }
 
-    /// Whether it holds `scope`.
+    /// Whether `scope` is in the set.
     pub fn contains(&self, scope: &str) -> bool {
         self.0.iter().any(|held| held == scope)
     }
 
-    /// What both hold, in this set's order.
+    /// The scopes that are in both sets, in the order of this one.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         Self(self.iter().filter(|scope| other.contains(scope)).map(str::to_owned).collect())
     }
 
-    /// Whether everything in it is also in `other`.
+    /// Whether every scope is also in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.iter().all(|scope| other.contains(scope))
     }
 
-    /// Whether it is empty.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each scope.
+    /// The scopes in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -121,19 +136,19 @@ impl fmt::Display for Scopes {
     }
 }
 
-/// Scopes that clients ask for out of habit. They change nothing: a refresh token is issued by policy, and this server
-/// issues no ID tokens.
-const ABOUT_THE_LOGIN: [&str; 6] = ["address", "email", "offline_access", "openid", "phone", "profile"];
+/// The scopes of `OpenID` Connect Core §5.4 and §11. They change nothing here: this server issues no ID tokens, and it
+/// issues refresh tokens to every client.
+const OPENID_SCOPES: [&str; 6] = ["address", "email", "offline_access", "openid", "phone", "profile"];
 
-/// Scopes of one request.
-const MOST: usize = 64;
+/// Scopes in one request.
+const MAX_SCOPES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_boundary_characters_of_the_grammar_hold() {
+    fn scope_accepts_exactly_the_characters_of_the_grammar() {
         for good in ["!", "#", "[", "]", "~", "a:b", "a b", " a  b ", ""] {
             assert!(Scopes::parse(good).is_ok(), "{good:?}");
         }
@@ -143,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_named_twice_is_held_once() {
+    fn repeated_scope_is_kept_once() {
         assert_eq!(Scopes::parse("b a b").unwrap().to_string(), "b a");
         assert!(Scopes::parse(&"a ".repeat(100)).is_ok());
     }
@@ -152,8 +167,11 @@ mod tests {
     fn malformed_scope_is_refused_with_the_cause() {
         let many = (0..65).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         let offered = Scopes::of(["a", "b"]);
-        let refused = |asked: &str| {
-            Scopes::parse(asked).and_then(|asked| asked.granted(&offered)).unwrap_err().to_string()
+        let refused = |requested: &str| {
+            Scopes::parse(requested)
+                .and_then(|requested| requested.granted(&offered))
+                .unwrap_err()
+                .to_string()
         };
         let spaces = "scopes are separated by single spaces";
         assert_eq!(refused("a\tb"), format!("scope is malformed: it contains U+0009; {spaces}"));
@@ -165,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_of_openid_connect_alone_get_the_default() {
+    fn request_with_only_openid_scopes_gets_the_default() {
         let offered = Scopes::of(["a", "b"]);
         let granted = |asked: &str| Scopes::parse(asked).unwrap().granted(&offered).unwrap().to_string();
         for asked in ["", "openid", "openid email profile", "offline_access", "openid address phone"] {
@@ -177,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn scope_beside_a_foreign_one_of_pingone_is_found() {
+    fn scope_is_found_beside_scopes_of_other_resources() {
         let ours = Scopes::of(["a", "b"]);
         assert_eq!(ours.named_in("openid p1:read:user \"\u{e9}\" b").to_string(), "b");
         assert!(ours.named_in("").is_empty());

@@ -2,15 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A person, from the ID token and the `UserInfo` response (OpenID Connect Core §5.1). Only `sub` is always there.
+/// The user's claims, from the ID token and the `UserInfo` response (OpenID Connect Core §5.1). Only `sub` is always
+/// present.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// The person's identifier at `PingOne`.
+    /// `sub`: the identifier of the user at `PingOne`.
     pub sub: String,
-    /// Full name.
+    /// `name`, or the given and the family name.
     pub name: Option<String>,
     /// `preferred_username`.
     pub username: Option<String>,
-    /// E-mail address.
+    /// `email`.
     pub email: Option<String>,
 }
