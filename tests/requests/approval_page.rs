@@ -80,7 +80,7 @@ async fn client_name_does_not_change_the_question() {
         "{}",
         page.text
     );
-    assert!(page.text.contains("It calls itself (nobody has verified this)"));
+    assert!(page.text.contains("It calls itself (not verified)"));
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
-//! How bytes are written as text, and JSON of strangers read.
+//! Hexadecimal, base64 and base64url, and JSON from unauthenticated clients.
 
 use std::fmt::Write as _;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::Value;
 
 /// Lower-case hexadecimal.
@@ -14,47 +17,57 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// `base64` with padding (RFC 4648 §4).
+pub(crate) fn base64_encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Decodes canonical `base64` with padding (RFC 4648 §4).
+pub(crate) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 /// `base64url` without padding (RFC 4648 §5).
 pub(crate) fn base64url_encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads exactly `N` bytes of canonical `base64url` without padding.
+/// Decodes exactly `N` bytes from canonical `base64url` without padding (RFC 4648 §5).
 pub(crate) fn base64url_decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // The length first: a stranger's megabyte is not decoded.
+    // Check the length first, so that a long text costs no decoding.
     if text.len() != (N * 4).div_ceil(3) {
         return None;
     }
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
-/// Reads canonical `base64url` without padding of any length.
+/// Decodes canonical `base64url` without padding, of any length (RFC 4648 §5).
 pub(crate) fn base64url_decode_all(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Reads JSON that a stranger wrote, of no more than about `most` values. A value of two bytes takes hundreds in memory, so
-/// a bound on bytes alone bounds nothing; depth is bounded by the parser, to 128.
-pub(crate) fn json(bytes: &[u8], most: usize) -> Result<Value, JsonError> {
-    if values(bytes) > most {
-        return Err(JsonError::TooMany);
+/// Parses JSON from an unauthenticated client, with at most about `max_values` values. A value of two bytes takes
+/// hundreds of bytes in memory, so a bound on the length alone does not bound the memory. The parser limits the depth
+/// to 128.
+pub(crate) fn json(bytes: &[u8], max_values: usize) -> Result<Value, JsonError> {
+    if count_values(bytes) > max_values {
+        return Err(JsonError::TooManyValues);
     }
     serde_json::from_slice(bytes).map_err(|_| JsonError::Syntax)
 }
 
-/// Why JSON is not read.
+/// Why JSON is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JsonError {
-    /// It is none.
     #[error("it is not JSON")]
     Syntax,
-    /// It has more values than anybody needs.
     #[error("it has too many values")]
-    TooMany,
+    TooManyValues,
 }
 
-/// At least as many as there are values: each but the first follows one of these characters. Those in strings do not count.
-fn values(json: &[u8]) -> usize {
+/// An upper bound of the number of values: every value but the first follows one of these characters. Characters inside
+/// strings are skipped.
+fn count_values(json: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (1, false, false);
     for byte in json {
         match byte {
@@ -68,7 +81,7 @@ fn values(json: &[u8]) -> usize {
     count
 }
 
-/// For `#[serde(with = …)]`: bytes as `base64url` text.
+/// For `#[serde(with = "crate::encoding::base64url")]`: bytes as `base64url` text.
 pub(crate) mod base64url {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
@@ -104,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn json_of_more_values_than_allowed_is_not_read_and_what_is_in_strings_is_not_counted() {
+    fn json_with_too_many_values_outside_strings_is_refused() {
         let read = |text: &str| json(text.as_bytes(), 8).map(|value| value.to_string());
         assert_eq!(read("[1,2,3,4,5,6]"), Ok("[1,2,3,4,5,6]".to_owned()));
-        assert_eq!(read("[1,2,3,4,5,6,7,8,9]"), Err(JsonError::TooMany));
+        assert_eq!(read("[1,2,3,4,5,6,7,8,9]"), Err(JsonError::TooManyValues));
         assert_eq!(read(r#"{"a":{"b":{"c":[]}}}"#), Ok(r#"{"a":{"b":{"c":[]}}}"#.to_owned()));
-        assert_eq!(read(r#"{"a":{"b":{"c":{}}},"d":0}"#), Err(JsonError::TooMany));
+        assert_eq!(read(r#"{"a":{"b":{"c":{}}},"d":0}"#), Err(JsonError::TooManyValues));
         let text = r#"["{[,:,\",,,,,,,,\\",1]"#;
         assert_eq!(read(text), Ok(text.to_owned()));
         assert_eq!(read("[1,"), Err(JsonError::Syntax));

@@ -1,17 +1,17 @@
-//! Pages for people.
+//! The HTML pages.
 
 use askama::Template;
 use axum::body::Body;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    encoding::base64_encode,
     oauth::{ApprovedClients, AuthorizationRequest, Client},
     types::ClientId,
 };
 
-/// The page on which a person approves a client.
+/// The page on which a user approves a client.
 #[derive(Template)]
 #[template(path = "approve.html")]
 struct ApprovePage<'a> {
@@ -25,16 +25,16 @@ struct ApprovePage<'a> {
     redirect_uri: &'a str,
     loopback: bool,
     scopes: Vec<(&'a str, &'a str)>,
-    /// Whether tools may show the application the token that opens the API.
+    /// Whether tools may give the client the user's PingOne access token.
     reveals_token: bool,
     handle: &'a str,
-    /// For how many days the browser answers for the person, where it does.
+    /// For how many days the approval is remembered, if it is.
     days: Option<u64>,
     script: &'a str,
     nonce: &'a str,
 }
 
-/// A page that says what happened and what to do.
+/// A page that says what happened, and what to do.
 #[derive(Template)]
 #[template(path = "message.html")]
 struct MessagePage<'a> {
@@ -44,37 +44,37 @@ struct MessagePage<'a> {
     advice: &'a str,
 }
 
-/// What the pages call the server and its scopes.
+/// The words for the API and its scopes on pages.
 #[derive(Clone, Debug)]
 pub struct Wording {
-    /// What the person connects to, such as "your todos".
+    /// The API, as in "Allow an application to use *your to-do list* as you?"
     pub api: String,
-    /// Each scope and what it allows, in words.
+    /// Each scope, and what it allows.
     pub scopes: Vec<(String, String)>,
 }
 
 impl Wording {
-    /// Wording for an API with these scopes.
+    /// The words for `api`, and for what each scope allows.
     pub fn new(api: &str, scopes: &[(&str, &str)]) -> Self {
         let scopes = scopes.iter().map(|(scope, words)| ((*scope).to_owned(), (*words).to_owned())).collect();
         Self { api: api.to_owned(), scopes }
     }
 }
 
-/// What the approval page shows beside the request.
+/// The parts of the approval page that are not of the authorization request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ApprovalForm<'a> {
-    /// The handle under which the request waits.
+    /// The handle of the stored authorization request.
     pub(crate) handle: &'a str,
-    /// For the one script of the page.
+    /// The CSP nonce of the script.
     pub(crate) nonce: &'a str,
-    /// Whether the browser skips the page the next time.
+    /// Whether the approval will be remembered.
     pub(crate) is_remembered: bool,
-    /// Whether the application can see the token that opens the API.
+    /// Whether tools may give the client the user's PingOne access token.
     pub(crate) reveals_token: bool,
 }
 
-/// The approval page for `request`.
+/// Renders the approval page for `request`.
 pub(crate) fn approve(
     request: &AuthorizationRequest,
     client: &Client,
@@ -110,22 +110,22 @@ pub(crate) fn approve(
     )
 }
 
-/// A message.
+/// Renders a page with a message.
 pub(crate) fn message(status: StatusCode, title: &str, text: &str, advice: &str) -> Response<Body> {
     render(status, None, &MessagePage { style: STYLE, title, text, advice })
 }
 
 fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Response<Body> {
-    // Writing to a `String` fails only if a value's `Display` does, and ours are strings.
+    // Rendering to a `String` fails only if the `Display` of a value does. All values here are strings.
     let mut response = Response::new(Body::from(page.render().unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    // No `form-action`: Chromium applies it to the whole chain of redirects after a form, and would silently end the
-    // way to `PingOne` and back to the client.
+    // No `form-action`: Chromium applies it to every redirect after the form is sent, and would silently stop the login
+    // at PingOne and the redirect back to the client.
     let script = nonce.map(|nonce| format!(" script-src 'nonce-{nonce}';")).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}';{script} frame-ancestors 'none'; base-uri 'none'",
-        STANDARD.encode(Sha256::digest(STYLE.as_bytes()))
+        base64_encode(&Sha256::digest(STYLE.as_bytes()))
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);

@@ -1,4 +1,4 @@
-//! Whether this process can do its work, for health checks.
+//! Whether storage works, for health checks.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -7,77 +7,80 @@ use std::{
 
 use crate::host::{Host, Timestamp};
 
-/// What storage said last. Anybody may ask, so storage is asked once a second at most, however many requests there are.
+/// The result of the last probe of storage. Health checks need no authentication, so all requests together probe
+/// storage at most once a second.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Looks>);
+pub(crate) struct Readiness(Mutex<Probes>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Looks {
-    /// When storage was asked last, and whether it was well.
+struct Probes {
+    /// Time and result of the last probe.
     last: Option<(Timestamp, Result<(), NotReady>)>,
-    /// Since when a request has been asking.
-    asking: Option<Timestamp>,
+    /// When the probe that is under way began.
+    running_since: Option<Timestamp>,
 }
 
-/// Storage fails.
+/// The probe of storage failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotReady;
 
 impl Readiness {
-    /// Asks storage, or learns from another request that has just asked.
-    pub(crate) async fn look(&self, host: &Host) -> Result<(), NotReady> {
+    /// Probes storage, or returns the result of a probe by another request in this second.
+    pub(crate) async fn check(&self, host: &Host) -> Result<(), NotReady> {
         let now = loop {
             let now = host.now();
             match self.begin(now) {
-                Begin::Ask => break now,
-                Begin::Known(verdict) => return verdict,
-                Begin::Wait => host.sleep(PAUSE).await,
+                Begin::Probe => break now,
+                Begin::Known(result) => return result,
+                Begin::Wait => host.sleep(POLL_INTERVAL).await,
             }
         };
-        let asking = Asking(self);
-        let verdict = host.store().probe(now).await.map_err(|error| {
+        let running = RunningProbe(self);
+        let result = host.store().probe(now).await.map_err(|error| {
             tracing::error!(%error, "storage does not work");
             NotReady
         });
-        self.looks().last = Some((now, verdict));
-        drop(asking);
-        verdict
+        self.probes().last = Some((now, result));
+        drop(running);
+        result
     }
 
     fn begin(&self, now: Timestamp) -> Begin {
-        let mut looks = self.looks();
-        match *looks {
-            Looks { last: Some((at, verdict)), .. } if at == now => Begin::Known(verdict),
-            Looks { asking: Some(since), .. } if now.since(since) < PATIENCE && since <= now => Begin::Wait,
-            Looks { .. } => {
-                looks.asking = Some(now);
-                Begin::Ask
+        let mut probes = self.probes();
+        match *probes {
+            Probes { last: Some((at, result)), .. } if at == now => Begin::Known(result),
+            Probes { running_since: Some(since), .. } if now.since(since) < PROBE_TIMEOUT && since <= now => {
+                Begin::Wait
+            }
+            Probes { .. } => {
+                probes.running_since = Some(now);
+                Begin::Probe
             }
         }
     }
 
-    fn looks(&self) -> MutexGuard<'_, Looks> {
+    fn probes(&self) -> MutexGuard<'_, Probes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a request does first.
+/// The first step of a health check.
 enum Begin {
-    Ask,
+    Probe,
     Known(Result<(), NotReady>),
     Wait,
 }
 
-/// A request that asks storage, until it has the answer or has been dropped.
-struct Asking<'a>(&'a Readiness);
+/// A probe under way, until it has a result or its request is dropped.
+struct RunningProbe<'a>(&'a Readiness);
 
-impl Drop for Asking<'_> {
+impl Drop for RunningProbe<'_> {
     fn drop(&mut self) {
-        self.0.looks().asking = None;
+        self.0.probes().running_since = None;
     }
 }
 
-/// Seconds after which a request that asks is not waited for any more: some runtimes never drop what nobody awaits.
-const PATIENCE: u64 = 5;
+/// Seconds after which other requests stop waiting for a probe: some runtimes never drop a canceled request.
+const PROBE_TIMEOUT: u64 = 5;
 
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -1,6 +1,6 @@
-// A click that fell on this page when another window closed above it was not meant for it (double clickjacking). So for a
-// moment after the page has got the focus nothing is decided, and who goes on clicking waits on. Where scripts do not run,
-// there is a box to tick.
+// Double clickjacking: a window above this page closes at the first click of a double click, and the second click falls on
+// Approve. So the form is not sent until the page has had the focus for a moment, and each click before then starts the
+// moment again. Without scripts the page has a check box instead.
 {
   const MOMENT = 700;
   let since = document.hasFocus() ? -Infinity : Infinity;

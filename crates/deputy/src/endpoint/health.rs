@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
-    let (status, document) = if app.readiness.look(app.host()).await.is_ok() {
+    let (status, document) = if app.readiness.check(app.host()).await.is_ok() {
         (StatusCode::OK, json!({ "status": "ok" }))
     } else {
         let reason = "records cannot be written and read; the log says why";

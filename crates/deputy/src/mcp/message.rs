@@ -44,7 +44,7 @@ impl Message {
             JsonError::Syntax => {
                 Malformed::new(&Value::Null, RpcError::PARSE_ERROR, "the body is not JSON in UTF-8")
             }
-            JsonError::TooMany => Malformed::invalid(&Value::Null, "the message has too many values"),
+            JsonError::TooManyValues => Malformed::invalid(&Value::Null, "the message has too many values"),
         })?;
         let mut members = match value {
             Value::Object(members) => members,
