@@ -100,7 +100,7 @@ async fn every_refusal_is_logged_with_its_cause() {
         ("approval refused", "This page was not opened in this browser"),
         ("approval refused", "This page was already used"),
         ("login failed", "nonce is not the one of this login"),
-        ("login refused", "the person declined at PingOne"),
+        ("login refused", "the user declined at PingOne"),
         ("token request refused", "code"),
         ("grant ended", "replayed"),
     ] {
@@ -127,7 +127,7 @@ async fn pingone_refusal_is_logged_with_cause_and_variable() {
     for (said, cause) in [
         ("invalid_scope", "is not granted all of API_SCOPES"),
         ("invalid_target", "API_IDENTIFIER is not the audience"),
-        ("invalid_request", "PINGONE_DV_POLICY_ID is no flow policy"),
+        ("invalid_request", "PINGONE_DV_POLICY_ID is not a flow policy"),
         ("unauthorized_client", "PINGONE_CLIENT_ID is disabled"),
         ("unsupported_response_type", "lacks the response type"),
         ("consent_required", "the DaVinci flow of PINGONE_DV_POLICY_ID does not ask for"),
@@ -204,7 +204,11 @@ async fn pingone_failure_is_logged_with_status_and_hint() {
             "/.well-known/openid-configuration\" status=404",
             "wrong region or environment id",
         ),
-        (Failure::Discovery(502), "/.well-known/openid-configuration\" status=502", "discovery answered 502"),
+        (
+            Failure::Discovery(502),
+            "/.well-known/openid-configuration\" status=502",
+            "discovery returned status 502",
+        ),
         (Failure::Jwks(429), "/jwks\" status=429", "keys"),
         (Failure::TokenRetryAfter(503, 7), "/token\" status=503 retry_after=7", "temporarily unavailable"),
         (refused("invalid_client"), "/token\" status=400 said=\"invalid_client\"", "PINGONE_CLIENT_SECRET"),

@@ -79,7 +79,7 @@ impl ApiClient {
     async fn describe(&self) -> Result<ApiToken, ApiError> {
         let CurrentTokens { tokens, .. } = self.current_tokens(RefreshWhen::Expiring).await?;
         let config = &self.app.config;
-        let claims = AccessTokenClaims::of_verified(tokens.access_token.expose(), self.app.now());
+        let claims = AccessTokenClaims::from_stored(tokens.access_token.expose(), self.app.now());
         let claims = claims.map_err(|error| {
             tracing::error!(%error, "the access token cannot be read");
             ApiError::Unavailable

@@ -1,70 +1,70 @@
-//! The access token of the API: is it one that the API will take, and whose is it?
+//! Verification of the access tokens that `PingOne` issues for the API.
 
 use serde_json::{Map, Value};
 
 use super::{
     JwtError, KeySet,
-    jwt::{LEEWAY, audiences, claims_of_verified, date},
+    jwt::{LEEWAY, audiences, decode_claims, numeric_date},
 };
 use crate::{config::Config, host::Timestamp};
 
 /// The claims of an access token that `PingOne` issued for the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessTokenClaims {
-    /// `sub`. Need not be the ID token's: an administrator can map it for each resource.
+    /// `sub`. It can differ from `sub` of the ID token: an administrator can map it for each resource.
     pub sub: String,
     /// `aud`
     pub audience: Vec<String>,
-    /// `scope`, if it is in the token.
+    /// `scope`, if the token has it.
     pub scope: Option<String>,
-    /// `iat`: the time on the clock of `PingOne`, if it is in the token.
+    /// `iat`, the time by the clock of `PingOne`, if the token has it.
     pub issued_at: Option<Timestamp>,
-    /// Seconds from `iat` to `exp`; without `iat`, from now.
+    /// Seconds from `iat` to `exp`. Without `iat`, the time of arrival is used.
     lifetime: u64,
 }
 
-/// Why an access token is not used.
+/// Why an access token of `PingOne` is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessTokenError {
-    /// For something else.
+    /// `aud` does not contain the API.
     #[error("aud of the access token does not contain API_IDENTIFIER")]
     Audience,
-    /// Expired when it came, by our clock, and nothing says what time it is at `PingOne`.
+    /// `exp` had passed on arrival by the clock of this server, and without `iat` the clock of `PingOne` is unknown.
     #[error(
         "the access token has expired by the clock of this server, and no iat says when it was issued; set the clock, or \
          let NTP do so"
     )]
     Clock,
-    /// Issued to another client.
-    #[error("client_id of the access token is not ours")]
+    /// `client_id` is another client.
+    #[error("client_id of the access token is not PINGONE_CLIENT_ID")]
     Client,
-    /// Too old by its own account.
+    /// `exp` is missing or before `iat`.
     #[error("the access token expired before it was issued, or has no exp")]
     Expired,
-    /// Of another issuer.
+    /// `iss` is another issuer.
     #[error("iss of the access token is not PINGONE_ISSUER")]
     Issuer,
-    /// The signature or the form.
+    /// The token is malformed, or its signature is wrong.
     #[error("{0}")]
     Jwt(JwtError),
-    /// No person.
+    /// `sub` is missing.
     #[error("sub of the access token is missing")]
     Subject,
 }
 
 impl AccessTokenError {
-    /// Whether the token cannot be verified now, which says nothing of it.
+    /// Whether the token could be valid with keys that were published since the key set was fetched.
     pub const fn may_pass_with_other_keys(&self) -> bool {
         matches!(self, Self::Jwt(error) if error.may_pass_with_other_keys())
     }
 }
 
 impl AccessTokenClaims {
-    /// Judges an access token that came straight from the token endpoint (RFC 9068 §4, as far as PingOne goes: `typ` may
-    /// be absent).
+    /// Verifies an access token that came directly from the token endpoint: signature, `iss`, `aud`, `client_id` and
+    /// `exp` (RFC 9068 §4, but `PingOne` sends no `typ`).
     ///
-    /// It is fresh, so `exp` is read by the clock that wrote it, which `iat` tells. By ours, a token of a PingOne whose
-    /// clock is behind would be too old on arrival.
+    /// The token is new, so `iat` tells the time of `PingOne`, and `exp` is compared with it. By the clock of this
+    /// server, a token would have expired on arrival if the clock of `PingOne` were behind.
     pub fn verify(
         token: &str,
         keys: &KeySet,
@@ -85,17 +85,17 @@ impl AccessTokenClaims {
         Self::read(&claims, now)
     }
 
-    /// The claims of an access token that was verified when it came.
-    pub fn of_verified(token: &str, now: Timestamp) -> Result<Self, AccessTokenError> {
-        let claims = claims_of_verified(token).ok_or(AccessTokenError::Jwt(JwtError::Malformed))?;
+    /// Reads the claims of a stored access token, which was verified when `PingOne` issued it.
+    pub fn from_stored(token: &str, now: Timestamp) -> Result<Self, AccessTokenError> {
+        let claims = decode_claims(token).ok_or(AccessTokenError::Jwt(JwtError::Malformed))?;
         Self::read(&claims, now)
     }
 
     fn read(claims: &Map<String, Value>, now: Timestamp) -> Result<Self, AccessTokenError> {
         let text = |name| claims.get(name).and_then(Value::as_str);
-        let issued_at = date(claims, "iat").map(Timestamp);
+        let issued_at = numeric_date(claims, "iat").map(Timestamp);
         let since = issued_at.unwrap_or(now);
-        let exp = date(claims, "exp").ok_or(AccessTokenError::Expired)?;
+        let exp = numeric_date(claims, "exp").ok_or(AccessTokenError::Expired)?;
         if exp.saturating_add(LEEWAY) <= since.0 {
             return Err(if issued_at.is_some() {
                 AccessTokenError::Expired
@@ -112,8 +112,8 @@ impl AccessTokenClaims {
         })
     }
 
-    /// For how many seconds from its arrival the token is good: what the token says and what the response says should
-    /// agree, and the shorter counts. `expires_in: 0` says nothing that could be meant.
+    /// Seconds after its arrival for which the token is valid: the shorter of the lifetimes in the token and in the
+    /// response (`expires_in`). `expires_in: 0` is ignored, since such a token could not be used.
     pub fn lifetime(&self, expires_in: Option<u64>) -> u64 {
         expires_in.filter(|seconds| *seconds > 0).map_or(self.lifetime, |seconds| seconds.min(self.lifetime))
     }

@@ -1,4 +1,4 @@
-//! The authentication request to `PingOne` and what its redirect brings back (OpenID Connect Core §3.1.2).
+//! The authentication request to `PingOne`, and its response (OpenID Connect Core §3.1.2).
 
 use std::fmt;
 
@@ -16,21 +16,21 @@ use crate::{
     types::Scopes,
 };
 
-/// The secrets of one login, drawn for it alone.
+/// The secrets of one login.
 #[derive(Serialize, Deserialize)]
 pub struct Authentication {
-    /// Binds the ID token to this login.
+    /// `nonce`, which binds the ID token to this login.
     pub nonce: Nonce,
-    /// PKCE with `PingOne`.
+    /// `code_verifier`, which binds the code of `PingOne` to this login.
     pub code_verifier: CodeVerifier,
 }
 
-/// `nonce` (OpenID Connect Core §3.1.2.1).
+/// `nonce` (OpenID Connect Core §3.1.2.1): a random value that the ID token must repeat.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct Nonce(String);
 
-/// `code_verifier` (RFC 7636 §4.1).
+/// `code_verifier` (RFC 7636 §4.1): a random value that only this server knows until it redeems the code.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct CodeVerifier(String);
@@ -42,7 +42,7 @@ impl fmt::Debug for Authentication {
 }
 
 impl Authentication {
-    /// Draws the secrets.
+    /// Draws the secrets: 256 random bits each.
     pub fn generate(random: Random<'_>) -> Self {
         Self {
             nonce: Nonce(base64url_encode(&random_bytes::<32>(random))),
@@ -62,7 +62,7 @@ impl CodeVerifier {
         &self.0
     }
 
-    /// `code_challenge`, with `S256` (RFC 7636 §4.2).
+    /// `code_challenge` for the method `S256` (RFC 7636 §4.2: base64url of the SHA-256 digest).
     fn challenge(&self) -> String {
         base64url_encode(&Sha256::digest(self.0.as_bytes()))
     }
@@ -71,22 +71,22 @@ impl CodeVerifier {
 /// The authentication request of one login (OpenID Connect Core §3.1.2.1).
 #[derive(Debug)]
 pub struct AuthenticationRequest<'a> {
-    /// The secrets of the login.
+    /// The secrets of this login.
     pub authentication: &'a Authentication,
     /// `state`
     pub state: &'a str,
-    /// The scopes of the API.
+    /// The scopes of the API to request.
     pub scopes: &'a Scopes,
-    /// The name of the MCP client, for a `DaVinci` flow that shows it.
+    /// The name of the MCP client, which a `DaVinci` flow can show.
     pub client_name: Option<&'a str>,
-    /// The host of its redirect URI, likewise.
+    /// The host of the MCP client's redirect URI, which a `DaVinci` flow can show.
     pub redirect_host: &'a str,
-    /// Whether the user is to log in even where `PingOne` has a session.
+    /// Whether the user has to log in even if `PingOne` has a session (`prompt=login`).
     pub log_in_again: bool,
 }
 
 impl AuthenticationRequest<'_> {
-    /// The URL to send the browser to.
+    /// The URL to redirect the browser to.
     pub fn url(&self, discovery: &Discovery, config: &Config) -> Url {
         let mut url = discovery.authorization_endpoint.clone();
         {
@@ -115,37 +115,38 @@ impl AuthenticationRequest<'_> {
     }
 }
 
-/// A well-formed redirect back to us.
+/// A well-formed authentication response (OpenID Connect Core §3.1.2.5, §3.1.2.6).
 #[derive(Debug)]
 pub enum CallbackParams {
-    /// A code, to be exchanged.
+    /// The authorization code.
     Code(Secret<String>),
-    /// No code, and why not.
+    /// The error that the login ended with.
     Error(CallbackError),
 }
 
-/// What `PingOne` says instead of a code. The text is for the log, and names what an operator can change.
+/// The `error` in an authentication response. The texts are for the log, and name the settings that an operator can
+/// change.
 ///
-/// Most errors have two sources: `PingOne` refuses the request before a flow begins, or the `DaVinci` flow ends with an
-/// error that its author chose. That list lacks `access_denied`, so declining has many codes. A flow that dies says
-/// `login_required`.
+/// Most errors have two possible sources: `PingOne` refuses the request before the `DaVinci` flow begins, or the flow
+/// ends with an error that its author chose. The author cannot choose `access_denied`, so a user who declines can cause
+/// any of the others. A flow that fails ends with `login_required`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
     /// `access_denied`
-    #[error("the person declined at PingOne")]
+    #[error("the user declined at PingOne")]
     Denied,
     /// `server_error`
     #[error("PingOne failed; its audit and the DaVinci flow log say why")]
     Failed,
     /// `consent_required`, `interaction_required`
     #[error(
-        "PingOne needs a consent or another step of the person's that the DaVinci flow of PINGONE_DV_POLICY_ID does not ask \
-         for"
+        "PingOne needs the user's consent or another step, and the DaVinci flow of PINGONE_DV_POLICY_ID does not ask for \
+         it"
     )]
     Interaction,
     /// `login_required`
     #[error(
-        "the login at PingOne was not completed; where that happens to everybody, the DaVinci flow log says why"
+        "the login at PingOne was not completed; if that happens to every user, the DaVinci flow log says why"
     )]
     NotLoggedIn,
     /// Any other code.
@@ -153,8 +154,8 @@ pub enum CallbackError {
     Other,
     /// `invalid_request`
     #[error(
-        "PingOne refuses the request: PINGONE_DV_POLICY_ID is no flow policy of the application PINGONE_CLIENT_ID, or \
-         the application demands what Deputy does not send; or the DaVinci flow chose this error"
+        "PingOne refuses the request: PINGONE_DV_POLICY_ID is not a flow policy of the application PINGONE_CLIENT_ID, \
+         or the application requires a parameter that Deputy does not send; or the DaVinci flow chose this error"
     )]
     Request,
     /// `unsupported_response_type`
@@ -186,7 +187,7 @@ pub enum CallbackError {
 }
 
 impl CallbackError {
-    fn of(code: &str) -> Self {
+    fn from_code(code: &str) -> Self {
         match code {
             "access_denied" => Self::Denied,
             "consent_required" | "interaction_required" => Self::Interaction,
@@ -204,15 +205,15 @@ impl CallbackError {
 }
 
 impl CallbackParams {
-    /// Reads the parameters. `None`: neither a code nor an error, both, or the answer of another issuer (RFC 9207 §2.4;
-    /// `PingOne` sends no `iss` so far).
+    /// Reads the parameters of the response. `None` if it has neither a code nor an error, or both, or if it is from
+    /// another issuer (RFC 9207 §2.4: compare `iss`, which `PingOne` does not send yet).
     pub fn read(code: Option<&str>, error: Option<&str>, iss: Option<&str>, issuer: &str) -> Option<Self> {
         if iss.is_some_and(|iss| iss != issuer) {
             return None;
         }
         match (code, error) {
             (Some(code), None) => Some(Self::Code(Secret::new(code.to_owned()))),
-            (None, Some(error)) => Some(Self::Error(CallbackError::of(error))),
+            (None, Some(error)) => Some(Self::Error(CallbackError::from_code(error))),
             _ => None,
         }
     }

@@ -1,17 +1,17 @@
-//! Discovery (OpenID Connect Discovery 1.0 §4).
+//! The discovery document of `PingOne` (OpenID Connect Discovery 1.0 §4).
 
 use url::Url;
 
-use super::{Request, Response, get, object};
+use super::{Request, Response, get, json_object};
 
-/// The endpoints of `PingOne`.
+/// The endpoints of `PingOne` that this server uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {
     /// `authorization_endpoint`
     pub authorization_endpoint: Url,
     /// `jwks_uri`
     pub jwks_uri: Url,
-    /// `revocation_endpoint`, if it has one.
+    /// `revocation_endpoint`, if the document has it.
     pub revocation_endpoint: Option<Url>,
     /// `token_endpoint`
     pub token_endpoint: Url,
@@ -19,29 +19,30 @@ pub struct Discovery {
     pub userinfo_endpoint: Url,
 }
 
-/// Why a discovery document is not used.
+/// Why a discovery document is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
-    /// Not a JSON object with status 200, but this status.
-    #[error("discovery answered {0} and no document{hint}", hint = if *.0 == 404 { ": PINGONE_ISSUER has a wrong region or environment id" } else { "" })]
+    /// The response is not a JSON object with status 200. Holds the status.
+    #[error("discovery returned status {0} and no document{hint}", hint = if *.0 == 404 { ": PINGONE_ISSUER has a wrong region or environment id" } else { "" })]
     Document(u16),
-    /// An endpoint is missing, or not on the issuer's origin.
+    /// An endpoint is missing, or its origin is not that of the issuer. Holds the name of the endpoint.
     #[error("{0} is missing from discovery, or is not on the issuer's host")]
     Endpoint(&'static str),
-    /// OpenID Connect Discovery §4.3: `issuer` must be the one that was asked.
+    /// `issuer` is not `PINGONE_ISSUER` (OpenID Connect Discovery 1.0 §4.3: it must be identical to the requested
+    /// issuer).
     #[error("discovery names another issuer than PINGONE_ISSUER")]
     Issuer,
 }
 
 impl Discovery {
-    /// The request for the document of `issuer`.
+    /// The request for the discovery document of `issuer`.
     pub fn request(issuer: &str) -> Option<Request> {
         Url::parse(&format!("{issuer}/.well-known/openid-configuration")).ok().as_ref().map(get)
     }
 
-    /// Judges the answer.
+    /// Verifies the discovery document of `issuer`.
     pub fn read(response: &Response, issuer: &str) -> Result<Self, DiscoveryError> {
-        let members = object(response).ok_or(DiscoveryError::Document(response.status().as_u16()))?;
+        let members = json_object(response).ok_or(DiscoveryError::Document(response.status().as_u16()))?;
         if members.get("issuer").and_then(|value| value.as_str()) != Some(issuer) {
             return Err(DiscoveryError::Issuer);
         }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_another_issuer_is_not_used() {
+    fn discovery_document_of_another_issuer_is_refused() {
         assert!(read(|_| ()).is_ok());
         for issuer in ["https://auth.pingone.eu/x/as/", "https://evil.example/as"] {
             assert_eq!(read(|document| document["issuer"] = json!(issuer)), Err(DiscoveryError::Issuer));
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_on_another_host_is_not_used() {
+    fn discovered_endpoint_on_another_host_is_refused() {
         let error = read(|document| document["token_endpoint"] = json!("https://evil.example/token"));
         assert_eq!(error, Err(DiscoveryError::Endpoint("token_endpoint")));
     }

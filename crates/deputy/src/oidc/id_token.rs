@@ -1,18 +1,17 @@
-//! The ID token, checked in the order of OpenID Connect Core §3.1.3.7.
+//! Verification of the ID token, in the steps of OpenID Connect Core §3.1.3.7.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     JwtError, KeySet, Nonce, UserInfo,
-    claims::{full_name, shown},
-    jwt::{LEEWAY, audiences, date},
+    claims::{displayable_claim, full_name},
+    jwt::{LEEWAY, audiences, numeric_date},
 };
-use crate::{config::PingOne, host::Timestamp, types::User};
+use crate::{config::PingOne, encoding::base64url_encode, host::Timestamp, types::User};
 
-/// A verified ID token: this user logged in, for this server, through its flow policy. Only [`VerifiedIdToken::verify`] makes
-/// one, and nothing changes it afterwards.
+/// A verified ID token: the user logged in at `PingOne`, for this server, in this login, through the configured flow
+/// policy. Only [`VerifiedIdToken::verify`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedIdToken {
     sub: String,
@@ -21,46 +20,47 @@ pub struct VerifiedIdToken {
     email: Option<String>,
 }
 
-/// Why an ID token is not accepted.
+/// Why an ID token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdTokenError {
-    /// The DaVinci policy that we asked for did not run, so nothing says that the person consented.
+    /// `acr` is not the flow policy that was requested, so the user may not have consented.
     #[error("acr is not the flow policy PINGONE_DV_POLICY_ID")]
     Acr,
-    /// `at_hash` is of another access token.
+    /// `at_hash` is that of another access token.
     #[error("at_hash does not belong to the access token")]
     AtHash,
-    /// Not for us alone.
-    #[error("aud is not our client id")]
+    /// `aud` is not this server alone.
+    #[error("aud of the ID token is not PINGONE_CLIENT_ID alone")]
     Audience,
-    /// For another client.
-    #[error("azp is not our client id")]
+    /// `azp` is another client.
+    #[error("azp of the ID token is not PINGONE_CLIENT_ID")]
     AuthorizedParty,
-    /// It expired before it came, or was issued after it came: seconds by which our clock is ahead of `iat`.
+    /// The token expired before it arrived, or was issued after it arrived. Holds the seconds by which the clock of
+    /// this server is ahead of `iat`.
     #[error("{}", clocks_differ(*.0))]
     Clock(i64),
-    /// Too old by its own account.
+    /// `exp` or `iat` is missing, or `exp` is before `iat`.
     #[error("the ID token expired before it was issued, or has no exp or iat")]
     Expired,
-    /// Not yet valid.
+    /// `nbf` is in the future.
     #[error("nbf of the ID token is in the future")]
     Future,
-    /// Of another issuer.
+    /// `iss` is another issuer.
     #[error("iss is not PINGONE_ISSUER")]
     Issuer,
-    /// The signature or the form.
+    /// The token is malformed, or its signature is wrong.
     #[error("{0}")]
     Jwt(JwtError),
-    /// Of another login.
+    /// `nonce` is missing, or that of another login.
     #[error("nonce is not the one of this login")]
     Nonce,
-    /// No person.
+    /// `sub` is missing, or longer than 255 characters.
     #[error("sub is missing or too long")]
     Subject,
 }
 
 impl VerifiedIdToken {
-    /// Judges an ID token that came straight from the token endpoint, together with `access_token`.
+    /// Verifies an ID token that came directly from the token endpoint, together with `access_token`.
     pub fn verify(
         id_token: &str,
         access_token: &str,
@@ -69,89 +69,92 @@ impl VerifiedIdToken {
         nonce: &Nonce,
         now: Timestamp,
     ) -> Result<Self, IdTokenError> {
-        // Steps 6 to 8: the signature, with RS256 only. First, because nothing else can be believed before it.
+        // Steps 6 to 8: the signature must verify, with RS256. This is done first, since the claims are not authentic
+        // before.
         let claims = keys.verify(id_token).map_err(IdTokenError::Jwt)?;
         let text = |name| claims.get(name).and_then(Value::as_str);
-        // Step 1: no encryption was requested. Step 2: the issuer.
+        // Step 1: an encrypted token must be decrypted; encryption was not requested. Step 2: `iss` must be the issuer.
         if text("iss") != Some(&pingone.issuer) {
             return Err(IdTokenError::Issuer);
         }
-        // Step 3: this server is the audience, and no other is trusted.
+        // Step 3: `aud` must contain the client, and no audience that it does not trust.
         if audiences(&claims) != [pingone.client_id.as_str()] {
             return Err(IdTokenError::Audience);
         }
-        // Steps 4 and 5: the authorized party, where it is named.
+        // Steps 4 and 5: `azp` must be the client, if it is present.
         if claims.contains_key("azp") && text("azp") != Some(&pingone.client_id) {
             return Err(IdTokenError::AuthorizedParty);
         }
-        // Steps 9 and 10: the times. The token is fresh, so a time that is off means that the clocks differ.
-        let iat = date(&claims, "iat").ok_or(IdTokenError::Expired)?;
-        let exp = date(&claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > iat);
+        // Steps 9 and 10: the time must be before `exp`, and `iat` not too far away. The token is new, so another time
+        // means that the clocks differ.
+        let iat = numeric_date(&claims, "iat").ok_or(IdTokenError::Expired)?;
+        let exp = numeric_date(&claims, "exp").filter(|exp| exp.saturating_add(LEEWAY) > iat);
         let exp = exp.ok_or(IdTokenError::Expired)?;
         let future = |date: u64| date > now.0.saturating_add(LEEWAY);
         if exp.saturating_add(LEEWAY) <= now.0 || future(iat) {
             return Err(IdTokenError::Clock(now.ahead_of(Timestamp(iat))));
         }
-        // RFC 7519 §4.1.5.
-        if date(&claims, "nbf").is_some_and(future) {
+        // RFC 7519 §4.1.5: a token must not be accepted before `nbf`.
+        if numeric_date(&claims, "nbf").is_some_and(future) {
             return Err(IdTokenError::Future);
         }
-        // Step 11: the nonce of this login.
+        // Step 11: `nonce` must be the one that was sent.
         if text("nonce") != Some(nonce.as_str()) {
             return Err(IdTokenError::Nonce);
         }
-        // Step 12: the flow policy that was asked for.
+        // Step 12: `acr` must be appropriate: the flow policy that was requested.
         if text("acr") != Some(&pingone.policy_id) {
             return Err(IdTokenError::Acr);
         }
-        // Step 13 does not apply: no max_age was sent. §3.1.3.8: the access token belongs to it.
+        // Step 13 does not apply: `auth_time` is checked if `max_age` was sent. §3.1.3.8: `at_hash` must match the
+        // access token.
         if claims.contains_key("at_hash") && text("at_hash") != Some(&at_hash(access_token)) {
             return Err(IdTokenError::AtHash);
         }
-        // §2: at most 255 characters.
+        // §2: `sub` has at most 255 characters.
         let sub = text("sub").filter(|sub| (1..=255).contains(&sub.len())).ok_or(IdTokenError::Subject)?;
         Ok(Self {
             sub: sub.to_owned(),
             name: full_name(&claims),
-            preferred_username: shown(&claims, "preferred_username"),
-            email: shown(&claims, "email"),
+            preferred_username: displayable_claim(&claims, "preferred_username"),
+            email: displayable_claim(&claims, "email"),
         })
     }
 
-    /// `sub`
+    /// `sub`: the identifier of the user at `PingOne`.
     pub fn subject(&self) -> &str {
         &self.sub
     }
 
-    /// The user. Where `UserInfo` says something, that is used; it never says who the user is.
+    /// The user, with `sub` of the ID token. The other claims of `UserInfo` take precedence over those of the ID token.
     pub fn into_user(self, info: Option<UserInfo>) -> User {
         let Self { sub, name, preferred_username, email } = self;
-        let (more_name, more_username, more_email) =
+        let (info_name, info_username, info_email) =
             info.map(|info| (info.name, info.preferred_username, info.email)).unwrap_or_default();
         User {
             sub,
-            name: more_name.or(name),
-            username: more_username.or(preferred_username),
-            email: more_email.or(email),
+            name: info_name.or(name),
+            username: info_username.or(preferred_username),
+            email: info_email.or(email),
         }
     }
 }
 
 impl IdTokenError {
-    /// Whether the token cannot be verified now, which says nothing of it.
+    /// Whether the token could be valid with keys that were published since the key set was fetched.
     pub const fn may_pass_with_other_keys(&self) -> bool {
         matches!(self, Self::Jwt(error) if error.may_pass_with_other_keys())
     }
 }
 
-/// That our clock is so many seconds ahead of `PingOne`'s, or behind it, in words.
+/// A text that says by how many seconds the clock of this server is ahead of `PingOne`'s, or behind it.
 pub(crate) fn clocks_differ(ahead: i64) -> String {
     let seconds = ahead.unsigned_abs();
     let which = if ahead < 0 { "behind" } else { "ahead of" };
     format!("the clock of this server is {seconds} seconds {which} PingOne's; set it, or let NTP do so")
 }
 
-/// The left half of the SHA-256 digest (OpenID Connect Core §3.1.3.6).
+/// `at_hash` (OpenID Connect Core §3.1.3.6): base64url of the left half of the SHA-256 digest.
 fn at_hash(access_token: &str) -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token.as_bytes())[..16])
+    base64url_encode(&Sha256::digest(access_token.as_bytes())[..16])
 }

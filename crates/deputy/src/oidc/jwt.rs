@@ -1,45 +1,45 @@
-//! JSON Web Tokens of `PingOne`: signatures and keys. RS256 and nothing else (RFC 8725 §3.1).
+//! Signatures and keys of the JSON Web Tokens of `PingOne`. Only RS256 is accepted (RFC 8725 §3.1: the application
+//! names the algorithms that it supports).
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
-use super::{Response, object};
+use super::{Response, json_object};
+use crate::encoding::base64url_decode_all;
 
-/// The signing keys of `PingOne` (RFC 7517 §5).
+/// The signing keys of `PingOne`, from its JWK set (RFC 7517 §5).
 #[derive(Clone, Debug, Default)]
-pub struct KeySet(Vec<Key>);
+pub struct KeySet(Vec<Jwk>);
 
 #[derive(Clone, Debug)]
-struct Key {
+struct Jwk {
     kid: Option<String>,
     modulus: String,
     exponent: String,
 }
 
-/// Why a token is not believed.
+/// Why a JSON Web Token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// RFC 8725 §3.1: the algorithm is not RS256.
+    /// `alg` is not RS256.
     #[error("the token is not signed with RS256")]
     Algorithm,
-    /// RFC 7515 §4.1.11: an extension that must be understood, and is not.
+    /// The header has `crit`: extensions that must be understood (RFC 7515 §4.1.11). This server supports no extension.
     #[error("the token has a critical extension")]
     Critical,
-    /// Not three parts of base64url with JSON in them.
+    /// The token does not consist of three parts in base64url, with JSON in the first two.
     #[error("the token is malformed")]
     Malformed,
     /// The signature is wrong.
     #[error("the signature of the token is wrong")]
     Signature,
-    /// No key with this `kid`.
+    /// The key set has no key with the `kid` of the token.
     #[error("the token is signed with an unknown key")]
     UnknownKey,
 }
 
 impl JwtError {
-    /// Whether the verdict may be another one with keys that `PingOne` publishes later: it says that the token cannot be
-    /// verified now, and nothing of the token.
+    /// Whether the token could be valid with keys that `PingOne` published since the key set was fetched.
     pub const fn may_pass_with_other_keys(self) -> bool {
         match self {
             Self::Signature | Self::UnknownKey => true,
@@ -49,15 +49,15 @@ impl JwtError {
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys for other uses or of other types are passed over; `PingOne` does not say `alg`. `None`: there
-    /// is no key in it that could verify anything.
+    /// Reads a JWK set. Keys of other types, or for other uses, are skipped; `alg` may be missing, as in the keys of
+    /// `PingOne`. `None` if no usable key is left.
     pub fn read(response: &Response) -> Option<Self> {
-        let members = object(response)?;
-        let keys: Vec<_> = members.get("keys")?.as_array()?.iter().filter_map(Key::read).collect();
+        let members = json_object(response)?;
+        let keys: Vec<_> = members.get("keys")?.as_array()?.iter().filter_map(Jwk::read).collect();
         (!keys.is_empty()).then_some(Self(keys))
     }
 
-    /// The claims of a token that one of these keys signed. Nothing is said of what they claim.
+    /// Verifies the signature of a token, and returns its claims. The caller has to verify the claims.
     pub fn verify(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
         let header = header(token).ok_or(JwtError::Malformed)?;
         if header.get("alg").and_then(Value::as_str) != Some("RS256") {
@@ -66,30 +66,30 @@ impl KeySet {
         if header.contains_key("crit") {
             return Err(JwtError::Critical);
         }
-        // The header chooses among our keys; it cannot bring one (`jwk`, `jku`, `x5c` are not looked at). A `kid` need not
-        // be there, on either side, nor name one key alone (RFC 7517 §4.5).
+        // The header selects one of the fetched keys. A key in the header (`jwk`, `jku`, `x5c`) is ignored. RFC 7517
+        // §4.5: `kid` is optional in the token and in the key, and several keys may have the same.
         let kid = header.get("kid").and_then(Value::as_str);
-        let fits = |key: &&Key| kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid;
-        let mut verdict = Err(JwtError::UnknownKey);
-        for key in self.0.iter().filter(fits) {
-            verdict = key.verify(token);
-            if verdict != Err(JwtError::Signature) {
+        let matches = |key: &&Jwk| kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid;
+        let mut result = Err(JwtError::UnknownKey);
+        for key in self.0.iter().filter(matches) {
+            result = key.verify(token);
+            if result != Err(JwtError::Signature) {
                 break;
             }
         }
-        verdict
+        result
     }
 }
 
-impl Key {
+impl Jwk {
     fn read(key: &Value) -> Option<Self> {
         let text = |name| key.get(name).and_then(Value::as_str);
         let signs = text("kty") == Some("RSA")
             && text("use").is_none_or(|r#use| r#use == "sig")
             && text("alg").is_none_or(|alg| alg == "RS256");
         let (modulus, exponent) = (text("n")?, text("e")?);
-        // RFC 7518 §3.3: 2048 bits or more. What is no number is no key.
-        let is_number = |text| URL_SAFE_NO_PAD.decode(text).is_ok();
+        // RFC 7518 §3.3: the modulus must have 2048 bits or more. Both numbers must be base64url (§6.3.1).
+        let is_number = |text| base64url_decode_all(text).is_some();
         let usable = (342..=1400).contains(&modulus.len()) && exponent.len() <= 8;
         (signs && usable && is_number(modulus) && is_number(exponent)).then(|| Self {
             kid: text("kid").map(str::to_owned),
@@ -99,10 +99,10 @@ impl Key {
     }
 
     fn verify(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
-        // A key that is none signed nothing.
+        // A token cannot be signed with a key that is not valid.
         let key = DecodingKey::from_rsa_components(&self.modulus, &self.exponent)
             .map_err(|_| JwtError::Signature)?;
-        // The library reads the system's clock; claims are judged by our callers, with a time that they are given.
+        // The library would read the system's clock. Callers verify the claims with the time that they get.
         let mut signature_only = Validation::new(Algorithm::RS256);
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;
@@ -117,12 +117,13 @@ impl Key {
     }
 }
 
-/// The claims of a token that was verified when it came.
-pub(super) fn claims_of_verified(token: &str) -> Option<Map<String, Value>> {
+/// Decodes the claims of a token without verifying it. Only for a token that was verified before it was stored.
+pub(super) fn decode_claims(token: &str) -> Option<Map<String, Value>> {
     let claims = token.split('.').nth(1)?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    serde_json::from_slice(&base64url_decode_all(claims)?).ok()
 }
 
+/// Decodes the header of a token of at most 32 KiB with three parts.
 fn header(token: &str) -> Option<Map<String, Value>> {
     if token.len() > 32 * 1024 {
         return None;
@@ -132,10 +133,11 @@ fn header(token: &str) -> Option<Map<String, Value>> {
     if signature.contains('.') {
         return None;
     }
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
+    serde_json::from_slice(&base64url_decode_all(header)?).ok()
 }
 
-/// The audiences in `aud` (RFC 7519 §4.1.3: one string or a list). Empty if the claim has another type.
+/// The audiences in `aud`, which is a string or a list of strings (RFC 7519 §4.1.3). Empty if the claim is missing or
+/// has another type.
 pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
     match claims.get("aud") {
         Some(Value::String(audience)) => vec![audience],
@@ -144,15 +146,15 @@ pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
     }
 }
 
-/// A claim that is a `NumericDate` (RFC 7519 §2), in whole seconds.
-pub(super) fn date(claims: &Map<String, Value>, name: &str) -> Option<u64> {
+/// A claim of the type `NumericDate` (RFC 7519 §2: seconds since 1970, maybe with a fraction), in whole seconds.
+pub(super) fn numeric_date(claims: &Map<String, Value>, name: &str) -> Option<u64> {
     let value = claims.get(name)?;
-    // A fraction of a second is allowed, and means nothing here.
+    // The fraction is dropped.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
     value.as_u64().or_else(|| value.as_f64().filter(|v| (0.0..1e12).contains(v)).map(|v| v as u64))
 }
 
-/// Seconds by which the clocks of `PingOne` and this host may differ.
+/// Seconds by which the clocks of `PingOne` and of this server may differ.
 pub(super) const LEEWAY: u64 = 60;
 
 #[cfg(test)]
@@ -161,6 +163,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::encoding::base64url_encode;
 
     const KEYS: &str = include_str!("../../../../fuzz/fixtures/keys.json");
     const TOKEN: &str = include_str!("../../../../fuzz/fixtures/token.txt");
@@ -169,19 +172,19 @@ mod tests {
         KeySet::read(&http::Response::new(Bytes::from(KEYS))).expect("keys")
     }
 
-    /// The good token with another header.
+    /// The valid token with another header.
     fn with_header(header: &Value) -> String {
         let (_, rest) = TOKEN.trim().split_once('.').expect("parts");
-        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
+        format!("{}.{rest}", base64url_encode(header.to_string().as_bytes()))
     }
 
     #[test]
-    fn a_signed_token_is_believed() {
+    fn signed_token_is_accepted() {
         assert_eq!(keys().verify(TOKEN.trim()).expect("good")["sub"], "alice");
     }
 
     #[test]
-    fn every_algorithm_but_rs256_is_refused_however_it_is_spelled() {
+    fn algorithm_other_than_rs256_is_refused() {
         for alg in ["none", "nOnE", "NONE", "", "HS256", "RS384", "PS256", "ES256", "rs256", "RS256 "] {
             let token = with_header(&json!({ "alg": alg, "kid": "one" }));
             assert_eq!(keys().verify(&token), Err(JwtError::Algorithm), "{alg:?}");
@@ -194,17 +197,21 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_token_brings_along_is_not_used() {
+    fn key_in_the_token_header_is_not_used() {
         let jwk = serde_json::from_str::<Value>(KEYS).expect("JSON")["keys"][0].clone();
         let bringing =
             json!({ "alg": "RS256", "kid": "mine", "jwk": jwk, "jku": "https://evil.example/keys" });
         assert_eq!(keys().verify(&with_header(&bringing)), Err(JwtError::UnknownKey));
         let unnamed = with_header(&json!({ "alg": "RS256", "jwk": jwk }));
-        assert_eq!(keys().verify(&unnamed), Err(JwtError::Signature), "our key did not sign this header");
+        assert_eq!(
+            keys().verify(&unnamed),
+            Err(JwtError::Signature),
+            "the key in the set did not sign this header"
+        );
     }
 
     #[test]
-    fn a_signature_that_is_empty_flipped_garbage_or_of_something_else_is_wrong() {
+    fn empty_altered_or_foreign_signature_is_refused() {
         let token = TOKEN.trim();
         let (message, signature) = token.rsplit_once('.').expect("parts");
         let flipped = if signature.starts_with('A') { "B" } else { "A" };
@@ -213,17 +220,17 @@ mod tests {
             assert_eq!(keys().verify(&format!("{message}.{wrong}")), Err(JwtError::Signature), "{wrong}");
         }
         let (header, _) = message.split_once('.').expect("parts");
-        let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"mallory"}"#);
+        let claims = base64url_encode(br#"{"sub":"mallory"}"#);
         assert_eq!(keys().verify(&format!("{header}.{claims}.{signature}")), Err(JwtError::Signature));
         // The header is signed too.
         let added = json!({ "alg": "RS256", "kid": "one", "x": 1 });
         assert_eq!(keys().verify(&with_header(&added)), Err(JwtError::Signature));
     }
 
-    /// The key set with these keys around the good one.
-    fn among(before: &[Value], good: &[(&str, Value)]) -> Option<KeySet> {
+    /// The key set with the keys `before` and the valid key, in which the members `changed` are replaced.
+    fn key_set(before: &[Value], changed: &[(&str, Value)]) -> Option<KeySet> {
         let mut key = serde_json::from_str::<Value>(KEYS).expect("JSON")["keys"][0].clone();
-        for (name, value) in good {
+        for (name, value) in changed {
             key[*name] = value.clone();
         }
         let keys = [before, &[key]].concat();
@@ -237,33 +244,33 @@ mod tests {
     #[test]
     fn key_behind_a_thousand_others_is_found() {
         let others: Vec<_> = (0..1000).map(|number| foreign(&number.to_string())).collect();
-        assert!(among(&others, &[]).expect("keys").verify(TOKEN.trim()).is_ok());
+        assert!(key_set(&others, &[]).expect("keys").verify(TOKEN.trim()).is_ok());
     }
 
     #[test]
-    fn every_key_with_the_kid_or_without_one_is_tried() {
+    fn every_key_with_the_kid_or_without_a_kid_is_tried() {
         let broken = json!({ "kty": "RSA", "kid": "one", "n": "A".repeat(342), "e": "AQAB" });
-        let twins = among(&[foreign("one"), broken], &[]).expect("keys");
+        let twins = key_set(&[foreign("one"), broken], &[]).expect("keys");
         assert!(twins.verify(TOKEN.trim()).is_ok());
-        let unnamed = among(&[foreign("other")], &[("kid", Value::Null)]).expect("keys");
+        let unnamed = key_set(&[foreign("other")], &[("kid", Value::Null)]).expect("keys");
         assert!(unnamed.verify(TOKEN.trim()).is_ok());
     }
 
     #[test]
-    fn key_set_without_a_usable_key_is_none() {
+    fn key_set_without_a_usable_key_is_refused() {
         for (name, value) in [
             ("n", json!("!".repeat(342))),
             ("alg", json!("RS512")),
             ("use", json!("enc")),
             ("kty", json!("EC")),
         ] {
-            assert!(among(&[], &[(name, value)]).is_none(), "{name}");
+            assert!(key_set(&[], &[(name, value)]).is_none(), "{name}");
         }
         assert!(KeySet::read(&http::Response::new(Bytes::from("{\"keys\":[]}"))).is_none());
     }
 
     #[test]
-    fn what_has_not_three_parts_with_json_is_malformed() {
+    fn token_without_three_parts_and_json_is_malformed() {
         let long = format!("{}.{}", TOKEN.trim(), "x".repeat(40_000));
         for text in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "e30", "é.é.é", long.as_str()] {
             assert_eq!(keys().verify(text), Err(JwtError::Malformed), "{}", text.len());

@@ -1,5 +1,5 @@
-//! The client of `PingOne`: OpenID Connect as requests to send and answers to judge. Nothing here waits, reads a clock or
-//! draws randomness, and nothing here knows the authorization server.
+//! The OpenID Connect client of `PingOne`: functions that build requests and verify responses. Nothing here waits,
+//! reads a clock or draws randomness, and nothing depends on the authorization server in [`oauth`](crate::oauth).
 
 mod access_token;
 mod authentication;
@@ -24,28 +24,28 @@ pub(crate) use token::rotated_refresh_token;
 pub use token::{TokenError, TokenResponse, code_request, refresh_request, revocation_request};
 pub use userinfo::{UserInfo, UserInfoError};
 
-/// A request to `PingOne`, to be sent by the host.
+/// A request to `PingOne`, which the host sends.
 pub type Request = http::Request<Bytes>;
-/// What `PingOne` answered, whole.
+/// A response of `PingOne` with its whole body.
 pub type Response = http::Response<Bytes>;
 
-/// A `GET` of `url`, which discovery has checked.
+/// Builds a `GET` request for a URL from the discovery document.
 pub(crate) fn get(url: &url::Url) -> Request {
     let mut request = http::Request::new(Bytes::new());
-    // A `Url` with scheme and host is a URI; an empty one is refused by the host.
+    // A `Url` with a host is a valid URI. The host would refuse the empty URI.
     *request.uri_mut() = url.as_str().parse().unwrap_or_default();
     request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static("application/json"));
     request
 }
 
-/// The error code that `PingOne` gives instead of what was asked for, if it is one. Fit for a log.
+/// An `error` code of `PingOne`, if it has the form of one, so that it can be logged.
 pub(crate) fn error_code(text: &str) -> Option<&str> {
     let is_code = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     is_code.then_some(text)
 }
 
-/// The members of a JSON object in a `200` answer. Other answers, and other JSON, are nothing.
-fn object(response: &Response) -> Option<serde_json::Map<String, serde_json::Value>> {
+/// The members of the JSON object in a response with status 200. `None` for another status or other content.
+fn json_object(response: &Response) -> Option<serde_json::Map<String, serde_json::Value>> {
     match serde_json::from_slice(response.body()) {
         Ok(serde_json::Value::Object(members)) if response.status() == http::StatusCode::OK => Some(members),
         _ => None,

@@ -1,58 +1,60 @@
 //! The token and revocation endpoints of `PingOne`.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::{CodeVerifier, Request, Response, object};
+use super::{CodeVerifier, Request, Response, json_object};
 use crate::{
     config::{ClientAuth, PingOne},
+    encoding::base64_encode,
     secret::Secret,
 };
 
-/// A token response that can be used (OpenID Connect Core §3.1.3.3, §12.2).
+/// A successful token response (OpenID Connect Core §3.1.3.3, §12.2).
 #[derive(Debug)]
 pub struct TokenResponse {
     /// `access_token`
     pub access_token: Secret<String>,
-    /// `expires_in`, in seconds, where it is given.
+    /// `expires_in` in seconds, if the response has it.
     pub expires_in: Option<u64>,
     /// `id_token`
     pub id_token: Option<Secret<String>>,
     /// `refresh_token`
     pub refresh_token: Option<Secret<String>>,
-    /// `scope`; absent means: as asked (OAuth 2.1 §3.2.3).
+    /// `scope`. If it is missing, the requested scopes were granted (OAuth 2.1 §3.2.3).
     pub scope: Option<String>,
 }
 
-/// Why there are no tokens.
+/// Why the token endpoint returned no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Our registration: `PingOne` says the same for a wrong secret and for a wrong method.
-    #[error("PingOne refuses our client: wrong PINGONE_CLIENT_SECRET, or wrong PINGONE_CLIENT_AUTH")]
+    /// Client authentication failed. `PingOne` returns the same error for a wrong secret and for a wrong method.
+    #[error(
+        "PingOne refuses Deputy's client authentication: wrong PINGONE_CLIENT_SECRET, or wrong PINGONE_CLIENT_AUTH"
+    )]
     Client,
-    /// The code or refresh token is spent, expired or revoked. Final.
+    /// The code or refresh token is used, expired or revoked. A retry cannot succeed.
     #[error("PingOne refuses the code or refresh token")]
     Grant,
-    /// Our application may not use the grant type.
+    /// The application at `PingOne` does not allow the grant type.
     #[error(
         "PingOne refuses the grant type: the application PINGONE_CLIENT_ID needs Authorization Code and Refresh Token"
     )]
     GrantType,
-    /// Refused for another reason. Final for a code.
+    /// `PingOne` refuses the request for another reason, with this status.
     #[error("PingOne refuses the token request, with status {0}")]
     Refused(u16),
-    /// `PingOne` has trouble, or we ask too often. Trying again may help.
+    /// `PingOne` fails or limits the rate of requests. A retry may succeed.
     #[error("PingOne is temporarily unavailable")]
     Unavailable,
-    /// A `200` that is no token response.
-    #[error("PingOne's token response cannot be used")]
-    Unusable,
+    /// The response has status 200, and is not a valid token response.
+    #[error("PingOne's token response is malformed")]
+    Malformed,
 }
 
-/// The request that exchanges a code (OpenID Connect Core §3.1.3.1).
+/// The request that redeems a code (OpenID Connect Core §3.1.3.1).
 pub fn code_request(
     endpoint: &Url,
     pingone: &PingOne,
@@ -69,18 +71,18 @@ pub fn code_request(
     post(endpoint, pingone, &form)
 }
 
-/// The request that renews an access token (OpenID Connect Core §12.1).
+/// The request that refreshes the tokens (OpenID Connect Core §12.1).
 pub fn refresh_request(endpoint: &Url, pingone: &PingOne, refresh_token: &str) -> Request {
     post(endpoint, pingone, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
 }
 
-/// The request that revokes a token (RFC 7009 §2.1).
+/// The request that revokes a refresh token (RFC 7009 §2.1).
 pub fn revocation_request(endpoint: &Url, pingone: &PingOne, token: &str) -> Request {
     post(endpoint, pingone, &[("token", token), ("token_type_hint", "refresh_token")])
 }
 
 impl TokenResponse {
-    /// Judges an answer of the token endpoint.
+    /// Reads a response of the token endpoint.
     pub fn read(response: &Response) -> Result<Self, TokenError> {
         match response.status() {
             StatusCode::OK => {}
@@ -90,14 +92,14 @@ impl TokenResponse {
             }
             _ => return Err(refusal(response)),
         }
-        let members = object(response).ok_or(TokenError::Unusable)?;
+        let members = json_object(response).ok_or(TokenError::Malformed)?;
         let text = |name| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let secret = |name| text(name).map(|text| Secret::new(text.to_owned()));
         if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-            return Err(TokenError::Unusable);
+            return Err(TokenError::Malformed);
         }
         Ok(Self {
-            access_token: secret("access_token").ok_or(TokenError::Unusable)?,
+            access_token: secret("access_token").ok_or(TokenError::Malformed)?,
             expires_in: members.get("expires_in").and_then(Value::as_u64),
             id_token: secret("id_token"),
             refresh_token: secret("refresh_token"),
@@ -106,10 +108,10 @@ impl TokenResponse {
     }
 }
 
-/// The refresh token in an answer of the token endpoint, whatever else is wrong with it: `PingOne` has rotated, and the
-/// old one is spent.
+/// The refresh token in a response of the token endpoint, even if the rest of the response is malformed: `PingOne`
+/// rotated the refresh token, and the old one can no longer be used.
 pub(crate) fn rotated_refresh_token(response: &Response) -> Option<Secret<String>> {
-    let token = object(response)?.get("refresh_token")?.as_str()?.to_owned();
+    let token = json_object(response)?.get("refresh_token")?.as_str()?.to_owned();
     (!token.is_empty()).then(|| Secret::new(token))
 }
 
@@ -118,7 +120,7 @@ fn refusal(response: &Response) -> TokenError {
     match body["error"].as_str() {
         Some("invalid_client") => TokenError::Client,
         Some("unauthorized_client" | "unsupported_grant_type") => TokenError::GrantType,
-        // RFC 6749 §5.2. With another status it is a proxy's, or nobody's.
+        // RFC 6749 §5.2: `invalid_grant` has status 400. With another status it may come from a proxy.
         Some("invalid_grant") if response.status() == StatusCode::BAD_REQUEST => TokenError::Grant,
         Some("temporarily_unavailable") => TokenError::Unavailable,
         _ => TokenError::Refused(response.status().as_u16()),
@@ -135,11 +137,12 @@ fn post(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)]) -> Request {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     match pingone.client_auth {
         ClientAuth::Basic => {
-            // OAuth 2.1 §2.4.1: each half is form-encoded first.
+            // OAuth 2.1 §2.4.1: the client id and the secret are form-encoded before they are joined.
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             let pair = zeroize::Zeroizing::new(format!("{}:{}", encode(&pingone.client_id), encode(secret)));
-            // Base64 is visible ASCII.
-            if let Ok(mut value) = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(&*pair))) {
+            // Base64 is a valid header value.
+            if let Ok(mut value) = HeaderValue::try_from(format!("Basic {}", base64_encode(pair.as_bytes())))
+            {
                 value.set_sensitive(true);
                 headers.insert(header::AUTHORIZATION, value);
             }

@@ -5,12 +5,12 @@ use url::Url;
 
 use super::{
     Request, Response,
-    claims::{full_name, shown},
-    get, object,
+    claims::{displayable_claim, full_name},
+    get, json_object,
 };
 use crate::secret::Secret;
 
-/// What `UserInfo` says of a person. Everything but `sub` may be missing.
+/// The claims of a `UserInfo` response, each if the response has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserInfo {
     /// `name`
@@ -21,22 +21,22 @@ pub struct UserInfo {
     pub email: Option<String>,
 }
 
-/// Why `UserInfo` is not used.
+/// Why a `UserInfo` response is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserInfoError {
-    /// OpenID Connect Core §5.3.2: `sub` must be the ID token's. Otherwise this is somebody else.
-    #[error("UserInfo is about another person than the ID token")]
+    /// `sub` is not that of the ID token (OpenID Connect Core §5.3.2: the claims must not be used then).
+    #[error("sub of the UserInfo response is not that of the ID token")]
     Subject,
-    /// No JSON object with status 200 and a `sub`. The login can do without.
-    #[error("UserInfo did not answer with a JSON object that has a sub")]
-    Unusable,
+    /// The response is not a JSON object with status 200 and a `sub`. The login goes on without it.
+    #[error("the UserInfo response is not a JSON object with a sub")]
+    Malformed,
 }
 
 impl UserInfo {
-    /// The request.
+    /// The request with `access_token` as bearer token (OpenID Connect Core §5.3.1).
     pub fn request(endpoint: &Url, access_token: &Secret<String>) -> Request {
         let mut request = get(endpoint);
-        // A token that cannot stand in a header gets a request without one, and a refusal.
+        // A token that is not a valid header value is left out, and `PingOne` refuses the request.
         if let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", access_token.expose())) {
             value.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, value);
@@ -44,18 +44,18 @@ impl UserInfo {
         request
     }
 
-    /// Judges the answer for the person `sub`.
+    /// Reads the response about the user `sub`.
     pub fn read(response: &Response, sub: &str) -> Result<Self, UserInfoError> {
-        let claims = object(response).ok_or(UserInfoError::Unusable)?;
-        // Without `sub` it is about nobody, and not used (§5.3.2).
+        let claims = json_object(response).ok_or(UserInfoError::Malformed)?;
+        // §5.3.2: `sub` must always be present.
         let about = claims.get("sub").and_then(|value| value.as_str()).filter(|about| !about.is_empty());
-        if about.ok_or(UserInfoError::Unusable)? != sub {
+        if about.ok_or(UserInfoError::Malformed)? != sub {
             return Err(UserInfoError::Subject);
         }
         Ok(Self {
             name: full_name(&claims),
-            preferred_username: shown(&claims, "preferred_username"),
-            email: shown(&claims, "email"),
+            preferred_username: displayable_claim(&claims, "preferred_username"),
+            email: displayable_claim(&claims, "email"),
         })
     }
 }

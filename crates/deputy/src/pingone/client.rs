@@ -125,7 +125,7 @@ impl PingOneClient {
         let info = match UserInfo::read(&response, id_token.subject()) {
             Ok(info) => Some(info),
             // The ID token identifies the user. UserInfo only adds claims.
-            Err(error @ UserInfoError::Unusable) => {
+            Err(error @ UserInfoError::Malformed) => {
                 tracing::warn!(%error, "UserInfo is not used");
                 None
             }
