@@ -18,7 +18,7 @@ use crate::{
     limits::{self, remote_source},
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
-        RequestError, TargetError, approval_cookie, presentable,
+        RequestError, TargetError, approval_cookie, displayable,
     },
     pages::{self, ApprovalForm},
     records::{self, Approval},
@@ -62,7 +62,7 @@ impl Refusal for AuthorizationRefusal {
     fn client(&self) -> Option<String> {
         match self {
             // Other text may be a secret in the wrong parameter, and is not logged.
-            Self::Client { id, .. } => ClientId::is_well_formed(id).then(|| presentable(id)).flatten(),
+            Self::Client { id, .. } => ClientId::is_well_formed(id).then(|| displayable(id)).flatten(),
             Self::Redirect { target, .. } => Some(target.client_id().to_string()),
             Self::Background
             | Self::Failure(_)
@@ -85,7 +85,7 @@ impl Refusal for AuthorizationRefusal {
             }
             Self::Client { id, error } => {
                 // Shown so that the user can find it in the settings of the application.
-                let text = format!("{error} Its client_id is {}", presentable(id).unwrap_or_default());
+                let text = format!("{error} Its client_id is {}", displayable(id).unwrap_or_default());
                 pages::message(StatusCode::BAD_REQUEST, error.title(), &text, error.advice())
             }
             Self::Method => wrong_method(),

@@ -21,7 +21,7 @@ use crate::{
     http::{BodyError, Response, json as json_response, list, read_counted_body, with_retry_after},
     limits::Excess,
     mcp::{Caller, Challenge, Client},
-    oauth::{Access, ErrorCode, Grant, ReferenceToken, TokenKind},
+    oauth::{ErrorCode, Grant, ReferenceToken, TokenKind, ValidAccessToken},
     paths,
     records::{self, RecordError},
     types::Scopes,
@@ -156,11 +156,11 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
 }
 
 /// The grant of an access token, and the access that the token gives.
-async fn authorize(app: &App, bearer: &str, now: Timestamp) -> Result<(Grant, Access), McpError> {
+async fn authorize(app: &App, bearer: &str, now: Timestamp) -> Result<(Grant, ValidAccessToken), McpError> {
     let token = ReferenceToken::parse(TokenKind::AccessToken, bearer, &app.config.keys)
         .ok_or(McpError::InvalidToken)?;
     let (grant, _) = records::grant(app.host(), token.grant(), now).await?.ok_or(McpError::InvalidToken)?;
-    let access = grant.access(&token, now).ok_or(McpError::InvalidToken)?;
+    let access = grant.validate_access_token(&token, now).ok_or(McpError::InvalidToken)?;
     Ok((grant, access))
 }
 

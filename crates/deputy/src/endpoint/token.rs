@@ -161,7 +161,7 @@ async fn refresh(
             records::grant(app.host(), token.grant(), now).await?.ok_or(RefreshError::Ended)?;
         let refreshed = grant.refresh(&token, &client.id, scopes, config, now, &app.random());
         match refreshed {
-            Ok(Refreshed::Again(issued)) => return Ok(issued),
+            Ok(Refreshed::Repeated(issued)) => return Ok(issued),
             Ok(Refreshed::Rotated(mut grant, issued)) => {
                 let leaves_index = grant.expires_at > grant.indexed_until;
                 if leaves_index && index(app, &grant, indexed_until(app, now), now).await {

@@ -15,7 +15,7 @@ use crate::{
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
     host::{BoxFuture, GrantId, Timestamp},
     mcp::{DeliveryError, GrantSession},
-    oauth::{Access, Grant},
+    oauth::{Grant, ValidAccessToken},
     records,
     seal::{self, Key, Sealed, random_bytes},
 };
@@ -124,7 +124,7 @@ impl GrantSession for StoredSession {
 
 impl StoredSession {
     /// The session of a request that `access` has authorized.
-    pub(crate) fn new(app: &Arc<App>, grant: &Grant, access: &Access) -> Self {
+    pub(crate) fn new(app: &Arc<App>, grant: &Grant, access: &ValidAccessToken) -> Self {
         Self {
             app: Arc::clone(app),
             grant: grant.id,

@@ -9,17 +9,17 @@ use crate::{
     types::{ClientId, RedirectUri, ScopeError, Scopes},
 };
 
-/// A valid request of a registered client.
+/// A valid authorization request of a known client (OAuth 2.1 §4.1.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
-    /// Where the answer goes.
+    /// The client, and the redirect URI for the response.
     pub target: RedirectTarget,
-    /// What is asked for.
+    /// The access that the client requests.
     pub access: RequestedAccess,
 }
 
-/// A checked place for an answer. It exists only for a redirect URI that its client registered, so whoever holds one may
-/// redirect.
+/// A redirect URI that is known to belong to its client. Only a redirect URI that the client registered becomes a
+/// target, so responses and errors can be sent to it (OAuth 2.1 §4.1.2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedirectTarget {
     client_id: ClientId,
@@ -27,71 +27,72 @@ pub struct RedirectTarget {
     state: Option<String>,
 }
 
-/// What a client asks for.
+/// The access that a client requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedAccess {
-    /// The scopes of the API, all of which this server can grant.
+    /// The scopes to grant: those of the request that this server offers.
     pub scopes: Scopes,
-    /// PKCE.
+    /// `code_challenge` (RFC 7636 §4.3).
     pub code_challenge: CodeChallenge,
-    /// `prompt=consent`: show the approval page even if it is remembered.
+    /// `prompt=consent`: show the approval page even if the browser remembers the approval.
     pub ask_again: bool,
-    /// `prompt=login` or `select_account`: let the person log in as someone else.
+    /// `prompt=login` or `prompt=select_account`: let the user log in with another account.
     pub log_in_again: bool,
 }
 
-/// Why a request is refused, and who may be told.
+/// Why an authorization request is refused, and where the error is reported (OAuth 2.1 §4.1.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizeError {
-    /// The person, on a page of ours: nothing proves that the redirect URI is the client's.
+    /// On a page of this server: the redirect URI is not known to belong to the client, so it must not be redirected
+    /// to.
     Page(TargetError),
-    /// The client, at its redirect URI.
+    /// At the redirect URI of the client.
     Redirect {
-        /// Where.
+        /// The redirect URI.
         target: RedirectTarget,
-        /// What.
+        /// The error to report.
         error: RequestError,
     },
 }
 
-/// Why there is no [`RedirectTarget`].
+/// Why an authorization request has no valid [`RedirectTarget`]. The texts are shown to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Not one `client_id`.
+    /// `client_id` is missing, repeated or longer than 2048 bytes.
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,
-    /// A redirect URI that leads back to this server.
+    /// The redirect URI leads to this server.
     #[error("This application asked to send you back to an address of this server itself.")]
-    Ours,
-    /// A private-use redirect URI that the operator does not admit.
+    OwnOrigin,
+    /// The redirect URI has a private-use scheme, and the operator does not allow it.
     #[error(
-        "This application asked to send you back to an address that the operator of this server does not admit."
+        "This application asked to send you back to an address that the operator of this server does not allow."
     )]
     PrivateUse,
-    /// Not one redirect URI that the client registered.
+    /// `redirect_uri` is missing, repeated, malformed, or not one that the client registered.
     #[error("This application asked to send you back to an address that it has not registered.")]
     RedirectUri,
 }
 
-/// What is wrong with the rest of a request.
+/// Why an authorization request with a valid [`RedirectTarget`] is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// PKCE is missing or malformed.
+    /// `code_challenge` or `code_challenge_method` is missing or not acceptable.
     #[error("{0}")]
     Pkce(PkceError),
-    /// A parameter stands more than once.
+    /// A parameter is repeated (OAuth 2.1 §3.1: parameters must not be included more than once).
     #[error("a parameter is repeated")]
     Repeated,
-    /// A resource that is not ours.
+    /// `resource` names another resource than the MCP endpoint.
     #[error("resource is not the MCP endpoint of this server")]
     Resource,
-    /// A response mode other than `query`.
+    /// `response_mode` is not `query`.
     #[error("response_mode must be query")]
     ResponseMode,
-    /// A response type other than `code`.
+    /// `response_type` is not `code`.
     #[error("response_type must be code")]
     ResponseType,
-    /// The scope is malformed, or nothing of it can be granted.
+    /// `scope` is malformed, or names only unknown scopes.
     #[error("{0}")]
     Scope(ScopeError),
     /// `state` is longer than 4096 bytes.
@@ -100,12 +101,12 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// The code on the wire.
+    /// The `error` code of the response.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            // RFC 7636 §4.4.1.
+            // RFC 7636 §4.4.1: `invalid_request` if the challenge is missing or its method is not supported.
             Self::Pkce(_) | Self::Repeated | Self::ResponseMode | Self::State => ErrorCode::InvalidRequest,
-            // RFC 8707 §2.
+            // RFC 8707 §2: `invalid_target` for an unknown resource.
             Self::Resource => ErrorCode::InvalidTarget,
             Self::ResponseType => ErrorCode::UnsupportedResponseType,
             Self::Scope(_) => ErrorCode::InvalidScope,
@@ -114,7 +115,7 @@ impl RequestError {
 }
 
 impl AuthorizationRequest {
-    /// The client that a request names, to be loaded.
+    /// The `client_id` of a request, to look the client up.
     pub fn client_id(params: &Params) -> Result<&str, TargetError> {
         match params.one("client_id") {
             Ok(Some(id)) if id.len() <= 2048 => Ok(id),
@@ -122,7 +123,7 @@ impl AuthorizationRequest {
         }
     }
 
-    /// Reads a request of `client`.
+    /// Parses an authorization request of `client`.
     pub fn parse(params: &Params, client: &Client, config: &Config) -> Result<Self, AuthorizeError> {
         let mut target = RedirectTarget::parse(params, client, config).map_err(AuthorizeError::Page)?;
         match params.one("state") {
@@ -143,16 +144,16 @@ impl RedirectTarget {
     fn parse(params: &Params, client: &Client, config: &Config) -> Result<Self, TargetError> {
         let redirect_uri = match (params.one("redirect_uri"), client.redirect_uris.as_slice()) {
             (Ok(Some(uri)), _) => RedirectUri::parse(uri).map_err(|_| TargetError::RedirectUri)?,
-            // OAuth 2.1 §4.1.1: it may be left out when there is one.
+            // OAuth 2.1 §4.1.1: a client with one registered redirect URI may omit the parameter.
             (Ok(None), [only]) => only.clone(),
             _ => return Err(TargetError::RedirectUri),
         };
         if !client.redirect_uris.iter().any(|registered| redirect_uri.matches(registered)) {
             return Err(TargetError::RedirectUri);
         }
-        // Our own pages, opened by our own answers, would seem to be asked by ourselves.
+        // A redirect to a page of this server would look like a navigation within this server.
         if redirect_uri.has_origin(config.public_url.issuer()) {
-            return Err(TargetError::Ours);
+            return Err(TargetError::OwnOrigin);
         }
         if redirect_uri.is_private_use() && !config.private_use_redirect_uris.contains(&redirect_uri) {
             return Err(TargetError::PrivateUse);
@@ -160,17 +161,18 @@ impl RedirectTarget {
         Ok(Self { client_id: client.id.clone(), redirect_uri, state: None })
     }
 
-    /// The client that gets the answer.
+    /// The client that gets the response.
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// Where it gets it.
+    /// The redirect URI at which it gets the response.
     pub fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri
     }
 
-    /// The URL of the answer: `parameters`, then `state` and `iss` (OAuth 2.1 §4.1.2, RFC 9207 §2).
+    /// The URL of an authorization response: `parameters`, then `state` as the client sent it (OAuth 2.1 §4.1.2), and
+    /// `iss`, the issuer (RFC 9207 §2).
     pub fn response_url(&self, issuer: &str, parameters: &[(&str, &str)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(parameters);
@@ -197,14 +199,14 @@ impl RequestedAccess {
         }
         let challenge = (one("code_challenge")?, one("code_challenge_method")?);
         let code_challenge = CodeChallenge::parse(challenge.0, challenge.1).map_err(RequestError::Pkce)?;
-        if !resources_are_ours(params, config) {
+        if !names_this_resource(params, config) {
             return Err(RequestError::Resource);
         }
         let prompt = one("prompt")?.unwrap_or_default();
         let prompts = |name| prompt.split(' ').any(|value| value == name);
         Ok(Self {
             scopes: Scopes::parse(one("scope")?.unwrap_or_default())
-                .and_then(|asked| asked.granted(&config.api.scopes))
+                .and_then(|requested| requested.granted(&config.api.scopes))
                 .map_err(RequestError::Scope)?,
             code_challenge,
             ask_again: prompts("consent"),
@@ -213,13 +215,13 @@ impl RequestedAccess {
     }
 }
 
-/// Whether every `resource` (RFC 8707 §2) means our MCP endpoint. There is one resource, and clients spell it in several
-/// ways: with a final slash, or as the bare origin.
-pub(super) fn resources_are_ours(params: &Params, config: &Config) -> bool {
+/// Whether every `resource` parameter (RFC 8707 §2) names the MCP endpoint, the only resource of this server. Clients
+/// write its URL in several ways: with a final slash, or as the origin alone.
+pub(super) fn names_this_resource(params: &Params, config: &Config) -> bool {
     params.all("resource").all(|resource| {
         let path = resource.strip_prefix(config.public_url.issuer());
         matches!(path, Some("" | "/" | "/mcp" | "/mcp/")) || {
-            // The same, for a host in another case or a default port that is spelled out.
+            // The same URLs, with a host in upper case or with the default port.
             resource.len() <= 2048
                 && Url::parse(resource).is_ok_and(|url| {
                     url.origin().ascii_serialization() == config.public_url.issuer()

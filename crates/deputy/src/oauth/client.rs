@@ -1,4 +1,4 @@
-//! Registered clients.
+//! Clients and their metadata (RFC 7591 §2).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,58 +8,58 @@ use crate::{
     types::{ClientId, RedirectUri},
 };
 
-/// A client that registered (RFC 7591 §2), or that its metadata document describes. Everything in it but the id is text
-/// that a stranger chose.
+/// A client that registered (RFC 7591), or whose metadata document was fetched. The client chose everything in it
+/// except a registered id, and nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// `client_id`.
     pub id: ClientId,
-    /// `client_name`, fit to be shown: no control characters, no direction overrides, at most 100 characters.
+    /// `client_name`, as pages can show it: without control characters and direction overrides, at most 100 characters.
     pub name: Option<String>,
     /// `redirect_uris`.
     pub redirect_uris: Vec<RedirectUri>,
     /// `token_endpoint_auth_method`.
     pub auth_method: AuthMethod,
-    /// The digest of the secret of a confidential client.
+    /// The digest of the `client_secret`. Only a confidential client has one.
     pub secret: Option<Digest>,
-    /// `client_id_issued_at`.
+    /// `client_id_issued_at` (RFC 7591 §3.2.1).
     pub issued_at: Timestamp,
 }
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthMethod {
-    /// With HTTP Basic.
+    /// The secret is in the `Authorization` header, with HTTP Basic.
     #[serde(rename = "client_secret_basic")]
     ClientSecretBasic,
-    /// With its secret in the form.
+    /// The secret is in the form.
     #[serde(rename = "client_secret_post")]
     ClientSecretPost,
-    /// Not at all: a public client.
+    /// A public client does not authenticate.
     #[serde(rename = "none")]
     None,
 }
 
 impl Client {
-    /// How long a registration lives until a person has logged in with it, in seconds: 30 days. The registration response
-    /// promises it, and each authorization request begins it anew.
+    /// Seconds for which a registration is kept before the first login with it: 30 days. The registration response says
+    /// so. Each authorization request starts the time again.
     pub const UNUSED_LIFETIME: u64 = 30 * DAY;
 
-    /// How long a registration lives after a client used it to get tokens, in seconds: 90 days, and no less than the refresh
-    /// tokens that it got. Lifetimes are prolonged once a day at most, so that a day of it may have passed.
+    /// Seconds for which a registration is kept after the client got tokens: 90 days, or longer if the refresh tokens
+    /// live longer. The record is written once a day at most, so one day is added.
     pub fn lifetime(config: &Config) -> u64 {
         (90 * DAY).max(config.refresh_token_lifetime.as_secs() + DAY)
     }
 
-    /// What to call it, in front of a person.
+    /// The name to show on pages and to pass to `PingOne`.
     pub fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or("A client without a name")
     }
 }
 
-/// What of a name can be shown to a person: no control characters, no characters that turn, hide or paint over text, single
-/// spaces, at most 100 characters.
-pub(crate) fn presentable(name: &str) -> Option<String> {
+/// The part of a name that pages can show: at most 100 characters, with single spaces, without control characters and
+/// without characters that reverse, hide or overprint text. `None` if nothing is left.
+pub(crate) fn displayable(name: &str) -> Option<String> {
     let visible = |c: &char| {
         !c.is_control()
             && !matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
@@ -72,37 +72,36 @@ pub(crate) fn presentable(name: &str) -> Option<String> {
     let mut marks = 0;
     let mut few_marks = |c: &char| {
         marks = if is_combining_mark(*c) { marks + 1 } else { 0 };
-        marks <= MOST_MARKS
+        marks <= MAX_MARKS
     };
     let name: String = name.chars().filter(|c| few_marks(c)).take(100).collect();
     (!name.is_empty()).then_some(name)
 }
 
-/// Whether a character is drawn over the one before it, without a width of its own: those of the blocks that are made for
-/// that. Fonts stack them, out of their line.
+/// Whether a character is a combining mark, from the Unicode blocks for such marks. Fonts stack them, out of the line.
 const fn is_combining_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}' | '\u{302e}'..='\u{302f}' | '\u{3099}'..='\u{309a}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// Marks on one character. No language needs more in the names of applications.
-const MOST_MARKS: usize = 2;
+/// Combining marks on one character. Names of applications need no more, in any language.
+const MAX_MARKS: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn marks_that_would_be_piled_up_over_other_text_are_taken_out_of_a_name() {
-        assert_eq!(presentable("Cafe\u{301}"), Some("Cafe\u{301}".into()));
+    fn stacked_marks_are_removed_from_client_name() {
+        assert_eq!(displayable("Cafe\u{301}"), Some("Cafe\u{301}".into()));
         let piled = format!("a{}b\u{301}\u{302}\u{303}", "\u{316}".repeat(50));
-        assert_eq!(presentable(&piled), Some("a\u{316}\u{316}b\u{301}\u{302}".into()));
+        assert_eq!(displayable(&piled), Some("a\u{316}\u{316}b\u{301}\u{302}".into()));
     }
 
     #[test]
-    fn direction_overrides_and_controls_are_taken_out_of_a_name() {
-        assert_eq!(presentable("Cl\u{202e}au\u{200b}de\n\t Code\0"), Some("Claude Code".into()));
-        assert_eq!(presentable("\u{202e}\u{feff} "), None);
-        assert_eq!(presentable(&"x".repeat(500)).map(|name| name.len()), Some(100));
+    fn direction_overrides_and_controls_are_removed_from_name() {
+        assert_eq!(displayable("Cl\u{202e}au\u{200b}de\n\t Code\0"), Some("Claude Code".into()));
+        assert_eq!(displayable("\u{202e}\u{feff} "), None);
+        assert_eq!(displayable(&"x".repeat(500)).map(|name| name.len()), Some(100));
     }
 }

@@ -1,13 +1,12 @@
 //! Client authentication (OAuth 2.1 §2.4).
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::{AuthMethod, Client, ErrorCode, Params, registration::secret_digest};
-use crate::{seal, secret::Secret};
+use crate::{encoding::base64_decode, seal, secret::Secret};
 
-/// What a client says it is, and its proof, if it gave one.
+/// The `client_id` of a request, and the secret that the client authenticates with, if it sent one.
 #[derive(Debug)]
 pub struct ClientCredentials {
     client_id: String,
@@ -17,22 +16,24 @@ pub struct ClientCredentials {
 /// Why a client is not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientAuthError {
-    /// The `Authorization` header is Basic, and not readable.
+    /// The `Authorization` header has the scheme Basic, and malformed credentials.
     #[error("the Authorization header is not readable HTTP Basic")]
     Header,
-    /// No `client_id` anywhere.
+    /// `client_id` is neither in the form nor in the header.
     #[error("client_id is missing")]
     Missing,
-    /// OAuth 2.1 §2.4: one method per request.
+    /// The client uses two methods, or sends a parameter twice (OAuth 2.1 §2.4: one authentication method in a
+    /// request).
     #[error("the client authenticates in more than one way")]
     Several,
-    /// Unknown client, or no, wrong or surplus secret. Deliberately one answer for all.
+    /// The client is unknown, or its secret is missing, wrong, or sent by a public client. The response does not tell
+    /// which.
     #[error("the client is unknown or its secret is wrong")]
     Wrong,
 }
 
 impl ClientAuthError {
-    /// The code on the wire.
+    /// The `error` code of the response (OAuth 2.1 §3.2.4).
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::Header | Self::Wrong => ErrorCode::InvalidClient,
@@ -42,10 +43,10 @@ impl ClientAuthError {
 }
 
 impl ClientCredentials {
-    /// Reads the credentials of a token or revocation request from each value of `Authorization` and from the form.
+    /// Parses the client credentials of a token or revocation request, from the `Authorization` headers and the form.
     ///
-    /// Only Basic authenticates a client (RFC 6749 §2.3.1). A value of another scheme is meant for somebody else, such as
-    /// a gateway, and says nothing about the client. An empty id or secret is as if omitted, in the header as in the form.
+    /// Only the Basic scheme authenticates a client (RFC 6749 §2.3.1). A header with another scheme is ignored, since
+    /// it is meant for a gateway or proxy. An empty id or secret counts as omitted, in the header and in the form.
     pub fn parse<'a>(
         authorization: impl IntoIterator<Item = &'a [u8]>,
         params: &Params,
@@ -56,10 +57,10 @@ impl ClientCredentials {
         let mut headers = authorization.into_iter().filter_map(basic_credentials);
         let (basic_id, basic_secret) = match (headers.next(), headers.next()) {
             (None, _) => (None, None),
-            (Some(credentials), None) => basic(credentials).ok_or(ClientAuthError::Header)?,
+            (Some(credentials), None) => parse_basic(credentials).ok_or(ClientAuthError::Header)?,
             (Some(_), Some(_)) => return Err(ClientAuthError::Several),
         };
-        // RFC 6749 §2.3: one method a request.
+        // RFC 6749 §2.3: a client must not use more than one method in a request.
         if basic_secret.is_some() && form_secret.is_some()
             || basic_id.is_some() && form_id.is_some() && basic_id != form_id
         {
@@ -69,26 +70,27 @@ impl ClientCredentials {
         Ok(Self { client_id, secret: basic_secret.or(form_secret) })
     }
 
-    /// The client to load.
+    /// The `client_id`, to look the client up.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// Whether they are those of `client`. Basic and form are accepted for either of the two secret methods: clients
-    /// mix them up, and it is the same secret.
+    /// Checks that these are the credentials of `client`. A client with a secret may use either method, whichever it
+    /// registered: clients confuse the two, and the secret is the same.
     pub fn authenticate(&self, client: &Client) -> Result<(), ClientAuthError> {
-        let good = match (client.auth_method, &client.secret, &self.secret) {
+        let is_valid = match (client.auth_method, &client.secret, &self.secret) {
             (AuthMethod::None, _, None) => true,
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(digest), Some(secret)) => {
                 seal::constant_time_eq(&secret_digest(secret.expose()).0, &digest.0)
             }
             _ => false,
         };
-        if good && client.id.as_str() == self.client_id { Ok(()) } else { Err(ClientAuthError::Wrong) }
+        if is_valid && client.id.as_str() == self.client_id { Ok(()) } else { Err(ClientAuthError::Wrong) }
     }
 }
 
-/// What follows the scheme, if that is Basic and anything follows it.
+/// The credentials in an `Authorization` header with the scheme Basic (RFC 7617 §2). `None` for another scheme, or
+/// without credentials.
 fn basic_credentials(header: &[u8]) -> Option<&[u8]> {
     let header = header.trim_ascii();
     let end = header.iter().position(u8::is_ascii_whitespace).unwrap_or(header.len());
@@ -97,12 +99,13 @@ fn basic_credentials(header: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"basic") && !credentials.is_empty()).then_some(credentials)
 }
 
-/// The client and its secret, each if it is not empty. Both are form-encoded before they are joined (OAuth 2.1 §2.4.1).
-fn basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<String>>)> {
+/// Decodes `client_id` and `client_secret`, each `None` if it is empty. Clients form-encode both before they join them
+/// with a colon (OAuth 2.1 §2.4.1).
+fn parse_basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<String>>)> {
     if credentials.len() > 4096 {
         return None;
     }
-    let decoded = Zeroizing::new(STANDARD.decode(credentials).ok()?);
+    let decoded = Zeroizing::new(base64_decode(credentials)?);
     let (id, secret) = str::from_utf8(&decoded).ok()?.split_once(':')?;
     let decode = |text: &str| {
         let pair = form_urlencoded::parse(text.as_bytes()).next();
@@ -114,6 +117,7 @@ fn basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<String>>)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::base64_encode;
 
     fn parse(headers: &[&str], form: &str) -> Result<(String, Option<String>), ClientAuthError> {
         let headers = headers.iter().map(|header| header.as_bytes());
@@ -122,18 +126,18 @@ mod tests {
     }
 
     fn basic(credentials: &str) -> String {
-        format!("Basic {}", STANDARD.encode(credentials))
+        format!("Basic {}", base64_encode(credentials.as_bytes()))
     }
 
     #[test]
     fn basic_credentials_are_form_decoded() {
         // "a b:c%3Ad" as `a+b:c%253Ad`
-        let header = format!("basic {}", STANDARD.encode("a+b:c%253Ad"));
+        let header = format!("basic {}", base64_encode(b"a+b:c%253Ad"));
         assert_eq!(parse(&[&header], ""), Ok(("a b".into(), Some("c%3Ad".into()))));
     }
 
     #[test]
-    fn two_ways_at_once_are_refused() {
+    fn two_authentication_methods_at_once_are_refused() {
         let header = basic("a:b");
         assert_eq!(parse(&[&header], "client_id=a&client_secret=b"), Err(ClientAuthError::Several));
         assert_eq!(parse(&[&header], "client_id=other"), Err(ClientAuthError::Several));
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_half_of_basic_credentials_is_as_if_omitted() {
+    fn empty_id_or_secret_in_basic_header_counts_as_omitted() {
         let public = Ok(("a".into(), None));
         assert_eq!(parse(&[&basic("a:")], ""), public);
         assert_eq!(parse(&[&basic("a:")], "client_id=a&client_secret="), public);
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_header_that_cannot_be_read_is_refused() {
+    fn malformed_basic_header_is_refused() {
         for header in ["Basic !", "Basic YQ==", "Basic /w==", &basic(&"x".repeat(4096))] {
             assert_eq!(parse(&[header], "client_id=a"), Err(ClientAuthError::Header), "{header}");
         }

@@ -1,12 +1,12 @@
-//! Error codes and the error response.
+//! Error codes and the error response (OAuth 2.1 §3.2.4, §4.1.2.1).
 
 use serde::Serialize;
 
-/// Every error code this server sends to a client.
+/// An `error` code in a response to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The person or `PingOne` said no (OAuth 2.1 §4.1.2.1).
+    /// The user or `PingOne` denied the request (OAuth 2.1 §4.1.2.1).
     AccessDenied,
     /// The access token lacks a scope (RFC 6750 §3.1).
     InsufficientScope,
@@ -14,7 +14,7 @@ pub enum ErrorCode {
     InvalidClient,
     /// The registration is not acceptable (RFC 7591 §3.2.2).
     InvalidClientMetadata,
-    /// The code or refresh token is unknown, expired, used, or another client's (OAuth 2.1 §3.2.4).
+    /// The code or refresh token is unknown, expired, used, or was issued to another client (OAuth 2.1 §3.2.4).
     InvalidGrant,
     /// A redirect URI of a registration is not acceptable (RFC 7591 §3.2.2).
     InvalidRedirectUri,
@@ -22,24 +22,24 @@ pub enum ErrorCode {
     InvalidRequest,
     /// None of the scopes can be granted (OAuth 2.1 §3.2.4, §4.1.2.1).
     InvalidScope,
-    /// The resource is not this server's (RFC 8707 §2).
+    /// The resource is unknown (RFC 8707 §2).
     InvalidTarget,
     /// The access token is unknown, expired or revoked (RFC 6750 §3.1).
     InvalidToken,
-    /// Something failed here (OAuth 2.1 §4.1.2.1).
+    /// An unexpected failure of this server or of `PingOne` (OAuth 2.1 §4.1.2.1).
     ServerError,
-    /// `PingOne` cannot be reached; trying again may help (OAuth 2.1 §4.1.2.1).
+    /// `PingOne` or this server is overloaded or unavailable for now (OAuth 2.1 §4.1.2.1).
     TemporarilyUnavailable,
     /// The client did not register for this grant type (OAuth 2.1 §3.2.4).
     UnauthorizedClient,
-    /// The grant type is not one of ours (OAuth 2.1 §3.2.4).
+    /// The grant type is neither `authorization_code` nor `refresh_token` (OAuth 2.1 §3.2.4).
     UnsupportedGrantType,
     /// The response type is not `code` (OAuth 2.1 §4.1.2.1).
     UnsupportedResponseType,
 }
 
 impl ErrorCode {
-    /// As it stands on the wire.
+    /// The code as it is sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessDenied => "access_denied",
@@ -64,9 +64,9 @@ impl ErrorCode {
 /// The body of an error response (OAuth 2.1 §3.2.4, RFC 7591 §3.2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorResponse {
-    /// The code.
+    /// `error`
     pub error: ErrorCode,
-    /// What was wrong, for the person who reads the client's log. Never holds input.
+    /// `error_description`: a text for the client's developer. It never repeats input.
     pub error_description: String,
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_serialized_as_it_is_displayed() {
+    fn error_code_is_serialized_as_its_text() {
         for code in [ErrorCode::AccessDenied, ErrorCode::InvalidTarget, ErrorCode::UnsupportedResponseType] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }

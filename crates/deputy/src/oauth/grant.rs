@@ -1,8 +1,8 @@
-//! One finished login, as one aggregate with pure transitions.
+//! The grant: the record of a successful login, with pure transitions.
 //!
-//! A transition takes the grant and gives the next one, or the refusal. The flow loads, transits, and writes with
-//! compare-and-swap; who loses the race reads again and meets the state that the winner left. So a code is redeemed once
-//! and a refresh token rotated once because there is no second version of the record in which they could be.
+//! A transition takes the grant, and returns the next grant or a refusal. The caller loads the record, applies a
+//! transition, and writes the record with compare-and-swap. The loser of a race loads the record that the winner wrote.
+//! So a code is redeemed once, and a refresh token is rotated once.
 
 mod pingone;
 mod refresh;
@@ -22,24 +22,82 @@ pub use pingone::{Due, LeaseError, PingOneSession, PingOneTokens, RefreshWhen};
 pub(crate) use pingone::{EARLY, LEASE, LONGEST_WAIT};
 pub use refresh::{RefreshError, Refreshed};
 
-/// What one finished login created.
+/// The record of a successful login: user, client, scopes, the sealed tokens of `PingOne`, and digests of the tokens
+/// that this server issued.
+///
+/// ```
+/// use deputy::oauth::{CodeChallenge, Grant, NewGrant, PingOneTokens, RedeemError, Redemption};
+/// # use deputy::{config::Config, host::Timestamp, seal::Random, secret::Secret};
+/// # use deputy::types::{ClientId, RedirectUri, RegisteredId, Scopes, User};
+/// # let config = Config::parse(|name| {
+/// #     let value = match name {
+/// #         "PUBLIC_URL" => "https://deputy.example",
+/// #         "PINGONE_ISSUER" => "https://auth.pingone.eu/x/as",
+/// #         "PINGONE_DV_POLICY_ID" => "8b560eda9614e47d163c8bb92750ac3b",
+/// #         "API_IDENTIFIER" | "API_URL" => "https://todo.example",
+/// #         "SERVER_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+/// #         "PINGONE_CLIENT_ID" | "PINGONE_CLIENT_SECRET" => "x",
+/// #         _ => return None,
+/// #     };
+/// #     Some(value.to_owned())
+/// # })
+/// # .expect("a configuration");
+/// # let (now, random): (_, Random<'_>) = (Timestamp(1_800_000_000), &|buffer| buffer.fill(7));
+/// # let client_id = ClientId::Registered(RegisteredId::new(&[1; 16]));
+/// # let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+///
+/// let (grant, code) = Grant::issue(
+///     NewGrant {
+///         user: User { sub: "alice".to_owned(), ..User::default() },
+///         client_id: client_id.clone(),
+///         client_name: None,
+///         redirect_uri: RedirectUri::parse("https://client.example/callback")?,
+///         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256"))?,
+///         scopes: Scopes::parse("todo:read")?,
+///         pingone_tokens: PingOneTokens {
+///             access_token: Secret::new("from PingOne".to_owned()),
+///             refresh_token: None,
+///             expires_at: now.plus(3600),
+///             subject: "alice".to_owned(),
+///         },
+///     },
+///     now,
+///     random,
+/// );
+/// let redemption = Redemption {
+///     client_id: &client_id,
+///     redirect_uri: None,
+///     code_verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned()),
+/// };
+/// let (grant, tokens) = grant.redeem(&code, &redemption, &config, now, random)?;
+///
+/// // A valid access token opens the tokens of PingOne, which are sealed in the record.
+/// let access = grant.validate_access_token(&tokens.access_token, now).expect("a valid token");
+/// let pingone_tokens = grant.open_pingone_tokens(&access.key).expect("the key of this grant");
+/// assert_eq!(pingone_tokens.access_token.expose(), "from PingOne");
+///
+/// // A code is redeemed once.
+/// let replay = grant.redeem(&code, &redemption, &config, now, random);
+/// assert_eq!(replay.unwrap_err(), RedeemError::Replayed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Grant {
-    /// Its name.
+    /// The random identifier of the grant, which every token of the grant contains.
     pub id: GrantId,
-    /// The person.
+    /// The user who logged in.
     pub user: User,
-    /// The client that the person approved.
+    /// The client that the user approved.
     pub client_id: ClientId,
-    /// What that client calls itself.
+    /// `client_name`, as the client chose it.
     pub client_name: Option<String>,
-    /// What was granted: no wider than the person approved, nor than `PingOne` granted.
+    /// The granted scopes: those that the user approved and `PingOne` granted.
     pub scopes: Scopes,
-    /// When the person logged in.
+    /// The time of the login.
     pub created_at: Timestamp,
-    /// When it ends unless it is used.
+    /// The time at which the record is deleted, unless a refresh moves it.
     pub expires_at: Timestamp,
-    /// Until when the index of the person's grants is kept for it.
+    /// The time until which the index of the user's grants keeps this grant.
     pub indexed_until: Timestamp,
     /// The tokens of `PingOne`.
     #[serde(rename = "upstream")]
@@ -49,49 +107,43 @@ pub struct Grant {
     refresh_token: Option<refresh::RefreshToken>,
 }
 
-/// What a login brings together.
+/// The results of a login, of which [`Grant::issue`] makes a grant.
 #[derive(Debug)]
 pub struct NewGrant {
-    /// The person.
+    /// The user who logged in.
     pub user: User,
-    /// The client.
+    /// The client that the user approved.
     pub client_id: ClientId,
-    /// Its name.
+    /// `client_name`, as the client chose it.
     pub client_name: Option<String>,
-    /// Where the code goes.
+    /// The redirect URI that the code is sent to.
     pub redirect_uri: RedirectUri,
-    /// PKCE.
+    /// `code_challenge` of the authorization request.
     pub code_challenge: CodeChallenge,
-    /// What is granted.
+    /// The granted scopes.
     pub scopes: Scopes,
     /// The tokens of `PingOne`.
     pub pingone_tokens: PingOneTokens,
 }
 
-/// The authorization code of a grant.
+/// The authorization code of a grant. `digest` is that of the code, and `wrapped` the grant's key sealed under the
+/// code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// Issued, and not yet redeemed.
+enum Code {
     Issued {
-        /// Of its secret.
         digest: Digest,
-        /// From when it is refused.
         expires_at: Timestamp,
-        /// Where it was sent.
         redirect_uri: RedirectUri,
-        /// PKCE.
         code_challenge: CodeChallenge,
-        /// The grant's key, for whoever has the code.
         wrapped: Sealed,
     },
-    /// Redeemed. Seeing it again is a replay.
     Redeemed {
-        /// Of its secret.
         digest: Digest,
     },
 }
 
+/// An access token that was issued. `wrapped` is the grant's key sealed under the token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct AccessToken {
     digest: Digest,
@@ -100,18 +152,18 @@ struct AccessToken {
     wrapped: Sealed,
 }
 
-/// What an access token gives its bearer.
+/// A valid access token of a grant.
 #[derive(Debug)]
-pub struct Access {
-    /// The scopes of this token.
+pub struct ValidAccessToken {
+    /// The scopes of the token.
     pub scopes: Scopes,
-    /// The key to the tokens of `PingOne`.
+    /// The key that opens the tokens of `PingOne`.
     pub key: Key,
-    /// When the token expires.
+    /// The time at which the token expires.
     pub expires_at: Timestamp,
 }
 
-/// Tokens for a client, once (OAuth 2.1 §3.2.3).
+/// The tokens in a token response (OAuth 2.1 §3.2.3).
 #[derive(Debug)]
 pub struct Issued {
     /// `access_token`
@@ -124,48 +176,49 @@ pub struct Issued {
     pub scopes: Scopes,
 }
 
-/// What a client presents together with a code (OAuth 2.1 §4.1.3).
+/// The parameters that a client sends together with a code (OAuth 2.1 §4.1.3).
 #[derive(Debug)]
 pub struct Redemption<'a> {
-    /// The authenticated client.
+    /// The client that made the request, authenticated if it has a secret.
     pub client_id: &'a ClientId,
-    /// `redirect_uri`, where the client repeats it.
+    /// `redirect_uri`, if the client sent it. OAuth 2.0 required it.
     pub redirect_uri: Option<String>,
     /// `code_verifier` (RFC 7636 §4.5)
     pub code_verifier: Secret<String>,
 }
 
-/// Why a code is not redeemed. Every variant is `invalid_grant` on the wire.
+/// Why a code is not redeemed. The `error` code is `invalid_grant` for each (OAuth 2.1 §3.2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RedeemError {
-    /// It was issued to another client.
+    /// The code was issued to another client.
     #[error("the code belongs to another client")]
     Client,
-    /// Its grant is gone.
+    /// The grant expired or was revoked.
     #[error("the code has expired, or its login has ended")]
     Ended,
-    /// It is too old.
+    /// The code is older than [`Grant::CODE_LIFETIME`].
     #[error("the code has expired")]
     Expired,
-    /// It was sent elsewhere.
+    /// The code was sent to another redirect URI.
     #[error("redirect_uri is not the one of the authorization request")]
     RedirectUri,
-    /// It was redeemed before. On this the caller must delete the grant (OAuth 2.1 §4.1.3).
+    /// The code was redeemed before. The caller must delete the grant (OAuth 2.1 §4.1.3: revoke the tokens that were
+    /// issued for the code).
     #[error("the code was used before")]
     Replayed,
-    /// The grant does not know it.
+    /// The code is not the one of this grant.
     #[error("the code is unknown")]
     Unknown,
-    /// PKCE does not verify.
+    /// `code_verifier` does not match (RFC 7636 §4.6).
     #[error("code_verifier does not match the code_challenge")]
     Verifier,
 }
 
 impl Grant {
-    /// How long a code can be redeemed, in seconds.
+    /// Seconds for which a code can be redeemed (OAuth 2.1 §4.1.2: a short lifetime, of ten minutes at most).
     pub const CODE_LIFETIME: u64 = 120;
 
-    /// A new grant and the code for it.
+    /// Makes a grant and its authorization code (OAuth 2.1 §4.1.2).
     pub fn issue(new: NewGrant, now: Timestamp, random: Random<'_>) -> (Self, ReferenceToken) {
         let id = GrantId(random_bytes(random));
         let key = Key::generate(random);
@@ -196,7 +249,8 @@ impl Grant {
         (grant, code)
     }
 
-    /// Exchanges the code for tokens (OAuth 2.1 §4.1.3).
+    /// Exchanges the code for tokens (OAuth 2.1 §4.1.3). The code must be live and issued to this client, and the code
+    /// verifier must match. The caller stores the grant that is returned.
     pub fn redeem(
         mut self,
         code: &ReferenceToken,
@@ -219,7 +273,7 @@ impl Grant {
         if *expires_at <= now {
             return Err(RedeemError::Expired);
         }
-        // OAuth 2.1 dropped the parameter; a client that still sends it must send the same.
+        // OAuth 2.1 §10.2 removed the parameter. A client that sends it must send the same URI (RFC 6749 §4.1.3).
         if redemption.redirect_uri.as_ref().is_some_and(|uri| uri != used.as_str()) {
             return Err(RedeemError::RedirectUri);
         }
@@ -234,26 +288,28 @@ impl Grant {
         Ok((self, issued))
     }
 
-    /// What `token` gives, if it is one of this grant's and has not expired.
-    pub fn access(&self, token: &ReferenceToken, now: Timestamp) -> Option<Access> {
+    /// Validates an access token. `None` if it is not one of this grant's, or has expired.
+    pub fn validate_access_token(&self, token: &ReferenceToken, now: Timestamp) -> Option<ValidAccessToken> {
         let digest = token.digest();
         let held =
             self.access_tokens.iter().find(|held| seal::constant_time_eq(&held.digest.0, &digest.0))?;
         let key = token.key().unwrap(&associated_data(self.id), &held.wrapped)?;
-        (held.expires_at > now).then(|| Access {
+        (held.expires_at > now).then(|| ValidAccessToken {
             scopes: held.scopes.clone(),
             key,
             expires_at: held.expires_at,
         })
     }
 
-    /// Whether `token` is a live token of this grant, of either kind: what a client may revoke (RFC 7009 §2.1). Gives the
-    /// key to the tokens of `PingOne`, so that they can be revoked too.
+    /// The key that opens the tokens of `PingOne`, if `token` is a live access or refresh token of this grant, which a
+    /// client can revoke (RFC 7009 §2.1).
     pub fn key_for(&self, token: &ReferenceToken, now: Timestamp) -> Option<Key> {
-        self.access(token, now).map(|access| access.key).or_else(|| self.refresh_key(token, now))
+        self.validate_access_token(token, now)
+            .map(|access| access.key)
+            .or_else(|| self.refresh_key(token, now))
     }
 
-    /// New tokens under `key`, held by this grant from now on.
+    /// Makes new tokens that wrap `key`, and stores the access token in the grant. Drops the oldest beyond 8.
     fn mint(
         &mut self,
         scopes: Scopes,
@@ -265,7 +321,7 @@ impl Grant {
         let access_token = ReferenceToken::generate(TokenKind::AccessToken, self.id, random);
         let refresh_token = ReferenceToken::generate(TokenKind::RefreshToken, self.id, random);
         let wrap = |token: &ReferenceToken| key.wrap(&token.key(), &associated_data(self.id), random);
-        // Without a refresh token of PingOne's there is nothing to live on beyond its access token.
+        // Without a refresh token of PingOne, the grant is of no use after PingOne's access token expires.
         let end = if self.pingone.is_refreshable() { Timestamp(u64::MAX) } else { self.pingone.expires_at };
         let expires_at = now.plus(config.access_token_lifetime.as_secs()).min(end);
         let held = AccessToken {
@@ -275,7 +331,7 @@ impl Grant {
             wrapped: wrap(&access_token),
         };
         let next = refresh::RefreshToken::new(refresh_token.digest(), wrap(&refresh_token));
-        self.forget_spent(now);
+        self.drop_expired(now);
         self.access_tokens.insert(0, held);
         self.access_tokens.truncate(ACCESS_TOKENS);
         self.expires_at = now.plus(config.refresh_token_lifetime.as_secs()).max(expires_at).min(end);
@@ -283,12 +339,12 @@ impl Grant {
     }
 }
 
-/// The associated data of the sealed parts of a grant.
+/// The associated data of everything that is sealed in a grant.
 fn associated_data(id: GrantId) -> [u8; 16] {
     id.0
 }
 
-/// Access tokens of one grant that are valid at a time. Processes that share a refresh token hold one each.
+/// Valid access tokens of one grant at a time. Processes of a client that share a refresh token have one each.
 const ACCESS_TOKENS: usize = 8;
 
 #[cfg(test)]

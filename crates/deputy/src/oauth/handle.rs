@@ -1,4 +1,4 @@
-//! Secrets that name an approval page or a login, and that say when they were made.
+//! Secrets that name an approval page or a login, and contain the time at which they were made.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use crate::{
 
 /// The `handle` of an approval page, or the `state` of a login at `PingOne`.
 ///
-/// Its record is gone once it is used and once it has expired. The time in it tells one from the other, and the tag
-/// tells a handle of ours from text that somebody made up.
+/// The record behind a handle is deleted when the handle is used, and when it expires. The time in the handle tells
+/// which of the two happened. A tag authenticates the handle, so that forged text causes no look-up.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Handle {
     text: String,
     made_at: Timestamp,
 }
 
-/// What a [`Handle`] names.
+/// The kind of record that a [`Handle`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleKind {
     /// An approval page.
@@ -29,13 +29,14 @@ pub enum HandleKind {
 }
 
 impl Handle {
-    /// How long a handle can be used, in seconds: a user has 10 minutes for the page, and then 10 for the login.
+    /// Seconds for which a handle can be used. The user has 10 minutes for the approval page, and 10 more for the
+    /// login.
     pub const LIFETIME: u64 = 600;
 
-    /// A new handle.
+    /// Draws a new handle.
     pub fn generate(kind: HandleKind, now: Timestamp, keys: &Keys, random: Random<'_>) -> Self {
         let secret = random_bytes::<SECRET>(random);
-        // Until 2106.
+        // 32 bits are enough until 2106.
         let made_at = u32::try_from(now.0).unwrap_or(u32::MAX).to_be_bytes();
         let tag = kind.tag(&secret, made_at, &keys.newest().cookies);
         let mut bytes = [0; LENGTH];
@@ -45,23 +46,23 @@ impl Handle {
         Self { text: base64url_encode(&bytes), made_at: Timestamp(u32::from_be_bytes(made_at).into()) }
     }
 
-    /// Reads a handle that this server made for `kind`.
+    /// Parses a handle of `kind`. `None` if this server did not make it for this kind.
     pub fn parse(kind: HandleKind, text: &str, keys: &Keys) -> Option<Self> {
         let bytes = base64url_decode::<LENGTH>(text)?;
         let (secret, rest) = bytes.split_first_chunk::<SECRET>()?;
         let (made_at, tag) = rest.split_first_chunk::<TIME>()?;
-        let is_ours =
+        let is_authentic =
             keys.iter().any(|keys| seal::constant_time_eq(tag, &kind.tag(secret, *made_at, &keys.cookies)));
         let made_at = Timestamp(u32::from_be_bytes(*made_at).into());
-        is_ours.then(|| Self { text: text.to_owned(), made_at })
+        is_authentic.then(|| Self { text: text.to_owned(), made_at })
     }
 
-    /// As it is sent.
+    /// The handle as it is sent.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it was made too long ago.
+    /// Whether the handle is older than [`Self::LIFETIME`].
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.made_at.plus(Self::LIFETIME) <= now
     }
@@ -86,10 +87,11 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Bytes that cannot be guessed.
+/// Random bytes.
 const SECRET: usize = 20;
+/// Bytes of the time, in seconds.
 const TIME: usize = 4;
-/// Bytes of the tag. A forged one would name no record.
+/// Bytes of the tag. 64 bits are enough: a forged handle names no record.
 const TAG: usize = 8;
 const LENGTH: usize = SECRET + TIME + TAG;
 
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn handle_says_when_it_was_made() {
+    fn handle_expires_after_ten_minutes() {
         let read = Handle::parse(HandleKind::Login, handle().as_str(), &test_keys()).unwrap();
         assert_eq!(read, handle());
         assert_eq!(read.as_str().len(), 43);

@@ -1,10 +1,10 @@
-//! The documents that clients discover us by.
+//! The metadata documents by which clients discover this server.
 
 use serde_json::{Value, json};
 
 use crate::{config::Config, paths};
 
-/// Protected resource metadata (RFC 9728 §2).
+/// Protected resource metadata (RFC 9728 §2): the resource, its authorization server and its scopes.
 pub fn protected_resource_metadata(config: &Config) -> Value {
     json!({
         "resource": config.public_url.resource(),
@@ -15,12 +15,12 @@ pub fn protected_resource_metadata(config: &Config) -> Value {
     })
 }
 
-/// Authorization server metadata (RFC 8414 §2).
+/// Authorization server metadata (RFC 8414 §2): the issuer, its endpoints and its capabilities.
 pub fn authorization_server_metadata(config: &Config) -> Value {
     let url = &config.public_url;
     let auth_methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut scopes = config.api.scopes.to_vec();
-    // Here only: some clients ask for a refresh token by this scope, and none must be told to by the resource.
+    // Some clients request a refresh token with this scope. It is not a scope of the resource, whose metadata omits it.
     scopes.push("offline_access".to_owned());
     json!({
         "issuer": url.issuer(),
@@ -40,11 +40,11 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
     })
 }
 
-/// Provider metadata (OpenID Connect Discovery 1.0 §3), for clients that look for an authorization server there and nowhere
-/// else: the above, and the members without which they stop.
+/// Provider metadata (OpenID Connect Discovery 1.0 §3), for clients that look for an authorization server only there.
+/// It is the authorization server metadata with the members that OpenID Connect requires.
 ///
-/// No ID token is issued. The key set is empty, and `openid` is not among the scopes, so that clients which take theirs from
-/// here do not wait for one.
+/// This server issues no ID tokens. The key set is empty, and `openid` is not among the scopes, so that a client which
+/// requests all scopes does not expect an ID token.
 pub fn openid_provider_metadata(config: &Config) -> Value {
     let mut document = authorization_server_metadata(config);
     document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
@@ -53,7 +53,7 @@ pub fn openid_provider_metadata(config: &Config) -> Value {
     document
 }
 
-/// The keys of this server (RFC 7517 §5): it signs nothing, so there are none.
+/// The key set of this server (RFC 7517 §5). It is empty, since this server signs nothing.
 pub fn key_set() -> Value {
     json!({ "keys": [] })
 }

@@ -1,47 +1,47 @@
-//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-00 §4): a client that is described where its
-//! identifier points, and registers nowhere.
+//! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-00 §4): the `client_id` is the URL of a
+//! document that describes the client, and the client does not register.
 
 use serde_json::{Map, Value};
 
 use super::{
     AuthMethod, Client,
-    client::presentable,
-    registration::{redirect_uris, text, texts},
+    client::displayable,
+    registration::{parse_redirect_uris, string_member, strings_member},
 };
 use crate::{
     host::Timestamp,
     types::{ClientId, ClientIdUrl, RedirectUri},
 };
 
-/// Why a document describes no client that can be used here.
+/// Why the metadata document of a client is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// Not a JSON object.
+    /// The document is not a JSON object.
     #[error("it is not a JSON object")]
     Json,
-    /// `client_id` is not the URL it was fetched from.
+    /// `client_id` is not the URL of the document.
     #[error("its client_id is not its own URL")]
     ClientId,
-    /// `client_name` is missing, or nothing of it can be shown.
+    /// `client_name` is missing, or no part of it can be shown on a page.
     #[error("it has no client_name")]
     Name,
-    /// `redirect_uris`.
+    /// `redirect_uris` is missing, or has no redirect URI that this server accepts.
     #[error("its redirect_uris are missing, or cannot be used here")]
     RedirectUris,
-    /// Anything can read the document, so it can prove nothing.
-    #[error("it has a secret, which everybody can read")]
+    /// The document has a secret or a private key, although it is public.
+    #[error("it has a secret, which everyone can read")]
     Secret,
-    /// Only public clients.
+    /// `token_endpoint_auth_method` is not `none`: a client with a document must be a public client here.
     #[error("its token_endpoint_auth_method is not none")]
     AuthMethod,
-    /// A grant or response type that is not ours.
+    /// `grant_types` lacks `authorization_code`, or `response_types` lacks `code`.
     #[error("it does not use the authorization code grant")]
     Grant,
 }
 
 impl Client {
-    /// The client that the document at `url` describes. `private_use` are the redirect URIs of applications that the
-    /// operator admits.
+    /// Makes a client of the document at `url`. `private_use` are the private-use redirect URIs that the operator
+    /// allows.
     pub fn from_document(
         url: &ClientIdUrl,
         document: &[u8],
@@ -51,23 +51,25 @@ impl Client {
         let Ok(Value::Object(members)) = serde_json::from_slice(document) else {
             return Err(DocumentError::Json);
         };
-        if text(&members, "client_id") != Ok(Some(url.as_str())) {
+        if string_member(&members, "client_id") != Ok(Some(url.as_str())) {
             return Err(DocumentError::ClientId);
         }
-        if text(&members, "client_secret") != Ok(None) || has_private_key(&members) {
+        if string_member(&members, "client_secret") != Ok(None) || has_private_key(&members) {
             return Err(DocumentError::Secret);
         }
-        if !matches!(text(&members, "token_endpoint_auth_method"), Ok(None | Some("none"))) {
+        if !matches!(string_member(&members, "token_endpoint_auth_method"), Ok(None | Some("none"))) {
             return Err(DocumentError::AuthMethod);
         }
         let uses = |name, value: &str| {
-            texts(&members, name).is_ok_and(|values| values.is_none_or(|values| values.contains(&value)))
+            strings_member(&members, name)
+                .is_ok_and(|values| values.is_none_or(|values| values.contains(&value)))
         };
         if !uses("grant_types", "authorization_code") || !uses("response_types", "code") {
             return Err(DocumentError::Grant);
         }
-        let name = text(&members, "client_name").ok().flatten().and_then(presentable);
-        let redirect_uris = redirect_uris(&members, private_use).map_err(|_| DocumentError::RedirectUris)?;
+        let name = string_member(&members, "client_name").ok().flatten().and_then(displayable);
+        let redirect_uris =
+            parse_redirect_uris(&members, private_use).map_err(|_| DocumentError::RedirectUris)?;
         Ok(Self {
             id: ClientId::Document(url.clone()),
             name: Some(name.ok_or(DocumentError::Name)?),
@@ -78,8 +80,8 @@ impl Client {
         })
     }
 
-    /// The client with this URL where nothing of its document matters: it has no secret, and proves what it is by the
-    /// code or token that it holds.
+    /// The client with this URL, without the content of its document. The token and revocation endpoints need no more:
+    /// the client has no secret, and its code or token shows which client it was issued to.
     pub fn at_url(url: ClientIdUrl, now: Timestamp) -> Self {
         Self {
             id: ClientId::Document(url),
@@ -92,7 +94,7 @@ impl Client {
     }
 }
 
-/// Whether `jwks` has a private or symmetric key (RFC 7518 §6).
+/// Whether `jwks` has a private or symmetric key: one with a member `d`, `k`, `p` or `q` (RFC 7518 §6).
 fn has_private_key(members: &Map<String, Value>) -> bool {
     let keys = members.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
     keys.into_iter().flatten().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some()))
@@ -120,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_says_its_own_url_is_a_public_client() {
+    fn document_with_its_own_url_describes_a_public_client() {
         let client = parse(|_| ()).unwrap();
         assert_eq!((client.id.as_str(), client.name.as_deref()), (URL, Some("Client")));
         assert_eq!((client.auth_method, client.secret), (AuthMethod::None, None));
     }
 
     #[test]
-    fn a_document_of_somebody_else_or_with_a_secret_or_without_what_is_needed_is_refused() {
+    fn document_with_a_wrong_member_is_refused() {
         use DocumentError as E;
         for (member, value, error) in [
             ("client_id", json!("https://client.example/metadata.json/"), E::ClientId),
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn unusual_member_of_a_document_does_not_cost_the_rest() {
+    fn unusable_member_of_a_document_is_ignored() {
         let usual = parse(|_| ()).unwrap();
         for (member, value) in [
             (
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_is_refused() {
+    fn document_that_is_not_a_json_object_is_refused() {
         let url = ClientIdUrl::parse(URL).unwrap();
         for document in ["", "{", "[]", "null", "<html>", "\"x\"", "\u{feff}{}"] {
             let client = Client::from_document(&url, document.as_bytes(), &[], Timestamp(1));

@@ -1,4 +1,5 @@
-//! The authorization server: OAuth 2.1 as decisions over values. Nothing here waits, reads a clock or draws randomness.
+//! The rules of the authorization server (OAuth 2.1) as functions over values. Nothing here waits, reads a clock or
+//! draws randomness: callers pass the time and a source of randomness.
 
 mod approval;
 mod authorization;
@@ -19,13 +20,13 @@ pub use approval::{ApprovedClients, approval_cookie, browser_is_bound, login_coo
 pub use authorization::{
     AuthorizationRequest, AuthorizeError, RedirectTarget, RequestError, RequestedAccess, TargetError,
 };
-pub(crate) use client::presentable;
+pub(crate) use client::displayable;
 pub use client::{AuthMethod, Client};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Access, Code, Due, Grant, Issued, LeaseError, NewGrant, PingOneSession, PingOneTokens, RedeemError,
-    Redemption, RefreshError, RefreshWhen, Refreshed,
+    Due, Grant, Issued, LeaseError, NewGrant, PingOneSession, PingOneTokens, RedeemError, Redemption,
+    RefreshError, RefreshWhen, Refreshed, ValidAccessToken,
 };
 pub(crate) use grant::{EARLY, LEASE, LONGEST_WAIT};
 pub use handle::{Handle, HandleKind};

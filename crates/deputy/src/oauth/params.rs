@@ -1,24 +1,26 @@
-//! Parameters of a request (OAuth 2.1 §3.1, §3.2): one without a value is as if omitted, and none may stand twice.
+//! Parameters of a request (OAuth 2.1 §3.1, §3.2): a parameter without a value counts as omitted, and a parameter must
+//! not be repeated.
 
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-/// Decoded `application/x-www-form-urlencoded` pairs, of a query or a body. Some are secrets, and all are wiped.
+/// The parameters of a query or of a form (`application/x-www-form-urlencoded`). Some are secrets, so all are wiped
+/// when dropped.
 pub struct Params(Vec<(String, Zeroizing<String>)>);
 
-/// A parameter stands more than once.
+/// A parameter is repeated (OAuth 2.1 §3.1: parameters must not be included more than once).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 
 impl Params {
-    /// Decodes a query or a form. Every input decodes to something. A parameter without a value is dropped here, so that
-    /// no reader can take it for a value or for a repetition (OAuth 2.1 §3.1).
+    /// Decodes a query or a form. Malformed input decodes to something, as in browsers. Parameters without a value are
+    /// dropped (OAuth 2.1 §3.1: they must be treated as if omitted).
     pub fn decode(text: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(text).into_owned().filter(|(_, value)| !value.is_empty());
         Self(pairs.map(|(name, value)| (name, Zeroizing::new(value))).collect())
     }
 
-    /// The value of `name`.
+    /// The only value of `name`, if there is one.
     pub fn one(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_stands_twice_is_repeated_even_with_the_same_value() {
+    fn parameter_repeated_with_the_same_value_is_refused() {
         let params = Params::decode(b"a=1&b=%20x&b=%20x&c=");
         assert_eq!(params.one("a"), Ok(Some("1")));
         assert_eq!(params.one("b"), Err(Repeated));
@@ -47,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_without_a_value_is_as_if_omitted() {
+    fn parameter_without_a_value_counts_as_omitted() {
         let params = Params::decode(b"a=&a=x&a&b=x&b=&c=&c=&d");
         assert_eq!(params.one("a"), Ok(Some("x")));
         assert_eq!(params.one("b"), Ok(Some("x")));

@@ -1,11 +1,11 @@
-//! Codes and tokens: opaque references to a grant (RFC 6749 §1.4, §10.10).
+//! Codes and tokens: opaque references to a grant (RFC 6749 §1.4). They cannot be guessed (§10.10).
 //!
 //! ```text
 //! dpr_ base64url( grant id [16] | tag [12] | secret [32] )
 //! ```
 //!
-//! The tag authenticates the rest under a key of the server. So a token that was made up is refused before anything is
-//! looked up, and a token with a good tag that its grant does not know is one that we issued and that is spent.
+//! The tag authenticates the rest under a key of the server, so a forged token is refused without a look-up. A token
+//! with a valid tag was issued by this server. If its grant does not know it, it has expired or was used.
 
 use crate::{
     config::Keys,
@@ -15,14 +15,14 @@ use crate::{
     secret::Secret,
 };
 
-/// What a reference is good for. A reference of one kind is never accepted as another.
+/// The kind of a reference, which is its prefix. A reference of one kind is never accepted as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// For the MCP endpoint.
+    /// An access token, for the MCP endpoint.
     AccessToken,
-    /// For one token request.
+    /// An authorization code, for one token request.
     AuthorizationCode,
-    /// For token requests until it is rotated.
+    /// A refresh token, for token requests until it is rotated.
     RefreshToken,
 }
 
@@ -36,7 +36,7 @@ impl TokenKind {
     }
 }
 
-/// A code or token that this server issued, to judge by its tag.
+/// A code or token that this server issued.
 #[derive(Debug)]
 pub struct ReferenceToken {
     kind: TokenKind,
@@ -45,12 +45,12 @@ pub struct ReferenceToken {
 }
 
 impl ReferenceToken {
-    /// A new reference to `grant`.
+    /// Draws a new reference to `grant`.
     pub fn generate(kind: TokenKind, grant: GrantId, random: Random<'_>) -> Self {
         Self { kind, grant, secret: Secret::new(random_bytes(random)) }
     }
 
-    /// A reference to `grant` whose secret is known.
+    /// Restores a reference from its secret.
     pub(super) const fn of(kind: TokenKind, grant: GrantId, secret: Secret<[u8; 32]>) -> Self {
         Self { kind, grant, secret }
     }
@@ -59,7 +59,7 @@ impl ReferenceToken {
         &self.secret
     }
 
-    /// Reads a reference of one kind. `None`: not of this kind, or not issued by this server.
+    /// Parses a reference of `kind`. `None` if it is of another kind, or was not issued by this server.
     pub fn parse(kind: TokenKind, text: &str, keys: &Keys) -> Option<Self> {
         let bytes = zeroize::Zeroizing::new(base64url_decode::<60>(text.strip_prefix(kind.prefix())?)?);
         let (grant, rest) = bytes.split_first_chunk::<16>()?;
@@ -69,7 +69,7 @@ impl ReferenceToken {
         keys.iter().any(|keys| seal::constant_time_eq(&token.tag(&keys.tokens), tag)).then_some(token)
     }
 
-    /// The text that the client gets.
+    /// The text to send to the client.
     pub fn render(&self, keys: &Keys) -> Secret<String> {
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(60));
         bytes.extend(self.grant.0);
@@ -78,17 +78,17 @@ impl ReferenceToken {
         Secret::new(format!("{}{}", self.kind.prefix(), base64url_encode(&bytes)))
     }
 
-    /// The grant it refers to.
+    /// The grant that the token belongs to.
     pub const fn grant(&self) -> GrantId {
         self.grant
     }
 
-    /// What is kept instead of it.
+    /// The digest to store instead of the token.
     pub fn digest(&self) -> Digest {
         seal::digest(self.kind.prefix(), self.secret.expose())
     }
 
-    /// The key that only a bearer of this reference has.
+    /// A key that is derived from the token's secret, so that only its bearer has it.
     pub fn key(&self) -> Key {
         Key::derive(self.secret.expose(), self.kind.prefix())
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{AuthMethod, Client, ErrorCode, client::presentable};
+use super::{AuthMethod, Client, ErrorCode, client::displayable};
 use crate::{
     encoding::base64url_encode,
     host::Timestamp,
@@ -11,35 +11,35 @@ use crate::{
     types::{ClientId, RedirectUri, RedirectUriError, RegisteredId, ScopeError, Scopes},
 };
 
-/// A registration request that can be granted (RFC 7591 §2).
+/// A valid registration request (RFC 7591 §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationParams {
     redirect_uris: Vec<RedirectUri>,
     auth_method: AuthMethod,
     name: Option<String>,
     scopes: Scopes,
-    refresh: bool,
+    uses_refresh_tokens: bool,
 }
 
 /// Why a registration is refused (RFC 7591 §3.2.2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// Not a JSON object, or a member that is needed and of the wrong type.
+    /// The body is not a JSON object, or a member is not acceptable.
     #[error("{0}")]
     Metadata(&'static str),
-    /// A redirect URI that runs script, or the first of those that are given if none can be used.
+    /// A redirect URI runs script, or every redirect URI is malformed. Holds the error of the first.
     #[error("{0}")]
     RedirectUri(RedirectUriError),
-    /// `redirect_uris` is missing or not a list of strings, or none of them can be used here.
+    /// `redirect_uris` is missing or not a list, or none of them is allowed by the operator.
     #[error("{0}")]
     RedirectUris(&'static str),
-    /// The scope is malformed.
+    /// `scope` is malformed.
     #[error("{0}")]
     Scope(ScopeError),
 }
 
 impl RegistrationError {
-    /// The code on the wire.
+    /// The `error` code of the response (RFC 7591 §3.2.2).
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Metadata(_) | Self::Scope(_) => ErrorCode::InvalidClientMetadata,
@@ -49,23 +49,23 @@ impl RegistrationError {
 }
 
 impl RegistrationParams {
-    /// Reads the body of a registration request. `private_use` are the redirect URIs of applications that the operator
-    /// admits.
+    /// Parses the body of a registration request. `private_use` are the private-use redirect URIs that the operator
+    /// allows.
     ///
-    /// A member that is null or empty counts as omitted. Members that this server has no use for (`logo_uri`, `contacts`,
-    /// …) are ignored, whatever they hold (RFC 7591 §2).
+    /// A member that is null or empty counts as omitted. Other metadata (`logo_uri`, `contacts`, …) is ignored,
+    /// whatever its type (RFC 7591 §2: the server must ignore metadata that it does not understand).
     pub fn parse(body: &[u8], private_use: &[RedirectUri]) -> Result<Self, RegistrationError> {
         use RegistrationError::{Metadata, Scope};
 
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
             return Err(Metadata("the body must be a JSON object"));
         };
-        let redirect_uris = redirect_uris(&members, private_use)?;
-        if members.values().map(values).sum::<usize>() > MOST_VALUES {
+        let redirect_uris = parse_redirect_uris(&members, private_use)?;
+        if members.values().map(count_values).sum::<usize>() > MAX_VALUES {
             return Err(Metadata("there are too many values"));
         }
-        let auth_method = match text(&members, "token_endpoint_auth_method")? {
-            // RFC 7591 §2: what an omitted method means.
+        let auth_method = match string_member(&members, "token_endpoint_auth_method")? {
+            // RFC 7591 §2: an omitted method means `client_secret_basic`.
             None | Some("client_secret_basic") => AuthMethod::ClientSecretBasic,
             Some("client_secret_post") => AuthMethod::ClientSecretPost,
             Some("none") => AuthMethod::None,
@@ -75,40 +75,40 @@ impl RegistrationParams {
                 ));
             }
         };
-        let grant_types = texts(&members, "grant_types")?;
+        let grant_types = strings_member(&members, "grant_types")?;
         if grant_types.as_ref().is_some_and(|types| !types.contains(&"authorization_code")) {
             return Err(Metadata("grant_types must contain authorization_code"));
         }
-        if texts(&members, "response_types")?.is_some_and(|types| !types.contains(&"code")) {
+        if strings_member(&members, "response_types")?.is_some_and(|types| !types.contains(&"code")) {
             return Err(Metadata("response_types must contain code"));
         }
-        // A name of another type is none. It is shown to people, and decides nothing.
-        let name = text(&members, "client_name").unwrap_or_default();
+        // A name that is not a string is ignored: it is only shown.
+        let name = string_member(&members, "client_name").unwrap_or_default();
         if name.is_some_and(|name| name.len() > 1000) {
             return Err(Metadata("client_name is too long"));
         }
-        // Nor does a scope of another type: a registration grants none.
-        let scope = text(&members, "scope").unwrap_or_default();
+        // A scope that is not a string is ignored: a registration grants no scopes.
+        let scope = string_member(&members, "scope").unwrap_or_default();
         let scopes = Scopes::parse(scope.unwrap_or_default()).map_err(Scope)?;
         Ok(Self {
             redirect_uris,
             auth_method,
-            name: name.and_then(presentable),
+            name: name.and_then(displayable),
             scopes,
-            refresh: grant_types.is_none_or(|types| types.contains(&"refresh_token")),
+            uses_refresh_tokens: grant_types.is_none_or(|types| types.contains(&"refresh_token")),
         })
     }
 }
 
-/// Registers: the record to keep, and the response (RFC 7591 §3.2.1). The secret is in the response only, and ends with the
-/// registration: the response says when that is if nobody uses it.
+/// Registers a client: returns the client to store and the body of the response (RFC 7591 §3.2.1). Only the response
+/// has the secret. It also says when the registration expires if the client is not used.
 pub fn register(
     params: RegistrationParams,
     offered: &Scopes,
     now: Timestamp,
     random: Random<'_>,
 ) -> (Client, Secret<String>) {
-    let RegistrationParams { redirect_uris, auth_method, name, scopes, refresh } = params;
+    let RegistrationParams { redirect_uris, auth_method, name, scopes, uses_refresh_tokens } = params;
     let id = ClientId::Registered(RegisteredId::new(&random_bytes(random)));
     let secret = (auth_method != AuthMethod::None)
         .then(|| Secret::new(format!("dps_{}", base64url_encode(&random_bytes::<32>(random)))));
@@ -120,18 +120,18 @@ pub fn register(
         auth_method,
         issued_at: now,
     };
-    // A registration grants nothing: a client that names only unknown scopes is told those that it can ask for (RFC 7591
-    // §3.2.1), and a request with the unknown ones is refused.
+    // RFC 7591 §3.2.1: the response may replace requested metadata. A client that names only unknown scopes gets the
+    // scopes on offer; its authorization requests with unknown scopes are refused.
     let scopes = scopes.granted(offered).unwrap_or_else(|_| offered.clone());
     let until = now.plus(Client::UNUSED_LIFETIME);
     let mut response = json!({
         "client_id": client.id,
-        // An extension (RFC 7591 §3.2.1), since a public client has no secret whose end could be told.
+        // An extension (RFC 7591 §3.2.1): a public client has no `client_secret_expires_at`.
         "client_id_expires_at": until.0,
         "client_id_issued_at": now.0,
         "redirect_uris": client.redirect_uris,
         "token_endpoint_auth_method": auth_method,
-        "grant_types": if refresh { &["authorization_code", "refresh_token"][..] } else { &["authorization_code"] },
+        "grant_types": if uses_refresh_tokens { &["authorization_code", "refresh_token"][..] } else { &["authorization_code"] },
         "response_types": ["code"],
         "scope": scopes.to_string(),
     });
@@ -145,14 +145,14 @@ pub fn register(
     (client, Secret::new(response.to_string()))
 }
 
-/// What is kept of a client secret.
+/// The digest of a client secret, which is stored instead of it.
 pub(super) fn secret_digest(secret: &str) -> crate::host::Digest {
     seal::digest("client secret", secret.as_bytes())
 }
 
-/// The redirect URIs of a registration or a metadata document that are kept: one that cannot be used does not cost a client
-/// the others. There is at least one that can be, and none runs script.
-pub(super) fn redirect_uris(
+/// Parses `redirect_uris` of a registration or a metadata document (RFC 7591 §2), and drops those that cannot be used.
+/// Fails if none is left, or if one runs script.
+pub(super) fn parse_redirect_uris(
     members: &Map<String, Value>,
     private_use: &[RedirectUri],
 ) -> Result<Vec<RedirectUri>, RegistrationError> {
@@ -162,7 +162,7 @@ pub(super) fn redirect_uris(
         Some(Value::Array(uris)) if !uris.is_empty() => uris,
         _ => return Err(RedirectUris("redirect_uris must be a list of at least one redirect URI")),
     };
-    if uris.len() > MOST_VALUES {
+    if uris.len() > MAX_VALUES {
         return Err(RedirectUris("redirect_uris has too many entries"));
     }
     let (mut kept, mut first_error) = (Vec::new(), None);
@@ -181,39 +181,41 @@ pub(super) fn redirect_uris(
         return Err(match first_error {
             Some(error) if kept.is_empty() => RegistrationError::RedirectUri(error),
             _ => RedirectUris(
-                "none of the redirect URIs can be used here: https, http to localhost, or a URI the operator admits",
+                "none of the redirect URIs can be used here: they must be https, http to localhost, or allowed by the \
+                 operator",
             ),
         });
     }
-    if !fit(&kept) {
-        // Those that cannot be used here are the first to go.
+    if !is_within_limits(&kept) {
+        // Redirect URIs that cannot be used are dropped first.
         kept.sort_by_key(|uri| !is_usable(uri));
-        // RFC 8252 §7.3: one port of a loopback address stands for every other.
+        // RFC 8252 §7.3: a loopback redirect URI with one port matches those with every port.
         let all = std::mem::take(&mut kept);
         for uri in all {
             if !kept.iter().any(|same| uri.matches(same)) {
                 kept.push(uri);
             }
         }
-        while !fit(&kept) {
+        while !is_within_limits(&kept) {
             kept.pop();
         }
     }
     Ok(kept)
 }
 
-/// Whether these may be stored for one client.
-fn fit(uris: &[RedirectUri]) -> bool {
-    uris.len() <= MOST_URIS && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= MOST_URI_BYTES
+/// Whether one client may have these redirect URIs.
+fn is_within_limits(uris: &[RedirectUri]) -> bool {
+    uris.len() <= MAX_URIS && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= MAX_URI_BYTES
 }
 
 /// Redirect URIs of one client.
-const MOST_URIS: usize = 16;
+const MAX_URIS: usize = 16;
 
-/// Bytes of them together.
-const MOST_URI_BYTES: usize = 4096;
+/// Bytes of the redirect URIs of one client together.
+const MAX_URI_BYTES: usize = 4096;
 
-pub(super) fn text<'a>(
+/// The string at `name`. A null or empty member counts as omitted.
+pub(super) fn string_member<'a>(
     members: &'a Map<String, Value>,
     name: &str,
 ) -> Result<Option<&'a str>, RegistrationError> {
@@ -224,8 +226,9 @@ pub(super) fn text<'a>(
     }
 }
 
-/// The texts of a list, if it has any entries. An entry that is not a text is one that this server does not know.
-pub(super) fn texts<'a>(
+/// The strings in the list at `name`. A null or empty member counts as omitted. An entry of another type becomes `?`,
+/// which matches no known value.
+pub(super) fn strings_member<'a>(
     members: &'a Map<String, Value>,
     name: &str,
 ) -> Result<Option<Vec<&'a str>>, RegistrationError> {
@@ -243,17 +246,17 @@ pub(super) fn texts<'a>(
     }
 }
 
-/// How many values a value is made of. The parser limits the depth to 128.
-fn values(value: &Value) -> usize {
+/// The number of values in a value, itself included. The parser limits the depth to 128.
+fn count_values(value: &Value) -> usize {
     1 + match value {
-        Value::Array(items) => items.iter().map(values).sum(),
-        Value::Object(members) => members.values().map(values).sum(),
+        Value::Array(items) => items.iter().map(count_values).sum(),
+        Value::Object(members) => members.values().map(count_values).sum(),
         _ => 0,
     }
 }
 
-/// Of a registration, in lists and objects too. Clients send about twenty, and those with keys a few more.
-const MOST_VALUES: usize = 256;
+/// JSON values in a registration, nested ones included. Clients send about twenty, and those with keys a few more.
+const MAX_VALUES: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -264,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn an_omitted_method_means_client_secret_basic() {
+    fn omitted_auth_method_means_client_secret_basic() {
         let params = parse(&json!({"redirect_uris": ["https://a.example/cb"]})).unwrap();
         assert_eq!(params.auth_method, AuthMethod::ClientSecretBasic);
     }
 
     #[test]
-    fn one_unusual_redirect_uri_does_not_cost_the_others() {
+    fn private_use_redirect_uri_alone_must_be_allowed() {
         let cursor = "cursor://anysphere.cursor-mcp/oauth/callback";
         assert!(parse(&json!({"redirect_uris": [cursor, "http://localhost:8787/callback"]})).is_ok());
         let alone = json!({"redirect_uris": [cursor]}).to_string();
@@ -288,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_uri_that_cannot_be_used_does_not_cost_the_others() {
+    fn unusable_redirect_uri_is_dropped() {
         let good = "https://a.example/cb";
         for bad in [
             "http://192.168.1.10/cb",
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn more_redirect_uris_than_fit_leave_those_that_are_used() {
+    fn redirect_uris_beyond_the_limit_are_dropped() {
         let ports: Vec<_> = (1..=17).map(|port| format!("http://127.0.0.1:{port}/cb")).collect();
         let with =
             |more: &[&str]| kept(&[&ports.iter().map(String::as_str).collect::<Vec<_>>()[..], more].concat());
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_beside_a_good_redirect_uri_is_refused() {
+    fn redirect_uri_that_runs_script_is_refused_beside_others() {
         for script in
             ["javascript:alert(1)", " java\tscript:alert(1)", "data:text/html,x", "blob:https://a/b"]
         {
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_null_members_count_as_omitted() {
+    fn empty_and_null_members_of_registration_count_as_omitted() {
         let good = json!({ "redirect_uris": ["https://a/"] });
         let omitted = parse(&good).unwrap();
         for (name, values) in [
@@ -355,17 +358,17 @@ mod tests {
     }
 
     #[test]
-    fn grants_that_are_not_ours_are_refused_alone_and_dropped_in_company() {
+    fn unknown_grant_type_is_refused_only_alone() {
         let with = |types: &[&str]| parse(&json!({"redirect_uris": ["https://a/"], "grant_types": types}));
         assert!(matches!(with(&["password"]), Err(RegistrationError::Metadata(_))));
-        assert!(!with(&["authorization_code", "password"]).unwrap().refresh);
+        assert!(!with(&["authorization_code", "password"]).unwrap().uses_refresh_tokens);
     }
 
     #[test]
-    fn more_values_than_a_client_could_mean_are_refused_wherever_they_are() {
+    fn registration_with_too_many_values_is_refused() {
         let with = |name: &str, value: Value| parse(&json!({"redirect_uris": ["https://a/"], name: value}));
         let keys = |number| json!({"keys": vec![json!({}); number]});
-        // Beside these: the list of redirect URIs and its one, the list, and the object around it.
+        // The other values: the redirect URI, its list, the list of `with`, and the object around it.
         assert!(with("contacts", json!(vec!["x"; 253])).is_ok());
         assert!(with("jwks", keys(252)).is_ok());
         for refused in [with("contacts", json!(vec!["x"; 254])), with("jwks", keys(253))] {
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_in_the_response_and_only_its_digest_in_the_record() {
+    fn client_secret_is_stored_as_a_digest_only() {
         let params = parse(&json!({"redirect_uris": ["https://a.example/cb"]})).unwrap();
         let (client, response) = register(params, &Scopes::of(["a"]), Timestamp(5), &|b| b.fill(7));
         let response: Value = serde_json::from_str(response.expose()).unwrap();

@@ -1,55 +1,55 @@
 //! The token request (OAuth 2.1 §3.2).
 
-use super::{ErrorCode, Params, authorization::resources_are_ours};
+use super::{ErrorCode, Params, authorization::names_this_resource};
 use crate::{
     config::Config,
     secret::Secret,
     types::{ScopeError, Scopes},
 };
 
-/// A well-formed token request.
+/// A well-formed token request (OAuth 2.1 §3.2.2).
 #[derive(Debug)]
 pub enum TokenRequest {
-    /// OAuth 2.1 §4.1.3.
+    /// `grant_type=authorization_code` (OAuth 2.1 §4.1.3).
     AuthorizationCode {
-        /// The code.
+        /// `code`
         code: Secret<String>,
-        /// PKCE.
+        /// `code_verifier` (RFC 7636 §4.5)
         code_verifier: Secret<String>,
-        /// As sent in the authorization request, where a client repeats it.
+        /// `redirect_uri`, if the client sent it. OAuth 2.0 required it.
         redirect_uri: Option<String>,
     },
-    /// OAuth 2.1 §4.3.
+    /// `grant_type=refresh_token` (OAuth 2.1 §4.3).
     RefreshToken {
-        /// The refresh token.
+        /// `refresh_token`
         refresh_token: Secret<String>,
-        /// Fewer scopes than granted, if the client wants so.
+        /// `scope`: fewer scopes than granted, for the new access token. Without it, all granted scopes are meant.
         scopes: Option<Scopes>,
     },
 }
 
-/// What is wrong with a token request.
+/// Why a token request is malformed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRequestError {
-    /// A grant type that is not ours.
+    /// `grant_type` is neither `authorization_code` nor `refresh_token`.
     #[error("grant_type must be authorization_code or refresh_token")]
     GrantType,
-    /// A required parameter is absent.
+    /// A required parameter is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A parameter stands more than once.
+    /// A parameter is repeated (OAuth 2.1 §3.2: parameters must not be included more than once).
     #[error("a parameter is repeated")]
     Repeated,
-    /// A resource that is not ours.
+    /// `resource` names another resource than the MCP endpoint.
     #[error("resource is not the MCP endpoint of this server")]
     Resource,
-    /// Not a list of scopes.
+    /// `scope` is malformed.
     #[error("{0}")]
     Scope(ScopeError),
 }
 
 impl TokenRequestError {
-    /// The code on the wire.
+    /// The `error` code of the response (OAuth 2.1 §3.2.4, RFC 8707 §2).
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::GrantType => ErrorCode::UnsupportedGrantType,
@@ -61,7 +61,7 @@ impl TokenRequestError {
 }
 
 impl TokenRequest {
-    /// Reads the form of a token request.
+    /// Parses the form of a token request.
     pub fn parse(params: &Params, config: &Config) -> Result<Self, TokenRequestError> {
         let one = |name| params.one(name).map_err(|_| TokenRequestError::Repeated);
         let required = |name| one(name)?.ok_or(TokenRequestError::Missing(name));
@@ -78,7 +78,7 @@ impl TokenRequest {
             },
             _ => return Err(TokenRequestError::GrantType),
         };
-        // Before anything is consumed (RFC 8707 §2.2).
-        if resources_are_ours(params, config) { Ok(request) } else { Err(TokenRequestError::Resource) }
+        // RFC 8707 §2.2: the client may name the resource again. A wrong one is refused before the code is used.
+        if names_this_resource(params, config) { Ok(request) } else { Err(TokenRequestError::Resource) }
     }
 }

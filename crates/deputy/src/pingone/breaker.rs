@@ -55,7 +55,7 @@ impl Breaker {
             state.failures = state.failures.max(TRIPS);
         }
         if state.failures >= TRIPS {
-            let own = retry::pause(state.failures - TRIPS + 1, random);
+            let own = retry::backoff(state.failures - TRIPS + 1, random);
             state.open_until = now.plus(retry_after.map_or(own, |seconds| seconds.min(LONGEST)));
             if was_closed {
                 let seconds = state.open_until.since(now);

@@ -271,7 +271,7 @@ impl PingOneClient {
         // The date of a cached response is in the past (RFC 9111 §5.1).
         let dated =
             response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE));
-        if let Some(date) = dated.and_then(retry::date) {
+        if let Some(date) = dated.and_then(retry::http_date) {
             self.has_dates.store(true, Ordering::Relaxed);
             self.compare_clocks(now, date);
         }

@@ -173,7 +173,7 @@ impl<T> State<T> {
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 let pause = match self.held {
-                    Some(_) => retry::pause(self.failures, &|buffer| host.fill_random(buffer)),
+                    Some(_) => retry::backoff(self.failures, &|buffer| host.fill_random(buffer)),
                     // Logins need it: without a pause, the first login after an outage succeeds. Refreshes have their
                     // own pause.
                     None => 0,

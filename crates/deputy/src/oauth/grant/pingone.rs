@@ -1,17 +1,17 @@
 //! The tokens of `PingOne` in a grant: sealed, and refreshed by one request at a time.
 //!
-//! `PingOne` revokes a whole family of refresh tokens when one is used twice. So a request that is to refresh takes a lease
-//! in the record first; others use the token that is there while it is good, and wait otherwise.
+//! `PingOne` revokes all refresh tokens of a session when one of them is used twice. So a request takes a lease in the
+//! record before it refreshes. Other requests use the current access token while it is valid, and wait otherwise.
 //!
-//! The record also says when the next refresh may begin. Every process and replica keeps to it: a grant is refreshed no more
-//! than once in some seconds whatever `PingOne` says of lifetimes, and a refresh that failed is followed by a pause.
+//! The record also holds the time at which the next refresh may begin, for every process and replica. There is a
+//! minimum time between two refreshes, whatever lifetimes `PingOne` names, and a pause after a refresh that failed.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Grant, associated_data};
 use crate::{
     host::{GrantId, Timestamp},
-    retry::{self, below},
+    retry::{self, random_below},
     seal::{Key, Random, Sealed},
     secret::Secret,
 };
@@ -22,9 +22,9 @@ pub struct PingOneSession {
     sealed: Sealed,
     refreshable: bool,
     lease: Option<Lease>,
-    /// When the access token expires.
+    /// The time at which the access token expires.
     pub expires_at: Timestamp,
-    /// How often it was refreshed.
+    /// The number of refreshes so far.
     pub generation: u32,
     #[serde(default)]
     pauses: Pauses,
@@ -37,72 +37,73 @@ struct Lease {
     until: Timestamp,
 }
 
-/// When the next refresh may begin.
+/// The earliest times of the next refresh, and the failures that they depend on.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Pauses {
-    /// Refreshes in a row that gave no access token.
+    /// Refreshes in a row that failed.
     failures: u32,
     not_before: Timestamp,
-    /// Refreshes in a row that an API which refused the token has asked for.
+    /// Refreshes in a row after the API refused an access token.
     refusals: u32,
     not_before_for_api: Timestamp,
 }
 
-/// What `PingOne` issued. Leaves this server in two directions only: back to `PingOne`, and to the API.
+/// The tokens that `PingOne` issued. This server sends them to `PingOne` and to the API, and nowhere else.
 #[derive(Debug)]
 pub struct PingOneTokens {
-    /// For the API.
+    /// The access token for the API.
     pub access_token: Secret<String>,
-    /// For the next access token.
+    /// The refresh token, if `PingOne` issued one.
     pub refresh_token: Option<Secret<String>>,
-    /// When the access token expires.
+    /// The time at which the access token expires.
     pub expires_at: Timestamp,
-    /// The person, as the API sees them: `sub` of the access token.
+    /// `sub` of the access token: the user, as the API knows them.
     pub subject: String,
 }
 
-/// Why the tokens are refreshed.
+/// Why a request wants the tokens refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshWhen {
-    /// The access token has a minute or less to live.
+    /// The access token expires within a minute.
     Expiring,
-    /// The API has refused the access token of this generation.
+    /// The API refused the access token of this [generation](PingOneSession::generation).
     Refused(u32),
 }
 
-/// What there is to do before the access token is used.
+/// The step that a request has to take before it uses the access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// A refresh, now.
+    /// Refresh the tokens.
     Now,
-    /// Nothing.
+    /// Use the access token.
     Nothing,
-    /// A refresh that somebody else is at.
+    /// Wait: another request is refreshing the tokens.
     Leased,
-    /// A refresh, and there is no refresh token.
+    /// The access token cannot be used, and there is no refresh token.
     Never,
-    /// A refresh, when this pause is over.
+    /// Refresh the tokens after a pause.
     NotBefore {
-        /// Its end.
+        /// The end of the pause.
         until: Timestamp,
-        /// Whether the last refresh has failed.
+        /// Whether the last refresh failed.
         failed: bool,
     },
 }
 
-/// Why no lease is given.
+/// Why a request does not get the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
-    /// Somebody else is refreshing.
+    /// Another request holds the lease.
     #[error("another request is refreshing the token")]
     Held,
-    /// There is no refresh token.
+    /// `PingOne` issued no refresh token.
     #[error("there is no refresh token")]
     NotRefreshable,
 }
 
+/// The content of [`PingOneSession::sealed`].
 #[derive(Serialize, Deserialize)]
-struct Plain {
+struct SealedTokens {
     access_token: String,
     refresh_token: Option<String>,
     subject: String,
@@ -110,12 +111,12 @@ struct Plain {
 
 impl PingOneSession {
     pub(super) fn seal(tokens: &PingOneTokens, key: &Key, id: GrantId, random: Random<'_>) -> Self {
-        let mut plain = Plain {
+        let mut plain = SealedTokens {
             access_token: tokens.access_token.expose().clone(),
             refresh_token: tokens.refresh_token.as_ref().map(|token| token.expose().clone()),
             subject: tokens.subject.clone(),
         };
-        // Strings serialize.
+        // Serializing strings cannot fail.
         let bytes = zeroize::Zeroizing::new(serde_json::to_vec(&plain).unwrap_or_default());
         zeroize::Zeroize::zeroize(&mut plain.access_token);
         zeroize::Zeroize::zeroize(&mut plain.refresh_token);
@@ -129,17 +130,17 @@ impl PingOneSession {
         }
     }
 
-    /// Whether there is a refresh token.
+    /// Whether `PingOne` issued a refresh token.
     pub const fn is_refreshable(&self) -> bool {
         self.refreshable
     }
 
-    /// Whether somebody is refreshing.
+    /// Whether a request holds the lease.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.until.is_awaited(now, LEASE))
     }
 
-    /// What there is to do before the access token is used.
+    /// Decides what a request has to do before it uses the access token.
     pub fn due(&self, reason: RefreshWhen, now: Timestamp) -> Due {
         let (wanted, not_before) = match reason {
             RefreshWhen::Expiring => (self.expires_at <= now.plus(EARLY), self.pauses.not_before),
@@ -166,10 +167,10 @@ impl PingOneSession {
 }
 
 impl Grant {
-    /// The tokens of `PingOne`, with the key that a live token of ours gives.
+    /// Opens the tokens of `PingOne` with the key of a valid token. `None` if the key is that of another grant.
     pub fn open_pingone_tokens(&self, key: &Key) -> Option<PingOneTokens> {
         let plain = key.open(&pingone_associated_data(self.id), &self.pingone.sealed)?;
-        let plain: Plain = serde_json::from_slice(&plain).ok()?;
+        let plain: SealedTokens = serde_json::from_slice(&plain).ok()?;
         Some(PingOneTokens {
             access_token: Secret::new(plain.access_token),
             refresh_token: plain.refresh_token.map(Secret::new),
@@ -178,7 +179,7 @@ impl Grant {
         })
     }
 
-    /// Takes the lease to refresh, for as long as the request to `PingOne` may take and some more.
+    /// Takes the lease, identified by `id`, for 60 seconds: longer than the request to `PingOne` may take.
     pub fn begin_refresh(mut self, id: [u8; 16], now: Timestamp) -> Result<Self, LeaseError> {
         if !self.pingone.refreshable {
             return Err(LeaseError::NotRefreshable);
@@ -186,13 +187,13 @@ impl Grant {
         if self.pingone.is_leased(now) {
             return Err(LeaseError::Held);
         }
-        self.forget_spent(now);
+        self.drop_expired(now);
         self.pingone.lease = Some(Lease { id, until: now.plus(LEASE) });
         Ok(self)
     }
 
-    /// Keeps the refresh token that `PingOne` has issued, beside an access token that is known to be good. The lease stays
-    /// taken. `None`: the lease was lost to somebody who has refreshed since, and their tokens stay.
+    /// Stores the tokens that `PingOne` issued, before they are checked: the refresh token before them no longer works.
+    /// The lease goes on. `None` if another request took the lease, so that its tokens are kept.
     #[must_use]
     pub fn keep_tokens(
         mut self,
@@ -208,7 +209,7 @@ impl Grant {
         Some(self)
     }
 
-    /// Returns the lease after a refresh whose tokens were kept. `None` as before.
+    /// Ends the lease after a successful refresh. `None` if another request took the lease.
     #[must_use]
     pub fn finish_refresh(
         mut self,
@@ -220,26 +221,27 @@ impl Grant {
         let pingone = &mut self.pingone;
         pingone.lease.take_if(|lease| lease.id == id)?;
         pingone.generation = pingone.generation.wrapping_add(1);
-        // No more often than in half of a short lifetime, and not at once however short it is.
-        let floor = (pingone.expires_at.since(now) / 2).clamp(FLOOR, EARLY) + below(FLOOR / 2 + 1, random);
+        // The next refresh is due after half of a short lifetime, but never within 10 seconds.
+        let floor =
+            (pingone.expires_at.since(now) / 2).clamp(FLOOR, EARLY) + random_below(FLOOR / 2 + 1, random);
         let refusals = match reason {
             RefreshWhen::Expiring => 0,
             RefreshWhen::Refused(_) => pingone.pauses.refusals.saturating_add(1),
         };
-        let for_api = if refusals == 0 { FLOOR } else { FLOOR + retry::pause(refusals + 2, random) };
+        let for_api = if refusals == 0 { FLOOR } else { FLOOR + retry::backoff(refusals + 2, random) };
         pingone.pauses = Pauses {
             failures: 0,
             not_before: now.plus(floor),
             refusals,
             not_before_for_api: now.plus(for_api),
         };
-        // Until the next one may be had, this one is used. It came a moment ago, so it is the API's to refuse it.
+        // The token is used until the next refresh may begin, even if it says that it expires before. The API decides.
         pingone.expires_at = pingone.expires_at.max(pingone.pauses.not_before);
         Some(self)
     }
 
-    /// Returns the lease after a refresh that gave no access token. The next one waits for `retry_after` seconds, or longer
-    /// with each failure.
+    /// Ends the lease after a refresh that failed. The next refresh waits for `retry_after` seconds (120 at most) or
+    /// for a pause that grows with each failure, whichever is longer. `None` if another request took the lease.
     #[must_use]
     pub fn fail_refresh(
         mut self,
@@ -251,25 +253,27 @@ impl Grant {
         self.pingone.lease.take_if(|lease| lease.id == id)?;
         let pauses = &mut self.pingone.pauses;
         pauses.failures = pauses.failures.saturating_add(1);
-        let pause = retry::pause(pauses.failures, random);
-        // With some seconds more, so that not everybody comes at the same moment.
-        let asked = retry_after.map_or(0, |seconds| seconds.min(LONGEST_WAIT) + below(FLOOR / 2, random));
-        pauses.not_before = now.plus(pause.max(asked));
+        let pause = retry::backoff(pauses.failures, random);
+        // Some random seconds keep grants from being refreshed at the same moment.
+        let requested =
+            retry_after.map_or(0, |seconds| seconds.min(LONGEST_WAIT) + random_below(FLOOR / 2, random));
+        pauses.not_before = now.plus(pause.max(requested));
         Some(self)
     }
 }
 
+/// The associated data of the sealed tokens of `PingOne`.
 fn pingone_associated_data(id: GrantId) -> Vec<u8> {
     [b"upstream", &associated_data(id)[..]].concat()
 }
 
-/// Seconds before its expiry at which a token is refreshed.
+/// Seconds before its expiration at which an access token is refreshed.
 pub(crate) const EARLY: u64 = 60;
-/// Seconds between two refreshes, at least.
+/// Seconds between two refreshes of a grant, at least.
 const FLOOR: u64 = 10;
-/// Seconds: longer than the deadline of the request to `PingOne`.
+/// Seconds after which a lease ends: longer than the timeout of the request to `PingOne`.
 pub(crate) const LEASE: u64 = 60;
-/// Seconds. Whatever `PingOne` says, it is asked again by then.
+/// Seconds after which a refresh is tried again, even if `Retry-After` is longer.
 pub(crate) const LONGEST_WAIT: u64 = 120;
-/// Seconds: longer than every pause.
+/// Seconds that no pause exceeds. A longer one means that the clock was set back.
 const LONGEST_PAUSE: u64 = LONGEST_WAIT + FLOOR;

@@ -1,8 +1,9 @@
-//! Rotation of refresh tokens (OAuth 2.1 §4.3.1, RFC 9700 §4.14.2).
+//! Rotation of refresh tokens (OAuth 2.1 §4.3.1, RFC 9700 §4.14.2): each refresh issues a new refresh token, and the
+//! use of an old one revokes the grant.
 //!
-//! A rotated token is tolerated once more, because an answer can be lost and because processes share credentials: until
-//! its successor has been used, and for two minutes at most, it gives *the same* successor again. The successor is kept
-//! for this sealed under the rotated token itself. Any later use of a rotated token is a replay.
+//! A response can be lost, and processes of a client can share a refresh token. So a rotated token gets *the same*
+//! response again, until its successor has been used, and for two minutes at most. The response is stored for this,
+//! sealed under the rotated token itself. Any later use of a rotated token is a replay.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -18,6 +19,7 @@ use crate::{
     types::{ClientId, ScopeError, Scopes},
 };
 
+/// The refresh token of a grant. `wrapped` is the grant's key sealed under the token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RefreshToken {
     digest: Digest,
@@ -25,60 +27,65 @@ pub(super) struct RefreshToken {
     predecessor: Option<Predecessor>,
 }
 
+/// The refresh token that was rotated last, with the response that it got.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Predecessor {
     digest: Digest,
     wrapped: Sealed,
     rotated_at: Timestamp,
-    answer: Sealed,
+    #[serde(rename = "answer")]
+    response: Sealed,
 }
 
-/// What was answered when a token was rotated. Exists only sealed.
+/// The token response to the rotation of a token. It is stored sealed only.
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct SealedResponse {
     access_token: Zeroizing<String>,
     refresh_token: Zeroizing<String>,
     expires_at: Timestamp,
     scopes: Scopes,
 }
 
-/// A refresh token was accepted.
+/// The result of a refresh.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The answer that an earlier use of the same token got. Nothing is to be written.
-    Again(Issued),
-    /// New tokens. The grant is to be written.
+    /// The response to an earlier use of the same token. The grant is unchanged.
+    Repeated(Issued),
+    /// New tokens. The caller must store the grant before it sends them.
     Rotated(Box<Grant>, Issued),
 }
 
-/// Why a refresh token is refused.
+/// Why a refresh is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshError {
-    /// The answer to be repeated has more scopes than are asked for now.
-    #[error("the refresh token was used a moment ago, and answered with more scopes: {0}")]
-    Answered(Scopes),
-    /// It was issued to another client.
+    /// The refresh token was issued to another client.
     #[error("the refresh token belongs to another client")]
     Client,
-    /// Its grant is gone.
+    /// The grant expired or was revoked.
     #[error("the refresh token is unknown, expired or revoked")]
     Ended,
-    /// It was rotated. On this the caller must delete the grant (OAuth 2.1 §4.3.1).
+    /// The response that would be repeated has more scopes than this request. Holds the scopes of the response.
+    #[error(
+        "the refresh token was used a moment ago, for a response that is repeated and has more scopes: {0}"
+    )]
+    RepeatedScope(Scopes),
+    /// The refresh token was rotated before. The caller must delete the grant (OAuth 2.1 §4.3.1: revoke the active
+    /// refresh token, since an attacker may have one of the two).
     #[error("the refresh token was used before")]
     Replayed,
-    /// Nothing of what was granted.
+    /// The request names no scope of the grant.
     #[error("{0}")]
     Scope(ScopeError),
-    /// This server did not make it.
+    /// This server did not issue the refresh token.
     #[error("the refresh token is unknown")]
     Unknown,
 }
 
 impl RefreshError {
-    /// The code on the wire.
+    /// The `error` code of the response (OAuth 2.1 §3.2.4).
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Answered(_) | Self::Scope(_) => ErrorCode::InvalidScope,
+            Self::RepeatedScope(_) | Self::Scope(_) => ErrorCode::InvalidScope,
             Self::Client | Self::Ended | Self::Replayed | Self::Unknown => ErrorCode::InvalidGrant,
         }
     }
@@ -89,7 +96,7 @@ impl RefreshToken {
         Self { digest, wrapped, predecessor: None }
     }
 
-    fn is(&self, digest: &Digest) -> bool {
+    fn has_digest(&self, digest: &Digest) -> bool {
         seal::constant_time_eq(&self.digest.0, &digest.0)
     }
 }
@@ -101,8 +108,8 @@ impl Predecessor {
 }
 
 impl Grant {
-    /// Exchanges a refresh token for new tokens (OAuth 2.1 §4.3). `token` carries our tag, so we issued it for this
-    /// grant: if it is neither the live one nor its predecessor, it is spent.
+    /// Exchanges a refresh token for new tokens (OAuth 2.1 §4.3). A [`ReferenceToken`] was issued by this server for
+    /// this grant, so a token that is neither the current one nor its predecessor was rotated earlier, and is a replay.
     pub fn refresh(
         mut self,
         token: &ReferenceToken,
@@ -117,10 +124,10 @@ impl Grant {
         }
         let current = self.refresh_token.take().ok_or(RefreshError::Replayed)?;
         let presented = token.digest();
-        if !current.is(&presented) {
-            return self.answer_again(&current, token, scopes, now).map(Refreshed::Again);
+        if !current.has_digest(&presented) {
+            return self.repeat_response(&current, token, scopes, now).map(Refreshed::Repeated);
         }
-        let scopes = self.narrowed(scopes)?;
+        let scopes = self.narrow_scopes(scopes)?;
         let key =
             token.key().unwrap(&associated_data(self.id), &current.wrapped).ok_or(RefreshError::Replayed)?;
         let (issued, mut next) = self.mint(scopes, &key, config, now, random);
@@ -128,18 +135,17 @@ impl Grant {
             digest: current.digest,
             wrapped: current.wrapped,
             rotated_at: now,
-            answer: seal_answer(&issued, token, now, random),
+            response: seal_response(&issued, token, now, random),
         });
         self.refresh_token = Some(next);
         Ok(Refreshed::Rotated(Box::new(self), issued))
     }
 
-    /// The key to the tokens of `PingOne`, for the bearer of a refresh token that [`Grant::refresh`] would accept or
-    /// tolerate.
+    /// The key that opens the tokens of `PingOne`, if `token` is a refresh token that [`Grant::refresh`] would accept.
     pub fn refresh_key(&self, token: &ReferenceToken, now: Timestamp) -> Option<Key> {
         let current = self.refresh_token.as_ref()?;
         let presented = token.digest();
-        let wrapped = if current.is(&presented) {
+        let wrapped = if current.has_digest(&presented) {
             &current.wrapped
         } else {
             let old = current.predecessor.as_ref().filter(|old| old.is_tolerated(now))?;
@@ -148,15 +154,15 @@ impl Grant {
         token.key().unwrap(&associated_data(self.id), wrapped)
     }
 
-    /// Forgets what only a token that is spent would open.
-    pub(super) fn forget_spent(&mut self, now: Timestamp) {
+    /// Drops expired access tokens, and the predecessor of the refresh token when it is no longer accepted.
+    pub(super) fn drop_expired(&mut self, now: Timestamp) {
         self.access_tokens.retain(|held| held.expires_at > now);
         if let Some(current) = &mut self.refresh_token {
             current.predecessor.take_if(|old| !old.is_tolerated(now));
         }
     }
 
-    fn answer_again(
+    fn repeat_response(
         &self,
         current: &RefreshToken,
         token: &ReferenceToken,
@@ -168,50 +174,55 @@ impl Grant {
         if !same || !predecessor.is_tolerated(now) {
             return Err(RefreshError::Replayed);
         }
-        let answer = open_answer(&predecessor.answer, token).ok_or(RefreshError::Replayed)?;
-        if !answer.scopes.is_subset(&self.narrowed(scopes)?) {
-            return Err(RefreshError::Answered(answer.scopes));
+        let response = open_response(&predecessor.response, token).ok_or(RefreshError::Replayed)?;
+        if !response.scopes.is_subset(&self.narrow_scopes(scopes)?) {
+            return Err(RefreshError::RepeatedScope(response.scopes));
         }
         let secret = |text: &str| base64url_decode(text).map(Secret::new).ok_or(RefreshError::Replayed);
         Ok(Issued {
-            access_token: ReferenceToken::of(TokenKind::AccessToken, self.id, secret(&answer.access_token)?),
+            access_token: ReferenceToken::of(
+                TokenKind::AccessToken,
+                self.id,
+                secret(&response.access_token)?,
+            ),
             refresh_token: ReferenceToken::of(
                 TokenKind::RefreshToken,
                 self.id,
-                secret(&answer.refresh_token)?,
+                secret(&response.refresh_token)?,
             ),
-            expires_in: answer.expires_at.since(now),
-            scopes: answer.scopes,
+            expires_in: response.expires_at.since(now),
+            scopes: response.scopes,
         })
     }
 
-    /// OAuth 2.1 §4.3: the scope of a refresh must not exceed the grant's.
-    fn narrowed(&self, scopes: Option<&Scopes>) -> Result<Scopes, RefreshError> {
+    /// The scopes of the new access token. OAuth 2.1 §4.3: `scope` must not include a scope that was not granted;
+    /// without it, all granted scopes are meant.
+    fn narrow_scopes(&self, scopes: Option<&Scopes>) -> Result<Scopes, RefreshError> {
         scopes
-            .map_or_else(|| Ok(self.scopes.clone()), |asked| asked.granted(&self.scopes))
+            .map_or_else(|| Ok(self.scopes.clone()), |requested| requested.granted(&self.scopes))
             .map_err(RefreshError::Scope)
     }
 }
 
-fn seal_answer(issued: &Issued, token: &ReferenceToken, now: Timestamp, random: Random<'_>) -> Sealed {
-    let answer = Answer {
+fn seal_response(issued: &Issued, token: &ReferenceToken, now: Timestamp, random: Random<'_>) -> Sealed {
+    let response = SealedResponse {
         access_token: Zeroizing::new(base64url_encode(issued.access_token.secret().expose())),
         refresh_token: Zeroizing::new(base64url_encode(issued.refresh_token.secret().expose())),
         expires_at: now.plus(issued.expires_in),
         scopes: issued.scopes.clone(),
     };
-    // Strings and numbers serialize.
-    let answer = Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
-    token.key().seal(&answer_place(token), &answer, random)
+    // Serializing strings and numbers cannot fail.
+    let response = Zeroizing::new(serde_json::to_vec(&response).unwrap_or_default());
+    token.key().seal(&response_associated_data(token), &response, random)
 }
 
-fn open_answer(sealed: &Sealed, token: &ReferenceToken) -> Option<Answer> {
-    serde_json::from_slice(&token.key().open(&answer_place(token), sealed)?).ok()
+fn open_response(sealed: &Sealed, token: &ReferenceToken) -> Option<SealedResponse> {
+    serde_json::from_slice(&token.key().open(&response_associated_data(token), sealed)?).ok()
 }
 
-fn answer_place(token: &ReferenceToken) -> Vec<u8> {
+fn response_associated_data(token: &ReferenceToken) -> Vec<u8> {
     [b"answer", &token.grant().0[..]].concat()
 }
 
-/// Seconds for which a rotated token may be presented again.
+/// Seconds for which a rotated token gets the same response again.
 const TOLERANCE: u64 = 120;

@@ -15,18 +15,18 @@ const OTHER_CLIENT: u8 = 2;
 const URI: &str = "https://client.example/cb";
 
 #[test]
-fn a_code_gives_tokens_that_open_the_tokens_of_pingone() {
+fn code_gives_tokens_that_open_the_tokens_of_pingone() {
     let (grant, code) = issued(true);
     let (grant, tokens) = redeem(grant, &code, NOW).unwrap();
-    let access = grant.access(&tokens.access_token, NOW).unwrap();
+    let access = grant.validate_access_token(&tokens.access_token, NOW).unwrap();
     assert_eq!(grant.open_pingone_tokens(&access.key).unwrap().access_token.expose(), "upstream-access");
     assert_eq!((tokens.expires_in, tokens.scopes.to_string()), (3600, "todo:read todo:write".into()));
-    assert!(grant.access(&tokens.access_token, NOW.plus(3600)).is_none(), "expired");
-    assert!(grant.access(&tokens.refresh_token, NOW).is_none(), "another kind");
+    assert!(grant.validate_access_token(&tokens.access_token, NOW.plus(3600)).is_none(), "expired");
+    assert!(grant.validate_access_token(&tokens.refresh_token, NOW).is_none(), "another kind");
 }
 
 #[test]
-fn a_code_of_another_client_redirect_or_verifier_is_refused() {
+fn code_with_wrong_client_redirect_or_verifier_is_refused() {
     let (grant, code) = issued(true);
     let redeem = |client, uri: &str, verifier: &str| {
         let redemption = Redemption {
@@ -42,23 +42,23 @@ fn a_code_of_another_client_redirect_or_verifier_is_refused() {
 }
 
 #[test]
-fn a_code_expires_after_two_minutes() {
+fn code_is_refused_after_two_minutes() {
     let (grant, code) = issued(true);
     assert_eq!(redeem(grant, &code, NOW.plus(120)).map(|_| ()), Err(RedeemError::Expired));
 }
 
 #[test]
-fn a_code_that_was_redeemed_is_replayed() {
+fn redeemed_code_is_a_replay() {
     let (grant, code) = issued(true);
     let (grant, _) = redeem(grant, &code, NOW).unwrap();
     assert_eq!(redeem(grant, &code, NOW).map(|_| ()), Err(RedeemError::Replayed));
 }
 
 #[test]
-fn a_rotated_refresh_token_gives_the_same_answer_until_its_successor_is_used() {
+fn rotated_token_gets_same_response_until_successor_is_used() {
     let (grant, first) = connected();
     let (grant, second) = rotate(grant, &first.refresh_token, NOW);
-    let Ok(Refreshed::Again(again)) = refresh(&grant, &first.refresh_token, NOW.plus(5)) else {
+    let Ok(Refreshed::Repeated(again)) = refresh(&grant, &first.refresh_token, NOW.plus(5)) else {
         panic!("refused")
     };
     assert_eq!(again.refresh_token.digest(), second.refresh_token.digest());
@@ -69,7 +69,7 @@ fn a_rotated_refresh_token_gives_the_same_answer_until_its_successor_is_used() {
 }
 
 #[test]
-fn a_rotated_refresh_token_is_tolerated_for_two_minutes() {
+fn rotated_refresh_token_is_accepted_for_two_minutes() {
     let (grant, first) = connected();
     let (grant, _) = rotate(grant, &first.refresh_token, NOW);
     assert!(refresh(&grant, &first.refresh_token, NOW.plus(119)).is_ok());
@@ -77,17 +77,17 @@ fn a_rotated_refresh_token_is_tolerated_for_two_minutes() {
 }
 
 #[test]
-fn access_tokens_survive_a_rotation_and_their_key_still_opens() {
+fn access_token_stays_valid_after_rotation() {
     let (grant, first) = connected();
     let (grant, _) = rotate(grant, &first.refresh_token, NOW);
-    let access = grant.access(&first.access_token, NOW).unwrap();
+    let access = grant.validate_access_token(&first.access_token, NOW).unwrap();
     assert!(grant.open_pingone_tokens(&access.key).is_some());
 }
 
 #[test]
-fn a_refresh_can_narrow_the_scopes_and_not_widen_them() {
+fn refresh_can_narrow_scopes_and_not_widen_them() {
     let (grant, first) = connected();
-    let ask = |scope: &str| {
+    let request = |scope: &str| {
         let scopes = Scopes::parse(scope).unwrap();
         grant.clone().refresh(
             &first.refresh_token,
@@ -98,9 +98,9 @@ fn a_refresh_can_narrow_the_scopes_and_not_widen_them() {
             &random,
         )
     };
-    let Ok(Refreshed::Rotated(_, issued)) = ask("todo:read admin") else { panic!("refused") };
+    let Ok(Refreshed::Rotated(_, issued)) = request("todo:read admin") else { panic!("refused") };
     assert_eq!(issued.scopes.to_string(), "todo:read");
-    assert!(matches!(ask("admin").unwrap_err(), RefreshError::Scope(ScopeError::NotOffered(_))));
+    assert!(matches!(request("admin").unwrap_err(), RefreshError::Scope(ScopeError::NotOffered(_))));
     let error = grant
         .clone()
         .refresh(&first.refresh_token, &client_id(OTHER_CLIENT), None, &config(), NOW, &random)
@@ -109,9 +109,9 @@ fn a_refresh_can_narrow_the_scopes_and_not_widen_them() {
 }
 
 #[test]
-fn one_request_renews_the_tokens_of_pingone_at_a_time() {
+fn lease_lets_one_request_refresh_at_a_time() {
     let (grant, first) = connected();
-    let key = grant.access(&first.access_token, NOW).unwrap().key;
+    let key = grant.validate_access_token(&first.access_token, NOW).unwrap().key;
     let grant = grant.begin_refresh([1; 16], NOW).unwrap();
     assert_eq!(grant.clone().begin_refresh([2; 16], NOW).map(|_| ()), Err(LeaseError::Held));
     let stolen = grant.clone().begin_refresh([2; 16], NOW.plus(60)).unwrap();
@@ -149,13 +149,13 @@ fn failed_refresh_is_followed_by_a_pause_that_grows() {
         now = until;
     }
     let leased = grant.begin_refresh([1; 16], now).unwrap();
-    let asked = leased.fail_refresh([1; 16], Some(9999), now, &random).unwrap();
-    let Due::NotBefore { until, .. } = asked.pingone.due(RefreshWhen::Expiring, now) else { panic!() };
+    let failed = leased.fail_refresh([1; 16], Some(9999), now, &random).unwrap();
+    let Due::NotBefore { until, .. } = failed.pingone.due(RefreshWhen::Expiring, now) else { panic!() };
     assert!((120..=125).contains(&until.since(now)));
 }
 
 #[test]
-fn clock_that_is_set_back_leaves_no_long_pause() {
+fn clock_set_back_leaves_no_long_pause() {
     let set_back = |grant: &Grant, reason| {
         [1, 86_400].map(|seconds| {
             let now = Timestamp(NOW.0 - seconds);
@@ -172,7 +172,7 @@ fn clock_that_is_set_back_leaves_no_long_pause() {
 }
 
 #[test]
-fn api_that_refuses_every_token_asks_for_fewer_and_fewer() {
+fn repeated_refusals_by_the_api_lengthen_the_pause() {
     let grant = refreshed(3600, RefreshWhen::Refused(0));
     assert_eq!(grant.pingone.due(RefreshWhen::Refused(0), NOW), Due::Nothing, "another generation");
     let wait = |grant: &Grant| match grant.pingone.due(RefreshWhen::Refused(grant.pingone.generation), NOW) {
@@ -188,14 +188,14 @@ fn api_that_refuses_every_token_asks_for_fewer_and_fewer() {
 }
 
 #[test]
-fn a_grant_without_an_upstream_refresh_token_ends_with_the_access_token() {
+fn grant_without_pingone_refresh_token_ends_with_access_token() {
     let (grant, code) = issued(false);
     let (grant, tokens) = redeem(grant, &code, NOW.plus(20)).unwrap();
     assert_eq!((tokens.expires_in, grant.expires_at), (280, NOW.plus(300)));
 }
 
 #[test]
-fn nothing_usable_is_in_the_record() {
+fn grant_record_contains_no_usable_token() {
     let (grant, tokens) = connected();
     let keys = config().keys;
     let text = serde_json::to_string(&grant).unwrap();
@@ -206,7 +206,7 @@ fn nothing_usable_is_in_the_record() {
 }
 
 #[test]
-fn what_a_spent_token_would_open_is_gone_when_its_time_is_over() {
+fn wrapped_keys_of_expired_tokens_are_dropped() {
     let (grant, first) = connected();
     let (grant, _) = rotate(grant, &first.refresh_token, NOW);
     assert!(grant.refresh_key(&first.refresh_token, NOW.plus(119)).is_some());
@@ -217,10 +217,10 @@ fn what_a_spent_token_would_open_is_gone_when_its_time_is_over() {
     assert_eq!(wrapped(&later), 1, "the refresh token");
 }
 
-/// A grant whose tokens were refreshed now.
+/// A grant whose tokens of `PingOne` were refreshed at `NOW`.
 fn refreshed(lifetime: u64, reason: RefreshWhen) -> Grant {
     let (grant, first) = connected();
-    let key = grant.access(&first.access_token, NOW).unwrap().key;
+    let key = grant.validate_access_token(&first.access_token, NOW).unwrap().key;
     let tokens = PingOneTokens { expires_at: NOW.plus(lifetime), ..pingone_tokens(true) };
     let grant = grant.begin_refresh([1; 16], NOW).unwrap();
     let grant = grant.keep_tokens([1; 16], &tokens, &key, &random).unwrap();
@@ -305,9 +305,9 @@ fn config() -> Config {
     config
 }
 
-/// Versions before kept there what a client declared.
+/// Older versions stored the capabilities of the client in `agreed`.
 #[test]
-fn grant_of_an_older_version_is_read() {
+fn grant_with_a_member_of_an_older_version_is_read() {
     let (grant, code) = issued(true);
     let mut stored = serde_json::to_value(&grant).unwrap();
     stored["agreed"] = serde_json::json!({ "capabilities": { "elicitation": {} }, "log_level": 3 });
