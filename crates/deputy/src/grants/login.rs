@@ -49,7 +49,7 @@ impl LoginError {
         const NOT_ACCEPTED: &str =
             "the identity provider's response could not be accepted; the server's log says why";
         let (code, text) = match self {
-            Self::Callback { error, .. } => callback_error_for_client(error),
+            Self::Callback { error, .. } => callback_error_for_client(*error),
             Self::Denied => (ErrorCode::AccessDenied, "the user denied the request"),
             Self::ExpiredToken | Self::Failure(_) => (ErrorCode::ServerError, NOT_ACCEPTED),
             Self::NoScopes => {
@@ -87,7 +87,7 @@ impl LoginError {
 }
 
 /// The error code and its description for an error of `PingOne`.
-const fn callback_error_for_client(error: &CallbackError) -> (ErrorCode, &'static str) {
+const fn callback_error_for_client(error: CallbackError) -> (ErrorCode, &'static str) {
     match error {
         CallbackError::Denied => (ErrorCode::AccessDenied, "the user declined at the identity provider"),
         CallbackError::Interaction | CallbackError::NotLoggedIn => {
