@@ -34,7 +34,7 @@ pub(super) enum Outcome {
 /// The first output of a handler.
 pub(super) enum FirstOutput {
     /// Messages before its result. If it is `done`, the last of `messages` is the response.
-    Events { messages: Vec<Value>, done: bool },
+    Events { messages: Vec<String>, done: bool },
     /// Its outcome, before any message.
     Outcome(Outcome),
 }
@@ -64,7 +64,7 @@ impl Exchange {
     }
 
     /// The JSON-RPC response that ends a stream.
-    fn last_message(&self, outcome: Outcome) -> Value {
+    fn last_message(&self, outcome: Outcome) -> String {
         let result = match outcome {
             // The status has been sent. The next request of the client gets 401.
             Outcome::LoginRequired(Ok(_)) => {
@@ -83,7 +83,7 @@ pub(super) struct Events {
     keep_alive: BoxFuture<'static, ()>,
     /// When the stream must end although its handler has not finished.
     closed: BoxFuture<'static, ()>,
-    ready: Vec<Value>,
+    ready: Vec<String>,
     done: bool,
 }
 
@@ -92,7 +92,7 @@ impl Events {
     /// finishes or `closed` completes.
     pub(super) fn new(
         exchange: Exchange,
-        ready: Vec<Value>,
+        ready: Vec<String>,
         done: bool,
         sleep: Sleep,
         closed: Option<BoxFuture<'static, ()>>,
@@ -103,7 +103,9 @@ impl Events {
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
         if !self.ready.is_empty() {
-            return Poll::Ready(Some(std::mem::take(&mut self.ready).iter().map(event).collect()));
+            return Poll::Ready(Some(
+                std::mem::take(&mut self.ready).iter().map(|text| event(text)).collect(),
+            ));
         }
         if self.done {
             return Poll::Ready(None);
@@ -111,7 +113,7 @@ impl Events {
         let messages = self.poll_messages(cx);
         if !messages.is_empty() {
             self.keep_alive = (self.sleep)(KEEP_ALIVE);
-            return Poll::Ready(Some(messages.iter().map(event).collect()));
+            return Poll::Ready(Some(messages.iter().map(|text| event(text)).collect()));
         }
         if self.closed.as_mut().poll(cx).is_ready() {
             self.done = true;
@@ -126,7 +128,7 @@ impl Events {
     }
 
     /// The messages of the handler since the last time, with the response if it has finished.
-    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Vec<Value> {
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Vec<String> {
         self.exchange.peer.register(cx.waker());
         let outcome = self.exchange.work.as_mut().poll(cx);
         let mut messages = self.exchange.peer.take();
@@ -151,7 +153,7 @@ impl http_body::Body for Events {
 }
 
 /// A server-sent event. JSON text has no line breaks between its tokens, and escapes them in strings.
-fn event(message: &Value) -> String {
+fn event(message: &str) -> String {
     format!("event: message\ndata: {message}\n\n")
 }
 

@@ -23,7 +23,7 @@ pub struct Peer(Arc<Outbox>);
 struct Outbox {
     notifications: NotificationFilter,
     client_requests: Option<ClientRequests>,
-    messages: Mutex<Vec<Value>>,
+    messages: Mutex<Vec<String>>,
     waker: AtomicWaker,
 }
 
@@ -48,7 +48,7 @@ impl Peer {
     /// Sends a JSON-RPC notification to the client, unless the client does not want it.
     pub fn notify(&self, message: Value) {
         if self.0.notifications.includes(&message) {
-            self.send(message);
+            self.send(&message);
         }
     }
 
@@ -76,7 +76,7 @@ impl Peer {
         if let (Some(params), Some(message)) = (params, message.as_object_mut()) {
             message.insert("params".to_owned(), params.clone());
         }
-        if !self.send(message) {
+        if !self.send(&message) {
             return Err(RpcError::new(RpcError::INTERNAL_ERROR, "too many messages wait for the client"));
         }
         Ok(Box::pin(async move {
@@ -91,12 +91,12 @@ impl Peer {
     }
 
     /// `false`: too many messages wait already.
-    fn send(&self, message: Value) -> bool {
+    fn send(&self, message: &Value) -> bool {
         let mut messages = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner);
         // A handler that sends without end must not fill the memory while its client does not read.
         let fits = messages.len() < MOST_WAITING;
         if fits {
-            messages.push(message);
+            messages.push(message.to_string());
         }
         drop(messages);
         self.wake();
@@ -109,7 +109,7 @@ impl Peer {
     }
 
     /// The messages that were sent since the last call.
-    pub(super) fn take(&self) -> Vec<Value> {
+    pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -1,30 +1,30 @@
 //! JSON-RPC errors (JSON-RPC 2.0 §5.1).
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A JSON-RPC error. Its message is for the client and tells nothing about the server's internals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RpcError {
     /// A code of JSON-RPC 2.0 §5.1 or of MCP.
     pub code: i64,
-    /// One sentence.
-    pub message: String,
     /// Details for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
+    /// One sentence for the client.
+    pub message: String,
 }
 
 impl RpcError {
-    /// Parse error.
+    /// The body is not JSON.
     pub const PARSE_ERROR: i64 = -32700;
-    /// Invalid request.
+    /// The JSON is not a valid message, or the request is not allowed here.
     pub const INVALID_REQUEST: i64 = -32600;
-    /// Method not found.
+    /// The method does not exist.
     pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// Invalid params.
+    /// The params are not valid for the method.
     pub const INVALID_PARAMS: i64 = -32602;
-    /// Internal error.
+    /// The server failed.
     pub const INTERNAL_ERROR: i64 = -32603;
     /// MCP 2026-07-28: a header and the body disagree.
     pub const HEADER_MISMATCH: i64 = -32020;
@@ -60,21 +60,33 @@ impl RpcError {
     }
 }
 
-/// The JSON-RPC response with this id.
-pub(super) fn response(id: &Value, result: Result<Value, RpcError>) -> Value {
-    match result {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        Err(mut error) => {
-            if let Some((end, _)) = error.message.char_indices().nth(LONGEST_MESSAGE) {
-                error.message.truncate(end);
-            }
-            match id {
-                // MCP 2026-07-28: an id that could not be read is left out.
-                Value::Null => json!({ "jsonrpc": "2.0", "error": error }),
-                id => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
-            }
-        }
+/// The JSON-RPC response with this id, as text.
+pub(super) fn response(id: &Value, mut result: Result<Value, RpcError>) -> String {
+    if let Err(error) = &mut result
+        && let Some((end, _)) = error.message.char_indices().nth(LONGEST_MESSAGE)
+    {
+        error.message.truncate(end);
     }
+    let response = Response {
+        error: result.as_ref().err(),
+        // MCP 2026-07-28: an id that could not be read is left out.
+        id: Some(id).filter(|id| !id.is_null()),
+        jsonrpc: "2.0",
+        result: result.as_ref().ok(),
+    };
+    // Strings, numbers, lists and maps with string keys cannot fail to be written.
+    serde_json::to_string(&response).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RpcError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a Value>,
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Value>,
 }
 
 /// Characters of a message. Some handlers repeat input in it.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     host::BoxFuture,
-    http::{StaysOpen, has_media_type},
+    http::{StaysOpen, has_media_type, json_text},
 };
 
 /// The MCP endpoint behind the bearer check.
@@ -100,7 +100,7 @@ impl StreamableHttp {
             Err(Refusal::Challenge(challenge)) => Err(challenge),
             Err(Refusal::Error { status, id, error }) => {
                 tracing::info!(code = error.code, reason = error.message, "MCP request refused");
-                Ok(crate::http::json(status, &rpc_error::response(&id, Err(error))))
+                Ok(json_text(status, rpc_error::response(&id, Err(error))))
             }
         }
     }
@@ -271,7 +271,7 @@ impl StreamableHttp {
                 let response = if accept == Accept::Events && status == StatusCode::OK {
                     events(exchange, vec![message], true)
                 } else {
-                    crate::http::json(status, &message)
+                    json_text(status, message)
                 };
                 (response, succeeded)
             }

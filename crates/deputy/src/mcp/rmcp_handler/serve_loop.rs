@@ -156,7 +156,7 @@ fn reply_to(id: &Value, reply: Result<Value, RpcError>) -> RxJsonRpcMessage<Role
         let error = rmcp::ErrorData::internal_error("the client's reply cannot be read", None);
         JsonRpcMessage::error(error, serde_json::from_value(id.clone()).ok())
     };
-    serde_json::from_value(response).unwrap_or_else(|_| unreadable())
+    serde_json::from_str(&response).unwrap_or_else(|_| unreadable())
 }
 
 /// A message that cannot be written as JSON.
