@@ -21,19 +21,18 @@ use super::{Call, Caller, Handler, Peer, RpcError};
 use crate::host::BoxFuture;
 
 /// Turns an rmcp server into a handler.
-pub fn rmcp<S: ServerHandler + Clone>(server: S) -> RmcpHandler<S> {
-    RmcpHandler { server, scopes: &[] }
+pub fn rmcp<S: ServerHandler>(server: S) -> RmcpHandler<S> {
+    RmcpHandler { server: Arc::new(server), scopes: &[] }
 }
 
 /// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the
 /// extensions of their `RequestContext`.
-#[derive(Clone)]
 pub struct RmcpHandler<S> {
-    server: S,
+    server: Arc<S>,
     scopes: &'static [(&'static str, &'static [&'static str])],
 }
 
-impl<S: ServerHandler + Clone> RmcpHandler<S> {
+impl<S: ServerHandler> RmcpHandler<S> {
     /// Declares the scopes that tools, prompts (by name) and resources (by URI) need.
     ///
     /// With any entry, every tool needs one, if only `&[]`: a tool without an entry is not called, so that a misspelled
@@ -51,7 +50,7 @@ impl<S> RmcpHandler<S> {
     }
 }
 
-impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
+impl<S: ServerHandler> Handler for RmcpHandler<S> {
     fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String> {
         let name = name.filter(|_| SCOPED.contains(&method));
         let scopes = name.and_then(|name| self.declared(name)).unwrap_or_default();
@@ -80,13 +79,13 @@ impl<S: ServerHandler + Clone> Handler for RmcpHandler<S> {
                 RpcError::new(RpcError::INTERNAL_ERROR, "the server declares no scopes for this tool");
             return Box::pin(std::future::ready(Err(error)));
         }
-        let server = self.server.clone();
-        Box::pin(handle(server, call, caller, peer))
+        let server = Arc::clone(&self.server);
+        Box::pin(async move { handle(&*server, call, caller, peer).await })
     }
 }
 
 async fn handle<S: ServerHandler>(
-    server: S,
+    server: &S,
     call: Call,
     caller: Caller,
     peer: Peer,
@@ -102,7 +101,7 @@ async fn handle<S: ServerHandler>(
         if era.is_stateless() {
             server.handle_request(request, context).await
         } else {
-            rounds::handle(&server, request, context, &peer).await
+            rounds::handle(server, request, context, &peer).await
         }
     };
     let result = serve_loop.run_alongside(work).await.map_err(|error| rpc_error(error, &method))?;
