@@ -49,7 +49,7 @@ const bindings = Object.fromEntries(variables.map((variable) => variable.split(/
 const miniflare = new Miniflare(
   convertV4MiniflareOptions({
     ...worker,
-    bindings: { ...worker.bindings, ...bindings },
+    bindings,
     host: "127.0.0.1",
     port: 0,
     // The log is not what is measured.

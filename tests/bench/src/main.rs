@@ -7,11 +7,13 @@ mod client;
 mod floors;
 mod http;
 mod load;
+mod plot;
 mod process;
 mod report;
 mod run;
 mod scenario;
 mod servers;
+mod stored;
 mod upstreams;
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -45,6 +47,9 @@ enum Command {
     Report {
         /// Results of a run
         file: PathBuf,
+        /// A folder in which to draw them
+        #[arg(long, value_name = "FOLDER")]
+        plots: Option<PathBuf>,
     },
     /// Serve PingOne and the API (a part of `run`)
     #[command(hide = true)]
@@ -78,7 +83,7 @@ fn start(command: Command) -> Result<(), Failure> {
         Command::Run(options) => {
             runtime::Builder::new_current_thread().enable_all().build()?.block_on(run::run(options))
         }
-        Command::Report { file } => report::print(&file),
+        Command::Report { file, plots } => report::print(&file, plots.as_deref()),
         Command::Upstreams { port } => until_input_ends(upstreams::serve(Ports::from(port))),
         Command::Floors { port, tools } => until_input_ends(floors::serve(Ports::from(port), &tools)),
     }

@@ -11,15 +11,29 @@ use std::{
 use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, load::Measurement, run::Host, scenario::Scenario};
+use crate::{
+    Failure,
+    load::Measurement,
+    plot::{Panel, svg},
+    run::Host,
+    scenario::Scenario,
+};
 
 /// Everything that a run found.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
     /// Resident memory of each server, in MiB, before anybody logged in.
-    pub(crate) idle: Vec<(String, f64)>,
+    pub(crate) idle: Vec<(Host, String, f64)>,
+    /// Seconds until a server was healthy, each time that it was started.
+    pub(crate) starts: Vec<(String, Vec<f64>)>,
     pub(crate) rows: Vec<Row>,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self { machine: Machine::this(), idle: Vec::new(), starts: Vec::new(), rows: Vec::new() }
+    }
 }
 
 /// One measurement.
@@ -81,11 +95,11 @@ impl Row {
     }
 }
 
-/// Prints the tables of results that were written before.
-pub(crate) fn print(file: &Path) -> Result<(), Failure> {
+/// Prints the tables of results that were written before, and draws them into the folder `plots`.
+pub(crate) fn print(file: &Path, plots: Option<&Path>) -> Result<(), Failure> {
     let results: Results = serde_json::from_str(&fs::read_to_string(file)?)?;
     print!("{}", results.tables());
-    Ok(())
+    plots.map_or(Ok(()), |folder| results.draw(folder))
 }
 
 impl Results {
@@ -93,11 +107,24 @@ impl Results {
         Ok(fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
+    /// Draws a plot for each host into the folder.
+    pub(crate) fn draw(&self, folder: &Path) -> Result<(), Failure> {
+        fs::create_dir_all(folder)?;
+        for host in [Host::Native, Host::Workerd] {
+            let panels = self.panels(host);
+            if !panels.is_empty() {
+                let title = format!("Requests a second, {}, {PLOTTED} connections", host.name());
+                fs::write(folder.join(format!("{}.svg", host.name())), svg(&title, &panels))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Markdown: a table for each host and number of connections, then the ratios.
     pub(crate) fn tables(&self) -> String {
         let mut text = String::new();
         for host in Host::value_variants() {
-            let name = host.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            let name = host.name();
             let connections: BTreeSet<_> = self.of(*host).map(|row| row.connections).collect();
             for connections in &connections {
                 let plural = if *connections == 1 { "" } else { "s" };
@@ -107,9 +134,29 @@ impl Results {
             if !connections.is_empty() {
                 let _ = write!(text, "\n### {name}, ratios\n\n");
                 self.ratios(*host, &mut text);
+                let _ = write!(text, "\n### {name}, memory\n\n");
+                self.memory(*host, &mut text);
             }
         }
+        for (server, seconds) in &self.starts {
+            let milliseconds = median(seconds.iter().copied()).unwrap_or_default() * 1000.0;
+            let _ = writeln!(text, "\n{server}: healthy {milliseconds:.0} ms after its start (median).");
+        }
         text
+    }
+
+    fn panels(&self, host: Host) -> Vec<Panel> {
+        let panel = |scenario: Scenario| {
+            let bar = |server: &str| {
+                let rows = self.of(host).filter(|row| {
+                    row.server == server && row.scenario == scenario && row.connections == PLOTTED
+                });
+                Some((server.to_owned(), median(rows.map(|row| row.measurement.rate))?))
+            };
+            let bars: Vec<_> = self.servers(host).into_iter().filter_map(bar).collect();
+            Panel { title: scenario.title().to_owned(), bars }
+        };
+        self.scenarios(host).into_iter().map(panel).filter(|panel| !panel.bars.is_empty()).collect()
     }
 
     fn of(&self, host: Host) -> impl Iterator<Item = &Row> {
@@ -134,8 +181,8 @@ impl Results {
     fn rates(&self, host: Host, connections: usize, text: &mut String) {
         let scenarios = self.scenarios(host);
         let titles: Vec<_> = scenarios.iter().map(|scenario| scenario.title()).collect();
-        let _ = writeln!(text, "| | {} | MiB, idle → loaded |", titles.join(" | "));
-        let _ = writeln!(text, "| --- |{} --- |", " --- |".repeat(titles.len()));
+        let _ = writeln!(text, "| | {} |", titles.join(" | "));
+        let _ = writeln!(text, "| --- |{}", " --- |".repeat(titles.len()));
         for server in self.servers(host) {
             let rows = || self.of(host).filter(|row| row.server == server && row.connections == connections);
             let _ = write!(text, "| {server} |");
@@ -155,53 +202,63 @@ impl Results {
                     _ => text.push_str(" – |"),
                 }
             }
-            let idle = self.idle.iter().find(|(name, _)| name == server).map(|(_, idle)| *idle);
-            let loaded = rows().filter_map(|row| row.measurement.memory_mib).reduce(f64::max);
-            match idle.zip(loaded) {
-                Some((idle, loaded)) => drop(writeln!(text, " {idle:.0} → {loaded:.0} |")),
-                None => text.push_str(" – |\n"),
-            }
+            text.push('\n');
         }
         text.push_str("\nRequests a second · p50 / p99 in ms · CPU of the server for a request in ms. Medians of the rounds.\n");
     }
 
-    /// The medians, over the rounds, of the rate of the first server by the rate of each other.
+    /// The medians, over the rounds, of the rate of the first server by the rate of each other, and the same of CPU times.
     fn ratios(&self, host: Host, text: &mut String) {
         let servers = self.servers(host);
         let Some((first, others)) = servers.split_first() else { return };
-        let mut rates: BTreeMap<_, f64> = BTreeMap::new();
-        for row in self.of(host) {
-            rates.insert(
-                (row.server.as_str(), row.scenario, row.connections, row.round),
-                row.measurement.rate,
-            );
-        }
-        let keys: BTreeSet<_> =
-            rates.keys().map(|(_, scenario, connections, _)| (*scenario, *connections)).collect();
+        let key = |row: &Row| (row.scenario, row.connections);
+        let keys: BTreeSet<_> = self.of(host).map(key).collect();
         let _ = writeln!(text, "| {first} by | connections | {} |", others.join(" | "));
         let _ = writeln!(text, "| --- | --- |{}", " --- |".repeat(others.len()));
         for (scenario, connections) in keys {
-            let cells: Vec<_> = others
-                .iter()
-                .map(|other| {
-                    let rounds = rates.iter().filter(|((server, of, with, _), _)| {
-                        server == first && *of == scenario && *with == connections
-                    });
-                    let ratios = rounds.filter_map(|((_, _, _, round), rate)| {
-                        Some(rate / rates.get(&(*other, scenario, connections, *round))?)
-                    });
-                    let ratios: Vec<_> = ratios.collect();
-                    let low = ratios.iter().copied().reduce(f64::min);
-                    let high = ratios.iter().copied().reduce(f64::max);
-                    match (median(ratios.into_iter()), low, high) {
-                        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2}–{high:.2})"),
-                        _ => "–".to_owned(),
-                    }
-                })
-                .collect();
+            let of = |server: &str| -> BTreeMap<usize, &Measurement> {
+                let rows =
+                    self.of(host).filter(|row| row.server == server && key(row) == (scenario, connections));
+                rows.map(|row| (row.round, &row.measurement)).collect()
+            };
+            let measured = of(first);
+            let cell = |other: &&str| {
+                let rounds = of(other);
+                let pairs =
+                    || rounds.iter().filter_map(|(round, other)| Some((*measured.get(round)?, *other)));
+                let rates: Vec<_> = pairs().map(|(first, other)| first.rate / other.rate).collect();
+                let ratio = median(rates.iter().copied())?;
+                let (low, high) = rates
+                    .iter()
+                    .fold((ratio, ratio), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
+                let cpu = median(pairs().filter_map(|(first, other)| Some(first.cpu_ms? / other.cpu_ms?)));
+                let cpu = cpu.map_or(String::new(), |cpu| format!(" · {cpu:.2}"));
+                Some(format!("{ratio:.2} ({low:.2}–{high:.2}){cpu}"))
+            };
+            let cells: Vec<_> =
+                others.iter().map(|other| cell(other).unwrap_or_else(|| "–".to_owned())).collect();
             let _ = writeln!(text, "| {} | {connections} | {} |", scenario.title(), cells.join(" | "));
         }
-        text.push_str("\nMedian, lowest and highest of the rounds.\n");
+        text.push_str("\nRatio of the rates: median, lowest and highest of the rounds · ratio of the CPU times: median.\n");
+    }
+
+    /// Resident memory before the first request, and after each quarter of the measurements.
+    fn memory(&self, host: Host, text: &mut String) {
+        let _ = writeln!(text, "| MiB | idle | a quarter | half | three quarters | the end |");
+        let _ = writeln!(text, "| --- | --- | --- | --- | --- | --- |");
+        for server in self.servers(host) {
+            let found: Vec<_> = self
+                .of(host)
+                .filter(|row| row.server == server)
+                .filter_map(|row| row.measurement.memory_mib)
+                .collect();
+            let after = |quarter: usize| found.get((found.len() * quarter / 4).max(1) - 1);
+            let idle = self.idle.iter().find(|(on, name, _)| *on == host && name == server);
+            let idle = idle.map(|(.., mib)| mib);
+            let cells = [idle, after(1), after(2), after(3), after(4)];
+            let cells = cells.map(|cell| cell.map_or("–".to_owned(), |mib| format!("{mib:.0}")));
+            let _ = writeln!(text, "| {server} | {} |", cells.join(" | "));
+        }
     }
 }
 
@@ -217,7 +274,7 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// With a comma after the thousands.
-fn thousands(value: f64) -> String {
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -228,3 +285,6 @@ fn thousands(value: f64) -> String {
     }
     text
 }
+
+/// The number of connections in the plots.
+const PLOTTED: usize = 16;

@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use crate::{
     Failure,
     load::{Load, Measurement, measure},
-    report::{Machine, Results, Row},
+    report::{Results, Row},
     scenario::Scenario,
     servers::{Peer, Ports, Server, Site},
+    stored,
 };
 
 /// What to measure, for how long.
@@ -52,6 +53,9 @@ pub(crate) struct Options {
     /// Where the results go, as JSON
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     out: PathBuf,
+    /// A folder in which to draw the results
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,18 @@ pub(crate) enum Host {
     Native,
     /// Cloudflare's runtime
     Workerd,
+    /// A process on tokio with a million stored grants, beside one without; only where it is named
+    Stored,
+}
+
+impl Host {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Workerd => "workerd",
+            Self::Stored => "stored",
+        }
+    }
 }
 
 impl std::str::FromStr for What {
@@ -95,7 +111,7 @@ impl Options {
             .copied()
             .filter(|host| self.what.contains(&What::Host(*host)))
             .collect();
-        if named.is_empty() { Host::value_variants().to_vec() } else { named }
+        if named.is_empty() { vec![Host::Native, Host::Workerd] } else { named }
     }
 
     fn scenarios(&self) -> Vec<Scenario> {
@@ -131,30 +147,46 @@ impl Options {
 /// Measures, prints the tables, and writes the results.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let mut site = Site::start(Ports::from(options.port), &options.data)?;
-    let mut results = Results { machine: Machine::this(), idle: Vec::new(), rows: Vec::new() };
+    let mut results = Results::default();
     for host in options.hosts() {
-        let mut servers = servers(&mut site, host, &options).await?;
-        let idle = servers.iter().filter_map(|server| Some((server.name.clone(), server.idle_mib?)));
+        let mut servers = servers(&mut site, host, &options, &mut results).await?;
+        let idle = servers.iter().filter_map(|server| Some((host, server.name.clone(), server.idle_mib?)));
         results.idle.extend(idle);
         measure_all(&mut servers, host, &options, &site.pids(), &mut results).await;
         site.stop_servers();
     }
     results.write(&options.out)?;
     print!("{}", results.tables());
+    if let Some(folder) = &options.plots {
+        results.draw(folder)?;
+    }
     let errors: usize = results.rows.iter().map(|row| row.measurement.errors).sum();
     if errors == 0 { Ok(()) } else { Err(format!("{errors} responses were not as expected").into()) }
 }
 
-async fn servers(site: &mut Site, host: Host, options: &Options) -> Result<Vec<Server>, Failure> {
+async fn servers(
+    site: &mut Site,
+    host: Host,
+    options: &Options,
+    results: &mut Results,
+) -> Result<Vec<Server>, Failure> {
     let clients = options.connections().into_iter().max().unwrap_or(1);
     let scenarios = options.scenarios();
     let mut servers = Vec::new();
     match host {
         Host::Native => {
-            servers.push(site.native(None, clients).await?);
-            if let Some(program) = &options.before {
-                servers.push(site.native(Some(program), clients).await?);
+            let Ports { native, native_before, .. } = site.ports();
+            let before =
+                options.before.as_deref().map(|program| ("Deputy before", native_before, Some(program)));
+            for (name, port, program) in [("Deputy", native, None)].into_iter().chain(before) {
+                let (pid, _) = site.start_native(program, port).await?;
+                servers.push(site.log_in(name, port, pid, clients).await?);
             }
+        }
+        Host::Stored => {
+            let stored = stored::start(site, clients).await?;
+            results.starts = stored.starts;
+            return Ok(stored.servers);
         }
         Host::Workerd => {
             servers.push(site.workerd(None, clients).await?);
@@ -168,8 +200,8 @@ async fn servers(site: &mut Site, host: Host, options: &Options) -> Result<Vec<S
     }
     let tools = servers[0].clients[0].tools().await?.to_string();
     let floors = match host {
-        Host::Native => site.native_floors(&tools, clients).await?,
         Host::Workerd => site.workerd_floors(&tools, clients).await?,
+        Host::Native | Host::Stored => site.native_floors(&tools, clients).await?,
     };
     servers.extend(floors.into_iter().filter(|floor| scenarios.iter().any(|scenario| floor.has(*scenario))));
     Ok(servers)

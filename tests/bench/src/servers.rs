@@ -8,13 +8,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::sleep};
+use clap::ValueEnum as _;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep},
+};
 use url::Url;
 
 use crate::{
     Failure,
     client::{Client, Registration, Session},
     floors::TOKEN,
+    http::{Connection, request},
     process::{self, Process},
     scenario::Scenario,
     upstreams,
@@ -94,24 +99,39 @@ impl Site {
         self.processes.truncate(1);
     }
 
-    /// Starts the native Deputy, or the one that was built `before`, and logs in.
-    pub(crate) async fn native(&mut self, before: Option<&Path>, clients: usize) -> Result<Server, Failure> {
-        let (name, port, program) = match before {
-            None => ("Deputy", self.ports.native, program("DEPUTY", "deputy")?),
-            Some(program) => ("Deputy before", self.ports.native_before, program.to_owned()),
+    /// Starts a native Deputy, or the `program` that is one, and waits until it is healthy. Its records are in a folder of its
+    /// port. Returns its process, and how long that took.
+    pub(crate) async fn start_native(
+        &mut self,
+        program: Option<&Path>,
+        port: u16,
+    ) -> Result<(u32, Duration), Failure> {
+        let begin = Instant::now();
+        let program = match (program, env::var_os("DEPUTY")) {
+            (Some(program), _) => program.to_owned(),
+            (None, Some(named)) => named.into(),
+            (None, None) => env::current_exe()?.with_file_name("deputy"),
         };
-        let listen = format!("127.0.0.1:{port}");
         let mut command = Command::new(program);
-        command.args(["serve", "--listen", &listen, "--max-connections", "4096", "--data-dir"]);
-        command
-            .arg(self.folder.join(format!("native-{port}")))
-            .envs(self.variables(port))
-            .env("LOG", "error")
-            .stdout(Stdio::null());
-        let process = Process::start(&mut command)?;
+        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--max-connections", "4096"]);
+        command.arg("--data-dir").arg(self.folder(port)).envs(self.variables(port));
+        let process = Process::start(command.env("LOG", "error").stdout(Stdio::null()))?;
         let pid = process.id();
         self.processes.push(process);
-        deputy(name, port, pid, clients).await
+        healthy(port).await?;
+        Ok((pid, begin.elapsed()))
+    }
+
+    /// Logs in at a Deputy.
+    pub(crate) async fn log_in(
+        &self,
+        name: &str,
+        port: u16,
+        pid: u32,
+        clients: usize,
+    ) -> Result<Server, Failure> {
+        let mcp = Url::parse(&format!("http://127.0.0.1:{port}/mcp"))?;
+        with_logins(name, &mcp, pid, Scenario::value_variants(), clients).await
     }
 
     /// Starts the Worker, or the one whose build is in the folder `before`, and logs in.
@@ -121,13 +141,13 @@ impl Site {
             Some(_) => ("Deputy before", self.ports.workerd_before),
         };
         let mut command = node()?;
-        command.args(["deputy", &port.to_string()]).arg(self.folder.join(format!("workerd-{port}")));
+        command.args(["deputy", &port.to_string()]).arg(self.folder(port));
         command.args(self.variables(port).iter().map(|(name, value)| format!("{name}={value}")));
         if let Some(folder) = before {
             command.env("DEPUTY_BUILD", folder);
         }
         let pid = self.start_program(&mut command)?;
-        deputy(name, port, pid, clients).await
+        self.log_in(name, port, pid, clients).await
     }
 
     /// Starts the floors of the native host, which have the `tools` of Deputy.
@@ -161,7 +181,7 @@ impl Site {
     ) -> Result<Vec<Server>, Failure> {
         let port = self.ports.workerd_floors;
         let mut command = node()?;
-        command.args(["floors", &port.to_string()]).arg(self.folder.join("workerd-floors"));
+        command.args(["floors", &port.to_string()]).arg(self.folder(port));
         command.arg(format!("TOOLS={tools}"));
         let pid = self.start_program(&mut command)?;
         let floors = [
@@ -182,6 +202,15 @@ impl Site {
         let serving = line.split(' ').nth(1).map(str::parse).transpose()?.unwrap_or(process.id());
         self.processes.push(process);
         Ok(serving)
+    }
+
+    pub(crate) fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Where the server on this port keeps its records.
+    pub(crate) fn folder(&self, port: u16) -> PathBuf {
+        self.folder.join(port.to_string())
     }
 
     fn first_port(&self) -> String {
@@ -244,18 +273,6 @@ impl Peer {
     }
 }
 
-async fn deputy(name: &str, port: u16, pid: u32, clients: usize) -> Result<Server, Failure> {
-    let scenarios = [
-        Scenario::Unauthenticated,
-        Scenario::Health,
-        Scenario::List,
-        Scenario::Call,
-        Scenario::Refresh,
-        Scenario::Login,
-    ];
-    with_logins(name, &Url::parse(&format!("http://127.0.0.1:{port}/mcp"))?, pid, &scenarios, clients).await
-}
-
 async fn with_logins(
     name: &str,
     mcp: &Url,
@@ -294,6 +311,19 @@ async fn floor(
     Ok(Server { name: name.to_owned(), pid, scenarios: scenarios.to_vec(), clients: all, idle_mib })
 }
 
+async fn healthy(port: u16) -> Result<(), Failure> {
+    let url = Url::parse(&format!("http://127.0.0.1:{port}/health"))?;
+    let health = request("GET", &url, &[], "");
+    for _ in 0..60_000 {
+        let mut connection = Connection::new(url.authority());
+        if connection.send(&health).await.is_ok() && connection.status() == 200 {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    Err(format!("{url} is not healthy").into())
+}
+
 async fn listening(authority: &str) -> Result<(), Failure> {
     for _ in 0..600 {
         if TcpStream::connect(authority).await.is_ok() {
@@ -310,12 +340,4 @@ fn node() -> Result<Command, Failure> {
         Command::new(env::var_os("DEPUTY_NODE").ok_or("DEPUTY_NODE is not set; ./dev bench sets it")?);
     command.arg("--no-warnings").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("worker.js"));
     Ok(command)
-}
-
-/// The program that `variable` names, or the one beside this.
-fn program(variable: &str, name: &str) -> Result<PathBuf, Failure> {
-    Ok(match env::var_os(variable) {
-        Some(path) => path.into(),
-        None => env::current_exe()?.with_file_name(name),
-    })
 }
