@@ -42,6 +42,10 @@ need_fuzzer() {
     lack "a C++ compiler" "apt-get install g++, or on macOS xcode-select --install"
 }
 
+need_valgrind() {
+  command -v valgrind >/dev/null || apt_install valgrind libc6-dbg || lack valgrind "apt-get install valgrind"
+}
+
 # Sets `cargo_fuzz`.
 install_cargo_fuzz() {
   local version=0.13.2 root

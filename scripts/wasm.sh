@@ -35,9 +35,9 @@ use_wasm_tools() {
   export WRANGLER_SEND_METRICS=false
 }
 
-# Prints the version of package $1 in the Workers' Cargo.lock.
+# Prints the version of package $1 in the Workers' Cargo.lock, or in the lock file $2.
 locked_version() {
-  awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' "$workers/Cargo.lock"
+  awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' "${2:-$workers/Cargo.lock}"
 }
 
 # Installs version $2 of the crate $1 in the cache, and prints the folder of its programs.
