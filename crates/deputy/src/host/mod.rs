@@ -49,7 +49,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The parts of a platform. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Host {
-    /// Time.
+    /// The wall clock, and timers.
     pub clock: Arc<dyn Clock>,
     /// Outgoing HTTP.
     pub http: Arc<dyn HttpClient>,
@@ -57,7 +57,7 @@ pub struct Host {
     pub random: Arc<dyn SecureRandom>,
     /// Rate limits by remote address.
     pub rate_limiter: Arc<dyn RateLimiter>,
-    /// Records.
+    /// Stored records.
     pub store: Arc<dyn Store>,
     /// Work that outlives its request.
     pub tasks: Arc<dyn Tasks>,
@@ -65,7 +65,7 @@ pub struct Host {
     pub capacity: Capacity,
 }
 
-/// Time.
+/// The wall clock, and timers.
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;
