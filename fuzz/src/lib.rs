@@ -9,7 +9,7 @@ use bytes::Bytes;
 use deputy::{
     Server, Wording,
     config::Config,
-    host::{BoxFuture, Timestamp},
+    host::{BoxFuture, Clock as _, SecureRandom as _, Timestamp},
     mcp::rmcp,
 };
 use harness::{browser::Browser, memory::MemoryHost, network::Network};
@@ -66,7 +66,7 @@ impl SimEnvironment for Environment {
     }
 
     fn fill_random(&self, buffer: &mut [u8]) {
-        self.0.fill_random(buffer);
+        self.0.fill(buffer);
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -85,7 +85,7 @@ impl World {
         let tools = rmcp(TodoServer::new()).require_all(todo::SCOPES);
         let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
         let now = host.now();
-        network.serve(DEPUTY, Server::new(config(), Arc::new(host), Arc::new(tools), wording).router());
+        network.serve(DEPUTY, Server::new(config(), host.host(), Arc::new(tools), wording).router());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let (client, access_token) = runtime.block_on(connect(&network));
         Self { runtime, network, client, access_token, now }
