@@ -112,7 +112,8 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
     let now = Arc::new(AtomicU64::new(description.now));
     let (stored, fetched) = (Counts::default(), Arc::<AtomicU64>::default());
     let store = TestStore { inner: store, owner: description.records, evict: description.evict };
-    let test = TestHost { now: Arc::clone(&now), fetched: Arc::clone(&fetched), network: description.network };
+    let test =
+        TestHost { now: Arc::clone(&now), fetched: Arc::clone(&fetched), network: description.network };
     let test = Arc::new(test);
     let host = Host {
         clock: test.clone(),
