@@ -1,4 +1,4 @@
-// What the runtime costs without Deputy: each path reads a JSON-RPC request and has the same result of `tools/list`.
+// The cost of the runtime without Deputy: each path reads a JSON-RPC request and has the same result of `tools/list`.
 
 import { DurableObject } from "cloudflare:workers";
 

@@ -18,7 +18,7 @@ use crate::{
     world::{error_at_client, finished_at_pingone, login_error},
 };
 
-/// What PingOne sends instead of a valid response.
+/// An invalid response of PingOne.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Closed,

@@ -1,4 +1,4 @@
-//! What the end of a session at PingOne, an outage or a new client secret means for a grant.
+//! The effect on a grant of the end of a session at PingOne, an outage, or a new client secret.
 
 use http::StatusCode;
 use pingone_sim::Failure;

@@ -1,4 +1,4 @@
-// What other users of this computer can read of the demo on workerd.
+// The demo on workerd hides its secrets from other users of this computer.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -129,7 +129,7 @@ impl Connection {
     }
 }
 
-/// What a connection took too long for.
+/// The part of a connection that exceeded its time.
 enum Overdue {
     Head,
     Idle,

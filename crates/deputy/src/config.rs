@@ -70,7 +70,7 @@ pub struct ConfigErrors(pub Vec<ConfigError>);
 pub struct ConfigError {
     /// The variable's name.
     pub name: Cow<'static, str>,
-    /// What is wrong, and what to set.
+    /// The problem, and the value to set.
     pub problem: Cow<'static, str>,
 }
 

@@ -166,7 +166,7 @@ fn file_of(path: &[String], modules: &BTreeMap<Vec<String>, String>) -> Option<V
     Some(at).filter(|at| !at.is_empty())
 }
 
-/// What a module re-exports of its own files: name and path.
+/// The names that a module re-exports from its own files, with their paths.
 fn re_exports(module: &[String], source: &str) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
     for statement in source.split(';') {

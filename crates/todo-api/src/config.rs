@@ -27,7 +27,7 @@ impl Config {
     }
 }
 
-/// What is wrong with a variable. The text does not contain its value.
+/// The problem of a variable. The text does not contain its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Empty, or with white space, which PingOne allows in no `aud`.

@@ -1,4 +1,4 @@
-//! What the libraries cost without Deputy, natively: bare axum, and rmcp's own Streamable HTTP transport behind a constant
+//! The cost of the libraries without Deputy, natively: bare axum, and rmcp's own Streamable HTTP transport behind a constant
 //! bearer check. Both have the tools that Deputy lists.
 
 use std::{fs, net::Ipv4Addr, path::Path, sync::Arc};

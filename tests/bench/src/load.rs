@@ -18,7 +18,7 @@ pub(crate) struct Load {
     pub(crate) duration: Duration,
 }
 
-/// What one server did under one load.
+/// The results of one server under one load.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Measurement {
     /// Requests, or logins, a second.

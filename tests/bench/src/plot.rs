@@ -62,6 +62,6 @@ const BARS: u32 = 230;
 /// The width of the longest bar.
 const LONGEST: f64 = 480.0;
 const TOP: usize = 44;
-/// What a panel takes beside its rows.
+/// Pixels of a panel beside its rows.
 const PANEL: usize = 40;
 const ROW: usize = 22;

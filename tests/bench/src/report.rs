@@ -48,7 +48,7 @@ pub(crate) struct Row {
     pub(crate) measurement: Measurement,
 }
 
-/// What it ran on.
+/// The machine of a run.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -65,7 +65,7 @@ impl Machine {
         Self {
             processor: model.map_or("unknown", |(_, model)| model).to_owned(),
             processors: thread::available_parallelism().map_or(1, Into::into),
-            // What follows the version may name a builder.
+            // The text after the version may name a builder.
             kernel: release.trim().split('-').next().unwrap_or_default().to_owned(),
         }
     }

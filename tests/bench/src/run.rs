@@ -13,7 +13,7 @@ use crate::{
     stored,
 };
 
-/// What to measure, for how long.
+/// The measurements of a run, and their length.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Hosts and scenarios; all where none is named

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measured requests.
 
 use clap::ValueEnum;
 

@@ -334,7 +334,7 @@ async fn listening(authority: &str) -> Result<(), Failure> {
     Err(format!("nothing listens at {authority}").into())
 }
 
-/// What runs a Worker without the proxy of `wrangler dev`.
+/// The program that runs a Worker without the proxy of `wrangler dev`.
 fn node() -> Result<Command, Failure> {
     let mut command =
         Command::new(env::var_os("DEPUTY_NODE").ok_or("DEPUTY_NODE is not set; ./dev bench sets it")?);

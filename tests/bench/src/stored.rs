@@ -1,4 +1,4 @@
-//! What a million stored grants change: a native Deputy with them beside one without, and how long each takes to start.
+//! The cost of a million stored grants: a native Deputy with them beside one without, and how long each takes to start.
 
 use std::path::Path;
 

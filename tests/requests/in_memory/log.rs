@@ -12,7 +12,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::world::{API, PINGONE, World, list_todos, with_expiring_token};
 
-/// What this thread logs, at every level.
+/// The log of this thread, at every level.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! What the source code of this repository defines, by name: functions, types, constants, and tests.
+//! The definitions in the source code of this repository, by name: functions, types, constants, and tests.
 
 use std::{
     fs,
@@ -79,7 +79,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
-        // What is built or installed is no source.
+        // Builds and installed packages are not source code.
         if name.starts_with('.') || ["build", "node_modules", "target"].contains(&name.as_ref()) {
             continue;
         }

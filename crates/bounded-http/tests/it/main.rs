@@ -91,7 +91,7 @@ impl Running {
     }
 }
 
-/// What arrives until the connection ends, in whatever way.
+/// The bytes that arrive until the connection is closed or reset.
 pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 65_536];

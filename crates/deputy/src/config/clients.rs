@@ -1,4 +1,4 @@
-//! What MCP clients may do.
+//! Variables about MCP clients.
 
 use super::{
     variable::{DefaultValue, Syntax, Variable},

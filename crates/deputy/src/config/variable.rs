@@ -9,13 +9,13 @@ pub struct Variable {
     pub name: &'static str,
     /// The name that the server had for it which Deputy replaces. Both are read.
     pub former_name: Option<&'static str>,
-    /// What it is: a noun phrase without an article.
+    /// Its meaning: a noun phrase without an article.
     pub summary: &'static str,
     /// Sentences about its consequences. May be empty.
     pub details: &'static str,
     /// The values that it takes.
     pub syntax: Syntax,
-    /// What is used while it is absent or empty.
+    /// Its value while it is absent or empty.
     pub default: DefaultValue,
     /// A valid value. A secret has none: an example would be copied.
     pub example: Option<&'static str>,
@@ -32,11 +32,11 @@ pub enum Syntax {
     Choice(&'static [(&'static str, &'static str)]),
     /// Whole seconds.
     Seconds(RangeInclusive<u64>),
-    /// What the phrase says.
+    /// Text that this phrase describes.
     Text(&'static str),
 }
 
-/// What is used while a variable is absent or empty.
+/// The value of a variable while it is absent or empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
     /// A value that the native host knows. On Workers the variable is required.

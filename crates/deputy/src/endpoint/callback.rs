@@ -169,7 +169,7 @@ async fn finish(
     };
     let issued = issued.await;
     if issued.is_err() {
-        // Nobody will use it, and it stays valid until PingOne lets it expire.
+        // The refresh token is of no use to a grant, and would stay valid until PingOne lets it expire.
         revoke_at_pingone(&app, refresh_token);
     }
     issued

@@ -108,7 +108,7 @@ pub enum Operation {
     },
 }
 
-/// What an operation did.
+/// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// [`Operation::Get`] and [`Operation::Take`]: the record, if it exists.
@@ -210,11 +210,11 @@ impl fmt::Debug for GrantId {
 /// A stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What was written.
+    /// The value.
     pub value: Vec<u8>,
     /// Changes with every write of the record.
     pub version: Version,
-    /// When it ceases to exist.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 

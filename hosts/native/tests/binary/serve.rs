@@ -111,7 +111,7 @@ fn addresses_named_by_a_proxy_have_separate_limits() {
         );
         rest(&mut send(port, &head))
     };
-    // What stands before the last entry, the client may have written itself.
+    // The client may have written every entry but the last.
     for number in 0..2 {
         let response = register(&format!("X-Forwarded-For: 192.0.2.{number}, 203.0.113.7\r\n"));
         assert!(response.starts_with("HTTP/1.1 201 "), "{response}");
