@@ -21,10 +21,11 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 
 use crate::{
     app::App,
+    clients::AuthenticationError,
     host::{Endpoint, RetryAfter},
     http::{BodyError, Response, error, read_body, with_retry_after},
     limits,
-    oauth::{ClientAuthError, ErrorCode},
+    oauth::ErrorCode,
     pages,
 };
 
@@ -90,6 +91,13 @@ pub(crate) enum ReceiveError {
 }
 
 impl ReceiveError {
+    pub(crate) const fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Body(_) => Fault::Client,
+            Self::RateLimit(_) => Fault::Expected,
+        }
+    }
+
     /// Its response. `code` is for errors of the body.
     pub(crate) fn response(&self, code: ErrorCode) -> Response {
         match self {
@@ -105,16 +113,29 @@ pub(crate) fn too_many_requests(refusal: impl Display, wait: RetryAfter) -> Resp
     with_retry_after(response, wait)
 }
 
-/// The response to a failed client authentication: 401 with a challenge (OAuth 2.1 §3.2.4).
-pub(crate) fn unauthenticated_client(refusal: ClientAuthError) -> Response {
-    let code = refusal.code();
-    if code != ErrorCode::InvalidClient {
-        return error(StatusCode::BAD_REQUEST, code, refusal);
+impl AuthenticationError {
+    pub(crate) fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Record(error) => Fault::Server(error),
+            Self::Refused(_) => Fault::Client,
+        }
     }
-    let mut response = error(StatusCode::UNAUTHORIZED, code, refusal);
-    let challenge = HeaderValue::from_static("Basic realm=\"deputy\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    response
+
+    /// Its response: 401 with a challenge where authentication failed (OAuth 2.1 §3.2.4).
+    pub(crate) fn response(&self) -> Response {
+        let refusal = match self {
+            Self::Record(_) => return internal_failure(),
+            Self::Refused(refusal) => *refusal,
+        };
+        let code = refusal.code();
+        if code != ErrorCode::InvalidClient {
+            return error(StatusCode::BAD_REQUEST, code, refusal);
+        }
+        let mut response = error(StatusCode::UNAUTHORIZED, code, refusal);
+        let challenge = HeaderValue::from_static("Basic realm=\"deputy\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        response
+    }
 }
 
 /// The response of an endpoint for programs when this server fails.

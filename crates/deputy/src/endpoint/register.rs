@@ -32,8 +32,9 @@ impl Refusal for RegisterError {
 
     fn fault(&self) -> Fault<'_> {
         match self {
-            Self::DailyLimit(_) | Self::Receive(ReceiveError::RateLimit(_)) => Fault::Expected,
-            Self::Metadata(_) | Self::Receive(ReceiveError::Body(_)) => Fault::Client,
+            Self::DailyLimit(_) => Fault::Expected,
+            Self::Metadata(_) => Fault::Client,
+            Self::Receive(refusal) => refusal.fault(),
             Self::Record(error) => Fault::Server(error),
         }
     }

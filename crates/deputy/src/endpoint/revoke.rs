@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use http::StatusCode;
 
-use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond, unauthenticated_client};
+use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::App,
     clients::{AuthenticationError, authenticate},
@@ -34,20 +34,17 @@ impl Refusal for RevocationError {
 
     fn fault(&self) -> Fault<'_> {
         match self {
-            Self::Authentication(AuthenticationError::Record(error)) | Self::Record(error) => {
-                Fault::Server(error)
-            }
-            Self::Receive(ReceiveError::RateLimit(_)) => Fault::Expected,
-            Self::Authentication(AuthenticationError::Refused(_))
-            | Self::Form
-            | Self::Receive(ReceiveError::Body(_)) => Fault::Client,
+            Self::Authentication(refusal) => refusal.fault(),
+            Self::Form => Fault::Client,
+            Self::Receive(refusal) => refusal.fault(),
+            Self::Record(error) => Fault::Server(error),
         }
     }
 
     fn response(&self, _: &App) -> Response {
         match self {
-            Self::Authentication(AuthenticationError::Refused(refusal)) => unauthenticated_client(*refusal),
-            Self::Authentication(AuthenticationError::Record(_)) | Self::Record(_) => internal_failure(),
+            Self::Authentication(refusal) => refusal.response(),
+            Self::Record(_) => internal_failure(),
             Self::Form => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, self),
             Self::Receive(refusal) => refusal.response(ErrorCode::InvalidRequest),
         }

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond, unauthenticated_client};
+use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::App,
     clients::{AuthenticationError, authenticate},
@@ -49,28 +49,19 @@ impl Refusal for TokenError {
 
     fn fault(&self) -> Fault<'_> {
         match self {
-            Self::Authentication(AuthenticationError::Record(error)) | Self::Record(error) => {
-                Fault::Server(error)
+            Self::Authentication(refusal) => refusal.fault(),
+            Self::Receive(refusal) => refusal.fault(),
+            Self::Record(error) => Fault::Server(error),
+            Self::LoginEnded | Self::MediaType | Self::Redeem(_) | Self::Refresh(_) | Self::Request(_) => {
+                Fault::Client
             }
-            Self::Receive(ReceiveError::RateLimit(_)) => Fault::Expected,
-            Self::Authentication(AuthenticationError::Refused(_))
-            | Self::LoginEnded
-            | Self::MediaType
-            | Self::Receive(ReceiveError::Body(_))
-            | Self::Redeem(_)
-            | Self::Refresh(_)
-            | Self::Request(_) => Fault::Client,
         }
     }
 
     fn response(&self, _: &App) -> Response {
         let code = match self {
-            Self::Authentication(AuthenticationError::Refused(refusal)) => {
-                return unauthenticated_client(*refusal);
-            }
-            Self::Authentication(AuthenticationError::Record(_)) | Self::Record(_) => {
-                return internal_failure();
-            }
+            Self::Authentication(refusal) => return refusal.response(),
+            Self::Record(_) => return internal_failure(),
             Self::Receive(refusal) => return refusal.response(ErrorCode::InvalidRequest),
             Self::LoginEnded | Self::Redeem(_) => ErrorCode::InvalidGrant,
             Self::MediaType => ErrorCode::InvalidRequest,
