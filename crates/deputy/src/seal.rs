@@ -36,11 +36,11 @@ pub fn random_bytes<const N: usize>(random: Random<'_>) -> [u8; N] {
 /// A key of 256 bits for one purpose.
 ///
 /// ```
-/// use deputy::seal::{Key, Random};
+/// use deputy::seal::{SealingKey, Random};
 ///
 /// # let random: Random<'_> = &|buffer| buffer.fill(7);
-/// let server_key = Key::derive(b"a secret of the server", "example v1");
-/// let grant_key = Key::generate(random);
+/// let server_key = SealingKey::derive(b"a secret of the server", "example v1");
+/// let grant_key = SealingKey::generate(random);
 /// let sealed = grant_key.seal(b"grant 1", b"a token", random);
 /// let wrapped = grant_key.wrap(&server_key, b"grant 1", random);
 ///
@@ -53,9 +53,9 @@ pub fn random_bytes<const N: usize>(random: Random<'_>) -> [u8; N] {
 /// assert!(server_key.open(b"grant 1", &sealed).is_none());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Key(Secret<[u8; 32]>);
+pub struct SealingKey(Secret<[u8; 32]>);
 
-impl Key {
+impl SealingKey {
     /// Draws a new key.
     pub fn generate(random: Random<'_>) -> Self {
         Self(Secret::new(random_bytes(random)))
@@ -88,7 +88,7 @@ impl Key {
         Sealed(sealed)
     }
 
-    /// Decrypts the result of [`Key::seal`]. `None` if the key or the associated data differ, or the ciphertext was
+    /// Decrypts the result of [`SealingKey::seal`]. `None` if the key or the associated data differ, or the ciphertext was
     /// altered.
     pub fn open(&self, associated_data: &[u8], sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE>()?;
@@ -102,7 +102,7 @@ impl Key {
         other.seal(associated_data, self.0.expose(), random)
     }
 
-    /// Opens a key that [`Key::wrap`] sealed under this one. `None` as for [`Key::open`].
+    /// Opens a key that [`SealingKey::wrap`] sealed under this one. `None` as for [`SealingKey::open`].
     pub fn unwrap(&self, associated_data: &[u8], wrapped: &Sealed) -> Option<Self> {
         let bytes = self.open(associated_data, wrapped)?;
         Some(Self(Secret::new(<[u8; 32]>::try_from(bytes.as_slice()).ok()?)))
@@ -112,7 +112,7 @@ impl Key {
     /// own encoding.
     ///
     /// ```
-    /// # let key = deputy::seal::Key::derive(b"a secret of the server", "example v1");
+    /// # let key = deputy::seal::SealingKey::derive(b"a secret of the server", "example v1");
     /// assert_ne!(key.mac(&[b"ab", b"c"]), key.mac(&[b"a", b"bc"]));
     /// ```
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
@@ -165,11 +165,11 @@ mod tests {
 
     #[test]
     fn ciphertext_opens_only_with_its_key_and_associated_data() {
-        let key = Key::derive(b"secret", "test");
+        let key = SealingKey::derive(b"secret", "test");
         let sealed = key.seal(b"here", b"text", &count);
         assert_eq!(key.open(b"here", &sealed).as_deref(), Some(&b"text".to_vec()));
         assert_eq!(key.open(b"there", &sealed), None);
-        assert_eq!(Key::derive(b"secret", "other").open(b"here", &sealed), None);
+        assert_eq!(SealingKey::derive(b"secret", "other").open(b"here", &sealed), None);
         let mut altered = sealed.clone();
         altered.0[30] ^= 1;
         assert_eq!(key.open(b"here", &altered), None);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn unwrapped_key_opens_its_own_ciphertexts() {
-        let (inner, outer) = (Key::derive(b"inner", "test"), Key::derive(b"outer", "test"));
+        let (inner, outer) = (SealingKey::derive(b"inner", "test"), SealingKey::derive(b"outer", "test"));
         let wrapped = inner.wrap(&outer, b"", &count);
         let sealed = inner.seal(b"", b"text", &count);
         let unwrapped = outer.unwrap(b"", &wrapped).expect("the key opens");

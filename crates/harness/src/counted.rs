@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use deputy::host::{BoxFuture, Key, Operation, Outcome, Store, StoreError, Timestamp};
+use deputy::host::{BoxFuture, Operation, Outcome, RecordKey, Store, StoreError, Timestamp};
 
 /// A store with counts of its operations.
 #[derive(Debug)]
@@ -41,10 +41,10 @@ impl<S> Counted<S> {
 impl<S: Store> Store for Counted<S> {
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        let place = usize::from(!matches!(key, Key::Client(_)));
+        let place = usize::from(!matches!(key, RecordKey::Client(_)));
         self.counts.0[place].fetch_add(1, Ordering::SeqCst);
         self.store.execute(key, operation)
     }

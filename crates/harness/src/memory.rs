@@ -13,9 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Key, Meter, Operation,
-    Outcome, RateLimiter, Reach, Record, RetryAfter, SecureRandom, Source, Store, StoreError, Tasks,
-    Timestamp, Version, is_public,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, Operation,
+    Outcome, RateLimiter, Reach, Record, RecordKey, RetryAfter, SecureRandom, Source, Store, StoreError,
+    Tasks, Timestamp, Version, is_public,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -222,16 +222,16 @@ pub struct MemoryStore(Mutex<Records>);
 
 #[derive(Debug, Default)]
 struct Records {
-    records: HashMap<Key, Record>,
+    records: HashMap<RecordKey, Record>,
     versions: u64,
 }
 
 impl Records {
-    fn live(&self, key: &Key, now: Timestamp) -> Option<&Record> {
+    fn live(&self, key: &RecordKey, now: Timestamp) -> Option<&Record> {
         self.records.get(key).filter(|record| record.expires_at > now)
     }
 
-    fn write(&mut self, key: &Key, value: Vec<u8>, expires_at: Timestamp) {
+    fn write(&mut self, key: &RecordKey, value: Vec<u8>, expires_at: Timestamp) {
         self.versions += 1;
         self.records.insert(key.clone(), Record { value, version: Version(self.versions), expires_at });
     }
@@ -239,7 +239,7 @@ impl Records {
 
 impl MemoryStore {
     /// All records that have not expired at `now`, as stored.
-    pub fn records(&self, now: Timestamp) -> Vec<(Key, Record)> {
+    pub fn records(&self, now: Timestamp) -> Vec<(RecordKey, Record)> {
         let records = locked(&self.0);
         records
             .records
@@ -253,7 +253,7 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move {

@@ -1,12 +1,12 @@
 //! The test suite for implementations of [`Store`]: a table of behaviors that runs against each of them.
 //!
 //! It needs no runtime: concurrency is `join_all`, and time is the argument `now`. The keys contain a salt, so the
-//! suite can run again on a store that still has the records of an earlier run. Reads of [`Key::Client`] may be stale
+//! suite can run again on a store that still has the records of an earlier run. Reads of [`RecordKey::Client`] may be stale
 //! and its writes need not be atomic, so the suite requires only that much of them.
 
 use std::{fmt::Debug, ops::Range};
 
-use deputy::host::{BoxFuture, Digest, GrantId, Key, Store, StoreError, Timestamp, Version};
+use deputy::host::{BoxFuture, Digest, GrantId, RecordKey, Store, StoreError, Timestamp, Version};
 use futures_util::future::join_all;
 
 /// A behavior: its description, and the check.
@@ -80,44 +80,49 @@ impl Trial<'_> {
         bytes
     }
 
-    fn grant(&self, number: u64) -> Key {
-        Key::Grant(GrantId(self.bytes(number)))
+    fn grant(&self, number: u64) -> RecordKey {
+        RecordKey::Grant(GrantId(self.bytes(number)))
     }
 
-    fn login(&self, number: u64) -> Key {
-        Key::Login(Digest(self.bytes(number)))
+    fn login(&self, number: u64) -> RecordKey {
+        RecordKey::Login(Digest(self.bytes(number)))
     }
 
-    fn client(&self, name: &str) -> Key {
-        Key::Client(format!("{name} {} {}", self.salt, self.behavior))
+    fn client(&self, name: &str) -> RecordKey {
+        RecordKey::Client(format!("{name} {} {}", self.salt, self.behavior))
     }
 
-    async fn put(&self, key: &Key, value: &[u8]) -> Outcome {
+    async fn put(&self, key: &RecordKey, value: &[u8]) -> Outcome {
         self.store.put(key, value.to_vec(), self.later()).await.map_err(failed)
     }
 
     /// The value and the version of a record that has not expired.
-    async fn read(&self, key: &Key) -> Result<Option<(Vec<u8>, Version)>, String> {
+    async fn read(&self, key: &RecordKey) -> Result<Option<(Vec<u8>, Version)>, String> {
         let record = self.store.get(key, self.now).await.map_err(failed)?;
         Ok(record.map(|record| (record.value, record.version)))
     }
 
-    async fn value(&self, key: &Key) -> Result<Option<Vec<u8>>, String> {
+    async fn value(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, String> {
         Ok(self.read(key).await?.map(|(value, _)| value))
     }
 
-    async fn version(&self, key: &Key) -> Result<Version, String> {
+    async fn version(&self, key: &RecordKey) -> Result<Version, String> {
         self.read(key)
             .await?
             .map(|(_, version)| version)
             .ok_or_else(|| "no record to read a version of".to_owned())
     }
 
-    async fn replace(&self, key: &Key, expected: Option<Version>, value: &[u8]) -> Result<bool, String> {
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Option<Version>,
+        value: &[u8],
+    ) -> Result<bool, String> {
         self.store.replace(key, expected, value.to_vec(), self.later(), self.now).await.map_err(failed)
     }
 
-    async fn take(&self, key: &Key) -> Result<Option<Vec<u8>>, String> {
+    async fn take(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, String> {
         let record = self.store.take(key, self.now).await.map_err(failed)?;
         Ok(record.map(|record| record.value))
     }
@@ -133,12 +138,12 @@ async fn absent(trial: Trial<'_>) -> Outcome {
 async fn put_and_get(trial: Trial<'_>) -> Outcome {
     let digest = Digest(trial.bytes(0));
     let keys = [
-        Key::Approval(digest),
+        RecordKey::Approval(digest),
         trial.client("known"),
         trial.grant(0),
-        Key::Login(digest),
-        Key::Reply(digest),
-        Key::User(digest),
+        RecordKey::Login(digest),
+        RecordKey::Reply(digest),
+        RecordKey::User(digest),
     ];
     for key in &keys {
         trial.put(key, key.kind().as_bytes()).await?;
@@ -162,8 +167,9 @@ async fn put_overwrites(trial: Trial<'_>) -> Outcome {
 
 async fn kinds_are_apart(trial: Trial<'_>) -> Outcome {
     let digest = Digest(trial.bytes(0));
-    let (approval, login, user) = (Key::Approval(digest), Key::Login(digest), Key::User(digest));
-    let (client, reply) = (Key::Client(login.name()), Key::Reply(digest));
+    let (approval, login, user) =
+        (RecordKey::Approval(digest), RecordKey::Login(digest), RecordKey::User(digest));
+    let (client, reply) = (RecordKey::Client(login.name()), RecordKey::Reply(digest));
     for key in [&approval, &client, &login, &reply, &user] {
         trial.put(key, key.kind().as_bytes()).await?;
     }
@@ -186,7 +192,7 @@ async fn sizes(trial: Trial<'_>) -> Outcome {
 }
 
 async fn unusual_names(trial: Trial<'_>) -> Outcome {
-    let keys: Vec<Key> = UNUSUAL.iter().map(|name| trial.client(name)).collect();
+    let keys: Vec<RecordKey> = UNUSUAL.iter().map(|name| trial.client(name)).collect();
     for (key, name) in keys.iter().zip(UNUSUAL) {
         trial.put(key, name.as_bytes()).await?;
     }
@@ -275,7 +281,7 @@ async fn replace_race(trial: Trial<'_>) -> Outcome {
 }
 
 /// Replaces `expected` from many callers at once: one succeeds, and its value is stored.
-async fn race(trial: Trial<'_>, key: Key, expected: Option<Version>) -> Outcome {
+async fn race(trial: Trial<'_>, key: RecordKey, expected: Option<Version>) -> Outcome {
     let (trial, key) = (&trial, &key);
     let results =
         join_all(RACERS.map(|racer| async move { trial.replace(key, expected, &[racer]).await })).await;

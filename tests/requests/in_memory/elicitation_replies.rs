@@ -1,6 +1,6 @@
 //! Replies to elicitations that no request awaits any more.
 
-use deputy::host::Key;
+use deputy::host::RecordKey;
 use http::StatusCode;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn unawaited_replies_take_a_bounded_number_of_records() {
         statuses.push(world.mcp(Some(&token), &reply).await.status);
     }
     let records = world.host.memory().records(world.host.now());
-    let kept = records.iter().filter(|(key, _)| matches!(key, Key::Reply(_))).count();
+    let kept = records.iter().filter(|(key, _)| matches!(key, RecordKey::Reply(_))).count();
     let accepted = statuses.iter().filter(|status| **status == StatusCode::ACCEPTED).count();
     assert!(kept == accepted && (8..=16).contains(&kept), "{kept} kept, {accepted} accepted");
     assert!(statuses.iter().all(|status| [202, 503].contains(&status.as_u16())), "{statuses:?}");

@@ -7,7 +7,7 @@ use base64::{
 use zeroize::Zeroizing;
 
 use super::variable::{DefaultValue, Syntax, Variable};
-use crate::seal::Key;
+use crate::seal::SealingKey;
 
 /// The keys of the server: the newest first, and during a rotation the one before it.
 ///
@@ -20,11 +20,11 @@ pub struct Keys(Vec<ServerKeys>);
 #[derive(Clone, Debug)]
 pub struct ServerKeys {
     /// Tags of tokens.
-    pub tokens: Key,
+    pub tokens: SealingKey,
     /// Values of cookies.
-    pub cookies: Key,
+    pub cookies: SealingKey,
     /// State of MCP requests, sealed and kept by clients.
-    pub states: Key,
+    pub states: SealingKey,
 }
 
 impl Keys {
@@ -33,9 +33,9 @@ impl Keys {
             secrets
                 .iter()
                 .map(|secret| ServerKeys {
-                    tokens: Key::derive(secret, "deputy token tags v1"),
-                    cookies: Key::derive(secret, "deputy cookies v1"),
-                    states: Key::derive(secret, "deputy request states v1"),
+                    tokens: SealingKey::derive(secret, "deputy token tags v1"),
+                    cookies: SealingKey::derive(secret, "deputy cookies v1"),
+                    states: SealingKey::derive(secret, "deputy request states v1"),
                 })
                 .collect(),
         )

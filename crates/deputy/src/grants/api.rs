@@ -18,7 +18,7 @@ use crate::{
     oauth::{EARLY, Grant, RefreshWhen},
     oidc::AccessTokenClaims,
     retry,
-    seal::Key,
+    seal::SealingKey,
     secret::Secret,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct ApiClient {
     app: Arc<App>,
     grant: GrantId,
-    key: Key,
+    key: SealingKey,
     /// The grant as it was read when the request was authorized, until its tokens are used.
     admitted: Mutex<Option<(Grant, Timestamp)>>,
     responses: Arc<ApiResponses>,
@@ -47,7 +47,7 @@ impl ApiClient {
     pub(crate) fn new(
         app: &Arc<App>,
         grant: Grant,
-        key: Key,
+        key: SealingKey,
         now: Timestamp,
         responses: Arc<ApiResponses>,
     ) -> Self {

@@ -18,7 +18,7 @@ use crate::{
     oidc::{AccessTokenClaims, TokenError, TokenResponse},
     pingone::PingOneError,
     records::{self, RecordError},
-    seal::{Key, random_bytes},
+    seal::{SealingKey, random_bytes},
 };
 
 /// The tokens of `PingOne` in a grant, and the number of refreshes before.
@@ -33,7 +33,7 @@ pub(crate) struct CurrentTokens {
 pub(crate) async fn current_tokens(
     app: &Arc<App>,
     id: GrantId,
-    key: &Key,
+    key: &SealingKey,
     reason: RefreshWhen,
 ) -> Result<CurrentTokens, ApiError> {
     let mut pause = LOOK_AGAIN;
@@ -117,7 +117,7 @@ fn next_step(
 struct Refresh {
     app: Arc<App>,
     grant: GrantId,
-    key: Key,
+    key: SealingKey,
     lease: [u8; 16],
     /// The time at which the lease was taken.
     begun: Timestamp,

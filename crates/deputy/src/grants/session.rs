@@ -17,14 +17,14 @@ use crate::{
     mcp::{DeliveryError, GrantSession},
     oauth::{Grant, ValidAccessToken},
     records,
-    seal::{self, Key, Sealed, random_bytes},
+    seal::{self, Sealed, SealingKey, random_bytes},
 };
 
 /// The grant of one request, with its store.
 pub(crate) struct StoredSession {
     app: Arc<App>,
     grant: GrantId,
-    key: Key,
+    key: SealingKey,
     /// The user and the client, to whom sealed state is bound.
     associated_data: Vec<u8>,
     /// When the access token of the request expires.
@@ -147,7 +147,7 @@ fn associated_data(grant: &Grant) -> Vec<u8> {
 }
 
 /// Authenticates the id of a question as one of this grant.
-fn tag(key: &Key, random: &[u8]) -> [u8; 16] {
+fn tag(key: &SealingKey, random: &[u8]) -> [u8; 16] {
     let mac = key.subkey("question").mac(&[random]);
     let mut tag = [0; 16];
     tag.copy_from_slice(&mac[..16]);

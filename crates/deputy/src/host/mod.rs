@@ -39,7 +39,7 @@ use bytes::Bytes;
 pub use crate::types::public_address::is_public;
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
 pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};
-pub use store::{Digest, GrantId, Key, Operation, Outcome, Record, Store, StoreError, Version};
+pub use store::{Digest, GrantId, Operation, Outcome, Record, RecordKey, Store, StoreError, Version};
 pub(crate) use time::DAY;
 pub use time::Timestamp;
 

@@ -18,19 +18,23 @@ pub trait Store: Send + Sync {
     /// Does one operation on one record, atomically.
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>>;
 
     /// [`Operation::Get`].
-    fn get<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn get<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(async move { self.execute(key, Operation::Get { now }).await?.record() })
     }
 
     /// [`Operation::Put`].
     fn put<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         value: Vec<u8>,
         expires_at: Timestamp,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -42,7 +46,7 @@ pub trait Store: Send + Sync {
     /// [`Operation::Replace`]. Returns whether it wrote.
     fn replace<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         expected: Option<Version>,
         value: Vec<u8>,
         expires_at: Timestamp,
@@ -54,7 +58,11 @@ pub trait Store: Send + Sync {
     }
 
     /// [`Operation::Take`].
-    fn take<'a>(&'a self, key: &'a Key, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn take<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(async move { self.execute(key, Operation::Take { now }).await?.record() })
     }
 
@@ -62,7 +70,7 @@ pub trait Store: Send + Sync {
     ///
     /// By default it takes a record that never exists, which uses the path of writes and writes nothing.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.take(&Key::Login(Digest([0; 32])), now).await.map(|_| ()) })
+        Box::pin(async move { self.take(&RecordKey::Login(Digest([0; 32])), now).await.map(|_| ()) })
     }
 
     /// Removes some records that have expired by `now`, and returns how many. The host calls it every minute, and again while
@@ -76,7 +84,7 @@ pub trait Store: Send + Sync {
 /// An operation on a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Reads the record. For [`Key::Client`] it may be stale by about a minute; for every other key it is the last one
+    /// Reads the record. For [`RecordKey::Client`] it may be stale by about a minute; for every other key it is the last one
     /// written.
     Get {
         /// The time of the request.
@@ -140,13 +148,13 @@ impl Outcome {
 /// The name of a record. An enum, so that a store's choice of a place for each kind is an exhaustive `match`.
 ///
 /// ```
-/// use deputy::host::{GrantId, Key};
+/// use deputy::host::{GrantId, RecordKey};
 ///
-/// let key = Key::Grant(GrantId([0xab; 16]));
+/// let key = RecordKey::Grant(GrantId([0xab; 16]));
 /// assert_eq!(format!("{}:{}", key.kind(), key.name()), "grant:abababababababababababababababab");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum RecordKey {
     /// An authorization request that waits for the user's approval, by the digest of the page's handle. Lives 10 minutes.
     Approval(Digest),
     /// A registered client by its `client_id`, or a metadata document. Lives 30 days, and 90 days or more after each issue of
@@ -162,7 +170,7 @@ pub enum Key {
     User(Digest),
 }
 
-impl Key {
+impl RecordKey {
     /// The kind of record, in lower case: a table name, a prefix, a label of a metric.
     pub const fn kind(&self) -> &'static str {
         match self {

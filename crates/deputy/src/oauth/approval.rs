@@ -30,7 +30,7 @@ pub fn browser_is_bound(purpose: &str, secret: &str, cookies: &[(String, String)
 
 // The value is a MAC of the secret, so that verifying it needs no storage. Each page has a cookie of its own, so that
 // several tabs can go on at the same time.
-fn browser_cookie(purpose: &str, secret: &str, key: &seal::Key) -> (String, String) {
+fn browser_cookie(purpose: &str, secret: &str, key: &seal::SealingKey) -> (String, String) {
     let digest = seal::digest(purpose, secret.as_bytes());
     let mac = key.mac(&[purpose.as_bytes(), secret.as_bytes()]);
     (format!("__Host-mcp-{purpose}-{}", hex(&digest.0[..4])), base64url_encode(&mac[..16]))
@@ -117,7 +117,7 @@ impl ApprovedClients {
         self.0.retain(|approved| approved.client != client);
     }
 
-    fn tag(payload: &str, key: &seal::Key) -> String {
+    fn tag(payload: &str, key: &seal::SealingKey) -> String {
         base64url_encode(&key.mac(&[b"approved clients", payload.as_bytes()])[..16])
     }
 }

@@ -13,7 +13,7 @@ use super::{CodeChallenge, ReferenceToken, TokenKind};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Timestamp},
-    seal::{self, Key, Random, Sealed, random_bytes},
+    seal::{self, Random, Sealed, SealingKey, random_bytes},
     secret::Secret,
     types::{ClientId, RedirectUri, Scopes, User},
 };
@@ -158,7 +158,7 @@ pub struct ValidAccessToken {
     /// The scopes of the token.
     pub scopes: Scopes,
     /// The key that opens the tokens of `PingOne`.
-    pub key: Key,
+    pub key: SealingKey,
     /// The time at which the token expires.
     pub expires_at: Timestamp,
 }
@@ -221,7 +221,7 @@ impl Grant {
     /// Makes a grant and its authorization code (OAuth 2.1 §4.1.2).
     pub fn issue(new: NewGrant, now: Timestamp, random: Random<'_>) -> (Self, ReferenceToken) {
         let id = GrantId(random_bytes(random));
-        let key = Key::generate(random);
+        let key = SealingKey::generate(random);
         let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
         let expires_at = now.plus(Self::CODE_LIFETIME);
         let NewGrant { user, client_id, client_name, redirect_uri, code_challenge, scopes, pingone_tokens } =
@@ -303,7 +303,7 @@ impl Grant {
 
     /// The key that opens the tokens of `PingOne`, if `token` is a live access or refresh token of this grant, which a
     /// client can revoke (RFC 7009 §2.1).
-    pub fn key_for(&self, token: &ReferenceToken, now: Timestamp) -> Option<Key> {
+    pub fn key_for(&self, token: &ReferenceToken, now: Timestamp) -> Option<SealingKey> {
         self.validate_access_token(token, now)
             .map(|access| access.key)
             .or_else(|| self.refresh_key(token, now))
@@ -313,7 +313,7 @@ impl Grant {
     fn mint(
         &mut self,
         scopes: Scopes,
-        key: &Key,
+        key: &SealingKey,
         config: &Config,
         now: Timestamp,
         random: Random<'_>,

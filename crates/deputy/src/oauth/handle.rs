@@ -69,7 +69,7 @@ impl Handle {
 }
 
 impl HandleKind {
-    fn tag(self, secret: &[u8; SECRET], made_at: [u8; TIME], key: &seal::Key) -> [u8; TAG] {
+    fn tag(self, secret: &[u8; SECRET], made_at: [u8; TIME], key: &seal::SealingKey) -> [u8; TAG] {
         let purpose: &[u8] = match self {
             Self::Approval => b"approval handle",
             Self::Login => b"login handle",

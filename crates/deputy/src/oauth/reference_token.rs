@@ -11,7 +11,7 @@ use crate::{
     config::Keys,
     encoding::{base64url_decode, base64url_encode},
     host::{Digest, GrantId},
-    seal::{self, Key, Random, random_bytes},
+    seal::{self, Random, SealingKey, random_bytes},
     secret::Secret,
 };
 
@@ -89,11 +89,11 @@ impl ReferenceToken {
     }
 
     /// A key that is derived from the token's secret, so that only its bearer has it.
-    pub fn key(&self) -> Key {
-        Key::derive(self.secret.expose(), self.kind.prefix())
+    pub fn key(&self) -> SealingKey {
+        SealingKey::derive(self.secret.expose(), self.kind.prefix())
     }
 
-    fn tag(&self, key: &Key) -> [u8; 12] {
+    fn tag(&self, key: &SealingKey) -> [u8; 12] {
         let mac = key.mac(&[self.kind.prefix().as_bytes(), &self.grant.0, self.secret.expose()]);
         let mut tag = [0; 12];
         tag.copy_from_slice(&mac[..12]);

@@ -6,7 +6,7 @@ use super::{RecordError, decode, encode};
 use crate::{
     config::Config,
     encoding::base64url_encode,
-    host::{DAY, Host, Key, Timestamp},
+    host::{DAY, Host, RecordKey, Timestamp},
     oauth::Client,
     seal,
     types::{ClientId, ClientIdUrl, RegisteredId},
@@ -41,7 +41,7 @@ async fn client_record(
     id: &RegisteredId,
     now: Timestamp,
 ) -> Result<Option<(Client, Timestamp)>, RecordError> {
-    let record = host.store().get(&Key::Client(id.to_string()), now).await?;
+    let record = host.store().get(&RecordKey::Client(id.to_string()), now).await?;
     record.map(|record| Ok((decode(&record.value)?, record.expires_at))).transpose()
 }
 
@@ -95,9 +95,9 @@ pub(crate) async fn forget_document(
     Ok(())
 }
 
-fn document_key(url: &ClientIdUrl) -> Key {
+fn document_key(url: &ClientIdUrl) -> RecordKey {
     let digest = seal::digest("described client", url.as_str().as_bytes());
-    Key::Client(format!("document-{}", base64url_encode(&digest.0)))
+    RecordKey::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
 /// Stores a new registration. Anybody can register clients and fill the store, so a registration lives for a shorter time until
@@ -116,7 +116,7 @@ pub(crate) async fn keep_client(
     match &client.id {
         ClientId::Document(url) => keep_document(host, url, now).await,
         ClientId::Registered(id) => {
-            let record = host.store().get(&Key::Client(id.to_string()), now).await?;
+            let record = host.store().get(&RecordKey::Client(id.to_string()), now).await?;
             let expires_at = record.map_or(now, |record| record.expires_at);
             prolong_client(host, client, expires_at, Client::lifetime(config), now).await
         }
@@ -138,5 +138,5 @@ async fn prolong_client(
 }
 
 async fn put_client(host: &Host, client: &Client, until: Timestamp) -> Result<(), RecordError> {
-    Ok(host.store().put(&Key::Client(client.id.to_string()), encode(client)?, until).await?)
+    Ok(host.store().put(&RecordKey::Client(client.id.to_string()), encode(client)?, until).await?)
 }

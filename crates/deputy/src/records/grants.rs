@@ -2,7 +2,7 @@
 
 use super::{RecordError, decode, encode};
 use crate::{
-    host::{GrantId, Host, Key, Record, Timestamp, Version},
+    host::{GrantId, Host, Record, RecordKey, Timestamp, Version},
     oauth::Grant,
 };
 
@@ -12,7 +12,7 @@ pub(crate) async fn grant(
     id: GrantId,
     now: Timestamp,
 ) -> Result<Option<(Grant, Version)>, RecordError> {
-    let record = host.store().get(&Key::Grant(id), now).await?;
+    let record = host.store().get(&RecordKey::Grant(id), now).await?;
     record.map(|Record { value, version, .. }| Ok((decode(&value)?, version))).transpose()
 }
 
@@ -24,11 +24,11 @@ pub(crate) async fn replace_grant(
     now: Timestamp,
 ) -> Result<bool, RecordError> {
     let value = encode(grant)?;
-    Ok(host.store().replace(&Key::Grant(grant.id), version, value, grant.expires_at, now).await?)
+    Ok(host.store().replace(&RecordKey::Grant(grant.id), version, value, grant.expires_at, now).await?)
 }
 
 /// Ends a grant: from now on none of its tokens is valid.
 pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<(), RecordError> {
-    host.store().take(&Key::Grant(id), now).await?;
+    host.store().take(&RecordKey::Grant(id), now).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{RecordError, decode, encode};
 use crate::{
-    host::{Digest, Host, Key, Record, Timestamp},
+    host::{Digest, Host, Record, RecordKey, Timestamp},
     seal::{self, Random, Sealed},
 };
 
@@ -19,16 +19,16 @@ const UNCLAIMED: u64 = 5;
 const REPLIES: u8 = 16;
 
 /// The place for the reply to `question`, of the grant with this key.
-fn reply_key(key: &seal::Key, question: &str) -> Key {
+fn reply_key(key: &seal::SealingKey, question: &str) -> RecordKey {
     let place = seal::digest(REPLY, question.as_bytes()).0[0] % REPLIES;
-    Key::Reply(Digest(key.subkey("reply place").mac(&[&[place]])))
+    RecordKey::Reply(Digest(key.subkey("reply place").mac(&[&[place]])))
 }
 
 /// Stores the reply to `question`, sealed under the key of its grant. The first reply counts. `false`: another reply is waiting
 /// in its place.
 pub(crate) async fn put_reply(
     host: &Host,
-    key: &seal::Key,
+    key: &seal::SealingKey,
     question: &str,
     reply: &serde_json::Value,
     now: Timestamp,
@@ -59,7 +59,7 @@ pub(crate) async fn put_reply(
 /// Takes the reply to `question`, if it has come.
 pub(crate) async fn take_reply(
     host: &Host,
-    key: &seal::Key,
+    key: &seal::SealingKey,
     question: &str,
     now: Timestamp,
 ) -> Result<Option<serde_json::Value>, RecordError> {
@@ -72,7 +72,7 @@ pub(crate) async fn take_reply(
     decode(&plain).map(Some)
 }
 
-fn open_reply(key: &seal::Key, question: &str, record: Record) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+fn open_reply(key: &seal::SealingKey, question: &str, record: Record) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     key.subkey(REPLY).open(question.as_bytes(), &Sealed(record.value))
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{RecordError, decode, encode};
 use crate::{
     config::Keys,
-    host::{Digest, Host, Key, StoreError, Timestamp},
+    host::{Digest, Host, RecordKey, StoreError, Timestamp},
     oauth::{AuthorizationRequest, Handle, HandleKind},
     oidc::Authentication,
     seal::{self, Random, Sealed},
@@ -30,22 +30,22 @@ pub(crate) struct Login {
 pub(crate) trait Ticket: Serialize + DeserializeOwned {
     const KIND: HandleKind;
     const PURPOSE: &'static str;
-    fn key(digest: Digest) -> Key;
+    fn key(digest: Digest) -> RecordKey;
 }
 
 impl Ticket for Approval {
     const KIND: HandleKind = HandleKind::Approval;
     const PURPOSE: &'static str = "approval";
-    fn key(digest: Digest) -> Key {
-        Key::Approval(digest)
+    fn key(digest: Digest) -> RecordKey {
+        RecordKey::Approval(digest)
     }
 }
 
 impl Ticket for Login {
     const KIND: HandleKind = HandleKind::Login;
     const PURPOSE: &'static str = "login";
-    fn key(digest: Digest) -> Key {
-        Key::Login(digest)
+    fn key(digest: Digest) -> RecordKey {
+        RecordKey::Login(digest)
     }
 }
 
@@ -118,10 +118,10 @@ pub(crate) async fn take_ticket<T: Ticket>(
     Ok(decode(&plain.ok_or(TicketError::Unknown)?)?)
 }
 
-fn ticket_key<T: Ticket>(handle: &Handle) -> Key {
+fn ticket_key<T: Ticket>(handle: &Handle) -> RecordKey {
     T::key(seal::digest(T::PURPOSE, handle.as_str().as_bytes()))
 }
 
-fn ticket_seal<T: Ticket>(handle: &Handle) -> seal::Key {
-    seal::Key::derive(handle.as_str().as_bytes(), T::PURPOSE)
+fn ticket_seal<T: Ticket>(handle: &Handle) -> seal::SealingKey {
+    seal::SealingKey::derive(handle.as_str().as_bytes(), T::PURPOSE)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{MOST_RACES, RecordError, decode, encode, end_grant};
 use crate::{
     config::Config,
-    host::{GrantId, Host, Key, Timestamp},
+    host::{GrantId, Host, RecordKey, Timestamp},
     oauth::Grant,
     seal,
 };
@@ -27,9 +27,9 @@ pub(crate) struct UserGrant {
 const GRANTS_OF_ONE_USER: usize = 100;
 
 /// The key of a user's index.
-pub(crate) fn user_key(config: &Config, sub: &str) -> Key {
+pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
     let name = format!("{}\n{sub}", config.pingone.issuer);
-    Key::User(seal::digest("user", name.as_bytes()))
+    RecordKey::User(seal::digest("user", name.as_bytes()))
 }
 
 /// Enters a grant into its user's index until `until`, or prolongs its entry.

@@ -1,6 +1,6 @@
 //! [`deputy::host::Store`] on Workers: clients in KV, everything else in a Durable Object of its own.
 
-use deputy::host::{BoxFuture, Key, Operation, Outcome, Store, StoreError};
+use deputy::host::{BoxFuture, Operation, Outcome, RecordKey, Store, StoreError};
 use worker::{Env, send::SendFuture};
 
 use crate::{clients::Clients, objects::Objects};
@@ -25,26 +25,28 @@ impl WorkersStore {
 
     /// Removes the object of `key` from memory, as the runtime may at any moment.
     #[cfg(feature = "eviction")]
-    pub async fn evict(&self, key: &Key) {
+    pub async fn evict(&self, key: &RecordKey) {
         if let Location::Object(name) = location(key) {
             self.objects.evict(&name).await;
         }
     }
 }
 
-fn location(key: &Key) -> Location<'_> {
+fn location(key: &RecordKey) -> Location<'_> {
     match key {
-        Key::Client(id) => Location::Client(id),
-        Key::Approval(_) | Key::Grant(_) | Key::Login(_) | Key::Reply(_) | Key::User(_) => {
-            Location::Object(format!("{}:{}", key.kind(), key.name()))
-        }
+        RecordKey::Client(id) => Location::Client(id),
+        RecordKey::Approval(_)
+        | RecordKey::Grant(_)
+        | RecordKey::Login(_)
+        | RecordKey::Reply(_)
+        | RecordKey::User(_) => Location::Object(format!("{}:{}", key.kind(), key.name())),
     }
 }
 
 impl Store for WorkersStore {
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(SendFuture::new(async move {

@@ -12,7 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use deputy::host::{FetchLimits, GrantId, Key, Reach, Store as _};
+use deputy::host::{FetchLimits, GrantId, Reach, RecordKey, Store as _};
 use deputy_workers::WorkersStore;
 use harness::store_suite;
 use http::StatusCode;
@@ -78,7 +78,7 @@ async fn read_object(State(env): State<Env>) -> Result<&'static str, String> {
     let read = async move {
         let store = WorkersStore::new(&env).map_err(|error| error.to_string())?;
         store
-            .get(&Key::Grant(GrantId([0; 16])), workers_runtime::now())
+            .get(&RecordKey::Grant(GrantId([0; 16])), workers_runtime::now())
             .await
             .map_err(|error| error.to_string())
     };

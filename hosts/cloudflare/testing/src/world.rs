@@ -24,8 +24,8 @@ use bytes::Bytes;
 use deputy::{
     config::Config,
     host::{
-        BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host, HttpClient, Key,
-        Operation, Outcome, Reach, Store, StoreError, Timestamp,
+        BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host, HttpClient,
+        Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
     },
 };
 use deputy_workers::{RateLimits, WorkersRuntime, WorkersStore};
@@ -194,21 +194,27 @@ struct TestStore {
 }
 
 impl TestStore {
-    fn key(&self, key: &Key) -> Key {
+    fn key(&self, key: &RecordKey) -> RecordKey {
         match key {
-            Key::User(digest) => {
+            RecordKey::User(digest) => {
                 let mixed = Sha256::new().chain_update(&self.owner).chain_update(digest.0).finalize();
-                Key::User(Digest(mixed.into()))
+                RecordKey::User(Digest(mixed.into()))
             }
             // Metadata documents of one URL differ between worlds.
-            Key::Client(id) if id.starts_with("document-") => Key::Client(format!("{id} {}", self.owner)),
+            RecordKey::Client(id) if id.starts_with("document-") => {
+                RecordKey::Client(format!("{id} {}", self.owner))
+            }
             // Their names are random.
-            Key::Approval(_) | Key::Client(_) | Key::Grant(_) | Key::Login(_) | Key::Reply(_) => key.clone(),
+            RecordKey::Approval(_)
+            | RecordKey::Client(_)
+            | RecordKey::Grant(_)
+            | RecordKey::Login(_)
+            | RecordKey::Reply(_) => key.clone(),
         }
     }
 
     /// Runs `operation`, then evicts the object of `key` unless it is in use: the runtime evicts only idle objects.
-    async fn then_evict<T>(&self, key: &Key, operation: impl Future<Output = T>) -> T {
+    async fn then_evict<T>(&self, key: &RecordKey, operation: impl Future<Output = T>) -> T {
         if !self.evict {
             return operation.await;
         }
@@ -222,11 +228,11 @@ impl TestStore {
 }
 
 /// A use of an object, which is not evicted before the use ends.
-struct ObjectUse(Key);
+struct ObjectUse(RecordKey);
 
 impl ObjectUse {
-    async fn begin(key: &Key) -> Self {
-        let admitted = |uses: &mut HashMap<Key, Uses>| {
+    async fn begin(key: &RecordKey) -> Self {
+        let admitted = |uses: &mut HashMap<RecordKey, Uses>| {
             let uses = uses.entry(key.clone()).or_default();
             uses.count += u32::from(!uses.evicting);
             !uses.evicting
@@ -266,13 +272,13 @@ struct Uses {
 }
 
 thread_local! {
-    static USES: RefCell<HashMap<Key, Uses>> = RefCell::default();
+    static USES: RefCell<HashMap<RecordKey, Uses>> = RefCell::default();
 }
 
 impl Store for TestStore {
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(SendFuture::new(async move {

@@ -14,7 +14,7 @@ mod writer;
 
 use std::{path::Path, thread::JoinHandle, time::Duration};
 
-use deputy::host::{BoxFuture, Key, Operation, Outcome, Record, Store, StoreError, Timestamp, Version};
+use deputy::host::{BoxFuture, Operation, Outcome, Record, RecordKey, Store, StoreError, Timestamp, Version};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -75,7 +75,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move {

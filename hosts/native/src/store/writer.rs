@@ -2,7 +2,7 @@
 
 use std::thread::{self, JoinHandle};
 
-use deputy::host::{Key, Record, StoreError, Timestamp, Version};
+use deputy::host::{Record, RecordKey, StoreError, Timestamp, Version};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::{
     mpsc::{Receiver, error::TryRecvError},
@@ -23,12 +23,12 @@ pub(super) enum Write {
         now: Timestamp,
     },
     Put {
-        key: Key,
+        key: RecordKey,
         value: Vec<u8>,
         expires_at: Timestamp,
     },
     Replace {
-        key: Key,
+        key: RecordKey,
         expected: Option<Version>,
         value: Vec<u8>,
         expires_at: Timestamp,
@@ -38,7 +38,7 @@ pub(super) enum Write {
         now: Timestamp,
     },
     Take {
-        key: Key,
+        key: RecordKey,
         now: Timestamp,
     },
 }

@@ -7,24 +7,24 @@ mod opening;
 
 use std::sync::Arc;
 
-use deputy::host::{Digest, GrantId, Key, Store as _, Timestamp};
+use deputy::host::{Digest, GrantId, RecordKey, Store as _, Timestamp};
 use deputy_native::store::{SWEEP, SqliteStore};
 use harness::store_suite;
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
 pub(crate) const LATER: Timestamp = Timestamp(1_800_000_600);
 
-pub(crate) fn grant(number: u64) -> Key {
+pub(crate) fn grant(number: u64) -> RecordKey {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_be_bytes());
-    Key::Grant(GrantId(id))
+    RecordKey::Grant(GrantId(id))
 }
 
-pub(crate) fn login() -> Key {
-    Key::Login(Digest([7; 32]))
+pub(crate) fn login() -> RecordKey {
+    RecordKey::Login(Digest([7; 32]))
 }
 
-pub(crate) async fn value(store: &SqliteStore, key: &Key) -> Option<Vec<u8>> {
+pub(crate) async fn value(store: &SqliteStore, key: &RecordKey) -> Option<Vec<u8>> {
     store.get(key, NOW).await.unwrap().map(|record| record.value)
 }
 

@@ -2,7 +2,7 @@
 //! after its effect. Nothing is random.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use deputy::host::Key;
+use deputy::host::RecordKey;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -149,7 +149,7 @@ pub(super) fn is_listed(world: &World, tokens: &Tokens, expected: bool) {
     let bytes = URL_SAFE_NO_PAD.decode(&tokens.access["dpa_".len()..]).expect("base64url");
     let id = URL_SAFE_NO_PAD.encode(&bytes[..16]);
     let records = world.host.memory().records(world.host.now());
-    let index = records.iter().find(|(key, _)| matches!(key, Key::User(_)));
+    let index = records.iter().find(|(key, _)| matches!(key, RecordKey::User(_)));
     let index: Value =
         index.map(|(_, record)| serde_json::from_slice(&record.value).expect("JSON")).unwrap_or_default();
     let grants = index["grants"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    self, BoxFuture, Clock, FetchError, FetchLimits, Host, HttpClient, Key, Operation, Outcome, Store,
+    self, BoxFuture, Clock, FetchError, FetchLimits, Host, HttpClient, Operation, Outcome, RecordKey, Store,
     StoreError, Timestamp,
 };
 use harness::memory::MemoryHost;
@@ -203,7 +203,7 @@ impl ContendedStore {
 impl Store for ContendedStore {
     fn execute<'a>(
         &'a self,
-        key: &'a Key,
+        key: &'a RecordKey,
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(self.contended(async move {

@@ -12,7 +12,7 @@ use super::{Grant, associated_data};
 use crate::{
     host::{GrantId, Timestamp},
     retry::{self, random_below},
-    seal::{Key, Random, Sealed},
+    seal::{Random, Sealed, SealingKey},
     secret::Secret,
 };
 
@@ -110,7 +110,7 @@ struct SealedTokens {
 }
 
 impl PingOneSession {
-    pub(super) fn seal(tokens: &PingOneTokens, key: &Key, id: GrantId, random: Random<'_>) -> Self {
+    pub(super) fn seal(tokens: &PingOneTokens, key: &SealingKey, id: GrantId, random: Random<'_>) -> Self {
         let mut plain = SealedTokens {
             access_token: tokens.access_token.expose().clone(),
             refresh_token: tokens.refresh_token.as_ref().map(|token| token.expose().clone()),
@@ -168,7 +168,7 @@ impl PingOneSession {
 
 impl Grant {
     /// Opens the tokens of `PingOne` with the key of a valid token. `None` if the key is that of another grant.
-    pub fn open_pingone_tokens(&self, key: &Key) -> Option<PingOneTokens> {
+    pub fn open_pingone_tokens(&self, key: &SealingKey) -> Option<PingOneTokens> {
         let plain = key.open(&pingone_associated_data(self.id), &self.pingone.sealed)?;
         let plain: SealedTokens = serde_json::from_slice(&plain).ok()?;
         Some(PingOneTokens {
@@ -199,7 +199,7 @@ impl Grant {
         mut self,
         id: [u8; 16],
         tokens: &PingOneTokens,
-        key: &Key,
+        key: &SealingKey,
         random: Random<'_>,
     ) -> Option<Self> {
         self.pingone.lease.as_ref().filter(|lease| lease.id == id)?;

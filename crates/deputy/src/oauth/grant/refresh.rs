@@ -14,7 +14,7 @@ use crate::{
     encoding::{base64url_decode, base64url_encode},
     host::{Digest, Timestamp},
     oauth::{ErrorCode, ReferenceToken, TokenKind},
-    seal::{self, Key, Random, Sealed},
+    seal::{self, Random, Sealed, SealingKey},
     secret::Secret,
     types::{ClientId, ScopeError, Scopes},
 };
@@ -142,7 +142,7 @@ impl Grant {
     }
 
     /// The key that opens the tokens of `PingOne`, if `token` is a refresh token that [`Grant::refresh`] would accept.
-    pub fn refresh_key(&self, token: &ReferenceToken, now: Timestamp) -> Option<Key> {
+    pub fn refresh_key(&self, token: &ReferenceToken, now: Timestamp) -> Option<SealingKey> {
         let current = self.refresh_token.as_ref()?;
         let presented = token.digest();
         let wrapped = if current.has_digest(&presented) {
