@@ -37,7 +37,7 @@ async fn invalid_registration_is_refused_with_its_error_code() {
         (json!({"redirect_uris": ["/relative"]}), "invalid_redirect_uri"),
         (json!({"redirect_uris": [good, "data:text/html,x"]}), "invalid_redirect_uri"),
         (json!({"redirect_uris": ["http://169.254.169.254/"]}), "invalid_redirect_uri"),
-        (json!({"redirect_uris": vec![good; 2000]}), "invalid_redirect_uri"),
+        (json!({"redirect_uris": vec![good; 2000]}), "invalid_client_metadata"),
         (json!({"redirect_uris": [good], "client_name": "x".repeat(10_000)}), "invalid_client_metadata"),
         (json!({"redirect_uris": [good], "grant_types": ["implicit"]}), "invalid_client_metadata"),
         (json!({"redirect_uris": [good], "response_types": ["token"]}), "invalid_client_metadata"),
@@ -233,7 +233,7 @@ async fn oversized_registration_metadata_is_refused() {
         (with("jwks", json!({ "keys": vec![json!({ "kty": "RSA" }); 500] })), 400, "invalid_client_metadata"),
         (with("client_name", json!("x".repeat(1001))), 400, "invalid_client_metadata"),
         (with("client_name", json!("x".repeat(100_000))), 413, "invalid_client_metadata"),
-        (with("redirect_uris", json!(vec!["https://a.example/"; 2000])), 400, "invalid_redirect_uri"),
+        (with("redirect_uris", json!(vec!["https://a.example/"; 2000])), 400, "invalid_client_metadata"),
         (with("redirect_uris", json!([uri(2049)])), 400, "invalid_redirect_uri"),
         (with("redirect_uris", json!([uri(60_000)])), 400, "invalid_redirect_uri"),
     ] {

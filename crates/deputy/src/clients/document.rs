@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Why a metadata document gives no client. The text is for the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DocumentFetchError {
     /// Too many documents are being fetched.
     #[error("Too many applications are being looked up. Try again in a moment.")]

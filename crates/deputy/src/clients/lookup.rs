@@ -107,7 +107,7 @@ async fn described_client(
         }
         Err(error) => {
             tracing::info!(client = url.as_str(), %error, "a client metadata document was refused");
-            match (error, stale) {
+            match (&error, stale) {
                 // RFC 9111 §4.2.4: a stale document may be used while the new one cannot be fetched. A bad one replaces
                 // it.
                 (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, Some(stale)) => Ok(stale),

@@ -10,17 +10,19 @@ use crate::{
     app::App,
     host::{Endpoint, RetryAfter},
     http::{Response, error, has_media_type, json_text},
-    oauth::{ErrorCode, RegistrationError, RegistrationParams, register},
+    oauth::{ErrorCode, MetadataError, RegistrationParams, register},
     records::{self, RecordError},
 };
 
 /// Why a client is not registered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegisterError {
+    #[error("the body must be application/json")]
+    ContentType,
     #[error("too many requests from this address; try again later")]
     DailyLimit(RetryAfter),
     #[error(transparent)]
-    Metadata(#[from] RegistrationError),
+    Metadata(#[from] MetadataError),
     #[error(transparent)]
     Receive(#[from] ReceiveError),
     #[error(transparent)]
@@ -33,7 +35,7 @@ impl Refusal for RegisterError {
     fn fault(&self) -> Fault<'_> {
         match self {
             Self::DailyLimit(_) => Fault::Expected,
-            Self::Metadata(_) => Fault::Client,
+            Self::ContentType | Self::Metadata(_) => Fault::Client,
             Self::Receive(refusal) => refusal.fault(),
             Self::Record(error) => Fault::Server(error),
         }
@@ -41,6 +43,7 @@ impl Refusal for RegisterError {
 
     fn response(&self, _: &App) -> Response {
         match self {
+            Self::ContentType => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidClientMetadata, self),
             Self::DailyLimit(wait) => too_many_requests(self, *wait),
             Self::Metadata(refusal) => error(StatusCode::BAD_REQUEST, refusal.code(), self),
             Self::Receive(refusal) => refusal.response(ErrorCode::InvalidClientMetadata),
@@ -58,7 +61,7 @@ async fn store(app: &App, request: Request) -> Result<Response, RegisterError> {
     let (head, body) = receive(app, request, Endpoint::Register).await?;
     let (now, config) = (app.now(), &app.config);
     if !has_media_type(&head.headers, "application/json") {
-        return Err(RegistrationError::Metadata("the body must be application/json").into());
+        return Err(RegisterError::ContentType);
     }
     let params = RegistrationParams::parse(&body, &config.private_use_redirect_uris)?;
     app.registrations

@@ -1,12 +1,11 @@
 //! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-00 §4): the `client_id` is the URL of a
 //! document that describes the client, and the client does not register.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     AuthMethod, Client,
-    client::displayable,
-    registration::{parse_redirect_uris, string_member, strings_member},
+    client_metadata::{ClientMetadata, Members, MetadataError},
 };
 use crate::{
     host::Timestamp,
@@ -14,29 +13,23 @@ use crate::{
 };
 
 /// Why the metadata document of a client is rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// The document is not a JSON object.
-    #[error("it is not a JSON object")]
-    Json,
     /// `client_id` is not the URL of the document.
     #[error("its client_id is not its own URL")]
     ClientId,
     /// `client_name` is missing, or no part of it can be shown on a page.
     #[error("it has no client_name")]
     Name,
-    /// `redirect_uris` is missing, or has no redirect URI that this server accepts.
-    #[error("its redirect_uris are missing, or cannot be used here")]
-    RedirectUris,
     /// The document has a secret or a private key, although it is public.
     #[error("it has a secret, which everyone can read")]
     Secret,
     /// `token_endpoint_auth_method` is not `none`: a client with a document must be a public client here.
     #[error("its token_endpoint_auth_method is not none")]
     AuthMethod,
-    /// `grant_types` lacks `authorization_code`, or `response_types` lacks `code`.
-    #[error("it does not use the authorization code grant")]
-    Grant,
+    /// The metadata would not be accepted of a registration either.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
 }
 
 impl Client {
@@ -48,32 +41,21 @@ impl Client {
         private_use: &[RedirectUri],
         now: Timestamp,
     ) -> Result<Self, DocumentError> {
-        let Ok(Value::Object(members)) = serde_json::from_slice(document) else {
-            return Err(DocumentError::Json);
-        };
-        if string_member(&members, "client_id") != Ok(Some(url.as_str())) {
+        let members = Members::parse(document)?;
+        if members.string("client_id") != Ok(Some(url.as_str())) {
             return Err(DocumentError::ClientId);
         }
-        if string_member(&members, "client_secret") != Ok(None) || has_private_key(&members) {
+        if members.string("client_secret") != Ok(None) || has_private_key(&members) {
             return Err(DocumentError::Secret);
         }
-        if !matches!(string_member(&members, "token_endpoint_auth_method"), Ok(None | Some("none"))) {
+        let metadata = ClientMetadata::read(&members, private_use)?;
+        if !matches!(metadata.auth_method, None | Some(AuthMethod::None)) {
             return Err(DocumentError::AuthMethod);
         }
-        let uses = |name, value: &str| {
-            strings_member(&members, name)
-                .is_ok_and(|values| values.is_none_or(|values| values.contains(&value)))
-        };
-        if !uses("grant_types", "authorization_code") || !uses("response_types", "code") {
-            return Err(DocumentError::Grant);
-        }
-        let name = string_member(&members, "client_name").ok().flatten().and_then(displayable);
-        let redirect_uris =
-            parse_redirect_uris(&members, private_use).map_err(|_| DocumentError::RedirectUris)?;
         Ok(Self {
             id: ClientId::Document(url.clone()),
-            name: Some(name.ok_or(DocumentError::Name)?),
-            redirect_uris,
+            name: Some(metadata.name.ok_or(DocumentError::Name)?),
+            redirect_uris: metadata.redirect_uris,
             auth_method: AuthMethod::None,
             secret: None,
             issued_at: now,
@@ -95,7 +77,7 @@ impl Client {
 }
 
 /// Whether `jwks` has a private or symmetric key: one with a member `d`, `k`, `p` or `q` (RFC 7518 §6).
-fn has_private_key(members: &Map<String, Value>) -> bool {
+fn has_private_key(members: &Members) -> bool {
     let keys = members.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
     keys.into_iter().flatten().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some()))
 }
@@ -105,6 +87,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::oauth::ErrorCode;
 
     const URL: &str = "https://client.example/metadata.json";
 
@@ -139,23 +122,47 @@ mod tests {
             ("client_name", Value::Null, E::Name),
             ("client_name", json!("\u{202e}"), E::Name),
             ("client_name", json!(["Client"]), E::Name),
-            ("redirect_uris", Value::Null, E::RedirectUris),
-            ("redirect_uris", json!([]), E::RedirectUris),
-            ("redirect_uris", json!(["javascript:alert(1)", "https://client.example/cb"]), E::RedirectUris),
-            ("redirect_uris", json!(["http://client.example/cb"]), E::RedirectUris),
-            ("redirect_uris", json!(["cursor://x/cb"]), E::RedirectUris),
             ("client_secret", json!("s"), E::Secret),
             ("client_secret", json!({}), E::Secret),
             ("jwks", json!({ "keys": [{ "kty": "EC", "d": "x" }] }), E::Secret),
             ("jwks", json!({ "keys": [{ "kty": "oct", "k": "x" }] }), E::Secret),
             ("token_endpoint_auth_method", json!("client_secret_post"), E::AuthMethod),
-            ("token_endpoint_auth_method", json!("private_key_jwt"), E::AuthMethod),
-            ("token_endpoint_auth_method", json!(["none"]), E::AuthMethod),
-            ("grant_types", json!(["client_credentials"]), E::Grant),
-            ("response_types", json!(["token"]), E::Grant),
-            ("response_types", json!("code"), E::Grant),
+            ("token_endpoint_auth_method", json!("private_key_jwt"), E::Metadata(MetadataError::AuthMethod)),
+            ("grant_types", json!(["client_credentials"]), E::Metadata(MetadataError::GrantTypes)),
+            ("response_types", json!(["token"]), E::Metadata(MetadataError::ResponseTypes)),
         ] {
             assert_eq!(parse(|document| document[member] = value.clone()), Err(error), "{member} {value}");
+        }
+    }
+
+    #[test]
+    fn document_with_a_member_of_another_type_is_refused() {
+        for (member, value) in
+            [("token_endpoint_auth_method", json!(["none"])), ("response_types", json!("code"))]
+        {
+            let refused = parse(|document| document[member] = value.clone());
+            assert!(
+                matches!(refused, Err(DocumentError::Metadata(MetadataError::Member(_)))),
+                "{member} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn document_without_a_usable_redirect_uri_is_refused() {
+        for uris in [
+            Value::Null,
+            json!([]),
+            json!(["javascript:alert(1)", "https://client.example/cb"]),
+            json!(["http://client.example/cb"]),
+            json!(["cursor://x/cb"]),
+        ] {
+            let Err(DocumentError::Metadata(error)) =
+                parse(|document| document["redirect_uris"] = uris.clone())
+            else {
+                panic!("{uris} was accepted");
+            };
+            assert_eq!(error.code(), ErrorCode::InvalidRedirectUri, "{uris}");
         }
     }
 
@@ -186,9 +193,10 @@ mod tests {
         let url = ClientIdUrl::parse(URL).unwrap();
         for document in ["", "{", "[]", "null", "<html>", "\"x\"", "\u{feff}{}"] {
             let client = Client::from_document(&url, document.as_bytes(), &[], Timestamp(1));
-            assert_eq!(client, Err(DocumentError::Json), "{document}");
+            assert_eq!(client, Err(MetadataError::Json.into()), "{document}");
         }
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(Client::from_document(&url, deep.as_bytes(), &[], Timestamp(1)), Err(DocumentError::Json));
+        let client = Client::from_document(&url, deep.as_bytes(), &[], Timestamp(1));
+        assert_eq!(client, Err(MetadataError::TooManyValues.into()));
     }
 }

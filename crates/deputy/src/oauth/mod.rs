@@ -5,6 +5,7 @@ mod approval;
 mod authorization;
 mod client;
 mod client_authentication;
+mod client_metadata;
 mod error;
 mod grant;
 mod handle;
@@ -23,6 +24,7 @@ pub use authorization::{
 pub(crate) use client::displayable;
 pub use client::{AuthMethod, Client};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
+pub use client_metadata::MetadataError;
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
     Due, Grant, Issued, LeaseError, NewGrant, PingOneSession, PingOneTokens, RedeemError, Redemption,
@@ -37,5 +39,5 @@ pub use metadata_document::DocumentError;
 pub use params::{Params, Repeated};
 pub use pkce::{CodeChallenge, PkceError};
 pub use reference_token::{ReferenceToken, TokenKind};
-pub use registration::{RegistrationError, RegistrationParams, register};
+pub use registration::{RegistrationParams, register};
 pub use token_request::{TokenRequest, TokenRequestError};
