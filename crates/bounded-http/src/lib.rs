@@ -4,7 +4,6 @@ mod body;
 mod client_address;
 mod connection;
 mod forwarded;
-mod host;
 mod respond;
 mod responses;
 mod slots;
@@ -38,11 +37,6 @@ pub struct Server {
     pub client_address_setting: &'static str,
     /// Path of the health check, which gets a response even while every connection slot is taken.
     pub health_path: &'static str,
-    /// Hosts, with their ports, that requests may name; other requests get 421 (Misdirected Request). `None` admits every
-    /// host.
-    ///
-    /// A server on a loopback address that admits only loopback hosts is safe from DNS rebinding.
-    pub hosts: Option<Vec<String>>,
     /// Bounds on connections.
     pub limits: Limits,
     /// Name of the server in the log.
@@ -55,7 +49,6 @@ impl Default for Server {
             client_address_header: None,
             client_address_setting: "client_address_header",
             health_path: "/health",
-            hosts: None,
             limits: Limits::default(),
             name: "http",
         }

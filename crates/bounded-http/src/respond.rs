@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, sync::A
 
 use axum::{Router, body::Body};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -14,8 +14,7 @@ use crate::{
     body::TimedBody,
     client_address::{client_address, is_unconfigured_proxy},
     connection::Connection,
-    host,
-    responses::{internal_error, too_busy},
+    responses::{bad_request, internal_error, too_busy},
     socket::Responding,
 };
 
@@ -33,11 +32,11 @@ impl Connection {
         let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
         let address = self.client_address(request.headers());
         request.extensions_mut().insert(address);
-        let host = host::check(&request, server.hosts.as_deref());
+        let is_host_named = names_one_host(&request);
         let mut response = if path != server.health_path && !slots.promote(&self.slot).await {
             too_busy()
-        } else if let Err(error) = host {
-            error.response()
+        } else if !is_host_named {
+            bad_request()
         } else {
             let timed = |body| TimedBody::new(body, Arc::clone(&self.read_side), server.limits.body);
             routed(router.clone(), request.map(timed)).await
@@ -101,5 +100,28 @@ async fn routed(mut router: Router, request: Request<TimedBody>) -> Response<Bod
     response.catch_unwind().await.unwrap_or_else(|_| internal_error())
 }
 
+/// Whether a request has one `Host`, as HTTP/1.1 requires (RFC 9112 §3.2). hyper leaves the check to its user.
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
 /// Characters of a path in the log.
 const LOGGED_PATH: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_without_exactly_one_host_is_refused() {
+        let request = |version, hosts: &[&str]| {
+            let request = Request::get("/").version(version);
+            hosts.iter().fold(request, |request, host| request.header(header::HOST, *host)).body(()).unwrap()
+        };
+        assert!(names_one_host(&request(Version::HTTP_11, &["a"])));
+        assert!(!names_one_host(&request(Version::HTTP_11, &[])));
+        assert!(!names_one_host(&request(Version::HTTP_11, &["a", "a"])));
+        assert!(names_one_host(&request(Version::HTTP_10, &[])));
+    }
+}

@@ -11,11 +11,6 @@ pub(crate) fn internal_error() -> Response<Body> {
     response(StatusCode::INTERNAL_SERVER_ERROR, "The server failed on this request. Its log says where.\n")
 }
 
-/// RFC 9110 §15.5.20.
-pub(crate) fn misdirected() -> Response<Body> {
-    response(StatusCode::MISDIRECTED_REQUEST, "This server does not serve the host of this request.\n")
-}
-
 /// Too many requests wait for a connection slot (RFC 9110 §15.6.4).
 pub(crate) fn too_busy() -> Response<Body> {
     let text = "Too many requests are waiting. Try again in a second.\n";

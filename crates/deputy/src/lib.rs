@@ -106,4 +106,5 @@ mod server;
 pub mod types;
 
 pub use pages::Wording;
+pub use router::only_loopback_hosts;
 pub use server::Server;

@@ -10,6 +10,7 @@ use axum::Router;
 use deputy::{
     config::Config,
     host::{FetchLimits, HttpClient as _, Reach},
+    only_loopback_hosts,
 };
 use todo_api::native::{NativeBackend, SqliteTodos};
 
@@ -49,8 +50,8 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let shutdown_others = Shutdown { immediate: shutdown.immediate.clone(), ..Shutdown::default() };
     let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]
         .map(|(name, listening, router)| {
-            let hosts = Some(loopback_hosts(listening.port));
-            let http = HttpServer { hosts, name, ..HttpServer::default() };
+            let router = only_loopback_hosts(router, listening.port);
+            let http = HttpServer { name, ..HttpServer::default() };
             tokio::spawn(http_server::serve(http, listening.listeners, router, shutdown_others.clone()))
         });
     let users = &pingone.users;
@@ -64,13 +65,6 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
         let _ = other.await;
     }
     Ok(())
-}
-
-/// Hosts that requests to a port of this computer name. Browsers leave out port 80.
-fn loopback_hosts(port: u16) -> Vec<String> {
-    let port = if port == 80 { vec![":80".to_owned(), String::new()] } else { vec![format!(":{port}")] };
-    let hosts = ["localhost", "127.0.0.1", "[::1]"];
-    hosts.iter().flat_map(|host| port.iter().map(move |port| format!("{host}{port}"))).collect()
 }
 
 fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> Result<Config, StartError> {

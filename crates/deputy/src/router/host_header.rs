@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
+    Router,
     extract::{Request, State},
-    middleware::Next,
+    middleware::{Next, from_fn},
 };
 use http::{HeaderValue, StatusCode, header};
 
@@ -14,46 +15,98 @@ use crate::{
     oauth::ErrorCode,
 };
 
-/// Refuses a request with two `Host` fields (RFC 9112 §3.2). On a loopback address, refuses one with another host name:
-/// a page could have rebound that name with DNS. Every response forbids content sniffing, and on https requires https.
+/// Refuses a request that [`admit`] refuses. Every response forbids content sniffing, and on https requires https.
 pub(super) async fn checked(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let mut response = match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => {
-            error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "a request must have one Host field")
-        }
-        (host, None) => {
-            // RFC 9112 §3.2.2: a target in absolute form overrides `Host`. HTTP/2 has the authority only.
-            let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-            match target.or(host.map(HeaderValue::as_bytes)) {
-                Some(named) if !is_this_server(&app, named) => misdirected(),
-                // Requests inside of a process have no host.
-                Some(_) | None => next.run(request).await,
-            }
-        }
+    let url = &app.config.public_url;
+    // Elsewhere nothing depends on `Host`, and proxies change it.
+    let is_admitted = |host: &[u8]| !url.is_loopback() || is_loopback_host(host, url.port());
+    let mut response = match admit(&request, is_admitted) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.response(),
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if app.config.public_url.is_https() {
+    if url.is_https() {
         let year = HeaderValue::from_static("max-age=31536000");
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(year);
     }
     response
 }
 
-/// Whether `host` names this server. Checked on a loopback address only. Elsewhere nothing depends on `Host`, and
-/// proxies change it.
-fn is_this_server(app: &App, host: &[u8]) -> bool {
-    let url = &app.config.public_url;
-    if !url.is_loopback() {
-        return true;
-    }
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+/// Has `router`, which serves http at `port` of a loopback address, refuse requests that name another host. A page could
+/// otherwise rebind a name of its own with DNS, and reach the server under it.
+pub fn only_loopback_hosts(router: Router, port: u16) -> Router {
+    // Browsers leave out port 80.
+    let port = (port != 80).then_some(port);
+    router.layer(from_fn(move |request: Request, next: Next| async move {
+        match admit(&request, |host| is_loopback_host(host, port)) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refusal.response(),
+        }
+    }))
+}
+
+/// Refuses a request with two `Host` fields (RFC 9112 §3.2), and one that names a host that is not admitted.
+fn admit(request: &Request, is_admitted: impl Fn(&[u8]) -> bool) -> Result<(), HostError> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(HostError::Repeated),
+        (host, None) => host.map(HeaderValue::as_bytes),
+    };
+    // RFC 9112 §3.2.2: a target in absolute form overrides `Host`. HTTP/2 has the authority only.
+    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    // Requests inside of a process have no host.
+    if target.or(host).is_none_or(is_admitted) { Ok(()) } else { Err(HostError::Misdirected) }
+}
+
+fn is_loopback_host(host: &[u8], port: Option<u16>) -> bool {
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}{port}"));
     names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host))
 }
 
-fn misdirected() -> Response {
-    let text = "this server does not have that host name";
-    error(StatusCode::MISDIRECTED_REQUEST, ErrorCode::InvalidRequest, text)
+#[derive(Debug, PartialEq, Eq)]
+enum HostError {
+    Misdirected,
+    Repeated,
+}
+
+impl HostError {
+    fn response(&self) -> Response {
+        let (status, text) = match self {
+            Self::Misdirected => {
+                (StatusCode::MISDIRECTED_REQUEST, "this server does not have that host name")
+            }
+            Self::Repeated => (StatusCode::BAD_REQUEST, "a request must have one Host field"),
+        };
+        error(status, ErrorCode::InvalidRequest, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn request_to_another_host_than_loopback_is_refused() {
+        let checked = |target: &str, host: &str| {
+            let request = Request::get(target).header(header::HOST, host).body(Body::empty()).unwrap();
+            admit(&request, |host| is_loopback_host(host, Some(1)))
+        };
+        for (target, host) in [("/", "localhost:1"), ("/", "LocalHost:1"), ("http://localhost:1/", "evil")] {
+            assert_eq!(checked(target, host), Ok(()), "{target} {host}");
+        }
+        for (target, host) in [
+            ("/", "evil:1"),
+            ("/", "localhost"),
+            ("/", "localhost:1.evil"),
+            ("/", ""),
+            ("http://evil/", "localhost:1"),
+            ("http://evil@localhost:1/", "localhost:1"),
+        ] {
+            assert_eq!(checked(target, host), Err(HostError::Misdirected), "{target} {host}");
+        }
+    }
 }

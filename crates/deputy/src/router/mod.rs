@@ -13,6 +13,8 @@ use axum::{
     routing::{MethodRouter, any, get, post},
 };
 
+pub use host_header::only_loopback_hosts;
+
 use crate::{
     app::App,
     endpoint::{
