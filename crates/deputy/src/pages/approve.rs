@@ -1,0 +1,83 @@
+//! The page on which a user approves a client.
+
+use askama::Template;
+use axum::body::Body;
+use http::{Response, StatusCode};
+
+use super::{STYLE, Wording, render};
+use crate::{
+    oauth::{ApprovedClients, AuthorizationRequest, Client},
+    types::ClientId,
+};
+
+/// The page on which a user approves a client.
+#[derive(Template)]
+#[template(path = "approve.html")]
+struct ApprovePage<'a> {
+    style: &'a str,
+    title: &'a str,
+    client: &'a str,
+    /// The host of the client's metadata document, and its URL.
+    document: Option<(&'a str, &'a str)>,
+    server: &'a str,
+    host: &'a str,
+    redirect_uri: &'a str,
+    loopback: bool,
+    scopes: Vec<(&'a str, &'a str)>,
+    /// Whether tools may give the client the user's PingOne access token.
+    reveals_token: bool,
+    handle: &'a str,
+    /// For how many days the approval is remembered, if it is.
+    days: Option<u64>,
+    script: &'a str,
+    nonce: &'a str,
+}
+
+/// The parts of the approval page that are not of the authorization request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApprovalForm<'a> {
+    /// The handle of the stored authorization request.
+    pub(crate) handle: &'a str,
+    /// The CSP nonce of the script.
+    pub(crate) nonce: &'a str,
+    /// Whether the approval will be remembered.
+    pub(crate) is_remembered: bool,
+    /// Whether tools may give the client the user's PingOne access token.
+    pub(crate) reveals_token: bool,
+}
+
+/// Renders the approval page for `request`.
+pub(crate) fn approve(
+    request: &AuthorizationRequest,
+    client: &Client,
+    form: &ApprovalForm<'_>,
+    words: &Wording,
+) -> Response<Body> {
+    let uri = request.target.redirect_uri();
+    let document = match &client.id {
+        ClientId::Document(url) => Some((url.host(), url.as_str())),
+        ClientId::Registered(_) => None,
+    };
+    let in_words =
+        |scope| words.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str());
+    render(
+        StatusCode::OK,
+        Some(form.nonce),
+        &ApprovePage {
+            style: STYLE,
+            title: "Connect an application",
+            client: client.display_name(),
+            document,
+            server: &words.api,
+            host: &uri.host(),
+            redirect_uri: uri.as_str(),
+            loopback: uri.is_loopback(),
+            scopes: request.access.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
+            reveals_token: form.reveals_token,
+            handle: form.handle,
+            days: form.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
+            script: include_str!("../../templates/approve.js"),
+            nonce: form.nonce,
+        },
+    )
+}

@@ -1,0 +1,68 @@
+//! The HTML pages.
+
+mod approve;
+
+use askama::Template;
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header};
+use sha2::{Digest as _, Sha256};
+
+use crate::encoding::base64_encode;
+
+pub(crate) use approve::{ApprovalForm, approve};
+
+/// A page that says what happened, and what to do.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage<'a> {
+    style: &'a str,
+    title: &'a str,
+    text: &'a str,
+    advice: &'a str,
+}
+
+/// The words for the API and its scopes on pages.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    /// The API, as in "Allow an application to use *your to-do list* as you?"
+    pub api: String,
+    /// Each scope, and what it allows.
+    pub scopes: Vec<(String, String)>,
+}
+
+impl Wording {
+    /// The words for `api`, and for what each scope allows.
+    pub fn new(api: &str, scopes: &[(&str, &str)]) -> Self {
+        let scopes = scopes.iter().map(|(scope, words)| ((*scope).to_owned(), (*words).to_owned())).collect();
+        Self { api: api.to_owned(), scopes }
+    }
+}
+
+/// Renders a page with a message.
+pub(crate) fn message(status: StatusCode, title: &str, text: &str, advice: &str) -> Response<Body> {
+    render(status, None, &MessagePage { style: STYLE, title, text, advice })
+}
+
+fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Response<Body> {
+    // Rendering to a `String` fails only if the `Display` of a value does. All values here are strings.
+    let mut response = Response::new(Body::from(page.render().unwrap_or_default()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // No `form-action`: Chromium applies it to every redirect after the form is sent, and would silently stop the login
+    // at PingOne and the redirect back to the client.
+    let script = nonce.map(|nonce| format!(" script-src 'nonce-{nonce}';")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}';{script} frame-ancestors 'none'; base-uri 'none'",
+        base64_encode(&Sha256::digest(STYLE.as_bytes()))
+    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+const STYLE: &str = include_str!("../../templates/style.css");
