@@ -1,6 +1,8 @@
 //! The number of subrequests per request, which Workers bill and limit: operations on clients (KV) and on other records (one
 //! Durable Object each), and fetches. The counts are the same on every host.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::json;
 
@@ -29,13 +31,43 @@ async fn with_an_expired_token(world: &World) -> Tokens {
     world.host.advance(61);
     // This login makes Deputy cache the current keys.
     world.connected_as("bob", &[]).await;
+    note_use(world, &tokens).await;
     tokens
+}
+
+/// Calls a tool with wrong arguments, which asks neither PingOne nor the API. The use of the grant is written now, and not
+/// again for ten minutes.
+async fn note_use(world: &World, tokens: &Tokens) {
+    let [_, before, _] = world.subrequests().await;
+    world.call(&tokens.access, "create_new_todo", json!({})).await;
+    for _ in 0..1000 {
+        // The grant is read, then the user's index is read and written.
+        if world.subrequests().await[1] == before + 3 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the use was not written");
+}
+
+#[tokio::test]
+async fn use_is_written_once_in_ten_minutes() {
+    let world = World::new();
+    let tokens = world.connected().await;
+    note_use(&world, &tokens).await;
+    world.host.advance(599);
+    for _ in 0..3 {
+        assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 1, 1]));
+    }
+    world.host.advance(1);
+    note_use(&world, &tokens).await;
 }
 
 #[tokio::test]
 async fn call_with_a_usable_token_costs_two_subrequests() {
     let world = World::new();
     let tokens = world.connected().await;
+    note_use(&world, &tokens).await;
     assert_eq!(cost(&world, list(&world, &tokens)).await, (StatusCode::OK, [0, 1, 1]));
 }
 

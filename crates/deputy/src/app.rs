@@ -1,6 +1,9 @@
 //! The state that all requests share.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use url::Url;
 
@@ -8,10 +11,11 @@ use crate::{
     config::Config,
     host::{Host, Timestamp},
     limits::{DocumentFetches, Registrations, UserConcurrency},
-    mcp::{Handler, Rules, StreamableHttp},
+    mcp::{Handler, Rules, StreamableHttp, ToolSummary},
     pages::Wording,
     pingone::PingOneClient,
     readiness::Readiness,
+    records::UnwrittenActivity,
     types::is_loopback,
 };
 
@@ -24,14 +28,18 @@ pub(crate) struct App {
     pub(crate) concurrency: UserConcurrency,
     pub(crate) registrations: Registrations,
     pub(crate) readiness: Readiness,
+    pub(crate) activity: UnwrittenActivity,
+    pub(crate) changes: GrantChanges,
     pub(crate) wording: Wording,
+    /// The tools, as pages describe them.
+    pub(crate) tools: Vec<ToolSummary>,
     host: Host,
 }
 
 impl App {
     pub(crate) fn new(config: Config, host: Host, handler: Arc<dyn Handler>, wording: Wording) -> Self {
         let clock = Arc::clone(&host.clock);
-        let rules = rules(&config, &*handler);
+        let (rules, tools) = (rules(&config, &*handler), handler.tools());
         Self {
             config,
             pingone: PingOneClient::default(),
@@ -40,7 +48,10 @@ impl App {
             concurrency: UserConcurrency::new(host.capacity),
             registrations: Registrations::default(),
             readiness: Readiness::default(),
+            activity: UnwrittenActivity::default(),
+            changes: GrantChanges::default(),
             wording,
+            tools,
             host,
         }
     }
@@ -71,6 +82,21 @@ impl App {
         origin == url.issuer()
             || self.config.allowed_origins.iter().any(|allowed| allowed.admits(origin))
             || url.is_loopback() && local()
+    }
+}
+
+/// The number of grants that this process has ended or narrowed. A request under way looks at its grant again when the
+/// number changes. It counts and wakes nothing, since on Workers a request cannot wake another.
+#[derive(Debug, Default)]
+pub(crate) struct GrantChanges(AtomicU64);
+
+impl GrantChanges {
+    pub(crate) fn note(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

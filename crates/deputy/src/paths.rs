@@ -1,5 +1,6 @@
 //! The paths of the endpoints, for routes and metadata alike.
 
+pub(crate) const AGENTS: &str = "/agents";
 pub(crate) const APPROVE: &str = "/approve";
 pub(crate) const AUTHORIZE: &str = "/authorize";
 pub(crate) const CALLBACK: &str = "/callback";

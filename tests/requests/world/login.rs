@@ -69,14 +69,7 @@ impl World {
         if page.url.path() == "/authorize" {
             page = browser.submit(&page, &[], "approve").await;
         }
-        if page.text.contains("value=\"SIGNON\"") {
-            let password = format!("{}{}-demo-1", user[..1].to_uppercase(), &user[1..]);
-            page = browser.submit(&page, &[("username", user), ("password", &password)], "SIGNON").await;
-        }
-        if page.text.contains("value=\"APPROVE\"") {
-            page = browser.submit(&page, &[], "APPROVE").await;
-        }
-        page
+        self.finish_at_pingone(browser, user, page).await
     }
 
     /// The code of a successful login of Alice.

@@ -1,5 +1,6 @@
 //! The environment of a test: Deputy, the simulated PingOne and the Todo API in one process, and browsers of users.
 
+mod agents;
 mod login;
 mod mcp;
 mod native;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 pub(crate) use self::{
+    agents::{agent_ids, agents_url, form_token},
     login::{
         HOUR, Tokens, authorization_error, claims, code_at_client, cookie_header, error_at_client,
         finished_at_pingone, handle_in, login_error, with_expiring_token,

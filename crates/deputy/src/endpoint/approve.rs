@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 
-use super::{Fault, LONGEST_BODY, Refusal, authorize::is_remembered, internal_failure_page, respond};
+use super::{
+    Fault, LONGEST_BODY, Refusal, authorize::is_remembered, internal_failure_page, is_from_own_page, respond,
+};
 use crate::{
     app::App,
     grants::{
         Failure,
         login::{self, LoginError},
     },
-    http::{BodyError, Initiator, Response, cookies, read_body, set_cookie},
+    http::{BodyError, Response, cookies, read_body, set_cookie},
     oauth::{ApprovedClients, Handle, Params, approval_cookie, browser_is_bound},
     pages,
     records::{self, Approval, TicketError},
@@ -115,7 +117,7 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
     else {
         return Err(DecisionError::Form);
     };
-    if !is_from_approval_page(app, headers) {
+    if !is_from_own_page(app, headers) {
         return Err(DecisionError::Origin);
     }
     let cookies = cookies(headers);
@@ -153,14 +155,4 @@ fn set_approved_clients(app: &App, response: &mut Response, approved: &ApprovedC
     } else if had_cookie {
         set_cookie(response, ApprovedClients::COOKIE, "", 0);
     }
-}
-
-/// Whether the browser posts from the approval page, as far as its headers tell. The referrer policy of the page makes
-/// browsers send `Origin: null`. `Sec-Fetch-Site` then distinguishes this page from others.
-fn is_from_approval_page(app: &App, headers: &HeaderMap) -> bool {
-    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
-    let is_own_origin =
-        origin.is_none_or(|origin| origin == b"null" || origin == app.config.public_url.issuer().as_bytes());
-    let has_no_metadata = headers.get("sec-fetch-site").is_none();
-    is_own_origin && (has_no_metadata || Initiator::of(headers) == Initiator::ThisServer)
 }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 
-use super::{Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond, too_long_page, wrong_method};
+use super::{
+    Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond, too_long_page, too_many_logins_page,
+    wrong_method,
+};
 use crate::{
     app::App,
     clients::{ClientLookupError, authorizing_client},
@@ -14,7 +17,7 @@ use crate::{
     encoding::base64url_encode,
     grants::{Failure, login},
     host::{Endpoint, RetryAfter, Timestamp},
-    http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie, with_retry_after},
+    http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie},
     limits::{self, remote_source},
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
@@ -89,12 +92,7 @@ impl Refusal for AuthorizationRefusal {
                 pages::message(StatusCode::BAD_REQUEST, error.title(), &text, error.advice())
             }
             Self::Method => wrong_method(),
-            Self::RateLimit(wait) => {
-                let text = "Too many connections were begun from your network within a minute.";
-                let advice = "Wait a minute, and start the connection again from the application.";
-                let page = pages::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice);
-                with_retry_after(page, *wait)
-            }
+            Self::RateLimit(wait) => too_many_logins_page(*wait),
             Self::Redirect { target, error } => {
                 let description = error.to_string();
                 let parameters = [("error", error.code().as_str()), ("error_description", &description)];

@@ -6,7 +6,10 @@ use axum::extract::{Request, State};
 use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond, too_long_page, wrong_method};
+use super::{
+    Fault, LONGEST_QUERY, Refusal, agents::sign_in, internal_failure_page, respond, too_long_page,
+    wrong_method,
+};
 use crate::{
     app::App,
     grants::{
@@ -16,10 +19,10 @@ use crate::{
     },
     host::Timestamp,
     http::{Response, cookies, set_cookie},
-    oauth::{Handle, Params, browser_is_bound, login_cookie},
-    oidc::{CallbackParams, error_code},
+    oauth::{AuthorizationRequest, Handle, Params, browser_is_bound, login_cookie},
+    oidc::{Authentication, CallbackParams, error_code},
     pages,
-    records::{self, Login, TicketError},
+    records::{self, Login, LoginPurpose, TicketError},
     secret::Secret,
 };
 
@@ -120,27 +123,47 @@ async fn receive_callback(
     // another user log in.
     let cookies = cookies(headers);
     let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
-    let login: Login = records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;
-    let target = login.request.target.clone();
+    let Login { purpose, authentication } =
+        records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;
     let code = match result {
-        CallbackParams::Code(code) => finish_detached(app, login, code, now).await,
+        CallbackParams::Code(code) => Ok(code),
         CallbackParams::Error(error) => {
             Err(LoginError::Callback { error, said: error_of(&params), correlation: correlation(&params) })
         }
     };
-    let mut response = match code {
-        Ok(code) => login::return_code(app, &target, &code),
-        Err(error) => login::return_error(app, &target, error)?,
+    let mut response = match purpose {
+        LoginPurpose::Authorize { request, client_name } => {
+            let target = request.target.clone();
+            let code = match code {
+                Ok(code) => {
+                    let login = ClientLogin { request, client_name, authentication };
+                    finish_detached(app, login, code, now).await
+                }
+                Err(error) => Err(error),
+            };
+            match code {
+                Ok(code) => login::return_code(app, &target, &code),
+                Err(error) => login::return_error(app, &target, error)?,
+            }
+        }
+        LoginPurpose::Manage => sign_in::finish(app, code, &authentication, now).await?,
     };
     let (name, _) = login_cookie(state, &config.keys);
     set_cookie(&mut response, &name, "", 0);
     Ok(response)
 }
 
+/// A login for a client's access, under way.
+struct ClientLogin {
+    request: AuthorizationRequest,
+    client_name: Option<String>,
+    authentication: Authentication,
+}
+
 /// Finishes a login even if the browser hangs up, so that the tokens of `PingOne` are not lost.
 async fn finish_detached(
     app: &Arc<App>,
-    login: Login,
+    login: ClientLogin,
     code: Secret<String>,
     now: Timestamp,
 ) -> Result<Secret<String>, LoginError> {
@@ -155,11 +178,11 @@ async fn finish_detached(
 /// Exchanges the code of `PingOne`, verifies the tokens, and issues a code of this server.
 async fn finish(
     app: Arc<App>,
-    login: Login,
+    login: ClientLogin,
     code: Secret<String>,
     now: Timestamp,
 ) -> Result<Secret<String>, LoginError> {
-    let Login { request, client_name, authentication } = login;
+    let ClientLogin { request, client_name, authentication } = login;
     let tokens = app.pingone.exchange(app.host(), &app.config, &code, &authentication.code_verifier).await?;
     let refresh_token = tokens.refresh_token.clone();
     let issued = async {

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Fault, Refusal, internal_failure, respond};
 use crate::{
     app::App,
-    grants::{api::ApiClient, session::StoredSession},
+    grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
     host::{RetryAfter, Timestamp},
     http::{BodyError, Response, json as json_response, list, read_counted_body, with_retry_after},
     limits::Excess,
@@ -108,6 +108,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     if !origin_is_allowed(app, &head.headers) {
         return Err(McpError::Origin);
     }
+    let changes = app.changes.count();
     let (grant, access) = authorize(app, bearer_token(&head.headers)?, now).await?;
     // This server has no stream to open with `GET`, and no session to end with `DELETE`.
     if head.method != Method::POST {
@@ -125,11 +126,11 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
             tracing::warn!(grant = ?id, "too many large messages of one user at a time");
         }
     })?;
-    let session = Arc::new(StoredSession::new(app, &grant, &access));
+    let session = Arc::new(StoredSession::new(app, &grant, &access, (changes, now)));
     let client = Client { id: grant.client_id.to_string(), name: grant.client_name.clone() };
-    let user = grant.user.clone();
+    let (user, declined) = (grant.user.clone(), grant.declined.to_vec());
     let api = Arc::new(ApiClient::new(app, grant, access.key, now, permit.api_responses()));
-    let caller = Caller::new(user, client, access.scopes.to_vec(), now, api);
+    let caller = Caller::new(user, client, access.scopes.to_vec(), now, api).declining(declined);
     let response =
         app.mcp.respond(&head, body, caller, session).await.map_err(|challenge| match challenge {
             Challenge::InsufficientScope { required } => {
@@ -156,10 +157,19 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
 }
 
 /// The grant of an access token, and the access that the token gives.
-async fn authorize(app: &App, bearer: &str, now: Timestamp) -> Result<(Grant, ValidAccessToken), McpError> {
+async fn authorize(
+    app: &Arc<App>,
+    bearer: &str,
+    now: Timestamp,
+) -> Result<(Grant, ValidAccessToken), McpError> {
     let token = ReferenceToken::parse(TokenKind::AccessToken, bearer, &app.config.keys)
         .ok_or(McpError::InvalidToken)?;
-    let (grant, _) = records::grant(app.host(), token.grant(), now).await?.ok_or(McpError::InvalidToken)?;
+    let stored = records::stored_grant(app.host(), token.grant(), now).await?;
+    let (grant, _) = stored.ok_or(McpError::InvalidToken)?;
+    if grant.has_ended() {
+        finish_ending(app, grant, &token, now);
+        return Err(McpError::InvalidToken);
+    }
     let access = grant.validate_access_token(&token, now).ok_or(McpError::InvalidToken)?;
     Ok((grant, access))
 }

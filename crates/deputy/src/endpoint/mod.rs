@@ -3,6 +3,7 @@
 //! A refusal is an error. Each endpoint has one enum of refusals, with one exhaustive `match` from a refusal to its
 //! response. [`respond`] logs them.
 
+pub(crate) mod agents;
 pub(crate) mod approve;
 pub(crate) mod authorize;
 pub(crate) mod callback;
@@ -17,13 +18,13 @@ use std::fmt::Display;
 
 use axum::extract::Request;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 use crate::{
     app::App,
     clients::AuthenticationError,
     host::{Endpoint, RetryAfter},
-    http::{BodyError, Response, error, read_body, with_retry_after},
+    http::{BodyError, Initiator, Response, error, read_body, with_retry_after},
     limits,
     oauth::ErrorCode,
     pages,
@@ -151,11 +152,28 @@ pub(crate) fn internal_failure_page() -> Response {
     pages::message(StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
 }
 
+/// The page for an address that begins too many logins (RFC 6585 §4).
+fn too_many_logins_page(wait: RetryAfter) -> Response {
+    let text = "Too many connections were begun from your network within a minute.";
+    let advice = "Wait a minute, and start again.";
+    with_retry_after(pages::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice), wait)
+}
+
 /// The page for a link that is longer than [`LONGEST_QUERY`].
 pub(crate) fn too_long_page() -> Response {
     let text = "The link that brought you here is too long.";
     let advice = "Start again from the application.";
     pages::message(StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
+}
+
+/// Whether the browser posts a form of a page of this server, as far as its headers tell. The referrer policy of the
+/// pages makes browsers send `Origin: null`. `Sec-Fetch-Site` then distinguishes these pages from others.
+fn is_from_own_page(app: &App, headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let is_own_origin =
+        origin.is_none_or(|origin| origin == b"null" || origin == app.config.public_url.issuer().as_bytes());
+    let has_no_metadata = headers.get("sec-fetch-site").is_none();
+    is_own_origin && (has_no_metadata || Initiator::of(headers) == Initiator::ThisServer)
 }
 
 /// The response to a path that has no endpoint.

@@ -79,7 +79,9 @@ async fn end(
     token: &ReferenceToken,
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    let Some((grant, _)) = records::grant(app.host(), token.grant(), now).await? else { return Ok(()) };
+    // Also a grant that its user has ended: its tokens at PingOne are still to be revoked.
+    let stored = records::stored_grant(app.host(), token.grant(), now).await?;
+    let Some((grant, _)) = stored else { return Ok(()) };
     if grant.client_id != client.id {
         return Ok(());
     }
@@ -91,7 +93,11 @@ async fn end(
         app,
         grant.open_pingone_tokens(&key).and_then(|mut tokens| tokens.refresh_token.take()),
     );
-    let unindexed = records::unindex_grant(app.host(), &app.config, &grant.user.sub, grant.id, now).await;
+    if grant.has_ended() {
+        return Ok(());
+    }
+    app.changes.note();
+    let unindexed = records::unindex_grants(app.host(), &app.config, &grant.user.sub, &[grant.id], now).await;
     if let Err(error) = unindexed {
         tracing::error!(grant = ?grant.id, %error, "a revoked grant could not be taken out of its user's index");
     }

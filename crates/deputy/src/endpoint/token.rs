@@ -10,7 +10,7 @@ use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::App,
     clients::{AuthenticationError, authenticate},
-    grants::refresh::current_tokens,
+    grants::{manage::finish_ending, refresh::current_tokens},
     host::{Endpoint, GrantId, Timestamp},
     http::{Response, error, has_media_type, json as json_response},
     mcp::ApiError,
@@ -182,9 +182,13 @@ async fn login_has_ended(
     token: &ReferenceToken,
     now: Timestamp,
 ) -> Result<bool, RecordError> {
-    let Some((grant, _)) = records::grant(app.host(), token.grant(), now).await? else { return Ok(false) };
-    if grant.client_id != client.id {
+    let stored = records::stored_grant(app.host(), token.grant(), now).await?;
+    let Some((grant, _)) = stored.filter(|(grant, _)| grant.client_id == client.id) else {
         return Ok(false);
+    };
+    if grant.has_ended() {
+        finish_ending(app, grant, token, now);
+        return Ok(true);
     }
     let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
     // Any other failure may be temporary, and does not end the login.
@@ -215,7 +219,9 @@ fn indexed_until(app: &App, now: Timestamp) -> Timestamp {
 
 async fn end(app: &App, id: GrantId, reason: &str, now: Timestamp) -> Result<(), RecordError> {
     tracing::warn!(grant = ?id, reason, "grant ended");
-    records::end_grant(app.host(), id, now).await
+    records::end_grant(app.host(), id, now).await?;
+    app.changes.note();
+    Ok(())
 }
 
 /// The token response (OAuth 2.1 §3.2.3).

@@ -8,10 +8,11 @@ use crate::{
     host::Timestamp,
     http::{Response, redirect, set_cookie},
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
-    oidc::{Authentication, AuthenticationRequest, CallbackError, IdTokenError, clocks_differ},
+    oidc::{Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, clocks_differ},
     pingone::PingOneError,
-    records::{self, Login, RecordError},
+    records::{self, Login, LoginPurpose, RecordError},
     secret::Secret,
+    types::ClientId,
 };
 
 /// Why a login gives no code. The client gets an error at its redirect URI (OAuth 2.1 §4.1.2.1). The log has the cause.
@@ -71,16 +72,17 @@ impl LoginError {
         (code, text.into())
     }
 
-    fn log(&self, target: &RedirectTarget) {
-        let client = target.client_id();
+    /// Logs a login that ended with an error. A login that only tells the user has no client.
+    pub(crate) fn log(&self, client: Option<&ClientId>) {
+        let client = client.map(tracing::field::display);
         match self {
             Self::Callback { error, said, correlation } => {
-                tracing::warn!(%client, %error, said, correlation, "login refused");
+                tracing::warn!(client, %error, said, correlation, "login refused");
             }
-            Self::Denied => tracing::info!(%client, "the user denied a client"),
-            Self::NoScopes => tracing::warn!(%client, error = %self, "login refused"),
+            Self::Denied => tracing::info!(client, "the user denied a client"),
+            Self::NoScopes => tracing::warn!(client, error = %self, "login refused"),
             Self::ExpiredToken | Self::Failure(_) | Self::PingOne(_) => {
-                tracing::error!(%client, error = %self, "login failed");
+                tracing::error!(client, error = %self, "login failed");
             }
         }
     }
@@ -112,30 +114,55 @@ const fn callback_error_for_client(error: CallbackError) -> (ErrorCode, &'static
     }
 }
 
-/// Begins a login, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
+/// Begins a login for a client's access, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
 pub(crate) async fn begin(
     app: &App,
     request: AuthorizationRequest,
     client_name: Option<String>,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
+    let log_in_again = request.access.log_in_again;
+    send_to_pingone(app, LoginPurpose::Authorize { request, client_name }, log_in_again, now).await
+}
+
+/// Begins a login of a user who wants to see and end their grants. There is no client, and nothing to approve.
+pub(crate) async fn begin_to_manage(
+    app: &App,
+    log_in_again: bool,
+    now: Timestamp,
+) -> Result<Response, LoginError> {
+    send_to_pingone(app, LoginPurpose::Manage, log_in_again, now).await
+}
+
+async fn send_to_pingone(
+    app: &App,
+    purpose: LoginPurpose,
+    log_in_again: bool,
+    now: Timestamp,
+) -> Result<Response, LoginError> {
     let discovery = app.pingone.discovery(app.host(), &app.config).await?;
     let state = records::new_handle::<Login>(app.host(), &app.config.keys, now);
     let authentication = Authentication::generate(&app.random());
+    let redirect_host;
+    let access = match &purpose {
+        LoginPurpose::Authorize { request, client_name } => {
+            redirect_host = request.target.redirect_uri().host();
+            let client_name = client_name.as_deref();
+            Some(ClientAccess { scopes: &request.access.scopes, client_name, redirect_host: &redirect_host })
+        }
+        LoginPurpose::Manage => None,
+    };
     let url = AuthenticationRequest {
         authentication: &authentication,
         state: state.as_str(),
-        scopes: &request.access.scopes,
-        client_name: client_name.as_deref(),
-        redirect_host: &request.target.redirect_uri().host(),
-        log_in_again: request.access.log_in_again,
+        access,
+        log_in_again,
     }
     .url(&discovery, &app.config);
     let mut response = redirect(url.as_str());
     let (name, value) = login_cookie(state.as_str(), &app.config.keys);
     set_cookie(&mut response, &name, &value, Handle::LIFETIME);
-    let login = Login { request, client_name, authentication };
-    records::put_ticket(app.host(), &state, &login, now).await?;
+    records::put_ticket(app.host(), &state, &Login { purpose, authentication }, now).await?;
     Ok(response)
 }
 
@@ -154,7 +181,7 @@ pub(crate) fn return_error(
     if let LoginError::Failure(failure) = error {
         return Err(failure);
     }
-    error.log(target);
+    error.log(Some(target.client_id()));
     let (code, text) = error.for_client();
     let parameters = [("error", code.as_str()), ("error_description", &text)];
     Ok(redirect(&target.response_url(app.config.public_url.issuer(), &parameters)))

@@ -1,8 +1,9 @@
-//! The life of a grant: a login issues it, requests use it, and it is refreshed and revoked.
+//! The life of a grant: a login issues it, requests use it, and it is refreshed, narrowed and revoked.
 
 pub(crate) mod api;
 pub(crate) mod issue;
 pub(crate) mod login;
+pub(crate) mod manage;
 pub(crate) mod refresh;
 pub(crate) mod revoke;
 pub(crate) mod session;

@@ -10,11 +10,12 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
+use super::manage::finish_ending_with;
 use crate::{
     app::App,
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
     host::{BoxFuture, GrantId, Timestamp},
-    mcp::{DeliveryError, GrantSession},
+    mcp::{Challenge, DeliveryError, GrantSession},
     oauth::{Grant, ValidAccessToken},
     records,
     seal::{self, Sealed, SealingKey, random_bytes},
@@ -24,7 +25,13 @@ use crate::{
 pub(crate) struct StoredSession {
     app: Arc<App>,
     grant: GrantId,
+    /// `sub` of the user.
+    user: String,
     key: SealingKey,
+    /// The scopes of the access token.
+    scopes: Vec<String>,
+    changes: u64,
+    read_at: Timestamp,
     /// The user and the client, to whom sealed state is bound.
     associated_data: Vec<u8>,
     /// When the access token of the request expires.
@@ -105,32 +112,114 @@ impl GrantSession for StoredSession {
     }
 
     fn until_closed(&self) -> BoxFuture<'static, ()> {
-        let (app, grant, until) = (Arc::clone(&self.app), self.grant, self.authorized_until);
+        let (app, until) = (Arc::clone(&self.app), self.authorized_until);
+        let mut watch = self.watch(self.scopes.clone());
         Box::pin(async move {
             loop {
                 let now = app.now();
-                // A grant that cannot be read at the moment does not count as revoked.
-                if now >= until || matches!(records::grant(app.host(), grant, now).await, Ok(None)) {
+                if now >= until || watch.look(now).await.is_some() {
                     return;
                 }
-                let pause = app.host().sleep(Duration::from_secs(until.since(now)).min(REVOCATION_CHECK));
+                let pause = app.host().sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN));
                 if let Either::Right(_) = select(pause, app.host().stopping()).await {
                     return;
                 }
             }
         })
     }
+
+    fn until_withdrawn(&self, required: Vec<String>) -> BoxFuture<'static, Challenge> {
+        let (app, mut watch) = (Arc::clone(&self.app), self.watch(required));
+        Box::pin(async move {
+            loop {
+                app.host().sleep(LOOK_AGAIN).await;
+                if let Some(challenge) = watch.look(app.now()).await {
+                    return challenge;
+                }
+            }
+        })
+    }
+
+    fn note_call(&self, tool: &str) {
+        let now = self.app.now();
+        let Some(activity) = self.app.activity.note(self.grant, tool, now) else { return };
+        let (app, id, sub) = (Arc::clone(&self.app), self.grant, self.user.clone());
+        self.app.host().detach(Box::pin(async move {
+            let written = records::add_activity(app.host(), &app.config, &sub, (id, &activity), now).await;
+            if let Err(error) = written {
+                tracing::warn!(grant = ?id, %error, "the use of a grant could not be noted");
+            }
+        }));
+    }
+}
+
+/// A look at the grant of a request that is under way.
+struct GrantWatch {
+    app: Arc<App>,
+    grant: GrantId,
+    key: SealingKey,
+    /// The scopes that the request depends on.
+    scopes: Vec<String>,
+    /// The changes of grants in this process, and the time, when the grant was read last.
+    changes: u64,
+    read_at: Timestamp,
+}
+
+impl GrantWatch {
+    /// Why the request has to end, if it has to. The grant is read when this process has changed one, and otherwise
+    /// every 15 seconds, since another process may have.
+    async fn look(&mut self, now: Timestamp) -> Option<Challenge> {
+        let changes = self.app.changes.count();
+        if changes == self.changes && now.since(self.read_at) < REVOCATION_CHECK.as_secs() {
+            return None;
+        }
+        (self.changes, self.read_at) = (changes, now);
+        match records::stored_grant(self.app.host(), self.grant, now).await {
+            Ok(None) => Some(Challenge::LoginRequired),
+            Ok(Some((grant, _))) if grant.has_ended() => {
+                finish_ending_with(&self.app, grant, self.key.clone());
+                Some(Challenge::LoginRequired)
+            }
+            Ok(Some((grant, _))) => {
+                let holds = self.scopes.iter().all(|scope| grant.scopes.contains(scope));
+                (!holds).then(|| Challenge::InsufficientScope { required: self.scopes.clone() })
+            }
+            // A grant that cannot be read at the moment does not count as revoked.
+            Err(_) => None,
+        }
+    }
 }
 
 impl StoredSession {
-    /// The session of a request that `access` has authorized.
-    pub(crate) fn new(app: &Arc<App>, grant: &Grant, access: &ValidAccessToken) -> Self {
+    /// The session of a request that `access` has authorized. `changes` is the number of changes of grants before
+    /// `grant` was read, at `now`.
+    pub(crate) fn new(
+        app: &Arc<App>,
+        grant: &Grant,
+        access: &ValidAccessToken,
+        (changes, now): (u64, Timestamp),
+    ) -> Self {
         Self {
             app: Arc::clone(app),
             grant: grant.id,
+            user: grant.user.sub.clone(),
             key: access.key.clone(),
+            scopes: access.scopes.to_vec(),
+            changes,
+            read_at: now,
             associated_data: associated_data(grant),
             authorized_until: access.expires_at,
+        }
+    }
+
+    fn watch(&self, scopes: Vec<String>) -> GrantWatch {
+        GrantWatch {
+            app: Arc::clone(&self.app),
+            grant: self.grant,
+            key: self.key.clone(),
+            scopes,
+            changes: self.changes,
+            read_at: self.read_at,
         }
     }
 
@@ -154,10 +243,12 @@ fn tag(key: &SealingKey, random: &[u8]) -> [u8; 16] {
     tag
 }
 
+/// The time within which a request under way ends after this process has ended or narrowed its grant.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The same for a change by another process.
+const REVOCATION_CHECK: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// Attempts to store a reply. They take longer than the pauses of a request that waits for another reply in its place.
 const MOST_TRIES: u32 = 6;
-/// The time within which a subscription ends after its grant was revoked.
-const REVOCATION_CHECK: Duration = Duration::from_secs(15);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

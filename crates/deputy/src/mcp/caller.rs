@@ -27,6 +27,7 @@ pub struct Caller {
     user: Arc<User>,
     client: Arc<Client>,
     scopes: Arc<[String]>,
+    declined: Arc<[String]>,
     now: Timestamp,
     api: Arc<dyn Api>,
     login: LoginState,
@@ -41,6 +42,7 @@ impl Caller {
             user: Arc::new(user),
             client: Arc::new(client),
             scopes: scopes.into(),
+            declined: Arc::default(),
             now,
             api,
             login: LoginState::default(),
@@ -54,6 +56,17 @@ impl Caller {
     #[must_use]
     pub fn confirming(self, can_ask: bool, may_act_unasked: bool) -> Self {
         Self { can_ask, may_act_unasked, ..self }
+    }
+
+    /// Sets the scopes that the user declined. Tools that need one are not listed.
+    #[must_use]
+    pub fn declining(self, declined: Vec<String>) -> Self {
+        Self { declined: declined.into(), ..self }
+    }
+
+    /// The scopes that the user declined.
+    pub(super) fn declined(&self) -> Arc<[String]> {
+        Arc::clone(&self.declined)
     }
 
     /// How a tool proceeds that needs the user's confirmation before it acts.

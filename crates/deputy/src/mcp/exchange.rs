@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde_json::Value;
 
-use super::{Peer, RpcError, rpc_error::response};
+use super::{Challenge, Peer, RpcError, rpc_error::response};
 use crate::host::BoxFuture;
 
 /// A timer of the host.
@@ -76,13 +76,35 @@ impl Exchange {
     }
 }
 
+/// When a stream must end although its handler has not finished, and the error that its client gets.
+pub(super) struct Closed {
+    at: BoxFuture<'static, ()>,
+    text: &'static str,
+}
+
+impl Closed {
+    /// The stream of a subscription, which ends with the access token.
+    pub(super) fn expired(at: BoxFuture<'static, ()>) -> Self {
+        let text =
+            "the access token of this request is no longer valid, or the server restarts; subscribe again";
+        Self { at, text }
+    }
+
+    /// The stream of a call, which ends with the grant.
+    pub(super) fn withdrawn(challenge: BoxFuture<'static, Challenge>) -> Self {
+        let at = Box::pin(async {
+            challenge.await;
+        });
+        Self { at, text: "the access of this request was ended or narrowed" }
+    }
+}
+
 /// A response body of server-sent events.
 pub(super) struct Events {
     exchange: Exchange,
     sleep: Sleep,
     keep_alive: BoxFuture<'static, ()>,
-    /// When the stream must end although its handler has not finished.
-    closed: BoxFuture<'static, ()>,
+    closed: Closed,
     ready: Vec<String>,
     done: bool,
 }
@@ -95,9 +117,8 @@ impl Events {
         ready: Vec<String>,
         done: bool,
         sleep: Sleep,
-        closed: Option<BoxFuture<'static, ()>>,
+        closed: Closed,
     ) -> Self {
-        let closed = closed.unwrap_or_else(|| Box::pin(std::future::pending()));
         Self { exchange, keep_alive: sleep(KEEP_ALIVE), sleep, closed, ready, done }
     }
 
@@ -115,10 +136,9 @@ impl Events {
             self.keep_alive = (self.sleep)(KEEP_ALIVE);
             return Poll::Ready(Some(messages.iter().map(|text| event(text)).collect()));
         }
-        if self.closed.as_mut().poll(cx).is_ready() {
+        if self.closed.at.as_mut().poll(cx).is_ready() {
             self.done = true;
-            let text = "the access token of this request is no longer valid, or the server restarts; subscribe again";
-            let error = RpcError::new(RpcError::INTERNAL_ERROR, text);
+            let error = RpcError::new(RpcError::INTERNAL_ERROR, self.closed.text);
             return Poll::Ready(Some(event(&response(&self.exchange.id, Err(error)))));
         }
         self.keep_alive.as_mut().poll(cx).map(|()| {

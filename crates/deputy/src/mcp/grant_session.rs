@@ -4,7 +4,7 @@
 use rmcp::model::ClientCapabilities;
 use serde_json::{Value, json};
 
-use super::RpcError;
+use super::{Challenge, RpcError};
 use crate::host::BoxFuture;
 
 /// The grant of a request, as far as MCP needs it. Implemented on stored grants, and by tests.
@@ -29,6 +29,18 @@ pub trait GrantSession: Send + Sync + 'static {
     /// Completes when a stream of this request must end: its access token has expired, its grant was revoked, or the
     /// server is about to stop.
     fn until_closed(&self) -> BoxFuture<'static, ()>;
+
+    /// Completes when a call that needs the scopes `required` must end: its grant was ended, or narrowed to other
+    /// scopes. By default it never does.
+    fn until_withdrawn(&self, required: Vec<String>) -> BoxFuture<'static, Challenge> {
+        let _ = required;
+        Box::pin(std::future::pending())
+    }
+
+    /// Notes that the client calls this tool. By default it does nothing.
+    fn note_call(&self, tool: &str) {
+        let _ = tool;
+    }
 }
 
 /// Why a reply was not delivered.

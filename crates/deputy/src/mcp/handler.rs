@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rmcp::model::ClientCapabilities;
 use serde_json::{Map, Value};
 
-use super::{Caller, Era, Peer, RpcError};
+use super::{Caller, Era, Peer, RpcError, ToolSummary};
 use crate::host::BoxFuture;
 
 /// Serves MCP requests. [`super::rmcp`] turns an rmcp `ServerHandler` into one.
@@ -16,6 +16,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Every scope that a request can need, with the name of a tool, prompt or resource that needs it. The server
     /// compares them with `API_SCOPES` when it starts.
     fn declared_scopes(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The tools, in the order in which pages for users list them. Pages do not list tools that are left out.
+    fn tools(&self) -> Vec<ToolSummary> {
         Vec::new()
     }
 

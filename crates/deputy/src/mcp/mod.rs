@@ -10,6 +10,8 @@
 mod accept;
 mod api_error;
 mod caller;
+mod challenge;
+mod declined;
 mod era;
 mod exchange;
 mod grant_session;
@@ -23,11 +25,13 @@ mod peer;
 mod rmcp_handler;
 mod rpc_error;
 mod streamable_http;
+mod tool_summary;
 
 pub use crate::types::User;
 pub use api_error::ApiError;
 pub(crate) use api_error::lacks_scope;
 pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
+pub use challenge::Challenge;
 pub use era::Era;
 pub use grant_session::{DeliveryError, GrantSession};
 pub use handler::{Call, Handler};
@@ -35,7 +39,9 @@ pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
 pub use rpc_error::RpcError;
-pub use streamable_http::{Challenge, Rules, StreamableHttp};
+pub use streamable_http::{Rules, StreamableHttp};
+pub use tool_summary::ToolSummary;
+pub(crate) use tool_summary::read_only_scopes;
 
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,18 @@
 //! Streamable HTTP: from an authorized `POST` to a JSON-RPC response.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Caller, GrantSession, Handler, Peer, RpcError,
+    Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError,
     accept::Accept,
-    exchange::{Events, Exchange, FirstOutput, Outcome, Sleep},
+    declined::hide_declined,
+    exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
     grant_session::shows_forms,
     headers,
     input_round::InputRound,
@@ -40,21 +42,6 @@ pub struct Rules {
     pub unconfirmed: Vec<String>,
 }
 
-/// Why a request gets a challenge (RFC 6750 §3) instead of a JSON-RPC response.
-///
-/// These are the refusals for authorization that only the MCP server can decide. The HTTP endpoint renders them,
-/// together with its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Challenge {
-    /// 403: the access token lacks scopes. The handler was not called.
-    InsufficientScope {
-        /// Every scope that the request needs.
-        required: Vec<String>,
-    },
-    /// 401: the user's login at `PingOne` has ended, as the handler found when it called the API.
-    LoginRequired,
-}
-
 /// Why a request gets no response of its handler.
 enum Refusal {
     Challenge(Challenge),
@@ -71,6 +58,12 @@ struct AcceptedRequest {
     call: Call,
     notifications: NotificationFilter,
     form: ResponseForm,
+}
+
+/// When a request must end although its handler has not finished.
+enum Ending {
+    Call(BoxFuture<'static, Challenge>),
+    Subscription(BoxFuture<'static, ()>),
 }
 
 /// The parts of a request that decide the form of its response.
@@ -204,10 +197,21 @@ impl StreamableHttp {
         let may_act_unasked = call.method == "tools/call"
             && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
         let caller = caller.confirming(can_ask, may_act_unasked);
-        // A subscription ends with its access token. Other calls end by themselves.
-        let closed = (call.method == "subscriptions/listen").then(|| session.until_closed());
+        if let Some(tool) = name.filter(|tool| self.is_tool(&call.method, tool)) {
+            session.note_call(tool);
+        }
+        // A subscription ends with its access token. Other calls end by themselves, or with their grant.
+        let ending = match call.method.as_str() {
+            "subscriptions/listen" => Ending::Subscription(session.until_closed()),
+            _ => Ending::Call(session.until_withdrawn(required)),
+        };
         let exchange = self.begin(call, caller, session, Peer::new(notifications, client_requests))?;
-        self.first_response(exchange, form, closed).await
+        self.first_response(exchange, form, ending).await
+    }
+
+    /// Whether the request calls a tool that exists.
+    fn is_tool(&self, method: &str, name: &str) -> bool {
+        method == "tools/call" && self.handler.input_schema(name).is_some()
     }
 
     /// A challenge for the scopes, unless no client can be granted one of them: a client that asks for it would come
@@ -236,9 +240,13 @@ impl StreamableHttp {
             InputRound::begin(&mut call, session).map_err(|error| Refusal::before_handler(&id, error))?;
         let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
         let (tool, login) = (tool.map(str::to_owned), caller.login());
+        let (handler, method, declined) = (Arc::clone(&self.handler), call.method.clone(), caller.declined());
         let work = self.handler.handle(call, caller, peer.clone());
         let work = async move {
-            let result = work.await.and_then(|result| round.end(result));
+            let mut result = work.await.and_then(|result| round.end(result));
+            if let Ok(result) = &mut result {
+                hide_declined(&*handler, &method, &declined, result);
+            }
             // The status is 200 all the same. The text of the result may be the user's, and is not logged.
             if result.as_ref().is_ok_and(|result| result.get("isError") == Some(&Value::Bool(true))) {
                 tracing::info!(tool, "a tool call ended with an error");
@@ -254,9 +262,15 @@ impl StreamableHttp {
         &self,
         mut exchange: Exchange,
         ResponseForm { accept, is_stateless, session_id }: ResponseForm,
-        closed: Option<BoxFuture<'static, ()>>,
+        ending: Ending,
     ) -> Result<Response<Body>, Refusal> {
-        let output = exchange.first_output().await;
+        let (output, closed) = match ending {
+            Ending::Call(withdrawn) => match select(pin!(exchange.first_output()), withdrawn).await {
+                Either::Left((output, withdrawn)) => (output, Closed::withdrawn(withdrawn)),
+                Either::Right((challenge, _)) => return Err(Refusal::Challenge(challenge)),
+            },
+            Ending::Subscription(closed) => (exchange.first_output().await, Closed::expired(closed)),
+        };
         let events = |exchange, messages, done| {
             event_stream(Events::new(exchange, messages, done, Arc::clone(&self.sleep), closed), done)
         };

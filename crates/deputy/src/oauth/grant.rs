@@ -4,6 +4,7 @@
 //! transition, and writes the record with compare-and-swap. The loser of a race loads the record that the winner wrote.
 //! So a code is redeemed once, and a refresh token is rotated once.
 
+mod control;
 mod pingone;
 mod refresh;
 
@@ -18,6 +19,7 @@ use crate::{
     types::{ClientId, RedirectUri, Scopes, User},
 };
 
+pub use control::NarrowError;
 pub use pingone::{Due, LeaseError, PingOneSession, PingOneTokens, RefreshWhen};
 pub(crate) use pingone::{EARLY, LEASE, LONGEST_WAIT};
 pub use refresh::{RefreshError, Refreshed};
@@ -91,8 +93,14 @@ pub struct Grant {
     pub client_id: ClientId,
     /// `client_name`, as the client chose it.
     pub client_name: Option<String>,
+    /// The host of the redirect URI, as [`RedirectUri::host`] gives it. Grants of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_host: Option<String>,
     /// The granted scopes: those that the user approved and `PingOne` granted.
     pub scopes: Scopes,
+    /// The scopes that the client asked for and the user declined, or took away later.
+    #[serde(default, skip_serializing_if = "Scopes::is_empty")]
+    pub declined: Scopes,
     /// The time of the login.
     pub created_at: Timestamp,
     /// The time at which the record is deleted, unless a refresh moves it.
@@ -105,6 +113,9 @@ pub struct Grant {
     code: Code,
     access_tokens: Vec<AccessToken>,
     refresh_token: Option<refresh::RefreshToken>,
+    /// Whether the user or the operator has ended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_ended: bool,
 }
 
 /// The results of a login, of which [`Grant::issue`] makes a grant.
@@ -231,7 +242,9 @@ impl Grant {
             user,
             client_id,
             client_name,
+            redirect_host: Some(redirect_uri.host()),
             scopes,
+            declined: Scopes::default(),
             created_at: now,
             expires_at,
             indexed_until: now,
@@ -245,6 +258,7 @@ impl Grant {
             },
             access_tokens: Vec::new(),
             refresh_token: None,
+            has_ended: false,
         };
         (grant, code)
     }

@@ -16,6 +16,7 @@ mod pkce;
 mod reference_token;
 mod registration;
 mod token_request;
+mod user_session;
 
 pub use approval::{ApprovedClients, approval_cookie, browser_is_bound, login_cookie};
 pub use authorization::{
@@ -27,8 +28,8 @@ pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_metadata::MetadataError;
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Due, Grant, Issued, LeaseError, NewGrant, PingOneSession, PingOneTokens, RedeemError, Redemption,
-    RefreshError, RefreshWhen, Refreshed, ValidAccessToken,
+    Due, Grant, Issued, LeaseError, NarrowError, NewGrant, PingOneSession, PingOneTokens, RedeemError,
+    Redemption, RefreshError, RefreshWhen, Refreshed, ValidAccessToken,
 };
 pub(crate) use grant::{EARLY, LEASE, LONGEST_WAIT};
 pub use handle::{Handle, HandleKind};
@@ -41,3 +42,4 @@ pub use pkce::{CodeChallenge, PkceError};
 pub use reference_token::{ReferenceToken, TokenKind};
 pub use registration::{RegistrationParams, register};
 pub use token_request::{TokenRequest, TokenRequestError};
+pub use user_session::UserSession;

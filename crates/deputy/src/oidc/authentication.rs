@@ -75,14 +75,21 @@ pub struct AuthenticationRequest<'a> {
     pub authentication: &'a Authentication,
     /// `state`
     pub state: &'a str,
+    /// The access that an MCP client asks for. `None` if this server only wants to know the user.
+    pub access: Option<ClientAccess<'a>>,
+    /// Whether the user has to log in even if `PingOne` has a session (`prompt=login`).
+    pub log_in_again: bool,
+}
+
+/// The access that an MCP client asks for, in an authentication request.
+#[derive(Debug)]
+pub struct ClientAccess<'a> {
     /// The scopes of the API to request.
     pub scopes: &'a Scopes,
     /// The name of the MCP client, which a `DaVinci` flow can show.
     pub client_name: Option<&'a str>,
     /// The host of the MCP client's redirect URI, which a `DaVinci` flow can show.
     pub redirect_host: &'a str,
-    /// Whether the user has to log in even if `PingOne` has a session (`prompt=login`).
-    pub log_in_again: bool,
 }
 
 impl AuthenticationRequest<'_> {
@@ -90,26 +97,33 @@ impl AuthenticationRequest<'_> {
     pub fn url(&self, discovery: &Discovery, config: &Config) -> Url {
         let mut url = discovery.authorization_endpoint.clone();
         {
+            // Without `offline_access` and scopes of the API, PingOne issues no tokens that are worth keeping.
+            let scope = self.access.as_ref().map_or_else(
+                || "openid profile".to_owned(),
+                |access| format!("openid profile offline_access {}", access.scopes),
+            );
             let mut query = url.query_pairs_mut();
             query
                 .append_pair("response_type", "code")
                 .append_pair("client_id", &config.pingone.client_id)
                 .append_pair("redirect_uri", &config.public_url.callback())
-                .append_pair("scope", &format!("openid profile offline_access {}", self.scopes))
+                .append_pair("scope", &scope)
                 .append_pair("state", self.state)
                 .append_pair("nonce", self.authentication.nonce.as_str())
                 .append_pair("code_challenge", &self.authentication.code_verifier.challenge())
                 .append_pair("code_challenge_method", "S256")
                 .append_pair("acr_values", &config.pingone.policy_id);
-            if config.pingone.send_resource {
+            if config.pingone.send_resource && self.access.is_some() {
                 query.append_pair("resource", &config.api.identifier);
             }
             if self.log_in_again {
                 query.append_pair("prompt", "login");
             }
-            query
-                .append_pair("mcp_client_name", self.client_name.unwrap_or_default())
-                .append_pair("mcp_redirect_host", self.redirect_host);
+            if let Some(access) = &self.access {
+                query
+                    .append_pair("mcp_client_name", access.client_name.unwrap_or_default())
+                    .append_pair("mcp_redirect_host", access.redirect_host);
+            }
         }
         url
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 pub use access_token::{AccessTokenClaims, AccessTokenError};
 pub use authentication::{
-    Authentication, AuthenticationRequest, CallbackError, CallbackParams, CodeVerifier, Nonce,
+    Authentication, AuthenticationRequest, CallbackError, CallbackParams, ClientAccess, CodeVerifier, Nonce,
 };
 pub use discovery::{Discovery, DiscoveryError};
 pub(crate) use id_token::clocks_differ;

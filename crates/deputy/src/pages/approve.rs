@@ -58,8 +58,6 @@ pub(crate) fn approve(
         ClientId::Document(url) => Some((url.host(), url.as_str())),
         ClientId::Registered(_) => None,
     };
-    let in_words =
-        |scope| words.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str());
     render(
         StatusCode::OK,
         Some(form.nonce),
@@ -72,7 +70,7 @@ pub(crate) fn approve(
             host: &uri.host(),
             redirect_uri: uri.as_str(),
             loopback: uri.is_loopback(),
-            scopes: request.access.scopes.iter().map(|scope| (scope, in_words(scope))).collect(),
+            scopes: request.access.scopes.iter().map(|scope| (scope, words.of_scope(scope))).collect(),
             reveals_token: form.reveals_token,
             handle: form.handle,
             days: form.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),

@@ -1,6 +1,8 @@
 //! The HTML pages.
 
+mod agents;
 mod approve;
+mod time;
 
 use askama::Template;
 use axum::body::Body;
@@ -9,7 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::encoding::base64_encode;
 
+pub(crate) use agents::{AgentCard, AgentsPage, Notice, agents, sign_in};
 pub(crate) use approve::{ApprovalForm, approve};
+pub(crate) use time::ago;
 
 /// A page that says what happened, and what to do.
 #[derive(Template)]
@@ -35,6 +39,11 @@ impl Wording {
     pub fn new(api: &str, scopes: &[(&str, &str)]) -> Self {
         let scopes = scopes.iter().map(|(scope, words)| ((*scope).to_owned(), (*words).to_owned())).collect();
         Self { api: api.to_owned(), scopes }
+    }
+
+    /// A scope in words, or "" if there are none.
+    fn of_scope(&self, scope: &str) -> &str {
+        self.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str())
     }
 }
 

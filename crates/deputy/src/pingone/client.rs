@@ -110,16 +110,9 @@ impl PingOneClient {
         nonce: &Nonce,
         now: Timestamp,
     ) -> Result<Authenticated, PingOneError> {
-        let upstream = &config.pingone;
         let discovery = self.discovery(host, config).await?;
-        let id_token = tokens.id_token.as_ref().ok_or(PingOneError::NoIdToken)?;
-        let access_token = tokens.access_token.expose();
-        let verify = |keys: &KeySet| {
-            VerifiedIdToken::verify(id_token.expose(), access_token, keys, upstream, nonce, now)
-        };
-        let verified = self.with_keys(host, config, verify, IdTokenError::may_pass_with_other_keys).await?;
-        let id_token = verified.map_err(PingOneError::IdToken)?;
-        let claims = self.access_token(host, config, access_token, now).await?;
+        let id_token = self.id_token(host, config, &tokens, nonce, now).await?;
+        let claims = self.access_token(host, config, tokens.access_token.expose(), now).await?;
         let request = UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token);
         let response = self.fetch(host, request, LIMITS).await.unwrap_or_default();
         let info = match UserInfo::read(&response, id_token.subject()) {
@@ -132,6 +125,35 @@ impl PingOneClient {
             Err(error @ UserInfoError::Subject) => return Err(PingOneError::UserInfo(error)),
         };
         Ok(Authenticated { tokens, access_token: claims, user: id_token.into_user(info) })
+    }
+
+    /// Verifies the ID token of a login that only tells this server the user. The access token is for nothing.
+    pub(crate) async fn identify(
+        &self,
+        host: &Host,
+        config: &Config,
+        tokens: &TokenResponse,
+        nonce: &Nonce,
+        now: Timestamp,
+    ) -> Result<User, PingOneError> {
+        Ok(self.id_token(host, config, tokens, nonce, now).await?.into_user(None))
+    }
+
+    async fn id_token(
+        &self,
+        host: &Host,
+        config: &Config,
+        tokens: &TokenResponse,
+        nonce: &Nonce,
+        now: Timestamp,
+    ) -> Result<VerifiedIdToken, PingOneError> {
+        let id_token = tokens.id_token.as_ref().ok_or(PingOneError::NoIdToken)?.expose();
+        let access_token = tokens.access_token.expose();
+        let verify = |keys: &KeySet| {
+            VerifiedIdToken::verify(id_token, access_token, keys, &config.pingone, nonce, now)
+        };
+        let verified = self.with_keys(host, config, verify, IdTokenError::may_pass_with_other_keys).await?;
+        verified.map_err(PingOneError::IdToken)
     }
 
     /// Requests new tokens. The caller stores the new refresh token before anything else can fail, and then verifies

@@ -6,8 +6,17 @@ use crate::{
     oauth::Grant,
 };
 
-/// Loads a grant, with the version for [`replace_grant`].
+/// Loads a grant that has not ended, with the version for [`replace_grant`].
 pub(crate) async fn grant(
+    host: &Host,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Option<(Grant, Version)>, RecordError> {
+    Ok(stored_grant(host, id, now).await?.filter(|(grant, _)| !grant.has_ended()))
+}
+
+/// Loads a grant, also one that has ended and whose tokens at `PingOne` are still to be revoked.
+pub(crate) async fn stored_grant(
     host: &Host,
     id: GrantId,
     now: Timestamp,
@@ -27,8 +36,7 @@ pub(crate) async fn replace_grant(
     Ok(host.store().replace(&RecordKey::Grant(grant.id), version, value, grant.expires_at, now).await?)
 }
 
-/// Ends a grant: from now on none of its tokens is valid.
-pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<(), RecordError> {
-    host.store().take(&RecordKey::Grant(id), now).await?;
-    Ok(())
+/// Removes a grant: from now on none of its tokens is valid. `false`: it was removed before.
+pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<bool, RecordError> {
+    Ok(host.store().take(&RecordKey::Grant(id), now).await?.is_some())
 }

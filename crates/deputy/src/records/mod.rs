@@ -1,19 +1,23 @@
 //! The stored records, typed, over the verbs of the store. One file for each kind.
 
+mod activity;
 mod clients;
 mod grants;
 mod replies;
 mod tickets;
 mod users;
 
+pub(crate) use activity::{Activity, UnwrittenActivity};
 pub(crate) use clients::{
     Document, authorizing_client, client, document, forget_document, keep_client, put_document,
     put_new_client,
 };
-pub(crate) use grants::{end_grant, grant, replace_grant};
+pub(crate) use grants::{end_grant, grant, replace_grant, stored_grant};
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
-pub(crate) use tickets::{Approval, Login, TicketError, new_handle, put_ticket, take_ticket};
-pub(crate) use users::{index_grant, unindex_grant};
+pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};
+pub(crate) use users::{
+    UserGrant, UserGrants, add_activity, index_grant, sign_out, unindex_grants, user_grants,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -21,9 +21,18 @@ pub(crate) struct Approval {
 /// A login under way. Stored sealed under `state`, which only the browser and `PingOne` have.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Login {
-    pub(crate) request: AuthorizationRequest,
-    pub(crate) client_name: Option<String>,
+    pub(crate) purpose: LoginPurpose,
     pub(crate) authentication: Authentication,
+}
+
+/// The purpose of a login. It decides how the login ends.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LoginPurpose {
+    /// A client asked for access: the login ends with a code at its redirect URI.
+    Authorize { request: AuthorizationRequest, client_name: Option<String> },
+    /// The user wants to see and end their grants: the login ends with a session on a page of this server.
+    Manage,
 }
 
 /// A record that is named by the digest of a handle, sealed under that handle, and taken once.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_RACES, RecordError, decode, encode, end_grant};
+use super::{Activity, MOST_RACES, RecordError, decode, encode, end_grant};
 use crate::{
     config::Config,
     host::{GrantId, Host, RecordKey, Timestamp},
@@ -14,17 +14,46 @@ use crate::{
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct UserGrants {
     pub(crate) grants: Vec<UserGrant>,
+    /// Sessions of *Your agents* that the user signed out of, until they would have expired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signed_out: Vec<SignedOut>,
 }
 
-/// One entry of the index. Everything else about a grant is in the grant.
+/// A session of *Your agents* that the user signed out of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SignedOut {
+    #[serde(with = "crate::encoding::base64url")]
+    session: [u8; 16],
+    until: Timestamp,
+}
+
+impl UserGrants {
+    fn forget_expired(&mut self, now: Timestamp) {
+        self.grants.retain(|entry| entry.until > now);
+        self.signed_out.retain(|entry| entry.until > now);
+    }
+
+    /// Whether the user signed out of this session.
+    pub(crate) fn has_signed_out(&self, session: &[u8; 16]) -> bool {
+        self.signed_out.iter().any(|entry| entry.session == *session)
+    }
+}
+
+/// One entry of the index, with the use of the grant: it is written more often than the grant. Everything else about a
+/// grant is in the grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UserGrant {
     pub(crate) id: GrantId,
     pub(crate) until: Timestamp,
+    #[serde(default, skip_serializing_if = "Activity::is_empty")]
+    pub(crate) activity: Activity,
 }
 
 /// Grants of one user at a time. One more ends the oldest.
 const GRANTS_OF_ONE_USER: usize = 100;
+
+/// Sessions that one user signed out of, at a time. One more forgets the oldest.
+const SIGNED_OUT: usize = 16;
 
 /// The key of a user's index.
 pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
@@ -42,8 +71,9 @@ pub(crate) async fn index_grant(
 ) -> Result<(), RecordError> {
     let mut ended = Vec::new();
     update_index(host, config, &grant.user.sub, now, |index| {
-        index.grants.retain(|entry| entry.id != grant.id);
-        index.grants.push(UserGrant { id: grant.id, until });
+        let known = index.grants.iter().position(|entry| entry.id == grant.id);
+        let activity = known.map(|at| index.grants.remove(at).activity).unwrap_or_default();
+        index.grants.push(UserGrant { id: grant.id, until, activity });
         let surplus = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
         ended = index.grants.drain(..surplus).map(|entry| entry.id).collect();
     })
@@ -54,15 +84,61 @@ pub(crate) async fn index_grant(
     Ok(())
 }
 
-/// Removes a grant from its user's index.
-pub(crate) async fn unindex_grant(
+/// The index of a user's grants. A grant in it may have ended since.
+pub(crate) async fn user_grants(
     host: &Host,
     config: &Config,
     sub: &str,
-    id: GrantId,
+    now: Timestamp,
+) -> Result<UserGrants, RecordError> {
+    let record = host.store().get(&user_key(config, sub), now).await?;
+    let mut index: UserGrants = record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
+    index.forget_expired(now);
+    Ok(index)
+}
+
+/// Removes several grants from their user's index.
+pub(crate) async fn unindex_grants(
+    host: &Host,
+    config: &Config,
+    sub: &str,
+    ids: &[GrantId],
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    update_index(host, config, sub, now, |index| index.grants.retain(|entry| entry.id != id)).await
+    update_index(host, config, sub, now, |index| index.grants.retain(|entry| !ids.contains(&entry.id))).await
+}
+
+/// Adds to the use of a grant. A grant that is not in the index stays out of it.
+pub(crate) async fn add_activity(
+    host: &Host,
+    config: &Config,
+    sub: &str,
+    (id, more): (GrantId, &Activity),
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    update_index(host, config, sub, now, |index| {
+        if let Some(entry) = index.grants.iter_mut().find(|entry| entry.id == id) {
+            entry.activity.merge(more, now);
+        }
+    })
+    .await
+}
+
+/// Ends a session of *Your agents* before its time, which is `until`.
+pub(crate) async fn sign_out(
+    host: &Host,
+    config: &Config,
+    sub: &str,
+    (session, until): ([u8; 16], Timestamp),
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    update_index(host, config, sub, now, |index| {
+        index.signed_out.retain(|entry| entry.session != session);
+        index.signed_out.push(SignedOut { session, until });
+        let surplus = index.signed_out.len().saturating_sub(SIGNED_OUT);
+        index.signed_out.drain(..surplus);
+    })
+    .await
 }
 
 async fn update_index(
@@ -79,10 +155,12 @@ async fn update_index(
         let version = record.as_ref().map(|record| record.version);
         let mut index: UserGrants =
             record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
-        index.grants.retain(|entry| entry.until > now);
+        index.forget_expired(now);
         change(&mut index);
         // An empty index expires at once. Taking it could take an entry that was written meanwhile.
-        let until = index.grants.iter().map(|entry| entry.until).max().unwrap_or(now.plus(1));
+        let ends = index.grants.iter().map(|entry| entry.until);
+        let ends = ends.chain(index.signed_out.iter().map(|entry| entry.until));
+        let until = ends.max().unwrap_or(now.plus(1));
         if host.store().replace(&key, version, encode(&index)?, until, now).await? {
             return Ok(());
         }

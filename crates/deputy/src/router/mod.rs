@@ -18,8 +18,8 @@ pub use host_header::only_loopback_hosts;
 use crate::{
     app::App,
     endpoint::{
-        approve, authorize, callback, health, mcp, metadata, method_not_allowed, not_found, register, revoke,
-        token,
+        agents, approve, authorize, callback, health, mcp, metadata, method_not_allowed, not_found, register,
+        revoke, token,
     },
     paths,
 };
@@ -38,6 +38,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .layer(from_fn(plain_bodies::required))
         .layer(from_fn(cors::any_origin));
     let for_browsers = Router::new()
+        .route(paths::AGENTS, get(agents::get).post(agents::post))
         .route(paths::AUTHORIZE, get(authorize::get))
         .route(paths::APPROVE, post(approve::post))
         .route(paths::CALLBACK, get(callback::get))

@@ -17,7 +17,7 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 
 use self::serve_loop::ServeLoop;
-use super::{Call, Caller, Handler, Peer, RpcError};
+use super::{Call, Caller, Handler, Peer, RpcError, ToolSummary};
 use crate::host::BoxFuture;
 
 /// Turns an rmcp server into a handler.
@@ -61,6 +61,22 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
         let pairs =
             self.scopes.iter().flat_map(|(name, scopes)| scopes.iter().map(move |scope| (scope, name)));
         pairs.map(|(scope, name)| ((*scope).to_owned(), (*name).to_owned())).collect()
+    }
+
+    fn tools(&self) -> Vec<ToolSummary> {
+        let declared = self.scopes.iter();
+        let tools = declared.filter_map(|(name, scopes)| Some((self.server.get_tool(name)?, scopes)));
+        tools
+            .map(|(tool, scopes)| {
+                let annotations = tool.annotations.unwrap_or_default();
+                ToolSummary {
+                    title: tool.title.or(annotations.title).unwrap_or_else(|| tool.name.to_string()),
+                    name: tool.name.into_owned(),
+                    is_read_only: annotations.read_only_hint == Some(true),
+                    scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+                }
+            })
+            .collect()
     }
 
     fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>> {

@@ -175,8 +175,10 @@ impl Grant {
             return Err(RefreshError::Replayed);
         }
         let response = open_response(&predecessor.response, token).ok_or(RefreshError::Replayed)?;
-        if !response.scopes.is_subset(&self.narrow_scopes(scopes)?) {
-            return Err(RefreshError::RepeatedScope(response.scopes));
+        // The user may have narrowed the grant since.
+        let granted = response.scopes.intersection(&self.scopes);
+        if !granted.is_subset(&self.narrow_scopes(scopes)?) {
+            return Err(RefreshError::RepeatedScope(granted));
         }
         let secret = |text: &str| base64url_decode(text).map(Secret::new).ok_or(RefreshError::Replayed);
         Ok(Issued {
@@ -191,7 +193,7 @@ impl Grant {
                 secret(&response.refresh_token)?,
             ),
             expires_in: response.expires_at.since(now),
-            scopes: response.scopes,
+            scopes: granted,
         })
     }
 

@@ -1,0 +1,103 @@
+//! The session of *Your agents*: it begins with a login at `PingOne`, and ends after a quarter of an hour or when the
+//! user signs out.
+
+use http::StatusCode;
+
+use crate::{
+    app::App,
+    grants::{
+        Failure,
+        login::{self, LoginError},
+        revoke::revoke_at_pingone,
+    },
+    host::Timestamp,
+    http::{Response, redirect, set_cookie},
+    oauth::UserSession,
+    oidc::Authentication,
+    pages::{self, Notice},
+    paths,
+    records::{self, RecordError},
+    secret::Secret,
+    types::User,
+};
+
+use std::sync::Arc;
+
+/// The page with the button that begins a login.
+pub(super) fn sign_in_page(status: StatusCode, notice: Option<Notice<'_>>) -> Response {
+    pages::sign_in(status, notice)
+}
+
+/// Sends the browser to `PingOne`. It comes back to [`finish`].
+pub(super) async fn sign_in(app: &App, log_in_again: bool, now: Timestamp) -> Result<Response, Failure> {
+    match login::begin_to_manage(app, log_in_again, now).await {
+        Ok(response) => Ok(response),
+        Err(error) => not_signed_in(error),
+    }
+}
+
+/// Ends a login that was begun by [`sign_in`]: with a new session, in place of any earlier one. The response never
+/// leads to another page than *Your agents*.
+pub(crate) async fn finish(
+    app: &Arc<App>,
+    code: Result<Secret<String>, LoginError>,
+    authentication: &Authentication,
+    now: Timestamp,
+) -> Result<Response, Failure> {
+    let user = match code {
+        Ok(code) => identify(app, &code, authentication, now).await,
+        Err(error) => Err(error),
+    };
+    let user = match user {
+        Ok(user) => user,
+        Err(error) => return not_signed_in(error),
+    };
+    let session = UserSession::begin(user, now, &app.random());
+    let mut response = redirect(&app.config.public_url.at(paths::AGENTS));
+    let value = session.render(&app.config.keys, &app.random());
+    set_cookie(&mut response, UserSession::COOKIE, &value, UserSession::LIFETIME);
+    Ok(response)
+}
+
+async fn identify(
+    app: &Arc<App>,
+    code: &Secret<String>,
+    authentication: &Authentication,
+    now: Timestamp,
+) -> Result<User, LoginError> {
+    let (host, config) = (app.host(), &app.config);
+    let mut tokens = app.pingone.exchange(host, config, code, &authentication.code_verifier).await?;
+    let user = app.pingone.identify(host, config, &tokens, &authentication.nonce, now).await;
+    // None was requested. PingOne may be configured to issue one nevertheless.
+    revoke_at_pingone(app, tokens.refresh_token.take());
+    Ok(user?)
+}
+
+/// Ends a session, in every browser that has its cookie.
+pub(super) async fn sign_out(
+    app: &App,
+    session: &UserSession,
+    now: Timestamp,
+) -> Result<Response, RecordError> {
+    let ending = (session.id, session.expires_at());
+    records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await?;
+    let text = "You are signed out here. Your browser may still be signed in at PingOne.";
+    let mut response = sign_in_page(StatusCode::OK, Some(Notice::Done(text)));
+    set_cookie(&mut response, UserSession::COOKIE, "", 0);
+    Ok(response)
+}
+
+/// The page for a login that ended without a user. A failure of this server is returned.
+fn not_signed_in(error: LoginError) -> Result<Response, Failure> {
+    let (status, text) = match error {
+        LoginError::Failure(failure) => return Err(failure),
+        LoginError::Callback { .. } | LoginError::Denied => {
+            (StatusCode::FORBIDDEN, "The sign-in at PingOne was not completed.")
+        }
+        LoginError::ExpiredToken | LoginError::NoScopes | LoginError::PingOne(_) => {
+            (StatusCode::BAD_GATEWAY, "PingOne did not respond as expected. The log of this server says why.")
+        }
+    };
+    error.log(None);
+    Ok(sign_in_page(status, Some(Notice::Problem(text))))
+}

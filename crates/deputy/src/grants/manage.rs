@@ -1,0 +1,187 @@
+//! Grants in the hands of their user: listed, narrowed and ended, without a token of the client.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use super::revoke::revoke_at_pingone;
+use crate::{
+    app::App,
+    host::{GrantId, Timestamp, Version},
+    oauth::{Grant, NarrowError, ReferenceToken},
+    records::{self, Activity, RecordError, UserGrant, UserGrants},
+    seal::SealingKey,
+    types::{ClientId, Scopes},
+};
+
+/// A client that has access to the API on behalf of a user: one grant, as its user sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectedAgent {
+    pub(crate) id: GrantId,
+    pub(crate) client_id: ClientId,
+    /// The name that the client chose.
+    pub(crate) client_name: Option<String>,
+    pub(crate) redirect_host: Option<String>,
+    pub(crate) scopes: Scopes,
+    pub(crate) connected_at: Timestamp,
+    /// The use of its tools.
+    pub(crate) activity: Activity,
+}
+
+/// Why a grant is not narrowed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NarrowFailure {
+    #[error(transparent)]
+    Refused(#[from] NarrowError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// The connected clients of a user, the last used first. `index` is the user's. An entry whose grant has ended is left
+/// out.
+pub(crate) async fn list_of_user(
+    app: &App,
+    sub: &str,
+    index: &UserGrants,
+    now: Timestamp,
+) -> Result<Vec<ConnectedAgent>, RecordError> {
+    let mut agents = Vec::new();
+    for entries in index.grants.chunks(AT_A_TIME) {
+        let grants = entries.iter().map(|entry| records::grant(app.host(), entry.id, now));
+        let grants = try_join_all(grants).await?;
+        let found = entries.iter().zip(grants).filter_map(|(entry, grant)| Some((entry, grant?.0)));
+        let own = found.filter(|(_, grant)| grant.user.sub == sub);
+        agents.extend(own.map(|(entry, grant)| agent(app, entry, grant, now)));
+    }
+    agents.sort_by_key(|agent| std::cmp::Reverse(last_sign(agent)));
+    Ok(agents)
+}
+
+fn agent(app: &App, entry: &UserGrant, grant: Grant, now: Timestamp) -> ConnectedAgent {
+    let mut activity = entry.activity.clone();
+    activity.merge(&app.activity.of(grant.id), now);
+    let Grant { id, client_id, client_name, redirect_host, scopes, created_at, .. } = grant;
+    ConnectedAgent { id, client_id, client_name, redirect_host, scopes, connected_at: created_at, activity }
+}
+
+/// The last call of a tool, or the login.
+fn last_sign(agent: &ConnectedAgent) -> Timestamp {
+    agent.activity.last().map_or(agent.connected_at, |(at, _)| at)
+}
+
+/// Ends a grant, if it is `owner`'s; `None` stands for the operator. Returns the grant as it was. `None`: there is no
+/// such grant.
+pub(crate) async fn end(
+    app: &App,
+    id: GrantId,
+    owner: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Grant>, RecordError> {
+    let Some(grant) = end_grant(app, id, owner, now).await? else { return Ok(None) };
+    unindex(app, &grant.user.sub, &[id], now).await;
+    Ok(Some(grant))
+}
+
+/// Ends every grant of a user. Returns how many there were.
+pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<usize, RecordError> {
+    let index = records::user_grants(app.host(), &app.config, sub, now).await?;
+    let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
+    let mut ended = 0;
+    for ids in ids.chunks(AT_A_TIME) {
+        let grants = try_join_all(ids.iter().map(|id| end_grant(app, *id, Some(sub), now))).await?;
+        ended += grants.iter().flatten().count();
+    }
+    unindex(app, sub, &ids, now).await;
+    Ok(ended)
+}
+
+/// Keeps only the scopes in `kept`, if the grant is `owner`'s; `None` stands for the operator. Returns the new grant.
+/// `None`: there is no such grant.
+pub(crate) async fn narrow(
+    app: &App,
+    id: GrantId,
+    owner: Option<&str>,
+    kept: &Scopes,
+    now: Timestamp,
+) -> Result<Option<Grant>, NarrowFailure> {
+    for _ in 0..records::MOST_RACES {
+        let Some((grant, version)) = owned(app, id, owner, now).await? else { return Ok(None) };
+        let grant = grant.narrow(kept)?;
+        if records::replace_grant(app.host(), &grant, Some(version), now).await? {
+            app.changes.note();
+            tracing::info!(client = %grant.client_id, grant = ?id, scopes = %grant.scopes, "grant narrowed");
+            return Ok(Some(grant));
+        }
+    }
+    Err(RecordError::Contended("grant").into())
+}
+
+/// Revokes the tokens of an ended grant at `PingOne`, which `token` of its client opens. The grant is removed.
+pub(crate) fn finish_ending(app: &Arc<App>, grant: Grant, token: &ReferenceToken, now: Timestamp) {
+    if let Some(key) = grant.key_for(token, now) {
+        finish_ending_with(app, grant, key);
+    }
+}
+
+/// The same with the key of the grant, after the response.
+pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) {
+    let owner = Arc::clone(app);
+    app.host().detach(Box::pin(async move {
+        let app = owner;
+        match records::end_grant(app.host(), grant.id, app.now()).await {
+            Ok(true) => {
+                let tokens = grant.open_pingone_tokens(&key);
+                revoke_at_pingone(&app, tokens.and_then(|mut tokens| tokens.refresh_token.take()));
+            }
+            // Another request has removed it.
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(grant = ?grant.id, %error, "an ended grant could not be removed yet");
+            }
+        }
+    }));
+}
+
+async fn end_grant(
+    app: &App,
+    id: GrantId,
+    owner: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Grant>, RecordError> {
+    for _ in 0..records::MOST_RACES {
+        let Some((grant, version)) = owned(app, id, owner, now).await? else { return Ok(None) };
+        let has_ended = if grant.was_redeemed() {
+            records::replace_grant(app.host(), &grant.clone().end(), Some(version), now).await?
+        } else {
+            // The client has no token that could open it again.
+            records::end_grant(app.host(), id, now).await?
+        };
+        if has_ended {
+            app.changes.note();
+            let by = if owner.is_some() { "its user" } else { "the operator" };
+            tracing::info!(client = %grant.client_id, grant = ?id, by, "grant ended");
+            return Ok(Some(grant));
+        }
+    }
+    Err(RecordError::Contended("grant"))
+}
+
+async fn owned(
+    app: &App,
+    id: GrantId,
+    owner: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<(Grant, Version)>, RecordError> {
+    let found = records::grant(app.host(), id, now).await?;
+    Ok(found.filter(|(grant, _)| owner.is_none_or(|sub| grant.user.sub == sub)))
+}
+
+/// The grants have ended, whatever the index says. It forgets them when their entries expire.
+async fn unindex(app: &App, sub: &str, ids: &[GrantId], now: Timestamp) {
+    if let Err(error) = records::unindex_grants(app.host(), &app.config, sub, ids, now).await {
+        tracing::error!(%error, "ended grants could not be taken out of their user's index");
+    }
+}
+
+/// Grants that are read or ended at a time.
+const AT_A_TIME: usize = 8;

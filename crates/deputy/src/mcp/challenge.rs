@@ -1,0 +1,16 @@
+//! Refusals for authorization that the MCP server decides.
+
+/// Why a request gets a challenge (RFC 6750 §3) instead of a JSON-RPC response.
+///
+/// These are the refusals for authorization that only the MCP server can decide. The HTTP endpoint renders them,
+/// together with its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// 403: the access token lacks scopes. The handler was not called.
+    InsufficientScope {
+        /// Every scope that the request needs.
+        required: Vec<String>,
+    },
+    /// 401: the user's login at `PingOne` has ended, as the handler found when it called the API.
+    LoginRequired,
+}

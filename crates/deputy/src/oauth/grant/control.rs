@@ -1,0 +1,58 @@
+//! Ending and narrowing of a grant, by its user or by the operator. Neither has a token of the grant.
+//!
+//! Only a token of the grant opens the tokens of `PingOne`, so their refresh token cannot be revoked yet. The ended
+//! grant stays in the store without the claims of the user. The next request of the client is refused, and its token
+//! opens them for the revocation.
+
+use super::Grant;
+use crate::types::{Scopes, User};
+
+/// Why a grant is not narrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NarrowError {
+    /// None of the scopes to keep is in the grant.
+    #[error("no scope would be left")]
+    NothingLeft,
+}
+
+impl Grant {
+    /// Ends the grant. From now on it authorizes nothing. [`Grant::key_for`] still opens the tokens of `PingOne` with a
+    /// token of the client.
+    #[must_use]
+    pub fn end(self) -> Self {
+        Self {
+            has_ended: true,
+            user: User::default(),
+            client_name: None,
+            redirect_host: None,
+            scopes: Scopes::default(),
+            declined: Scopes::default(),
+            ..self
+        }
+    }
+
+    /// Whether [`Grant::end`] was applied.
+    pub const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Whether a client may hold a token that opens the tokens of `PingOne`.
+    pub const fn was_redeemed(&self) -> bool {
+        self.refresh_token.is_some()
+    }
+
+    /// Keeps only the scopes in `kept`, in the grant and in every access token.
+    pub fn narrow(mut self, kept: &Scopes) -> Result<Self, NarrowError> {
+        let scopes = self.scopes.intersection(kept);
+        if scopes.is_empty() {
+            return Err(NarrowError::NothingLeft);
+        }
+        let lost = self.scopes.iter().filter(|scope| !kept.contains(scope));
+        self.declined = Scopes::of(self.declined.iter().chain(lost));
+        for held in &mut self.access_tokens {
+            held.scopes = held.scopes.intersection(&scopes);
+        }
+        self.scopes = scopes;
+        Ok(self)
+    }
+}
