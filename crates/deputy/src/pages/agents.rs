@@ -34,6 +34,8 @@ pub(crate) struct AgentCard<'a> {
     /// The host of the client's metadata document.
     pub(crate) document_host: Option<&'a str>,
     pub(crate) redirect_host: Option<&'a str>,
+    /// Whether that is a loopback address.
+    pub(crate) is_on_this_computer: bool,
     pub(crate) scopes: Vec<&'a str>,
     /// Times in words.
     pub(crate) connected: String,

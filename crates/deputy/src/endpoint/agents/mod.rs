@@ -255,6 +255,10 @@ fn card<'a>(app: &App, agent: &'a ConnectedAgent, read_only: &Scopes, now: Times
             ClientId::Registered(_) => None,
         },
         redirect_host: agent.redirect_host.as_deref(),
+        is_on_this_computer: matches!(
+            agent.redirect_host.as_deref(),
+            Some("localhost" | "127.0.0.1" | "[::1]")
+        ),
         scopes: agent.scopes.iter().collect(),
         connected: pages::ago(agent.connected_at, now),
         last_call: agent.activity.last().map(|(at, tool)| (pages::ago(at, now), title_of(tool))),
