@@ -16,7 +16,7 @@ use deputy::host::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::rate_limits::RateLimits;
+use crate::{rate_limits::RateLimits, rs256};
 
 /// Clock, randomness, outgoing HTTP, rate limits and background tasks of this computer.
 pub struct NativeHost {
@@ -32,6 +32,7 @@ pub struct NativeHost {
 impl NativeHost {
     /// A host for a server with `connections` at a time that stops when `stop` is cancelled.
     pub fn new(connections: usize, stop: CancellationToken) -> Self {
+        rs256::install_verifier();
         let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
         Self {
             client: client(|builder| builder),

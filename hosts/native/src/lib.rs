@@ -14,6 +14,7 @@ pub mod listen;
 mod logging;
 mod open_files;
 mod rate_limits;
+mod rs256;
 mod serve;
 mod shutdown;
 pub mod store;
