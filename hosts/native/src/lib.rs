@@ -31,6 +31,10 @@ use crate::{
     logging::Output,
 };
 
+/// The allocator of every program with [`main`].
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes a Deputy with the tools of a program.
 pub type Tools = fn(Config, Host) -> Server;
 
