@@ -20,7 +20,7 @@ mod shutdown;
 pub mod store;
 mod sync;
 
-use std::{pin::Pin, process::ExitCode};
+use std::{num::NonZeroUsize, pin::Pin, process::ExitCode};
 
 use deputy::{Server, config::Config, host::Host};
 
@@ -64,7 +64,7 @@ pub fn main(tools: Tools) -> ExitCode {
 fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
     logging::start(&cli.log.log, output).map_err(StartError::Log)?;
     let serving = |future: Pin<Box<dyn Future<Output = Result<(), StartError>>>>| {
-        let runtime = tokio::runtime::Runtime::new().map_err(StartError::Threads)?;
+        let runtime = runtime().map_err(StartError::Threads)?;
         runtime.block_on(future)
     };
     match cli.command {
@@ -73,4 +73,10 @@ fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), Sta
         Command::Restore(options) => backup::restore(&options, output),
         Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),
     }
+}
+
+/// A runtime with two threads or more, since a read of the store may keep half of them.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(2);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }

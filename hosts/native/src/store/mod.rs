@@ -2,7 +2,7 @@
 //!
 //! One thread writes. It puts all queued writes into one transaction and confirms them when the commit is on disk, so that
 //! concurrent writes share one `fsync`. Reads have connections of their own, which in WAL mode neither wait for the writer
-//! nor block it, and see every confirmed write.
+//! nor block it, and see every confirmed write. Most run on the thread that asks, since they take microseconds.
 
 mod backup;
 mod file;

@@ -1,15 +1,20 @@
 //! Connections for reads.
 
 use std::{
-    future::Future,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    thread::available_parallelism,
     time::Duration,
 };
 
 use deputy::host::{Record, StoreError, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, params};
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
 
 use super::{
     failed,
@@ -18,20 +23,61 @@ use super::{
 };
 use crate::sync::lock;
 
-/// A few connections. A read uses one of them, on a thread for blocking work.
+/// Connections for reads on the threads of the runtime, and others for reads on threads for blocking work.
+///
+/// A read takes microseconds, less than a change of threads. So it runs where it is asked for, if a connection for that is
+/// free. There are fewer of these connections than threads, so that a disk that hangs does not stop them all. A read that
+/// finds none, or has to wait for a lock, is done on a thread for blocking work.
 pub(super) struct Readers {
+    direct: Arc<[Mutex<Direct>]>,
     /// `None` after [`Readers::close`].
     idle: Arc<Mutex<Option<Vec<Connection>>>>,
     permits: Arc<Semaphore>,
     path: PathBuf,
 }
 
+/// A connection for reads on the threads of the runtime.
+struct Direct {
+    /// `None` after [`Readers::close`], and after an error until another thread has read without one.
+    connection: Option<Connection>,
+    /// After a slow read: other threads read until this time.
+    rests_until: Option<Instant>,
+}
+
+impl Direct {
+    /// Reads a record, if this thread can do it at once.
+    fn get(&mut self, kind: &str, name: &str, now: Timestamp) -> Result<Option<Record>, NotHere> {
+        let begin = Instant::now();
+        if self.rests_until.is_some_and(|until| begin < until) {
+            return Err(NotHere);
+        }
+        let found = read(self.connection.as_ref().ok_or(NotHere)?, kind, name, now);
+        self.rests_until = (begin.elapsed() > SLOW).then(|| begin + REST);
+        match found {
+            Ok(found) => Ok(found),
+            Err(error) if is_locked(&error) => Err(NotHere),
+            Err(_) => {
+                self.connection = None;
+                Err(NotHere)
+            }
+        }
+    }
+}
+
+/// Another thread has to read, and reports the error if there is one.
+struct NotHere;
+
 impl Readers {
     /// Opens the first connection, which shows whether the file can be read.
     pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
-        let first = file::open_reader(path).map_err(|error| OpenError::from_sqlite(path, &error))?;
+        let failed = |error| OpenError::from_sqlite(path, &error);
+        let direct = || {
+            let connection = file::open_reader(path).and_then(without_waiting).map_err(failed)?;
+            Ok(Mutex::new(Direct { connection: Some(connection), rests_until: None }))
+        };
         Ok(Self {
-            idle: Arc::new(Mutex::new(Some(vec![first]))),
+            direct: (0..direct_readers()).map(|_| direct()).collect::<Result<_, _>>()?,
+            idle: Arc::new(Mutex::new(Some(Vec::new()))),
             permits: Arc::new(Semaphore::new(READERS)),
             path: path.to_owned(),
         })
@@ -40,51 +86,99 @@ impl Readers {
     /// Closes the idle connections now, and the others at the end of their reads.
     pub(super) fn close(&self) {
         lock(&self.idle).take();
+        for direct in &*self.direct {
+            lock(direct).connection = None;
+        }
     }
 
-    pub(super) fn get(
+    /// Reads a record.
+    pub(super) async fn get(
         &self,
         kind: &'static str,
         name: String,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send + use<> {
-        let (idle, permits, path) = (Arc::clone(&self.idle), Arc::clone(&self.permits), self.path.clone());
-        async move {
-            let permit = timeout(QUEUE_TIMEOUT, permits.acquire_owned())
-                .await
-                .map_err(|_| StoreError("too many reads are waiting for the disk".to_owned()))?
-                .map_err(|_| StoreError("the readers have stopped".to_owned()))?;
-            let read = spawn_blocking(move || {
-                // The permit ends with the read, which outlives a caller that is dropped.
-                let _permit = permit;
-                let spare = lock(&idle).as_mut().and_then(Vec::pop);
-                let connection = match spare {
-                    Some(connection) => connection,
-                    None => file::open_reader(&path)?,
-                };
-                let found = connection
-                    .prepare_cached(GET)?
-                    .query_row(params![kind, name, integer(now.0)], record)
-                    .optional()?;
-                // A failed connection is dropped above, and the next read opens another.
-                if let Some(idle) = lock(&idle).as_mut() {
-                    idle.push(connection);
-                }
-                Ok(found)
-            });
-            read.await.map_err(|_| StoreError("a read was cancelled".to_owned()))?.map_err(|error| {
-                tracing::error!(%error, "a read of the database failed");
-                failed(error)
-            })
+    ) -> Result<Option<Record>, StoreError> {
+        let direct = self.direct.iter().find_map(free).ok_or(NotHere);
+        match direct.and_then(|mut direct| direct.get(kind, &name, now)) {
+            Ok(found) => Ok(found),
+            Err(NotHere) => self.get_on_another_thread(kind, name, now).await,
         }
+    }
+
+    async fn get_on_another_thread(
+        &self,
+        kind: &'static str,
+        name: String,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        let permit = timeout(QUEUE_TIMEOUT, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| StoreError("too many reads are waiting for the disk".to_owned()))?
+            .map_err(|_| StoreError("the readers have stopped".to_owned()))?;
+        let (direct, idle, path) = (Arc::clone(&self.direct), Arc::clone(&self.idle), self.path.clone());
+        let read = spawn_blocking(move || {
+            // The permit ends with the read, which outlives a caller that is dropped.
+            let _permit = permit;
+            let spare = lock(&idle).as_mut().and_then(Vec::pop);
+            let connection = match spare {
+                Some(connection) => connection,
+                None => file::open_reader(&path)?,
+            };
+            let found = read(&connection, kind, &name, now)?;
+            // A failed connection is dropped above, and the next read opens another.
+            if let Some(idle) = lock(&idle).as_mut() {
+                match direct.iter().filter_map(free).find(|direct| direct.connection.is_none()) {
+                    Some(mut direct) => direct.connection = without_waiting(connection).ok(),
+                    None => idle.push(connection),
+                }
+            }
+            Ok(found)
+        });
+        read.await.map_err(|_| StoreError("a read was cancelled".to_owned()))?.map_err(|error| {
+            tracing::error!(%error, "a read of the database failed");
+            failed(error)
+        })
     }
 }
 
-/// Reads at a time. They are short, and nearly always served from memory.
+fn read(connection: &Connection, kind: &str, name: &str, now: Timestamp) -> rusqlite::Result<Option<Record>> {
+    connection.prepare_cached(GET)?.query_row(params![kind, name, integer(now.0)], record).optional()
+}
+
+/// The connection, which from now on does not wait for a lock.
+fn without_waiting(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// The value, unless another thread uses it.
+fn free<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(PoisonError::into_inner(poisoned)),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Half of the threads of the runtime, which has two or more.
+fn direct_readers() -> usize {
+    (available_parallelism().map_or(1, NonZeroUsize::get) / 2).max(1)
+}
+
+/// Reads at a time on threads for blocking work.
 const READERS: usize = 4;
 
 /// Time that a read waits for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longer than a read of a disk without moving parts.
+const SLOW: Duration = Duration::from_millis(2);
+
+const REST: Duration = Duration::from_secs(1);
 
 const GET: &str = "
     SELECT value, version, expires_at FROM record WHERE kind = ?1 AND name = ?2 AND expires_at > ?3";

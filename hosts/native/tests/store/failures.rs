@@ -23,6 +23,30 @@ async fn failed_write_is_an_error_and_the_next_succeeds() {
 }
 
 #[tokio::test]
+async fn damaged_page_fails_reads_until_it_is_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for number in 0..200 {
+        store.put(&grant(number), vec![1; 500], LATER).await.unwrap();
+    }
+    drop(store);
+    let file = folder.path().join("deputy.sqlite3");
+    let whole = fs::read(&file).unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let mut damaged = whole.clone();
+    damaged[8192..].fill(0xa5);
+    fs::write(&file, damaged).unwrap();
+    for _ in 0..2 {
+        let error = store.get(&grant(100), NOW).await.unwrap_err();
+        assert!(error.to_string().contains("malformed"), "{error}");
+    }
+    fs::write(&file, whole).unwrap();
+    for _ in 0..3 {
+        assert_eq!(value(&store, &grant(100)).await, Some(vec![1; 500]));
+    }
+}
+
+#[tokio::test]
 async fn probe_detects_a_removed_folder_database_or_log() {
     for removed in ["", "deputy.sqlite3", "deputy.sqlite3-wal"] {
         let folder = tempfile::tempdir().unwrap();
