@@ -62,7 +62,7 @@ pub const SCOPE_DESCRIPTIONS: &[(&str, &str)] =
 
 /// Deputy with the Todo tools.
 pub fn deputy(config: Config, host: Host) -> Server {
-    let tools = deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES);
+    let tools = deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES).with_constant_lists();
     Server::new(config, host, Arc::new(tools), Wording::new(API_NAME, SCOPE_DESCRIPTIONS))
 }
 

@@ -27,6 +27,13 @@ pub trait Handler: Send + Sync + 'static {
     /// The input schema of a tool, if it exists. It says which arguments a client repeats in headers.
     fn input_schema(&self, tool: &str) -> Option<Arc<Map<String, Value>>>;
 
+    /// The result of a request that is the same for every caller, as JSON text, if the handler has written it already.
+    /// The request is not given to [`Handler::handle`] then. It has the required scopes.
+    fn constant_result(&self, call: &Call) -> Option<Arc<str>> {
+        let _ = call;
+        None
+    }
+
     /// Serves one request. Dropping the future cancels it.
     fn handle(&self, call: Call, caller: Caller, peer: Peer) -> BoxFuture<'static, Result<Value, RpcError>>;
 }

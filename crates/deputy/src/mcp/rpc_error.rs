@@ -78,6 +78,12 @@ pub(super) fn response(id: &Value, mut result: Result<Value, RpcError>) -> Strin
     serde_json::to_string(&response).unwrap_or_default()
 }
 
+/// The JSON-RPC response with this id and with a result that is JSON text.
+pub(super) fn response_with_text(id: &Value, result: &str) -> String {
+    // The members are in the order of `Response`.
+    format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{result}}}"#)
+}
+
 #[derive(Serialize)]
 struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -188,6 +188,12 @@ impl StreamableHttp {
         if !required.iter().all(|scope| caller.has_scope(scope)) {
             return Err(self.insufficient_scope(&call.id, required));
         }
+        // A client that reads events only gets them from the handler.
+        if form.accept != Accept::Events
+            && let Some(result) = self.handler.constant_result(&call)
+        {
+            return Ok(json_text(StatusCode::OK, rpc_error::response_with_text(&call.id, &result)));
+        }
         let takes_requests = !form.is_stateless && form.accept != Accept::Json && call.method != "initialize";
         let client_requests = takes_requests.then(|| ClientRequests {
             capabilities: call.capabilities.clone(),

@@ -4,6 +4,7 @@
 //! in through `Service::handle_request`, and a result comes out. Messages that a handler sends meanwhile go through
 //! rmcp's `Peer`. A serve loop beside the request forwards them to the [`Peer`] of this crate.
 
+mod constant_lists;
 mod rounds;
 mod serve_loop;
 
@@ -16,13 +17,16 @@ use rmcp::{
 };
 use serde_json::{Map, Value, json};
 
-use self::serve_loop::ServeLoop;
+use self::{
+    constant_lists::{ConstantLists, without_sender},
+    serve_loop::ServeLoop,
+};
 use super::{Call, Caller, Handler, Peer, RpcError, ToolSummary};
 use crate::host::BoxFuture;
 
 /// Turns an rmcp server into a handler.
 pub fn rmcp<S: ServerHandler>(server: S) -> RmcpHandler<S> {
-    RmcpHandler { server: Arc::new(server), scopes: &[] }
+    RmcpHandler { server: Arc::new(server), scopes: &[], constant_lists: None }
 }
 
 /// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the
@@ -30,9 +34,20 @@ pub fn rmcp<S: ServerHandler>(server: S) -> RmcpHandler<S> {
 pub struct RmcpHandler<S> {
     server: Arc<S>,
     scopes: &'static [(&'static str, &'static [&'static str])],
+    constant_lists: Option<Arc<ConstantLists>>,
 }
 
 impl<S: ServerHandler> RmcpHandler<S> {
+    /// Declares that the lists of tools, prompts, resources and resource templates are the same for every caller, and
+    /// never change. Each is written once for each revision.
+    ///
+    /// The methods of the server for lists find no [`Caller`] then, so that no list of one user gets to another.
+    #[must_use]
+    pub fn with_constant_lists(mut self) -> Self {
+        self.constant_lists = Some(Arc::default());
+        self
+    }
+
     /// Declares the scopes that tools, prompts (by name) and resources (by URI) need.
     ///
     /// With any entry, every tool needs one, if only `&[]`: a tool without an entry is not called, so that a misspelled
@@ -96,14 +111,28 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
             return Box::pin(std::future::ready(Err(error)));
         }
         let server = Arc::clone(&self.server);
-        Box::pin(async move { handle(&*server, call, caller, peer).await })
+        if let Some(lists) = self.constant_lists.clone().filter(|lists| lists.place(&call).is_some()) {
+            return Box::pin(async move {
+                let (request, silent) = without_sender(call.clone());
+                let result = handle(&*server, request, None, silent).await?;
+                if let Some(place) = lists.place(&call) {
+                    place.get_or_init(|| result.to_string().into());
+                }
+                Ok(result)
+            });
+        }
+        Box::pin(async move { handle(&*server, call, Some(caller), peer).await })
+    }
+
+    fn constant_result(&self, call: &Call) -> Option<Arc<str>> {
+        self.constant_lists.as_ref()?.place(call)?.get().cloned()
     }
 }
 
 async fn handle<S: ServerHandler>(
     server: &S,
     call: Call,
-    caller: Caller,
+    caller: Option<Caller>,
     peer: Peer,
 ) -> Result<Value, RpcError> {
     let serve_loop = ServeLoop::start(&peer, &call);
@@ -112,7 +141,9 @@ async fn handle<S: ServerHandler>(
     let mut context = RequestContext::new(id, serve_loop.peer());
     std::mem::swap(&mut context.extensions, request.extensions_mut());
     context.meta = context.extensions.remove().unwrap_or_default();
-    context.extensions.insert(caller);
+    if let Some(caller) = caller {
+        context.extensions.insert(caller);
+    }
     let work = async {
         if era.is_stateless() {
             server.handle_request(request, context).await

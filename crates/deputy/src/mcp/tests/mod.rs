@@ -1,6 +1,8 @@
 //! Requests to `StreamableHttp` and its responses, with handlers that are closures, and with an rmcp server.
 
 mod asking;
+#[cfg(feature = "rmcp-handler")]
+mod constant_lists;
 mod events;
 mod handshake;
 mod params;
