@@ -1,12 +1,20 @@
 //! One connection, from its acceptance to its end.
 
-use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, sleep_until},
+    sync::futures::Notified,
+    time::{Instant, Sleep, sleep},
 };
 
 use super::{Limits, Running};
@@ -52,6 +60,8 @@ impl Connection {
         let mut last_request = false;
         loop {
             tokio::select! {
+                // First, since it changes the phase that `overdue` reads.
+                biased;
                 ended = http.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(server = server.name, %error, "a connection ended with an error");
@@ -82,51 +92,75 @@ impl Connection {
     }
 
     /// Completes when the head of a request is late or the connection was idle for too long.
+    ///
+    /// To be polled after the connection and in its task: a change of the phase wakes nothing.
     async fn overdue(&self) -> Overdue {
-        let Limits { head, keep_alive, .. } = self.running.server.limits;
-        let contended_head = head.min(CONTENDED_HEAD);
-        let slots = &self.running.slots;
-        let mut phase = self.read_side.phase.subscribe();
+        let mut timer = pin!(sleep(self.running.server.limits.keep_alive));
+        let mut wanted = pin!(None);
+        poll_fn(|context| self.poll_overdue(timer.as_mut(), wanted.as_mut(), context)).await
+    }
+
+    fn poll_overdue<'a>(
+        &'a self,
+        mut timer: Pin<&mut Sleep>,
+        mut wanted: Pin<&mut Option<Notified<'a>>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Overdue> {
+        let Some(Allowance { until, yields_from, overdue }) = self.allowance() else {
+            wanted.set(None);
+            return Poll::Pending;
+        };
         loop {
-            let now = *phase.borrow_and_update();
-            // Fails only when the connection is gone.
-            let changed = async { drop(phase.changed().await) };
-            match now {
-                Phase::Responding => changed.await,
-                Phase::Head(since) => {
-                    let head = if self.slot.is_overflow() { contended_head } else { head };
-                    tokio::select! {
-                        biased;
-                        () = changed => {}
-                        () = sleep_until(since + head) => return Overdue::Head,
-                    }
-                }
-                Phase::Idle(since) => tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = slots.wanted() => return Overdue::Idle,
-                    () = sleep_until(since + keep_alive) => return Overdue::Idle,
-                },
-                Phase::Silent(since) if self.slot.is_overflow() => tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = sleep_until(since + contended_head) => return Overdue::Head,
-                },
-                Phase::Silent(since) => tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = self.wanted_after(since + contended_head) => return Overdue::Head,
-                    () = sleep_until(since + head) => return Overdue::Head,
-                },
+            let now = Instant::now();
+            if now >= until {
+                return Poll::Ready(overdue);
             }
+            let yields = yields_from.is_some_and(|from| now >= from);
+            if !yields {
+                wanted.set(None);
+            } else if wanted.is_none() {
+                wanted.set(Some(self.running.slots.wanted()));
+            }
+            if wanted.as_mut().as_pin_mut().is_some_and(|wanted| wanted.poll(context).is_ready()) {
+                return Poll::Ready(overdue);
+            }
+            let next = yields_from.filter(|_| !yields).map_or(until, |from| from.min(until));
+            // The timer of an earlier phase may wake too early. That costs less than setting it for every request.
+            if timer.deadline() > next || timer.is_elapsed() {
+                timer.as_mut().reset(next);
+            }
+            ready!(timer.as_mut().poll(context));
         }
     }
 
-    /// Completes when a request waits for the slot of this connection, not before `time`.
-    async fn wanted_after(&self, time: Instant) {
-        sleep_until(time).await;
-        self.running.slots.wanted().await;
+    /// The time that the connection has in its phase. `None`: a request gets its response.
+    fn allowance(&self) -> Option<Allowance> {
+        let Limits { head, keep_alive, .. } = self.running.server.limits;
+        let contended_head = head.min(CONTENDED_HEAD);
+        let head_of_slot = || if self.slot.is_overflow() { contended_head } else { head };
+        Some(match self.read_side.phase() {
+            Phase::Responding => return None,
+            Phase::Head(since) => {
+                Allowance { until: since + head_of_slot(), yields_from: None, overdue: Overdue::Head }
+            }
+            Phase::Idle(since) => {
+                Allowance { until: since + keep_alive, yields_from: Some(since), overdue: Overdue::Idle }
+            }
+            Phase::Silent(since) => Allowance {
+                until: since + head_of_slot(),
+                yields_from: Some(since + contended_head),
+                overdue: Overdue::Head,
+            },
+        })
     }
+}
+
+/// The time of a connection in a phase.
+struct Allowance {
+    until: Instant,
+    /// When it begins to yield to a request that waits for its slot.
+    yields_from: Option<Instant>,
+    overdue: Overdue,
 }
 
 /// The part of a connection that exceeded its time.

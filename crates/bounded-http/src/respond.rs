@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, sync::A
 
 use axum::{Router, body::Body};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -25,15 +25,13 @@ impl Connection {
         mut request: Request<hyper::body::Incoming>,
         responding: Responding,
     ) -> Result<Response<Body>, Infallible> {
-        let started = Instant::now();
         let Running { server, slots, router, .. } = &*self.running;
-        let method = request.method().clone();
-        // Without the query, which may hold an authorization code.
-        let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
+        let logged = LoggedRequest::of(&request);
+        let is_health_check = request.uri().path() == server.health_path;
         let address = self.client_address(request.headers());
         request.extensions_mut().insert(address);
         let is_host_named = names_one_host(&request);
-        let mut response = if path != server.health_path && !slots.promote(&self.slot).await {
+        let mut response = if !is_health_check && !slots.promote(&self.slot).await {
             too_busy()
         } else if !is_host_named {
             bad_request()
@@ -45,14 +43,9 @@ impl Connection {
             // An idle connection would keep others waiting for its slot.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        tracing::info!(
-            server = server.name,
-            %method,
-            path,
-            status = response.status().as_u16(),
-            ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "request"
-        );
+        if let Some(logged) = logged {
+            logged.log(server.name, response.status());
+        }
         Ok(response.map(|body| {
             Body::new(body.map_err(move |error| {
                 let _ = &responding;
@@ -87,6 +80,31 @@ impl Connection {
             });
         }
         ClientAddress(address)
+    }
+}
+
+/// A request as the log shows it.
+struct LoggedRequest {
+    started: Instant,
+    method: Method,
+    path: String,
+}
+
+impl LoggedRequest {
+    /// `None` while the log has no requests.
+    fn of<B>(request: &Request<B>) -> Option<Self> {
+        tracing::enabled!(tracing::Level::INFO).then(|| Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            // Without the query, which may hold an authorization code.
+            path: request.uri().path().chars().take(LOGGED_PATH).collect(),
+        })
+    }
+
+    fn log(self, server: &str, status: StatusCode) {
+        let Self { started, method, path } = self;
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(server, %method, path, status = status.as_u16(), ms, "request");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, futures::Notified};
 
 /// A slot for each connection. One source may hold a quarter of them.
 pub(crate) struct ConnectionSlots {
@@ -68,8 +68,8 @@ impl ConnectionSlots {
     }
 
     /// Completes when a request waits for the slot of an idle connection.
-    pub(crate) async fn wanted(&self) {
-        self.wanted.notified().await;
+    pub(crate) fn wanted(&self) -> Notified<'_> {
+        self.wanted.notified()
     }
 
     /// Whether every regular slot is taken.
@@ -142,7 +142,7 @@ impl Drop for SourceQuota {
 }
 
 /// No code panics while it holds one of these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

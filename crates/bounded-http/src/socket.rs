@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -11,15 +11,16 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::watch,
     time::{Instant, Sleep, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::slots::lock;
+
 /// The client's side of a connection.
 #[derive(Debug)]
 pub(crate) struct ReadSide {
-    pub(crate) phase: watch::Sender<Phase>,
+    phase: Mutex<Phase>,
     /// Cancelled when the client closes its side while a request gets its response.
     pub(crate) half_closed: CancellationToken,
 }
@@ -39,24 +40,23 @@ pub(crate) enum Phase {
 
 impl ReadSide {
     pub(crate) fn new() -> Self {
-        let phase = watch::Sender::new(Phase::Silent(Instant::now()));
+        let phase = Mutex::new(Phase::Silent(Instant::now()));
         Self { phase, half_closed: CancellationToken::new() }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *lock(&self.phase)
     }
 
     /// The first bytes after a response are those of the next head.
     fn bytes_arrived(&self) {
-        self.phase.send_if_modified(|phase| match *phase {
-            Phase::Responding | Phase::Head(_) => false,
-            Phase::Idle(_) => {
-                *phase = Phase::Head(Instant::now());
-                true
-            }
+        let mut phase = lock(&self.phase);
+        match *phase {
+            Phase::Responding | Phase::Head(_) => {}
+            Phase::Idle(_) => *phase = Phase::Head(Instant::now()),
             // The time for the first head runs from the start of the connection.
-            Phase::Silent(since) => {
-                *phase = Phase::Head(since);
-                true
-            }
-        });
+            Phase::Silent(since) => *phase = Phase::Head(since),
+        }
     }
 }
 
@@ -66,14 +66,14 @@ pub(crate) struct Responding(Arc<ReadSide>);
 impl Responding {
     /// Must be called before the connection is read again, because it tells what the next byte or the end means.
     pub(crate) fn begin(read_side: &Arc<ReadSide>) -> Self {
-        read_side.phase.send_replace(Phase::Responding);
+        *lock(&read_side.phase) = Phase::Responding;
         Self(Arc::clone(read_side))
     }
 }
 
 impl Drop for Responding {
     fn drop(&mut self) {
-        self.0.phase.send_replace(Phase::Idle(Instant::now()));
+        *lock(&self.0.phase) = Phase::Idle(Instant::now());
     }
 }
 
@@ -125,7 +125,7 @@ impl AsyncRead for Socket {
         let ended = buffer.remaining() > 0 && buffer.filled().len() == before;
         if !ended {
             self.read_side.bytes_arrived();
-        } else if matches!(*self.read_side.phase.borrow(), Phase::Responding) {
+        } else if matches!(self.read_side.phase(), Phase::Responding) {
             self.read_side.half_closed.cancel();
             return Poll::Pending;
         }
