@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::schema;
 
@@ -135,7 +135,7 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
     Ok(path)
 }
 
-/// Opens the file for writing, checks it and migrates it to the newest schema.
+/// Opens the file for writing, checks it and migrates it to the newest schema. Of a large file, only a bounded part is checked.
 ///
 /// A database in the newest schema is not written to. It opens while another program writes, and on a full disk with room
 /// for the index of SQLite.
@@ -143,7 +143,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     let is_empty = !schema::has_tables(&connection).map_err(failed)?;
-    if !is_empty {
+    if !is_empty && is_large(&connection).map_err(failed)? {
+        check_kind(path, &connection)?;
+        check_ends(&connection).map_err(failed)?;
+    } else if !is_empty {
         check(path, &connection, "quick_check")?;
     }
     configure_writer(&connection).map_err(failed)?;
@@ -153,8 +156,23 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Whether a check of the whole database would delay the start.
+pub(super) fn is_large(connection: &Connection) -> rusqlite::Result<bool> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(number("page_count")? * number("page_size")? > LARGE)
+}
+
 /// Refuses a damaged, foreign or newer database. `pragma` names the integrity check of SQLite.
 pub(super) fn check(path: &Path, connection: &Connection, pragma: &str) -> Result<(), OpenError> {
+    check_kind(path, connection)?;
+    match find_damage(connection, pragma).map_err(|error| OpenError::from_sqlite(path, &error))? {
+        None => Ok(()),
+        Some(found) => Err(OpenError::Damaged(path.to_owned(), found)),
+    }
+}
+
+/// Refuses a foreign or newer database.
+fn check_kind(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let failed = |error| OpenError::from_sqlite(path, &error);
     if !schema::is_ours(connection).map_err(failed)? {
         return Err(OpenError::Foreign(path.to_owned()));
@@ -163,9 +181,22 @@ pub(super) fn check(path: &Path, connection: &Connection, pragma: &str) -> Resul
     if version > schema::NEWEST {
         return Err(OpenError::Newer(path.to_owned(), version));
     }
-    let found: String =
-        connection.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0)).map_err(failed)?;
-    if found == "ok" { Ok(()) } else { Err(OpenError::Damaged(path.to_owned(), found)) }
+    Ok(())
+}
+
+/// Reads the first and the last record by each index. Fails if a page on the way is damaged.
+fn check_ends(connection: &Connection) -> rusqlite::Result<()> {
+    for order in ["id", "id DESC", "kind, name", "kind DESC, name DESC", "expires_at", "expires_at DESC"] {
+        let record = format!("SELECT value FROM record ORDER BY {order} LIMIT 1");
+        connection.query_row(&record, [], |_| Ok(())).optional()?;
+    }
+    connection.query_row("SELECT next FROM version_counter", [], |_| Ok(()))
+}
+
+/// The first damage that an integrity check of SQLite finds. `pragma` names the check.
+pub(super) fn find_damage(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
 }
 
 /// Writes the log into the file and truncates the log. Returns `false` if a reader blocked it for too long.
@@ -250,6 +281,9 @@ pub(super) const NAME: &str = "deputy.sqlite3";
 
 /// Time that a process waits for another one that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// Bytes of a database that is checked in a tenth of a second.
+const LARGE: i64 = 64 * 1024 * 1024;
 
 /// Size to which the log is truncated after a checkpoint.
 const WAL_BYTES: i64 = 16 * 1024 * 1024;

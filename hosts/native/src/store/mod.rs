@@ -5,6 +5,7 @@
 //! nor block it, and see every confirmed write. Most run on the thread that asks, since they take microseconds.
 
 mod backup;
+mod damage;
 mod file;
 mod lock;
 mod reader;
@@ -21,6 +22,7 @@ use tokio::{
 };
 
 pub use backup::{BackupError, Restored, back_up, restore};
+use damage::DamageCheck;
 pub use file::OpenError;
 pub(crate) use file::{create_folder, private};
 pub use lock::FolderLock;
@@ -33,21 +35,26 @@ pub struct SqliteStore {
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     readers: Readers,
+    /// `None` for a small database, which was checked when it was opened, and while dropping.
+    damage_check: Option<DamageCheck>,
     writer: Option<JoinHandle<()>>,
     watch: Watch,
 }
 
 impl SqliteStore {
     /// Opens the database in `folder` and migrates it to the newest schema. Creates folder and file for their owner only.
-    /// Refuses a damaged, foreign or newer file and leaves it unchanged.
+    /// Refuses a damaged, foreign or newer file and leaves it unchanged. A large database is searched for damage while it is
+    /// in use.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let path = file::prepare(folder)?;
         let connection = file::open(&path)?;
+        let is_large = file::is_large(&connection).map_err(|error| OpenError::from_sqlite(&path, &error))?;
+        let damage_check = is_large.then(|| DamageCheck::start(&path)).transpose()?;
         let readers = Readers::new(&path)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let watch = Watch::of(&path).map_err(|error| OpenError::Io(path.clone(), error))?;
         let writer = writer::start(connection, queue).map_err(|error| OpenError::Io(path, error))?;
-        Ok(Self { jobs: Some(jobs), readers, writer: Some(writer), watch })
+        Ok(Self { jobs: Some(jobs), readers, damage_check, writer: Some(writer), watch })
     }
 
     /// Whether the files of the database are still those that were opened. Logs every change.
@@ -102,11 +109,14 @@ impl Store for SqliteStore {
         })
     }
 
-    /// Writes a record of its own and reads it within two seconds.
+    /// Writes a record of its own and reads it within two seconds. Fails after damage was found.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if !self.files_are_in_place() {
                 return Err(StoreError("the database file was removed or replaced".to_owned()));
+            }
+            if let Some(damage) = self.damage_check.as_ref().and_then(DamageCheck::found) {
+                return Err(StoreError(damage.to_string()));
             }
             let round_trip = async {
                 self.write(|reply| Job { write: Write::Probe { now }, reply }).await?;
@@ -131,6 +141,7 @@ impl Drop for SqliteStore {
     /// one file, which can be copied.
     fn drop(&mut self) {
         self.readers.close();
+        self.damage_check = None;
         self.jobs = None;
         if let Some(writer) = self.writer.take() {
             // A panic of the writer is logged, and leaves nothing to close.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use deputy::host::Store as _;
 use deputy_native::store::{FolderLock, OpenError, SqliteStore};
 
-use crate::{LATER, grant, login, value};
+use crate::{LATER, NOW, grant, login, value};
 
 #[cfg(unix)]
 #[tokio::test]
@@ -64,6 +64,48 @@ async fn database_with_damaged_pages_is_refused() {
     fs::write(&file, bytes).unwrap();
     let error = SqliteStore::open(folder.path()).err().unwrap();
     assert!(matches!(error, OpenError::Damaged(..)), "{error}");
+}
+
+/// Makes the database in `folder` too large to be checked before the start, and damages `pages` of it.
+fn damage_large_database(folder: &Path, pages: std::ops::Range<usize>) {
+    drop(SqliteStore::open(folder).unwrap());
+    let path = folder.join("deputy.sqlite3");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(
+        "WITH RECURSIVE number (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < 70)
+         INSERT INTO record (kind, name, value, version, expires_at)
+         SELECT 'grant', i, zeroblob(1048576), i, i FROM number",
+    )
+    .unwrap();
+    drop(file);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[pages.start * 4096..pages.end * 4096].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn large_database_with_a_damaged_root_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    damage_large_database(folder.path(), 1..5);
+    let error = SqliteStore::open(folder.path()).err().unwrap();
+    assert!(matches!(error, OpenError::Damaged(..)), "{error}");
+}
+
+#[tokio::test]
+async fn damage_in_a_large_database_makes_the_probe_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    damage_large_database(folder.path(), 9_000..9_001);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let mut probed = Ok(());
+    for _ in 0..600 {
+        probed = store.probe(NOW).await;
+        if probed.is_err() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let error = probed.unwrap_err().to_string();
+    assert!(error.contains("deputy.sqlite3 is damaged") && error.contains("Restore a backup"), "{error}");
 }
 
 #[test]
