@@ -1,4 +1,4 @@
-//! The origins whose pages may call an endpoint (CORS, Fetch §3.2).
+//! The origins whose pages may call an endpoint (CORS, Fetch §3.2). These endpoints take plain bodies.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use super::plain_bodies;
 use crate::{
     app::App,
     http::{Response, empty},
@@ -16,7 +17,8 @@ use crate::{
 /// For endpoints without cookies: pages of every origin may call them.
 pub(super) async fn any_origin(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
-    let mut response = if preflight { empty(StatusCode::NO_CONTENT) } else { next.run(request).await };
+    let mut response =
+        if preflight { empty(StatusCode::NO_CONTENT) } else { plain_bodies::required(request, next).await };
     allow(response.headers_mut(), HeaderValue::from_static("*"), preflight);
     response
 }
@@ -26,7 +28,8 @@ pub(super) async fn admitted_origins(State(app): State<Arc<App>>, request: Reque
     let origin = request.headers().get(header::ORIGIN).cloned();
     let allowed = origin.filter(|origin| origin.to_str().is_ok_and(|origin| app.allows_origin(origin)));
     let preflight = request.method() == Method::OPTIONS;
-    let mut response = if preflight { empty(StatusCode::NO_CONTENT) } else { next.run(request).await };
+    let mut response =
+        if preflight { empty(StatusCode::NO_CONTENT) } else { plain_bodies::required(request, next).await };
     response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = allowed {
         allow(response.headers_mut(), origin, preflight);

@@ -10,12 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use futures_util::future::select;
 use http::{StatusCode, header};
@@ -25,14 +20,21 @@ use http_body_util::BodyExt as _;
 use crate::{app::App, host::DrainedByHost, http::TIME};
 
 /// Responds, and reads the rest of the request body first, so that the client gets the response.
-pub(crate) async fn after_response(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn after_response<F>(
+    app: &App,
+    request: Request,
+    respond: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     if request.body().is_end_stream() || request.extensions().get::<DrainedByHost>().is_some() {
-        return next.run(request).await;
+        return respond(request).await;
     }
     let asks_first = request.headers().contains_key(header::EXPECT);
     let left = Arc::new(Mutex::new(Unread::default()));
     let watched = |body| Body::new(TrackedBody { body, begun: false, left: Arc::clone(&left) });
-    let response = next.run(request.map(watched)).await;
+    let response = respond(request.map(watched)).await;
     let Unread { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     // With `Expect: 100-continue`, a client sends no body once it has a final response (RFC 9110 §10.1.1).
     let is_complete = body.is_end_stream() || asks_first && !begun;

@@ -1,10 +1,8 @@
 //! The `Host` of requests, and the security headers of every response.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     middleware::{Next, from_fn},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -16,7 +14,7 @@ use crate::{
 };
 
 /// Refuses a request that [`admit`] refuses. Every response forbids content sniffing, and on https requires https.
-pub(super) async fn checked(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn checked(app: &App, request: Request, next: Next) -> Response {
     let url = &app.config.public_url;
     // Elsewhere nothing depends on `Host`, and proxies change it.
     let is_admitted = |host: &[u8]| !url.is_loopback() || is_loopback_host(host, url.port());
@@ -60,9 +58,15 @@ fn admit(request: &Request, is_admitted: impl Fn(&[u8]) -> bool) -> Result<(), H
 }
 
 fn is_loopback_host(host: &[u8], port: Option<u16>) -> bool {
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    let names = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}{port}"));
-    names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host))
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
+        let named = host.split_at_checked(name.len());
+        let rest =
+            named.filter(|(named, _)| name.as_bytes().eq_ignore_ascii_case(named)).map(|(_, rest)| rest);
+        rest.is_some_and(|rest| match port {
+            Some(port) => rest.strip_prefix(b":") == Some(port.to_string().as_bytes()),
+            None => rest.is_empty(),
+        })
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]

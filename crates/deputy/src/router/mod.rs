@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    middleware::{from_fn, from_fn_with_state},
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
     routing::{MethodRouter, any, get, post},
 };
 
@@ -35,7 +37,6 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(paths::TOKEN, post(token::post))
         .route(paths::REVOKE, post(revoke::post))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(plain_bodies::required))
         .layer(from_fn(cors::any_origin));
     let for_browsers = Router::new()
         .route(paths::AGENTS, get(agents::get).post(agents::post))
@@ -49,16 +50,19 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(paths::MCP, any(mcp::any))
         // Some users configure the URL with a final slash. Every document names it without.
         .route(&format!("{}/", paths::MCP), any(mcp::any))
-        .layer(from_fn(plain_bodies::required))
         .layer(from_fn_with_state(Arc::clone(app), cors::admitted_origins));
     Router::new()
         .merge(for_programs)
         .merge(for_browsers)
         .merge(mcp_endpoint)
         .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(app), host_header::checked))
-        .layer(from_fn_with_state(Arc::clone(app), drain::after_response))
+        .layer(from_fn_with_state(Arc::clone(app), around_every_route))
         .with_state(Arc::clone(app))
+}
+
+/// One layer, since each takes microseconds.
+async fn around_every_route(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    drain::after_response(&app, request, |request| host_header::checked(&app, request, next)).await
 }
 
 /// Serves a metadata document at every URL where clients look for it: at the origin, and for the MCP endpoint with the
