@@ -1,7 +1,5 @@
 //! Hexadecimal, base64 and base64url, and JSON from unauthenticated clients.
 
-use std::fmt::Write as _;
-
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -10,11 +8,8 @@ use serde_json::Value;
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
 
 /// `base64` with padding (RFC 4648 §4).
@@ -83,8 +78,13 @@ fn count_values(json: &[u8]) -> usize {
 
 /// For `#[serde(with = "crate::encoding::base64url")]`: bytes as `base64url` text.
 pub(crate) mod base64url {
+    use std::{fmt, marker::PhantomData};
+
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, Visitor},
+    };
 
     pub(crate) fn serialize<S: Serializer>(
         bytes: impl AsRef<[u8]>,
@@ -98,9 +98,23 @@ pub(crate) mod base64url {
         D: Deserializer<'de>,
         T: TryFrom<Vec<u8>>,
     {
-        let text = String::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(D::Error::custom)?;
-        T::try_from(bytes).map_err(|_| D::Error::custom("wrong length"))
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+
+    /// Decodes text where it is, without a copy.
+    struct Text<T>(PhantomData<T>);
+
+    impl<T: TryFrom<Vec<u8>>> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("base64url text")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            let bytes = URL_SAFE_NO_PAD.decode(text).map_err(E::custom)?;
+            T::try_from(bytes).map_err(|_| E::custom("wrong length"))
+        }
     }
 }
 

@@ -11,14 +11,13 @@ use axum::{
     extract::{Request, State},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde_json::json;
 
 use super::{Fault, Refusal, internal_failure, respond};
 use crate::{
     app::App,
     grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
     host::{RetryAfter, Timestamp},
-    http::{BodyError, Response, json as json_response, list, read_counted_body, with_retry_after},
+    http::{BodyError, Response, error, list, read_counted_body, with_retry_after},
     limits::Excess,
     mcp::{Caller, Challenge, Client},
     oauth::{ErrorCode, Grant, ReferenceToken, TokenKind, ValidAccessToken},
@@ -185,9 +184,9 @@ fn origin_is_allowed(app: &App, headers: &HeaderMap) -> bool {
 
 /// 401 with the metadata URL by which a client finds the authorization server (RFC 9728 §5.1, RFC 6750 §3).
 fn unauthorized(app: &App, error: &str, refusal: &McpError) -> Response {
-    let scopes = &app.config.api.scopes;
-    let challenge = format!(r#"Bearer {error}{}, scope="{scopes}""#, resource_metadata(app));
-    challenged(StatusCode::UNAUTHORIZED, &challenge, ErrorCode::InvalidToken, &refusal.to_string())
+    let (scopes, url, path) = (&app.config.api.scopes, &app.config.public_url, paths::RESOURCE_METADATA);
+    let challenge = format!(r#"Bearer {error}resource_metadata="{url}{path}", scope="{scopes}""#);
+    challenged(StatusCode::UNAUTHORIZED, challenge, ErrorCode::InvalidToken, &refusal.to_string())
 }
 
 /// 403 with every scope that the next token needs: the required ones, and those of this token (MCP authorization, scope
@@ -196,19 +195,15 @@ fn insufficient_scope(app: &App, held: &Scopes, required: &[String]) -> Response
     let missing = required.iter().map(String::as_str).filter(|scope| !held.contains(scope));
     let wanted = Scopes::of(held.iter().chain(missing));
     let text = format!("this needs the scope {}", required.join(" "));
+    let (url, path) = (&app.config.public_url, paths::RESOURCE_METADATA);
     let challenge = format!(
-        r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", {}"#,
-        resource_metadata(app)
+        r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", resource_metadata="{url}{path}""#
     );
-    challenged(StatusCode::FORBIDDEN, &challenge, ErrorCode::InsufficientScope, &text)
+    challenged(StatusCode::FORBIDDEN, challenge, ErrorCode::InsufficientScope, &text)
 }
 
-fn resource_metadata(app: &App) -> String {
-    format!(r#"resource_metadata="{}""#, app.config.public_url.at(paths::RESOURCE_METADATA))
-}
-
-fn challenged(status: StatusCode, challenge: &str, error: ErrorCode, text: &str) -> Response {
-    let mut response = json_response(status, &json!({ "error": error, "error_description": text }));
+fn challenged(status: StatusCode, challenge: String, code: ErrorCode, text: &str) -> Response {
+    let mut response = error(status, code, text);
     // Scopes, URLs and the texts of this server are visible ASCII.
     if let Ok(challenge) = HeaderValue::try_from(challenge) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -217,8 +212,7 @@ fn challenged(status: StatusCode, challenge: &str, error: ErrorCode, text: &str)
 }
 
 fn invalid_request(status: StatusCode, text: &str) -> Response {
-    let code = ErrorCode::InvalidRequest;
-    json_response(status, &json!({ "error": code, "error_description": text }))
+    error(status, ErrorCode::InvalidRequest, text)
 }
 
 /// Bytes of a JSON-RPC message.

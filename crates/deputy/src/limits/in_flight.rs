@@ -115,7 +115,10 @@ impl Claim {
             return Err(Excess::All);
         }
         loads.all = all;
-        loads.users.insert(self.user.clone(), user);
+        match loads.users.get_mut(&self.user) {
+            Some(counted) => *counted = user,
+            None => drop(loads.users.insert(self.user.clone(), user)),
+        }
         self.load = self.load.plus(more);
         Ok(())
     }
