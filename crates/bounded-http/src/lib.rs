@@ -18,7 +18,7 @@ use std::{
 
 use axum::Router;
 use futures_util::future::join_all;
-use http::HeaderName;
+use http::{Extensions, HeaderName};
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,6 +28,9 @@ use slots::ConnectionSlots;
 /// An HTTP/1 server, and its bounds.
 #[derive(Clone, Debug)]
 pub struct Server {
+    /// Puts the [`ClientAddress`] into the extensions of a request, by default as it is. A router that knows another type
+    /// needs no layer that converts it.
+    pub attribute: fn(&mut Extensions, ClientAddress),
     /// Request header in which a proxy names the client, such as `x-forwarded-for`. Its last entry counts.
     ///
     /// With it, only the proxy may be able to connect: any other peer could forge the header. The proxy may hold every
@@ -46,6 +49,9 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            attribute: |extensions, client| {
+                extensions.insert(client);
+            },
             client_address_header: None,
             client_address_setting: "client_address_header",
             health_path: "/health",

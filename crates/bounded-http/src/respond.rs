@@ -29,7 +29,7 @@ impl Connection {
         let logged = LoggedRequest::of(&request);
         let is_health_check = request.uri().path() == server.health_path;
         let address = self.client_address(request.headers());
-        request.extensions_mut().insert(address);
+        (server.attribute)(request.extensions_mut(), address);
         let is_host_named = names_one_host(&request);
         let mut response = if !is_health_check && !slots.promote(&self.slot).await {
             too_busy()
