@@ -73,6 +73,13 @@ async fn registrations_over_the_rate_limit_get_retry_after() {
 }
 
 #[tokio::test]
+async fn sign_ins_over_the_rate_limit_get_a_page() {
+    let world = World::new();
+    let response = first_refusal(&world, ("POST", "/agents", "action=sign-in")).await;
+    assert!(response.text.contains("Too many requests"), "{}", response.text);
+}
+
+#[tokio::test]
 async fn authorization_requests_over_the_rate_limit_get_a_page() {
     let world = World::new();
     let path = world.authorize_path(&world.client().await, &[]);

@@ -20,6 +20,7 @@ mod cookies;
 mod cors_and_origin;
 mod discovery;
 mod dynamic_registration;
+mod home_page;
 mod id_token;
 mod in_memory;
 mod limits;

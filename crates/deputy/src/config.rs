@@ -1,6 +1,7 @@
 //! Configuration: the same variables on every host, parsed once, with every error reported at once.
 
 mod api;
+mod brand;
 mod clients;
 mod keys;
 mod lifetimes;
@@ -19,6 +20,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use crate::types::RedirectUri;
 
 pub use api::Api;
+pub use brand::{Brand, Logo, LogoType};
 pub use clients::ClientApproval;
 #[cfg(test)]
 pub(crate) use keys::test_keys;
@@ -40,6 +42,8 @@ pub struct Config {
     pub pingone: PingOne,
     /// The API that the tools call.
     pub api: Api,
+    /// Name, logo and links on the pages for users.
+    pub brand: Brand,
     /// Keys derived from `SERVER_KEY`.
     pub keys: Keys,
     /// `CLIENT_APPROVAL`: whether an approval is remembered in the browser that gave it.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{
-    Api, Config, ConfigErrors, PingOne,
+    Api, Brand, Config, ConfigErrors, PingOne,
     clients::{
         CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
         client_approval, private_use, tools,
@@ -53,6 +53,7 @@ impl Config {
         let public_url = vars.read(&PUBLIC_URL, public_url);
         let pingone = PingOne::read(&vars);
         let api = Api::read(&vars);
+        let brand = Brand::read(&vars);
         let keys = vars.read(&SERVER_KEY, keys);
         let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
         let client_id_metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
@@ -73,6 +74,7 @@ impl Config {
                 public_url: public_url?,
                 pingone: pingone?,
                 api: api?,
+                brand: brand?,
                 keys: keys?,
                 client_approval: client_approval?,
                 client_id_metadata_documents: client_id_metadata_documents?,

@@ -52,22 +52,23 @@ impl Refusal for DecisionError {
         }
     }
 
-    fn response(&self, _: &App) -> Response {
+    fn response(&self, app: &App) -> Response {
         let conflict = |title, text| {
             let advice = "If the application is connected, there is nothing to do. Otherwise start again from the application.";
-            pages::message(StatusCode::CONFLICT, title, text, advice)
+            pages::message(&app.config.brand, StatusCode::CONFLICT, title, text, advice)
         };
         match self {
             Self::Body(error) => pages::message(
+                &app.config.brand,
                 error.status(),
                 "Not approved",
                 "The form is too long, or did not arrive completely.",
                 "Start again.",
             ),
             Self::Form | Self::Origin | Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => {
-                not_approved(&self.to_string())
+                not_approved(app, &self.to_string())
             }
-            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(),
+            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(app),
             Self::Ticket(TicketError::Expired) => conflict(
                 "This page has expired",
                 "An approval page can be used for ten minutes, and this one is older.",
@@ -94,9 +95,9 @@ const fn ticket_text(error: &TicketError) -> &'static str {
     }
 }
 
-fn not_approved(text: &str) -> Response {
+fn not_approved(app: &App, text: &str) -> Response {
     let advice = "Start the connection again from the application.";
-    pages::message(StatusCode::BAD_REQUEST, "Not approved", text, advice)
+    pages::message(&app.config.brand, StatusCode::BAD_REQUEST, "Not approved", text, advice)
 }
 
 /// `POST /approve`.

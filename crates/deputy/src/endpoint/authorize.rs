@@ -81,31 +81,44 @@ impl Refusal for AuthorizationRefusal {
             Self::Background => {
                 let text = "A page of another site requested this in the background.";
                 let advice = "Start the connection from the application.";
-                pages::message(StatusCode::BAD_REQUEST, "This link cannot be used", text, advice)
+                pages::message(
+                    &app.config.brand,
+                    StatusCode::BAD_REQUEST,
+                    "This link cannot be used",
+                    text,
+                    advice,
+                )
             }
             Self::Client { error: ClientLookupError::Record(_), .. } | Self::Failure(_) => {
-                internal_failure_page()
+                internal_failure_page(app)
             }
             Self::Client { id, error } => {
                 // Shown so that the user can find it in the settings of the application.
                 let text = format!("{error} Its client_id is {}", displayable(id).unwrap_or_default());
-                pages::message(StatusCode::BAD_REQUEST, error.title(), &text, error.advice())
+                pages::message(
+                    &app.config.brand,
+                    StatusCode::BAD_REQUEST,
+                    error.title(),
+                    &text,
+                    error.advice(),
+                )
             }
             Self::Method => wrong_method(),
-            Self::RateLimit(wait) => too_many_logins_page(*wait),
+            Self::RateLimit(wait) => too_many_logins_page(app, *wait),
             Self::Redirect { target, error } => {
                 let description = error.to_string();
                 let parameters = [("error", error.code().as_str()), ("error_description", &description)];
                 redirect(&target.response_url(app.config.public_url.issuer(), &parameters))
             }
             Self::Target(error) => pages::message(
+                &app.config.brand,
                 StatusCode::BAD_REQUEST,
                 "This link cannot be used",
                 &error.to_string(),
                 "Nothing was sent to the application. Start the connection again from the application itself; if it \
                  keeps its registrations, remove this server there first and add it again.",
             ),
-            Self::TooLong => too_long_page(),
+            Self::TooLong => too_long_page(app),
         }
     }
 }
@@ -173,7 +186,7 @@ async fn approval_page(
         is_remembered: is_remembered(app, &request),
         reveals_token: app.config.api.reveal_token,
     };
-    let mut page = pages::approve(&request, &client, &form, &app.wording);
+    let mut page = pages::approve(&app.config.brand, &request, &client, &form, &app.wording);
     let (name, value) = approval_cookie(handle.as_str(), &app.config.keys);
     set_cookie(&mut page, &name, &value, Handle::LIFETIME);
     records::put_ticket(app.host(), &handle, &Approval { request, client_name: client.name }, now).await?;

@@ -56,21 +56,22 @@ impl Refusal for CallbackRefusal {
         }
     }
 
-    fn response(&self, _: &App) -> Response {
+    fn response(&self, app: &App) -> Response {
         match self {
-            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(),
+            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(app),
             Self::Method => wrong_method(),
-            Self::Params => unfinished(&self.to_string()),
+            Self::Params => unfinished(app, &self.to_string()),
             Self::Ticket(TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown) => {
-                unfinished(&self.to_string())
+                unfinished(app, &self.to_string())
             }
             Self::Ticket(TicketError::Used) => pages::message(
+                &app.config.brand,
                 StatusCode::BAD_REQUEST,
                 "This login was already finished",
                 "PingOne's response to it came before, and counts once.",
                 "If the application is connected, there is nothing to do. Otherwise start again from the application.",
             ),
-            Self::TooLong => too_long_page(),
+            Self::TooLong => too_long_page(app),
         }
     }
 }
@@ -89,9 +90,9 @@ const fn ticket_text(error: &TicketError) -> &'static str {
     }
 }
 
-fn unfinished(text: &str) -> Response {
+fn unfinished(app: &App, text: &str) -> Response {
     let advice = "Nothing was sent to the application. Start the connection again from the application.";
-    pages::message(StatusCode::BAD_REQUEST, "The login cannot be finished", text, advice)
+    pages::message(&app.config.brand, StatusCode::BAD_REQUEST, "The login cannot be finished", text, advice)
 }
 
 /// `GET /callback`.

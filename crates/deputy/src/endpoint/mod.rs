@@ -8,6 +8,7 @@ pub(crate) mod approve;
 pub(crate) mod authorize;
 pub(crate) mod callback;
 pub(crate) mod health;
+pub(crate) mod home;
 pub(crate) mod mcp;
 pub(crate) mod metadata;
 pub(crate) mod register;
@@ -146,24 +147,27 @@ pub(crate) fn internal_failure() -> Response {
 }
 
 /// The page when this server fails.
-pub(crate) fn internal_failure_page() -> Response {
+pub(crate) fn internal_failure_page(app: &App) -> Response {
     let text = "The server has an internal problem. This is not your fault.";
     let advice = "Start the connection again from the application in a moment.";
-    pages::message(StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
+    pages::message(&app.config.brand, StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
 }
 
 /// The page for an address that begins too many logins (RFC 6585 §4).
-fn too_many_logins_page(wait: RetryAfter) -> Response {
+fn too_many_logins_page(app: &App, wait: RetryAfter) -> Response {
     let text = "Too many connections were begun from your network within a minute.";
     let advice = "Wait a minute, and start again.";
-    with_retry_after(pages::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice), wait)
+    with_retry_after(
+        pages::message(&app.config.brand, StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice),
+        wait,
+    )
 }
 
 /// The page for a link that is longer than [`LONGEST_QUERY`].
-pub(crate) fn too_long_page() -> Response {
+pub(crate) fn too_long_page(app: &App) -> Response {
     let text = "The link that brought you here is too long.";
     let advice = "Start again from the application.";
-    pages::message(StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
+    pages::message(&app.config.brand, StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
 }
 
 /// Whether the browser posts a form of a page of this server, as far as its headers tell. The referrer policy of the

@@ -141,7 +141,8 @@ impl GrantSession for StoredSession {
     }
 
     fn note_call(&self, tool: &str) {
-        let now = self.app.now();
+        // The time of the request.
+        let now = self.read_at;
         let Some(activity) = self.app.activity.note(self.grant, tool, now) else { return };
         let (app, id, sub) = (Arc::clone(&self.app), self.grant, self.user.clone());
         self.app.host().detach(Box::pin(async move {

@@ -4,7 +4,8 @@ use askama::Template;
 use axum::body::Body;
 use http::{Response, StatusCode};
 
-use super::{STYLE, Wording, render};
+use super::{Frame, Wording, render};
+use crate::config::Brand;
 
 /// The content of *Your agents*.
 pub(crate) struct AgentsPage<'a> {
@@ -49,8 +50,7 @@ pub(crate) struct AgentCard<'a> {
 #[derive(Template)]
 #[template(path = "agents.html")]
 struct AgentsTemplate<'a> {
-    style: &'a str,
-    title: &'a str,
+    frame: Frame<'a>,
     words: &'a Wording,
     page: &'a AgentsPage<'a>,
 }
@@ -58,17 +58,18 @@ struct AgentsTemplate<'a> {
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInTemplate<'a> {
-    style: &'a str,
-    title: &'a str,
+    frame: Frame<'a>,
     notice: Option<Notice<'a>>,
 }
 
 /// Renders *Your agents*.
-pub(crate) fn agents(page: &AgentsPage<'_>, words: &Wording) -> Response<Body> {
-    render(StatusCode::OK, None, &AgentsTemplate { style: STYLE, title: "Your agents", words, page })
+pub(crate) fn agents(brand: &Brand, page: &AgentsPage<'_>, words: &Wording) -> Response<Body> {
+    render(StatusCode::OK, None, &AgentsTemplate { frame: Frame::new(brand, TITLE), words, page })
 }
 
 /// Renders the page that asks the user to sign in.
-pub(crate) fn sign_in(status: StatusCode, notice: Option<Notice<'_>>) -> Response<Body> {
-    render(status, None, &SignInTemplate { style: STYLE, title: "Your agents", notice })
+pub(crate) fn sign_in(brand: &Brand, status: StatusCode, notice: Option<Notice<'_>>) -> Response<Body> {
+    render(status, None, &SignInTemplate { frame: Frame::new(brand, TITLE), notice })
 }
+
+const TITLE: &str = "Your agents";

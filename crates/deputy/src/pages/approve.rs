@@ -4,8 +4,9 @@ use askama::Template;
 use axum::body::Body;
 use http::{Response, StatusCode};
 
-use super::{STYLE, Wording, render};
+use super::{Frame, Wording, render};
 use crate::{
+    config::Brand,
     oauth::{ApprovedClients, AuthorizationRequest, Client},
     types::ClientId,
 };
@@ -14,8 +15,7 @@ use crate::{
 #[derive(Template)]
 #[template(path = "approve.html")]
 struct ApprovePage<'a> {
-    style: &'a str,
-    title: &'a str,
+    frame: Frame<'a>,
     client: &'a str,
     /// The host of the client's metadata document, and its URL.
     document: Option<(&'a str, &'a str)>,
@@ -48,6 +48,7 @@ pub(crate) struct ApprovalForm<'a> {
 
 /// Renders the approval page for `request`.
 pub(crate) fn approve(
+    brand: &Brand,
     request: &AuthorizationRequest,
     client: &Client,
     form: &ApprovalForm<'_>,
@@ -62,8 +63,7 @@ pub(crate) fn approve(
         StatusCode::OK,
         Some(form.nonce),
         &ApprovePage {
-            style: STYLE,
-            title: "Connect an application",
+            frame: Frame::new(brand, "Connect an application"),
             client: client.display_name(),
             document,
             server: &words.api,

@@ -2,6 +2,8 @@
 
 mod agents;
 mod approve;
+mod home;
+mod icon;
 mod time;
 
 use askama::Template;
@@ -9,20 +11,34 @@ use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::encoding::base64_encode;
+use crate::{config::Brand, encoding::base64_encode};
 
 pub(crate) use agents::{AgentCard, AgentsPage, Notice, agents, sign_in};
 pub(crate) use approve::{ApprovalForm, approve};
+pub(crate) use home::{HomePage, HomeTool, home};
+pub(crate) use icon::icon;
 pub(crate) use time::ago;
 
 /// A page that says what happened, and what to do.
 #[derive(Template)]
 #[template(path = "message.html")]
 struct MessagePage<'a> {
-    style: &'a str,
-    title: &'a str,
+    frame: Frame<'a>,
     text: &'a str,
     advice: &'a str,
+}
+
+/// The parts that all pages have.
+struct Frame<'a> {
+    style: &'a str,
+    title: &'a str,
+    brand: &'a Brand,
+}
+
+impl<'a> Frame<'a> {
+    const fn new(brand: &'a Brand, title: &'a str) -> Self {
+        Self { style: STYLE, title, brand }
+    }
 }
 
 /// The words for the API and its scopes on pages.
@@ -48,8 +64,14 @@ impl Wording {
 }
 
 /// Renders a page with a message.
-pub(crate) fn message(status: StatusCode, title: &str, text: &str, advice: &str) -> Response<Body> {
-    render(status, None, &MessagePage { style: STYLE, title, text, advice })
+pub(crate) fn message(
+    brand: &Brand,
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    advice: &str,
+) -> Response<Body> {
+    render(status, None, &MessagePage { frame: Frame::new(brand, title), text, advice })
 }
 
 fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Response<Body> {
@@ -61,7 +83,7 @@ fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Resp
     // at PingOne and the redirect back to the client.
     let script = nonce.map(|nonce| format!(" script-src 'nonce-{nonce}';")).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}';{script} frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; img-src 'self';{script} frame-ancestors 'none'; base-uri 'none'",
         base64_encode(&Sha256::digest(STYLE.as_bytes()))
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {

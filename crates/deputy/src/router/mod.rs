@@ -20,8 +20,8 @@ pub use host_header::only_loopback_hosts;
 use crate::{
     app::App,
     endpoint::{
-        agents, approve, authorize, callback, health, mcp, metadata, method_not_allowed, not_found, register,
-        revoke, token,
+        agents, approve, authorize, callback, health, home, mcp, metadata, method_not_allowed, not_found,
+        register, revoke, token,
     },
     paths,
 };
@@ -43,7 +43,10 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(paths::AUTHORIZE, get(authorize::get))
         .route(paths::APPROVE, post(approve::post))
         .route(paths::CALLBACK, get(callback::get))
+        .route(paths::FAVICON, get(home::icon))
         .route(paths::HEALTH, get(health::get))
+        .route(paths::HOME, get(home::get))
+        .route(paths::ICON, get(home::icon))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(plain_bodies::required));
     let mcp_endpoint = Router::new()

@@ -75,27 +75,35 @@ impl Refusal for AgentsRefusal {
         }
     }
 
-    fn response(&self, _: &App) -> Response {
+    fn response(&self, app: &App) -> Response {
         let unchanged = |text| {
             let advice = "Nothing was changed. Open Your agents again.";
-            pages::message(StatusCode::BAD_REQUEST, "This form cannot be used", text, advice)
+            pages::message(
+                &app.config.brand,
+                StatusCode::BAD_REQUEST,
+                "This form cannot be used",
+                text,
+                advice,
+            )
         };
         match self {
             Self::Background => unchanged("A page of another site requested this in the background."),
             Self::Body(error) => pages::message(
+                &app.config.brand,
                 error.status(),
                 "This form cannot be used",
                 "The form is too long, or did not arrive completely.",
                 "Nothing was changed. Open Your agents again.",
             ),
-            Self::Failure(_) => internal_failure_page(),
+            Self::Failure(_) => internal_failure_page(app),
             Self::Form | Self::Origin => unchanged("The form did not come from the page Your agents."),
             Self::Method => wrong_method(),
             Self::OtherSession => unchanged(
                 "You have signed out, or signed in again, since the page with this form was opened.",
             ),
-            Self::RateLimit(wait) => too_many_logins_page(*wait),
+            Self::RateLimit(wait) => too_many_logins_page(app, *wait),
             Self::SignedOut => sign_in_page(
+                app,
                 StatusCode::FORBIDDEN,
                 Some(Notice::Problem("Your session has ended, and nothing was changed. Sign in again.")),
             ),
@@ -131,7 +139,7 @@ async fn show(app: &App, head: &Parts) -> Result<Response, AgentsRefusal> {
     let now = app.now();
     match session(app, &head.headers, now).await? {
         Some((session, index)) => agents_page(app, &session, &index, None, now).await,
-        None => Ok(sign_in_page(StatusCode::OK, None)),
+        None => Ok(sign_in_page(app, StatusCode::OK, None)),
     }
 }
 
@@ -237,7 +245,7 @@ async fn agents_page(
         token: &session.form_token(&app.config.keys),
         agents: agents.iter().map(|agent| card(app, agent, &read_only, now)).collect(),
     };
-    Ok(pages::agents(&page, &app.wording))
+    Ok(pages::agents(&app.config.brand, &page, &app.wording))
 }
 
 fn card<'a>(app: &App, agent: &'a ConnectedAgent, read_only: &Scopes, now: Timestamp) -> AgentCard<'a> {

@@ -24,15 +24,15 @@ use crate::{
 use std::sync::Arc;
 
 /// The page with the button that begins a login.
-pub(super) fn sign_in_page(status: StatusCode, notice: Option<Notice<'_>>) -> Response {
-    pages::sign_in(status, notice)
+pub(super) fn sign_in_page(app: &App, status: StatusCode, notice: Option<Notice<'_>>) -> Response {
+    pages::sign_in(&app.config.brand, status, notice)
 }
 
 /// Sends the browser to `PingOne`. It comes back to [`finish`].
 pub(super) async fn sign_in(app: &App, log_in_again: bool, now: Timestamp) -> Result<Response, Failure> {
     match login::begin_to_manage(app, log_in_again, now).await {
         Ok(response) => Ok(response),
-        Err(error) => not_signed_in(error),
+        Err(error) => not_signed_in(app, error),
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn finish(
     };
     let user = match user {
         Ok(user) => user,
-        Err(error) => return not_signed_in(error),
+        Err(error) => return not_signed_in(app, error),
     };
     let session = UserSession::begin(user, now, &app.random());
     let mut response = redirect(&app.config.public_url.at(paths::AGENTS));
@@ -82,13 +82,13 @@ pub(super) async fn sign_out(
     let ending = (session.id, session.expires_at());
     records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await?;
     let text = "You are signed out here. Your browser may still be signed in at PingOne.";
-    let mut response = sign_in_page(StatusCode::OK, Some(Notice::Done(text)));
+    let mut response = sign_in_page(app, StatusCode::OK, Some(Notice::Done(text)));
     set_cookie(&mut response, UserSession::COOKIE, "", 0);
     Ok(response)
 }
 
 /// The page for a login that ended without a user. A failure of this server is returned.
-fn not_signed_in(error: LoginError) -> Result<Response, Failure> {
+fn not_signed_in(app: &App, error: LoginError) -> Result<Response, Failure> {
     let (status, text) = match error {
         LoginError::Failure(failure) => return Err(failure),
         LoginError::Callback { .. } | LoginError::Denied => {
@@ -99,5 +99,5 @@ fn not_signed_in(error: LoginError) -> Result<Response, Failure> {
         }
     };
     error.log(None);
-    Ok(sign_in_page(status, Some(Notice::Problem(text))))
+    Ok(sign_in_page(app, status, Some(Notice::Problem(text))))
 }
