@@ -13,9 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, Operation,
-    Outcome, RateLimiter, Reach, Record, RecordKey, RetryAfter, SecureRandom, Source, Store, StoreError,
-    Tasks, Timestamp, Version, is_public,
+    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient,
+    Meter, Operation, Outcome, RateLimiter, Reach, Record, RecordKey, RetryAfter, SecureRandom, Source,
+    Store, StoreError, Tasks, Timestamp, Version, is_public,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -38,6 +38,7 @@ struct Inner {
     fetches: Mutex<Vec<(http::Uri, FetchLimits)>>,
     requests: Mutex<HashMap<(Endpoint, Source, u64), u32>>,
     capacity: Mutex<Capacity>,
+    audited: Mutex<Vec<AuditEvent>>,
     stopping: watch::Sender<bool>,
     store: Arc<Counted<MemoryStore>>,
     counts: Counts,
@@ -56,6 +57,7 @@ impl MemoryHost {
             fetches: Mutex::default(),
             requests: Mutex::default(),
             capacity: Mutex::default(),
+            audited: Mutex::default(),
             stopping: watch::Sender::new(false),
             store: Arc::new(Counted::new(MemoryStore::default(), &counts)),
             counts,
@@ -99,6 +101,11 @@ impl MemoryHost {
         locked(&self.shared.fetches).clone()
     }
 
+    /// The audit events so far.
+    pub fn audited(&self) -> Vec<AuditEvent> {
+        locked(&self.shared.audited).clone()
+    }
+
     /// The parts of this host.
     pub fn host(&self) -> Host {
         let part = Arc::new(self.clone());
@@ -108,7 +115,8 @@ impl MemoryHost {
             random: part.clone(),
             rate_limiter: part.clone(),
             store: self.shared.store.clone(),
-            tasks: part,
+            tasks: part.clone(),
+            audit: part,
             capacity: *locked(&self.shared.capacity),
         }
     }
@@ -132,6 +140,12 @@ impl Clock for MemoryHost {
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
         // The clock stands still, so a sleep only lets other tasks run.
         Box::pin(async { tokio::task::yield_now().await })
+    }
+}
+
+impl AuditLog for MemoryHost {
+    fn record(&self, event: &AuditEvent) {
+        locked(&self.shared.audited).push(event.clone());
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{
-    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
     builder::{BoolishValueParser, Resettable},
     error::{ContextKind, ContextValue, ErrorKind},
 };
@@ -17,6 +17,7 @@ use deputy::config::{self, DefaultValue, Syntax, Variable, plain};
 use http::HeaderName;
 
 use crate::{
+    audit::Since,
     env_file::{EnvFile, EnvFileError},
     listen::Listen,
     logging::LogFormat,
@@ -37,6 +38,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Check the audit log, or print it
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditOptions),
     /// Copy the database to a new file; Deputy may be running
     Backup(BackupOptions),
     /// Replace the database with a backup; Deputy must be stopped
@@ -65,6 +69,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "KEEP_ALIVE", value_name = "SECONDS", default_value = "75",
         value_parser = whole_number::<u64>(1..=3600))]
     pub(crate) keep_alive: u64,
+    /// Whether decisions about access are kept in an audit log, in the folder `audit` of the data
+    #[arg(long, env = "AUDIT", value_name = "on|off", default_value = "on", value_parser = BoolishValueParser::new(),
+        action = ArgAction::Set)]
+    pub(crate) audit: bool,
+    /// Megabytes of the audit log to keep, 4 to 1000000; the oldest files are removed beyond that
+    #[arg(long, env = "AUDIT_MAX_MB", value_name = "NUMBER", default_value = "1024",
+        value_parser = whole_number::<u64>(4..=1_000_000))]
+    pub(crate) audit_max_mb: u64,
     /// Header in which your proxy names the client's address, such as `x-forwarded-for`; the last address in it counts
     #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
     pub(crate) client_address_header: Option<HeaderName>,
@@ -79,6 +91,27 @@ pub(crate) struct DataOptions {
     /// File of NAME=value lines. A variable of the environment wins over it, unless it is empty [default: .env if it exists]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
+}
+
+/// Options of `deputy audit`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditOptions {
+    /// What to do
+    #[arg(value_enum)]
+    pub(crate) action: AuditAction,
+    /// For export: the time of the first line, as 2026-01-31T14:03:00Z, or a duration before now, as 90m, 24h or 7d
+    #[arg(long, env = "AUDIT_SINCE", value_name = "TIME", value_parser = Since::parse)]
+    pub(crate) since: Option<Since>,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditAction {
+    /// Checks that no line was changed, moved, inserted or removed. Needs SERVER_KEY, and exits with 1 if one was
+    Verify,
+    /// Prints the lines
+    Export,
 }
 
 /// Options of `deputy backup` and `deputy restore`.
@@ -292,11 +325,14 @@ fn description(variable: &Variable) -> String {
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 3] = ["backup", "restore", "serve"];
+const WITH_DATA: [&str; 4] = ["audit", "backup", "restore", "serve"];
 
 const AFTER_HELP: &str = "\
 Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
 second signal.";
+
+const AUDIT_HELP: &str = "\
+docs/audit.md describes the lines. Deputy may be running.";
 
 const SERVE_HELP: &str = "
 Deputy starts only with a valid configuration. The error lists every wrong variable, and every misspelled name in

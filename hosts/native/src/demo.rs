@@ -42,7 +42,7 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let config = config(&pingone, &public_url, &api_url, &state)?;
     let mcp = config.public_url.resource();
     let (http, shutdown) = (HttpServer { name: "deputy", ..HttpServer::default() }, Shutdown::default());
-    let deputy = Deputy::open(config, &state.deputy, tools, &http.limits, &shutdown)?;
+    let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), tools, &http.limits, &shutdown)?;
     let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
 
     serve::signals(&shutdown, &output)?;
@@ -108,3 +108,6 @@ fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<
 /// Limits for the key sets that the Todo API fetches.
 const KEYS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 256 * 1024, reach: Reach::Anywhere };
+
+/// Bytes of the demo's audit log.
+const AUDIT_BYTES: u64 = 16 * 1024 * 1024;

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use deputy::config::ConfigErrors;
 
 use crate::{
+    audit::AuditError,
     listen::BindError,
     store::{BackupError, OpenError},
 };
@@ -12,6 +13,10 @@ use crate::{
 /// Why a command fails. The text is one paragraph for the operator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error("the audit log was changed")]
+    AuditChanged,
     #[error(transparent)]
     Backup(#[from] BackupError),
     #[error(transparent)]
@@ -49,7 +54,9 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Log(_) => ExitCode::from(2),
-            Self::Backup(_)
+            Self::Audit(_)
+            | Self::AuditChanged
+            | Self::Backup(_)
             | Self::Bind(_)
             | Self::DemoFile(..)
             | Self::Open(_)

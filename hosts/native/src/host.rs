@@ -10,8 +10,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, RateLimiter,
-    Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, NoAuditLog,
+    RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -50,7 +50,7 @@ impl NativeHost {
         }
     }
 
-    /// The parts of this host, with its records in `store`.
+    /// The parts of this host, with its records in `store`, and without an audit log.
     pub fn parts(self: &Arc<Self>, store: Arc<dyn Store>) -> Host {
         Host {
             clock: self.clone(),
@@ -59,6 +59,7 @@ impl NativeHost {
             rate_limiter: self.clone(),
             store,
             tasks: self.clone(),
+            audit: Arc::new(NoAuditLog),
             capacity: self.capacity,
         }
     }

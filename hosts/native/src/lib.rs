@@ -3,6 +3,7 @@
 //! [`store`] and [`host`] implement the core's seam; [`http_server`] and [`listen`] serve it. [`main`] runs the [`commands`] of
 //! `deputy` in a program with its own tools.
 
+mod audit;
 mod backup;
 pub mod commands;
 mod demo;
@@ -68,6 +69,7 @@ fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), Sta
         runtime.block_on(future)
     };
     match cli.command {
+        Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
         Command::Backup(options) => backup::back_up(&options, output),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
         Command::Restore(options) => backup::restore(&options, output),

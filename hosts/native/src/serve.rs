@@ -4,13 +4,18 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use deputy::{
     Server,
-    config::{Config, ConfigError, ConfigErrors, Names, UnknownName},
+    config::{Config, ConfigError, ConfigErrors, Keys, Names, UnknownName},
     host::{Clock as _, Store, Timestamp},
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, spawn_blocking},
+    time::sleep,
+};
 
 use crate::{
     Tools,
+    audit::{self, AuditFiles},
     commands::{self, ServeOptions},
     env_file::EnvFile,
     error::StartError,
@@ -51,7 +56,8 @@ pub(crate) async fn run(
     signals(&shutdown, &output)?;
     warn_about_addresses(&config, &options.listen, http.client_address_header.is_some());
     let ready = ready(&config, listening.port, output.format());
-    let mut app = Deputy::open(config, &options.data.data_dir, tools, &http.limits, &shutdown)?;
+    let audit = options.audit.then_some(options.audit_max_mb * 1024 * 1024);
+    let mut app = Deputy::open(config, &options.data.data_dir, audit, tools, &http.limits, &shutdown)?;
     output.print(&ready);
     app.check_upstream();
     app.serve(listening.listeners, http, shutdown).await;
@@ -73,6 +79,16 @@ fn checked_config(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
 fn config_at(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
     let default = |name: &str| (name == "PUBLIC_URL").then(|| loopback_url(port));
     Config::parse(|name| variable(file, name).or_else(|| default(name)))
+}
+
+/// The keys of the server, without the rest of the configuration.
+pub(crate) fn keys(file: &EnvFile) -> Result<Keys, StartError> {
+    let name = "SERVER_KEY";
+    let value = variable(file, name).or_else(|| variable(file, "COOKIE_ENCRYPTION_KEY"));
+    let keys = value.ok_or("is not set").and_then(|value| Keys::parse(&value));
+    keys.map_err(|problem| {
+        ConfigErrors(vec![ConfigError { name: name.into(), problem: problem.into() }]).into()
+    })
 }
 
 /// A variable of the environment or of the file.
@@ -176,16 +192,18 @@ pub(crate) struct Deputy {
     server: Server,
     host: Arc<NativeHost>,
     store: Arc<SqliteStore>,
+    audit: Option<Arc<AuditFiles>>,
     lock: FolderLock,
     /// Work beside the requests, until the shutdown.
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Deputy {
-    /// Opens the store in `folder`, with its lock.
+    /// Opens the store in `folder`, with its lock, and an audit log of `audit_bytes` at most, if any.
     pub(crate) fn open(
         config: Config,
         folder: &Path,
+        audit_bytes: Option<u64>,
         tools: Tools,
         limits: &Limits,
         shutdown: &Shutdown,
@@ -193,8 +211,14 @@ impl Deputy {
         let lock = FolderLock::take(folder)?;
         let store = Arc::new(SqliteStore::open(folder)?);
         let host = Arc::new(NativeHost::new(limits.connections, shutdown.graceful.clone()));
-        let server = tools(config, host.parts(store.clone()));
-        Ok(Self { server, host, store, lock, tasks: Vec::new() })
+        let audit = audit_bytes.map(|bytes| AuditFiles::open(&audit::folder(folder), &config.keys, bytes));
+        let audit = audit.transpose()?.map(Arc::new);
+        let mut parts = host.parts(store.clone());
+        if let Some(audit) = &audit {
+            parts.audit = audit.clone();
+        }
+        let server = tools(config, parts);
+        Ok(Self { server, host, store, audit, lock, tasks: Vec::new() })
     }
 
     pub(crate) fn host(&self) -> &Arc<NativeHost> {
@@ -209,11 +233,12 @@ impl Deputy {
 
     /// Serves until the shutdown. Then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, http: HttpServer, shutdown: Shutdown) {
-        let Self { server, host, store, lock, mut tasks } = self;
+        let Self { server, host, store, audit, lock, mut tasks } = self;
         let router = server.router();
         drop(server);
         tasks.push(tokio::spawn(sweep(host.clone(), store.clone())));
         tasks.push(tokio::spawn(watch(Arc::clone(&store))));
+        tasks.extend(audit.clone().map(|audit| tokio::spawn(sync(audit))));
         let immediate = shutdown.immediate.clone();
         http_server::serve(http, listeners, router, shutdown).await;
         for task in tasks {
@@ -228,6 +253,9 @@ impl Deputy {
                 tracing::warn!("stopped before all detached work had ended; some users may have to log in again");
             }
         }
+        if let Some(audit) = audit {
+            audit.sync();
+        }
         // The database is closed before another process may open it.
         drop((host, store));
         drop(lock);
@@ -240,6 +268,16 @@ async fn watch(store: Arc<SqliteStore>) {
     loop {
         sleep(WATCH_EVERY).await;
         store.files_are_in_place();
+    }
+}
+
+/// Has the audit log written to the disk.
+async fn sync(audit: Arc<AuditFiles>) {
+    loop {
+        sleep(SYNC_EVERY).await;
+        let audit = Arc::clone(&audit);
+        // A panic is logged.
+        let _ = spawn_blocking(move || audit.sync()).await;
     }
 }
 
@@ -267,6 +305,9 @@ fn next_sweep(last: Timestamp, now: Timestamp) -> Timestamp {
 const DRAIN: Duration = Duration::from_secs(4);
 
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// The most of the audit log that a loss of power can cost.
+const SYNC_EVERY: Duration = Duration::from_secs(5);
 
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 

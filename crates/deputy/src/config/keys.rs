@@ -25,6 +25,8 @@ pub struct ServerKeys {
     pub cookies: SealingKey,
     /// State of MCP requests, sealed and kept by clients.
     pub states: SealingKey,
+    /// The chain of the audit log.
+    pub audit: SealingKey,
 }
 
 impl Keys {
@@ -36,9 +38,34 @@ impl Keys {
                     tokens: SealingKey::derive(secret, "deputy token tags v1"),
                     cookies: SealingKey::derive(secret, "deputy cookies v1"),
                     states: SealingKey::derive(secret, "deputy request states v1"),
+                    audit: SealingKey::derive(secret, "deputy audit chain v1"),
                 })
                 .collect(),
         )
+    }
+
+    /// Parses the value of `SERVER_KEY`. The error is for the operator.
+    pub fn parse(value: &str) -> Result<Self, &'static str> {
+        let secrets: Vec<Zeroizing<Vec<u8>>> = value
+            .split([',', ' '])
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                let decoded = STANDARD
+                    .decode(part)
+                    .or_else(|_| STANDARD_NO_PAD.decode(part))
+                    .or_else(|_| URL_SAFE_NO_PAD.decode(part));
+                decoded
+                    .map(Zeroizing::new)
+                    .map_err(|_| "is not base64; make one with: openssl rand -base64 32")
+            })
+            .collect::<Result<_, _>>()?;
+        if secrets.is_empty() || secrets.iter().any(|secret| secret.len() < 32) {
+            return Err("must be at least 32 bytes in base64; make one with: openssl rand -base64 32");
+        }
+        if secrets.len() > 2 {
+            return Err("takes two values at most: the new one first, then the one it replaces");
+        }
+        Ok(Self::derive(&secrets))
     }
 
     /// The keys for new tokens and cookies.
@@ -76,24 +103,3 @@ pub(super) static SERVER_KEY: Variable = Variable {
     ),
     secret: true,
 };
-
-pub(super) fn keys(value: &str) -> Result<Keys, &'static str> {
-    let secrets: Vec<Zeroizing<Vec<u8>>> = value
-        .split([',', ' '])
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let decoded = STANDARD
-                .decode(part)
-                .or_else(|_| STANDARD_NO_PAD.decode(part))
-                .or_else(|_| URL_SAFE_NO_PAD.decode(part));
-            decoded.map(Zeroizing::new).map_err(|_| "is not base64; make one with: openssl rand -base64 32")
-        })
-        .collect::<Result<_, _>>()?;
-    if secrets.is_empty() || secrets.iter().any(|secret| secret.len() < 32) {
-        return Err("must be at least 32 bytes in base64; make one with: openssl rand -base64 32");
-    }
-    if secrets.len() > 2 {
-        return Err("takes two values at most: the new one first, then the one it replaces");
-    }
-    Ok(Keys::derive(&secrets))
-}

@@ -8,7 +8,7 @@ use super::{
         CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
         client_approval, private_use, tools,
     },
-    keys::{SERVER_KEY, keys},
+    keys::{Keys, SERVER_KEY},
     lifetimes::{ACCESS_TOKEN_LIFETIME, REFRESH_TOKEN_LIFETIME, lifetime},
     origins::{ALLOWED_ORIGINS, origins},
     public_url::{PUBLIC_URL, public_url},
@@ -54,7 +54,7 @@ impl Config {
         let pingone = PingOne::read(&vars);
         let api = Api::read(&vars);
         let brand = Brand::read(&vars);
-        let keys = vars.read(&SERVER_KEY, keys);
+        let keys = vars.read(&SERVER_KEY, Keys::parse);
         let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
         let client_id_metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
         let private_use_redirect_uris = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);

@@ -1,7 +1,7 @@
 //! The seam between Deputy and the platform it runs on.
 //!
-//! A [`Host`] is a set of parts with one purpose each: clock, randomness, outgoing HTTP, store, rate limits and background
-//! tasks. Everything else is shared, so that two hosts cannot drift apart. A test replaces one part and keeps the others:
+//! A [`Host`] is a set of parts with one purpose each: clock, randomness, outgoing HTTP, store, rate limits, background tasks
+//! and audit log. Everything else is shared, so that two hosts cannot drift apart. A test replaces one part and keeps the others:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,6 +27,7 @@
 //!
 //! Everything here is `Send`; a single-threaded host asserts that once, in its adapter.
 
+mod audit;
 mod http_client;
 mod rate_limiter;
 mod store;
@@ -37,6 +38,9 @@ use std::{fmt, future::Future, num::NonZeroU32, pin::Pin, sync::Arc, time::Durat
 use bytes::Bytes;
 
 pub use crate::types::public_address::is_public;
+pub use audit::{
+    AuditEvent, AuditLog, AuditedClient, CallOutcome, Decision, EndedBy, NoAuditLog, RefusedBecause,
+};
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
 pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};
 pub use store::{Digest, GrantId, Operation, Outcome, Record, RecordKey, Store, StoreError, Version};
@@ -61,6 +65,8 @@ pub struct Host {
     pub store: Arc<dyn Store>,
     /// Work that outlives its request.
     pub tasks: Arc<dyn Tasks>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
     /// How much is served at a time.
     pub capacity: Capacity,
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
+    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
     SecureRandom, Source, Tasks, Timestamp,
 };
 use worker::{Env, send::SendFuture};
@@ -20,6 +20,7 @@ pub(crate) fn host(env: &Env) -> worker::Result<Host> {
         rate_limiter: Arc::new(RateLimits::new(env)?),
         store: Arc::new(WorkersStore::new(env)?),
         tasks: Arc::new(WorkersRuntime),
+        audit: Arc::new(WorkersRuntime),
         capacity: Capacity::default(),
     })
 }
@@ -57,6 +58,14 @@ impl HttpClient for WorkersRuntime {
 impl Tasks for WorkersRuntime {
     fn detach(&self, work: BoxFuture<'static, ()>) {
         workers_runtime::detach(work);
+    }
+}
+
+/// Audit events are lines of the log, with the event as an object in `audit`. Workers Logs keeps them, and Logpush brings them
+/// to a bucket.
+impl AuditLog for WorkersRuntime {
+    fn record(&self, event: &AuditEvent) {
+        workers_runtime::log_object("audit", event);
     }
 }
 

@@ -26,6 +26,7 @@ use worker::{
 };
 
 pub use bridge::{bytes, exception_message};
+pub use log::log_object;
 pub use outgoing::{fetch, is_permitted};
 pub use panics::install_panic_hook;
 pub use reactor::Completion;

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -14,6 +15,12 @@ use worker::web_sys::console;
 /// Writes log events to the console. Further calls have no effect.
 pub(crate) fn to_console() {
     let _ = tracing::subscriber::set_global_default(Console);
+}
+
+/// Writes a line with `object` as its member `name`.
+pub fn log_object(name: &str, object: &impl Serialize) {
+    let line = json!({ "level": "info", name: object });
+    console::log_1(&JsValue::from(line.to_string()));
 }
 
 /// Records events. No code of this workspace opens spans.

@@ -122,6 +122,7 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         rate_limiter: Arc::new(RateLimits::new(env).map_err(|error| error.to_string())?),
         store: Arc::new(Counted::new(store, &stored)),
         tasks: Arc::new(WorkersRuntime),
+        audit: Arc::new(WorkersRuntime),
         capacity: Capacity::default(),
     };
     let router = todo::deputy(config, host).router();

@@ -1,0 +1,189 @@
+//! Writing: each line continues the chain.
+
+use std::{
+    fs::{self, File},
+    io::{self, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use deputy::seal::SealingKey;
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, open_private};
+
+/// The code of a line.
+pub(super) type Mac = [u8; 32];
+
+/// The place of a line in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// The number of the line, from 1.
+    pub(super) seq: u64,
+    pub(super) mac: Mac,
+}
+
+impl Link {
+    /// The place before the first line.
+    pub(super) const START: Self = Self { seq: 0, mac: [0; 32] };
+
+    /// The place after a line whose text before its code is `body`.
+    pub(super) fn after(self, body: &[u8], key: &SealingKey) -> Self {
+        Self { seq: self.seq + 1, mac: key.mac(&[b"audit line", &self.mac, body]) }
+    }
+
+    /// Parses a line. Returns its place, as far as the line tells, and its text before the code.
+    pub(super) fn read(line: &str) -> Option<(Self, &str)> {
+        #[derive(Deserialize)]
+        struct Numbered {
+            seq: u64,
+        }
+        let (body, rest) = line.rsplit_once(MAC_MEMBER)?;
+        let mac = URL_SAFE_NO_PAD.decode(rest.strip_suffix("\"}")?).ok()?.try_into().ok()?;
+        let Numbered { seq } = serde_json::from_str(line).ok()?;
+        Some((Self { seq, mac }, body))
+    }
+
+    /// Parses `audit.head`.
+    pub(super) fn read_head(text: &str) -> Option<Self> {
+        let (seq, mac) = text.trim_end().split_once(' ')?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?.try_into().ok()?;
+        Some(Self { seq: seq.parse().ok()?, mac })
+    }
+
+    /// `audit.head`, always of the same length.
+    fn head(self) -> String {
+        format!("{:020} {}\n", self.seq, encoded(self.mac))
+    }
+}
+
+/// A code as text.
+pub(super) fn encoded(mac: Mac) -> String {
+    URL_SAFE_NO_PAD.encode(mac)
+}
+
+/// What the log says about itself.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum LogEvent {
+    /// The oldest lines were removed to bound the size.
+    FilesRemoved {
+        /// The last removed line.
+        through: u64,
+        /// Its code, from which the chain is verified.
+        through_mac: String,
+    },
+    /// At a start, lines were missing at the end.
+    LinesMissing {
+        /// The last line that had been written.
+        written: u64,
+    },
+}
+
+/// The log, open for writing.
+pub(super) struct Chain {
+    folder: PathBuf,
+    key: SealingKey,
+    max_bytes: u64,
+    last: Link,
+    file: File,
+    size: u64,
+    head: File,
+}
+
+impl Chain {
+    pub(super) fn open(folder: &Path, key: SealingKey, max_bytes: u64) -> io::Result<Self> {
+        files::create_private_folder(folder)?;
+        let head_path = folder.join(files::HEAD);
+        let written = fs::read_to_string(&head_path).ok().and_then(|text| Link::read_head(&text));
+        let mut last = Link::START;
+        // The newest file is empty if the process ended just after it began the file.
+        for path in files::list(folder)?.iter().rev() {
+            if let Some(link) = files::last_link(path)? {
+                last = link;
+                break;
+            }
+        }
+        let newest = files::list(folder)?.pop();
+        let path = newest.unwrap_or_else(|| files::path(folder, last.seq + 1));
+        let file = open_private(&path)?;
+        let size = file.metadata()?.len();
+        let head = open_private(&head_path)?;
+        let mut chain = Self { folder: folder.to_owned(), key, max_bytes, last, file, size, head };
+        if let Some(written) = written.filter(|written| written.seq > last.seq) {
+            tracing::error!(
+                found = last.seq,
+                written = written.seq,
+                "the audit log lacks lines at its end: they were deleted, or lost with the power"
+            );
+            chain.append(&LogEvent::LinesMissing { written: written.seq })?;
+        }
+        Ok(chain)
+    }
+
+    /// Writes a line with the members of `event`.
+    pub(super) fn append(&mut self, event: &impl Serialize) -> io::Result<()> {
+        if self.size >= LONGEST_FILE.min(self.max_bytes / 4) {
+            self.rotate()?;
+        }
+        self.write(event)
+    }
+
+    fn write(&mut self, event: &impl Serialize) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a, E> {
+            seq: u64,
+            #[serde(flatten)]
+            event: &'a E,
+        }
+        let mut line = serde_json::to_vec(&Line { seq: self.last.seq + 1, event })?;
+        // The brace that the code goes before.
+        line.pop();
+        let next = self.last.after(&line, &self.key);
+        line.extend_from_slice(MAC_MEMBER.as_bytes());
+        line.extend_from_slice(encoded(next.mac).as_bytes());
+        line.extend_from_slice(b"\"}\n");
+        if let Err(error) = self.file.write_all(&line) {
+            // A part of a line would break the chain.
+            self.file.set_len(self.size)?;
+            return Err(error);
+        }
+        self.size += line.len() as u64;
+        self.last = next;
+        self.head.seek(SeekFrom::Start(0))?;
+        self.head.write_all(next.head().as_bytes())
+    }
+
+    /// Begins a new file, and removes the oldest ones beyond the size to keep.
+    fn rotate(&mut self) -> io::Result<()> {
+        self.sync()?;
+        self.file = open_private(&files::path(&self.folder, self.last.seq + 1))?;
+        self.size = 0;
+        let mut removed = None;
+        let mut kept = files::list(&self.folder)?;
+        // The newest file is empty still.
+        while kept.len() > 2 && files::size(&kept)? > self.max_bytes {
+            let oldest = kept.remove(0);
+            let last = files::last_link(&oldest)?;
+            fs::remove_file(&oldest)?;
+            removed = last.or(removed);
+        }
+        match removed {
+            Some(Link { seq, mac }) => {
+                self.write(&LogEvent::FilesRemoved { through: seq, through_mac: encoded(mac) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.head.sync_data()
+    }
+}
+
+/// The member with the code, which is the last one of a line.
+const MAC_MEMBER: &str = ",\"mac\":\"";
+
+/// Bytes at which a new file begins.
+const LONGEST_FILE: u64 = 64 * 1024 * 1024;

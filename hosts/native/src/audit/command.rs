@@ -1,0 +1,114 @@
+//! `deputy audit`.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use chrono::DateTime;
+use deputy::config::Keys;
+use serde::Deserialize;
+
+use super::{AuditError, files, folder, verify::verify};
+use crate::{
+    commands::{AuditAction, AuditOptions},
+    error::StartError,
+    logging::Output,
+};
+
+/// Runs `deputy audit`. `keys` gives the keys of the server, which only a verification needs.
+pub(crate) fn run(
+    options: &AuditOptions,
+    keys: impl FnOnce() -> Result<Keys, StartError>,
+    output: &Output,
+) -> Result<(), StartError> {
+    let folder = folder(&options.data.data_dir);
+    let failed = |cause| StartError::Audit(AuditError { path: folder.clone(), cause });
+    // A folder that is not there is a wrong --data-dir rather than an empty log.
+    fs::read_dir(&folder).map_err(failed)?;
+    match options.action {
+        AuditAction::Verify => {
+            let report = verify(&folder, &keys()?).map_err(failed)?;
+            output.print(&report.to_string());
+            if report.faults.is_empty() { Ok(()) } else { Err(StartError::AuditChanged) }
+        }
+        AuditAction::Export => match export(&folder, options.since) {
+            // The reader, such as `head`, has enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(failed),
+        },
+    }
+}
+
+/// Prints the lines since a time, as they are.
+fn export(folder: &std::path::Path, since: Option<Since>) -> io::Result<()> {
+    #[derive(Deserialize)]
+    struct Timed {
+        time: u64,
+    }
+    let since = since.map_or(0, Since::seconds);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for line in files::lines(files::list(folder)?) {
+        let (_, line) = line?;
+        // A line of the log itself has no time, and explains the lines around it.
+        if serde_json::from_str(&line).map_or(true, |Timed { time }| time >= since) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()
+}
+
+/// A time, or a duration before now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    At(u64),
+    Ago(Duration),
+}
+
+impl Since {
+    /// Parses `2026-01-31T14:03:00Z` (RFC 3339), or a number with `s`, `m`, `h` or `d`.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let expected = "expected a time such as 2026-01-31T14:03:00Z, or a duration such as 90m, 24h or 7d";
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return u64::try_from(time.timestamp()).map(Self::At).map_err(|_| expected);
+        }
+        let unit = match text.chars().next_back() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86_400,
+            _ => return Err(expected),
+        };
+        let number: u32 = text[..text.len() - 1].parse().map_err(|_| expected)?;
+        Ok(Self::Ago(Duration::from_secs(u64::from(number) * unit)))
+    }
+
+    /// Seconds since 1970.
+    fn seconds(self) -> u64 {
+        match self {
+            Self::At(seconds) => seconds,
+            Self::Ago(duration) => {
+                #[expect(clippy::disallowed_methods, reason = "a command that a person runs")]
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                now.saturating_sub(duration).as_secs()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_and_duration_before_now_are_read() {
+        assert_eq!(Since::parse("2026-01-31T14:03:00Z"), Ok(Since::At(1_769_868_180)));
+        assert_eq!(Since::parse("2026-01-31T15:03:00+01:00"), Ok(Since::At(1_769_868_180)));
+        assert_eq!(Since::parse("90m"), Ok(Since::Ago(Duration::from_secs(5400))));
+        assert_eq!(Since::parse("7d"), Ok(Since::Ago(Duration::from_secs(604_800))));
+        for wrong in ["", "m", "7", "-1h", "yesterday", "1.5h", "2026-01-31", "99999999999d", "7é"] {
+            assert!(Since::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The files of the log, each named after its first line.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use super::chain::Link;
+
+/// The number and the code of the last line.
+pub(super) const HEAD: &str = "audit.head";
+
+/// The file whose first line has the number `seq`.
+pub(super) fn path(folder: &Path, seq: u64) -> PathBuf {
+    folder.join(format!("audit-{seq:020}.jsonl"))
+}
+
+/// The files, the oldest first.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("audit-") && name.ends_with(".jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Bytes of the files together.
+pub(super) fn size(files: &[PathBuf]) -> io::Result<u64> {
+    files.iter().map(|path| Ok(fs::metadata(path)?.len())).sum()
+}
+
+/// The lines of the files, in order, each with its file. A last line without its end is being written, and left out.
+pub(super) fn lines(files: Vec<PathBuf>) -> impl Iterator<Item = io::Result<(PathBuf, String)>> {
+    files.into_iter().flat_map(|path| {
+        let reader = File::open(&path).map(BufReader::new);
+        let (mut reader, error) = match reader {
+            Ok(reader) => (Some(reader), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let lines = std::iter::from_fn(move || {
+            let mut line = String::new();
+            match reader.as_mut()?.read_line(&mut line) {
+                Ok(_) if !line.ends_with('\n') => None,
+                Ok(_) => Some(Ok((path.clone(), line.trim_end_matches('\n').to_owned()))),
+                Err(error) => {
+                    reader = None;
+                    Some(Err(error))
+                }
+            }
+        });
+        error.into_iter().chain(lines)
+    })
+}
+
+/// The place of the last line of a file in the chain. `None` if the file has no whole line. A part of a line at the end, which
+/// a loss of power can leave, is removed.
+pub(super) fn last_link(path: &Path) -> io::Result<Option<Link>> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(LONGEST_LINE);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    if whole < tail.len() {
+        tracing::warn!(file = %path.display(), "a part of a line at the end of the audit log was removed");
+        file.set_len(start + whole as u64)?;
+    }
+    let text = String::from_utf8_lossy(&tail[..whole]);
+    let Some(line) = text.trim_end_matches('\n').rsplit('\n').next().filter(|line| !line.is_empty()) else {
+        return Ok(None);
+    };
+    let link = Link::read(line).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("the last line of {} was changed", path.display()))
+    })?;
+    Ok(Some(link.0))
+}
+
+/// Opens or creates a file to write to, readable by this user only. It is written at its end, `audit.head` at its beginning.
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if path.file_name().is_some_and(|name| name != HEAD) {
+        options.append(true);
+    }
+    options.open(path)
+}
+
+/// Creates a folder that only this user can read, if it is not there.
+pub(super) fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Bytes within which the last line begins. Lines have fewer than 10,000.
+const LONGEST_LINE: u64 = 64 * 1024;

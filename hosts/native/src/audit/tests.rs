@@ -1,0 +1,168 @@
+//! A log, and the changes to its files that a verification finds.
+
+use std::fs;
+
+use deputy::{
+    config::Keys,
+    host::{AuditEvent, AuditLog as _, Decision, Timestamp},
+};
+use tempfile::TempDir;
+
+use super::{
+    AuditFiles, files,
+    verify::{Fault, verify},
+};
+
+const MANY: u64 = 1 << 40;
+
+fn keys() -> Keys {
+    Keys::parse("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").unwrap()
+}
+
+fn event(time: u64) -> AuditEvent {
+    let decision = Decision::LoginRefused { reason: "the user said \"no\"\n,\"mac\":\"x".to_owned() };
+    AuditEvent { time: Timestamp(time), decision, user: None, client: None, grant: None }
+}
+
+/// A log with this many lines.
+fn log(lines: u64) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let log = AuditFiles::open(folder.path(), &keys(), MANY).unwrap();
+    (1..=lines).for_each(|time| log.record(&event(time)));
+    folder
+}
+
+fn faults(folder: &TempDir) -> Vec<Fault> {
+    verify(folder.path(), &keys()).unwrap().faults
+}
+
+/// Changes the lines of the only file.
+fn change(folder: &TempDir, change: impl FnOnce(&mut Vec<String>)) {
+    let path = files::path(folder.path(), 1);
+    let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+    change(&mut lines);
+    fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+}
+
+fn broken(seq: u64, after: u64) -> Fault {
+    Fault::Broken { file: "audit-00000000000000000001.jsonl".to_owned(), seq: Some(seq), after }
+}
+
+#[test]
+fn untouched_log_has_no_faults() {
+    let folder = log(5);
+    assert_eq!(faults(&folder), []);
+    let report = verify(folder.path(), &keys()).unwrap();
+    assert_eq!((report.lines, report.last.unwrap().seq), (5, 5));
+}
+
+#[test]
+fn log_continues_after_a_restart() {
+    let folder = log(2);
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(3));
+    assert_eq!(faults(&folder), []);
+    assert_eq!(verify(folder.path(), &keys()).unwrap().lines, 3);
+}
+
+#[test]
+fn edited_line_is_found() {
+    let folder = log(5);
+    change(&folder, |lines| lines[2] = lines[2].replace("\"time\":3", "\"time\":4"));
+    assert_eq!(faults(&folder), [broken(3, 2)]);
+}
+
+#[test]
+fn deleted_line_is_found() {
+    let folder = log(5);
+    change(&folder, |lines| drop(lines.remove(2)));
+    assert_eq!(faults(&folder), [broken(4, 2)]);
+}
+
+#[test]
+fn swapped_lines_are_found() {
+    let folder = log(5);
+    change(&folder, |lines| lines.swap(1, 2));
+    assert_eq!(faults(&folder), [broken(3, 1), broken(2, 3), broken(4, 2)]);
+}
+
+#[test]
+fn repeated_and_foreign_lines_are_found() {
+    let folder = log(3);
+    change(&folder, |lines| lines.insert(1, lines[0].clone()));
+    assert_eq!(faults(&folder), [broken(1, 1)]);
+    let folder = log(3);
+    change(&folder, |lines| lines.insert(1, "{}".to_owned()));
+    let file = "audit-00000000000000000001.jsonl".to_owned();
+    assert_eq!(faults(&folder), [Fault::Broken { file, seq: None, after: 1 }]);
+}
+
+#[test]
+fn truncated_log_is_found_also_after_a_restart() {
+    let folder = log(5);
+    change(&folder, |lines| lines.truncate(3));
+    assert_eq!(faults(&folder), [Fault::EndMissing { last: 3, written: 5 }]);
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(6));
+    assert_eq!(faults(&folder), [Fault::LinesMissing { found: 3, written: 5 }]);
+}
+
+#[test]
+fn lines_deleted_at_the_beginning_are_found() {
+    let folder = log(5);
+    change(&folder, |lines| drop(lines.drain(..2)));
+    assert_eq!(faults(&folder), [Fault::BeginningMissing { first: 3 }]);
+}
+
+#[test]
+fn removed_or_altered_head_is_found() {
+    let folder = log(2);
+    let head = folder.path().join(files::HEAD);
+    let text = fs::read_to_string(&head).unwrap();
+    fs::write(&head, text.replace("0002 ", "0001 ")).unwrap();
+    assert_eq!(faults(&folder), [Fault::Head]);
+    fs::remove_file(&head).unwrap();
+    assert_eq!(faults(&folder), [Fault::Head]);
+}
+
+#[test]
+fn log_written_with_another_key_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Keys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap();
+    AuditFiles::open(folder.path(), &other, MANY).unwrap().record(&event(1));
+    assert_eq!(faults(&folder), [broken(1, 0)]);
+}
+
+#[test]
+fn key_rotation_continues_the_chain() {
+    let folder = log(2);
+    let both = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=,MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let both = Keys::parse(both).unwrap();
+    AuditFiles::open(folder.path(), &both, MANY).unwrap().record(&event(3));
+    assert_eq!(verify(folder.path(), &both).unwrap().faults, []);
+}
+
+#[test]
+fn part_of_a_line_at_the_end_is_removed_at_the_start() {
+    let folder = log(2);
+    let path = files::path(folder.path(), 1);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}{{\"seq\":3,\"ti")).unwrap();
+    assert_eq!(faults(&folder), [], "a line that is being written");
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(3));
+    assert_eq!(faults(&folder), []);
+}
+
+#[test]
+fn oldest_files_are_removed_beyond_the_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = AuditFiles::open(folder.path(), &keys(), 8000).unwrap();
+    (1..=200).for_each(|time| log.record(&event(time)));
+    let kept = files::list(folder.path()).unwrap();
+    assert!(files::size(&kept).unwrap() <= 8000 + 2500, "{kept:?}");
+    assert_ne!(kept[0], files::path(folder.path(), 1));
+    assert_eq!(faults(&folder), []);
+    drop(log);
+    AuditFiles::open(folder.path(), &keys(), 8000).unwrap().record(&event(201));
+    assert_eq!(faults(&folder), []);
+    fs::remove_file(&files::list(folder.path()).unwrap()[0]).unwrap();
+    assert!(matches!(faults(&folder)[..], [Fault::BeginningMissing { .. }]));
+}
