@@ -9,6 +9,7 @@ mod agents_session;
 mod api_access;
 mod approval_decision;
 mod approval_page;
+mod audit;
 mod authentication_request;
 mod authorization_code;
 mod authorization_endpoint;

@@ -1,10 +1,13 @@
 //! The state that all requests share.
 
+mod audit;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
+pub(crate) use audit::{CallAudit, access_of, login_of};
 use url::Url;
 
 use crate::{

@@ -4,8 +4,8 @@ use std::{
     error::Error as _,
     fmt::Write as _,
     num::NonZeroU32,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -77,6 +77,13 @@ impl Clock for NativeHost {
         let now = SystemTime::now();
         // A clock before 1970 is not set. Nothing is expired then.
         Timestamp(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
+        let now = Instant::now();
+        now.duration_since(*START.get_or_init(|| now))
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

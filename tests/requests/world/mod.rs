@@ -187,6 +187,17 @@ impl World {
         [counts.clients(), counts.records(), self.host.fetches().len() as u64]
     }
 
+    /// The audit events so far.
+    pub(crate) async fn audited(&self) -> Vec<Value> {
+        // Work after a response is known with the next response.
+        self.get("/.well-known/oauth-protected-resource").await;
+        if let Some(on_workers) = &self.on_workers {
+            return on_workers.audited();
+        }
+        let events = self.host.audited();
+        events.iter().map(|event| serde_json::to_value(event).expect("JSON")).collect()
+    }
+
     pub(crate) async fn request(
         &self,
         method: &str,

@@ -17,7 +17,7 @@ use harness::{
     remote::{Remote, listen},
 };
 use http::{HeaderValue, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 pub(crate) struct OnWorkers {
@@ -29,6 +29,8 @@ pub(crate) struct OnWorkers {
     records: String,
     /// The subrequests so far, as of the last response: clients, records, fetches.
     subrequests: Arc<Mutex<[u64; 3]>>,
+    /// The audit events so far, as of the last response.
+    audited: Arc<Mutex<Vec<Value>>>,
 }
 
 impl OnWorkers {
@@ -41,8 +43,8 @@ impl OnWorkers {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         host.advance(now.as_secs() - host.now().0);
         let network = format!("http://{}/", listen(network));
-        let subrequests = Arc::default();
-        Some(Self { worker, host: host.clone(), network, records: unique(), subrequests })
+        let (subrequests, audited) = (Arc::default(), Arc::default());
+        Some(Self { worker, host: host.clone(), network, records: unique(), subrequests, audited })
     }
 
     /// A Deputy with these variables, which uses the same records as the previous one.
@@ -56,7 +58,7 @@ impl OnWorkers {
         let (id, records, network) = (unique(), self.records.clone(), self.network.clone());
         let evict = env::var_os("DEPUTY_EVICTS").is_some();
         let (worker, host) = (self.worker.clone(), self.host.clone());
-        let subrequests = Arc::clone(&self.subrequests);
+        let (subrequests, audited) = (Arc::clone(&self.subrequests), Arc::clone(&self.audited));
         Router::new().fallback(async move |mut request: Request| {
             let hosts: Vec<_> = request
                 .headers()
@@ -79,8 +81,18 @@ impl OnWorkers {
                 let counted = serde_json::from_slice(counted.as_bytes()).expect("three numbers");
                 *subrequests.lock().unwrap_or_else(PoisonError::into_inner) = counted;
             }
+            if let Some(events) = response.headers().get("x-test-audited") {
+                let events = URL_SAFE_NO_PAD.decode(events).expect("base64url");
+                let events: Vec<Value> = serde_json::from_slice(&events).expect("events");
+                audited.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
+            }
             response
         })
+    }
+
+    /// The audit events, as of the last response.
+    pub(crate) fn audited(&self) -> Vec<Value> {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The subrequests for clients, for other records, and to other servers, as of the last response.

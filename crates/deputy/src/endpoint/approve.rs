@@ -137,6 +137,7 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
         if is_remembered(app, &request) {
             approved.add(&request, client_name.as_deref(), now);
         }
+        login::note_approval(app, &request, client_name.as_deref(), false);
         login::begin(app, request, client_name, now).await
     };
     let mut response = match login {

@@ -163,6 +163,7 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
     let request = AuthorizationRequest::parse(&params, &client, &app.config)?;
     if was_approved(app, headers, &request, &client) {
         let target = request.target.clone();
+        login::note_approval(app, &request, client.name.as_deref(), true);
         return match login::begin(app, request, client.name, now).await {
             Ok(response) => Ok(response),
             Err(error) => Ok(login::return_error(app, &target, error)?),

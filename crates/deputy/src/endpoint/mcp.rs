@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{Fault, Refusal, internal_failure, respond};
 use crate::{
-    app::App,
+    app::{App, access_of},
     grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
-    host::{RetryAfter, Timestamp},
+    host::{Decision, RefusedBecause, RetryAfter, Timestamp},
     http::{BodyError, Response, error, list, read_counted_body, with_retry_after},
     limits::Excess,
     mcp::{Caller, Challenge, Client},
@@ -113,9 +113,14 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     if head.method != Method::POST {
         return Err(McpError::Method);
     }
-    let id = grant.id;
+    let (id, about) = (grant.id, access_of(&grant));
+    let refused = || {
+        let decision = Decision::CallRefused { tool: None, reason: RefusedBecause::TooMany };
+        app.audit(about.clone(), decision);
+    };
     let too_many = |excess, what| {
         tracing::warn!(grant = ?id, ?excess, what, "too much is under way at a time");
+        refused();
         McpError::TooMany { excess, what }
     };
     let mut permit = app.concurrency.begin(&grant.user.sub).map_err(|excess| too_many(excess, "requests"))?;
@@ -123,6 +128,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     let body = body.inspect_err(|error| {
         if *error == BodyError::TooMany {
             tracing::warn!(grant = ?id, "too many large messages of one user at a time");
+            refused();
         }
     })?;
     let session = Arc::new(StoredSession::new(app, &grant, &access, (changes, now)));

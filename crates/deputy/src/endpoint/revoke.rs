@@ -7,10 +7,10 @@ use http::StatusCode;
 
 use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
-    app::App,
+    app::{App, access_of},
     clients::{AuthenticationError, authenticate},
     grants::revoke::revoke_at_pingone,
-    host::{Endpoint, Timestamp},
+    host::{Decision, EndedBy, Endpoint, Timestamp},
     http::{Response, empty, error, has_media_type},
     oauth::{Client, ErrorCode, Params, ReferenceToken, TokenKind},
     records::{self, RecordError},
@@ -86,7 +86,9 @@ async fn end(
         return Ok(());
     }
     let Some(key) = grant.key_for(token, now) else { return Ok(()) };
-    records::end_grant(app.host(), grant.id, now).await?;
+    if records::end_grant(app.host(), grant.id, now).await? && !grant.has_ended() {
+        app.audit(access_of(&grant), Decision::GrantEnded { by: EndedBy::Client });
+    }
     tracing::info!(client = %client.id, grant = ?grant.id, "grant revoked by its client");
     // Only this grant had the refresh token of PingOne.
     revoke_at_pingone(

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
-    app::App,
+    app::{App, access_of},
     clients::{AuthenticationError, authenticate},
     grants::{manage::finish_ending, refresh::current_tokens},
-    host::{Endpoint, GrantId, Timestamp},
+    host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, Timestamp},
     http::{Response, error, has_media_type, json as json_response},
     mcp::ApiError,
     oauth::{
@@ -113,11 +113,12 @@ async fn redeem(
     for _ in 0..records::MOST_RACES {
         let (grant, version) =
             records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
+        let access = access_of(&grant);
         let (grant, issued) = match grant.redeem(&code, redemption, config, now, &app.random()) {
             Ok(redeemed) => redeemed,
             Err(refusal) => {
                 if refusal == RedeemError::Replayed {
-                    end(app, code.grant(), "a code was replayed", now).await?;
+                    end(app, access, code.grant(), "a code was replayed", now).await?;
                 }
                 return Err(refusal.into());
             }
@@ -126,6 +127,7 @@ async fn redeem(
             // Only the winner of the race enters the index.
             index(app, &grant, indexed_until(app, now), now).await;
             keep(app, client, now).await;
+            app.audit(access, Decision::CodeRedeemed);
             tracing::info!(client = %client.id, grant = ?grant.id, "code redeemed");
             return Ok(issued);
         }
@@ -150,6 +152,7 @@ async fn refresh(
     for _ in 0..records::MOST_RACES {
         let (grant, version) =
             records::grant(app.host(), token.grant(), now).await?.ok_or(RefreshError::Ended)?;
+        let access = access_of(&grant);
         let refreshed = grant.refresh(&token, &client.id, scopes, config, now, &app.random());
         match refreshed {
             Ok(Refreshed::Repeated(issued)) => return Ok(issued),
@@ -160,12 +163,13 @@ async fn refresh(
                 }
                 if records::replace_grant(app.host(), &grant, Some(version), now).await? {
                     keep(app, client, now).await;
+                    app.audit(access, Decision::TokensRefreshed);
                     return Ok(issued);
                 }
             }
             Err(refusal) => {
                 if refusal == RefreshError::Replayed {
-                    end(app, token.grant(), "a refresh token was replayed", now).await?;
+                    end(app, access, token.grant(), "a refresh token was replayed", now).await?;
                 }
                 return Err(refusal.into());
             }
@@ -217,9 +221,18 @@ fn indexed_until(app: &App, now: Timestamp) -> Timestamp {
     now.plus(2 * app.config.refresh_token_lifetime.as_secs())
 }
 
-async fn end(app: &App, id: GrantId, reason: &str, now: Timestamp) -> Result<(), RecordError> {
+/// Ends a grant of which a token was used twice.
+async fn end(
+    app: &App,
+    access: AuditedAccess,
+    id: GrantId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), RecordError> {
     tracing::warn!(grant = ?id, reason, "grant ended");
-    records::end_grant(app.host(), id, now).await?;
+    if records::end_grant(app.host(), id, now).await? {
+        app.audit(access, Decision::GrantEnded { by: EndedBy::Replay });
+    }
     app.changes.note();
     Ok(())
 }

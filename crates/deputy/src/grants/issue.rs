@@ -1,9 +1,9 @@
 //! The result of a login: a grant, and an authorization code for it.
 
 use crate::{
-    app::App,
+    app::{App, access_of},
     grants::login::LoginError,
-    host::Timestamp,
+    host::{Decision, Timestamp},
     oauth::{AuthorizationRequest, Grant, NewGrant, PingOneTokens},
     oidc::{AccessTokenClaims, TokenResponse},
     pingone::Authenticated,
@@ -43,6 +43,7 @@ pub(crate) async fn code(
     };
     let (grant, code) = Grant::issue(new, now, &app.random());
     records::replace_grant(app.host(), &grant, None, now).await?;
+    app.audit(access_of(&grant), Decision::GrantIssued { scopes: grant.scopes.to_string() });
     tracing::info!(client = %grant.client_id, grant = ?grant.id, "login finished");
     Ok(code.render(&app.config.keys))
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::Failure;
 use crate::{
-    app::App,
-    host::Timestamp,
+    app::{App, login_of},
+    host::{Decision, Timestamp},
     http::{Response, redirect, set_cookie},
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
     oidc::{Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, clocks_differ},
@@ -114,6 +114,13 @@ const fn callback_error_for_client(error: CallbackError) -> (ErrorCode, &'static
     }
 }
 
+/// Keeps the audit event of an approval.
+pub(crate) fn note_approval(app: &App, request: &AuthorizationRequest, name: Option<&str>, remembered: bool) {
+    let scopes = request.access.scopes.to_string();
+    let access = login_of(request.target.client_id(), name);
+    app.audit(access, Decision::LoginApproved { scopes, remembered });
+}
+
 /// Begins a login for a client's access, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
 pub(crate) async fn begin(
     app: &App,
@@ -178,6 +185,11 @@ pub(crate) fn return_error(
     target: &RedirectTarget,
     error: LoginError,
 ) -> Result<Response, Failure> {
+    let decision = match &error {
+        LoginError::Denied => Decision::LoginDenied,
+        error => Decision::LoginRefused { reason: error.to_string() },
+    };
+    app.audit(login_of(target.client_id(), None), decision);
     if let LoginError::Failure(failure) = error {
         return Err(failure);
     }

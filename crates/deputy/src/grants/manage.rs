@@ -6,8 +6,8 @@ use futures_util::future::try_join_all;
 
 use super::revoke::revoke_at_pingone;
 use crate::{
-    app::App,
-    host::{GrantId, Timestamp, Version},
+    app::{App, access_of},
+    host::{Decision, EndedBy, GrantId, Timestamp, Version},
     oauth::{Grant, NarrowError, ReferenceToken},
     records::{self, Activity, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
@@ -109,6 +109,7 @@ pub(crate) async fn narrow(
         let grant = grant.narrow(kept)?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             app.changes.note();
+            app.audit(access_of(&grant), Decision::GrantNarrowed { scopes: grant.scopes.to_string() });
             tracing::info!(client = %grant.client_id, grant = ?id, scopes = %grant.scopes, "grant narrowed");
             return Ok(Some(grant));
         }
@@ -158,8 +159,9 @@ async fn end_grant(
         };
         if has_ended {
             app.changes.note();
-            let by = if owner.is_some() { "its user" } else { "the operator" };
-            tracing::info!(client = %grant.client_id, grant = ?id, by, "grant ended");
+            let by = if owner.is_some() { EndedBy::User } else { EndedBy::Operator };
+            app.audit(access_of(&grant), Decision::GrantEnded { by });
+            tracing::info!(client = %grant.client_id, grant = ?id, ?by, "grant ended");
             return Ok(Some(grant));
         }
     }

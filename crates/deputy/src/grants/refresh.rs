@@ -10,9 +10,9 @@ use futures_channel::oneshot;
 
 use super::issue::pingone_tokens;
 use crate::{
-    app::App,
+    app::{App, access_of},
     grants::revoke::revoke_at_pingone,
-    host::{GrantId, Timestamp},
+    host::{Decision, EndedBy, GrantId, Timestamp},
     mcp::ApiError,
     oauth::{Due, Grant, LEASE, LONGEST_WAIT, PingOneTokens, RefreshWhen},
     oidc::{AccessTokenClaims, TokenError, TokenResponse},
@@ -228,7 +228,12 @@ impl Refresh {
 
     async fn end(&self) -> Result<(), ApiError> {
         tracing::warn!(grant = ?self.grant, reason = "PingOne ended the login", "grant ended");
-        records::end_grant(self.app.host(), self.grant, self.app.now()).await.map_err(internal)?;
+        let (app, now) = (&self.app, self.app.now());
+        let grant = records::grant(app.host(), self.grant, now).await.map_err(internal)?;
+        let has_ended = records::end_grant(app.host(), self.grant, now).await.map_err(internal)?;
+        if let Some((grant, _)) = grant.filter(|_| has_ended) {
+            app.audit(access_of(&grant), Decision::GrantEnded { by: EndedBy::Pingone });
+        }
         Err(ENDED)
     }
 }

@@ -9,13 +9,14 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::manage::finish_ending_with;
 use crate::{
-    app::App,
-    encoding::{base64url_decode, base64url_decode_all, base64url_encode},
-    host::{BoxFuture, GrantId, Timestamp},
-    mcp::{Challenge, DeliveryError, GrantSession},
+    app::{App, CallAudit, access_of},
+    encoding::{base64url_decode, base64url_decode_all, base64url_encode, hex},
+    host::{AuditedAccess, BoxFuture, CallOutcome, Decision, GrantId, RefusedBecause, Timestamp},
+    mcp::{CallRecord, Challenge, DeliveryError, GrantSession},
     oauth::{Grant, ValidAccessToken},
     records,
     seal::{self, Sealed, SealingKey, random_bytes},
@@ -25,8 +26,7 @@ use crate::{
 pub(crate) struct StoredSession {
     app: Arc<App>,
     grant: GrantId,
-    /// `sub` of the user.
-    user: String,
+    access: AuditedAccess,
     key: SealingKey,
     /// The scopes of the access token.
     scopes: Vec<String>,
@@ -140,11 +140,33 @@ impl GrantSession for StoredSession {
         })
     }
 
+    fn begin_call(&self, tool: &str, arguments: &Value) -> Box<dyn CallRecord> {
+        self.note_call(tool);
+        // Writing a `Value` cannot fail.
+        let digest = Sha256::digest(serde_json::to_vec(arguments).unwrap_or_default());
+        Box::new(CallAudit::begin(&self.app, self.access.clone(), tool.to_owned(), hex(&digest)))
+    }
+
+    fn refuse_call(&self, tool: Option<&str>, reason: RefusedBecause) {
+        let tool = tool.map(str::to_owned);
+        self.app.audit(self.access.clone(), Decision::CallRefused { tool, reason });
+    }
+}
+
+impl CallRecord for CallAudit {
+    fn end(&mut self, outcome: CallOutcome) {
+        self.end(outcome);
+    }
+}
+
+impl StoredSession {
+    /// Counts a call for the user's page of agents.
     fn note_call(&self, tool: &str) {
         // The time of the request.
         let now = self.read_at;
         let Some(activity) = self.app.activity.note(self.grant, tool, now) else { return };
-        let (app, id, sub) = (Arc::clone(&self.app), self.grant, self.user.clone());
+        let (app, id) = (Arc::clone(&self.app), self.grant);
+        let sub = self.access.user.clone().unwrap_or_default();
         self.app.host().detach(Box::pin(async move {
             let written = records::add_activity(app.host(), &app.config, &sub, (id, &activity), now).await;
             if let Err(error) = written {
@@ -203,7 +225,7 @@ impl StoredSession {
         Self {
             app: Arc::clone(app),
             grant: grant.id,
-            user: grant.user.sub.clone(),
+            access: access_of(grant),
             key: access.key.clone(),
             scopes: access.scopes.to_vec(),
             changes,

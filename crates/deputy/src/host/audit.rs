@@ -30,13 +30,20 @@ pub struct AuditEvent {
     /// The decision.
     #[serde(flatten)]
     pub decision: Decision,
+    /// The access that the decision is about.
+    #[serde(flatten)]
+    pub access: AuditedAccess,
+}
+
+/// A user's access through a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedAccess {
     /// `sub` of the user at `PingOne`. `None` before the user has logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The client.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<AuditedClient>,
-    /// The grant, in hexadecimal digits.
+    pub client: AuditedClient,
+    /// The grant, in hexadecimal digits. `None` before there is one.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "grant_as_hex")]
     pub grant: Option<GrantId>,
 }
@@ -99,9 +106,9 @@ pub enum Decision {
         /// Milliseconds until the result.
         ms: u64,
     },
-    /// A call of a client with a valid token was refused before its tool was called.
+    /// A request with a valid token was refused before anything was called.
     CallRefused {
-        /// The tool, if the message named one that exists.
+        /// The tool, if the request was read and names one that exists.
         #[serde(skip_serializing_if = "Option::is_none")]
         tool: Option<String>,
         /// The reason.
@@ -131,6 +138,8 @@ pub enum EndedBy {
 pub enum CallOutcome {
     /// The tool returned a result.
     Ok,
+    /// The tool asks the user first. The client calls again with the reply.
+    InputRequired,
     /// The tool returned an error.
     Error,
     /// The user's login at `PingOne` had ended.
@@ -173,9 +182,11 @@ mod tests {
                 outcome: CallOutcome::Ok,
                 ms: 12,
             },
-            user: Some("ada".to_owned()),
-            client: Some(AuditedClient { id: "c".to_owned(), name: None }),
-            grant: Some(GrantId([0xab; 16])),
+            access: AuditedAccess {
+                user: Some("ada".to_owned()),
+                client: AuditedClient { id: "c".to_owned(), name: None },
+                grant: Some(GrantId([0xab; 16])),
+            },
         };
         assert_eq!(
             serde_json::to_value(event).unwrap(),

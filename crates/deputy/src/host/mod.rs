@@ -39,7 +39,8 @@ use bytes::Bytes;
 
 pub use crate::types::public_address::is_public;
 pub use audit::{
-    AuditEvent, AuditLog, AuditedClient, CallOutcome, Decision, EndedBy, NoAuditLog, RefusedBecause,
+    AuditEvent, AuditLog, AuditedAccess, AuditedClient, CallOutcome, Decision, EndedBy, NoAuditLog,
+    RefusedBecause,
 };
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
 pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};
@@ -75,6 +76,11 @@ pub struct Host {
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;
+
+    /// The time since a fixed moment, for durations. It never goes back. By default it has the seconds of the wall clock.
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.now().0)
+    }
 
     /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;

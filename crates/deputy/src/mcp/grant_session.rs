@@ -5,7 +5,7 @@ use rmcp::model::ClientCapabilities;
 use serde_json::{Value, json};
 
 use super::{Challenge, RpcError};
-use crate::host::BoxFuture;
+use crate::host::{BoxFuture, CallOutcome, RefusedBecause};
 
 /// The grant of a request, as far as MCP needs it. Implemented on stored grants, and by tests.
 pub trait GrantSession: Send + Sync + 'static {
@@ -37,10 +37,29 @@ pub trait GrantSession: Send + Sync + 'static {
         Box::pin(std::future::pending())
     }
 
-    /// Notes that the client calls this tool. By default it does nothing.
-    fn note_call(&self, tool: &str) {
-        let _ = tool;
+    /// Begins a call of a tool that exists. The record ends with the call, also if it is dropped. By default nothing is
+    /// recorded.
+    fn begin_call(&self, tool: &str, arguments: &Value) -> Box<dyn CallRecord> {
+        let _ = (tool, arguments);
+        Box::new(())
     }
+
+    /// Records that a request was refused before anything was called. `tool` is the tool that it names, if there is one.
+    /// By default nothing is recorded.
+    fn refuse_call(&self, tool: Option<&str>, reason: RefusedBecause) {
+        let _ = (tool, reason);
+    }
+}
+
+/// A tool call under way. One that is dropped was cancelled.
+pub trait CallRecord: Send {
+    /// Ends the call.
+    fn end(&mut self, outcome: CallOutcome);
+}
+
+/// No record.
+impl CallRecord for () {
+    fn end(&mut self, _: CallOutcome) {}
 }
 
 /// Why a reply was not delivered.

@@ -33,7 +33,7 @@ pub(crate) use api_error::lacks_scope;
 pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
 pub use challenge::Challenge;
 pub use era::Era;
-pub use grant_session::{DeliveryError, GrantSession};
+pub use grant_session::{CallRecord, DeliveryError, GrantSession};
 pub use handler::{Call, Handler};
 pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]

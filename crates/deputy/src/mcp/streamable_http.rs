@@ -1,6 +1,6 @@
 //! Streamable HTTP: from an authorized `POST` to a JSON-RPC response.
 
-use std::{pin::pin, sync::Arc};
+use std::{borrow::Cow, pin::pin, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::{
     accept::Accept,
     declined::hide_declined,
     exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
-    grant_session::shows_forms,
+    grant_session::{CallRecord, shows_forms},
     headers,
     input_round::InputRound,
     message::{Malformed, Message},
@@ -22,7 +22,7 @@ use super::{
     rpc_error,
 };
 use crate::{
-    host::BoxFuture,
+    host::{BoxFuture, CallOutcome, RefusedBecause},
     http::{StaysOpen, has_media_type, json_text},
 };
 
@@ -185,7 +185,9 @@ impl StreamableHttp {
     ) -> Result<Response<Body>, Refusal> {
         let name = headers::name(&call.method, &call.params);
         let required = self.handler.required_scopes(&call.method, name);
+        let tool = name.filter(|tool| self.is_tool(&call.method, tool));
         if !required.iter().all(|scope| caller.has_scope(scope)) {
+            session.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(&call.id, required));
         }
         // A client that reads events only gets them from the handler.
@@ -203,15 +205,14 @@ impl StreamableHttp {
         let may_act_unasked = call.method == "tools/call"
             && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
         let caller = caller.confirming(can_ask, may_act_unasked);
-        if let Some(tool) = name.filter(|tool| self.is_tool(&call.method, tool)) {
-            session.note_call(tool);
-        }
+        let record = tool.map(|tool| session.begin_call(tool, &arguments(&call.params)));
         // A subscription ends with its access token. Other calls end by themselves, or with their grant.
         let ending = match call.method.as_str() {
             "subscriptions/listen" => Ending::Subscription(session.until_closed()),
             _ => Ending::Call(session.until_withdrawn(required)),
         };
-        let exchange = self.begin(call, caller, session, Peer::new(notifications, client_requests))?;
+        let peer = Peer::new(notifications, client_requests);
+        let exchange = self.begin(call, caller, session, peer, record)?;
         self.first_response(exchange, form, ending).await
     }
 
@@ -240,6 +241,7 @@ impl StreamableHttp {
         caller: Caller,
         session: Arc<dyn GrantSession>,
         peer: Peer,
+        mut record: Option<Box<dyn CallRecord>>,
     ) -> Result<Exchange, Refusal> {
         let id = call.id.clone();
         let round =
@@ -256,6 +258,9 @@ impl StreamableHttp {
             // The status is 200 all the same. The text of the result may be the user's, and is not logged.
             if result.as_ref().is_ok_and(|result| result.get("isError") == Some(&Value::Bool(true))) {
                 tracing::info!(tool, "a tool call ended with an error");
+            }
+            if let Some(record) = &mut record {
+                record.end(call_outcome(&result, login.has_ended()));
             }
             if login.has_ended() { Outcome::LoginRequired(result) } else { Outcome::Finished(result) }
         };
@@ -316,6 +321,24 @@ impl Refusal {
     fn invalid(status: StatusCode, id: &Value, text: &str) -> Self {
         Self::Error { status, id: id.clone(), error: RpcError::new(RpcError::INVALID_REQUEST, text) }
     }
+}
+
+/// The outcome of a tool call, for its record.
+fn call_outcome(result: &Result<Value, RpcError>, login_has_ended: bool) -> CallOutcome {
+    match result {
+        _ if login_has_ended => CallOutcome::LoginRequired,
+        Ok(result) if result.get("isError") == Some(&Value::Bool(true)) => CallOutcome::Error,
+        Ok(result) if result.get("resultType").is_some_and(|kind| kind == "input_required") => {
+            CallOutcome::InputRequired
+        }
+        Ok(_) => CallOutcome::Ok,
+        Err(_) => CallOutcome::Error,
+    }
+}
+
+/// The arguments of a tool call. A call without any has the empty object.
+fn arguments(params: &Map<String, Value>) -> Cow<'_, Value> {
+    params.get("arguments").map_or_else(|| Cow::Owned(Value::Object(Map::new())), Cow::Borrowed)
 }
 
 /// The response to a notification. It has no body.

@@ -34,6 +34,11 @@ impl Clock for WorkersRuntime {
         workers_runtime::now()
     }
 
+    fn monotonic(&self) -> Duration {
+        // The clock stands still while a Worker computes, and is never set back within a request.
+        Duration::from_millis(workers_runtime::milliseconds())
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(SendFuture::new(async move { workers_runtime::Timer::start(duration).await }))
     }

@@ -74,12 +74,18 @@ pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> +
 
 /// The current time. On Workers the clock advances only with I/O.
 pub fn now() -> Timestamp {
+    Timestamp(milliseconds() / 1000)
+}
+
+/// The current time in milliseconds since 1970.
+pub fn milliseconds() -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "`as` saturates, and the time is after 1970"
     )]
-    Timestamp((Date::now() / 1000.0) as u64)
+    let now = Date::now() as u64;
+    now
 }
 
 /// Fills `buffer` with random bytes of the runtime. Aborts if the runtime fails, because no server is secure without

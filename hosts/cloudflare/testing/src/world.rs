@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,7 +24,7 @@ use bytes::Bytes;
 use deputy::{
     config::Config,
     host::{
-        BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host, HttpClient,
+        AuditEvent, AuditLog, BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host, HttpClient,
         Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
     },
 };
@@ -82,6 +82,11 @@ pub(crate) async fn respond_in_world(State(env): State<Env>, mut request: Reques
             if let Ok(counted) = HeaderValue::try_from(counted) {
                 response.headers_mut().insert("x-test-subrequests", counted);
             }
+            let audited = std::mem::take(&mut *world.audited.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let audited = URL_SAFE_NO_PAD.encode(format!("[{}]", audited.join(",")));
+            if let Ok(audited) = HeaderValue::try_from(audited) {
+                response.headers_mut().insert("x-test-audited", audited);
+            }
             response
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
@@ -98,6 +103,18 @@ struct World {
     now: Arc<AtomicU64>,
     stored: Counts,
     fetched: Arc<AtomicU64>,
+    audited: Arc<Audited>,
+}
+
+/// The audit events since the last response, as JSON.
+#[derive(Default)]
+struct Audited(Mutex<Vec<String>>);
+
+impl AuditLog for Audited {
+    fn record(&self, event: &AuditEvent) {
+        let event = serde_json::to_string(event).unwrap_or_default();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
 }
 
 fn world(description: Description, env: &Env) -> Result<World, String> {
@@ -115,6 +132,7 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
     let test =
         TestHost { now: Arc::clone(&now), fetched: Arc::clone(&fetched), network: description.network };
     let test = Arc::new(test);
+    let audited = Arc::new(Audited::default());
     let host = Host {
         clock: test.clone(),
         http: test,
@@ -122,11 +140,11 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         rate_limiter: Arc::new(RateLimits::new(env).map_err(|error| error.to_string())?),
         store: Arc::new(Counted::new(store, &stored)),
         tasks: Arc::new(WorkersRuntime),
-        audit: Arc::new(WorkersRuntime),
+        audit: audited.clone(),
         capacity: Capacity::default(),
     };
     let router = todo::deputy(config, host).router();
-    let world = World { router, now, stored, fetched };
+    let world = World { router, now, stored, fetched, audited };
     WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
     Ok(world)
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use deputy::{
     config::Keys,
-    host::{AuditEvent, AuditLog as _, Decision, Timestamp},
+    host::{AuditEvent, AuditLog as _, AuditedAccess, AuditedClient, Decision, Timestamp},
 };
 use tempfile::TempDir;
 
@@ -21,7 +21,9 @@ fn keys() -> Keys {
 
 fn event(time: u64) -> AuditEvent {
     let decision = Decision::LoginRefused { reason: "the user said \"no\"\n,\"mac\":\"x".to_owned() };
-    AuditEvent { time: Timestamp(time), decision, user: None, client: None, grant: None }
+    let client = AuditedClient { id: "client".to_owned(), name: None };
+    let access = AuditedAccess { user: None, client, grant: None };
+    AuditEvent { time: Timestamp(time), decision, access }
 }
 
 /// A log with this many lines.

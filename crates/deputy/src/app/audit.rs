@@ -1,0 +1,68 @@
+//! Audit events of this server.
+
+use std::{sync::Arc, time::Duration};
+
+use super::App;
+use crate::{
+    host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision},
+    oauth::Grant,
+    types::ClientId,
+};
+
+impl App {
+    /// Keeps an audit event of this moment.
+    pub(crate) fn audit(&self, access: AuditedAccess, decision: Decision) {
+        self.host.audit.record(&AuditEvent { time: self.now(), decision, access });
+    }
+}
+
+/// The access of a grant.
+pub(crate) fn access_of(grant: &Grant) -> AuditedAccess {
+    AuditedAccess {
+        user: Some(grant.user.sub.clone()),
+        client: AuditedClient { id: grant.client_id.to_string(), name: grant.client_name.clone() },
+        grant: Some(grant.id),
+    }
+}
+
+/// The access that a client asks for, before there is a grant.
+pub(crate) fn login_of(client: &ClientId, name: Option<&str>) -> AuditedAccess {
+    AuditedAccess {
+        user: None,
+        client: AuditedClient { id: client.to_string(), name: name.map(str::to_owned) },
+        grant: None,
+    }
+}
+
+/// A tool call under way. It leaves one event, also if it is dropped.
+pub(crate) struct CallAudit {
+    app: Arc<App>,
+    call: Option<(AuditedAccess, String, String)>,
+    begun: Duration,
+}
+
+impl CallAudit {
+    pub(crate) fn begin(
+        app: &Arc<App>,
+        access: AuditedAccess,
+        tool: String,
+        arguments_sha256: String,
+    ) -> Self {
+        let begun = app.host.clock.monotonic();
+        Self { app: Arc::clone(app), call: Some((access, tool, arguments_sha256)), begun }
+    }
+
+    /// Ends the call.
+    pub(crate) fn end(&mut self, outcome: CallOutcome) {
+        let Some((access, tool, arguments_sha256)) = self.call.take() else { return };
+        let took = self.app.host.clock.monotonic().saturating_sub(self.begun);
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.app.audit(access, Decision::ToolCalled { tool, arguments_sha256, outcome, ms });
+    }
+}
+
+impl Drop for CallAudit {
+    fn drop(&mut self) {
+        self.end(CallOutcome::Cancelled);
+    }
+}
