@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
@@ -89,6 +89,15 @@ impl Deputy {
             sleep(Duration::from_millis(100)).await;
         }
         panic!("Deputy did not become healthy\n{}", self.log());
+    }
+
+    /// The output of `deputy audit`.
+    pub(crate) fn audit(&self, action: &str) -> Output {
+        let data = self.folder.join("data");
+        let program = env::var_os("DEPUTY").map_or_else(|| program("deputy"), PathBuf::from);
+        let mut command = Command::new(program);
+        command.args(["audit", action, "--data-dir"]).arg(data).current_dir(&self.folder);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).output().unwrap()
     }
 
     /// Stops the process with SIGTERM, and waits until it has exited.

@@ -16,6 +16,10 @@ pub(crate) struct User {
     client_id: String,
     access_token: String,
     refresh_token: String,
+    /// The responses to tool calls so far that are the result of a tool.
+    pub(crate) results: u64,
+    /// The tool calls so far without a response.
+    pub(crate) unanswered: u64,
 }
 
 /// The outcome of a request.
@@ -46,6 +50,8 @@ impl User {
             client_id,
             access_token: String::new(),
             refresh_token: String::new(),
+            results: 0,
+            unanswered: 0,
         };
         let code = user.authorize(pingone).await;
         let code = [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)];
@@ -93,15 +99,22 @@ impl User {
     }
 
     /// Lists the todos; `None` if Deputy refuses the access token.
-    async fn list(&self) -> Option<Outcome> {
+    async fn list(&mut self) -> Option<Outcome> {
         let call = json!({ "name": "get_my_todo_list", "arguments": {} });
         let response =
             match self.send(&json!({ "id": 1, "method": "tools/call", "params": call }), None).await {
                 Ok(response) => response,
-                Err(error) => return Some(Outcome::Failed(format!("{error:?}"))),
+                Err(error) => {
+                    self.unanswered += 1;
+                    return Some(Outcome::Failed(format!("{error:?}")));
+                }
             };
         let status = response.status().as_u16();
-        let text = response.text().await.unwrap_or_default();
+        let Ok(text) = response.text().await else {
+            self.unanswered += 1;
+            return Some(Outcome::Failed(format!("{status}, and a body that was cut off")));
+        };
+        self.results += u64::from(status == 200);
         Some(match status {
             200 => outcome(&text),
             401 => return None,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
@@ -53,6 +53,8 @@ pub(crate) struct Price {
     pub(crate) lost: u64,
     /// Whether requests may get no response, because Deputy was killed or stopped.
     pub(crate) failed: bool,
+    /// Whether audit events may be missing, because the disk was full.
+    pub(crate) unaudited: bool,
 }
 
 impl World {
@@ -168,7 +170,28 @@ impl World {
             outcomes.iter().find(|outcome| matches!(outcome, Outcome::Failed(_))),
             outcomes.iter().find(|outcome| matches!(outcome, Outcome::Refused(_)))
         );
+        if !is_worker() {
+            self.check_audit_log(price);
+        }
         outcomes
+    }
+
+    /// Checks that the audit log is intact, and has one event for each result of a tool.
+    fn check_audit_log(&self, price: Price) {
+        let verified = self.deputy.audit("verify");
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+        let exported = String::from_utf8(self.deputy.audit("export").stdout).unwrap();
+        let events = exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let finished = events.filter(|event| {
+            event["tool"] == "get_my_todo_list" && (event["outcome"] == "ok" || event["outcome"] == "error")
+        });
+        let (finished, results) = (finished.count() as u64, self.users.iter().map(|user| user.results).sum());
+        let unanswered: u64 = self.users.iter().map(|user| user.unanswered).sum();
+        assert!(
+            finished <= results + unanswered,
+            "{finished} events, {results} results, {unanswered} without"
+        );
+        assert!(finished >= results || price.unaudited, "{finished} events of {results} results");
     }
 
     /// Sets the clock of PingOne and of the API, in seconds ahead of Deputy's.

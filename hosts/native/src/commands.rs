@@ -108,7 +108,7 @@ pub(crate) struct AuditOptions {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuditAction {
-    /// Checks that no line was changed, moved, inserted or removed. Needs SERVER_KEY, and exits with 1 if one was
+    /// Checks that no line was changed, moved, inserted or removed. Needs the key of the server, and exits with 1 if one was
     Verify,
     /// Prints the lines
     Export,

@@ -55,8 +55,8 @@ impl CallAudit {
     /// Ends the call.
     pub(crate) fn end(&mut self, outcome: CallOutcome) {
         let Some((access, tool, arguments_sha256)) = self.call.take() else { return };
-        let took = self.app.host.clock.monotonic().saturating_sub(self.begun);
-        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let duration = self.app.host.clock.monotonic().saturating_sub(self.begun);
+        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.app.audit(access, Decision::ToolCalled { tool, arguments_sha256, outcome, ms });
     }
 }

@@ -21,8 +21,8 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("audit-") && name.ends_with(".jsonl") {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("audit-") && path.extension().is_some_and(|extension| extension == "jsonl") {
             files.push(path);
         }
     }
@@ -76,10 +76,10 @@ pub(super) fn last_link(path: &Path) -> io::Result<Option<Link>> {
     let Some(line) = text.trim_end_matches('\n').rsplit('\n').next().filter(|line| !line.is_empty()) else {
         return Ok(None);
     };
-    let link = Link::read(line).ok_or_else(|| {
+    let (found, _) = Link::read(line).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, format!("the last line of {} was changed", path.display()))
     })?;
-    Ok(Some(link.0))
+    Ok(Some(found))
 }
 
 /// Opens or creates a file to write to, readable by this user only. It is written at its end, `audit.head` at its beginning.

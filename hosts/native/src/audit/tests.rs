@@ -43,7 +43,7 @@ fn change(folder: &TempDir, change: impl FnOnce(&mut Vec<String>)) {
     let path = files::path(folder.path(), 1);
     let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
     change(&mut lines);
-    fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
 }
 
 fn broken(seq: u64, after: u64) -> Fault {

@@ -80,26 +80,26 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
     for line in files::lines(files::list(folder)?) {
         let (path, line) = line?;
         let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some((link, body)) = Link::read(&line) else {
+        let Some((place, body)) = Link::read(&line) else {
             report.faults.push(Fault::Broken { file: file(), seq: None, after: before.seq });
             continue;
         };
         let is_first = report.lines == 0;
         report.lines += 1;
-        let continues = keys.iter().any(|key| before.after(body.as_bytes(), key) == link);
-        if !continues && is_first && link.seq > 1 && beginning.is_none() {
-            report.faults.push(Fault::BeginningMissing { first: link.seq });
+        let continues = keys.iter().any(|key| before.after(body.as_bytes(), key) == place);
+        if !continues && is_first && place.seq > 1 && beginning.is_none() {
+            report.faults.push(Fault::BeginningMissing { first: place.seq });
         } else if !continues {
-            report.faults.push(Fault::Broken { file: file(), seq: Some(link.seq), after: before.seq });
+            report.faults.push(Fault::Broken { file: file(), seq: Some(place.seq), after: before.seq });
         }
         if let Ok(LogEvent::LinesMissing { written }) = serde_json::from_str(&line) {
             report.faults.push(Fault::LinesMissing { found: before.seq, written });
         }
-        if head.flatten().is_some_and(|head| head.seq == link.seq && head != link) {
+        if head.flatten().is_some_and(|head| head.seq == place.seq && head != place) {
             report.faults.push(Fault::Head);
         }
-        before = link;
-        report.last = Some(link);
+        before = place;
+        report.last = Some(place);
     }
     match (head, report.last) {
         (Some(Some(head)), last) => {
