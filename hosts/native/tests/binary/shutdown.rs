@@ -80,7 +80,7 @@ fn clean_shutdown_leaves_one_database_file() {
     assert!(get(port, &page).contains("Kept"));
     running.signal("TERM");
     assert_eq!(running.ended().0.code(), Some(0));
-    assert_eq!(files(&folder.path().join("data")), ["deputy.sqlite3", "lock"]);
+    assert_eq!(files(&folder.path().join("data")), ["audit", "deputy.sqlite3", "lock"]);
 }
 
 #[cfg(target_os = "linux")]
