@@ -24,8 +24,8 @@ use bytes::Bytes;
 use deputy::{
     config::Config,
     host::{
-        AuditEvent, AuditLog, BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host, HttpClient,
-        Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
+        AuditEvent, AuditLog, BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits,
+        Host, HttpClient, Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
     },
 };
 use deputy_workers::{RateLimits, WorkersRuntime, WorkersStore};
@@ -82,7 +82,8 @@ pub(crate) async fn respond_in_world(State(env): State<Env>, mut request: Reques
             if let Ok(counted) = HeaderValue::try_from(counted) {
                 response.headers_mut().insert("x-test-subrequests", counted);
             }
-            let audited = std::mem::take(&mut *world.audited.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let audited =
+                std::mem::take(&mut *world.audited.0.lock().unwrap_or_else(PoisonError::into_inner));
             let audited = URL_SAFE_NO_PAD.encode(format!("[{}]", audited.join(",")));
             if let Ok(audited) = HeaderValue::try_from(audited) {
                 response.headers_mut().insert("x-test-audited", audited);
