@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{
-    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::{BoolishValueParser, Resettable},
     error::{ContextKind, ContextValue, ErrorKind},
 };
@@ -17,7 +17,7 @@ use deputy::config::{self, DefaultValue, Syntax, Variable, plain};
 use http::HeaderName;
 
 use crate::{
-    audit::Since,
+    audit::AuditOptions,
     env_file::{EnvFile, EnvFileError},
     listen::Listen,
     logging::LogFormat,
@@ -91,27 +91,6 @@ pub(crate) struct DataOptions {
     /// File of NAME=value lines. A variable of the environment wins over it, unless it is empty [default: .env if it exists]
     #[arg(long, env = "ENV_FILE", value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-}
-
-/// Options of `deputy audit`.
-#[derive(Args, Debug)]
-pub(crate) struct AuditOptions {
-    /// What to do
-    #[arg(value_enum)]
-    pub(crate) action: AuditAction,
-    /// For export: the time of the first line, as 2026-01-31T14:03:00Z, or a duration before now, as 90m, 24h or 7d
-    #[arg(long, env = "AUDIT_SINCE", value_name = "TIME", value_parser = Since::parse)]
-    pub(crate) since: Option<Since>,
-    #[command(flatten)]
-    pub(crate) data: DataOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AuditAction {
-    /// Checks that no line was changed, moved, inserted or removed. Needs the key of the server, and exits with 1 if one was
-    Verify,
-    /// Prints the lines
-    Export,
 }
 
 /// Options of `deputy backup` and `deputy restore`.

@@ -4,8 +4,8 @@
 use rmcp::model::ClientCapabilities;
 use serde_json::{Value, json};
 
-use super::{Challenge, RpcError};
-use crate::host::{BoxFuture, CallOutcome, RefusedBecause};
+use super::{CallRecord, Challenge, RpcError};
+use crate::host::{BoxFuture, RefusedBecause};
 
 /// The grant of a request, as far as MCP needs it. Implemented on stored grants, and by tests.
 pub trait GrantSession: Send + Sync + 'static {
@@ -49,17 +49,6 @@ pub trait GrantSession: Send + Sync + 'static {
     fn refuse_call(&self, tool: Option<&str>, reason: RefusedBecause) {
         let _ = (tool, reason);
     }
-}
-
-/// A tool call under way. One that is dropped was cancelled.
-pub trait CallRecord: Send {
-    /// Ends the call.
-    fn end(&mut self, outcome: CallOutcome);
-}
-
-/// No record.
-impl CallRecord for () {
-    fn end(&mut self, _: CallOutcome) {}
 }
 
 /// Why a reply was not delivered.

@@ -9,6 +9,7 @@
 
 mod accept;
 mod api_error;
+mod call_record;
 mod caller;
 mod challenge;
 mod declined;
@@ -30,10 +31,11 @@ mod tool_summary;
 pub use crate::types::User;
 pub use api_error::ApiError;
 pub(crate) use api_error::lacks_scope;
+pub use call_record::CallRecord;
 pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
 pub use challenge::Challenge;
 pub use era::Era;
-pub use grant_session::{CallRecord, DeliveryError, GrantSession};
+pub use grant_session::{DeliveryError, GrantSession};
 pub use handler::{Call, Handler};
 pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]

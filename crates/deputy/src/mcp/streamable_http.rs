@@ -1,6 +1,6 @@
 //! Streamable HTTP: from an authorized `POST` to a JSON-RPC response.
 
-use std::{borrow::Cow, pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use super::{
     Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError,
     accept::Accept,
+    call_record::{CallRecord, arguments, call_outcome},
     declined::hide_declined,
     exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
-    grant_session::{CallRecord, shows_forms},
+    grant_session::shows_forms,
     headers,
     input_round::InputRound,
     message::{Malformed, Message},
@@ -22,7 +23,7 @@ use super::{
     rpc_error,
 };
 use crate::{
-    host::{BoxFuture, CallOutcome, RefusedBecause},
+    host::{BoxFuture, RefusedBecause},
     http::{StaysOpen, has_media_type, json_text},
 };
 
@@ -321,24 +322,6 @@ impl Refusal {
     fn invalid(status: StatusCode, id: &Value, text: &str) -> Self {
         Self::Error { status, id: id.clone(), error: RpcError::new(RpcError::INVALID_REQUEST, text) }
     }
-}
-
-/// The outcome of a tool call, for its record.
-fn call_outcome(result: &Result<Value, RpcError>, login_has_ended: bool) -> CallOutcome {
-    match result {
-        _ if login_has_ended => CallOutcome::LoginRequired,
-        Ok(result) if result.get("isError") == Some(&Value::Bool(true)) => CallOutcome::Error,
-        Ok(result) if result.get("resultType").is_some_and(|kind| kind == "input_required") => {
-            CallOutcome::InputRequired
-        }
-        Ok(_) => CallOutcome::Ok,
-        Err(_) => CallOutcome::Error,
-    }
-}
-
-/// The arguments of a tool call. A call without any has the empty object.
-fn arguments(params: &Map<String, Value>) -> Cow<'_, Value> {
-    params.get("arguments").map_or_else(|| Cow::Owned(Value::Object(Map::new())), Cow::Borrowed)
 }
 
 /// The response to a notification. It has no body.

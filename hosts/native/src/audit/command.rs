@@ -7,15 +7,33 @@ use std::{
 };
 
 use chrono::DateTime;
+use clap::{Args, ValueEnum};
 use deputy::config::Keys;
 use serde::Deserialize;
 
 use super::{AuditError, files, folder, verify::verify};
-use crate::{
-    commands::{AuditAction, AuditOptions},
-    error::StartError,
-    logging::Output,
-};
+use crate::{commands::DataOptions, error::StartError, logging::Output};
+
+/// Options of `deputy audit`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditOptions {
+    /// What to do
+    #[arg(value_enum)]
+    pub(crate) action: AuditAction,
+    /// For export: the time of the first line, as 2026-01-31T14:03:00Z, or a duration before now, as 90m, 24h or 7d
+    #[arg(long, env = "AUDIT_SINCE", value_name = "TIME", value_parser = Since::parse)]
+    pub(crate) since: Option<Since>,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditAction {
+    /// Checks that no line was changed, moved, inserted or removed. Needs the key of the server, and exits with 1 if one was
+    Verify,
+    /// Prints the lines
+    Export,
+}
 
 /// Runs `deputy audit`. `keys` gives the keys of the server, which only a verification needs.
 pub(crate) fn run(

@@ -23,7 +23,7 @@ use deputy::{
 use crate::sync::lock;
 
 use chain::Chain;
-pub(crate) use command::{Since, run};
+pub(crate) use command::{AuditOptions, run};
 
 /// The audit log in a folder.
 pub(crate) struct AuditFiles(Mutex<Chain>);
