@@ -4,6 +4,7 @@ mod body;
 mod client_address;
 mod connection;
 mod forwarded;
+pub mod meters;
 mod respond;
 mod responses;
 mod slots;
@@ -23,6 +24,7 @@ use tokio::{net::TcpListener, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use connection::Connection;
+use meters::Meters;
 use slots::ConnectionSlots;
 
 /// An HTTP/1 server, and its bounds.
@@ -38,8 +40,8 @@ pub struct Server {
     pub client_address_header: Option<HeaderName>,
     /// Setting with which an operator names that header, for warnings in the log.
     pub client_address_setting: &'static str,
-    /// Path of the health check, which gets a response even while every connection slot is taken.
-    pub health_path: &'static str,
+    /// Paths of health checks, which get a response even while every connection slot is taken.
+    pub health_paths: &'static [&'static str],
     /// Bounds on connections.
     pub limits: Limits,
     /// Name of the server in the log.
@@ -54,7 +56,7 @@ impl Default for Server {
             },
             client_address_header: None,
             client_address_setting: "client_address_header",
-            health_path: "/health",
+            health_paths: &["/health", "/healthz", "/readyz"],
             limits: Limits::default(),
             name: "http",
         }
@@ -119,6 +121,7 @@ impl Server {
     pub async fn serve(self, listeners: Vec<TcpListener>, router: Router, shutdown: Shutdown) {
         let running = Arc::new(Running {
             slots: ConnectionSlots::new(self.limits.connections, self.client_address_header.is_some()),
+            meters: Meters::new(self.name, self.limits.connections),
             server: self,
             router,
             shutdown,
@@ -140,6 +143,7 @@ struct Running {
     server: Server,
     router: Router,
     slots: ConnectionSlots,
+    meters: Meters,
     shutdown: Shutdown,
     connections: TaskTracker,
     warned: Warned,
@@ -165,9 +169,16 @@ impl Running {
             match accepted {
                 Ok((peer, Some((stream, slot)))) => {
                     let connection = Connection::new(Arc::clone(self), peer, slot);
-                    self.connections.spawn(connection.serve(stream));
+                    let open = self.meters.connection();
+                    self.connections.spawn(async move {
+                        connection.serve(stream).await;
+                        drop(open);
+                    });
                 }
-                Ok((peer, None)) => self.warn_of_source_over_quota(peer),
+                Ok((peer, None)) => {
+                    self.meters.refused();
+                    self.warn_of_source_over_quota(peer);
+                }
                 // The client is gone again, or the process may open no more files.
                 Err(error) => {
                     tracing::warn!(server = self.server.name, %error, "accepting a connection failed");

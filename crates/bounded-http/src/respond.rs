@@ -25,9 +25,9 @@ impl Connection {
         mut request: Request<hyper::body::Incoming>,
         responding: Responding,
     ) -> Result<Response<Body>, Infallible> {
-        let Running { server, slots, router, .. } = &*self.running;
+        let Running { server, slots, router, meters, .. } = &*self.running;
         let logged = LoggedRequest::of(&request);
-        let is_health_check = request.uri().path() == server.health_path;
+        let is_health_check = server.health_paths.contains(&request.uri().path());
         let address = self.client_address(request.headers());
         (server.attribute)(request.extensions_mut(), address);
         let is_host_named = names_one_host(&request);
@@ -43,6 +43,7 @@ impl Connection {
             // An idle connection would keep others waiting for its slot.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        meters.response(response.status());
         if let Some(logged) = logged {
             logged.log(server.name, response.status());
         }
