@@ -21,6 +21,7 @@ mod cookies;
 mod cors_and_origin;
 mod discovery;
 mod dynamic_registration;
+mod health_checks;
 mod home_page;
 mod id_token;
 mod in_memory;

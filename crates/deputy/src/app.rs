@@ -3,7 +3,7 @@
 mod audit;
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -36,7 +36,19 @@ pub(crate) struct App {
     pub(crate) wording: Wording,
     /// The tools, as pages describe them.
     pub(crate) tools: Vec<ToolSummary>,
+    build: OnceLock<Build>,
     host: Host,
+}
+
+/// The build of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The version of Deputy.
+    pub version: &'static str,
+    /// The commit of its source, if it is known.
+    pub commit: Option<&'static str>,
+    /// The profile and the platform of the compiler.
+    pub target: Option<&'static str>,
 }
 
 impl App {
@@ -55,6 +67,7 @@ impl App {
             changes: GrantChanges::default(),
             wording,
             tools,
+            build: OnceLock::new(),
             host,
         }
     }
@@ -62,6 +75,16 @@ impl App {
     /// The wall clock. A handler reads it once, and again after it has waited.
     pub(crate) fn now(&self) -> Timestamp {
         self.host.now()
+    }
+
+    pub(crate) fn name_build(&self, build: Build) {
+        // The first name stays.
+        let _ = self.build.set(build);
+    }
+
+    pub(crate) fn build(&self) -> Build {
+        let unnamed = Build { version: env!("CARGO_PKG_VERSION"), commit: None, target: None };
+        self.build.get().copied().unwrap_or(unnamed)
     }
 
     /// The host's randomness, as the pure modules take it.

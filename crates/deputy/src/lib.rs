@@ -84,6 +84,7 @@
 mod app;
 mod clients;
 pub mod config;
+mod diagnosis;
 mod encoding;
 mod endpoint;
 mod grants;
@@ -91,6 +92,7 @@ pub mod host;
 mod http;
 mod limits;
 pub mod mcp;
+pub mod metrics;
 pub mod oauth;
 pub mod oidc;
 mod pages;
@@ -105,6 +107,8 @@ pub mod secret;
 mod server;
 pub mod types;
 
+pub use app::Build;
+pub use diagnosis::{Finding, Verdict};
 pub use pages::Wording;
 pub use router::only_loopback_hosts;
 pub use server::Server;

@@ -4,7 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use crate::{app::App, config::Config, host::Host, mcp::Handler, pages::Wording, router};
+use crate::{
+    app::{App, Build},
+    config::Config,
+    diagnosis::{self, Finding},
+    host::Host,
+    mcp::Handler,
+    pages::Wording,
+    router,
+};
 
 /// Deputy on one host, with one set of tools. Cheap to clone.
 #[derive(Clone)]
@@ -16,14 +24,26 @@ impl Server {
         Self(Arc::new(App::new(config, host, handler, wording)))
     }
 
-    /// Fetches the discovery document of `PingOne`, so that a wrong `PINGONE_ISSUER` is logged at the start and not at the
-    /// first login.
+    /// Names the build of the program for `GET /healthz`. A second call has no effect.
+    #[must_use]
+    pub fn with_build(self, build: Build) -> Self {
+        self.0.name_build(build);
+        self
+    }
+
+    /// Fetches the discovery document and the keys of `PingOne`, so that a wrong `PINGONE_ISSUER` is logged at the start and
+    /// not at the first login.
     pub async fn check_pingone(&self) {
         let Self(app) = self;
-        if let Err(error) = app.pingone.discovery(app.host(), &app.config).await {
+        if let Err(error) = app.pingone.read_documents(app.host(), &app.config).await {
             let issuer = app.config.pingone.issuer.as_str();
             tracing::warn!(issuer, %error, "PINGONE_ISSUER cannot be used: nobody can log in until that is mended");
         }
+    }
+
+    /// Looks at `PingOne` and the API, without serving. `api_path` is a path below `API_URL` that needs a token.
+    pub async fn examine(&self, api_path: Option<&str>) -> Vec<Finding> {
+        diagnosis::examine(&self.0, api_path).await
     }
 
     /// The HTTP interface.

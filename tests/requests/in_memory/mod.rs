@@ -5,6 +5,7 @@ mod concurrent_logins;
 mod elicitation_replies;
 mod log;
 mod mcp_subscriptions;
+mod metrics;
 mod outgoing_requests;
 mod secrets;
 mod simulation;

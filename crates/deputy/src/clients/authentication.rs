@@ -12,11 +12,13 @@ use crate::{
 };
 
 /// Why a client is not authenticated.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum AuthenticationError {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error("client authentication failed: {0}")]
+    #[strum(serialize = "client_authentication")]
     Refused(#[from] ClientAuthError),
 }
 

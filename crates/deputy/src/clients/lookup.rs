@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// Why no client is found. The text is for the user.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum ClientLookupError {
     #[error(transparent)]
     Document(#[from] DocumentFetchError),

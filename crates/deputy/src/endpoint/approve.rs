@@ -16,28 +16,38 @@ use crate::{
         login::{self, LoginError},
     },
     http::{BodyError, Response, cookies, read_body, set_cookie},
+    metrics::{self, LoginStep},
     oauth::{ApprovedClients, Handle, Params, approval_cookie, browser_is_bound},
     pages,
     records::{self, Approval, TicketError},
 };
 
 /// Why a decision is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum DecisionError {
     #[error(transparent)]
+    #[strum(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
+    #[strum(transparent)]
     Failure(#[from] Failure),
     #[error("The form that was sent is not the one of the approval page.")]
     Form,
     #[error("The decision did not come from the approval page.")]
     Origin,
     #[error("{}", ticket_text(.0))]
+    #[strum(transparent)]
     Ticket(#[from] TicketError),
 }
 
 impl Refusal for DecisionError {
+    const ENDPOINT: &'static str = "approve";
     const EVENT: &'static str = "approval refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -103,11 +113,11 @@ fn not_approved(app: &App, text: &str) -> Response {
 /// `POST /approve`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let result = match read_body(app.host(), body, LONGEST_BODY).await {
-        Ok(form) => decide(&app, &head.headers, form).await,
-        Err(error) => Err(error.into()),
+    let work = async {
+        let form = read_body(app.host(), body, LONGEST_BODY).await?;
+        decide(&app, &head.headers, form).await
     };
-    respond(&app, result)
+    respond(&app, work).await
 }
 
 async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, DecisionError> {
@@ -129,6 +139,7 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
     let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
     let mut approved = ApprovedClients::among(&cookies, &config.keys, now);
     let target = request.target.clone();
+    let mut step = LoginStep::Approval;
     let login = if decision == "deny" {
         // A denial also removes an earlier approval.
         approved.forget(target.client_id());
@@ -138,11 +149,13 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
             approved.add(&request, client_name.as_deref(), now);
         }
         login::note_approval(app, &request, client_name.as_deref(), false);
+        metrics::login(step, "ok");
+        step = LoginStep::Pingone;
         login::begin(app, request, client_name, now).await
     };
     let mut response = match login {
         Ok(response) => response,
-        Err(error) => login::return_error(app, &target, error)?,
+        Err(error) => login::return_error(app, &target, step, error)?,
     };
     set_approved_clients(app, &mut response, &approved, had_cookie);
     set_cookie(&mut response, &approval_name, "", 0);

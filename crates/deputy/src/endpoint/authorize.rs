@@ -19,6 +19,7 @@ use crate::{
     host::{Endpoint, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie},
     limits::{self, remote_source},
+    metrics::{self, LoginStep},
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
         RequestError, TargetError, approval_cookie, displayable,
@@ -30,13 +31,15 @@ use crate::{
 };
 
 /// Why an authorization request is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum AuthorizationRefusal {
     #[error("a page of another site sent it in the background")]
     Background,
     #[error("{error}")]
     Client { id: String, error: ClientLookupError },
     #[error(transparent)]
+    #[strum(transparent)]
     Failure(#[from] Failure),
     #[error("the method is not GET")]
     Method,
@@ -51,7 +54,16 @@ pub(crate) enum AuthorizationRefusal {
 }
 
 impl Refusal for AuthorizationRefusal {
+    const ENDPOINT: &'static str = "authorize";
     const EVENT: &'static str = "authorization request refused";
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Client { error, .. } => error.into(),
+            Self::Redirect { .. } => "request",
+            refusal => refusal.into(),
+        }
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -135,7 +147,7 @@ impl From<AuthorizeError> for AuthorizationRefusal {
 /// `GET /authorize`.
 pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
-    respond(&app, authorize(&app, &head).await)
+    respond(&app, authorize(&app, &head)).await
 }
 
 async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRefusal> {
@@ -164,12 +176,15 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
     if was_approved(app, headers, &request, &client) {
         let target = request.target.clone();
         login::note_approval(app, &request, client.name.as_deref(), true);
+        metrics::login(LoginStep::Authorize, "remembered");
         return match login::begin(app, request, client.name, now).await {
             Ok(response) => Ok(response),
-            Err(error) => Ok(login::return_error(app, &target, error)?),
+            Err(error) => Ok(login::return_error(app, &target, LoginStep::Pingone, error)?),
         };
     }
-    Ok(approval_page(app, request, client, now).await?)
+    let page = approval_page(app, request, client, now).await?;
+    metrics::login(LoginStep::Authorize, "asked");
+    Ok(page)
 }
 
 /// The approval page. The request waits in an approval record.

@@ -19,6 +19,7 @@ use crate::{
     },
     host::Timestamp,
     http::{Response, cookies, set_cookie},
+    metrics::LoginStep,
     oauth::{AuthorizationRequest, Handle, Params, browser_is_bound, login_cookie},
     oidc::{Authentication, CallbackParams, error_code},
     pages,
@@ -27,22 +28,30 @@ use crate::{
 };
 
 /// Why a login cannot be finished.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum CallbackRefusal {
     #[error(transparent)]
+    #[strum(transparent)]
     Failure(#[from] Failure),
     #[error("the method is not GET")]
     Method,
     #[error("The request from PingOne is not a response to a login.")]
     Params,
     #[error("{}", ticket_text(.0))]
+    #[strum(transparent)]
     Ticket(#[from] TicketError),
     #[error("the query is too long")]
     TooLong,
 }
 
 impl Refusal for CallbackRefusal {
+    const ENDPOINT: &'static str = "callback";
     const EVENT: &'static str = "callback refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -98,12 +107,14 @@ fn unfinished(app: &App, text: &str) -> Response {
 /// `GET /callback`.
 pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
-    let result = match head.uri.query().unwrap_or_default() {
-        _ if head.method != Method::GET => Err(CallbackRefusal::Method),
-        query if query.len() > LONGEST_QUERY => Err(CallbackRefusal::TooLong),
-        query => receive_callback(&app, &head.headers, query).await,
+    let work = async {
+        match head.uri.query().unwrap_or_default() {
+            _ if head.method != Method::GET => Err(CallbackRefusal::Method),
+            query if query.len() > LONGEST_QUERY => Err(CallbackRefusal::TooLong),
+            query => receive_callback(&app, &head.headers, query).await,
+        }
     };
-    respond(&app, result)
+    respond(&app, work).await
 }
 
 async fn receive_callback(
@@ -144,7 +155,7 @@ async fn receive_callback(
             };
             match code {
                 Ok(code) => login::return_code(app, &target, &code),
-                Err(error) => login::return_error(app, &target, error)?,
+                Err(error) => login::return_error(app, &target, LoginStep::Callback, error)?,
             }
         }
         LoginPurpose::Manage => sign_in::finish(app, code, &authentication, now).await?,

@@ -27,9 +27,11 @@ use crate::{
 };
 
 /// Why a request gets no response of the MCP server.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum McpError {
     #[error(transparent)]
+    #[strum(transparent)]
     Body(#[from] BodyError),
     #[error("the token lacks a scope that this needs")]
     InsufficientScope { held: Scopes, required: Vec<String> },
@@ -48,7 +50,12 @@ pub(crate) enum McpError {
 }
 
 impl Refusal for McpError {
+    const ENDPOINT: &'static str = "mcp";
     const EVENT: &'static str = "MCP request refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -98,7 +105,7 @@ impl Refusal for McpError {
 
 /// `/mcp` with any method.
 pub(crate) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, serve(&app, request).await)
+    respond(&app, serve(&app, request)).await
 }
 
 async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpError> {

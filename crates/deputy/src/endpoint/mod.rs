@@ -27,14 +27,21 @@ use crate::{
     host::{Endpoint, RetryAfter},
     http::{BodyError, Initiator, Response, error, read_body, with_retry_after},
     limits,
+    metrics::Stopwatch,
     oauth::ErrorCode,
     pages,
 };
 
 /// Why an endpoint refuses a request, or cannot serve it.
 pub(crate) trait Refusal: Display {
+    /// The endpoint in metrics.
+    const ENDPOINT: &'static str;
+
     /// The message of its log line, such as "token request refused".
     const EVENT: &'static str;
+
+    /// The refusal in metrics: a word of this code, never text of a client.
+    fn kind(&self) -> &'static str;
 
     /// The party at fault.
     fn fault(&self) -> Fault<'_>;
@@ -57,8 +64,14 @@ pub(crate) enum Fault<'a> {
     Server(&'a dyn Display),
 }
 
-/// The response of an endpoint. Logs a refusal.
-pub(crate) fn respond<E: Refusal>(app: &App, result: Result<Response, E>) -> Response {
+/// The response of an endpoint. Logs a refusal, and counts the request.
+pub(crate) async fn respond<E: Refusal>(
+    app: &App,
+    work: impl Future<Output = Result<Response, E>>,
+) -> Response {
+    let stopwatch = Stopwatch::start();
+    let result = work.await;
+    stopwatch.request(E::ENDPOINT, result.as_ref().map_or_else(Refusal::kind, |_| "ok"));
     result.unwrap_or_else(|refusal| {
         match refusal.fault() {
             Fault::Client => tracing::info!(client = refusal.client(), error = %refusal, "{}", E::EVENT),
@@ -84,9 +97,11 @@ pub(crate) async fn receive(
 }
 
 /// Why a request was not received.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum ReceiveError {
     #[error(transparent)]
+    #[strum(transparent)]
     Body(#[from] BodyError),
     #[error("too many requests from this address; try again later")]
     RateLimit(RetryAfter),

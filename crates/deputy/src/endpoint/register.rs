@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Why a client is not registered.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum RegisterError {
     #[error("the body must be application/json")]
     ContentType,
@@ -24,13 +25,19 @@ pub(crate) enum RegisterError {
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]
+    #[strum(transparent)]
     Receive(#[from] ReceiveError),
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
 impl Refusal for RegisterError {
+    const ENDPOINT: &'static str = "register";
     const EVENT: &'static str = "registration refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -54,7 +61,7 @@ impl Refusal for RegisterError {
 
 /// `POST /register`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, store(&app, request).await)
+    respond(&app, store(&app, request)).await
 }
 
 async fn store(app: &App, request: Request) -> Result<Response, RegisterError> {

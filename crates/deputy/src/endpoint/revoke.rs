@@ -17,20 +17,28 @@ use crate::{
 };
 
 /// Why a revocation request is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum RevocationError {
     #[error(transparent)]
+    #[strum(transparent)]
     Authentication(#[from] AuthenticationError),
     #[error("the body must be application/x-www-form-urlencoded with one token")]
     Form,
     #[error(transparent)]
+    #[strum(transparent)]
     Receive(#[from] ReceiveError),
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
 impl Refusal for RevocationError {
+    const ENDPOINT: &'static str = "revoke";
     const EVENT: &'static str = "revocation request refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -53,7 +61,7 @@ impl Refusal for RevocationError {
 
 /// `POST /revoke`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, revoke(&app, request).await)
+    respond(&app, revoke(&app, request)).await
 }
 
 async fn revoke(app: &Arc<App>, request: Request) -> Result<Response, RevocationError> {

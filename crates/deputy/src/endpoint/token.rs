@@ -14,6 +14,7 @@ use crate::{
     host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, Timestamp},
     http::{Response, error, has_media_type, json as json_response},
     mcp::ApiError,
+    metrics::{self, LoginStep},
     oauth::{
         Client, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
         RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
@@ -24,28 +25,38 @@ use crate::{
 };
 
 /// Why no tokens are issued.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum TokenError {
     #[error(transparent)]
+    #[strum(transparent)]
     Authentication(#[from] AuthenticationError),
     #[error("the login at the identity provider has ended")]
     LoginEnded,
     #[error("the body must be application/x-www-form-urlencoded")]
     MediaType,
     #[error(transparent)]
+    #[strum(transparent)]
     Receive(#[from] ReceiveError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
+    #[strum(transparent)]
     Redeem(#[from] RedeemError),
     #[error(transparent)]
+    #[strum(transparent)]
     Refresh(#[from] RefreshError),
     #[error(transparent)]
     Request(#[from] TokenRequestError),
 }
 
 impl Refusal for TokenError {
+    const ENDPOINT: &'static str = "token";
     const EVENT: &'static str = "token request refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -74,7 +85,7 @@ impl Refusal for TokenError {
 
 /// `POST /token`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, exchange(&app, request).await)
+    respond(&app, exchange(&app, request)).await
 }
 
 async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenError> {
@@ -90,7 +101,10 @@ async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenErr
     let issued = match request {
         TokenRequest::AuthorizationCode { code, code_verifier, redirect_uri } => {
             let redemption = Redemption { client_id: &client.id, redirect_uri, code_verifier };
-            redeem(app, &client, &code, &redemption, now).await?
+            let issued = redeem(app, &client, &code, &redemption, now).await;
+            let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
+            metrics::login(LoginStep::Redemption, outcome);
+            issued?
         }
         TokenRequest::RefreshToken { refresh_token, scopes } => {
             refresh(app, &client, &refresh_token, scopes.as_ref(), now).await?

@@ -15,6 +15,7 @@ use crate::{
     host::{BoxFuture, FetchError, FetchLimits, GrantId, Reach, Timestamp},
     limits::ApiResponses,
     mcp::{Api, ApiError, ApiToken, lacks_scope},
+    metrics::{Stopwatch, outcome},
     oauth::{EARLY, Grant, RefreshWhen},
     oidc::AccessTokenClaims,
     retry,
@@ -131,7 +132,10 @@ impl ApiClient {
         request.extensions_mut().insert(counted.meter());
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let url = || uri.to_string().split('?').next().unwrap_or_default().to_owned();
-        let response = self.app.host().fetch(request, API_LIMITS).await.map_err(|error| {
+        let stopwatch = Stopwatch::start();
+        let response = self.app.host().fetch(request, API_LIMITS).await;
+        stopwatch.api_request(outcome(&response));
+        let response = response.map_err(|error| {
             tracing::warn!(%method, url = url(), %error, "a request to the API failed");
             match error {
                 FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {

@@ -7,6 +7,7 @@ use crate::{
     app::{App, login_of},
     host::{Decision, Timestamp},
     http::{Response, redirect, set_cookie},
+    metrics::{self, LoginStep},
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
     oidc::{Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, clocks_differ},
     pingone::PingOneError,
@@ -16,7 +17,8 @@ use crate::{
 };
 
 /// Why a login gives no code. The client gets an error at its redirect URI (OAuth 2.1 §4.1.2.1). The log has the cause.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum LoginError {
     /// `PingOne` sent the browser back without a code.
     #[error("{error}")]
@@ -29,12 +31,14 @@ pub(crate) enum LoginError {
     ExpiredToken,
     /// A failure of this server. The client is not told.
     #[error(transparent)]
+    #[strum(transparent)]
     Failure(Failure),
     /// `PingOne` granted none of the requested scopes.
     #[error("PingOne granted none of the requested scopes")]
     NoScopes,
     /// A request to `PingOne` failed, or its tokens cannot be accepted.
     #[error(transparent)]
+    #[strum(transparent)]
     PingOne(#[from] PingOneError),
 }
 
@@ -70,6 +74,14 @@ impl LoginError {
             ),
         };
         (code, text.into())
+    }
+
+    /// The error in metrics.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Callback { error, .. } => error.into(),
+            error => error.into(),
+        }
     }
 
     /// Logs a login that ended with an error. A login that only tells the user has no client.
@@ -129,7 +141,10 @@ pub(crate) async fn begin(
     now: Timestamp,
 ) -> Result<Response, LoginError> {
     let log_in_again = request.access.log_in_again;
-    send_to_pingone(app, LoginPurpose::Authorize { request, client_name }, log_in_again, now).await
+    let purpose = LoginPurpose::Authorize { request, client_name };
+    let response = send_to_pingone(app, purpose, log_in_again, now).await?;
+    metrics::login(LoginStep::Pingone, "ok");
+    Ok(response)
 }
 
 /// Begins a login of a user who wants to see and end their grants. There is no client, and nothing to approve.
@@ -175,14 +190,16 @@ async fn send_to_pingone(
 
 /// Sends the browser back to the client with a code (OAuth 2.1 §4.1.2).
 pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<String>) -> Response {
+    metrics::login(LoginStep::Callback, "ok");
     redirect(&target.response_url(app.config.public_url.issuer(), &[("code", code.expose())]))
 }
 
-/// Sends the browser back to the client with an error (OAuth 2.1 §4.1.2.1). A failure of this server is returned: the
-/// client is not told.
+/// Sends the browser back to the client with the error of `step` (OAuth 2.1 §4.1.2.1). A failure of this server is returned:
+/// the client is not told.
 pub(crate) fn return_error(
     app: &App,
     target: &RedirectTarget,
+    step: LoginStep,
     error: LoginError,
 ) -> Result<Response, Failure> {
     let decision = match &error {
@@ -190,6 +207,7 @@ pub(crate) fn return_error(
         error => Decision::LoginRefused { reason: error.to_string() },
     };
     app.audit(login_of(target.client_id(), None), decision);
+    metrics::login(step, error.kind());
     if let LoginError::Failure(failure) = error {
         return Err(failure);
     }

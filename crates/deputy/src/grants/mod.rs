@@ -11,7 +11,8 @@ pub(crate) mod session;
 use crate::records::RecordError;
 
 /// This server could not do its work. The client is not at fault and is not told why.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Failure {
     /// The host dropped work that it had to finish.
     #[error("the login was cut off")]

@@ -14,6 +14,7 @@ use crate::{
     grants::revoke::revoke_at_pingone,
     host::{Decision, EndedBy, GrantId, Timestamp},
     mcp::ApiError,
+    metrics,
     oauth::{Due, Grant, LEASE, LONGEST_WAIT, PingOneTokens, RefreshWhen},
     oidc::{AccessTokenClaims, TokenError, TokenResponse},
     pingone::PingOneError,
@@ -130,8 +131,14 @@ impl Refresh {
         let (done, wait) = oneshot::channel();
         let app = Arc::clone(&self.app);
         app.host().detach(Box::pin(async move {
+            let result = self.run(old).await;
+            metrics::refresh(match &result {
+                Ok(()) => "ok",
+                Err(ApiError::LoginRequired) => "ended",
+                Err(_) => "failed",
+            });
             // The request that waits may have been dropped.
-            let _ = done.send(self.run(old).await);
+            let _ = done.send(result);
         }));
         wait
     }

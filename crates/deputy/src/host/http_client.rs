@@ -39,7 +39,8 @@ pub enum Reach {
 }
 
 /// Why there is no response.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum FetchError {
     /// No connection, or it broke. The text is for the log and contains no secret.
     #[error("connection failed: {0}")]

@@ -102,6 +102,11 @@ pub trait Tasks: Send + Sync {
     fn stopping(&self) -> BoxFuture<'static, ()> {
         Box::pin(std::future::pending())
     }
+
+    /// Whether the host is to stop, and serves only until its clients have found another process. By default it never is.
+    fn is_draining(&self) -> bool {
+        false
+    }
 }
 
 impl fmt::Debug for Host {
@@ -153,6 +158,11 @@ impl Host {
     /// See [`Tasks::stopping`].
     pub fn stopping(&self) -> BoxFuture<'static, ()> {
         self.tasks.stopping()
+    }
+
+    /// See [`Tasks::is_draining`].
+    pub fn is_draining(&self) -> bool {
+        self.tasks.is_draining()
     }
 
     /// The records.

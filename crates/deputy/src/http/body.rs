@@ -62,7 +62,8 @@ async fn collect(
 pub(crate) const TIME: Duration = Duration::from_secs(20);
 
 /// Why a body was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum BodyError {
     /// The connection broke, or the body's framing is wrong.
     #[error("the body did not arrive completely")]

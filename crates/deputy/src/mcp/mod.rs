@@ -19,6 +19,7 @@ mod grant_session;
 mod handler;
 mod headers;
 mod input_round;
+mod measured_call;
 mod message;
 mod negotiated_state;
 mod peer;

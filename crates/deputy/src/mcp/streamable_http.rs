@@ -17,6 +17,7 @@ use super::{
     grant_session::shows_forms,
     headers,
     input_round::InputRound,
+    measured_call::MeasuredCall,
     message::{Malformed, Message},
     negotiated_state::{NegotiatedState, SESSION_ID},
     peer::{ClientRequests, NotificationFilter},
@@ -248,11 +249,15 @@ impl StreamableHttp {
         let round =
             InputRound::begin(&mut call, session).map_err(|error| Refusal::before_handler(&id, error))?;
         let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
+        let measured = tool.map(|tool| MeasuredCall::begin(self.handler.as_ref(), tool));
         let (tool, login) = (tool.map(str::to_owned), caller.login());
         let (handler, method, declined) = (Arc::clone(&self.handler), call.method.clone(), caller.declined());
         let work = self.handler.handle(call, caller, peer.clone());
         let work = async move {
             let mut result = work.await.and_then(|result| round.end(result));
+            if let Some(measured) = measured {
+                measured.end(&result, login.has_ended());
+            }
             if let Ok(result) = &mut result {
                 hide_declined(&*handler, &method, &declined, result);
             }

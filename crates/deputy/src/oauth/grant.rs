@@ -199,7 +199,8 @@ pub struct Redemption<'a> {
 }
 
 /// Why a code is not redeemed. The `error` code is `invalid_grant` for each (OAuth 2.1 §3.2.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RedeemError {
     /// The code was issued to another client.
     #[error("the code belongs to another client")]

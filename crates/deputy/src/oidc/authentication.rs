@@ -144,7 +144,8 @@ pub enum CallbackParams {
 /// Most errors have two possible sources: `PingOne` refuses the request before the `DaVinci` flow begins, or the flow
 /// ends with an error that its author chose. The author cannot choose `access_denied`, so a user who declines can cause
 /// any of the others. A flow that fails ends with `login_required`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum CallbackError {
     /// `access_denied`
     #[error("the user declined at PingOne")]

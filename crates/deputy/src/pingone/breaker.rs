@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{host::Timestamp, retry};
+use crate::{host::Timestamp, metrics, retry};
 
 /// Closed while the endpoint works. Open after some failures in a row, or after one response with `Retry-After`: then
 /// one request in each pause probes whether the endpoint works again.
@@ -47,6 +47,7 @@ impl Breaker {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Outcome::Fails { retry_after } = outcome else {
             *state = State::default();
+            metrics::refreshes_are_paused(false);
             return;
         };
         let was_closed = state.failures < TRIPS;
@@ -54,6 +55,7 @@ impl Breaker {
         if retry_after.is_some() {
             state.failures = state.failures.max(TRIPS);
         }
+        metrics::refreshes_are_paused(state.failures >= TRIPS);
         if state.failures >= TRIPS {
             let own = retry::backoff(state.failures - TRIPS + 1, random);
             state.open_until = now.plus(retry_after.map_or(own, |seconds| seconds.min(LONGEST)));

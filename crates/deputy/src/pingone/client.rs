@@ -19,6 +19,7 @@ use super::{
 use crate::{
     config::Config,
     host::{FetchLimits, Host, Reach, Timestamp},
+    metrics::{Stopwatch, outcome},
     oidc::{
         AccessTokenClaims, AccessTokenError, CodeVerifier, Discovery, DiscoveryError, IdTokenError, KeySet,
         Nonce, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, VerifiedIdToken,
@@ -52,6 +53,18 @@ pub(crate) struct RefreshFailure {
     pub(crate) retry_after: Option<u64>,
 }
 
+/// The purpose of a request, in metrics.
+#[derive(Clone, Copy, Debug, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+enum Purpose {
+    Code,
+    Discovery,
+    Keys,
+    Refresh,
+    Revocation,
+    UserInfo,
+}
+
 /// Verified tokens, and their user.
 pub(crate) struct Authenticated {
     pub(crate) tokens: TokenResponse,
@@ -70,10 +83,21 @@ impl PingOneClient {
         let fetch = async {
             let malformed = PingOneError::Discovery(DiscoveryError::Issuer);
             let request = Discovery::request(issuer).ok_or(malformed)?;
-            let response = self.fetch(host, request, LIMITS).await?;
+            let response = self.fetch(host, Purpose::Discovery, request, LIMITS).await?;
             Discovery::read(&response, issuer).map_err(PingOneError::Discovery)
         };
         self.discovery.get(host, Need::Fresh, fetch).await.map(|edition| edition.value)
+    }
+
+    /// Whether the discovery document and the keys were read, and may still be used.
+    pub(crate) fn has_documents(&self, now: Timestamp) -> bool {
+        self.discovery.is_usable(now) && self.keys.is_usable(now)
+    }
+
+    /// Reads the discovery document and the keys, unless they are cached.
+    pub(crate) async fn read_documents(&self, host: &Host, config: &Config) -> Result<(), PingOneError> {
+        self.discovery(host, config).await?;
+        self.keys.get(host, Need::Fresh, self.published_keys(host, config)).await.map(|_| ())
     }
 
     /// Whether a refresh request may be sent, or the seconds until it may.
@@ -93,7 +117,7 @@ impl PingOneClient {
         let callback = config.public_url.callback();
         let request =
             code_request(&discovery.token_endpoint, &config.pingone, code, code_verifier, &callback);
-        let response = self.fetch(host, request, TOKEN_LIMITS).await;
+        let response = self.fetch(host, Purpose::Code, request, TOKEN_LIMITS).await;
         let tokens =
             response.and_then(|response| TokenResponse::read(&response).map_err(PingOneError::Token));
         // Recorded, but never blocked: users who log in are few and do not retry automatically.
@@ -114,7 +138,7 @@ impl PingOneClient {
         let id_token = self.id_token(host, config, &tokens, nonce, now).await?;
         let claims = self.access_token(host, config, tokens.access_token.expose(), now).await?;
         let request = UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token);
-        let response = self.fetch(host, request, LIMITS).await.unwrap_or_default();
+        let response = self.fetch(host, Purpose::UserInfo, request, LIMITS).await.unwrap_or_default();
         let info = match UserInfo::read(&response, id_token.subject()) {
             Ok(info) => Some(info),
             // The ID token identifies the user. UserInfo only adds claims.
@@ -167,7 +191,7 @@ impl PingOneClient {
         let result = async {
             let endpoint = &self.discovery(host, config).await?.token_endpoint;
             let request = refresh_request(endpoint, &config.pingone, refresh_token.expose());
-            self.fetch(host, request, REFRESH_LIMITS).await
+            self.fetch(host, Purpose::Refresh, request, REFRESH_LIMITS).await
         };
         let result = result.await;
         let response = result.as_ref().ok();
@@ -194,7 +218,7 @@ impl PingOneClient {
         let discovery = self.discovery(host, config).await?;
         let Some(endpoint) = &discovery.revocation_endpoint else { return Ok(()) };
         let request = revocation_request(endpoint, &config.pingone, refresh_token.expose());
-        let status = self.fetch(host, request, TOKEN_LIMITS).await?.status();
+        let status = self.fetch(host, Purpose::Revocation, request, TOKEN_LIMITS).await?.status();
         // Any other refusal is final (RFC 7009 §2.2.1).
         let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         if again { Err(PingOneError::Token(TokenError::Unavailable)) } else { Ok(()) }
@@ -272,7 +296,7 @@ impl PingOneClient {
 
     async fn published_keys(&self, host: &Host, config: &Config) -> Result<KeySet, PingOneError> {
         let discovery = self.discovery(host, config).await?;
-        let response = self.fetch(host, get(&discovery.jwks_uri), LIMITS).await?;
+        let response = self.fetch(host, Purpose::Keys, get(&discovery.jwks_uri), LIMITS).await?;
         KeySet::read(&response).ok_or(PingOneError::Keys)
     }
 
@@ -280,12 +304,16 @@ impl PingOneClient {
     async fn fetch(
         &self,
         host: &Host,
+        purpose: Purpose,
         request: Request,
         limits: FetchLimits,
     ) -> Result<Response, PingOneError> {
         let method = request.method().clone();
         let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
-        let response = host.fetch(request, limits).await.map_err(|error| {
+        let stopwatch = Stopwatch::start();
+        let response = host.fetch(request, limits).await;
+        stopwatch.pingone_request(purpose.into(), outcome(&response));
+        let response = response.map_err(|error| {
             tracing::warn!(%method, url, %error, "a request to PingOne failed");
             PingOneError::Fetch(error)
         })?;

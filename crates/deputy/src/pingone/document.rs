@@ -73,6 +73,10 @@ impl<T> Edition<T> {
         now.since(self.read_at) < FRESH && self.read_at.ahead_of(now) <= JITTER
     }
 
+    fn is_usable(&self, now: Timestamp) -> bool {
+        now.since(self.read_at) < FRESH + STALE
+    }
+
     /// The need for a newer edition.
     pub(super) const fn superseded(&self) -> Need {
         Need::After(self.number)
@@ -98,6 +102,11 @@ impl<T> Published<T> {
     /// The fresh edition, if one is cached.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<Edition<T>> {
         self.state().held.clone().filter(|held| held.is_fresh(now))
+    }
+
+    /// Whether an edition is cached that is used while no newer one can be fetched.
+    pub(super) fn is_usable(&self, now: Timestamp) -> bool {
+        self.state().held.as_ref().is_some_and(|held| held.is_usable(now))
     }
 
     /// The edition that is needed. `fetch` runs if no other request is fetching, and a fetch is allowed now.
@@ -137,7 +146,7 @@ impl<T> State<T> {
         let is_fetching = self.fetching_until.is_some_and(|until| until.is_awaited(now, LONGEST_FETCH));
         let pauses = self.not_before.is_awaited(now, LONGEST_PAUSE);
         let has_waited = self.fetched != begun;
-        let last = self.held.clone().filter(|held| now.since(held.read_at) < FRESH + STALE);
+        let last = self.held.clone().filter(|held| held.is_usable(now));
         match (need, last) {
             (Need::After(seen), Some(held)) if held.number > seen => return Step::Use(held),
             (Need::Fresh, Some(held)) if held.is_fresh(now) => return Step::Use(held),
@@ -180,7 +189,7 @@ impl<T> State<T> {
                 };
                 self.not_before = now.plus(pause);
                 self.error = Some(error.clone());
-                let last = self.held.clone().filter(|held| now.since(held.read_at) < FRESH + STALE);
+                let last = self.held.clone().filter(|held| held.is_usable(now));
                 match last {
                     Some(held) if need == Need::Fresh => {
                         tracing::warn!(%error, "a document of PingOne cannot be fetched; the last one is used");

@@ -6,7 +6,8 @@ use crate::{
 };
 
 /// Why `PingOne` gave no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum PingOneError {
     #[error("{0}")]
     AccessToken(AccessTokenError),

@@ -79,7 +79,8 @@ pub(crate) async fn put_ticket<T: Ticket>(
 }
 
 /// Why there is no ticket.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum TicketError {
     /// Its lifetime is over.
     #[error("the handle has expired")]

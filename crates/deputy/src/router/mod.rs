@@ -44,9 +44,11 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(paths::APPROVE, post(approve::post))
         .route(paths::CALLBACK, get(callback::get))
         .route(paths::FAVICON, get(home::icon))
-        .route(paths::HEALTH, get(health::get))
+        .route(paths::HEALTH, get(health::storage))
+        .route(paths::HEALTHZ, get(health::process))
         .route(paths::HOME, get(home::get))
         .route(paths::ICON, get(home::icon))
+        .route(paths::READYZ, get(health::ready))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(plain_bodies::required));
     let mcp_endpoint = Router::new()

@@ -34,13 +34,16 @@ use crate::{
 };
 
 /// Why *Your agents* refuses a request.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum AgentsRefusal {
     #[error("a page of another site sent it in the background")]
     Background,
     #[error(transparent)]
+    #[strum(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
+    #[strum(transparent)]
     Failure(#[from] Failure),
     #[error("the form is not one of this page")]
     Form,
@@ -63,7 +66,12 @@ impl From<RecordError> for AgentsRefusal {
 }
 
 impl Refusal for AgentsRefusal {
+    const ENDPOINT: &'static str = "agents";
     const EVENT: &'static str = "request for a user's agents refused";
+
+    fn kind(&self) -> &'static str {
+        self.into()
+    }
 
     fn fault(&self) -> Fault<'_> {
         match self {
@@ -114,7 +122,7 @@ impl Refusal for AgentsRefusal {
 /// `GET /agents`.
 pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
-    respond(&app, show(&app, &head).await)
+    respond(&app, show(&app, &head)).await
 }
 
 /// `POST /agents`.
@@ -125,7 +133,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
         let form = read_body(app.host(), body, LONGEST_BODY).await?;
         act(&app, &head.headers, form).await
     };
-    respond(&app, result.await)
+    respond(&app, result).await
 }
 
 async fn show(app: &App, head: &Parts) -> Result<Response, AgentsRefusal> {

@@ -56,7 +56,8 @@ pub enum Refreshed {
 }
 
 /// Why a refresh is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RefreshError {
     /// The refresh token was issued to another client.
     #[error("the refresh token belongs to another client")]
