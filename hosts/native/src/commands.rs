@@ -13,11 +13,16 @@ use clap::{
     builder::{BoolishValueParser, Resettable},
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use deputy::config::{self, DefaultValue, Syntax, Variable, plain};
+use deputy::{
+    Build,
+    config::{self, DefaultValue, Syntax, Variable, plain},
+};
 use http::HeaderName;
 
 use crate::{
     audit::AuditOptions,
+    build::BUILD,
+    check::CheckOptions,
     env_file::{EnvFile, EnvFileError},
     listen::Listen,
     logging::LogFormat,
@@ -28,7 +33,7 @@ use crate::{
 /// Deputy is an MCP server, an OAuth authorization server to MCP clients, and an OpenID Connect client of PingOne.
 /// `deputy demo` shows all of it on this computer, with nothing to set up.
 #[derive(Debug, Parser)]
-#[command(name = "deputy", version, after_help = AFTER_HELP)]
+#[command(name = "deputy", version = version(), after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -43,6 +48,9 @@ pub(crate) enum Command {
     Audit(AuditOptions),
     /// Copy the database to a new file; Deputy may be running
     Backup(BackupOptions),
+    /// Look at the configuration, PingOne, the API and the data folder, without serving
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckOptions),
     /// Replace the database with a backup; Deputy must be stopped
     #[command(mut_arg("file", |file| file.help("Backup to restore")))]
     Restore(BackupOptions),
@@ -80,6 +88,13 @@ pub(crate) struct ServeOptions {
     /// Header in which your proxy names the client's address, such as `x-forwarded-for`; the last address in it counts
     #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
     pub(crate) client_address_header: Option<HeaderName>,
+    /// Address and port of `/metrics` for Prometheus, without authentication: a loopback address, as `127.0.0.1:9464`
+    #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub(crate) metrics_listen: Option<Listen>,
+    /// Seconds after a signal to stop, 0 to 60, in which `/readyz` responds with 503 and everything else is still served
+    #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "0",
+        value_parser = whole_number::<u64>(0..=60))]
+    pub(crate) drain_seconds: u64,
 }
 
 /// Options of each command that uses the database.
@@ -249,6 +264,12 @@ fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::E
     }
 }
 
+/// The text of `--version`.
+fn version() -> String {
+    let Build { version, commit, target } = BUILD;
+    format!("{version} (commit {}, {})", commit.unwrap_or("unknown"), target.unwrap_or("unknown build"))
+}
+
 /// Parses a number within `range`. The error names the range.
 fn whole_number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
@@ -304,7 +325,7 @@ fn description(variable: &Variable) -> String {
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 4] = ["audit", "backup", "restore", "serve"];
+const WITH_DATA: [&str; 5] = ["audit", "backup", "check", "restore", "serve"];
 
 const AFTER_HELP: &str = "\
 Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
@@ -312,6 +333,12 @@ second signal.";
 
 const AUDIT_HELP: &str = "\
 docs/audit.md describes the lines. Deputy may be running.";
+
+const CHECK_HELP: &str = "\
+Each line has a verdict, the thing that was looked at, and how to fix it. Deputy may be running. PingOne gets one token
+request with a made-up code, which its audit shows as an error. No line contains a secret.
+
+Exit status: 0 without a problem, 1 with one, 2 for a wrong configuration.";
 
 const SERVE_HELP: &str = "
 Deputy starts only with a valid configuration. The error lists every wrong variable, and every misspelled name in

@@ -23,6 +23,7 @@ use crate::{
     listen::Listen,
     logging::Output,
     serve::{self, Deputy, loopback_url},
+    shutdown::Stop,
 };
 use banner::Banner;
 use pingone::PingOne;
@@ -41,11 +42,13 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
     let config = config(&pingone, &public_url, &api_url, &state)?;
     let mcp = config.public_url.resource();
-    let (http, shutdown) = (HttpServer { name: "deputy", ..HttpServer::default() }, Shutdown::default());
-    let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), tools, &http.limits, &shutdown)?;
+    let http = HttpServer { name: "deputy", ..HttpServer::default() };
+    let stop = Stop::default();
+    let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), tools, &http.limits, &stop, None)?;
+    let shutdown = stop.shutdown.clone();
     let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
 
-    serve::signals(&shutdown, &output)?;
+    serve::signals(&stop, &output)?;
     // The others stop after Deputy, whose last requests need them.
     let shutdown_others = Shutdown { immediate: shutdown.immediate.clone(), ..Shutdown::default() };
     let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]

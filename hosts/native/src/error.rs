@@ -21,6 +21,8 @@ pub(crate) enum StartError {
     Backup(#[from] BackupError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error("problems found: {0}")]
+    Check(usize),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// A file or folder of the demo.
@@ -33,6 +35,8 @@ pub(crate) enum StartError {
     Log(String),
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error("metrics cannot be recorded: {0}. Start Deputy without --metrics-listen (METRICS_LISTEN)")]
+    Metrics(String),
     #[error(
         "this process may open {limit} files, and Deputy needs at least {needed}. Raise the limit (LimitNOFILE= in a unit \
          of systemd, ulimit -n in a shell)"
@@ -50,6 +54,10 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
+    pub(crate) fn metrics(error: impl std::error::Error) -> Self {
+        Self::Metrics(error.to_string())
+    }
+
     /// 2 for a wrong configuration, as for unknown flags; 1 otherwise.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
@@ -58,7 +66,9 @@ impl StartError {
             | Self::AuditChanged
             | Self::Backup(_)
             | Self::Bind(_)
+            | Self::Check(_)
             | Self::DemoFile(..)
+            | Self::Metrics(_)
             | Self::Open(_)
             | Self::OpenFiles { .. }
             | Self::PingOne { .. }

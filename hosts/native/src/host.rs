@@ -27,11 +27,13 @@ pub struct NativeHost {
     rate_limits: RateLimits,
     capacity: Capacity,
     stop: CancellationToken,
+    draining: CancellationToken,
 }
 
 impl NativeHost {
-    /// A host for a server with `connections` at a time that stops when `stop` is cancelled.
-    pub fn new(connections: usize, stop: CancellationToken) -> Self {
+    /// A host for a server with `connections` at a time that stops when `stop` is cancelled. Before that it drains, once
+    /// `draining` is cancelled.
+    pub fn new(connections: usize, stop: CancellationToken, draining: CancellationToken) -> Self {
         rs256::install_verifier();
         let public_client = client(|builder| builder.dns_resolver(Arc::new(PublicResolver)));
         Self {
@@ -47,6 +49,7 @@ impl NativeHost {
                 bytes: BYTES,
             },
             stop,
+            draining,
         }
     }
 
@@ -139,6 +142,10 @@ impl Tasks for NativeHost {
 
     fn stopping(&self) -> BoxFuture<'static, ()> {
         Box::pin(self.stop.clone().cancelled_owned())
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod audit;
 mod backup;
+mod build;
+mod check;
 pub mod commands;
 mod demo;
 pub mod env_file;
@@ -13,6 +15,8 @@ pub mod host;
 pub mod http_server;
 pub mod listen;
 mod logging;
+pub mod metrics;
+mod notify;
 mod open_files;
 mod rate_limits;
 mod rs256;
@@ -71,6 +75,7 @@ fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), Sta
     match cli.command {
         Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
         Command::Backup(options) => backup::back_up(&options, output),
+        Command::Check(options) => serving(Box::pin(check::run(options, file, tools, output.clone()))),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
         Command::Restore(options) => backup::restore(&options, output),
         Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),

@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     Tools,
     audit::{self, AuditFiles},
+    build::BUILD,
     commands::{self, ServeOptions},
     env_file::EnvFile,
     error::StartError,
@@ -23,7 +24,9 @@ use crate::{
     http_server::{self, Limits, Server as HttpServer, Shutdown},
     listen::Listen,
     logging::{LogFormat, Output},
-    open_files, shutdown,
+    metrics::{MeasuredStore, Metrics},
+    notify, open_files,
+    shutdown::{self, Stop},
     store::{FolderLock, SqliteStore},
 };
 
@@ -52,20 +55,26 @@ pub(crate) async fn run(
         name: "deputy",
         ..HttpServer::default()
     };
-    let shutdown = Shutdown::default();
-    signals(&shutdown, &output)?;
+    let metrics = match &options.metrics_listen {
+        Some(listen) => Some(Metrics::start(listen).await?),
+        None => None,
+    };
+    let stop = Stop { drain: Duration::from_secs(options.drain_seconds), ..Stop::default() };
+    signals(&stop, &output)?;
     warn_about_addresses(&config, &options.listen, http.client_address_header.is_some());
     let ready = ready(&config, listening.port, output.format());
     let audit = options.audit.then_some(options.audit_max_mb * 1024 * 1024);
-    let mut app = Deputy::open(config, &options.data.data_dir, audit, tools, &http.limits, &shutdown)?;
+    let folder = &options.data.data_dir;
+    let mut app = Deputy::open(config, folder, audit, tools, &http.limits, &stop, metrics)?;
     output.print(&ready);
+    notify::ready();
     app.check_upstream();
-    app.serve(listening.listeners, http, shutdown).await;
+    app.serve(listening.listeners, http, stop.shutdown).await;
     Ok(())
 }
 
 /// Parses the configuration, and reports misspelled names together with wrong values.
-fn checked_config(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
+pub(crate) fn checked_config(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
     match (check_names(file), config_at(file, port)) {
         (Ok(()), config) => config,
         (Err(mut misspelled), config) => {
@@ -156,10 +165,11 @@ fn check_names(file: &EnvFile) -> Result<(), ConfigErrors> {
 
 /// The line that is printed once requests are served.
 fn ready(config: &Config, port: u16, format: LogFormat) -> String {
-    let (version, url) = (env!("CARGO_PKG_VERSION"), &config.public_url);
+    let url = &config.public_url;
+    let (version, commit) = (BUILD.version, BUILD.commit.unwrap_or("unknown"));
     let (mcp, callback) = (url.resource(), url.callback());
     let message = format!(
-        "Deputy {version} listens on port {port} as {url}. PingOne's application needs the redirect URI {callback}. MCP \
+        "Deputy {version} (commit {commit}) listens on port {port} as {url}. PingOne's application needs the redirect URI {callback}. MCP \
          clients connect to {mcp}"
     );
     match format {
@@ -167,6 +177,8 @@ fn ready(config: &Config, port: u16, format: LogFormat) -> String {
             "level": "INFO",
             "message": message,
             "version": version,
+            "commit": BUILD.commit,
+            "build": BUILD.target,
             "port": port,
             "public_url": url.issuer(),
             "mcp_url": mcp,
@@ -182,9 +194,9 @@ pub(crate) fn loopback_url(port: u16) -> String {
     if port == 80 { "http://localhost".to_owned() } else { format!("http://localhost:{port}") }
 }
 
-/// Lets signals start `shutdown`.
-pub(crate) fn signals(shutdown: &Shutdown, output: &Output) -> Result<(), StartError> {
-    shutdown::on_signals(shutdown.clone(), output.clone()).map_err(StartError::Signals)
+/// Lets signals stop the server.
+pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
+    shutdown::on_signals(stop.clone(), output.clone()).map_err(StartError::Signals)
 }
 
 /// A Deputy with its own store.
@@ -199,26 +211,38 @@ pub(crate) struct Deputy {
 }
 
 impl Deputy {
-    /// Opens the store in `folder`, with its lock, and an audit log of `audit_bytes` at most, if any.
+    /// Opens the store in `folder`, with its lock, and an audit log of `audit_bytes` at most, if any. With `metrics`, the
+    /// operations of the store are measured, and the metrics are served.
     pub(crate) fn open(
         config: Config,
         folder: &Path,
         audit_bytes: Option<u64>,
         tools: Tools,
         limits: &Limits,
-        shutdown: &Shutdown,
+        stop: &Stop,
+        metrics: Option<Metrics>,
     ) -> Result<Self, StartError> {
         let lock = FolderLock::take(folder)?;
         let store = Arc::new(SqliteStore::open(folder)?);
-        let host = Arc::new(NativeHost::new(limits.connections, shutdown.graceful.clone()));
+        let Stop { shutdown, draining, .. } = stop;
+        let host = Arc::new(NativeHost::new(limits.connections, shutdown.graceful.clone(), draining.clone()));
         let audit = audit_bytes.map(|bytes| AuditFiles::open(&audit::folder(folder), &config.keys, bytes));
         let audit = audit.transpose()?.map(Arc::new);
-        let mut parts = host.parts(store.clone());
+        let records: Arc<dyn Store> = match &metrics {
+            Some(_) => Arc::new(MeasuredStore(Arc::clone(&store))),
+            None => store.clone(),
+        };
+        let mut parts = host.parts(records);
         if let Some(audit) = &audit {
             parts.audit = audit.clone();
         }
-        let server = tools(config, parts);
-        Ok(Self { server, host, store, audit, lock, tasks: Vec::new() })
+        let server = tools(config, parts).with_build(BUILD);
+        let mut tasks = vec![tokio::spawn(notify::watchdog())];
+        if let Some(metrics) = metrics {
+            let (host, store) = (Arc::clone(&host), Arc::downgrade(&store));
+            tasks.push(tokio::spawn(metrics.serve(host, store, folder.to_owned())));
+        }
+        Ok(Self { server, host, store, audit, lock, tasks })
     }
 
     pub(crate) fn host(&self) -> &Arc<NativeHost> {

@@ -2,17 +2,42 @@
 
 use std::{io, time::Duration};
 
-use crate::{http_server::Shutdown, logging::Output};
+use tokio_util::sync::CancellationToken;
 
-/// Starts the graceful shutdown at the first signal, and the immediate one after [`GRACE`]. A second SIGINT or SIGTERM ends the
-/// process at once; confirmed writes are on disk.
+use crate::{http_server::Shutdown, logging::Output, notify};
+
+/// How the server stops: it drains, which lets a load balancer find another process, and shuts down then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// Time in which everything is still served.
+    pub(crate) drain: Duration,
+    /// Cancelled at the first signal.
+    pub(crate) draining: CancellationToken,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Begins to drain at the first signal, starts the graceful shutdown after that, and the immediate one after [`GRACE`]. A
+/// second SIGINT or SIGTERM ends the process at once; confirmed writes are on disk.
 ///
 /// SIGHUP is a first signal too: a terminal was closed, or the supervisor is to start a process that reads a new
 /// configuration. It is never a second one, because terminals send several.
-pub(crate) fn on_signals(shutdown: Shutdown, output: Output) -> io::Result<()> {
+pub(crate) fn on_signals(stop: Stop, output: Output) -> io::Result<()> {
+    let Stop { drain, draining, shutdown } = stop;
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
         signals.first().await;
+        draining.cancel();
+        notify::stopping();
+        if !drain.is_zero() {
+            tracing::info!(
+                seconds = drain.as_secs(),
+                "draining: /readyz responds with 503, other requests are served"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                () = signals.second() => end(&output),
+            }
+        }
         tracing::info!("stopping: finishing the requests in progress");
         shutdown.graceful.cancel();
         tokio::select! {

@@ -25,7 +25,8 @@ const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000, reach: Reach::Anywhere };
 
 fn host() -> NativeHost {
-    NativeHost::new(512, Shutdown::default().graceful)
+    let never = Shutdown::default().graceful;
+    NativeHost::new(512, never.clone(), never)
 }
 
 /// Starts a server, and returns its URL.

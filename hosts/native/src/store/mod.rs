@@ -5,6 +5,7 @@
 //! nor block it, and see every confirmed write. Most run on the thread that asks, since they take microseconds.
 
 mod backup;
+mod count;
 mod damage;
 mod file;
 mod lock;
@@ -22,6 +23,7 @@ use tokio::{
 };
 
 pub use backup::{BackupError, Restored, back_up, restore};
+pub(crate) use count::count;
 use damage::DamageCheck;
 pub use file::OpenError;
 pub(crate) use file::{create_folder, private};
@@ -60,6 +62,12 @@ impl SqliteStore {
     /// Whether the files of the database are still those that were opened. Logs every change.
     pub fn files_are_in_place(&self) -> bool {
         self.watch.files_are_in_place()
+    }
+
+    /// Writes that wait for the writer.
+    pub(crate) fn queued(&self) -> u32 {
+        let queued = self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity());
+        u32::try_from(queued).unwrap_or(u32::MAX)
     }
 
     async fn write(

@@ -116,6 +116,8 @@ fn page() -> String {
     let of = |name: &str| cli.find_subcommand(name).unwrap();
     page += "\n### `deputy serve`\n\n";
     page += &flags([of("serve"), &cli]);
+    page += "\n### `deputy check`\n\n";
+    page += &flags([of("check")]);
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
     page += "\n### `deputy demo`\n\nThe demo reads `LOG` and `LOG_FORMAT` too, and no other variable of this page.\n\n";
     page += &flags([of("demo")]);

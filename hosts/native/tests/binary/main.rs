@@ -1,8 +1,10 @@
 //! The binary as a child process.
 
+mod check;
 mod configuration;
 mod demo;
 mod documents;
+mod metrics;
 mod operations;
 mod remote_clients;
 mod serve;

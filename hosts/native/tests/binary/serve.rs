@@ -32,12 +32,19 @@ fn start_prints_version_and_urls_as_json() {
     let running = Running::start(command, "mcp_url");
     let mut line: serde_json::Value = serde_json::from_str(running.printed.trim()).unwrap();
     assert!(line["message"].take().as_str().unwrap().contains(READY));
+    assert!(line["build"].take().as_str().unwrap().contains("debug"), "{line}");
+    let commit = line.as_object_mut().unwrap().remove("commit").unwrap();
     let expected = serde_json::json!({
-        "level": "INFO", "message": null, "version": env!("CARGO_PKG_VERSION"), "port": port,
+        "level": "INFO", "message": null, "build": null, "version": env!("CARGO_PKG_VERSION"), "port": port,
         "public_url": "https://deputy.example", "mcp_url": "https://deputy.example/mcp",
         "callback_url": "https://deputy.example/callback",
     });
     assert_eq!(line, expected);
+    let health = get(port, "/healthz");
+    let health: serde_json::Value = serde_json::from_str(health.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!((&health["version"], &health["commit"]), (&env!("CARGO_PKG_VERSION").into(), &commit));
+    let printed = String::from_utf8(run(deputy(folder.path(), &["--version"])).stdout).unwrap();
+    assert!(printed.contains(commit.as_str().unwrap_or("unknown")) && printed.contains("debug"), "{printed}");
 }
 
 #[test]

@@ -83,6 +83,51 @@ fn clean_shutdown_leaves_one_database_file() {
     assert_eq!(files(&folder.path().join("data")), ["audit", "deputy.sqlite3", "lock"]);
 }
 
+#[test]
+fn draining_server_is_not_ready_and_serves_new_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports();
+    let mut command = serve(folder.path(), port);
+    command.env("DRAIN_SECONDS", "3");
+    let mut running = Running::start(command, READY);
+    // PingOne is not there.
+    assert!(get(port, "/readyz").starts_with("HTTP/1.1 503 "));
+    let began = Instant::now();
+    running.signal("TERM");
+    thread::sleep(Duration::from_millis(500));
+    let ready = get(port, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("about to stop"), "{ready}");
+    for path in ["/healthz", "/health"] {
+        assert!(get(port, path).starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    register(port);
+    assert_eq!(running.ended().0.code(), Some(0));
+    assert!(began.elapsed() > Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn supervisor_is_told_of_start_watchdog_and_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(crate::support::LONG)).unwrap();
+    let received = || {
+        let mut buffer = [0; 256];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    let mut command = serve(folder.path(), 0);
+    command.env("NOTIFY_SOCKET", folder.path().join("notify")).env("WATCHDOG_USEC", "200000");
+    let mut running = Running::start(command, READY);
+    let mut messages: Vec<_> = (0..4).map(|_| received()).collect();
+    messages.sort();
+    messages.dedup();
+    assert_eq!(messages, ["READY=1", "WATCHDOG=1"]);
+    running.signal("TERM");
+    while received() != "STOPPING=1" {}
+    assert_eq!(running.ended().0.code(), Some(0));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn sighup_finishes_the_request_in_progress() {
