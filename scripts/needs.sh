@@ -82,6 +82,12 @@ need_chromium() {
     lack "Chromium or Chrome" "apt-get install chromium, or brew install --cask google-chrome, or set CHROMIUM to its path"
 }
 
+# It loads the alert rules. The package also has the server, which the tests do not use.
+need_promtool() {
+  command -v promtool >/dev/null || apt_install prometheus ||
+    lack promtool "apt-get install prometheus, or brew install prometheus"
+}
+
 # Ends the run if anything is missing, and names all of it.
 stop_if_missing() {
   [ -z "$missing" ] && return
