@@ -16,7 +16,7 @@ use crate::{
     mcp::ApiError,
     metrics::{self, LoginStep},
     oauth::{
-        Client, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
+        Client, Due, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
         RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
     },
     records::{self, RecordError},
@@ -209,6 +209,9 @@ async fn login_has_ended(
         return Ok(true);
     }
     let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
+    if grant.pingone.due(RefreshWhen::Expiring, now) == Due::Nothing {
+        return Ok(grant.open_pingone_tokens(&key).is_none());
+    }
     // Any other failure may be temporary, and does not end the login.
     let tokens = current_tokens(app, grant.id, &key, RefreshWhen::Expiring).await;
     Ok(tokens.is_err_and(|error| error == ApiError::LoginRequired))
