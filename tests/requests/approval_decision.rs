@@ -211,7 +211,6 @@ async fn extra_fields_of_a_decision_are_ignored() {
     let more = [
         ("client_id", "evil"),
         ("redirect_uri", "https://evil.example/cb"),
-        ("scope", "admin"),
         ("state", "evil"),
         ("resource", "https://evil.example/mcp"),
         ("code_challenge", CHALLENGE),

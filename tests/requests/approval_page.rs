@@ -97,7 +97,7 @@ async fn approval_page_says_how_long_it_remembers() {
 #[tokio::test]
 async fn approval_page_says_who_sees_the_access_token() {
     const NEVER: &str = "never sees your password, nor the PingOne access token that opens your to-do list.";
-    const SEES: &str = "See your PingOne access token for your to-do list";
+    const SEES: &str = "Your PingOne access token for your to-do list";
     for (setting, reveals) in [("claims", false), ("full", true)] {
         let world = World::with(&[("WHO_AM_I_TOKEN", setting)]);
         let page = world.get(&world.authorize_path(&world.client().await, &[])).await;

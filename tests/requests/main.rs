@@ -7,6 +7,7 @@
 mod agents;
 mod agents_session;
 mod api_access;
+mod approval_choice;
 mod approval_decision;
 mod approval_page;
 mod audit;

@@ -12,7 +12,7 @@
 //! 2. It opens the user's browser at `GET /authorize`. The request becomes an [`oauth::AuthorizationRequest`] or is
 //!    refused: on a page while nothing proves that the redirect URI is the client's, at the redirect URI afterwards
 //!    ([`oauth::AuthorizeError`]). A page asks the user whether *this client at this redirect URI* may act for them; the
-//!    request waits under a handle that only the page knows (`endpoint::authorize`).
+//!    request waits under a handle that only the page knows (`endpoint::authorize`). The user can leave scopes out.
 //! 3. `POST /approve` takes the request, and only now is there a login: `state`, `nonce` and a PKCE verifier, bound to
 //!    this browser by a cookie (`endpoint::approve`, `grants::login`). The browser goes to PingOne, where the DaVinci flow
 //!    policy logs the user in and asks for consent ([`oidc::AuthenticationRequest`]).
@@ -23,6 +23,9 @@
 //!    opens nothing ([`oauth::ReferenceToken`], [`seal`]).
 //! 6. `POST /mcp` with the token finds the grant, and a tool gets a [`mcp::Caller`]: who the user is, and a way to send
 //!    requests to the API with their token, which the tool cannot see (`grants::api`).
+//!
+//! A user manages the grants of these logins on a page of their own, without a token of any client (`endpoint::agents`,
+//! `grants::manage`).
 //!
 //! # Layers
 //!

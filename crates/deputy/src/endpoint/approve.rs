@@ -16,10 +16,12 @@ use crate::{
         login::{self, LoginError},
     },
     http::{BodyError, Response, cookies, read_body, set_cookie},
+    mcp::read_only_scopes,
     metrics::{self, LoginStep},
     oauth::{ApprovedClients, Handle, Params, approval_cookie, browser_is_bound},
     pages,
     records::{self, Approval, TicketError},
+    types::Scopes,
 };
 
 /// Why a decision is refused.
@@ -34,6 +36,8 @@ pub(crate) enum DecisionError {
     Failure(#[from] Failure),
     #[error("The form that was sent is not the one of the approval page.")]
     Form,
+    #[error("every scope was left out")]
+    NothingLeft,
     #[error("The decision did not come from the approval page.")]
     Origin,
     #[error("{}", ticket_text(.0))]
@@ -53,6 +57,7 @@ impl Refusal for DecisionError {
         match self {
             Self::Body(_)
             | Self::Form
+            | Self::NothingLeft
             | Self::Origin
             | Self::Ticket(
                 TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown | TicketError::Used,
@@ -78,6 +83,13 @@ impl Refusal for DecisionError {
             Self::Form | Self::Origin | Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => {
                 not_approved(app, &self.to_string())
             }
+            Self::NothingLeft => pages::message(
+                &app.config.brand,
+                StatusCode::BAD_REQUEST,
+                "Nothing was approved",
+                "You left every box empty.",
+                "Go back and check what the application may do, or deny it.",
+            ),
             Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(app),
             Self::Ticket(TicketError::Expired) => conflict(
                 "This page has expired",
@@ -123,17 +135,23 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, DecisionError> {
     let now = app.now();
     let (config, params) = (&app.config, Params::decode(&form));
-    let (Ok(Some(handle)), Ok(Some(decision @ ("approve" | "deny")))) =
+    let (Ok(Some(handle)), Ok(Some(decision @ ("approve" | "deny" | "read-only")))) =
         (params.one("handle"), params.one("decision"))
     else {
         return Err(DecisionError::Form);
     };
+    // A page without boxes, for a single scope, leaves no choice.
+    let has_boxes = params.all("choice").next().is_some();
+    let chosen = (decision == "approve" && has_boxes).then(|| Scopes::of(params.all("scope")));
+    if chosen.as_ref().is_some_and(Scopes::is_empty) {
+        return Err(DecisionError::NothingLeft);
+    }
     if !is_from_own_page(app, headers) {
         return Err(DecisionError::Origin);
     }
     let cookies = cookies(headers);
     let is_bound = |handle: &Handle| browser_is_bound("approve", handle.as_str(), &cookies, &config.keys);
-    let Approval { request, client_name } =
+    let Approval { mut request, client_name } =
         records::take_ticket(app.host(), &config.keys, handle, is_bound, now).await?;
     let (approval_name, _) = approval_cookie(handle, &config.keys);
     let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
@@ -145,6 +163,10 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
         approved.forget(target.client_id());
         Err(LoginError::Denied)
     } else {
+        let chosen = if decision == "read-only" { Some(read_only_scopes(&app.tools)) } else { chosen };
+        if chosen.is_some_and(|chosen| !request.access.keep_scopes(&chosen)) {
+            return Err(DecisionError::Form);
+        }
         if is_remembered(app, &request) {
             approved.add(&request, client_name.as_deref(), now);
         }
@@ -163,7 +185,12 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
 }
 
 /// Sets the cookie of remembered approvals, or removes it if there are none any more.
-fn set_approved_clients(app: &App, response: &mut Response, approved: &ApprovedClients, had_cookie: bool) {
+pub(super) fn set_approved_clients(
+    app: &App,
+    response: &mut Response,
+    approved: &ApprovedClients,
+    had_cookie: bool,
+) {
     if !approved.is_empty() {
         let value = approved.render(&app.config.keys);
         set_cookie(response, ApprovedClients::COOKIE, &value, ApprovedClients::LIFETIME);

@@ -19,15 +19,16 @@ use crate::{
     host::{Endpoint, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie},
     limits::{self, remote_source},
+    mcp::read_only_scopes,
     metrics::{self, LoginStep},
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
         RequestError, TargetError, approval_cookie, displayable,
     },
-    pages::{self, ApprovalForm},
+    pages::{self, ApprovalForm, ScopeChoice},
     records::{self, Approval},
     seal::random_bytes,
-    types::ClientId,
+    types::{ClientId, Scopes},
 };
 
 /// Why an authorization request is refused.
@@ -172,8 +173,9 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
     let client = authorizing_client(app, id, remote_source(&head.extensions), now)
         .await
         .map_err(|error| AuthorizationRefusal::Client { id: id.to_owned(), error })?;
-    let request = AuthorizationRequest::parse(&params, &client, &app.config)?;
-    if was_approved(app, headers, &request, &client) {
+    let mut request = AuthorizationRequest::parse(&params, &client, &app.config)?;
+    let chosen = chosen_scopes(app, headers, &request, &client);
+    if chosen.is_some_and(|chosen| request.access.keep_scopes(&chosen)) {
         let target = request.target.clone();
         login::note_approval(app, &request, client.name.as_deref(), true);
         metrics::login(LoginStep::Authorize, "remembered");
@@ -196,8 +198,11 @@ async fn approval_page(
 ) -> Result<Response, Failure> {
     let handle = records::new_handle::<Approval>(app.host(), &app.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
+    let readable = request.access.scopes.intersection(&read_only_scopes(&app.tools));
     let form = ApprovalForm {
         handle: handle.as_str(),
+        scopes: scope_choices(app, &request),
+        can_be_read_only: !readable.is_empty() && readable != request.access.scopes,
         nonce: &nonce,
         is_remembered: is_remembered(app, &request),
         reveals_token: app.config.api.reveal_token,
@@ -209,15 +214,29 @@ async fn approval_page(
     Ok(page)
 }
 
-/// Whether this browser has approved exactly this request, and no page sent it here. A site that could send a user
-/// through without a page could collect codes for a client that it controls. Deputy's own pages count as such a site,
-/// since they redirect to URIs that clients chose.
-fn was_approved(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, client: &Client) -> bool {
+/// The scopes that the user chose, if this browser has approved exactly this request, and no page sent it here. A site
+/// that could send a user through without a page could collect codes for a client that it controls. Deputy's own pages
+/// count as such a site, since they redirect to URIs that clients chose.
+fn chosen_scopes(
+    app: &App,
+    headers: &HeaderMap,
+    request: &AuthorizationRequest,
+    client: &Client,
+) -> Option<Scopes> {
     if request.access.ask_again || !is_remembered(app, request) || Initiator::of(headers) != Initiator::User {
-        return false;
+        return None;
     }
     let approved = ApprovedClients::among(&cookies(headers), &app.config.keys, app.now());
-    approved.contains(request, client.name.as_deref())
+    approved.chosen_scopes(request, client.name.as_deref())
+}
+
+/// The scopes of a request on the approval page, each with the tools that need it.
+fn scope_choices<'a>(app: &'a App, request: &'a AuthorizationRequest) -> Vec<ScopeChoice<'a>> {
+    let tools_of = |scope: &str| {
+        let tools = app.tools.iter().filter(|tool| tool.scopes.iter().any(|needed| needed == scope));
+        tools.map(|tool| tool.title.as_str()).collect()
+    };
+    request.access.scopes.iter().map(|scope| ScopeChoice { scope, tools: tools_of(scope) }).collect()
 }
 
 /// Whether an approval of this request may be remembered, so that the page is not shown again. The operator allows it

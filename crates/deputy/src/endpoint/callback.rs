@@ -148,7 +148,7 @@ async fn receive_callback(
             let target = request.target.clone();
             let code = match code {
                 Ok(code) => {
-                    let login = ClientLogin { request, client_name, authentication };
+                    let login = ClientLogin { request: *request, client_name, authentication };
                     finish_detached(app, login, code, now).await
                 }
                 Err(error) => Err(error),

@@ -39,6 +39,7 @@ pub(crate) async fn code(
         redirect_uri: target.redirect_uri().clone(),
         code_challenge: access.code_challenge,
         scopes,
+        declined: access.declined,
         pingone_tokens,
     };
     let (grant, code) = Grant::issue(new, now, &app.random());

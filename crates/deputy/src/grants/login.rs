@@ -141,7 +141,7 @@ pub(crate) async fn begin(
     now: Timestamp,
 ) -> Result<Response, LoginError> {
     let log_in_again = request.access.log_in_again;
-    let purpose = LoginPurpose::Authorize { request, client_name };
+    let purpose = LoginPurpose::Authorize { request: Box::new(request), client_name };
     let response = send_to_pingone(app, purpose, log_in_again, now).await?;
     metrics::login(LoginStep::Pingone, "ok");
     Ok(response)

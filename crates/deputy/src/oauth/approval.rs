@@ -6,7 +6,7 @@ use crate::{
     encoding::{base64url_decode_all, base64url_encode, hex},
     host::Timestamp,
     seal,
-    types::ClientId,
+    types::{ClientId, Scopes},
 };
 
 /// Name and value of the cookie that binds an approval page to the browser that shows it.
@@ -45,6 +45,8 @@ struct Approved {
     fingerprint: [u8; 16],
     client: [u8; 8],
     until: Timestamp,
+    /// The scopes that the user declined, by their places in [`sorted_scopes`]. A request has 64 scopes at most.
+    declined: u64,
 }
 
 impl ApprovedClients {
@@ -70,9 +72,11 @@ impl ApprovedClients {
         let (entries, []) = payload.as_chunks::<ENTRY>() else { return None };
         let entries = entries.iter().filter_map(|entry| {
             let (fingerprint, rest) = entry.split_first_chunk::<16>()?;
-            let (client, until) = rest.split_first_chunk::<8>()?;
-            let until = Timestamp(u64::from_be_bytes(until.try_into().ok()?));
-            Some(Approved { fingerprint: *fingerprint, client: *client, until })
+            let (client, rest) = rest.split_first_chunk::<8>()?;
+            let (until, declined) = rest.split_first_chunk::<8>()?;
+            let until = Timestamp(u64::from_be_bytes(*until));
+            let declined = u64::from_be_bytes(declined.try_into().ok()?);
+            Some(Approved { fingerprint: *fingerprint, client: *client, until, declined })
         });
         Some(Self(entries.filter(|approved| approved.until > now).collect()))
     }
@@ -82,8 +86,9 @@ impl ApprovedClients {
         let payload: Vec<u8> = self
             .0
             .iter()
-            .flat_map(|Approved { fingerprint, client, until }| {
-                fingerprint.iter().chain(client).copied().chain(until.0.to_be_bytes())
+            .flat_map(|Approved { fingerprint, client, until, declined }| {
+                let numbers = until.0.to_be_bytes().into_iter().chain(declined.to_be_bytes());
+                fingerprint.iter().chain(client).copied().chain(numbers)
             })
             .collect();
         let payload = base64url_encode(&payload);
@@ -96,18 +101,24 @@ impl ApprovedClients {
         self.0.is_empty()
     }
 
-    /// Whether the user approved exactly this client, name, redirect URI and set of scopes.
-    pub fn contains(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> bool {
+    /// The scopes that the user chose, if they approved exactly this client, name, redirect URI and set of scopes.
+    pub fn chosen_scopes(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> Option<Scopes> {
         let fingerprint = fingerprint(request, client_name);
-        self.0.iter().any(|approved| approved.fingerprint == fingerprint)
+        let approved = self.0.iter().find(|approved| approved.fingerprint == fingerprint)?;
+        let scopes = sorted_scopes(request).into_iter().enumerate();
+        let kept = scopes.filter(|(place, _)| approved.declined & bit(*place) == 0);
+        Some(Scopes::of(kept.map(|(_, scope)| scope)))
     }
 
-    /// Remembers an approval for [`Self::LIFETIME`]. Only the newest 16 are kept.
+    /// Remembers an approval for [`Self::LIFETIME`], with the scopes that the user declined. Only the newest 16 are kept.
     pub fn add(&mut self, request: &AuthorizationRequest, client_name: Option<&str>, now: Timestamp) {
         let fingerprint = fingerprint(request, client_name);
         self.0.retain(|approved| approved.fingerprint != fingerprint);
         let client = client_digest(request.target.client_id());
-        self.0.insert(0, Approved { fingerprint, client, until: now.plus(Self::LIFETIME) });
+        let scopes = sorted_scopes(request).into_iter().enumerate();
+        let declined = scopes.filter(|(_, scope)| request.access.declined.contains(scope));
+        let declined = declined.fold(0, |bits, (place, _)| bits | bit(place));
+        self.0.insert(0, Approved { fingerprint, client, until: now.plus(Self::LIFETIME), declined });
         self.0.truncate(Self::CAPACITY);
     }
 
@@ -118,21 +129,31 @@ impl ApprovedClients {
     }
 
     fn tag(payload: &str, key: &seal::SealingKey) -> String {
-        base64url_encode(&key.mac(&[b"approved clients", payload.as_bytes()])[..16])
+        base64url_encode(&key.mac(&[b"approved clients and scopes", payload.as_bytes()])[..16])
     }
 }
 
 /// A digest of the client, name, redirect URI and scopes that the approval page shows. It includes the port of a
 /// loopback redirect URI, since another program can listen on another port.
 fn fingerprint(request: &AuthorizationRequest, client_name: Option<&str>) -> [u8; 16] {
-    let target = &request.target;
-    let mut scopes: Vec<&str> = request.access.scopes.iter().collect();
-    scopes.sort_unstable();
+    let (target, scopes) = (&request.target, sorted_scopes(request));
     let parts = serde_json::json!([target.client_id(), client_name, target.redirect_uri(), scopes]);
     let digest = seal::digest("approved client", parts.to_string().as_bytes());
     let mut fingerprint = [0; 16];
     fingerprint.copy_from_slice(&digest.0[..16]);
     fingerprint
+}
+
+/// The scopes that the client asked for, also those that the user declined.
+fn sorted_scopes(request: &AuthorizationRequest) -> Vec<&str> {
+    let mut scopes: Vec<&str> = request.access.scopes.iter().chain(request.access.declined.iter()).collect();
+    scopes.sort_unstable();
+    scopes
+}
+
+/// No bit for a place beyond the 64th, which no request has.
+fn bit(place: usize) -> u64 {
+    u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 fn client_digest(client_id: &ClientId) -> [u8; 8] {
@@ -143,4 +164,4 @@ fn client_digest(client_id: &ClientId) -> [u8; 8] {
 }
 
 /// Bytes of one approval in the cookie.
-const ENTRY: usize = 32;
+const ENTRY: usize = 40;

@@ -30,8 +30,11 @@ pub struct RedirectTarget {
 /// The access that a client requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedAccess {
-    /// The scopes to grant: those of the request that this server offers.
+    /// The scopes to grant: those of the request that this server offers, and that the user has not declined.
     pub scopes: Scopes,
+    /// The other scopes of the request, which the user declined.
+    #[serde(default)]
+    pub declined: Scopes,
     /// `code_challenge` (RFC 7636 §4.3).
     pub code_challenge: CodeChallenge,
     /// `prompt=consent`: show the approval page even if the browser remembers the approval.
@@ -140,6 +143,21 @@ impl AuthorizationRequest {
     }
 }
 
+impl RequestedAccess {
+    /// Keeps only the scopes in `kept`, as the user chose. `false` if none would be left; then nothing is changed.
+    #[must_use]
+    pub fn keep_scopes(&mut self, kept: &Scopes) -> bool {
+        let scopes = self.scopes.intersection(kept);
+        if scopes.is_empty() {
+            return false;
+        }
+        let declined = self.scopes.iter().filter(|scope| !kept.contains(scope));
+        self.declined = Scopes::of(self.declined.iter().chain(declined));
+        self.scopes = scopes;
+        true
+    }
+}
+
 impl RedirectTarget {
     fn parse(params: &Params, client: &Client, config: &Config) -> Result<Self, TargetError> {
         let redirect_uri = match (params.one("redirect_uri"), client.redirect_uris.as_slice()) {
@@ -208,6 +226,7 @@ impl RequestedAccess {
             scopes: Scopes::parse(one("scope")?.unwrap_or_default())
                 .and_then(|requested| requested.granted(&config.api.scopes))
                 .map_err(RequestError::Scope)?,
+            declined: Scopes::default(),
             code_challenge,
             ask_again: prompts("consent"),
             log_in_again: prompts("login") || prompts("select_account"),

@@ -56,6 +56,7 @@ pub use refresh::{RefreshError, Refreshed};
 ///         redirect_uri: RedirectUri::parse("https://client.example/callback")?,
 ///         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256"))?,
 ///         scopes: Scopes::parse("todo:read")?,
+///         declined: Scopes::default(),
 ///         pingone_tokens: PingOneTokens {
 ///             access_token: Secret::new("from PingOne".to_owned()),
 ///             refresh_token: None,
@@ -133,6 +134,8 @@ pub struct NewGrant {
     pub code_challenge: CodeChallenge,
     /// The granted scopes.
     pub scopes: Scopes,
+    /// The scopes that the client asked for and the user declined.
+    pub declined: Scopes,
     /// The tokens of `PingOne`.
     pub pingone_tokens: PingOneTokens,
 }
@@ -236,8 +239,16 @@ impl Grant {
         let key = SealingKey::generate(random);
         let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
         let expires_at = now.plus(Self::CODE_LIFETIME);
-        let NewGrant { user, client_id, client_name, redirect_uri, code_challenge, scopes, pingone_tokens } =
-            new;
+        let NewGrant {
+            user,
+            client_id,
+            client_name,
+            redirect_uri,
+            code_challenge,
+            scopes,
+            declined,
+            pingone_tokens,
+        } = new;
         let grant = Self {
             id,
             user,
@@ -245,7 +256,7 @@ impl Grant {
             client_name,
             redirect_host: Some(redirect_uri.host()),
             scopes,
-            declined: Scopes::default(),
+            declined,
             created_at: now,
             expires_at,
             indexed_until: now,

@@ -23,7 +23,9 @@ struct ApprovePage<'a> {
     host: &'a str,
     redirect_uri: &'a str,
     loopback: bool,
-    scopes: Vec<(&'a str, &'a str)>,
+    words: &'a Wording,
+    scopes: &'a [ScopeChoice<'a>],
+    can_be_read_only: bool,
     /// Whether tools may give the client the user's PingOne access token.
     reveals_token: bool,
     handle: &'a str,
@@ -34,16 +36,27 @@ struct ApprovePage<'a> {
 }
 
 /// The parts of the approval page that are not of the authorization request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct ApprovalForm<'a> {
     /// The handle of the stored authorization request.
     pub(crate) handle: &'a str,
+    pub(crate) scopes: Vec<ScopeChoice<'a>>,
+    /// Whether some of the scopes, and not all of them, open tools that only read.
+    pub(crate) can_be_read_only: bool,
     /// The CSP nonce of the script.
     pub(crate) nonce: &'a str,
     /// Whether the approval will be remembered.
     pub(crate) is_remembered: bool,
     /// Whether tools may give the client the user's PingOne access token.
     pub(crate) reveals_token: bool,
+}
+
+/// A scope that the user can leave out.
+#[derive(Debug)]
+pub(crate) struct ScopeChoice<'a> {
+    pub(crate) scope: &'a str,
+    /// The titles of the tools that need it.
+    pub(crate) tools: Vec<&'a str>,
 }
 
 /// Renders the approval page for `request`.
@@ -70,7 +83,9 @@ pub(crate) fn approve(
             host: &uri.host(),
             redirect_uri: uri.as_str(),
             loopback: uri.is_loopback(),
-            scopes: request.access.scopes.iter().map(|scope| (scope, words.of_scope(scope))).collect(),
+            words,
+            scopes: &form.scopes,
+            can_be_read_only: form.can_be_read_only,
             reveals_token: form.reveals_token,
             handle: form.handle,
             days: form.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{config::Brand, encoding::base64_encode};
 
 pub(crate) use agents::{AgentCard, AgentsPage, Notice, agents, sign_in};
-pub(crate) use approve::{ApprovalForm, approve};
+pub(crate) use approve::{ApprovalForm, ScopeChoice, approve};
 pub(crate) use home::{HomePage, HomeTool, home};
 pub(crate) use icon::icon;
 pub(crate) use time::ago;

@@ -30,7 +30,7 @@ pub(crate) struct Login {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LoginPurpose {
     /// A client asked for access: the login ends with a code at its redirect URI.
-    Authorize { request: AuthorizationRequest, client_name: Option<String> },
+    Authorize { request: Box<AuthorizationRequest>, client_name: Option<String> },
     /// The user wants to see and end their grants: the login ends with a session on a page of this server.
     Manage,
 }

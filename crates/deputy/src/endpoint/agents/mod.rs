@@ -13,8 +13,8 @@ use http::{HeaderMap, Method, StatusCode, request::Parts};
 
 use self::sign_in::{sign_in, sign_in_page, sign_out};
 use super::{
-    Fault, LONGEST_BODY, Refusal, internal_failure_page, is_from_own_page, respond, too_many_logins_page,
-    wrong_method,
+    Fault, LONGEST_BODY, Refusal, approve::set_approved_clients, internal_failure_page, is_from_own_page,
+    respond, too_many_logins_page, wrong_method,
 };
 use crate::{
     app::App,
@@ -27,7 +27,7 @@ use crate::{
     http::{BodyError, Response, cookies, is_in_background, read_body},
     limits,
     mcp::read_only_scopes,
-    oauth::{NarrowError, Params, UserSession},
+    oauth::{ApprovedClients, NarrowError, Params, UserSession},
     pages::{self, AgentCard, AgentsPage, Notice},
     records::{self, RecordError, UserGrants},
     types::{ClientId, Scopes},
@@ -166,9 +166,17 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
         return Err(AgentsRefusal::OtherSession);
     }
     let sub = session.user.sub.as_str();
-    let notice = match action {
-        "end" => end(app, sub, grant_id(&params)?, now).await?,
-        "end-all" if params.one("confirm") == Ok(Some("yes")) => end_all(app, sub, now).await?,
+    let (notice, changed) = match action {
+        "end" => {
+            let ended = manage::end(app, grant_id(&params)?, Some(sub), now).await?;
+            let notice = Notice::Done("The application is disconnected. Its next request is refused.");
+            ended.map_or((GONE, Changed::Nothing), |grant| (notice, Changed::Client(grant.client_id)))
+        }
+        "end-all" if params.one("confirm") == Ok(Some("yes")) => {
+            manage::end_all(app, sub, now).await?;
+            let text = "Every application is disconnected. Their next requests are refused.";
+            (Notice::Done(text), Changed::All)
+        }
         "narrow" => {
             let kept = Scopes::of(params.all("scope"));
             narrow(app, sub, grant_id(&params)?, &kept, now).await?
@@ -178,19 +186,33 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
         _ => return Err(AgentsRefusal::Form),
     };
     // The index may have changed. An entry that has ended since is left out of the list.
-    agents_page(app, &session, &index, Some(notice), now).await
+    let mut response = agents_page(app, &session, &index, Some(notice), now).await?;
+    forget_approvals(app, headers, &changed, &mut response);
+    Ok(response)
 }
 
-async fn end(app: &App, sub: &str, id: GrantId, now: Timestamp) -> Result<Notice<'static>, AgentsRefusal> {
-    Ok(match manage::end(app, id, Some(sub), now).await? {
-        Some(_) => Notice::Done("The application is disconnected. Its next request is refused."),
-        None => GONE,
-    })
+/// The clients whose access was changed.
+enum Changed {
+    All,
+    Client(ClientId),
+    Nothing,
 }
 
-async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<Notice<'static>, AgentsRefusal> {
-    manage::end_all(app, sub, now).await?;
-    Ok(Notice::Done("Every application is disconnected. Their next requests are refused."))
+/// Lets this browser forget that it has approved a client whose access was changed: otherwise the client could get the
+/// same access again without a page.
+fn forget_approvals(app: &App, headers: &HeaderMap, changed: &Changed, response: &mut Response) {
+    let cookies = cookies(headers);
+    let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
+    let approved = match changed {
+        Changed::All => ApprovedClients::default(),
+        Changed::Client(client) => {
+            let mut approved = ApprovedClients::among(&cookies, &app.config.keys, app.now());
+            approved.forget(client);
+            approved
+        }
+        Changed::Nothing => return,
+    };
+    set_approved_clients(app, response, &approved, had_cookie);
 }
 
 async fn narrow(
@@ -199,13 +221,17 @@ async fn narrow(
     id: GrantId,
     kept: &Scopes,
     now: Timestamp,
-) -> Result<Notice<'static>, AgentsRefusal> {
+) -> Result<(Notice<'static>, Changed), AgentsRefusal> {
     match manage::narrow(app, id, Some(sub), kept, now).await {
-        Ok(Some(_)) => Ok(Notice::Done("The application can do only what is listed now.")),
-        Ok(None) => Ok(GONE),
-        Err(NarrowFailure::Refused(NarrowError::NothingLeft)) => Ok(Notice::Problem(
-            "Nothing was changed: keep at least one permission, or disconnect the application.",
-        )),
+        Ok(Some(grant)) => {
+            let notice = Notice::Done("The application can do only what is listed now.");
+            Ok((notice, Changed::Client(grant.client_id)))
+        }
+        Ok(None) => Ok((GONE, Changed::Nothing)),
+        Err(NarrowFailure::Refused(NarrowError::NothingLeft)) => {
+            let text = "Nothing was changed: keep at least one permission, or disconnect the application.";
+            Ok((Notice::Problem(text), Changed::Nothing))
+        }
         Err(NarrowFailure::Record(error)) => Err(error.into()),
     }
 }

@@ -264,6 +264,7 @@ fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
         redirect_uri: RedirectUri::parse(URI).unwrap(),
         code_challenge: CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap(),
         scopes: Scopes::of(["todo:read", "todo:write"]),
+        declined: Scopes::default(),
         pingone_tokens: pingone_tokens(refreshable),
     };
     Grant::issue(new, NOW, &random)
