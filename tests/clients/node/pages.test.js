@@ -114,7 +114,9 @@ describe("pages in Chromium", () => {
     // test overrides `hasFocus` as a browser would report it.
     await page.addInitScript(() => { document.hasFocus = () => false; });
     await page.goto(wallet.opened[0]);
-    const { x, y, width, height } = await page.locator("button[value=approve]").boundingBox();
+    const approve = page.locator("button[value=approve]");
+    await approve.scrollIntoViewIfNeeded();
+    const { x, y, width, height } = await approve.boundingBox();
     const click = () => page.mouse.click(x + width / 2, y + height / 2);
     await click();
     await page.waitForSelector("#again", { state: "visible" });
@@ -146,7 +148,7 @@ describe("pages in Chromium", () => {
     await scriptless.click("button[value=approve]");
     await scriptless.waitForTimeout(500);
     assert.equal(new URL(scriptless.url()).pathname, "/authorize");
-    await scriptless.check("input[type=checkbox]");
+    await scriptless.check("input[required]");
     await follow(scriptless, () => scriptless.click("button[value=approve]"));
     assert.notEqual(new URL(scriptless.url()).origin, demo.at(""));
     await context.close();
