@@ -17,6 +17,8 @@ pub(crate) enum StartError {
     Audit(#[from] AuditError),
     #[error("the audit log was changed")]
     AuditChanged,
+    #[error("there is no audit log in {}. --data-dir (DATA_DIR) names the folder of the data", .0.display())]
+    NoAuditLog(PathBuf),
     #[error(transparent)]
     Backup(#[from] BackupError),
     #[error(transparent)]
@@ -64,6 +66,7 @@ impl StartError {
             Self::Config(_) | Self::Log(_) => ExitCode::from(2),
             Self::Audit(_)
             | Self::AuditChanged
+            | Self::NoAuditLog(_)
             | Self::Backup(_)
             | Self::Bind(_)
             | Self::Check(_)

@@ -127,10 +127,13 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     };
     let too_many = |excess, what| {
         tracing::warn!(grant = ?id, ?excess, what, "too much is under way at a time");
-        refused();
         McpError::TooMany { excess, what }
     };
-    let mut permit = app.concurrency.begin(&grant.user.sub).map_err(|excess| too_many(excess, "requests"))?;
+    let mut permit = app
+        .concurrency
+        .begin(&grant.user.sub)
+        .map_err(|excess| too_many(excess, "requests"))
+        .inspect_err(|_| refused())?;
     let body = read_counted_body(app.host(), body, LONGEST_MESSAGE, |bytes| permit.takes(bytes)).await;
     let body = body.inspect_err(|error| {
         if *error == BodyError::TooMany {
@@ -150,6 +153,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
             }
             Challenge::LoginRequired => McpError::InvalidToken,
         })?;
+    // A tool that has been called has its event already.
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
 

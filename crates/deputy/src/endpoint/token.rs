@@ -10,7 +10,10 @@ use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::{App, access_of},
     clients::{AuthenticationError, authenticate},
-    grants::{manage::finish_ending, refresh::current_tokens},
+    grants::{
+        manage::{self, finish_ending},
+        refresh::current_tokens,
+    },
     host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, Timestamp},
     http::{Response, error, has_media_type, json as json_response},
     mcp::ApiError,
@@ -219,7 +222,13 @@ async fn login_has_ended(
 
 /// Adds the grant to the index of its user. Tokens are issued even if this fails. Then the next refresh tries again.
 async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
-    let entered = records::index_grant(app.host(), &app.config, grant, until, now).await;
+    let entered = async {
+        for oldest in records::index_grant(app.host(), &app.config, grant, until, now).await? {
+            manage::end_by(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
+        }
+        Ok::<_, RecordError>(())
+    };
+    let entered = entered.await;
     if let Err(error) = &entered {
         tracing::error!(grant = ?grant.id, %error, "a grant could not be added to the index of its user");
     }

@@ -77,7 +77,8 @@ pub(crate) async fn end(
     owner: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
-    let Some(grant) = end_grant(app, id, owner, now).await? else { return Ok(None) };
+    let by = if owner.is_some() { EndedBy::User } else { EndedBy::Operator };
+    let Some(grant) = end_by(app, id, owner, by, now).await? else { return Ok(None) };
     unindex(app, &grant.user.sub, &[id], now).await;
     Ok(Some(grant))
 }
@@ -88,7 +89,8 @@ pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<usiz
     let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
     let mut ended = 0;
     for ids in ids.chunks(AT_A_TIME) {
-        let grants = try_join_all(ids.iter().map(|id| end_grant(app, *id, Some(sub), now))).await?;
+        let grants =
+            try_join_all(ids.iter().map(|id| end_by(app, *id, Some(sub), EndedBy::User, now))).await?;
         ended += grants.iter().flatten().count();
     }
     unindex(app, sub, &ids, now).await;
@@ -143,10 +145,12 @@ pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) 
     }));
 }
 
-async fn end_grant(
+/// Ends a grant, and leaves it in the index of its user.
+pub(crate) async fn end_by(
     app: &App,
     id: GrantId,
     owner: Option<&str>,
+    by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
     for _ in 0..records::MOST_RACES {
@@ -159,7 +163,6 @@ async fn end_grant(
         };
         if has_ended {
             app.changes.note();
-            let by = if owner.is_some() { EndedBy::User } else { EndedBy::Operator };
             app.audit(access_of(&grant), Decision::GrantEnded { by });
             tracing::info!(client = %grant.client_id, grant = ?id, ?by, "grant ended");
             return Ok(Some(grant));

@@ -122,6 +122,8 @@ pub enum Decision {
 pub enum EndedBy {
     /// The client revoked a token (RFC 7009).
     Client,
+    /// This server, because the user had more grants than one user may have, and it was the oldest.
+    Limit,
     /// An operator.
     Operator,
     /// `PingOne` ended the login.

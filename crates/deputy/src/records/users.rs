@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Activity, MOST_RACES, RecordError, decode, encode, end_grant};
+use super::{Activity, MOST_RACES, RecordError, decode, encode};
 use crate::{
     config::Config,
     host::{GrantId, Host, RecordKey, Timestamp},
@@ -61,27 +61,25 @@ pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
     RecordKey::User(seal::digest("user", name.as_bytes()))
 }
 
-/// Enters a grant into its user's index until `until`, or prolongs its entry.
+/// Enters a grant into its user's index until `until`, or prolongs its entry. Returns the oldest grants beyond the bound,
+/// which the caller ends.
 pub(crate) async fn index_grant(
     host: &Host,
     config: &Config,
     grant: &Grant,
     until: Timestamp,
     now: Timestamp,
-) -> Result<(), RecordError> {
-    let mut ended = Vec::new();
+) -> Result<Vec<GrantId>, RecordError> {
+    let mut surplus = Vec::new();
     update_index(host, config, &grant.user.sub, now, |index| {
         let known = index.grants.iter().position(|entry| entry.id == grant.id);
         let activity = known.map(|at| index.grants.remove(at).activity).unwrap_or_default();
         index.grants.push(UserGrant { id: grant.id, until, activity });
-        let surplus = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
-        ended = index.grants.drain(..surplus).map(|entry| entry.id).collect();
+        let count = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
+        surplus = index.grants.drain(..count).map(|entry| entry.id).collect();
     })
     .await?;
-    for id in ended {
-        end_grant(host, id, now).await?;
-    }
-    Ok(())
+    Ok(surplus)
 }
 
 /// The index of a user's grants. A grant in it may have ended since.

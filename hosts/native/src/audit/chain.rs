@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use deputy::seal::SealingKey;
+use deputy::{config::Keys, seal::SealingKey};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, open_private};
@@ -43,17 +43,30 @@ impl Link {
         let Numbered { seq } = serde_json::from_str(line).ok()?;
         Some((Self { seq, mac }, body))
     }
+}
 
-    /// Parses `audit.head`.
-    pub(super) fn read_head(text: &str) -> Option<Self> {
-        let (seq, mac) = text.trim_end().split_once(' ')?;
-        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?.try_into().ok()?;
-        Some(Self { seq: seq.parse().ok()?, mac })
+/// `audit.head`: the number of the last line, and a code over the line that cannot be made without the key, nor taken from
+/// the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    code: Mac,
+}
+
+impl Head {
+    pub(super) fn of(last: Link, key: &SealingKey) -> Self {
+        Self { seq: last.seq, code: key.mac(&[b"audit head", &last.seq.to_be_bytes(), &last.mac]) }
     }
 
-    /// `audit.head`, always of the same length.
-    fn head(self) -> String {
-        format!("{:020} {}\n", self.seq, encoded(self.mac))
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (seq, code) = text.trim_end().split_once(' ')?;
+        let code = URL_SAFE_NO_PAD.decode(code).ok()?.try_into().ok()?;
+        Some(Self { seq: seq.parse().ok()?, code })
+    }
+
+    /// The text, always of the same length.
+    fn text(self) -> String {
+        format!("{:020} {}\n", self.seq, encoded(self.code))
     }
 }
 
@@ -73,6 +86,8 @@ pub(super) enum LogEvent {
         /// Its code, from which the chain is verified.
         through_mac: String,
     },
+    /// At a start, `audit.head` was missing or changed, so that lines may be missing at the end.
+    HeadMissing,
     /// At a start, lines were missing at the end.
     LinesMissing {
         /// The last line that had been written.
@@ -92,10 +107,12 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn open(folder: &Path, key: SealingKey, max_bytes: u64) -> io::Result<Self> {
+    /// Opens the log, and appends with the newest of `keys`.
+    pub(super) fn open(folder: &Path, keys: &Keys, max_bytes: u64) -> io::Result<Self> {
         files::create_private_folder(folder)?;
         let head_path = folder.join(files::HEAD);
-        let written = fs::read_to_string(&head_path).ok().and_then(|text| Link::read_head(&text));
+        let had_head = head_path.exists();
+        let written = fs::read_to_string(&head_path).ok().and_then(|text| Head::read(&text));
         let mut last = Link::START;
         // The newest file is empty if the process ended just after it began the file.
         for path in files::list(folder)?.iter().rev() {
@@ -109,14 +126,23 @@ impl Chain {
         let file = open_private(&path)?;
         let size = file.metadata()?.len();
         let head = open_private(&head_path)?;
+        let key = keys.newest().audit.clone();
         let mut chain = Self { folder: folder.to_owned(), key, max_bytes, last, file, size, head };
-        if let Some(written) = written.filter(|written| written.seq > last.seq) {
-            tracing::error!(
-                found = last.seq,
-                written = written.seq,
-                "the audit log lacks lines at its end: they were deleted, or lost with the power"
-            );
-            chain.append(&LogEvent::LinesMissing { written: written.seq })?;
+        match written {
+            Some(written) if written.seq > last.seq => {
+                tracing::error!(
+                    found = last.seq,
+                    written = written.seq,
+                    "the audit log lacks lines at its end: they were deleted, or lost with the power"
+                );
+                chain.append(&LogEvent::LinesMissing { written: written.seq })?;
+            }
+            Some(written) if is_head(written, last, folder, keys)? => {}
+            None if last == Link::START && !had_head => chain.write_head()?,
+            Some(_) | None => {
+                tracing::error!("audit.head of the audit log was missing or changed");
+                chain.append(&LogEvent::HeadMissing)?;
+            }
         }
         Ok(chain)
     }
@@ -150,8 +176,12 @@ impl Chain {
         }
         self.size += line.len() as u64;
         self.last = next;
+        self.write_head()
+    }
+
+    fn write_head(&mut self) -> io::Result<()> {
         self.head.seek(SeekFrom::Start(0))?;
-        self.head.write_all(next.head().as_bytes())
+        self.head.write_all(Head::of(self.last, &self.key).text().as_bytes())
     }
 
     /// Begins a new file, and removes the oldest ones beyond the size to keep.
@@ -180,6 +210,23 @@ impl Chain {
         self.file.sync_data()?;
         self.head.sync_data()
     }
+}
+
+/// Whether this is the head of the last line or, if the process ended before it wrote that, of the line before.
+fn is_head(head: Head, last: Link, folder: &Path, keys: &Keys) -> io::Result<bool> {
+    let is_of = |link| keys.iter().any(|keys| Head::of(link, &keys.audit) == head);
+    if is_of(last) || (head.seq == 0 && last.seq == 1 && is_of(Link::START)) {
+        return Ok(true);
+    }
+    if head.seq + 1 != last.seq {
+        return Ok(false);
+    }
+    for line in files::lines(files::list(folder)?) {
+        if Link::read(&line?.1).is_some_and(|(link, _)| link.seq == head.seq && is_of(link)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The member with the code, which is the last one of a line.

@@ -1,7 +1,7 @@
 //! `deputy audit`.
 
 use std::{
-    fs, io,
+    io,
     io::Write as _,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -42,9 +42,11 @@ pub(crate) fn run(
     output: &Output,
 ) -> Result<(), StartError> {
     let folder = folder(&options.data.data_dir);
+    // A wrong --data-dir rather than an empty log.
+    if !folder.is_dir() {
+        return Err(StartError::NoAuditLog(folder));
+    }
     let failed = |cause| StartError::Audit(AuditError { path: folder.clone(), cause });
-    // A folder that is not there is a wrong --data-dir rather than an empty log.
-    fs::read_dir(&folder).map_err(failed)?;
     match options.action {
         AuditAction::Verify => {
             let report = verify(&folder, &keys()?).map_err(failed)?;

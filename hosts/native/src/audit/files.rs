@@ -63,10 +63,15 @@ pub(super) fn lines(files: Vec<PathBuf>) -> impl Iterator<Item = io::Result<(Pat
 pub(super) fn last_link(path: &Path) -> io::Result<Option<Link>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let length = file.metadata()?.len();
-    let start = length.saturating_sub(LONGEST_LINE);
-    file.seek(SeekFrom::Start(start))?;
+    let mut start = length;
     let mut tail = Vec::new();
-    file.read_to_end(&mut tail)?;
+    // Until a whole line is read: the end of it, and that of the line before or the beginning of the file.
+    while start > 0 && tail.split(|byte| *byte == b'\n').count() < 3 {
+        start = start.saturating_sub(STEP);
+        file.seek(SeekFrom::Start(start))?;
+        tail.clear();
+        file.read_to_end(&mut tail)?;
+    }
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     if whole < tail.len() {
         tracing::warn!(file = %path.display(), "a part of a line at the end of the audit log was removed");
@@ -103,5 +108,5 @@ pub(super) fn create_private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Bytes within which the last line begins. Lines have fewer than 10,000.
-const LONGEST_LINE: u64 = 64 * 1024;
+/// Bytes that are read at a time from the end of a file.
+const STEP: u64 = 16 * 1024;

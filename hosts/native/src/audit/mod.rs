@@ -40,7 +40,7 @@ impl AuditFiles {
     /// Opens the log in `folder`, and continues its chain. At most about `max_bytes` are kept: the oldest files are removed
     /// beyond that.
     pub(crate) fn open(folder: &Path, keys: &Keys, max_bytes: u64) -> Result<Self, AuditError> {
-        let chain = Chain::open(folder, keys.newest().audit.clone(), max_bytes);
+        let chain = Chain::open(folder, keys, max_bytes);
         chain
             .map(|chain| Self(Mutex::new(chain)))
             .map_err(|cause| AuditError { path: folder.to_owned(), cause })

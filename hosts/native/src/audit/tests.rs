@@ -115,14 +115,61 @@ fn lines_deleted_at_the_beginning_are_found() {
 }
 
 #[test]
-fn removed_or_altered_head_is_found() {
+fn altered_head_is_found() {
     let folder = log(2);
     let head = folder.path().join(files::HEAD);
     let text = fs::read_to_string(&head).unwrap();
     fs::write(&head, text.replace("0002 ", "0001 ")).unwrap();
     assert_eq!(faults(&folder), [Fault::Head]);
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap();
+    assert_eq!(faults(&folder), [Fault::HeadMissing { found: 2 }]);
+}
+
+/// The code in `audit.head` is not the one at the end of the line, which everyone can read.
+#[test]
+fn truncation_with_a_forged_head_is_found() {
+    let folder = log(5);
+    change(&folder, |lines| lines.truncate(3));
+    let line = fs::read_to_string(files::path(folder.path(), 1)).unwrap();
+    let code = line.trim_end().rsplit('"').nth(1).unwrap();
+    for seq in [3, 2] {
+        fs::write(folder.path().join(files::HEAD), format!("{seq:020} {code}\n")).unwrap();
+        assert_eq!(faults(&folder), [Fault::Head]);
+    }
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap();
+    assert_eq!(faults(&folder), [Fault::HeadMissing { found: 3 }]);
+}
+
+#[test]
+fn removed_head_is_found() {
+    let folder = log(2);
+    let head = folder.path().join(files::HEAD);
     fs::remove_file(&head).unwrap();
     assert_eq!(faults(&folder), [Fault::Head]);
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap();
+    assert_eq!(faults(&folder), [Fault::HeadMissing { found: 2 }]);
+}
+
+#[test]
+fn log_whose_files_were_all_deleted_is_found() {
+    let folder = log(0);
+    assert_eq!(faults(&folder), [], "a log without an event");
+    let folder = log(2);
+    fs::remove_file(files::path(folder.path(), 1)).unwrap();
+    assert_eq!(faults(&folder), [Fault::EndMissing { last: 0, written: 2 }]);
+    fs::remove_file(folder.path().join(files::HEAD)).unwrap();
+    assert_eq!(faults(&folder), [Fault::Head]);
+}
+
+#[test]
+fn log_of_a_process_that_ended_before_the_head_is_intact() {
+    let folder = log(2);
+    let head = fs::read(folder.path().join(files::HEAD)).unwrap();
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(3));
+    fs::write(folder.path().join(files::HEAD), head).unwrap();
+    assert_eq!(faults(&folder), []);
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(4));
+    assert_eq!(faults(&folder), []);
 }
 
 #[test]
@@ -130,7 +177,7 @@ fn log_written_with_another_key_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let other = Keys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap();
     AuditFiles::open(folder.path(), &other, MANY).unwrap().record(&event(1));
-    assert_eq!(faults(&folder), [broken(1, 0)]);
+    assert_eq!(faults(&folder), [broken(1, 0), Fault::Head]);
 }
 
 #[test]
@@ -149,6 +196,16 @@ fn part_of_a_line_at_the_end_is_removed_at_the_start() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{text}{{\"seq\":3,\"ti")).unwrap();
     assert_eq!(faults(&folder), [], "a line that is being written");
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(3));
+    assert_eq!(faults(&folder), []);
+}
+
+#[test]
+fn long_line_at_the_end_is_continued() {
+    let folder = log(1);
+    let mut long = event(2);
+    long.access.user = Some("x".repeat(100_000));
+    AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&long);
     AuditFiles::open(folder.path(), &keys(), MANY).unwrap().record(&event(3));
     assert_eq!(faults(&folder), []);
 }

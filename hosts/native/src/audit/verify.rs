@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::{config::Keys, seal::SealingKey};
 
 use super::{
-    chain::{Link, LogEvent, Mac, encoded},
+    chain::{Head, Link, LogEvent, Mac, encoded},
     files,
 };
 
@@ -32,6 +32,8 @@ pub(super) enum Fault {
     LinesMissing { found: u64, written: u64 },
     /// `audit.head` is missing, malformed, or of another log.
     Head,
+    /// `audit.head` was so when Deputy started.
+    HeadMissing { found: u64 },
 }
 
 impl fmt::Display for Fault {
@@ -58,6 +60,11 @@ impl fmt::Display for Fault {
                     "at a start of Deputy, the log ended with line {found}, but {written} lines had been written"
                 )
             }
+            Self::HeadMissing { found } => write!(
+                f,
+                "at a start of Deputy, after line {found}, audit.head was missing or changed, so later lines may have been \
+                 removed"
+            ),
             Self::Head => {
                 f.write_str("audit.head is missing or was changed, so lines at the end may have been removed")
             }
@@ -70,7 +77,7 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
     let keys: Vec<&SealingKey> = keys.iter().map(|keys| &keys.audit).collect();
     // Read before the lines: the writer writes a line before the head.
     let head = match fs::read_to_string(folder.join(files::HEAD)) {
-        Ok(text) => Some(Link::read_head(&text)),
+        Ok(text) => Some(Head::read(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -92,10 +99,15 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
         } else if !continues {
             report.faults.push(Fault::Broken { file: file(), seq: Some(place.seq), after: before.seq });
         }
-        if let Ok(LogEvent::LinesMissing { written }) = serde_json::from_str(&line) {
-            report.faults.push(Fault::LinesMissing { found: before.seq, written });
+        match serde_json::from_str(&line) {
+            Ok(LogEvent::LinesMissing { written }) => {
+                report.faults.push(Fault::LinesMissing { found: before.seq, written });
+            }
+            Ok(LogEvent::HeadMissing) => report.faults.push(Fault::HeadMissing { found: before.seq }),
+            Ok(LogEvent::FilesRemoved { .. }) | Err(_) => {}
         }
-        if head.flatten().is_some_and(|head| head.seq == place.seq && head != place) {
+        let is_head = |head: &Head| keys.iter().any(|key| Head::of(place, key) == *head);
+        if head.flatten().is_some_and(|head| head.seq == place.seq && !is_head(&head)) {
             report.faults.push(Fault::Head);
         }
         before = place;
@@ -108,8 +120,7 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
                 report.faults.push(Fault::EndMissing { last, written: head.seq });
             }
         }
-        (Some(None), _) | (None, Some(_)) => report.faults.push(Fault::Head),
-        (None, None) => {}
+        (Some(None) | None, _) => report.faults.push(Fault::Head),
     }
     Ok(report)
 }
