@@ -16,7 +16,7 @@ use crate::{
     types::ClientId,
 };
 
-/// Why a login gives no code. The client gets an error at its redirect URI (OAuth 2.1 §4.1.2.1). The log has the cause.
+/// Why a login fails. A client gets an error at its redirect URI (OAuth 2.1 §4.1.2.1). The log has the cause.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum LoginError {
@@ -49,7 +49,7 @@ impl From<RecordError> for LoginError {
 }
 
 impl LoginError {
-    /// The error code and its description. They tell nothing about the configuration of this server.
+    /// The error code and its description, without details of this server's configuration.
     fn for_client(&self) -> (ErrorCode, Cow<'static, str>) {
         const NOT_ACCEPTED: &str =
             "the identity provider's response could not be accepted; the server's log says why";
@@ -76,7 +76,7 @@ impl LoginError {
         (code, text.into())
     }
 
-    /// The error in metrics.
+    /// Logs a login that failed. `client` is `None` for a login to *Your agents*.
     fn kind(&self) -> &'static str {
         match self {
             Self::Callback { error, .. } => error.into(),
@@ -126,7 +126,7 @@ const fn callback_error_for_client(error: CallbackError) -> (ErrorCode, &'static
     }
 }
 
-/// Keeps the audit event of an approval.
+/// Records the audit event of an approval.
 pub(crate) fn note_approval(app: &App, request: &AuthorizationRequest, name: Option<&str>, remembered: bool) {
     let scopes = request.access.scopes.to_string();
     let access = login_of(request.target.client_id(), name);
@@ -147,7 +147,7 @@ pub(crate) async fn begin(
     Ok(response)
 }
 
-/// Begins a login of a user who wants to see and end their grants. There is no client, and nothing to approve.
+/// Begins a login to *Your agents*. It has no client, and needs no approval.
 pub(crate) async fn begin_to_manage(
     app: &App,
     log_in_again: bool,
@@ -194,8 +194,8 @@ pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<Stri
     redirect(&target.response_url(app.config.public_url.issuer(), &[("code", code.expose())]))
 }
 
-/// Sends the browser back to the client with the error of `step` (OAuth 2.1 §4.1.2.1). A failure of this server is returned:
-/// the client is not told.
+/// Sends the browser back to the client with an error (OAuth 2.1 §4.1.2.1). Returns a failure of this server instead,
+/// since the client is not told.
 pub(crate) fn return_error(
     app: &App,
     target: &RedirectTarget,

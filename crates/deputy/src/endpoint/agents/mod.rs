@@ -1,7 +1,7 @@
 //! *Your agents*: a user sees the clients that have access to the API on their behalf, and narrows or ends it.
 //!
-//! The page needs a session, which a login at `PingOne` begins ([`sign_in`]). A form is accepted from the page of the
-//! same session only. Nothing here gives access to anything, so the page asks for no approval.
+//! The page needs a session, which a login at `PingOne` begins ([`sign_in`]). A form is accepted only from a page of
+//! the same session. The page gives no access, so it asks for no approval.
 
 pub(crate) mod sign_in;
 
@@ -33,7 +33,7 @@ use crate::{
     types::{ClientId, Scopes},
 };
 
-/// Why *Your agents* refuses a request.
+/// Why a request to *Your agents* is refused.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum AgentsRefusal {
@@ -185,7 +185,7 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
         "sign-out" => return Ok(sign_out(app, &session, now).await?),
         _ => return Err(AgentsRefusal::Form),
     };
-    // The index may have changed. An entry that has ended since is left out of the list.
+    // The index was read before the change. The list leaves out entries whose grant has ended.
     let mut response = agents_page(app, &session, &index, Some(notice), now).await?;
     forget_approvals(app, headers, &changed, &mut response);
     Ok(response)
@@ -236,7 +236,7 @@ async fn narrow(
     }
 }
 
-/// Counts the request for its remote address, together with authorization requests: each can begin a login.
+/// Counts the request for its remote address, together with authorization requests, since both can begin a login.
 async fn admit(app: &App, head: &Parts) -> Result<(), AgentsRefusal> {
     let limits = app.config.rate_limits;
     limits::admit(app.host(), limits, &head.headers, &head.extensions, Endpoint::Authorize)

@@ -1,5 +1,5 @@
-//! The session of *Your agents*: it begins with a login at `PingOne`, and ends after a quarter of an hour or when the
-//! user signs out.
+//! The session of *Your agents*. It begins with a login at `PingOne`, and ends after 15 minutes or when the user signs
+//! out.
 
 use http::StatusCode;
 
@@ -28,7 +28,7 @@ pub(super) fn sign_in_page(app: &App, status: StatusCode, notice: Option<Notice<
     pages::sign_in(&app.config.brand, status, notice)
 }
 
-/// Sends the browser to `PingOne`. It comes back to [`finish`].
+/// Sends the browser to `PingOne`. [`finish`] completes the login.
 pub(super) async fn sign_in(app: &App, log_in_again: bool, now: Timestamp) -> Result<Response, Failure> {
     match login::begin_to_manage(app, log_in_again, now).await {
         Ok(response) => Ok(response),
@@ -36,8 +36,8 @@ pub(super) async fn sign_in(app: &App, log_in_again: bool, now: Timestamp) -> Re
     }
 }
 
-/// Ends a login that was begun by [`sign_in`]: with a new session, in place of any earlier one. The response never
-/// leads to another page than *Your agents*.
+/// Completes a login that [`sign_in`] began. A new session replaces any earlier session of the browser. The response
+/// shows the sign-in page or redirects to *Your agents*.
 pub(crate) async fn finish(
     app: &Arc<App>,
     code: Result<Secret<String>, LoginError>,
@@ -68,7 +68,7 @@ async fn identify(
     let (host, config) = (app.host(), &app.config);
     let mut tokens = app.pingone.exchange(host, config, code, &authentication.code_verifier).await?;
     let user = app.pingone.identify(host, config, &tokens, &authentication.nonce, now).await;
-    // None was requested. PingOne may be configured to issue one nevertheless.
+    // No refresh token was requested, but PingOne may be configured to issue it.
     revoke_at_pingone(app, tokens.refresh_token.take());
     Ok(user?)
 }
@@ -87,7 +87,7 @@ pub(super) async fn sign_out(
     Ok(response)
 }
 
-/// The page for a login that ended without a user. A failure of this server is returned.
+/// The page for a login that failed. Returns a failure of this server instead.
 fn not_signed_in(app: &App, error: LoginError) -> Result<Response, Failure> {
     let (status, text) = match error {
         LoginError::Failure(failure) => return Err(failure),
