@@ -1,4 +1,4 @@
-//! Grants in the hands of their user: listed, narrowed and ended, without a token of the client.
+//! Listing, narrowing and ending grants without a token of the client, for their user or the operator.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     types::{ClientId, Scopes},
 };
 
-/// A client that has access to the API on behalf of a user: one grant, as its user sees it.
+/// A grant as its user sees it: a client that has access to the API on their behalf.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectedAgent {
     pub(crate) id: GrantId,
@@ -37,8 +37,8 @@ pub(crate) enum NarrowFailure {
     Record(#[from] RecordError),
 }
 
-/// The connected clients of a user, the last used first. `index` is the user's. An entry whose grant has ended is left
-/// out.
+/// The connected clients of a user, the most recently used first. `index` is the index of the user's grants; entries
+/// whose grant has ended are left out.
 pub(crate) async fn list_of_user(
     app: &App,
     sub: &str,
@@ -64,13 +64,13 @@ fn agent(app: &App, entry: &UserGrant, grant: Grant, now: Timestamp) -> Connecte
     ConnectedAgent { id, client_id, client_name, redirect_host, scopes, connected_at: created_at, activity }
 }
 
-/// The last call of a tool, or the login.
+/// The time of the last tool call, or of the login if there was no call.
 fn last_sign(agent: &ConnectedAgent) -> Timestamp {
     agent.activity.last().map_or(agent.connected_at, |(at, _)| at)
 }
 
-/// Ends a grant, if it is `owner`'s; `None` stands for the operator. Returns the grant as it was. `None`: there is no
-/// such grant.
+/// Ends a grant of the user `owner`; for the operator (`None`), of any user. Returns the grant before the change, or
+/// `None` if there is no such grant.
 pub(crate) async fn end(
     app: &App,
     id: GrantId,
@@ -83,7 +83,7 @@ pub(crate) async fn end(
     Ok(Some(grant))
 }
 
-/// Ends every grant of a user. Returns how many there were.
+/// Ends every grant of a user. Returns the number of grants ended.
 pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<usize, RecordError> {
     let index = records::user_grants(app.host(), &app.config, sub, now).await?;
     let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
@@ -97,8 +97,8 @@ pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<usiz
     Ok(ended)
 }
 
-/// Keeps only the scopes in `kept`, if the grant is `owner`'s; `None` stands for the operator. Returns the new grant.
-/// `None`: there is no such grant.
+/// Keeps only the scopes in `kept` in a grant of the user `owner`; for the operator (`None`), of any user. Returns the
+/// new grant, or `None` if there is no such grant.
 pub(crate) async fn narrow(
     app: &App,
     id: GrantId,
@@ -119,14 +119,14 @@ pub(crate) async fn narrow(
     Err(RecordError::Contended("grant").into())
 }
 
-/// Revokes the tokens of an ended grant at `PingOne`, which `token` of its client opens. The grant is removed.
+/// Removes an ended grant, and revokes its refresh token at `PingOne`, which `token` of the client opens.
 pub(crate) fn finish_ending(app: &Arc<App>, grant: Grant, token: &ReferenceToken, now: Timestamp) {
     if let Some(key) = grant.key_for(token, now) {
         finish_ending_with(app, grant, key);
     }
 }
 
-/// The same with the key of the grant, after the response.
+/// Does the same with the key of the grant. The work is done after the response.
 pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) {
     let owner = Arc::clone(app);
     app.host().detach(Box::pin(async move {
@@ -158,7 +158,7 @@ pub(crate) async fn end_by(
         let has_ended = if grant.was_redeemed() {
             records::replace_grant(app.host(), &grant.clone().end(), Some(version), now).await?
         } else {
-            // The client has no token that could open it again.
+            // The client never got a token that opens PingOne's tokens.
             records::end_grant(app.host(), id, now).await?
         };
         if has_ended {
@@ -181,12 +181,12 @@ async fn owned(
     Ok(found.filter(|(grant, _)| owner.is_none_or(|sub| grant.user.sub == sub)))
 }
 
-/// The grants have ended, whatever the index says. It forgets them when their entries expire.
+/// Removes ended grants from the index of their user. After a failure, the entries stay until they expire.
 async fn unindex(app: &App, sub: &str, ids: &[GrantId], now: Timestamp) {
     if let Err(error) = records::unindex_grants(app.host(), &app.config, sub, ids, now).await {
         tracing::error!(%error, "ended grants could not be taken out of their user's index");
     }
 }
 
-/// Grants that are read or ended at a time.
+/// Number of grants that are read or ended concurrently.
 const AT_A_TIME: usize = 8;

@@ -1,4 +1,4 @@
-//! The life of a grant: a login issues it, requests use it, and it is refreshed, narrowed and revoked.
+//! The life of a grant: login, issue, access to the API, refresh, narrowing and revocation.
 
 pub(crate) mod api;
 pub(crate) mod issue;

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{app::App, secret::Secret};
 
-/// Revokes a refresh token at `PingOne` (RFC 7009), after the response. The request is repeated while `PingOne` fails,
-/// since the token is stored nowhere else.
+/// Revokes a refresh token at `PingOne` (RFC 7009), after the response. A failed request is tried again, three times in
+/// all, since the token is stored nowhere else.
 pub(crate) fn revoke_at_pingone(app: &Arc<App>, refresh_token: Option<Secret<String>>) {
     let Some(refresh_token) = refresh_token else { return };
     let owner = Arc::clone(app);
@@ -24,5 +24,5 @@ pub(crate) fn revoke_at_pingone(app: &Arc<App>, refresh_token: Option<Secret<Str
     }));
 }
 
-/// Seconds after each attempt. On Workers, work after a response may take half a minute.
+/// Seconds to wait after each failed attempt. On Workers, work after a response may take half a minute.
 const PAUSES: [u64; 3] = [1, 5, 0];

@@ -1,9 +1,9 @@
-//! The state of a grant that outlives one MCP request: the client's replies to questions, and values that the client
-//! keeps, sealed.
+//! The state of a grant that outlives one MCP request: the client's replies to questions, and sealed values that the
+//! client keeps.
 //!
-//! A question goes out in the response to one request. The reply is a request of its own, which may reach another
-//! process. So the reply is stored under the id of the question, and the request that asked looks for it there. Only
-//! requests of this grant can know the id. A question without a reply stores nothing.
+//! A question is sent in the response to one request. The reply arrives in another request, perhaps at another process.
+//! So it is stored under the id of the question, where the first request looks for it. The id is authenticated with the
+//! grant's key, so that only requests of this grant can reply. A question stores nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     seal::{self, Sealed, SealingKey, random_bytes},
 };
 
-/// The grant of one request, with its store.
+/// The state of one request's grant.
 pub(crate) struct StoredSession {
     app: Arc<App>,
     grant: GrantId,
@@ -54,7 +54,7 @@ impl GrantSession for StoredSession {
                 match records::take_reply(app.host(), &key, &question, app.now()).await {
                     Ok(None) => {}
                     Ok(reply) => return reply,
-                    // Temporary, perhaps: the next look may succeed.
+                    // The failure may be temporary.
                     Err(error) => tracing::warn!(%error, "a client's reply could not be read yet"),
                 }
                 // The client gets an error before the server closes its connection.
@@ -160,7 +160,7 @@ impl CallRecord for CallAudit {
 }
 
 impl StoredSession {
-    /// Counts a call for the user's page of agents.
+    /// Counts a call for *Your agents*.
     fn note_call(&self, tool: &str) {
         // The time of the request.
         let now = self.read_at;
@@ -176,21 +176,21 @@ impl StoredSession {
     }
 }
 
-/// A look at the grant of a request that is under way.
+/// Checks whether the grant still authorizes a request that is under way.
 struct GrantWatch {
     app: Arc<App>,
     grant: GrantId,
     key: SealingKey,
     /// The scopes that the request depends on.
     scopes: Vec<String>,
-    /// The changes of grants in this process, and the time, when the grant was read last.
+    /// The number of changes of grants in this process when the grant was last read; `read_at` is the time.
     changes: u64,
     read_at: Timestamp,
 }
 
 impl GrantWatch {
-    /// Why the request has to end, if it has to. The grant is read when this process has changed one, and otherwise
-    /// every 15 seconds, since another process may have.
+    /// The challenge for a request that the grant no longer authorizes. Reads the grant when this process has changed
+    /// any grant, and otherwise every 15 seconds, since another process may have changed it.
     async fn look(&mut self, now: Timestamp) -> Option<Challenge> {
         let changes = self.app.changes.count();
         if changes == self.changes && now.since(self.read_at) < REVOCATION_CHECK.as_secs() {
@@ -214,8 +214,8 @@ impl GrantWatch {
 }
 
 impl StoredSession {
-    /// The session of a request that `access` has authorized. `changes` is the number of changes of grants before
-    /// `grant` was read, at `now`.
+    /// The session of a request that `access` authorizes. `changes` is the number of changes of grants in this process
+    /// before `grant` was read at `now`.
     pub(crate) fn new(
         app: &Arc<App>,
         grant: &Grant,
@@ -253,12 +253,12 @@ impl StoredSession {
     }
 }
 
-/// The user and the client of a grant, unambiguously.
+/// The user and the client of a grant, encoded unambiguously.
 fn associated_data(grant: &Grant) -> Vec<u8> {
     format!("{} {} {}", grant.user.sub.len(), grant.user.sub, grant.client_id).into_bytes()
 }
 
-/// Authenticates the id of a question as one of this grant.
+/// The tag that authenticates the id of a question as this grant's.
 fn tag(key: &SealingKey, random: &[u8]) -> [u8; 16] {
     let mac = key.subkey("question").mac(&[random]);
     let mut tag = [0; 16];
@@ -266,12 +266,14 @@ fn tag(key: &SealingKey, random: &[u8]) -> [u8; 16] {
     tag
 }
 
-/// The time within which a request under way ends after this process has ended or narrowed its grant.
+/// Pause between two looks at a grant: the time within which a request ends after this process ended or narrowed its
+/// grant.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The same for a change by another process.
 const REVOCATION_CHECK: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// Attempts to store a reply. They take longer than the pauses of a request that waits for another reply in its place.
+/// Attempts to store a reply. They take longer than `LONGEST_PAUSE`, after which a waiting request has taken its reply
+/// and freed the place.
 const MOST_TRIES: u32 = 6;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
