@@ -10,13 +10,13 @@ use crate::{
 };
 
 impl App {
-    /// Keeps an audit event of this moment.
+    /// Records an audit event with the current time.
     pub(crate) fn audit(&self, access: AuditedAccess, decision: Decision) {
         self.host.audit.record(&AuditEvent { time: self.now(), decision, access });
     }
 }
 
-/// The access of a grant.
+/// The access that a grant gives, for an audit event.
 pub(crate) fn access_of(grant: &Grant) -> AuditedAccess {
     AuditedAccess {
         user: Some(grant.user.sub.clone()),
@@ -25,7 +25,7 @@ pub(crate) fn access_of(grant: &Grant) -> AuditedAccess {
     }
 }
 
-/// The access that a client asks for, before there is a grant.
+/// The access that a client requests before there is a grant, for an audit event.
 pub(crate) fn login_of(client: &ClientId, name: Option<&str>) -> AuditedAccess {
     AuditedAccess {
         user: None,
@@ -34,7 +34,7 @@ pub(crate) fn login_of(client: &ClientId, name: Option<&str>) -> AuditedAccess {
     }
 }
 
-/// A tool call under way. It leaves one event, also if it is dropped.
+/// A tool call under way. Records one event: at its end, or when it is dropped.
 pub(crate) struct CallAudit {
     app: Arc<App>,
     call: Option<(AuditedAccess, String, String)>,
@@ -52,7 +52,7 @@ impl CallAudit {
         Self { app: Arc::clone(app), call: Some((access, tool, arguments_sha256)), begun }
     }
 
-    /// Ends the call.
+    /// Records the event of the call, the first time.
     pub(crate) fn end(&mut self, outcome: CallOutcome) {
         let Some((access, tool, arguments_sha256)) = self.call.take() else { return };
         let duration = self.app.host.clock.monotonic().saturating_sub(self.begun);

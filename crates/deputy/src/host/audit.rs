@@ -7,8 +7,8 @@ use crate::encoding::hex;
 
 /// A place that keeps audit events.
 pub trait AuditLog: Send + Sync {
-    /// Keeps an event. When it returns, the event outlives this process. It neither fails nor waits: an implementation that
-    /// cannot write reports that to its operator.
+    /// Records an event. After it returns, the event survives the end of this process. It cannot fail: an
+    /// implementation that cannot write the event reports that to the operator.
     fn record(&self, event: &AuditEvent);
 }
 
@@ -20,12 +20,12 @@ impl AuditLog for NoAuditLog {
     fn record(&self, _: &AuditEvent) {}
 }
 
-/// A decision, and whose access it is about. `docs/audit.md` describes its JSON.
+/// A decision about a user's access. `docs/audit.md` describes its JSON.
 ///
-/// It holds no token, no secret, and no argument of a tool.
+/// It contains no token, secret or tool argument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditEvent {
-    /// When the decision was taken, in seconds since 1970.
+    /// The time of the decision, in seconds since 1970.
     pub time: Timestamp,
     /// The decision.
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub struct AuditedAccess {
 pub struct AuditedClient {
     /// `client_id`.
     pub id: String,
-    /// The name that the client gave itself.
+    /// The name that the client chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -62,7 +62,7 @@ pub struct AuditedClient {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Decision {
-    /// A user approved a client on the approval page, or this browser remembers that.
+    /// A user approved a client on the approval page, or the browser remembers an earlier approval.
     LoginApproved {
         /// The requested scopes.
         scopes: String,
@@ -76,7 +76,7 @@ pub enum Decision {
         /// The reason, for the operator.
         reason: String,
     },
-    /// A login gave a grant, and an authorization code for it.
+    /// A login ended with a grant and an authorization code for it.
     GrantIssued {
         /// The granted scopes.
         scopes: String,
@@ -85,12 +85,12 @@ pub enum Decision {
     CodeRedeemed,
     /// The client exchanged a refresh token.
     TokensRefreshed,
-    /// A user left scopes of a grant out.
+    /// A user removed scopes from a grant.
     GrantNarrowed {
-        /// The scopes that are left.
+        /// The remaining scopes.
         scopes: String,
     },
-    /// A grant ended before its time.
+    /// A grant ended before it expired.
     GrantEnded {
         /// The party that ended it.
         by: EndedBy,
@@ -106,9 +106,9 @@ pub enum Decision {
         /// Milliseconds until the result.
         ms: u64,
     },
-    /// A request with a valid token was refused before anything was called.
+    /// A request with a valid token was refused. No tool was called, except when too many streams are open.
     CallRefused {
-        /// The tool, if the request was read and names one that exists.
+        /// The tool, if the request was read and names a tool that exists.
         #[serde(skip_serializing_if = "Option::is_none")]
         tool: Option<String>,
         /// The reason.
@@ -128,9 +128,9 @@ pub enum EndedBy {
     Operator,
     /// `PingOne` ended the login.
     Pingone,
-    /// This server, because a code or a refresh token was used twice (OAuth 2.1 §4.3.1).
+    /// This server, because a code or a refresh token was used twice (OAuth 2.1 §4.1.3, §4.3.1).
     Replay,
-    /// The user, on the page of their agents.
+    /// The user, on the page *Your agents*.
     User,
 }
 
@@ -140,23 +140,23 @@ pub enum EndedBy {
 pub enum CallOutcome {
     /// The tool returned a result.
     Ok,
-    /// The tool asks the user first. The client calls again with the reply.
+    /// The tool has a question for the user. The client calls again with the reply.
     InputRequired,
     /// The tool returned an error.
     Error,
     /// The user's login at `PingOne` had ended.
     LoginRequired,
-    /// The client went away, or the server stopped, before the result.
+    /// The client disconnected, its access ended, or the server stopped, before the result.
     Cancelled,
 }
 
-/// The reason for which a call was refused.
+/// Why a call was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusedBecause {
     /// The access token lacks a scope.
     InsufficientScope,
-    /// Too much was under way for the user, or for the server.
+    /// The user, or all users together, exceeded a bound of concurrent work.
     TooMany,
 }
 

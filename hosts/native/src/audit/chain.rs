@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, open_private};
 
-/// The code of a line.
+/// The message authentication code (MAC) of a line.
 pub(super) type Mac = [u8; 32];
 
 /// The place of a line in the chain.
@@ -27,12 +27,12 @@ impl Link {
     /// The place before the first line.
     pub(super) const START: Self = Self { seq: 0, mac: [0; 32] };
 
-    /// The place after a line whose text before its code is `body`.
+    /// The place of the next line, whose text before its MAC is `body`.
     pub(super) fn after(self, body: &[u8], key: &SealingKey) -> Self {
         Self { seq: self.seq + 1, mac: key.mac(&[b"audit line", &self.mac, body]) }
     }
 
-    /// Parses a line. Returns its place, as far as the line tells, and its text before the code.
+    /// Parses a line. Returns its place, which is not verified, and its text before the MAC.
     pub(super) fn read(line: &str) -> Option<(Self, &str)> {
         #[derive(Deserialize)]
         struct Numbered {
@@ -45,8 +45,7 @@ impl Link {
     }
 }
 
-/// `audit.head`: the number of the last line, and a code over the line that cannot be made without the key, nor taken from
-/// the line.
+/// `audit.head`: the number of the last line, and a MAC over its place in the chain, which the line does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) seq: u64,
@@ -64,33 +63,33 @@ impl Head {
         Some(Self { seq: seq.parse().ok()?, code })
     }
 
-    /// The text, always of the same length.
+    /// The content of `audit.head`, which always has the same length.
     fn text(self) -> String {
         format!("{:020} {}\n", self.seq, encoded(self.code))
     }
 }
 
-/// A code as text.
+/// A MAC as text.
 pub(super) fn encoded(mac: Mac) -> String {
     URL_SAFE_NO_PAD.encode(mac)
 }
 
-/// What the log says about itself.
+/// An event of the log itself.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum LogEvent {
     /// The oldest lines were removed to bound the size.
     FilesRemoved {
-        /// The last removed line.
+        /// The number of the last removed line.
         through: u64,
-        /// Its code, from which the chain is verified.
+        /// The MAC of that line, from which the chain is verified.
         through_mac: String,
     },
-    /// At a start, `audit.head` was missing or changed, so that lines may be missing at the end.
+    /// `audit.head` was missing or changed when Deputy started, so that lines may be missing at the end.
     HeadMissing,
-    /// At a start, lines were missing at the end.
+    /// Lines at the end were missing when Deputy started.
     LinesMissing {
-        /// The last line that had been written.
+        /// The number of the last line that was written.
         written: u64,
     },
 }
@@ -114,7 +113,7 @@ impl Chain {
         let had_head = head_path.exists();
         let written = fs::read_to_string(&head_path).ok().and_then(|text| Head::read(&text));
         let mut last = Link::START;
-        // The newest file is empty if the process ended just after it began the file.
+        // The newest file is empty if the process ended just after creating it.
         for path in files::list(folder)?.iter().rev() {
             if let Some(link) = files::last_link(path)? {
                 last = link;
@@ -163,14 +162,14 @@ impl Chain {
             event: &'a E,
         }
         let mut line = serde_json::to_vec(&Line { seq: self.last.seq + 1, event })?;
-        // The brace that the code goes before.
+        // The closing brace, which follows the MAC.
         line.pop();
         let next = self.last.after(&line, &self.key);
         line.extend_from_slice(MAC_MEMBER.as_bytes());
         line.extend_from_slice(encoded(next.mac).as_bytes());
         line.extend_from_slice(b"\"}\n");
         if let Err(error) = self.file.write_all(&line) {
-            // A part of a line would break the chain.
+            // A partial line would break the chain.
             self.file.set_len(self.size)?;
             return Err(error);
         }
@@ -184,14 +183,14 @@ impl Chain {
         self.head.write_all(Head::of(self.last, &self.key).text().as_bytes())
     }
 
-    /// Begins a new file, and removes the oldest ones beyond the size to keep.
+    /// Begins a new file, and removes the oldest files beyond `max_bytes`.
     fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
         self.file = open_private(&files::path(&self.folder, self.last.seq + 1))?;
         self.size = 0;
         let mut removed = None;
         let mut kept = files::list(&self.folder)?;
-        // The newest file is empty still.
+        // The newest file is still empty.
         while kept.len() > 2 && files::size(&kept)? > self.max_bytes {
             let oldest = kept.remove(0);
             let last = files::last_link(&oldest)?;
@@ -229,8 +228,8 @@ fn is_head(head: Head, last: Link, folder: &Path, keys: &Keys) -> io::Result<boo
     Ok(false)
 }
 
-/// The member with the code, which is the last one of a line.
+/// The member with the MAC, which is the last of a line.
 const MAC_MEMBER: &str = ",\"mac\":\"";
 
-/// Bytes at which a new file begins.
+/// Bytes of a file at which a new one begins, unless a quarter of `max_bytes` is less.
 const LONGEST_FILE: u64 = 64 * 1024 * 1024;

@@ -35,7 +35,7 @@ pub(crate) enum AuditAction {
     Export,
 }
 
-/// Runs `deputy audit`. `keys` gives the keys of the server, which only a verification needs.
+/// Runs `deputy audit`. `keys` reads the keys of the server, which only `verify` needs.
 pub(crate) fn run(
     options: &AuditOptions,
     keys: impl FnOnce() -> Result<Keys, StartError>,
@@ -54,14 +54,14 @@ pub(crate) fn run(
             if report.faults.is_empty() { Ok(()) } else { Err(StartError::AuditChanged) }
         }
         AuditAction::Export => match export(&folder, options.since) {
-            // The reader, such as `head`, has enough.
+            // The reader of the pipe, such as `head`, has closed it.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map_err(failed),
         },
     }
 }
 
-/// Prints the lines since a time, as they are.
+/// Prints the lines since a time, unchanged.
 fn export(folder: &std::path::Path, since: Option<Since>) -> io::Result<()> {
     #[derive(Deserialize)]
     struct Timed {
@@ -71,7 +71,7 @@ fn export(folder: &std::path::Path, since: Option<Since>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for line in files::lines(files::list(folder)?) {
         let (_, line) = line?;
-        // A line of the log itself has no time, and explains the lines around it.
+        // An event of the log itself has no time, and explains the lines around it.
         if serde_json::from_str(&line).map_or(true, |Timed { time }| time >= since) {
             writeln!(out, "{line}")?;
         }

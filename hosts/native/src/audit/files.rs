@@ -8,7 +8,7 @@ use std::{
 
 use super::chain::Link;
 
-/// The number and the code of the last line.
+/// The name of the file with the number and the MAC of the last line.
 pub(super) const HEAD: &str = "audit.head";
 
 /// The file whose first line has the number `seq`.
@@ -30,12 +30,13 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Bytes of the files together.
+/// Total bytes of the files.
 pub(super) fn size(files: &[PathBuf]) -> io::Result<u64> {
     files.iter().map(|path| Ok(fs::metadata(path)?.len())).sum()
 }
 
-/// The lines of the files, in order, each with its file. A last line without its end is being written, and left out.
+/// The lines of the files, in order, each with its file. Leaves out a last line without a line break, which is still
+/// being written.
 pub(super) fn lines(files: Vec<PathBuf>) -> impl Iterator<Item = io::Result<(PathBuf, String)>> {
     files.into_iter().flat_map(|path| {
         let reader = File::open(&path).map(BufReader::new);
@@ -58,8 +59,8 @@ pub(super) fn lines(files: Vec<PathBuf>) -> impl Iterator<Item = io::Result<(Pat
     })
 }
 
-/// The place of the last line of a file in the chain. `None` if the file has no whole line. A part of a line at the end, which
-/// a loss of power can leave, is removed.
+/// The place in the chain of a file's last line. `None` if the file has no complete line. Removes a partial line at the
+/// end, which a loss of power can leave.
 pub(super) fn last_link(path: &Path) -> io::Result<Option<Link>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let length = file.metadata()?.len();
@@ -87,7 +88,7 @@ pub(super) fn last_link(path: &Path) -> io::Result<Option<Link>> {
     Ok(Some(found))
 }
 
-/// Opens or creates a file to write to, readable by this user only. It is written at its end, `audit.head` at its beginning.
+/// Opens or creates a file for writing, readable by this user only. Writes are appended, except to `audit.head`.
 pub(super) fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).write(true).truncate(false);
@@ -99,7 +100,7 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Creates a folder that only this user can read, if it is not there.
+/// Creates a folder that only this user can read, if it is missing.
 pub(super) fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);

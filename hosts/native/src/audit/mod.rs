@@ -1,8 +1,9 @@
-//! The audit log: files of JSON lines that nobody without the server's key can change unnoticed.
+//! The audit log: files of JSON lines, in which changes made without the server's key are detected, except the return
+//! of an older copy.
 //!
-//! Each line ends with a code (HMAC-SHA256) over itself and the code of the line before, so that an edit, a deletion and a
-//! change of order break the chain. `audit.head` has the number and the code of the last line, so that a truncation shows.
-//! `docs/audit.md` describes the format for others who read it.
+//! Each line ends with a MAC (HMAC-SHA256) over itself and the MAC of the line before, so that an edit, a deletion and
+//! a change of order break the chain. `audit.head` has the number and the MAC of the last line, so that a truncation is
+//! detected. `docs/audit.md` describes the format.
 
 mod chain;
 mod command;
@@ -30,15 +31,15 @@ pub(crate) struct AuditFiles(Mutex<Chain>);
 
 /// Why the audit log cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("the audit log in {path} cannot be used: {cause}. Mend that, or serve without one with --audit off", path = path.display())]
+#[error("the audit log in {path} cannot be used: {cause}. Repair it, or turn it off with --audit off", path = path.display())]
 pub(crate) struct AuditError {
     path: PathBuf,
     cause: io::Error,
 }
 
 impl AuditFiles {
-    /// Opens the log in `folder`, and continues its chain. At most about `max_bytes` are kept: the oldest files are removed
-    /// beyond that.
+    /// Opens the log in `folder`, and continues its chain. Keeps about `max_bytes` at most: the oldest files beyond
+    /// that are removed.
     pub(crate) fn open(folder: &Path, keys: &Keys, max_bytes: u64) -> Result<Self, AuditError> {
         let chain = Chain::open(folder, keys, max_bytes);
         chain
@@ -46,8 +47,7 @@ impl AuditFiles {
             .map_err(|cause| AuditError { path: folder.to_owned(), cause })
     }
 
-    /// Has the operating system write everything to the disk. A line survives the end of this process without it, but not a
-    /// loss of power.
+    /// Syncs the log to the disk. Without this, a line survives the end of the process, but not a loss of power.
     pub(crate) fn sync(&self) {
         if let Err(error) = lock(&self.0).sync() {
             tracing::error!(%error, "the audit log could not be synced to the disk");
@@ -58,14 +58,14 @@ impl AuditFiles {
 impl AuditLog for AuditFiles {
     fn record(&self, event: &AuditEvent) {
         if let Err(error) = lock(&self.0).append(event) {
-            // The event is not lost as long as the log is kept.
+            // The server's log keeps the event.
             let event = serde_json::to_string(event).unwrap_or_default();
             tracing::error!(%error, event, "an audit event could not be written");
         }
     }
 }
 
-/// The folder of the audit log in the folder of the data.
+/// The folder of the audit log in the data folder.
 pub(crate) fn folder(data: &Path) -> PathBuf {
     data.join("audit")
 }

@@ -1,4 +1,4 @@
-//! Checking a log.
+//! Verification of a log.
 
 use std::{fmt, fs, io, path::Path};
 
@@ -10,7 +10,7 @@ use super::{
     files,
 };
 
-/// A log that was checked.
+/// The result of a verification.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) lines: u64,
@@ -22,15 +22,15 @@ pub(super) struct Report {
 /// A sign that a log was changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// A line is not one of the log, or the line before it is not the one that was before it.
+    /// A line was not written by Deputy, or does not follow the line that it was written after.
     Broken { file: String, seq: Option<u64>, after: u64 },
-    /// Lines at the beginning were removed, and not by Deputy.
+    /// Lines at the beginning were removed, but not by Deputy.
     BeginningMissing { first: u64 },
     /// Lines at the end were removed.
     EndMissing { last: u64, written: u64 },
-    /// Lines had been missing at the end when Deputy started.
+    /// Lines at the end were missing when Deputy started.
     LinesMissing { found: u64, written: u64 },
-    /// `audit.head` is missing, malformed, or of another log.
+    /// `audit.head` is missing, malformed, or does not match its line.
     Head,
     /// `audit.head` was so when Deputy started.
     HeadMissing { found: u64 },
@@ -49,7 +49,7 @@ impl fmt::Display for Fault {
                 write!(f, "{file}: the text after line {after} is not a line of the log")
             }
             Self::BeginningMissing { first } => {
-                write!(f, "the lines before {first} were removed, and not by Deputy")
+                write!(f, "the lines before {first} were removed, but not by Deputy")
             }
             Self::EndMissing { last, written } => {
                 write!(f, "the log ends with line {last}, but {written} lines were written")
@@ -72,7 +72,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Checks the log in `folder` with any of the keys. Deputy may be writing to it.
+/// Verifies the log in `folder`. Each line may be written with any of the keys. Deputy may be running.
 pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
     let keys: Vec<&SealingKey> = keys.iter().map(|keys| &keys.audit).collect();
     // Read before the lines: the writer writes a line before the head.
@@ -125,8 +125,8 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
     Ok(report)
 }
 
-/// The place from which the chain is checked, if the oldest lines were removed by Deputy. The line that says so is itself
-/// checked with the rest.
+/// The place at which the chain begins, if Deputy removed the oldest lines. The line that records the removal is
+/// verified like the others.
 fn beginning(folder: &Path) -> io::Result<Option<Link>> {
     let mut first = None;
     for line in files::lines(files::list(folder)?) {
@@ -153,7 +153,7 @@ impl fmt::Display for Report {
         }
         let last = self.last.map_or_else(
             || "there is no line".to_owned(),
-            |last| format!("the last is {} with the code {}", last.seq, encoded(last.mac)),
+            |last| format!("the last is {} with the MAC {}", last.seq, encoded(last.mac)),
         );
         let found = match self.faults.len() {
             0 => "nothing was changed".to_owned(),
