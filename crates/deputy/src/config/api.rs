@@ -11,9 +11,9 @@ use crate::types::Scopes;
 /// The protected API.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// `API_IDENTIFIER`: the `aud` that its access tokens have.
+    /// `API_IDENTIFIER`: the `aud` of its access tokens.
     pub identifier: String,
-    /// `API_URL`: where it is.
+    /// `API_URL`: the URL below which tools call it.
     pub url: Url,
     /// `API_SCOPES`: the scopes that can be granted.
     pub scopes: Scopes,
@@ -48,7 +48,7 @@ pub(super) static URL: Variable = Variable {
     name: "API_URL",
     former_name: None,
     summary: "URL below which the tools call the API",
-    details: "PingOne's access tokens are sent to this place and to no other.",
+    details: "Unless `WHO_AM_I_TOKEN` is `full`, PingOne's access tokens are sent only here and to PingOne.",
     syntax: Syntax::Text(
         "an `https` URL without query, fragment or user name; `http` is accepted for this computer only",
     ),
