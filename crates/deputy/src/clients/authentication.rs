@@ -22,7 +22,7 @@ pub(crate) enum AuthenticationError {
     Refused(#[from] ClientAuthError),
 }
 
-/// The client that sends this request.
+/// Authenticates the client of a request.
 pub(crate) async fn authenticate(
     app: &App,
     headers: &HeaderMap,

@@ -1,8 +1,8 @@
 //! The MCP endpoint: authorizes a request, and passes it to the MCP server on behalf of its user.
 //!
 //! Every 401 and 403 of the endpoint is an [`McpError`] and is rendered here. Most are decided here, before the MCP
-//! server. A [`Challenge`] comes from the MCP server: it knows which scopes a tool needs, and whether a tool met an
-//! ended login.
+//! server. A [`Challenge`] comes from the MCP server, which knows the scopes that a tool needs, and whether the API
+//! call of a tool found the login ended.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{
     types::Scopes,
 };
 
-/// Why a request gets no response of the MCP server.
+/// Why an MCP request is refused.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum McpError {
@@ -157,8 +157,8 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
 
-/// The token of the `Authorization` header; it is accepted nowhere else (RFC 6750 §2.1, MCP authorization). Credentials
-/// of another scheme may be for a proxy. Workers join several such headers with commas.
+/// The token of the `Authorization` header, the only place where it is accepted (RFC 6750 §2.1, MCP authorization).
+/// Ignores credentials of other schemes, which may be for a proxy. Workers join repeated headers with commas.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
     let mut tokens = list(headers, &header::AUTHORIZATION).filter_map(|credentials| {
         let (scheme, token) = credentials.split_at_checked("bearer".len())?;
@@ -190,7 +190,7 @@ async fn authorize(
     Ok((grant, access))
 }
 
-/// Whether a page of this origin may send requests. Programs send no `Origin`.
+/// Whether the origin of the request is allowed. Clients that are not web pages send no `Origin`.
 fn origin_is_allowed(app: &App, headers: &HeaderMap) -> bool {
     match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
         None => true,

@@ -46,7 +46,7 @@ pub(crate) trait Refusal: Display {
     /// The party at fault.
     fn fault(&self) -> Fault<'_>;
 
-    /// The client that the refused request names, if it may be logged.
+    /// The client of the refused request, if its identifier may be logged.
     fn client(&self) -> Option<String> {
         None
     }
@@ -64,7 +64,7 @@ pub(crate) enum Fault<'a> {
     Server(&'a dyn Display),
 }
 
-/// The response of an endpoint. Logs a refusal, and counts the request.
+/// The response of an endpoint. Logs a refusal, unless it is expected.
 pub(crate) async fn respond<E: Refusal>(
     app: &App,
     work: impl Future<Output = Result<Response, E>>,
@@ -115,7 +115,7 @@ impl ReceiveError {
         }
     }
 
-    /// Its response. `code` is for errors of the body.
+    /// The response. `code` is the error code for errors of the body.
     pub(crate) fn response(&self, code: ErrorCode) -> Response {
         match self {
             Self::Body(body) => error(body.status(), code, self),
@@ -138,7 +138,7 @@ impl AuthenticationError {
         }
     }
 
-    /// Its response: 401 with a challenge where authentication failed (OAuth 2.1 §3.2.4).
+    /// The response: 401 with a challenge if authentication failed (OAuth 2.1 §3.2.4).
     pub(crate) fn response(&self) -> Response {
         let refusal = match self {
             Self::Record(_) => return internal_failure(),
@@ -155,22 +155,22 @@ impl AuthenticationError {
     }
 }
 
-/// The response of an endpoint for programs when this server fails.
+/// The JSON response to a failure of this server.
 pub(crate) fn internal_failure() -> Response {
     let text = "the server has an internal problem; try again later";
     error(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, text)
 }
 
-/// The page when this server fails.
+/// The page for a failure of this server.
 pub(crate) fn internal_failure_page(app: &App) -> Response {
     let text = "The server has an internal problem. This is not your fault.";
-    let advice = "Start the connection again from the application in a moment.";
+    let advice = "Start again in a moment.";
     pages::message(&app.config.brand, StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
 }
 
-/// The page for an address that begins too many logins (RFC 6585 §4).
+/// The page for a remote address that begins too many logins (RFC 6585 §4).
 fn too_many_logins_page(app: &App, wait: RetryAfter) -> Response {
-    let text = "Too many connections were begun from your network within a minute.";
+    let text = "Too many requests came from your network within a minute.";
     let advice = "Wait a minute, and start again.";
     with_retry_after(
         pages::message(&app.config.brand, StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice),
@@ -185,8 +185,8 @@ pub(crate) fn too_long_page(app: &App) -> Response {
     pages::message(&app.config.brand, StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
 }
 
-/// Whether the browser posts a form of a page of this server, as far as its headers tell. The referrer policy of the
-/// pages makes browsers send `Origin: null`. `Sec-Fetch-Site` then distinguishes these pages from others.
+/// Whether the headers of a form are those of a page of this server, or absent. The pages have a referrer policy with
+/// which browsers send `Origin: null`, so `Sec-Fetch-Site` distinguishes them from pages of other sites.
 fn is_from_own_page(app: &App, headers: &HeaderMap) -> bool {
     let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
     let is_own_origin =
@@ -200,7 +200,7 @@ pub(crate) async fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, "this server has no resource at this path")
 }
 
-/// The response to a method that an endpoint does not have.
+/// The response to a method that an endpoint does not support.
 pub(crate) async fn method_not_allowed() -> Response {
     wrong_method()
 }

@@ -1,4 +1,4 @@
-//! Client metadata (RFC 7591 §2), as registrations and metadata documents have it. One parser reads both.
+//! Client metadata (RFC 7591 §2). One parser reads registrations and metadata documents.
 
 use serde_json::{Map, Value};
 
@@ -30,7 +30,7 @@ pub enum MetadataError {
     /// It has more values than a client needs.
     #[error("there are too many values")]
     TooManyValues,
-    /// A member has another type than its specification says.
+    /// A member has the wrong type.
     #[error("{0}")]
     Member(&'static str),
     /// `token_endpoint_auth_method` is not a method of this server.
@@ -48,7 +48,7 @@ pub enum MetadataError {
     /// A redirect URI runs script, or every redirect URI is malformed. Holds the error of the first.
     #[error("{0}")]
     RedirectUri(RedirectUriError),
-    /// `redirect_uris` is missing or not a list, or none of them is allowed by the operator.
+    /// `redirect_uris` is missing, empty or not a list, or the operator allows no URI in it.
     #[error("{0}")]
     RedirectUris(&'static str),
     /// `scope` is malformed.
@@ -100,8 +100,8 @@ impl Members {
         }
     }
 
-    /// Whether the list of strings at `name` has `value`. `None` if it is omitted or empty; entries that are null or empty do
-    /// not count.
+    /// Whether the list of strings at `name` has `value`. `None` if the list is omitted or empty. Ignores entries that
+    /// are null or empty.
     fn has(&self, name: &str, value: &str) -> Result<Option<bool>, MetadataError> {
         match self.get(name) {
             None => Ok(None),
@@ -149,8 +149,7 @@ impl ClientMetadata {
     }
 }
 
-/// Reads `redirect_uris`, and drops those that cannot be used.
-/// Fails if none is left, or if one runs script.
+/// Reads `redirect_uris`, and drops malformed ones. Fails if a URI runs script, or if no URI can be used here.
 fn read_redirect_uris(
     members: &Members,
     private_use: &[RedirectUri],
@@ -185,7 +184,7 @@ fn read_redirect_uris(
     if !is_within_limits(&kept) {
         // Redirect URIs that cannot be used are dropped first.
         kept.sort_by_key(|uri| !is_usable(uri));
-        // RFC 8252 §7.3: a loopback redirect URI with one port matches those with every port.
+        // RFC 8252 §7.3: a loopback redirect URI matches the same URI with any port.
         let all = std::mem::take(&mut kept);
         for uri in all {
             if !kept.iter().any(|same| uri.matches(same)) {
@@ -199,19 +198,19 @@ fn read_redirect_uris(
     Ok(kept)
 }
 
-/// Whether one client may have these redirect URIs.
+/// Whether these redirect URIs are within the limits of one client.
 fn is_within_limits(uris: &[RedirectUri]) -> bool {
     uris.len() <= MAX_URIS && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= MAX_URI_BYTES
 }
 
-/// Redirect URIs of one client.
+/// Number of redirect URIs of one client.
 const MAX_URIS: usize = 16;
 
 /// Bytes of the redirect URIs of one client together.
 const MAX_URI_BYTES: usize = 4096;
 
-/// JSON values in client metadata, nested ones and names of members included. Clients send about forty, and those with keys
-/// a few more.
+/// JSON values in client metadata, including nested values and names of members. Clients send about 40, and a few more
+/// with a `jwks`.
 const MAX_VALUES: usize = 512;
 
 #[cfg(test)]

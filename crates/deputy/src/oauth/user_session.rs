@@ -10,13 +10,13 @@ use crate::{
     types::User,
 };
 
-/// A user who signed in to see and end their grants. It gives no access to the API, and holds no token.
+/// A session of *Your agents*. It gives no access to the API, and contains no token.
 ///
-/// The cookie is sealed, so that a reader of the browser's cookies does not learn the user. The page checks with
-/// [`UserSession::id`] that the user has not signed out.
+/// The cookie is sealed, so that it does not reveal the user. The page checks with [`UserSession::id`] that the user
+/// has not signed out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserSession {
-    /// The random name of the session.
+    /// The random identifier of the session.
     #[serde(with = "crate::encoding::base64url")]
     pub id: [u8; 16],
     /// The user who signed in.
@@ -27,7 +27,7 @@ pub struct UserSession {
 impl UserSession {
     /// The name of the cookie.
     pub const COOKIE: &str = "__Host-mcp-agents";
-    /// Seconds from the sign-in to the end of the session. Use does not prolong it.
+    /// Seconds from the sign-in to the end of the session, which use does not extend.
     pub const LIFETIME: u64 = 15 * 60;
 
     /// Begins a session.
@@ -35,7 +35,7 @@ impl UserSession {
         Self { id: random_bytes(random), user, began_at: now }
     }
 
-    /// The session of the first cookie that this server sealed and whose session has not expired.
+    /// The session of the first cookie that this server sealed and that has not expired.
     pub fn among(cookies: &[(String, String)], keys: &Keys, now: Timestamp) -> Option<Self> {
         let mut values = cookies.iter().filter(|(name, _)| name == Self::COOKIE);
         values.find_map(|(_, value)| Self::read(value, keys, now))
@@ -55,17 +55,17 @@ impl UserSession {
         base64url_encode(&keys.newest().cookies.subkey(PURPOSE).seal(b"", &plain, random).0)
     }
 
-    /// When the session ends.
+    /// The time at which the session ends.
     pub const fn expires_at(&self) -> Timestamp {
         self.began_at.plus(Self::LIFETIME)
     }
 
-    /// The hidden value of forms on pages of this session. A form of another session or user is refused.
+    /// The hidden value of the forms on pages of this session, which protects against cross-site request forgery.
     pub fn form_token(&self, keys: &Keys) -> String {
         self.form_token_of(&keys.newest().cookies)
     }
 
-    /// Whether a form was on a page of this session.
+    /// Whether `token` is the hidden value of a form of this session.
     pub fn made_form(&self, token: &str, keys: &Keys) -> bool {
         let mut tokens = keys.iter().map(|keys| self.form_token_of(&keys.cookies));
         tokens.any(|expected| seal::constant_time_eq(expected.as_bytes(), token.as_bytes()))
@@ -77,7 +77,7 @@ impl UserSession {
 }
 
 const PURPOSE: &str = "agents session";
-/// Bytes of the cookie. Browsers keep 4096 bytes.
+/// Bytes of the cookie's value. Browsers store cookies of up to 4096 bytes.
 const LONGEST: usize = 4096;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::{
     oidc::{AccessTokenError, DiscoveryError, IdTokenError, TokenError, UserInfoError},
 };
 
-/// Why `PingOne` gave no result.
+/// Why a request to `PingOne` failed, or its response is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum PingOneError {
