@@ -6,11 +6,11 @@
 /// together with its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// 403: the access token lacks scopes. The handler was not called.
+    /// 403: the access token lacks scopes, or the grant was narrowed while the handler ran.
     InsufficientScope {
         /// Every scope that the request needs.
         required: Vec<String>,
     },
-    /// 401: the user's login at `PingOne` has ended, as the handler found when it called the API.
+    /// 401: the user's login at `PingOne`, or the grant, has ended.
     LoginRequired,
 }

@@ -1,7 +1,7 @@
 //! Lists without the entries that need a scope which the user declined.
 //!
-//! An entry that needs a scope which the client did not ask for stays in its list: a call leads to a challenge, and the
-//! client can ask for the scope. A user who declined a scope has decided.
+//! An entry stays in its list if the client merely did not request its scope: a call leads to a challenge, and the
+//! client can request the scope. A declined scope is the user's decision.
 
 use serde_json::Value;
 

@@ -26,16 +26,16 @@ pub(super) struct Exchange {
 
 /// The outcome of a handler.
 pub(super) enum Outcome {
-    /// The user's login at `PingOne` has ended. The handler's own result may not say so.
+    /// The user's login at `PingOne` has ended, which the handler's result may not show.
     LoginRequired(Result<Value, RpcError>),
     Finished(Result<Value, RpcError>),
 }
 
 /// The first output of a handler.
 pub(super) enum FirstOutput {
-    /// Messages before its result. If it is `done`, the last of `messages` is the response.
+    /// Messages. If the handler is `done`, the last message is the response.
     Events { messages: Vec<String>, done: bool },
-    /// Its outcome, before any message.
+    /// The outcome, without messages before it.
     Outcome(Outcome),
 }
 
@@ -43,11 +43,11 @@ impl Exchange {
     /// Waits for the first output of the handler.
     pub(super) async fn first_output(&mut self) -> FirstOutput {
         std::future::poll_fn(|cx| {
-            // Registered before the handler runs: a message from another task meanwhile is not missed.
+            // Registered before the handler runs, so that no message from another task is missed.
             self.peer.register(cx.waker());
             let outcome = self.work.as_mut().poll(cx);
             match (self.peer.take(), outcome) {
-                // The status has not been sent, so that the response can still be 401.
+                // The status has not been sent, so the response can still be 401.
                 (_, Poll::Ready(outcome @ Outcome::LoginRequired(_))) => {
                     Poll::Ready(FirstOutput::Outcome(outcome))
                 }
@@ -76,7 +76,7 @@ impl Exchange {
     }
 }
 
-/// When a stream must end although its handler has not finished, and the error that its client gets.
+/// The end of a stream before its handler has finished, and the error that the client gets then.
 pub(super) struct Closed {
     at: BoxFuture<'static, ()>,
     text: &'static str,
@@ -110,8 +110,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// A stream that begins with `ready`. It ends after that if the handler is `done`, or else when the handler
-    /// finishes or `closed` completes.
+    /// A stream that begins with `ready`. It ends there if the handler is `done`, otherwise when the handler finishes
+    /// or `closed` completes.
     pub(super) fn new(
         exchange: Exchange,
         ready: Vec<String>,
@@ -147,7 +147,7 @@ impl Events {
         })
     }
 
-    /// The messages of the handler since the last time, with the response if it has finished.
+    /// The messages of the handler since the last poll, with the response if the handler has finished.
     fn poll_messages(&mut self, cx: &mut Context<'_>) -> Vec<String> {
         self.exchange.peer.register(cx.waker());
         let outcome = self.exchange.work.as_mut().poll(cx);

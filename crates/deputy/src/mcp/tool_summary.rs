@@ -7,7 +7,7 @@ use crate::types::Scopes;
 pub struct ToolSummary {
     /// `name`
     pub name: String,
-    /// `title`, or the name without one.
+    /// `title`, or `name` if there is no title.
     pub title: String,
     /// Whether the tool declares that it changes nothing (`readOnlyHint`).
     pub is_read_only: bool,
@@ -15,8 +15,7 @@ pub struct ToolSummary {
     pub scopes: Vec<String>,
 }
 
-/// The scopes with which a client can use tools that only read, and no others. Empty if there is no such set: some tool
-/// that changes something would be open with the same scopes.
+/// The scopes of the read-only tools. Empty if a tool that changes something needs no other scopes.
 pub(crate) fn read_only_scopes(tools: &[ToolSummary]) -> Scopes {
     let of_readers = tools.iter().filter(|tool| tool.is_read_only).flat_map(|tool| &tool.scopes);
     let mut scopes: Vec<&str> = Vec::new();
