@@ -60,7 +60,7 @@ pub struct Config {
     pub rate_limits: Option<RateLimits>,
     /// `ACCESS_TOKEN_LIFETIME`.
     pub access_token_lifetime: Duration,
-    /// `REFRESH_TOKEN_LIFETIME`: since its last use.
+    /// `REFRESH_TOKEN_LIFETIME`: the time since the last use of a refresh token.
     pub refresh_token_lifetime: Duration,
 }
 

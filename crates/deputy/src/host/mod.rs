@@ -68,7 +68,7 @@ pub struct Host {
     pub tasks: Arc<dyn Tasks>,
     /// The audit log.
     pub audit: Arc<dyn AuditLog>,
-    /// How much is served at a time.
+    /// The bounds of concurrent work.
     pub capacity: Capacity,
 }
 
@@ -77,7 +77,8 @@ pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
-    /// The time since a fixed moment, for durations. It never goes back. By default it has the seconds of the wall clock.
+    /// The time since a fixed moment, for durations. It should never go back, but the default does when the wall clock,
+    /// whose seconds it uses, is set back.
     fn monotonic(&self) -> Duration {
         Duration::from_secs(self.now().0)
     }
@@ -88,7 +89,7 @@ pub trait Clock: Send + Sync {
 
 /// Cryptographically secure randomness.
 pub trait SecureRandom: Send + Sync {
-    /// Fills `buffer`. A host that cannot must abort: nothing is safe without it.
+    /// Fills `buffer`, or aborts the process: nothing is safe without randomness.
     fn fill(&self, buffer: &mut [u8]);
 }
 
@@ -171,15 +172,15 @@ impl Host {
     }
 }
 
-/// How much a host serves at a time, over all users. The defaults are for a platform that bounds connections itself and has
-/// 128 MB for everything.
+/// The bounds of concurrent work for all users together. The defaults are for a platform that bounds connections itself
+/// and has 128 MB of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// Requests to the MCP endpoint.
     pub requests: usize,
-    /// Requests to it whose response is a stream that stays open.
+    /// Requests to the MCP endpoint whose response is a stream that stays open.
     pub streams: usize,
-    /// Bytes of their bodies, and of the responses of the API to them.
+    /// Bytes of the bodies of these requests, and of the API's responses to their tools.
     pub bytes: usize,
 }
 
@@ -189,7 +190,7 @@ impl Default for Capacity {
     }
 }
 
-/// In the extensions of a request: the host itself reads the rest of the body, so that the client gets the response although
-/// it is still sending (RFC 9112 §9.6).
+/// An extension of a request: the host reads the rest of the body, so that a client that is still sending gets the
+/// response (RFC 9112 §9.6).
 #[derive(Clone, Copy, Debug)]
 pub struct DrainedByHost;

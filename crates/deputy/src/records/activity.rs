@@ -1,5 +1,5 @@
-//! The use of grants: when, which tool, how many calls. A call writes nothing: a process counts in memory, and adds its
-//! counts to the index of the user's grants once in ten minutes at most.
+//! The use of grants: the last tool call, and the calls of a day. A process counts in memory, and adds its counts of a
+//! grant to the index of the user's grants at most once in ten minutes.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::host::{GrantId, Timestamp};
 pub(crate) struct Activity {
     last_used: Timestamp,
     last_tool: String,
-    /// Calls of tools in each hour since 1970, for the last 24 hours.
+    /// The hour since 1970 and the tool calls in it, for the last 24 hours.
     calls: Vec<(u64, u32)>,
 }
 
@@ -38,7 +38,7 @@ impl Activity {
         self.merge(&Self { last_used: now, last_tool: tool.to_owned(), calls: vec![(now.0 / HOUR, 1)] }, now);
     }
 
-    /// Adds what another process, or this one, has counted.
+    /// Adds the counts of this or another process.
     pub(crate) fn merge(&mut self, more: &Self, now: Timestamp) {
         if more.last_used >= self.last_used {
             self.last_used = more.last_used;
@@ -54,13 +54,13 @@ impl Activity {
     }
 }
 
-/// The clock may have been set back since, so an hour in the future is not recent.
+/// An hour in the future is not recent: the clock may have been set back.
 const fn is_recent(hour: u64, now: Timestamp) -> bool {
     let current = now.0 / HOUR;
     hour <= current && current - hour < 24
 }
 
-/// The calls that this process has counted and not written.
+/// The counts of this process that are not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct UnwrittenActivity(Mutex<HashMap<GrantId, Unwritten>>);
 
@@ -71,12 +71,12 @@ struct Unwritten {
 }
 
 impl UnwrittenActivity {
-    /// Counts a call. Returns the counts that the caller has to write, if this process has written none of this grant
-    /// for [`PAUSE`] seconds.
+    /// Counts a call. Returns the counts of the grant for the caller to write, if this process has written none for
+    /// [`PAUSE`] seconds.
     pub(crate) fn note(&self, id: GrantId, tool: &str, now: Timestamp) -> Option<Activity> {
         let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if grants.len() >= MOST_GRANTS && !grants.contains_key(&id) {
-            // The counts of the others are lost. Their next call writes at once.
+            // The counts of all grants are lost. The next call of each grant writes at once.
             grants.clear();
         }
         let unwritten = grants
@@ -100,7 +100,7 @@ impl UnwrittenActivity {
 const HOUR: u64 = 3600;
 /// Seconds between two writes of one grant's counts by one process.
 const PAUSE: u64 = 600;
-/// Grants whose counts one process keeps.
+/// Number of grants whose counts one process keeps.
 const MOST_GRANTS: usize = 10_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Approvals and logins under way: records that are taken once.
+//! Tickets: records of pending approvals and logins, which are taken once.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -18,7 +18,7 @@ pub(crate) struct Approval {
     pub(crate) client_name: Option<String>,
 }
 
-/// A login under way. Stored sealed under `state`, which only the browser and `PingOne` have.
+/// A pending login. Stored sealed under `state`, which only the browser and `PingOne` have.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Login {
     pub(crate) purpose: LoginPurpose,
@@ -78,23 +78,23 @@ pub(crate) async fn put_ticket<T: Ticket>(
     Ok(host.store().put(&ticket_key::<T>(handle), sealed.0, now.plus(Handle::LIFETIME)).await?)
 }
 
-/// Why there is no ticket.
+/// Why a ticket is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum TicketError {
-    /// Its lifetime is over.
+    /// The lifetime of the handle is over.
     #[error("the handle has expired")]
     Expired,
     /// The browser lacks the handle's cookie. The ticket is still stored.
     #[error("the handle belongs to another browser")]
     OtherBrowser,
-    /// The record.
+    /// Reading the record failed.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// This server did not make the handle, or has another key since.
+    /// This server did not make the handle, or its key has changed.
     #[error("the handle is unknown")]
     Unknown,
-    /// It was taken before.
+    /// The ticket was taken before.
     #[error("the handle was used before")]
     Used,
 }
@@ -105,7 +105,8 @@ impl From<StoreError> for TicketError {
     }
 }
 
-/// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Of two callers one gets it.
+/// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Only one caller gets
+/// it.
 pub(crate) async fn take_ticket<T: Ticket>(
     host: &Host,
     keys: &Keys,
@@ -119,7 +120,7 @@ pub(crate) async fn take_ticket<T: Ticket>(
     }
     let key = ticket_key::<T>(&handle);
     if !is_bound(&handle) {
-        // A browser that has used it has lost its cookie.
+        // A browser loses the cookie when it uses the handle.
         let is_stored = host.store().get(&key, now).await?.is_some();
         return Err(if is_stored { TicketError::OtherBrowser } else { TicketError::Used });
     }
