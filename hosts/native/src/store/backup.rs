@@ -16,7 +16,7 @@ use super::{
     lock::{self, FolderLock},
 };
 
-/// Why a backup was not made or not restored. Nothing was changed.
+/// Why a backup was not made or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The file for the backup exists.
@@ -42,8 +42,8 @@ pub enum BackupError {
     Unwritable(PathBuf, String),
 }
 
-/// Writes a copy of the database in `folder` to `to`, completely or not at all. A server may run on the folder; the copy is
-/// the state of one moment.
+/// Writes a copy of the database in `folder` to `to`, completely or not at all. A server may be using the folder; the
+/// copy has the state of one moment.
 pub fn back_up(folder: &Path, to: &Path) -> Result<(), BackupError> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
@@ -63,15 +63,15 @@ pub fn back_up(folder: &Path, to: &Path) -> Result<(), BackupError> {
     sync_folder_of(to).map_err(failed)
 }
 
-/// Result of [`restore`].
+/// The result of [`restore`].
 #[derive(Debug)]
 pub struct Restored {
-    /// New path of the previous database, if there was one.
+    /// The new path of the previous database, if there was one.
     pub replaced: Option<PathBuf>,
 }
 
-/// Makes a copy of the backup `from` the database in `folder`, and keeps the previous one under another name. Fails while a
-/// server runs on the folder.
+/// Replaces the database in `folder` with a copy of the backup `from`, and keeps the previous database under another
+/// name. Fails while a server uses the folder.
 pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     let unusable = |cause: String| BackupError::Unusable(from.to_owned(), cause);
     let source = match metadata(from).map_err(|error| unusable(error.cause()))? {
@@ -84,7 +84,7 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     let failed = |error| OpenError::from_io(&path, error);
     let restored = beside(&path, ".unfinished");
     let _copy_lock = copy(&source, &restored)?;
-    // Closes the log too, in case the backup is the database to be replaced.
+    // Also closes SQLite's log, in case the backup is the database to be replaced.
     drop(source);
     give_to_owner_of(folder, &[&restored, &folder.join(lock::NAME)]).map_err(failed)?;
     let replaced = path.exists().then(|| unused_beside(&path, &format!(".replaced-{}", seconds())));
@@ -104,15 +104,15 @@ fn metadata(path: &Path) -> Result<Option<fs::Metadata>, OpenError> {
     }
 }
 
-/// Opens a database, which must be a Deputy's and undamaged.
+/// Opens a database, and checks that it is Deputy's and undamaged.
 fn open_whole(path: &Path) -> Result<Connection, OpenError> {
     let checked = |connection: rusqlite::Result<Connection>| {
         let connection = connection.map_err(|error| OpenError::from_sqlite(path, &error))?;
         file::check(path, &connection, "integrity_check").map(|()| connection)
     };
     match checked(file::open_reader(path)) {
-        // SQLite cannot create a log on a read-only disk, and a copy that was made after a clean stop has none. The database
-        // of a running server has one.
+        // SQLite cannot create its log on a read-only disk. A copy that was made after a clean stop has no log; the
+        // database of a running server has one.
         Err(OpenError::Full(..) | OpenError::Io(..) | OpenError::ReadOnly(..))
             if !beside(path, "-wal").exists() =>
         {
@@ -122,8 +122,8 @@ fn open_whole(path: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-/// Copies a database into a new file for its owner only, and checks the copy. The returned file is a lock: until it is
-/// closed, no other process copies to the same path.
+/// Copies a database into a new file that only its owner can read, and checks the copy. The returned file is a lock:
+/// until it is closed, no other process copies to the same path.
 fn copy(source: &Connection, to: &Path) -> Result<fs::File, OpenError> {
     let failed = |error| OpenError::from_io(to, error);
     // SQLite copies into an empty file. An earlier unfinished copy is truncated below.
@@ -143,7 +143,7 @@ fn copy(source: &Connection, to: &Path) -> Result<fs::File, OpenError> {
         file::check(to, &copy, "quick_check")
     })();
     if copied.is_err() {
-        // An incomplete copy must not be taken for a backup.
+        // An incomplete copy must not be mistaken for a backup.
         let _ = fs::remove_file(to);
     }
     copied.map(|()| file)
@@ -156,10 +156,10 @@ fn unused_beside(path: &Path, ending: &str) -> PathBuf {
     names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| beside(path, ending))
 }
 
-/// Gives the database at `path` the second name `aside`, and leaves no log at `path`, which SQLite would apply to the next
-/// file there.
+/// Gives the database at `path` the second name `aside`, and moves its log there, because SQLite would apply a log at
+/// `path` to the next database.
 fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
-    // A damaged database cannot be checkpointed. Its log is then kept beside it.
+    // A damaged database cannot be checkpointed. Its log is kept beside it.
     if let Ok(connection) = file::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
         let _ = file::checkpoint(&connection);
     }

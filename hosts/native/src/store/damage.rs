@@ -1,4 +1,4 @@
-//! The search for damage in a large database, beside the requests.
+//! The search for damage in a large database, while requests are served.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, InterruptHandle};
 
 use super::file::{self, OpenError};
 
-/// A check of the whole database on a thread of its own. It ends with this value.
+/// A check of the whole database on a thread of its own. It stops when this value is dropped.
 pub(super) struct DamageCheck {
     found: Arc<OnceLock<OpenError>>,
     interrupt: InterruptHandle,
@@ -39,7 +39,7 @@ impl DamageCheck {
 impl Drop for DamageCheck {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        // An interrupt before the check has begun has no effect.
+        // An interrupt has no effect before the check has begun, so it is repeated.
         while !thread.is_finished() {
             self.interrupt.interrupt();
             thread::sleep(INTERRUPT_EVERY);

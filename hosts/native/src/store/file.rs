@@ -78,7 +78,7 @@ impl OpenError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(path, text),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(path),
             Some(ErrorCode::DiskFull) => Self::Full(path, text),
-            // The cause of a failed write is not in the error.
+            // SQLite's error does not contain the cause of a failed write.
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if is_full(&path) => {
                 Self::Full(path, text)
             }
@@ -126,7 +126,8 @@ fn is_full(_: &Path) -> bool {
     false
 }
 
-/// The file in `folder`.
+/// Creates `folder` and the file in it for their owner only, and returns the path of the file. An existing folder keeps
+/// its mode; an existing file does not. SQLite gives its other files the mode of this one.
 pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
@@ -209,7 +210,7 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map(|busy: bool| !busy)
 }
 
-/// `path` with `ending`, as of the files that SQLite keeps beside a database.
+/// `path` with `ending`, as in the names of the files that SQLite keeps beside a database.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -220,7 +221,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens a file that cannot change for reading, on a disk where SQLite cannot create a log.
+/// Opens an unchanging file for reading, on a disk where SQLite cannot create its log.
 pub(super) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let path = absolute(path);
     let escaped = |byte: &u8| match byte {
@@ -284,10 +285,10 @@ fn create_file(path: &Path) -> io::Result<()> {
 /// The name of the database in its folder.
 pub(super) const NAME: &str = "deputy.sqlite3";
 
-/// Time that a process waits for another one that writes to the same file.
+/// Time that a process waits for another process that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Bytes of a database that is checked in a tenth of a second.
+/// Bytes of a database beyond which it is large. Checking one of this size takes a tenth of a second.
 const LARGE: i64 = 64 * 1024 * 1024;
 
 /// Size to which the log is truncated after a checkpoint.

@@ -1,10 +1,10 @@
-//! One process for each folder.
+//! The lock that allows one process for each data folder.
 
 use std::{fs, io, io::Write as _, path::Path};
 
 use super::file::{self, OpenError};
 
-/// An exclusive lock of a data folder, until it is dropped or the process ends in any way.
+/// An exclusive lock of a data folder, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: fs::File,
@@ -25,7 +25,7 @@ impl FolderLock {
             }
             Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // The id is for the error of other processes. On a full disk the lock works without it.
+        // The error of other processes shows this id. On a full disk the lock works without it.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }

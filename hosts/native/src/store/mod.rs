@@ -1,8 +1,9 @@
 //! Records in one SQLite file.
 //!
-//! One thread writes. It puts all queued writes into one transaction and confirms them when the commit is on disk, so that
-//! concurrent writes share one `fsync`. Reads have connections of their own, which in WAL mode neither wait for the writer
-//! nor block it, and see every confirmed write. Most run on the thread that asks, since they take microseconds.
+//! One thread writes. It puts all queued writes into one transaction and confirms them when the commit is on disk, so
+//! that concurrent writes share one `fsync`. Reads have connections of their own, which in WAL mode neither wait for
+//! the writer nor block it, and see every confirmed write. Most reads run on the calling thread, since they take
+//! microseconds.
 
 mod backup;
 mod count;
@@ -117,7 +118,8 @@ impl Store for SqliteStore {
         })
     }
 
-    /// Writes a record of its own and reads it within two seconds. Fails after damage was found.
+    /// Writes its own record and reads it within two seconds. Fails if damage was found, or if a file of the database
+    /// was removed or replaced.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if !self.files_are_in_place() {
@@ -141,7 +143,7 @@ impl Store for SqliteStore {
     }
 }
 
-/// Records that one sweep removes at most. A login that waits for a sweep does not notice it.
+/// Records that one sweep removes at most. A sweep this small delays a login imperceptibly.
 pub const SWEEP: usize = 250;
 
 impl Drop for SqliteStore {
@@ -168,7 +170,7 @@ fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { value: row.get(0)?, version: Version(unsigned(1)?), expires_at: Timestamp(unsigned(2)?) })
 }
 
-/// For the log. Messages of SQLite contain tables and paths, never values.
+/// Converts an error. SQLite's messages contain tables and paths, never values.
 #[expect(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 fn failed(error: rusqlite::Error) -> StoreError {
     StoreError(error.to_string())

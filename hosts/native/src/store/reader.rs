@@ -23,11 +23,11 @@ use super::{
 };
 use crate::sync::lock;
 
-/// Connections for reads on the threads of the runtime, and others for reads on threads for blocking work.
+/// Direct connections for reads on the threads of the runtime, and idle ones for reads on blocking threads.
 ///
-/// A read takes microseconds, less than a change of threads. So it runs where it is asked for, if a connection for that is
-/// free. There are fewer of these connections than threads, so that a disk that hangs does not stop them all. A read that
-/// finds none, or has to wait for a lock, is done on a thread for blocking work.
+/// A read takes microseconds, less than a switch of threads. So it runs on the calling thread if a direct connection is
+/// free. There are fewer direct connections than threads, so that a hanging disk does not stop all threads. Other
+/// reads, and those that would wait for a lock, run on blocking threads.
 pub(super) struct Readers {
     direct: Arc<[Mutex<Direct>]>,
     /// `None` after [`Readers::close`].
@@ -38,14 +38,14 @@ pub(super) struct Readers {
 
 /// A connection for reads on the threads of the runtime.
 struct Direct {
-    /// `None` after [`Readers::close`], and after an error until another thread has read without one.
+    /// `None` after [`Readers::close`], and after an error until a read on another thread has succeeded.
     connection: Option<Connection>,
-    /// After a slow read: other threads read until this time.
+    /// After a slow read, the time until which blocking threads read instead.
     rests_until: Option<Instant>,
 }
 
 impl Direct {
-    /// Reads a record, if this thread can do it at once.
+    /// Reads a record, if that needs no waiting.
     fn get(&mut self, kind: &str, name: &str, now: Timestamp) -> Result<Option<Record>, NotHere> {
         let begin = Instant::now();
         if self.rests_until.is_some_and(|until| begin < until) {
@@ -64,11 +64,11 @@ impl Direct {
     }
 }
 
-/// Another thread has to read, and reports the error if there is one.
+/// The read has to run on a blocking thread, which reports an error if it fails.
 struct NotHere;
 
 impl Readers {
-    /// Opens the first connection, which shows whether the file can be read.
+    /// Opens the direct connections. Fails if the file cannot be read.
     pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::from_sqlite(path, &error);
         let direct = || {
@@ -117,7 +117,7 @@ impl Readers {
             .map_err(|_| StoreError("the readers have stopped".to_owned()))?;
         let (direct, idle, path) = (Arc::clone(&self.direct), Arc::clone(&self.idle), self.path.clone());
         let read = spawn_blocking(move || {
-            // The permit ends with the read, which outlives a caller that is dropped.
+            // The read, and so the permit, outlives a caller that is dropped.
             let _permit = permit;
             let spare = lock(&idle).as_mut().and_then(Vec::pop);
             let connection = match spare {
@@ -145,7 +145,7 @@ fn read(connection: &Connection, kind: &str, name: &str, now: Timestamp) -> rusq
     connection.prepare_cached(GET)?.query_row(params![kind, name, integer(now.0)], record).optional()
 }
 
-/// The connection, which from now on does not wait for a lock.
+/// Makes a connection fail instead of waiting for a lock.
 fn without_waiting(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
@@ -155,7 +155,7 @@ fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// The value, unless another thread uses it.
+/// Locks the value, unless another thread holds the lock.
 fn free<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -164,18 +164,18 @@ fn free<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Half of the threads of the runtime, which has two or more.
+/// Half of the runtime's threads, of which there are two or more.
 fn direct_readers() -> usize {
     (available_parallelism().map_or(1, NonZeroUsize::get) / 2).max(1)
 }
 
-/// Reads at a time on threads for blocking work.
+/// Concurrent reads on blocking threads.
 const READERS: usize = 4;
 
 /// Time that a read waits for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longer than a read of a disk without moving parts.
+/// Time that a read takes only from a slow disk. A read from an SSD is faster.
 const SLOW: Duration = Duration::from_millis(2);
 
 const REST: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Migrates the database to the newest schema, in one transaction with the version number.
+/// Migrates the database to the newest schema. One transaction applies the steps and sets the version number.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let applied = version(&transaction)?;
@@ -19,7 +19,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Whether the database is a Deputy's.
+/// Whether the database is Deputy's.
 pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0)).map(|id: i32| id == APPLICATION)
 }
@@ -32,7 +32,7 @@ pub(super) fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
 #[expect(clippy::cast_possible_truncation, reason = "there are a few")]
 pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
 
-/// Takes a block of versions of the size of its parameter, and returns the first.
+/// Reserves as many versions as its parameter says, and returns the first.
 pub(super) const TAKE_VERSIONS: &str = "UPDATE version_counter SET next = next + ?1 RETURNING next - ?1";
 
 /// Never change a released migration; append another.

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// The files of an open database. SQLite goes on writing to a removed file, and these writes are lost.
+/// The files of an open database. SQLite continues to write to a removed file, and these writes are lost.
 pub(super) struct Watch {
     files: [(PathBuf, Identity); 2],
     missed: AtomicBool,

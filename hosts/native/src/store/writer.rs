@@ -43,7 +43,7 @@ pub(super) enum Write {
     },
 }
 
-/// Result of a write.
+/// The result of a write.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Done {
     /// Records written or removed.
@@ -75,7 +75,8 @@ impl Writer {
             }
             self.process(batch);
         }
-        // Without it the log stays beside the file while a read goes on, and a copy of the file alone lacks its content.
+        // Without this checkpoint, SQLite's log stays beside the file during a read, and a copy of the file alone lacks
+        // its content.
         if !matches!(file::checkpoint(&self.connection), Ok(true)) {
             tracing::warn!(
                 "the log of the database could not be written into its file. Copy the files that end in -wal and -shm with \
@@ -103,7 +104,7 @@ impl Writer {
     /// Applies the writes in one transaction. An error rolls it back.
     fn commit(&mut self, writes: &[Write]) -> rusqlite::Result<Vec<Done>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // A block is taken within the transaction that uses it first, and rolled back with it.
+        // A block is reserved in the transaction that uses it first, and rolled back with it.
         let mut versions = self.versions;
         let done = writes
             .iter()
@@ -166,7 +167,7 @@ fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) 
     Ok(Done { count, record: None })
 }
 
-/// Versions, taken from the database in blocks. No two processes get the same block, and most commits do not write the
+/// Versions, reserved in the database in blocks. No two processes get the same block, and most commits do not write the
 /// counter.
 #[derive(Clone, Copy, Default)]
 struct Versions {
@@ -186,12 +187,12 @@ impl Versions {
     }
 }
 
-/// Writes in one transaction. With more, the first would wait longer than the shared `fsync` saves.
+/// Writes in one transaction. With more, the first write would wait longer than the shared `fsync` saves.
 const BATCH: usize = 256;
 
 const BLOCK: i64 = 65_536;
 
-/// In seconds.
+/// Seconds.
 const PROBE_LIFETIME: u64 = 60;
 
 const PUT: &str = "
