@@ -14,7 +14,7 @@ use crate::{
     scenario::Scenario,
 };
 
-/// A server, and this client's registration there.
+/// A server, and the registration of a client there.
 pub(crate) struct Registration {
     mcp: Url,
     health: Url,
@@ -98,7 +98,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that has logged in and, if the server has sessions, opened one.
+    /// A client that has logged in, and opened a session if the server has sessions.
     pub(crate) async fn logged_in(registration: &Arc<Registration>) -> Result<Self, Failure> {
         let mut client = Self::new(registration);
         let (access_token, refresh_token) = client.log_in().await?;
@@ -144,7 +144,7 @@ impl Client {
         self.call = rpc(mcp, "tools/call", call, Some(access_token), session);
     }
 
-    /// Performs what is measured, and judges the response.
+    /// Sends the request of a scenario, and checks the response.
     pub(crate) async fn perform(&mut self, scenario: Scenario) -> Result<(), Failure> {
         let registration = Arc::clone(&self.registration);
         let bytes = match scenario {
@@ -306,11 +306,11 @@ struct TokenResponse {
     refresh_token: String,
 }
 
-/// How the session of a client comes to be.
+/// The origin of a client's session.
 pub(crate) enum Session {
-    /// By `initialize`, if the server wants one.
+    /// The server creates it at `initialize`, if it has sessions.
     Initialize,
-    /// The client chooses a name.
+    /// The client chooses the name.
     Named(String),
 }
 
@@ -344,7 +344,7 @@ fn rpc(mcp: &Url, method: &str, params: Value, access_token: Option<&str>, sessi
     request("POST", mcp, &headers, &message.to_string())
 }
 
-/// Where a resource without a parameter in its challenge has its metadata (RFC 9728 §3.1).
+/// The default metadata URL of a resource, for a challenge without the URL (RFC 9728 §3.1).
 fn well_known(mcp: &Url) -> Result<Url, url::ParseError> {
     mcp.join(&format!("/.well-known/oauth-protected-resource{}", mcp.path()))
 }
@@ -355,7 +355,8 @@ fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
     rest.split('"').next()
 }
 
-/// The action of a page's first form, and its fields with the first button, which is the one that agrees.
+/// The action of a page's first form, and its encoded fields. The first button is included, since it is the one for
+/// approval.
 fn filled_form(page: &str) -> Option<(String, String)> {
     let (_, form) = page.split_once("<form")?;
     let (form, _) = form.split_once("</form>")?;
@@ -382,7 +383,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     Some(value.replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&"))
 }
 
-/// 256 bits.
+/// 256 random bits, in base64url.
 pub(crate) fn random() -> String {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).expect("the system has random bytes");
@@ -391,7 +392,7 @@ pub(crate) fn random() -> String {
 
 const VERSION: &str = "2025-11-25";
 
-/// Nothing listens there.
+/// No server listens there.
 const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
 
 const MAX_PAGES: usize = 12;

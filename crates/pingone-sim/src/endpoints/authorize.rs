@@ -69,7 +69,7 @@ fn authorize(
     log_in(sim, headers, request, &parameter("prompt").unwrap_or_default(), correlation)
 }
 
-/// Responds with a code where the user needs no page, otherwise with the page that comes next.
+/// Responds with a code if the user needs no page, otherwise with the next page.
 fn log_in(
     sim: &Simulator,
     headers: &HeaderMap,
@@ -95,7 +95,7 @@ fn log_in(
     }
 }
 
-/// Checks the parameters whose errors the application is told.
+/// Checks the parameters whose errors are sent to the application.
 fn check(
     sim: &Simulator,
     request: &AuthenticationRequest,
@@ -144,7 +144,7 @@ fn is_registered(requested: &str, registered: &str) -> bool {
         || without_port(requested).is_some_and(|requested| Some(requested) == without_port(registered))
 }
 
-/// Shows an error instead of redirecting: the redirect URI is not known to belong to the application.
+/// Shows an error instead of redirecting, since the redirect URI may not be the application's.
 fn show_error(headers: &HeaderMap, target: &str, message: &str, correlation: &Correlation) -> Response {
     let wants_json = headers
         .get(header::ACCEPT)
