@@ -72,7 +72,7 @@ impl Machine {
 }
 
 impl Row {
-    /// For whoever waits.
+    /// The text for the terminal during a run.
     pub(crate) fn line(&self) -> String {
         let Self { server, scenario, connections, round, measurement, .. } = self;
         let Measurement { rate, p50_ms, p99_ms, cpu_ms, memory_mib, noise, errors, error } = measurement;
