@@ -7,7 +7,9 @@ use pingone_sim::Failure;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::world::{Tokens, World, add_todo, agent_ids, delete_stream, list_todos, with_expiring_token};
+use crate::world::{
+    Tokens, World, add_todo, agent_ids, code_at_client, delete_stream, list_todos, with_expiring_token,
+};
 
 /// The kinds of the events so far.
 async fn kinds(world: &World) -> Vec<String> {
@@ -192,4 +194,21 @@ async fn call_whose_client_goes_away_is_cancelled() {
         (&cancelled[0]["tool"], &cancelled[0]["outcome"]),
         (&json!("delete_todo"), &json!("cancelled"))
     );
+}
+
+#[tokio::test]
+async fn oldest_grant_beyond_the_bound_ends_with_an_event() {
+    let world = World::with(&[("RATE_LIMITS", "off")]);
+    let client = world.client().await;
+    let mut browser = world.browser();
+    for number in 0..=100 {
+        let page = world.log_in_to(&mut browser, &client).await;
+        let code = code_at_client(&page).unwrap_or_else(|| panic!("{number}: {}", page.text));
+        assert_eq!(world.redeem(&client, &code).await.status, StatusCode::OK, "{number}");
+    }
+    let events = world.audited().await;
+    let ended: Vec<_> = events.iter().filter(|event| event["event"] == "grant_ended").collect();
+    let first = events.iter().find(|event| event["event"] == "grant_issued").expect("a grant");
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!((&ended[0]["by"], &ended[0]["grant"]), (&json!("limit"), &first["grant"]));
 }

@@ -106,7 +106,7 @@ pub enum Decision {
         /// Milliseconds until the result.
         ms: u64,
     },
-    /// A request with a valid token was refused. No tool was called, except when too many streams are open.
+    /// A request with a valid token was refused before a tool was called.
     CallRefused {
         /// The tool, if the request was read and names a tool that exists.
         #[serde(skip_serializing_if = "Option::is_none")]
