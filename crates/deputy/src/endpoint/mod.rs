@@ -64,7 +64,7 @@ pub(crate) enum Fault<'a> {
     Server(&'a dyn Display),
 }
 
-/// The response of an endpoint. Logs a refusal, unless it is expected.
+/// The response of an endpoint. Counts the request, and logs a refusal unless it is expected.
 pub(crate) async fn respond<E: Refusal>(
     app: &App,
     work: impl Future<Output = Result<Response, E>>,

@@ -76,7 +76,7 @@ impl LoginError {
         (code, text.into())
     }
 
-    /// Logs a login that failed. `client` is `None` for a login to *Your agents*.
+    /// The error in metrics.
     fn kind(&self) -> &'static str {
         match self {
             Self::Callback { error, .. } => error.into(),
@@ -84,7 +84,7 @@ impl LoginError {
         }
     }
 
-    /// Logs a login that ended with an error. A login that only tells the user has no client.
+    /// Logs a login that failed. `client` is `None` for a login to *Your agents*.
     pub(crate) fn log(&self, client: Option<&ClientId>) {
         let client = client.map(tracing::field::display);
         match self {

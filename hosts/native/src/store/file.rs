@@ -126,14 +126,13 @@ fn is_full(_: &Path) -> bool {
     false
 }
 
-/// Creates `folder` and the file in it for their owner only, and returns the path of the file. An existing folder keeps
-/// its mode; an existing file does not. SQLite gives its other files the mode of this one.
+/// The path of the file in `folder`.
 pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// Creates `folder` and the file in it for their owner only, and returns the path of the file. An existing folder keeps its
-/// mode, an existing file does not. SQLite gives its other files the mode of this one.
+/// Creates `folder` and the file in it for their owner only, and returns the path of the file. An existing folder keeps
+/// its mode; an existing file does not. SQLite gives its other files the mode of this one.
 pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
     create_folder(folder).map_err(|error| OpenError::from_io(folder, error))?;
     let path = path(folder);
