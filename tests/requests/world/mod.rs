@@ -13,7 +13,7 @@ use std::{net::Ipv6Addr, sync::Arc, time::Duration};
 use axum::{extract::Request, middleware::map_request};
 use bytes::Bytes;
 use deputy::{
-    Server, Wording,
+    Server,
     config::Config,
     host::{ClientAddress, Clock as _, Host, SecureRandom as _},
 };
@@ -259,9 +259,7 @@ fn address() -> String {
     Ipv6Addr::from_bits(network).to_string()
 }
 
-/// Deputy with the Todo tools.
+/// Deputy with the Todo tools, as both hosts ship it.
 fn server(config: Config, host: Host) -> Server {
-    let handler = deputy::mcp::rmcp(todo::TodoServer::new()).require_all(todo::SCOPES);
-    let wording = Wording::new(todo::API_NAME, todo::SCOPE_DESCRIPTIONS);
-    Server::new(config, host, Arc::new(handler), wording)
+    todo::deputy(config, host)
 }

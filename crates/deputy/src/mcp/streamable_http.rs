@@ -192,8 +192,10 @@ impl StreamableHttp {
             session.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(&call.id, required));
         }
-        // A client that reads events only gets them from the handler.
+        // A client that reads events only gets them from the handler, and so does one whose user declined scopes: entries
+        // of its lists are hidden.
         if form.accept != Accept::Events
+            && caller.declined().is_empty()
             && let Some(result) = self.handler.constant_result(&call)
         {
             return Ok(json_text(StatusCode::OK, rpc_error::response_with_text(&call.id, &result)));

@@ -155,7 +155,7 @@ async fn handle<S: ServerHandler>(
     let mut result = serde_json::to_value(result)
         .map_err(|_| RpcError::new(RpcError::INTERNAL_ERROR, "the result cannot be written"))?;
     if era.is_stateless() {
-        complete(&mut result, server.get_info());
+        complete(&mut result, &method, server.get_info());
     } else if CACHEABLE.contains(&method.as_str()) {
         for member in ["ttlMs", "cacheScope"] {
             result.as_object_mut().map(|members| members.remove(member));
@@ -174,10 +174,15 @@ fn rpc_error(error: ErrorData, method: &str) -> RpcError {
 }
 
 /// Adds the members that every result of 2026-07-28 has. Lists are never public, since they may depend on the user.
-fn complete(result: &mut Value, info: ServerConfig) {
+///
+/// rmcp adds the members for caches only to a request that names its revision, and a constant list is made without them.
+fn complete(result: &mut Value, method: &str, info: ServerConfig) {
     let Some(members) = result.as_object_mut() else { return };
-    members.entry("resultType").or_insert_with(|| json!("complete"));
-    if members.contains_key("cacheScope") {
+    let is_complete = members.entry("resultType").or_insert_with(|| json!("complete")) == "complete";
+    if is_complete && CACHEABLE.contains(&method) {
+        members.entry("ttlMs").or_insert_with(|| json!(0));
+        members.insert("cacheScope".to_owned(), json!("private"));
+    } else if members.contains_key("cacheScope") {
         members.insert("cacheScope".to_owned(), json!("private"));
     }
     let meta = members.entry("_meta").or_insert_with(|| json!({}));
