@@ -128,7 +128,7 @@ fn logo(value: &str) -> Result<Option<Logo>, &'static str> {
 pub(super) static CONTACT_URL: Variable = Variable {
     name: "CONTACT_URL",
     former_name: None,
-    summary: "link on the pages for users to those who can help them",
+    summary: "link to a contact, on the pages for users",
     details: "",
     syntax: Syntax::Text("`https` or `mailto` URL"),
     default: DefaultValue::Value(""),
@@ -140,7 +140,7 @@ pub(super) static CONTACT_URL: Variable = Variable {
 pub(super) static POLICY_URL: Variable = Variable {
     name: "POLICY_URL",
     former_name: None,
-    summary: "link on the pages for users to the privacy policy and the terms",
+    summary: "link to the privacy policy and the terms, on the pages for users",
     details: "",
     syntax: Syntax::Text("`https` or `mailto` URL"),
     default: DefaultValue::Value(""),
