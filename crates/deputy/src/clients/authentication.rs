@@ -22,24 +22,24 @@ pub(crate) enum AuthenticationError {
     Refused(#[from] ClientAuthError),
 }
 
-/// Authenticates the client of a request.
+/// Authenticates the client of a request. Returns it, and when its registration expires.
 pub(crate) async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     params: &Params,
     now: Timestamp,
-) -> Result<Client, AuthenticationError> {
+) -> Result<(Client, Timestamp), AuthenticationError> {
     // `Authorization` is not a list. Some runtimes join several lines of it with commas.
     let credentials = ClientCredentials::parse(list(headers, &header::AUTHORIZATION), params)?;
     let client = match ClientId::parse(credentials.client_id()) {
         // The document is not fetched: authentication does not depend on it.
         Ok(ClientId::Document(url)) if app.config.client_id_metadata_documents => {
-            Some(Client::at_url(url, now))
+            Some((Client::at_url(url, now), now))
         }
         Ok(ClientId::Registered(id)) => records::client(app.host(), &id, now).await?,
         Ok(ClientId::Document(_)) | Err(_) => None,
     };
-    let client = client.ok_or(ClientAuthError::Wrong)?;
+    let (client, expires_at) = client.ok_or(ClientAuthError::Wrong)?;
     credentials.authenticate(&client)?;
-    Ok(client)
+    Ok((client, expires_at))
 }

@@ -70,7 +70,7 @@ async fn revoke(app: &Arc<App>, request: Request) -> Result<Response, Revocation
     let params = Params::decode(&form);
     let is_form = has_media_type(&head.headers, "application/x-www-form-urlencoded");
     let token = params.one("token").ok().flatten().filter(|_| is_form).ok_or(RevocationError::Form)?;
-    let client = authenticate(app, &head.headers, &params, now).await?;
+    let (client, _) = authenticate(app, &head.headers, &params, now).await?;
     // `token_type_hint` is not needed (RFC 7009 §2.1): a token tells its own kind.
     for kind in [TokenKind::RefreshToken, TokenKind::AccessToken] {
         if let Some(token) = ReferenceToken::parse(kind, token, &app.config.keys) {

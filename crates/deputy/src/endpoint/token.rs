@@ -100,17 +100,23 @@ async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenErr
     let params = Params::decode(&form);
     // Parsed before the client is authenticated: an unsupported grant type is an error for every client.
     let request = TokenRequest::parse(&params, &app.config)?;
-    let client = authenticate(app, &head.headers, &params, now).await?;
+    let (client, registered_until) = authenticate(app, &head.headers, &params, now).await?;
     let issued = match request {
         TokenRequest::AuthorizationCode { code, code_verifier, redirect_uri } => {
             let redemption = Redemption { client_id: &client.id, redirect_uri, code_verifier };
             let issued = redeem(app, &client, &code, &redemption, now).await;
             let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
             metrics::login(LoginStep::Redemption, outcome);
-            issued?
+            let issued = issued?;
+            keep(app, &client, registered_until, now).await;
+            issued
         }
         TokenRequest::RefreshToken { refresh_token, scopes } => {
-            refresh(app, &client, &refresh_token, scopes.as_ref(), now).await?
+            let (issued, is_new) = refresh(app, &client, &refresh_token, scopes.as_ref(), now).await?;
+            if is_new {
+                keep(app, &client, registered_until, now).await;
+            }
+            issued
         }
     };
     Ok(tokens(app, &issued))
@@ -143,7 +149,6 @@ async fn redeem(
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             // Only the winner of the race enters the index.
             index(app, &grant, indexed_until(app, now), now).await;
-            keep(app, client, now).await;
             app.audit(access, Decision::CodeRedeemed);
             tracing::info!(client = %client.id, grant = ?grant.id, "code redeemed");
             return Ok(issued);
@@ -152,36 +157,42 @@ async fn redeem(
     Err(RecordError::Contended("grant").into())
 }
 
-/// Exchanges a refresh token (OAuth 2.1 §4.3).
+/// Exchanges a refresh token (OAuth 2.1 §4.3). Returns the tokens, and whether they are new: a client whose response was lost
+/// gets the same ones again.
 async fn refresh(
     app: &Arc<App>,
     client: &Client,
     token: &Secret<String>,
     scopes: Option<&Scopes>,
     now: Timestamp,
-) -> Result<Issued, TokenError> {
+) -> Result<(Issued, bool), TokenError> {
     let config = &app.config;
     let token = ReferenceToken::parse(TokenKind::RefreshToken, token.expose(), &config.keys)
         .ok_or(RefreshError::Unknown)?;
-    if login_has_ended(app, client, &token, now).await? {
-        return Err(TokenError::LoginEnded);
+    let mut loaded = records::stored_grant(app.host(), token.grant(), now).await?;
+    if let Some((grant, _)) = &loaded {
+        match login_status(app, client, &token, grant, now).await {
+            Login::Lasts => {}
+            Login::MayHaveChanged => loaded = records::grant(app.host(), token.grant(), now).await?,
+            Login::Ended => return Err(TokenError::LoginEnded),
+        }
     }
+    // A grant of another client may have ended.
+    loaded = loaded.filter(|(grant, _)| !grant.has_ended());
     for _ in 0..records::MOST_RACES {
-        let (grant, version) =
-            records::grant(app.host(), token.grant(), now).await?.ok_or(RefreshError::Ended)?;
+        let (grant, version) = loaded.ok_or(RefreshError::Ended)?;
         let access = access_of(&grant);
         let refreshed = grant.refresh(&token, &client.id, scopes, config, now, &app.random());
         match refreshed {
-            Ok(Refreshed::Repeated(issued)) => return Ok(issued),
+            Ok(Refreshed::Repeated(issued)) => return Ok((issued, false)),
             Ok(Refreshed::Rotated(mut grant, issued)) => {
                 let leaves_index = grant.expires_at > grant.indexed_until;
                 if leaves_index && index(app, &grant, indexed_until(app, now), now).await {
                     grant.indexed_until = indexed_until(app, now);
                 }
                 if records::replace_grant(app.host(), &grant, Some(version), now).await? {
-                    keep(app, client, now).await;
                     app.audit(access, Decision::TokensRefreshed);
-                    return Ok(issued);
+                    return Ok((issued, true));
                 }
             }
             Err(refusal) => {
@@ -191,33 +202,49 @@ async fn refresh(
                 return Err(refusal.into());
             }
         }
+        loaded = records::grant(app.host(), token.grant(), now).await?;
     }
     Err(RecordError::Contended("grant").into())
 }
 
-/// Whether the login at `PingOne` has ended, if its access token is about to expire. A client that learns it now logs
-/// in again. Otherwise it would get a token that gives no access to the API.
-async fn login_has_ended(
+/// The login at `PingOne` behind a grant.
+enum Login {
+    /// The grant was not written.
+    Lasts,
+    /// The login lasts. The grant may have been written.
+    MayHaveChanged,
+    Ended,
+}
+
+/// Finds out whether the login at `PingOne` has ended, if its access token is about to expire. A client that learns it now
+/// logs in again. Otherwise it would get a token that gives no access to the API.
+async fn login_status(
     app: &Arc<App>,
     client: &Client,
     token: &ReferenceToken,
+    grant: &Grant,
     now: Timestamp,
-) -> Result<bool, RecordError> {
-    let stored = records::stored_grant(app.host(), token.grant(), now).await?;
-    let Some((grant, _)) = stored.filter(|(grant, _)| grant.client_id == client.id) else {
-        return Ok(false);
-    };
-    if grant.has_ended() {
-        finish_ending(app, grant, token, now);
-        return Ok(true);
+) -> Login {
+    if grant.client_id != client.id {
+        return Login::Lasts;
     }
-    let Some(key) = grant.refresh_key(token, now) else { return Ok(false) };
-    if grant.pingone.due(RefreshWhen::Expiring, now) == Due::Nothing {
-        return Ok(grant.open_pingone_tokens(&key).is_none());
+    if grant.has_ended() {
+        finish_ending(app, grant.clone(), token, now);
+        return Login::Ended;
+    }
+    let Some(key) = grant.refresh_key(token, now) else { return Login::Lasts };
+    if grant.pingone.due(RefreshWhen::Expiring, now) == Due::Nothing
+        && grant.open_pingone_tokens(&key).is_some()
+    {
+        return Login::Lasts;
     }
     // Any other failure may be temporary, and does not end the login.
     let tokens = current_tokens(app, grant.id, &key, RefreshWhen::Expiring).await;
-    Ok(tokens.is_err_and(|error| error == ApiError::LoginRequired))
+    if tokens.is_err_and(|error| error == ApiError::LoginRequired) {
+        Login::Ended
+    } else {
+        Login::MayHaveChanged
+    }
 }
 
 /// Adds the grant to the index of its user. Tokens are issued even if this fails. Then the next refresh tries again.
@@ -236,8 +263,9 @@ async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bo
 }
 
 /// Prolongs the registration of a client that is in use. If this fails, the next use tries again.
-async fn keep(app: &App, client: &Client, now: Timestamp) {
-    if let Err(error) = records::keep_client(app.host(), &app.config, client, now).await {
+async fn keep(app: &App, client: &Client, registered_until: Timestamp, now: Timestamp) {
+    let host = app.host();
+    if let Err(error) = records::keep_client(host, &app.config, client, registered_until, now).await {
         tracing::error!(client = %client.id, %error, "a client could not be kept");
     }
 }

@@ -12,15 +12,6 @@ use crate::{
     types::{ClientId, ClientIdUrl, RegisteredId},
 };
 
-/// Loads a client.
-pub(crate) async fn client(
-    host: &Host,
-    id: &RegisteredId,
-    now: Timestamp,
-) -> Result<Option<Client>, RecordError> {
-    Ok(client_record(host, id, now).await?.map(|(client, _)| client))
-}
-
 /// Loads the client of an authorization request, and prolongs its registration: a client that seldom finishes a login must not
 /// lose its `client_id`.
 pub(crate) async fn authorizing_client(
@@ -28,15 +19,15 @@ pub(crate) async fn authorizing_client(
     id: &RegisteredId,
     now: Timestamp,
 ) -> Result<Option<Client>, RecordError> {
-    let Some((client, expires_at)) = client_record(host, id, now).await? else { return Ok(None) };
+    let Some((client, expires_at)) = client(host, id, now).await? else { return Ok(None) };
     if let Err(error) = prolong_client(host, &client, expires_at, Client::UNUSED_LIFETIME, now).await {
         tracing::error!(client = %client.id, %error, "a registration could not be prolonged");
     }
     Ok(Some(client))
 }
 
-/// A client, and when its registration expires.
-async fn client_record(
+/// Loads a client, and when its registration expires.
+pub(crate) async fn client(
     host: &Host,
     id: &RegisteredId,
     now: Timestamp,
@@ -106,18 +97,18 @@ pub(crate) async fn put_new_client(host: &Host, client: &Client, now: Timestamp)
     put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
 }
 
-/// Prolongs a client that was issued tokens to its whole lifetime from now.
+/// Prolongs a client that was issued tokens to its whole lifetime from now. Its registration, as this request read it, expires
+/// at `expires_at`.
 pub(crate) async fn keep_client(
     host: &Host,
     config: &Config,
     client: &Client,
+    expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), RecordError> {
     match &client.id {
         ClientId::Document(url) => keep_document(host, url, now).await,
-        ClientId::Registered(id) => {
-            let record = host.store().get(&RecordKey::Client(id.to_string()), now).await?;
-            let expires_at = record.map_or(now, |record| record.expires_at);
+        ClientId::Registered(_) => {
             prolong_client(host, client, expires_at, Client::lifetime(config), now).await
         }
     }
