@@ -5,9 +5,15 @@
 build_workers() (
   use_wasm_tools || exit 1
   for folder in "$@"; do
-    (cd "$workers/$folder" && worker-build --release) && add_record_object "$workers/$folder" || exit 1
+    (cd "$workers/$folder" && worker-build --release) && add_entry "$workers/$folder" &&
+      add_record_object "$workers/$folder" || exit 1
   done
 )
+
+# Makes entry.js the main module of the Worker in the folder $1.
+add_entry() {
+  mv "$1/build/index.js" "$1/build/module.js" && cp $workers/runtime/src/entry.js "$1/build/index.js"
+}
 
 # Adds RecordObject, a class in JavaScript, to the built Worker in the folder $1 if it is a Deputy.
 add_record_object() {

@@ -24,6 +24,13 @@ test("panic gets 500 with its log id, next request succeeds", async () => {
   assert.deepEqual(next.failures, []);
 });
 
+test("panic before any wait gets 500, next request succeeds", async () => {
+  const response = await fetch(`${worker}/test/panic`);
+  assert.equal(response.status, 500);
+  assert.match(await response.text(), /^the server failed; its log has more under [0-9a-f]{16}$/);
+  assert.equal(await (await fetch(`${worker}/test/constant`)).text(), "constant");
+});
+
 test("panic is logged with its place, without its message", { timeout: 60_000 }, async () => {
   const secret = "hunter2-in-a-text";
   const { id } = await panicked(`é${secret}`);

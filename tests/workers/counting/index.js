@@ -15,7 +15,7 @@ export default {
     // Requests without a public remote address are not limited.
     const fromInternet = new Request(request);
     fromInternet.headers.set("cf-connecting-ip", "203.0.113.1");
-    return new Deputy(context, bindings).fetch(fromInternet);
+    return Deputy.fetch(fromInternet, bindings, context);
   },
 };
 

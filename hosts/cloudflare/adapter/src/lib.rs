@@ -1,7 +1,7 @@
 //! Deputy's host on Cloudflare Workers. [`host`] has the parts of the core's `Host`, [`store`] its `Store` with KV for
 //! clients and a Durable Object for every other record, and [`rate_limits`] its rate limits.
 //!
-//! A Worker exports a function `fetch` that calls [`serve`]. The build adds the class `RecordObject` of
+//! A Worker exports a function `respond` that calls [`serve`]. The build adds the class `RecordObject` of
 //! `record_object.js` to its module.
 
 mod clients;
@@ -21,8 +21,8 @@ use deputy::{
 };
 use worker::{
     Env,
-    js_sys::{Object, Promise},
-    wasm_bindgen::JsCast as _,
+    js_sys::Object,
+    wasm_bindgen::{JsCast as _, JsValue},
     web_sys::Request,
 };
 
@@ -33,8 +33,9 @@ pub use store::WorkersStore;
 /// A Worker calls it when its module starts.
 pub use workers_runtime::start;
 
-/// Responds to a request with the server that `server` builds from the variables and bindings of `env`.
-pub fn serve(request: Request, env: Env, server: fn(Config, Host) -> Server) -> Promise {
+/// Responds to a request with the server that `server` builds from the variables and bindings of `env`. Returns a response,
+/// or a promise of one.
+pub fn serve(request: Request, env: Env, server: fn(Config, Host) -> Server) -> JsValue {
     workers_runtime::serve(request, move || router(&env, server))
 }
 

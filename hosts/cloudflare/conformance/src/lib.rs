@@ -1,15 +1,15 @@
 //! Deputy as a Worker with the tools of the official conformance suite.
 
 use wasm_bindgen::prelude::*;
-use worker::{Env, js_sys::Promise, web_sys::Request};
+use worker::{Env, web_sys::Request};
 
 #[wasm_bindgen(start)]
 fn start() {
     deputy_workers::start();
 }
 
-/// The fetch event.
+/// Responds to a request.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env) -> Promise {
+pub fn respond(request: Request, env: Env) -> JsValue {
     deputy_workers::serve(request, env, conformance::server)
 }

@@ -1,14 +1,13 @@
 //! Conversion of requests and responses between the runtime and the core.
 
 use std::{
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use axum::body::Body;
 use bytes::Bytes;
 use deputy::host::{ClientAddress, DrainedByHost};
-use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -191,13 +190,13 @@ impl Disconnect {
     pub(crate) fn of(request: &Request) -> Self {
         Self(Completion::start(|id| disconnect(id, request)).0)
     }
+}
 
-    /// The output of `work`, or `None` if the client disconnects first; `work` is then dropped.
-    pub(crate) async fn cancel<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        match select(pin!(work), &mut self.0).await {
-            Either::Left((result, _)) => Some(result),
-            Either::Right(_) => None,
-        }
+impl Future for Disconnect {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(context).map(|_| ())
     }
 }
 
@@ -216,7 +215,7 @@ impl http_body::Body for TiedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if Pin::new(&mut self.disconnect.0).poll(cx).is_ready() {
+        if Pin::new(&mut self.disconnect).poll(cx).is_ready() {
             self.body = None;
         }
         match &mut self.body {

@@ -10,13 +10,17 @@ mod outgoing;
 mod panics;
 mod reactor;
 mod rs256;
+mod tasks;
 mod timer;
 
-use std::pin::pin;
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use axum::Router;
 use deputy::host::Timestamp;
-use futures_util::FutureExt as _;
 use tower_service::Service as _;
 use wasm_bindgen::prelude::*;
 use worker::{
@@ -38,13 +42,13 @@ pub fn start() {
     rs256::install_verifier();
 }
 
-/// Responds to a request with the server that `router` returns, or with 503 if that fails.
+/// Responds to a request with the server that `router` returns, or with 503 if that fails. Returns a response, or a promise
+/// of one.
 ///
-/// It is the body of an exported function called `fetch`. The macro of the `worker` crate would create a promise that a
-/// panic leaves pending.
-pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> + 'static) -> Promise {
+/// It is the body of an exported function called `respond`, which `entry.js` calls.
+pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> + 'static) -> JsValue {
     install_panic_hook();
-    panics::promise(async move {
+    tasks::start(async move {
         let mut router = match router() {
             Ok(router) => router,
             Err(error) => {
@@ -58,17 +62,20 @@ pub fn serve(request: Request, router: impl FnOnce() -> Result<Router, String> +
         let Some(converted) = bridge::request(&request) else {
             return bridge::error_response(400, "the URL or the method of the request is invalid");
         };
-        let disconnect = || bridge::Disconnect::of(&request);
         let mut responding = pin!(router.call(converted));
-        // A response that waits for no I/O is ready at once, and needs no listener for a disconnect.
-        let Ok(response) = match responding.as_mut().now_or_never() {
-            Some(response) => response,
-            None => match disconnect().cancel(responding).await {
-                Some(response) => response,
-                None => return bridge::error_response(499, "the client closed the connection"),
-            },
-        };
-        bridge::response(response, disconnect).await
+        let mut disconnect = None;
+        let response = poll_fn(|cx| {
+            if let Poll::Ready(Ok(response)) = responding.as_mut().poll(cx) {
+                return Poll::Ready(Some(response));
+            }
+            // A response that waits for no I/O needs no listener for a disconnect.
+            let disconnect = disconnect.get_or_insert_with(|| bridge::Disconnect::of(&request));
+            Pin::new(disconnect).poll(cx).map(|()| None)
+        });
+        match response.await {
+            Some(response) => bridge::response(response, || bridge::Disconnect::of(&request)).await,
+            None => bridge::error_response(499, "the client closed the connection"),
+        }
     })
 }
 

@@ -14,6 +14,8 @@ use deputy::host::Meter;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Promise;
 
+use crate::tasks;
+
 /// A future that JavaScript completes with a value or an exception.
 #[derive(Debug)]
 pub struct Completion(u32);
@@ -88,7 +90,7 @@ fn complete(id: u32, fulfilled: bool, value: JsValue) {
         state.waker.take()
     });
     if let Some(waker) = waker {
-        waker.wake();
+        tasks::waking(|| waker.wake());
     }
 }
 

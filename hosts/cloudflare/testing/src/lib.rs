@@ -9,7 +9,7 @@ use axum::{
     Router,
     extract::{Query, State},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::get,
 };
 use bytes::Bytes;
 use deputy::host::{FetchLimits, GrantId, Reach, RecordKey, Store as _};
@@ -18,31 +18,31 @@ use harness::store_suite;
 use http::StatusCode;
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
-use worker::{
-    Env,
-    js_sys::{Math, Promise},
-    send::SendFuture,
-    web_sys::Request,
-};
+use worker::{Env, js_sys::Math, send::SendFuture, web_sys::Request};
 
 #[wasm_bindgen(start)]
 fn start() {
     workers_runtime::start();
 }
 
-/// The fetch event.
+/// Responds to a request.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env) -> Promise {
+pub fn respond(request: Request, env: Env) -> JsValue {
     workers_runtime::serve(request, move || {
         let router = Router::new()
             .route("/test/constant", get(async || "constant"))
             .route("/test/fetch", get(fetch_url))
             .route("/test/object", get(read_object))
-            .route("/test/panic", post(panic_with))
+            .route("/test/panic", get(panic_at_once).post(panic_with))
             .route("/test/store", get(run_store_suite))
             .fallback(world::respond_in_world);
         Ok(router.with_state(env))
     })
+}
+
+/// Panics before the request waits for anything.
+async fn panic_at_once() -> String {
+    "é"[1..].to_owned()
 }
 
 /// Panics with a message that quotes the body, if the body begins with a character of more than one byte.

@@ -9,16 +9,16 @@ use bytes::Bytes;
 use deputy::host::{FetchLimits, Reach};
 use todo_api::{Backend, BoxFuture, Config, Operation, Todo, TodosError};
 use wasm_bindgen::prelude::*;
-use worker::{Env, ObjectNamespace, js_sys::Promise, send::SendFuture, web_sys::Request};
+use worker::{Env, ObjectNamespace, send::SendFuture, web_sys::Request};
 
 #[wasm_bindgen(start)]
 fn start() {
     workers_runtime::start();
 }
 
-/// The fetch event.
+/// Responds to a request.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env) -> Promise {
+pub fn respond(request: Request, env: Env) -> JsValue {
     workers_runtime::serve(request, move || router(&env))
 }
 
