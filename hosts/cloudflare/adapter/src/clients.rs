@@ -4,18 +4,19 @@ use std::fmt::Write as _;
 
 use deputy::host::{Operation, Outcome, Record, StoreError, Timestamp, Version};
 use sha2::{Digest as _, Sha256};
-use worker::{Env, KvError, KvStore};
-use workers_runtime::{fill_random, now};
+use wasm_bindgen::prelude::*;
+use worker::{Env, js_sys::Promise, send::SendWrapper};
+use workers_runtime::{Completion, bytes, exception_message, fill_random, now};
 
-use crate::encoding;
+use crate::{binding::binding, encoding};
 
 /// The namespace `OAUTH_KV`.
 #[derive(Debug)]
-pub(crate) struct Clients(KvStore);
+pub(crate) struct Clients(SendWrapper<JsValue>);
 
 impl Clients {
     pub(crate) fn new(env: &Env) -> worker::Result<Self> {
-        env.kv("OAUTH_KV").map(Self)
+        binding(env, "OAUTH_KV").map(Self)
     }
 
     /// Does an operation. Not atomically: KV has no compare-and-swap, and no record of a client needs one.
@@ -42,10 +43,11 @@ impl Clients {
     }
 
     async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let Some(stored) = self.0.get(&kv_key(id)).bytes().await.map_err(store_error)? else {
+        let stored = result(get(&self.0, &kv_key(id))).await?;
+        if stored.is_null() {
             return Ok(None);
-        };
-        let record = encoding::decode(&stored)
+        }
+        let record = encoding::decode(&bytes(&stored))
             .ok_or_else(|| StoreError("a client in KV cannot be decoded".to_owned()))?;
         Ok(Some(record).filter(|record| record.expires_at > now))
     }
@@ -53,16 +55,20 @@ impl Clients {
     async fn put(&self, id: &str, value: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
         // KV rejects an expiration within a minute. The expiry in the record is exact.
         let expiration = expires_at.max(now().plus(60 + 5)).0;
-        let put = self
-            .0
-            .put_bytes(&kv_key(id), &encoding::encode(value, new_version(), expires_at))
-            .map_err(store_error)?;
-        put.expiration(expiration).execute().await.map_err(store_error)
+        let value = encoding::encode(value, new_version(), expires_at);
+        #[expect(clippy::cast_precision_loss, reason = "times have fewer than 53 bits")]
+        result(put(&self.0, &kv_key(id), &value, expiration as f64)).await.map(|_| ())
     }
 
     async fn delete(&self, id: &str) -> Result<(), StoreError> {
-        self.0.delete(&kv_key(id)).await.map_err(store_error)
+        result(remove(&self.0, &kv_key(id))).await.map(|_| ())
     }
+}
+
+/// The result of a call.
+async fn result(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
+    let failed = |error: JsValue| StoreError(format!("KV: {}", exception_message(&error)));
+    Completion::of(&call.map_err(failed)?).await.map_err(failed)
 }
 
 /// A digest, because a `client_id` may be a URL that is longer than a key of KV.
@@ -82,6 +88,14 @@ fn new_version() -> Version {
     Version(u64::from_be_bytes(bytes))
 }
 
-fn store_error(error: KvError) -> StoreError {
-    StoreError(format!("KV: {error}"))
+#[wasm_bindgen(module = "/src/clients.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn get(namespace: &JsValue, key: &str) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn put(namespace: &JsValue, key: &str, value: &[u8], expiration: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn remove(namespace: &JsValue, key: &str) -> Result<Promise, JsValue>;
 }

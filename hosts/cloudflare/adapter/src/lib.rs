@@ -4,6 +4,7 @@
 //! A Worker exports a function `respond` that calls [`serve`]. The build adds the class `RecordObject` of
 //! `record_object.js` to its module.
 
+mod binding;
 mod clients;
 mod encoding;
 mod host;

@@ -1,24 +1,32 @@
 //! Rate limits by remote address. The runtime counts the requests.
 
 use deputy::host::{Endpoint, RetryAfter, Source};
-use worker::{Env, RateLimiter, send::SendFuture};
+use wasm_bindgen::prelude::*;
+use worker::{
+    Env,
+    js_sys::Promise,
+    send::{SendFuture, SendWrapper},
+};
+use workers_runtime::{Completion, exception_message};
+
+use crate::binding::binding;
 
 /// The bindings `AUTHORIZE_RATE`, `REGISTER_RATE` and `TOKEN_RATE`. `wrangler.jsonc` has the limits. Each of
 /// Cloudflare's locations counts separately.
 #[derive(Debug)]
 pub struct RateLimits {
-    authorize: RateLimiter,
-    register: RateLimiter,
-    token: RateLimiter,
+    authorize: SendWrapper<JsValue>,
+    register: SendWrapper<JsValue>,
+    token: SendWrapper<JsValue>,
 }
 
 impl RateLimits {
     /// The rate limits in the bindings of `env`. Fails if one is missing.
     pub fn new(env: &Env) -> worker::Result<Self> {
         Ok(Self {
-            authorize: env.rate_limiter("AUTHORIZE_RATE")?,
-            register: env.rate_limiter("REGISTER_RATE")?,
-            token: env.rate_limiter("TOKEN_RATE")?,
+            authorize: binding(env, "AUTHORIZE_RATE")?,
+            register: binding(env, "REGISTER_RATE")?,
+            token: binding(env, "TOKEN_RATE")?,
         })
     }
 
@@ -29,11 +37,14 @@ impl RateLimits {
             Endpoint::Register => &self.register,
             Endpoint::Token => &self.token,
         };
-        match SendFuture::new(limiter.limit(source.to_string())).await {
-            Ok(outcome) if !outcome.success => Err(RetryAfter(PERIOD)),
+        let admitted =
+            SendFuture::new(async move { Completion::of(&admit(limiter, &source.to_string())?).await });
+        match admitted.await.map(|admitted| admitted.as_bool()) {
+            Ok(Some(false)) => Err(RetryAfter(PERIOD)),
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::error!(%error, "the rate limiter failed; the request is not limited");
+                let error = exception_message(&error);
+                tracing::error!(error, "the rate limiter failed; the request is not limited");
                 Ok(())
             }
         }
@@ -42,3 +53,9 @@ impl RateLimits {
 
 /// The period of all limits in `wrangler.jsonc`, in seconds.
 const PERIOD: u64 = 60;
+
+#[wasm_bindgen(module = "/src/rate_limits.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn admit(limiter: &JsValue, key: &str) -> Result<Promise, JsValue>;
+}
