@@ -1,6 +1,6 @@
 //! Counters and durations for the operator: requests, logins, tool calls, and requests to `PingOne` and the API.
 //!
-//! They go to the recorder of the crate [`metrics`](::metrics) that the program installs. Until [`enable`] nothing is
+//! They go to the recorder of the crate [`metrics`] that the program installs. Until [`enable`] nothing is
 //! measured.
 //!
 //! The values of labels are words of this code and names of the server's own tools. So a client cannot create a series.

@@ -28,7 +28,7 @@ def authorize(authorization_url, redirect_uri, user):
             raise AssertionError(f"stuck at {url} after {pressed}:\n{page.text}")
         fields = {**form.fields, **STEPS[button](*user), form.buttons[button]: button}
         pressed.append(button)
-        url, page = browser.open("POST", urljoin(url, form.action), urlencode(fields))
+        url, page = browser.open("POST", urljoin(url, form.action), urlencode(fields, doseq=True))
     return url, pressed
 
 
@@ -82,7 +82,7 @@ class Browser:
 
 
 class Form:
-    """A form: its fields by name, and the names of its buttons by value."""
+    """A form: the values of its fields by name, and the names of its buttons by value."""
 
     def __init__(self, action):
         self.action, self.fields, self.buttons = action, {}, {}
@@ -100,7 +100,7 @@ class Page(HTMLParser):
         of = dict(attributes)
         if tag == "form":
             self.forms.append(Form(of.get("action", "")))
-        elif tag == "input" and "name" in of and of.get("type") not in ("checkbox", "radio"):
-            self.forms[-1].fields[of["name"]] = of.get("value", "")
+        elif tag == "input" and "name" in of and (of.get("type") not in ("checkbox", "radio") or "checked" in of):
+            self.forms[-1].fields.setdefault(of["name"], []).append(of.get("value", ""))
         elif tag == "button" and "name" in of:
             self.forms[-1].buttons[of.get("value", "")] = of["name"]
