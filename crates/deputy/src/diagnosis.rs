@@ -169,7 +169,7 @@ async fn client_secret(app: &App, discovery: &Discovery) -> Finding {
         Ok(_) => Finding::problem(
             SUBJECT,
             "PingOne issues tokens for a made-up code",
-            "set PINGONE_ISSUER to a real PingOne: this is none",
+            "set PINGONE_ISSUER to the issuer of a PingOne environment: this server is another product",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! The home page: what this server is, and how to connect an application.
+//! The home page: a description of this server, and the ways to connect an application.
 
 use askama::Template;
 use axum::body::Body;

@@ -57,7 +57,7 @@ impl Wording {
         Self { api: api.to_owned(), scopes }
     }
 
-    /// A scope in words, or "" if there are none.
+    /// The words of a scope; empty if it has no description.
     fn of_scope(&self, scope: &str) -> &str {
         self.scopes.iter().find(|(name, _)| name == scope).map_or("", |(_, text)| text.as_str())
     }

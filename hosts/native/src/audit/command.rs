@@ -17,7 +17,7 @@ use crate::{commands::DataOptions, error::StartError, logging::Output};
 /// Options of `deputy audit`.
 #[derive(Args, Debug)]
 pub(crate) struct AuditOptions {
-    /// What to do
+    /// Action on the log
     #[arg(value_enum)]
     pub(crate) action: AuditAction,
     /// For export: the time of the first line, as 2026-01-31T14:03:00Z, or a duration before now, as 90m, 24h or 7d
