@@ -4,8 +4,8 @@ use std::{
     error::Error as _,
     fmt::Write as _,
     num::NonZeroU32,
-    sync::{Arc, OnceLock},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, LazyLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use deputy::host::{
     RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{rate_limits::RateLimits, rs256};
@@ -74,6 +75,12 @@ impl NativeHost {
     }
 }
 
+/// Time since the first call.
+pub(crate) fn since_start() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
 impl Clock for NativeHost {
     fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
@@ -83,10 +90,7 @@ impl Clock for NativeHost {
     }
 
     fn monotonic(&self) -> Duration {
-        static START: OnceLock<Instant> = OnceLock::new();
-        #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
-        let now = Instant::now();
-        now.duration_since(*START.get_or_init(|| now))
+        since_start()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

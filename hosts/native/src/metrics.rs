@@ -4,7 +4,7 @@ mod measured_store;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, LazyLock, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -17,15 +17,12 @@ use deputy::{
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep},
-};
+use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
     build::BUILD,
     error::StartError,
-    host::NativeHost,
+    host::{NativeHost, since_start},
     listen::{Listen, Listening},
     store::{SqliteStore, count},
 };
@@ -56,7 +53,7 @@ impl Metrics {
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(StartError::metrics)?;
-        deputy::metrics::enable(monotonic);
+        deputy::metrics::enable(since_start);
         METRICS.iter().for_each(Metric::announce);
         let (commit, target) = (BUILD.commit.unwrap_or("unknown"), BUILD.target.unwrap_or("unknown"));
         gauge!(BUILD_INFO, "version" => BUILD.version, "commit" => commit, "build" => target).set(1);
@@ -102,12 +99,6 @@ async fn count_grants(host: Arc<NativeHost>, folder: PathBuf) {
         }
         sleep(COUNT_GRANTS).await;
     }
-}
-
-/// Time since the first call.
-fn monotonic() -> Duration {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed()
 }
 
 const BUILD_INFO: &str = "deputy_build_info";
