@@ -183,7 +183,8 @@ impl World {
         let exported = String::from_utf8(self.deputy.audit("export").stdout).unwrap();
         let events = exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let finished = events.filter(|event| {
-            event["tool"] == "get_my_todo_list" && (event["outcome"] == "ok" || event["outcome"] == "error")
+            event["tool"] == "get_my_todo_list"
+                && ["ok", "tool_error", "rpc_error"].iter().any(|outcome| event["outcome"] == *outcome)
         });
         let (finished, results) = (finished.count() as u64, self.users.iter().map(|user| user.results).sum());
         let unanswered: u64 = self.users.iter().map(|user| user.unanswered).sum();

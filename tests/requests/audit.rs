@@ -171,7 +171,7 @@ async fn many_calls_at_a_time_leave_one_event_each() {
 }
 
 #[tokio::test]
-async fn call_whose_client_goes_away_is_cancelled() {
+async fn call_whose_client_goes_away_is_canceled() {
     let world = World::new();
     let token = world.connected().await.access;
     let id = add_todo(&world, &token, "Buy milk").await;
@@ -188,12 +188,9 @@ async fn call_whose_client_goes_away_is_cancelled() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let cancelled = &events[before..];
-    assert_eq!(cancelled.len(), 1, "{cancelled:?}");
-    assert_eq!(
-        (&cancelled[0]["tool"], &cancelled[0]["outcome"]),
-        (&json!("delete_todo"), &json!("cancelled"))
-    );
+    let canceled = &events[before..];
+    assert_eq!(canceled.len(), 1, "{canceled:?}");
+    assert_eq!((&canceled[0]["tool"], &canceled[0]["outcome"]), (&json!("delete_todo"), &json!("canceled")));
 }
 
 #[tokio::test]
@@ -211,4 +208,33 @@ async fn oldest_grant_beyond_the_bound_ends_with_an_event() {
     let first = events.iter().find(|event| event["event"] == "grant_issued").expect("a grant");
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert_eq!((&ended[0]["by"], &ended[0]["grant"]), (&json!("limit"), &first["grant"]));
+}
+
+#[tokio::test]
+async fn call_with_an_invalid_request_state_leaves_no_event() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = add_todo(&world, &token, "Buy milk").await;
+    let before = world.audited().await.len();
+    let params = json!({
+        "name": "delete_todo", "arguments": { "id": id }, "requestState": "made up", "inputResponses": {},
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+        },
+    });
+    let authorization = format!("Bearer {token}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "delete_todo"),
+    ];
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let response = world.request("POST", "/mcp", &headers, &message.to_string()).await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST, "{}", response.text);
+    assert_eq!(world.audited().await.len(), before);
 }

@@ -96,10 +96,6 @@ impl Stopwatch {
         }
     }
 
-    pub(crate) fn is_running(self) -> bool {
-        self.0.is_some()
-    }
-
     fn seconds(self) -> Option<f64> {
         let (began, monotonic) = (self.0?, CLOCK.get()?);
         Some(monotonic().saturating_sub(began).as_secs_f64())

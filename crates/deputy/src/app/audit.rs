@@ -34,10 +34,12 @@ pub(crate) fn login_of(client: &ClientId, name: Option<&str>) -> AuditedAccess {
     }
 }
 
-/// A tool call under way. Records one event: at its end, or when it is dropped.
+/// The audit event of a tool call under way.
 pub(crate) struct CallAudit {
     app: Arc<App>,
-    call: Option<(AuditedAccess, String, String)>,
+    access: AuditedAccess,
+    tool: String,
+    arguments_sha256: String,
     begun: Duration,
 }
 
@@ -49,20 +51,14 @@ impl CallAudit {
         arguments_sha256: String,
     ) -> Self {
         let begun = app.host.clock.monotonic();
-        Self { app: Arc::clone(app), call: Some((access, tool, arguments_sha256)), begun }
+        Self { app: Arc::clone(app), access, tool, arguments_sha256, begun }
     }
 
-    /// Records the event of the call, the first time.
-    pub(crate) fn end(&mut self, outcome: CallOutcome) {
-        let Some((access, tool, arguments_sha256)) = self.call.take() else { return };
-        let duration = self.app.host.clock.monotonic().saturating_sub(self.begun);
+    /// Records the event.
+    pub(crate) fn end(self, outcome: CallOutcome) {
+        let Self { app, access, tool, arguments_sha256, begun } = self;
+        let duration = app.host.clock.monotonic().saturating_sub(begun);
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.app.audit(access, Decision::ToolCalled { tool, arguments_sha256, outcome, ms });
-    }
-}
-
-impl Drop for CallAudit {
-    fn drop(&mut self) {
-        self.end(CallOutcome::Cancelled);
+        app.audit(access, Decision::ToolCalled { tool, arguments_sha256, outcome, ms });
     }
 }

@@ -154,8 +154,8 @@ impl GrantSession for StoredSession {
 }
 
 impl CallRecord for CallAudit {
-    fn end(&mut self, outcome: CallOutcome) {
-        self.end(outcome);
+    fn end(self: Box<Self>, outcome: CallOutcome) {
+        Self::end(*self, outcome);
     }
 }
 

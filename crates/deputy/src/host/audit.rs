@@ -135,19 +135,22 @@ pub enum EndedBy {
 }
 
 /// The outcome of a tool call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CallOutcome {
     /// The tool returned a result.
     Ok,
     /// The tool has a question for the user. The client calls again with the reply.
     InputRequired,
-    /// The tool returned an error.
-    Error,
+    /// The tool returned an error as its result (`isError`).
+    ToolError,
+    /// The response is a JSON-RPC error.
+    RpcError,
     /// The user's login at `PingOne` had ended.
     LoginRequired,
     /// The client disconnected, its access ended, or the server stopped, before the result.
-    Cancelled,
+    Canceled,
 }
 
 /// Why a call was refused.

@@ -4,8 +4,8 @@
 use rmcp::model::ClientCapabilities;
 use serde_json::{Value, json};
 
-use super::{CallRecord, Challenge, RpcError};
-use crate::host::{BoxFuture, RefusedBecause};
+use super::{Challenge, RpcError};
+use crate::host::{BoxFuture, CallOutcome, RefusedBecause};
 
 /// The grant of a request, as far as MCP needs it. Implemented on stored grants, and by tests.
 pub trait GrantSession: Send + Sync + 'static {
@@ -37,8 +37,7 @@ pub trait GrantSession: Send + Sync + 'static {
         Box::pin(std::future::pending())
     }
 
-    /// Begins a call of a tool that exists. The record ends with the call, also if it is dropped. By default nothing is
-    /// recorded.
+    /// Begins a call of a tool that exists. By default nothing is recorded.
     fn begin_call(&self, tool: &str, arguments: &Value) -> Box<dyn CallRecord> {
         let _ = (tool, arguments);
         Box::new(())
@@ -49,6 +48,17 @@ pub trait GrantSession: Send + Sync + 'static {
     fn refuse_call(&self, tool: Option<&str>, reason: RefusedBecause) {
         let _ = (tool, reason);
     }
+}
+
+/// The record of a tool call under way. It always ends.
+pub trait CallRecord: Send {
+    /// Ends the call.
+    fn end(self: Box<Self>, outcome: CallOutcome);
+}
+
+/// No record.
+impl CallRecord for () {
+    fn end(self: Box<Self>, _: CallOutcome) {}
 }
 
 /// Why a reply was not delivered.

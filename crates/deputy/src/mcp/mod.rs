@@ -9,7 +9,6 @@
 
 mod accept;
 mod api_error;
-mod call_record;
 mod caller;
 mod challenge;
 mod declined;
@@ -19,7 +18,6 @@ mod grant_session;
 mod handler;
 mod headers;
 mod input_round;
-mod measured_call;
 mod message;
 mod negotiated_state;
 mod peer;
@@ -27,16 +25,16 @@ mod peer;
 mod rmcp_handler;
 mod rpc_error;
 mod streamable_http;
+mod tool_call;
 mod tool_summary;
 
 pub use crate::types::User;
 pub use api_error::ApiError;
 pub(crate) use api_error::lacks_scope;
-pub use call_record::CallRecord;
 pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
 pub use challenge::Challenge;
 pub use era::Era;
-pub use grant_session::{DeliveryError, GrantSession};
+pub use grant_session::{CallRecord, DeliveryError, GrantSession};
 pub use handler::{Call, Handler};
 pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]

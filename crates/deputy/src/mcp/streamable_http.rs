@@ -11,17 +11,16 @@ use serde_json::{Map, Value, json};
 use super::{
     Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError,
     accept::Accept,
-    call_record::{CallRecord, arguments, call_outcome},
     declined::hide_declined,
     exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
     grant_session::shows_forms,
     headers,
     input_round::InputRound,
-    measured_call::MeasuredCall,
     message::{Malformed, Message},
     negotiated_state::{NegotiatedState, SESSION_ID},
     peer::{ClientRequests, NotificationFilter},
     rpc_error,
+    tool_call::ToolCall,
 };
 use crate::{
     host::{BoxFuture, RefusedBecause},
@@ -187,8 +186,8 @@ impl StreamableHttp {
     ) -> Result<Response<Body>, Refusal> {
         let name = headers::name(&call.method, &call.params);
         let required = self.handler.required_scopes(&call.method, name);
-        let tool = name.filter(|tool| self.is_tool(&call.method, tool));
         if !required.iter().all(|scope| caller.has_scope(scope)) {
+            let tool = name.filter(|tool| self.is_tool(&call.method, tool));
             session.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(&call.id, required));
         }
@@ -209,14 +208,13 @@ impl StreamableHttp {
         let may_act_unasked = call.method == "tools/call"
             && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
         let caller = caller.confirming(can_ask, may_act_unasked);
-        let record = tool.map(|tool| session.begin_call(tool, &arguments(&call.params)));
         // A subscription ends with its access token. Other calls end by themselves, or with their grant.
         let ending = match call.method.as_str() {
             "subscriptions/listen" => Ending::Subscription(session.until_closed()),
             _ => Ending::Call(session.until_withdrawn(required)),
         };
         let peer = Peer::new(notifications, client_requests);
-        let exchange = self.begin(call, caller, session, peer, record)?;
+        let exchange = self.begin(call, caller, session, peer)?;
         self.first_response(exchange, form, ending).await
     }
 
@@ -245,21 +243,20 @@ impl StreamableHttp {
         caller: Caller,
         session: Arc<dyn GrantSession>,
         peer: Peer,
-        mut record: Option<Box<dyn CallRecord>>,
     ) -> Result<Exchange, Refusal> {
         let id = call.id.clone();
-        let round =
-            InputRound::begin(&mut call, session).map_err(|error| Refusal::before_handler(&id, error))?;
+        let round = InputRound::begin(&mut call, Arc::clone(&session))
+            .map_err(|error| Refusal::before_handler(&id, error))?;
         let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
-        let measured = tool.map(|tool| MeasuredCall::begin(self.handler.as_ref(), tool));
+        let tool_call = tool.map(|tool| {
+            let existing = Some(tool).filter(|tool| self.is_tool(&call.method, tool));
+            ToolCall::begin(&*session, existing, &call.params)
+        });
         let (tool, login) = (tool.map(str::to_owned), caller.login());
         let (handler, method, declined) = (Arc::clone(&self.handler), call.method.clone(), caller.declined());
         let work = self.handler.handle(call, caller, peer.clone());
         let work = async move {
             let mut result = work.await.and_then(|result| round.end(result));
-            if let Some(measured) = measured {
-                measured.end(&result, login.has_ended());
-            }
             if let Ok(result) = &mut result {
                 hide_declined(&*handler, &method, &declined, result);
             }
@@ -267,8 +264,8 @@ impl StreamableHttp {
             if result.as_ref().is_ok_and(|result| result.get("isError") == Some(&Value::Bool(true))) {
                 tracing::info!(tool, "a tool call ended with an error");
             }
-            if let Some(record) = &mut record {
-                record.end(call_outcome(&result, login.has_ended()));
+            if let Some(tool_call) = tool_call {
+                tool_call.end(&result, login.has_ended());
             }
             if login.has_ended() { Outcome::LoginRequired(result) } else { Outcome::Finished(result) }
         };

@@ -1,37 +1,51 @@
-//! The record of a tool call.
+//! Tool calls under way, for the audit log and for metrics.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::RpcError;
-use crate::host::CallOutcome;
+use super::{CallRecord, GrantSession, RpcError};
+use crate::{host::CallOutcome, metrics::Stopwatch};
 
-/// A tool call under way. One that is dropped was cancelled.
-pub trait CallRecord: Send {
-    /// Ends the call.
-    fn end(&mut self, outcome: CallOutcome);
+/// A tool call under way. It is recorded and counted when it ends or is dropped.
+pub(super) struct ToolCall {
+    stopwatch: Stopwatch,
+    outcome: CallOutcome,
+    /// `None` if the server has no such tool: a client can name any tool, and neither a series nor a record is its choice.
+    tool: Option<(String, Box<dyn CallRecord>)>,
 }
 
-/// No record.
-impl CallRecord for () {
-    fn end(&mut self, _: CallOutcome) {}
+impl ToolCall {
+    /// Begins a call with these params. `tool` is the tool, if it exists.
+    pub(super) fn begin(session: &dyn GrantSession, tool: Option<&str>, params: &Map<String, Value>) -> Self {
+        let recorded = |tool: &str| (tool.to_owned(), session.begin_call(tool, &arguments(params)));
+        Self { stopwatch: Stopwatch::start(), outcome: CallOutcome::Canceled, tool: tool.map(recorded) }
+    }
+
+    pub(super) fn end(mut self, result: &Result<Value, RpcError>, login_has_ended: bool) {
+        self.outcome = match result {
+            _ if login_has_ended => CallOutcome::LoginRequired,
+            Err(_) => CallOutcome::RpcError,
+            Ok(result) if result.get("isError") == Some(&Value::Bool(true)) => CallOutcome::ToolError,
+            Ok(result) if result.get("resultType").is_some_and(|kind| kind == "input_required") => {
+                CallOutcome::InputRequired
+            }
+            Ok(_) => CallOutcome::Ok,
+        };
+    }
 }
 
-/// The outcome of a tool call, for its record.
-pub(super) fn call_outcome(result: &Result<Value, RpcError>, login_has_ended: bool) -> CallOutcome {
-    match result {
-        _ if login_has_ended => CallOutcome::LoginRequired,
-        Ok(result) if result.get("isError") == Some(&Value::Bool(true)) => CallOutcome::Error,
-        Ok(result) if result.get("resultType").is_some_and(|kind| kind == "input_required") => {
-            CallOutcome::InputRequired
+impl Drop for ToolCall {
+    fn drop(&mut self) {
+        let (tool, record) = self.tool.take().unzip();
+        self.stopwatch.tool_call(tool.as_deref(), self.outcome.into());
+        if let Some(record) = record {
+            record.end(self.outcome);
         }
-        Ok(_) => CallOutcome::Ok,
-        Err(_) => CallOutcome::Error,
     }
 }
 
 /// The arguments of a tool call. A call without any has the empty object.
-pub(super) fn arguments(params: &Map<String, Value>) -> Cow<'_, Value> {
+fn arguments(params: &Map<String, Value>) -> Cow<'_, Value> {
     params.get("arguments").map_or_else(|| Cow::Owned(Value::Object(Map::new())), Cow::Borrowed)
 }
