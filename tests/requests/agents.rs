@@ -4,9 +4,7 @@ use harness::browser::{Browser, Page};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{
-    Tokens, World, add_todo, agent_ids, agents_url, delete_stream, list_todos, with_expiring_token,
-};
+use crate::world::{Tokens, World, agent_ids, agents_url, list_todos, open_question, with_expiring_token};
 
 /// A signed-in browser of Alice with the page, after `tokens` were issued.
 async fn signed_in(world: &World) -> (Browser, Page) {
@@ -101,10 +99,7 @@ async fn refresh_or_revocation_of_an_ended_client_revokes_at_pingone() {
 async fn running_call_of_an_ended_client_is_cut() {
     let world = World::new();
     let tokens = world.connected().await;
-    let id = add_todo(&world, &tokens.access, "Buy milk").await;
-    let session = world.session(&tokens.access, json!({ "elicitation": {} })).await;
-    let mut stream = delete_stream(&world, &tokens.access, &session, &id).await;
-    assert_eq!(stream.next().await["method"], "elicitation/create");
+    let mut stream = open_question(&world, &tokens.access).await;
     let (mut browser, page) = signed_in(&world).await;
     browser.submit(&page, &[], "end").await;
     let last = stream.next().await;
@@ -117,10 +112,7 @@ async fn running_call_of_an_ended_client_is_cut() {
 async fn running_call_that_needs_a_lost_scope_is_cut() {
     let world = World::new();
     let tokens = world.connected().await;
-    let id = add_todo(&world, &tokens.access, "Buy milk").await;
-    let session = world.session(&tokens.access, json!({ "elicitation": {} })).await;
-    let mut stream = delete_stream(&world, &tokens.access, &session, &id).await;
-    assert_eq!(stream.next().await["method"], "elicitation/create");
+    let mut stream = open_question(&world, &tokens.access).await;
     let (mut browser, page) = signed_in(&world).await;
     browser.submit(&page, &[], "read-only").await;
     assert_eq!(stream.next().await["error"]["message"], "the access of this request was ended or narrowed");

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::world::{
-    Tokens, World, add_todo, agent_ids, code_at_client, delete_stream, list_todos, with_expiring_token,
+    Tokens, World, add_todo, agent_ids, call_delete, code_at_client, list_todos, open_question,
+    with_expiring_token,
 };
 
 /// The kinds of the events so far.
@@ -174,10 +175,7 @@ async fn many_calls_at_a_time_leave_one_event_each() {
 async fn call_whose_client_goes_away_is_canceled() {
     let world = World::new();
     let token = world.connected().await.access;
-    let id = add_todo(&world, &token, "Buy milk").await;
-    let session = world.session(&token, json!({ "elicitation": {} })).await;
-    let mut stream = delete_stream(&world, &token, &session, &id).await;
-    stream.next().await;
+    let stream = open_question(&world, &token).await;
     let before = world.audited().await.len();
     drop(stream);
     let mut events = Vec::new();
@@ -216,25 +214,8 @@ async fn call_with_an_invalid_request_state_leaves_no_event() {
     let token = world.connected().await.access;
     let id = add_todo(&world, &token, "Buy milk").await;
     let before = world.audited().await.len();
-    let params = json!({
-        "name": "delete_todo", "arguments": { "id": id }, "requestState": "made up", "inputResponses": {},
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
-            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-        },
-    });
-    let authorization = format!("Bearer {token}");
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
-        ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", "delete_todo"),
-    ];
-    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    let response = world.request("POST", "/mcp", &headers, &message.to_string()).await;
+    let made_up = json!({ "requestState": "made up", "inputResponses": {} });
+    let response = call_delete(&world, &token, &id, made_up).await;
     assert_eq!(response.status, StatusCode::BAD_REQUEST, "{}", response.text);
     assert_eq!(world.audited().await.len(), before);
 }

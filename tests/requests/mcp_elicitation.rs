@@ -3,32 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{API, Response, World, add_todo, delete_stream, send_reply, todo_texts};
+use crate::world::{API, Response, World, add_todo, call_delete, delete_stream, send_reply, todo_texts};
 
 const INVALID_PARAMS: i64 = -32602;
-
-/// A call of `delete_todo` by a client of MCP 2026-07-28 with elicitation. `earlier` has the results of earlier rounds.
-async fn call_delete(world: &World, token: &str, id: &str, earlier: Value) -> Response {
-    let mut params = json!({ "name": "delete_todo", "arguments": { "id": id }, "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
-        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-    } });
-    for (name, value) in earlier.as_object().into_iter().flatten() {
-        params[name] = value.clone();
-    }
-    let authorization = format!("Bearer {token}");
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
-        ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", "delete_todo"),
-    ];
-    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    world.request("POST", "/mcp", &headers, &message.to_string()).await
-}
 
 /// The user's reply, with the request state that the client got.
 fn input_response(action: &str, state: &Value) -> Value {

@@ -91,6 +91,15 @@ pub(crate) fn delete_call(id: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
 }
 
+/// A call of `delete_todo` on a new todo, whose question to the user has arrived on the stream.
+pub(crate) async fn open_question(world: &World, token: &str) -> Stream {
+    let id = add_todo(world, token, "Buy milk").await;
+    let session = world.session(token, json!({ "elicitation": {} })).await;
+    let mut stream = delete_stream(world, token, &session, &id).await;
+    assert_eq!(stream.next().await["method"], "elicitation/create");
+    stream
+}
+
 /// The response stream of a `delete_todo` call in a session.
 pub(crate) async fn delete_stream(world: &World, token: &str, session: &str, id: &str) -> Stream {
     world.stream(token, session, &delete_call(id)).await
@@ -103,4 +112,27 @@ pub(crate) async fn send_reply(world: &World, token: &str, question: &Value, res
 
 pub(crate) async fn list_todos(world: &World, token: &str) -> Response {
     world.call(token, "get_my_todo_list", json!({})).await
+}
+
+/// A call of `delete_todo` by a client of MCP 2026-07-28 with elicitation. `earlier` has the results of earlier rounds.
+pub(crate) async fn call_delete(world: &World, token: &str, id: &str, earlier: Value) -> Response {
+    let mut params = json!({ "name": "delete_todo", "arguments": { "id": id }, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
+        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+    } });
+    for (name, value) in earlier.as_object().into_iter().flatten() {
+        params[name] = value.clone();
+    }
+    let authorization = format!("Bearer {token}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "delete_todo"),
+    ];
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    world.request("POST", "/mcp", &headers, &message.to_string()).await
 }

@@ -29,7 +29,8 @@ pub(crate) use self::{
         finished_at_pingone, handle_in, login_error, with_expiring_token,
     },
     mcp::{
-        FORM, JSON, add_todo, create_call, delete_call, delete_stream, list_todos, send_reply, todo_texts,
+        FORM, JSON, add_todo, call_delete, create_call, delete_call, delete_stream, list_todos,
+        open_question, send_reply, todo_texts,
     },
     response::{Response, Stream},
     todo_api::api_responds,
