@@ -106,8 +106,7 @@ fn data_folder(folder: &Path) -> Finding {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let written = if exists { absolute.as_path() } else { existing(&absolute) };
     let file = written.join(format!(".deputy-check-{}", std::process::id()));
-    let tried =
-        store::private().write(true).create_new(true).open(&file).and_then(|mut file| file.write_all(b"x"));
+    let tried = store::private().create_new(true).open(&file).and_then(|mut file| file.write_all(b"x"));
     // Fails if it was not created.
     let _ = fs::remove_file(&file);
     match tried {

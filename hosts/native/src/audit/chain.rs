@@ -10,7 +10,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::{config::Keys, seal::SealingKey};
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, open_private};
+use super::files;
+use crate::store::{create_folder, private};
 
 /// The message authentication code (MAC) of a line.
 pub(super) type Mac = [u8; 32];
@@ -108,23 +109,23 @@ pub(super) struct Chain {
 impl Chain {
     /// Opens the log, and appends with the newest of `keys`.
     pub(super) fn open(folder: &Path, keys: &Keys, max_bytes: u64) -> io::Result<Self> {
-        files::create_private_folder(folder)?;
+        create_folder(folder)?;
         let head_path = folder.join(files::HEAD);
         let had_head = head_path.exists();
         let written = fs::read_to_string(&head_path).ok().and_then(|text| Head::read(&text));
+        let mut files = files::list(folder)?;
         let mut last = Link::START;
         // The newest file is empty if the process ended just after creating it.
-        for path in files::list(folder)?.iter().rev() {
+        for path in files.iter().rev() {
             if let Some(link) = files::last_link(path)? {
                 last = link;
                 break;
             }
         }
-        let newest = files::list(folder)?.pop();
-        let path = newest.unwrap_or_else(|| files::path(folder, last.seq + 1));
-        let file = open_private(&path)?;
+        let path = files.pop().unwrap_or_else(|| files::path(folder, last.seq + 1));
+        let file = open_lines(&path)?;
         let size = file.metadata()?.len();
-        let head = open_private(&head_path)?;
+        let head = private().truncate(false).open(&head_path)?;
         let key = keys.newest().audit.clone();
         let mut chain = Self { folder: folder.to_owned(), key, max_bytes, last, file, size, head };
         match written {
@@ -186,7 +187,7 @@ impl Chain {
     /// Begins a new file, and removes the oldest files beyond `max_bytes`.
     fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
-        self.file = open_private(&files::path(&self.folder, self.last.seq + 1))?;
+        self.file = open_lines(&files::path(&self.folder, self.last.seq + 1))?;
         self.size = 0;
         let mut removed = None;
         let mut kept = files::list(&self.folder)?;
@@ -209,6 +210,11 @@ impl Chain {
         self.file.sync_data()?;
         self.head.sync_data()
     }
+}
+
+/// Opens or creates a file of lines, to which lines are appended.
+fn open_lines(path: &Path) -> io::Result<File> {
+    private().append(true).open(path)
 }
 
 /// Whether this is the head of the last line or, if the process ended before it wrote that, of the line before.

@@ -1,14 +1,14 @@
 //! The files of the log, each named after its first line.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use super::chain::Link;
 
-/// The name of the file with the number and the MAC of the last line.
+/// The name of the file with the number of the last line, and another MAC over it.
 pub(super) const HEAD: &str = "audit.head";
 
 /// The file whose first line has the number `seq`.
@@ -86,27 +86,6 @@ pub(super) fn last_link(path: &Path) -> io::Result<Option<Link>> {
         io::Error::new(io::ErrorKind::InvalidData, format!("the last line of {} was changed", path.display()))
     })?;
     Ok(Some(found))
-}
-
-/// Opens or creates a file for writing, readable by this user only. Writes are appended, except to `audit.head`.
-pub(super) fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    if path.file_name().is_some_and(|name| name != HEAD) {
-        options.append(true);
-    }
-    options.open(path)
-}
-
-/// Creates a folder that only this user can read, if it is missing.
-pub(super) fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Bytes that are read at a time from the end of a file.

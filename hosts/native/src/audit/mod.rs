@@ -2,8 +2,8 @@
 //! of an older copy.
 //!
 //! Each line ends with a MAC (HMAC-SHA256) over itself and the MAC of the line before, so that an edit, a deletion and
-//! a change of order break the chain. `audit.head` has the number and the MAC of the last line, so that a truncation is
-//! detected. `docs/audit.md` describes the format.
+//! a change of order break the chain. `audit.head` has the number of the last line and another MAC over it, so that a
+//! truncation is detected. `docs/audit.md` describes the format.
 
 mod chain;
 mod command;

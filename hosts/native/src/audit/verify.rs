@@ -77,7 +77,7 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
     let keys: Vec<&SealingKey> = keys.iter().map(|keys| &keys.audit).collect();
     // Read before the lines: the writer writes a line before the head.
     let head = match fs::read_to_string(folder.join(files::HEAD)) {
-        Ok(text) => Some(Head::read(&text)),
+        Ok(text) => Head::read(&text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -107,20 +107,19 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
             Ok(LogEvent::FilesRemoved { .. }) | Err(_) => {}
         }
         let is_head = |head: &Head| keys.iter().any(|key| Head::of(place, key) == *head);
-        if head.flatten().is_some_and(|head| head.seq == place.seq && !is_head(&head)) {
+        if head.is_some_and(|head| head.seq == place.seq && !is_head(&head)) {
             report.faults.push(Fault::Head);
         }
         before = place;
         report.last = Some(place);
     }
-    match (head, report.last) {
-        (Some(Some(head)), last) => {
-            let last = last.map_or(0, |last| last.seq);
-            if head.seq > last {
-                report.faults.push(Fault::EndMissing { last, written: head.seq });
-            }
+    let last = report.last.map_or(0, |last| last.seq);
+    match head {
+        Some(head) if head.seq > last => {
+            report.faults.push(Fault::EndMissing { last, written: head.seq });
         }
-        (Some(None) | None, _) => report.faults.push(Fault::Head),
+        Some(_) => {}
+        None => report.faults.push(Fault::Head),
     }
     Ok(report)
 }
