@@ -14,12 +14,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{Fault, Refusal, internal_failure, respond};
 use crate::{
-    app::{App, access_of},
+    app::App,
     grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
-    host::{Decision, RefusedBecause, RetryAfter, Timestamp},
+    host::{RefusedBecause, RetryAfter, Timestamp},
     http::{BodyError, Response, error, list, read_counted_body, with_retry_after},
     limits::Excess,
-    mcp::{Caller, Challenge, Client},
+    mcp::{Caller, Challenge, Client, GrantSession as _},
     oauth::{ErrorCode, Grant, ReferenceToken, TokenKind, ValidAccessToken},
     paths,
     records::{self, RecordError},
@@ -120,11 +120,9 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     if head.method != Method::POST {
         return Err(McpError::Method);
     }
-    let (id, about) = (grant.id, access_of(&grant));
-    let refused = || {
-        let decision = Decision::CallRefused { tool: None, reason: RefusedBecause::TooMany };
-        app.audit(about.clone(), decision);
-    };
+    let id = grant.id;
+    let session = Arc::new(StoredSession::new(app, &grant, &access, (changes, now)));
+    let refused = || session.refuse_call(None, RefusedBecause::TooMany);
     let too_many = |excess, what| {
         tracing::warn!(grant = ?id, ?excess, what, "too much is under way at a time");
         McpError::TooMany { excess, what }
@@ -141,7 +139,6 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
             refused();
         }
     })?;
-    let session = Arc::new(StoredSession::new(app, &grant, &access, (changes, now)));
     let client = Client { id: grant.client_id.to_string(), name: grant.client_name.clone() };
     let (user, declined) = (grant.user.clone(), grant.declined.to_vec());
     let api = Arc::new(ApiClient::new(app, grant, access.key, now, permit.api_responses()));

@@ -9,8 +9,11 @@ use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::{App, access_of},
     clients::{AuthenticationError, authenticate},
-    grants::revoke::revoke_at_pingone,
-    host::{Decision, EndedBy, Endpoint, Timestamp},
+    grants::{
+        manage::{self, finish_ending_with},
+        revoke::revoke_at_pingone,
+    },
+    host::{EndedBy, Endpoint, Timestamp},
     http::{Response, empty, error, has_media_type},
     oauth::{Client, ErrorCode, Params, ReferenceToken, TokenKind},
     records::{self, RecordError},
@@ -94,22 +97,17 @@ async fn end(
         return Ok(());
     }
     let Some(key) = grant.key_for(token, now) else { return Ok(()) };
-    if records::end_grant(app.host(), grant.id, now).await? && !grant.has_ended() {
-        app.audit(access_of(&grant), Decision::GrantEnded { by: EndedBy::Client });
+    if grant.has_ended() {
+        finish_ending_with(app, grant, key);
+        return Ok(());
     }
+    manage::remove(app, access_of(&grant), grant.id, EndedBy::Client, now).await?;
     tracing::info!(client = %client.id, grant = ?grant.id, "grant revoked by its client");
     // Only this grant had the refresh token of PingOne.
     revoke_at_pingone(
         app,
         grant.open_pingone_tokens(&key).and_then(|mut tokens| tokens.refresh_token.take()),
     );
-    if grant.has_ended() {
-        return Ok(());
-    }
-    app.changes.note();
-    let unindexed = records::unindex_grants(app.host(), &app.config, &grant.user.sub, &[grant.id], now).await;
-    if let Err(error) = unindexed {
-        tracing::error!(grant = ?grant.id, %error, "a revoked grant could not be taken out of its user's index");
-    }
+    manage::unindex(app, &grant.user.sub, &[grant.id], now).await;
     Ok(())
 }

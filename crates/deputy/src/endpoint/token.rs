@@ -251,7 +251,7 @@ async fn login_status(
 async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
     let entered = async {
         for oldest in records::index_grant(app.host(), &app.config, grant, until, now).await? {
-            manage::end_by(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
+            manage::end_by(app, oldest, &grant.user.sub, EndedBy::Limit, now).await?;
         }
         Ok::<_, RecordError>(())
     };
@@ -284,11 +284,7 @@ async fn end(
     now: Timestamp,
 ) -> Result<(), RecordError> {
     tracing::warn!(grant = ?id, reason, "grant ended");
-    if records::end_grant(app.host(), id, now).await? {
-        app.audit(access, Decision::GrantEnded { by: EndedBy::Replay });
-    }
-    app.changes.note();
-    Ok(())
+    manage::remove(app, access, id, EndedBy::Replay, now).await.map(|_| ())
 }
 
 /// The token response (OAuth 2.1 §3.2.3).

@@ -1,4 +1,4 @@
-//! Listing, narrowing and ending grants without a token of the client, for their user or the operator.
+//! Listing, narrowing and ending grants without a token of the client, for their user, and ending them for other reasons.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use super::revoke::revoke_at_pingone;
 use crate::{
     app::{App, access_of},
-    host::{Decision, EndedBy, GrantId, Timestamp, Version},
+    host::{AuditedAccess, Decision, EndedBy, GrantId, Timestamp, Version},
     oauth::{Grant, NarrowError, ReferenceToken},
     records::{self, Activity, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
@@ -69,45 +69,40 @@ fn last_sign(agent: &ConnectedAgent) -> Timestamp {
     agent.activity.last().map_or(agent.connected_at, |(at, _)| at)
 }
 
-/// Ends a grant of the user `owner`; for the operator (`None`), of any user. Returns the grant before the change, or
-/// `None` if there is no such grant.
+/// Ends a grant of the user `sub`. Returns the grant before the change, or `None` if there is no such grant.
 pub(crate) async fn end(
     app: &App,
     id: GrantId,
-    owner: Option<&str>,
+    sub: &str,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
-    let by = if owner.is_some() { EndedBy::User } else { EndedBy::Operator };
-    let Some(grant) = end_by(app, id, owner, by, now).await? else { return Ok(None) };
-    unindex(app, &grant.user.sub, &[id], now).await;
+    let Some(grant) = end_by(app, id, sub, EndedBy::User, now).await? else { return Ok(None) };
+    unindex(app, sub, &[id], now).await;
     Ok(Some(grant))
 }
 
-/// Ends every grant of a user. Returns the number of grants ended.
-pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<usize, RecordError> {
+/// Ends every grant of a user.
+pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<(), RecordError> {
     let index = records::user_grants(app.host(), &app.config, sub, now).await?;
     let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
-    let mut ended = 0;
     for ids in ids.chunks(AT_A_TIME) {
-        let grants =
-            try_join_all(ids.iter().map(|id| end_by(app, *id, Some(sub), EndedBy::User, now))).await?;
-        ended += grants.iter().flatten().count();
+        try_join_all(ids.iter().map(|id| end_by(app, *id, sub, EndedBy::User, now))).await?;
     }
     unindex(app, sub, &ids, now).await;
-    Ok(ended)
+    Ok(())
 }
 
-/// Keeps only the scopes in `kept` in a grant of the user `owner`; for the operator (`None`), of any user. Returns the
-/// new grant, or `None` if there is no such grant.
+/// Keeps only the scopes in `kept` in a grant of the user `sub`. Returns the new grant, or `None` if there is no such
+/// grant.
 pub(crate) async fn narrow(
     app: &App,
     id: GrantId,
-    owner: Option<&str>,
+    sub: &str,
     kept: &Scopes,
     now: Timestamp,
 ) -> Result<Option<Grant>, NarrowFailure> {
     for _ in 0..records::MOST_RACES {
-        let Some((grant, version)) = owned(app, id, owner, now).await? else { return Ok(None) };
+        let Some((grant, version)) = owned(app, id, sub, now).await? else { return Ok(None) };
         let grant = grant.narrow(kept)?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             app.changes.note();
@@ -145,16 +140,32 @@ pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) 
     }));
 }
 
-/// Ends a grant, and leaves it in the index of its user.
+/// Removes a grant whose tokens at `PingOne` are revoked or of no use. `false`: it was removed before.
+pub(crate) async fn remove(
+    app: &App,
+    access: AuditedAccess,
+    id: GrantId,
+    by: EndedBy,
+    now: Timestamp,
+) -> Result<bool, RecordError> {
+    let was_there = records::end_grant(app.host(), id, now).await?;
+    if was_there {
+        app.changes.note();
+        app.audit(access, Decision::GrantEnded { by });
+    }
+    Ok(was_there)
+}
+
+/// Ends a grant of the user `sub`, and leaves it in the index.
 pub(crate) async fn end_by(
     app: &App,
     id: GrantId,
-    owner: Option<&str>,
+    sub: &str,
     by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
     for _ in 0..records::MOST_RACES {
-        let Some((grant, version)) = owned(app, id, owner, now).await? else { return Ok(None) };
+        let Some((grant, version)) = owned(app, id, sub, now).await? else { return Ok(None) };
         let has_ended = if grant.was_redeemed() {
             records::replace_grant(app.host(), &grant.clone().end(), Some(version), now).await?
         } else {
@@ -174,15 +185,15 @@ pub(crate) async fn end_by(
 async fn owned(
     app: &App,
     id: GrantId,
-    owner: Option<&str>,
+    sub: &str,
     now: Timestamp,
 ) -> Result<Option<(Grant, Version)>, RecordError> {
     let found = records::grant(app.host(), id, now).await?;
-    Ok(found.filter(|(grant, _)| owner.is_none_or(|sub| grant.user.sub == sub)))
+    Ok(found.filter(|(grant, _)| grant.user.sub == sub))
 }
 
 /// Removes ended grants from the index of their user. After a failure, the entries stay until they expire.
-async fn unindex(app: &App, sub: &str, ids: &[GrantId], now: Timestamp) {
+pub(crate) async fn unindex(app: &App, sub: &str, ids: &[GrantId], now: Timestamp) {
     if let Err(error) = records::unindex_grants(app.host(), &app.config, sub, ids, now).await {
         tracing::error!(%error, "ended grants could not be taken out of their user's index");
     }

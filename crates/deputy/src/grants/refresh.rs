@@ -11,8 +11,8 @@ use futures_channel::oneshot;
 use super::issue::pingone_tokens;
 use crate::{
     app::{App, access_of},
-    grants::revoke::revoke_at_pingone,
-    host::{Decision, EndedBy, GrantId, Timestamp},
+    grants::{manage::remove, revoke::revoke_at_pingone},
+    host::{EndedBy, GrantId, Timestamp},
     mcp::ApiError,
     metrics,
     oauth::{Due, Grant, LEASE, LONGEST_WAIT, PingOneTokens, RefreshWhen},
@@ -237,9 +237,8 @@ impl Refresh {
         tracing::warn!(grant = ?self.grant, reason = "PingOne ended the login", "grant ended");
         let (app, now) = (&self.app, self.app.now());
         let grant = records::grant(app.host(), self.grant, now).await.map_err(internal)?;
-        let has_ended = records::end_grant(app.host(), self.grant, now).await.map_err(internal)?;
-        if let Some((grant, _)) = grant.filter(|_| has_ended) {
-            app.audit(access_of(&grant), Decision::GrantEnded { by: EndedBy::Pingone });
+        if let Some((grant, _)) = grant {
+            remove(app, access_of(&grant), grant.id, EndedBy::Pingone, now).await.map_err(internal)?;
         }
         Err(ENDED)
     }

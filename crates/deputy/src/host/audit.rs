@@ -124,8 +124,6 @@ pub enum EndedBy {
     Client,
     /// This server, because the user had more grants than one user may have, and it was the oldest.
     Limit,
-    /// An operator.
-    Operator,
     /// `PingOne` ended the login.
     Pingone,
     /// This server, because a code or a refresh token was used twice (OAuth 2.1 §4.1.3, §4.3.1).

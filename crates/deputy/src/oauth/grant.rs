@@ -114,7 +114,7 @@ pub struct Grant {
     code: Code,
     access_tokens: Vec<AccessToken>,
     refresh_token: Option<refresh::RefreshToken>,
-    /// Whether the user or the operator has ended it.
+    /// Whether it was ended without a token of the client.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_ended: bool,
 }

@@ -168,7 +168,7 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
     let sub = session.user.sub.as_str();
     let (notice, changed) = match action {
         "end" => {
-            let ended = manage::end(app, grant_id(&params)?, Some(sub), now).await?;
+            let ended = manage::end(app, grant_id(&params)?, sub, now).await?;
             let notice = Notice::Done("The application is disconnected. Its next request is refused.");
             ended.map_or((GONE, Changed::Nothing), |grant| (notice, Changed::Client(grant.client_id)))
         }
@@ -222,7 +222,7 @@ async fn narrow(
     kept: &Scopes,
     now: Timestamp,
 ) -> Result<(Notice<'static>, Changed), AgentsRefusal> {
-    match manage::narrow(app, id, Some(sub), kept, now).await {
+    match manage::narrow(app, id, sub, kept, now).await {
         Ok(Some(grant)) => {
             let notice = Notice::Done("The application can do only what is listed now.");
             Ok((notice, Changed::Client(grant.client_id)))

@@ -1,4 +1,4 @@
-//! Ending and narrowing of a grant, by its user or by the operator. Neither has a token of the grant.
+//! Ending and narrowing of a grant, for its user, who has no token of the grant.
 //!
 //! Only a token of the grant opens the tokens of `PingOne`, so their refresh token cannot be revoked yet. The ended
 //! grant stays in the store without the claims of the user. The next request of the client is refused, and its token
