@@ -25,7 +25,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// The observation, as a sentence without its period.
     pub seen: String,
-    /// How to fix it, as a sentence without its period.
+    /// The remedy, as a sentence without its period.
     pub fix: Option<String>,
 }
 

@@ -37,7 +37,7 @@ impl Server {
         let Self(app) = self;
         if let Err(error) = app.pingone.read_documents(app.host(), &app.config).await {
             let issuer = app.config.pingone.issuer.as_str();
-            tracing::warn!(issuer, %error, "PINGONE_ISSUER cannot be used: nobody can log in until that is mended");
+            tracing::warn!(issuer, %error, "PINGONE_ISSUER cannot be used: no user can log in until it is corrected");
         }
     }
 

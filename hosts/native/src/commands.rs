@@ -335,7 +335,7 @@ const AUDIT_HELP: &str = "\
 docs/audit.md describes the lines. Deputy may be running.";
 
 const CHECK_HELP: &str = "\
-Each line has a verdict, the thing that was looked at, and how to fix it. Deputy may be running. PingOne gets one token
+Each line has a verdict, the thing that was looked at, and the remedy. Deputy may be running. PingOne gets one token
 request with a made-up code, which its audit shows as an error. No line contains a secret.
 
 Exit status: 0 without a problem, 1 with one, 2 for a wrong configuration.";

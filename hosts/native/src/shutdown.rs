@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{http_server::Shutdown, logging::Output, notify};
 
-/// How the server stops: it drains, which lets a load balancer find another process, and shuts down then.
+/// The stop of the server: it drains, which lets a load balancer find another process, and shuts down then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
     /// Time in which everything is still served.

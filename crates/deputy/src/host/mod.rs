@@ -72,7 +72,7 @@ pub struct Host {
     pub capacity: Capacity,
 }
 
-/// The wall clock, and timers.
+/// The wall clock, a monotonic clock, and timers.
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;

@@ -5,7 +5,7 @@
 //! [`rmcp`](fn@rmcp) turns any rmcp `ServerHandler` into a handler; the rest of Deputy uses only types of rmcp.
 //!
 //! A request that is not authorized gets no JSON-RPC response, but a [`Challenge`]: its token lacks scopes, or the
-//! handler found that the user's login has ended. `endpoint::mcp` renders it.
+//! user's login or the grant has ended. `endpoint::mcp` renders it.
 
 mod accept;
 mod api_error;

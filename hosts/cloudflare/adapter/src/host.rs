@@ -25,7 +25,7 @@ pub(crate) fn host(env: &Env) -> worker::Result<Host> {
     })
 }
 
-/// Clock, randomness, outgoing HTTP and background tasks of the runtime.
+/// Clock, randomness, outgoing HTTP, background tasks and log of the runtime.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkersRuntime;
 

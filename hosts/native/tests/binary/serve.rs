@@ -157,7 +157,7 @@ fn unreachable_issuer_is_warned_about_at_the_start() {
     thread::sleep(Duration::from_millis(500));
     running.signal("TERM");
     let log = running.ended().2;
-    let warning = "PINGONE_ISSUER cannot be used: nobody can log in until that is mended";
+    let warning = "PINGONE_ISSUER cannot be used: no user can log in until it is corrected";
     assert!(log.contains(warning) && log.contains("http://localhost:9/env/as"), "{log}");
 }
 
