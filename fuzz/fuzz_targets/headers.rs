@@ -6,6 +6,7 @@ use std::{cell::LazyCell, sync::LazyLock};
 use bytes::Bytes;
 use deputy::{
     config::Config,
+    host::GrantId,
     oauth::{Handle, HandleKind, approval_cookie, login_cookie},
 };
 use deputy_fuzz::{DEPUTY, PINGONE, World, config};
@@ -67,7 +68,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// A handle with a valid tag and without a record.
 fn handle(world: &World, kind: HandleKind) -> String {
-    Handle::generate(kind, world.now, &CONFIG.keys, &|bytes| bytes.fill(0)).as_str().to_owned()
+    Handle::generate(kind, GrantId([0; 16]), world.now, &CONFIG.keys, &|bytes| bytes.fill(0)).as_str().to_owned()
 }
 
 /// A valid request to one of the endpoints.

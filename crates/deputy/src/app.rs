@@ -12,13 +12,14 @@ use url::Url;
 
 use crate::{
     config::Config,
-    host::{Host, Timestamp},
+    host::{GrantId, Host, Timestamp},
     limits::{DocumentFetches, Registrations, UserConcurrency},
     mcp::{Handler, Rules, StreamableHttp, ToolSummary},
     pages::Wording,
     pingone::PingOneClient,
     readiness::Readiness,
     records::UnwrittenActivity,
+    seal::random_bytes,
     types::is_loopback,
 };
 
@@ -90,6 +91,11 @@ impl App {
     /// The host's randomness, as the pure modules take it.
     pub(crate) fn random(&self) -> impl Fn(&mut [u8]) + Sync + '_ {
         |buffer| self.host.fill_random(buffer)
+    }
+
+    /// The name of a new login, and of the grant that it ends in.
+    pub(crate) fn new_grant_id(&self) -> GrantId {
+        GrantId(random_bytes(&self.random()))
     }
 
     pub(crate) fn host(&self) -> &Host {

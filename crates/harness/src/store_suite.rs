@@ -21,6 +21,7 @@ pub const SUITE: &[Behavior] = &[
     ("get returns the value of put for every kind of key", |t| Box::pin(put_and_get(t))),
     ("put overwrites a record with another version", |t| Box::pin(put_overwrites(t))),
     ("keys of different kinds with the same name do not collide", |t| Box::pin(kinds_are_apart(t))),
+    ("approval, login and grant follow each other", |t| Box::pin(login_becomes_a_grant(t))),
     ("empty value and value of 64 KiB come back unchanged", |t| Box::pin(sizes(t))),
     ("client id with unusual characters is stored under its name", |t| Box::pin(unusual_names(t))),
     ("expired record does not exist for get", |t| Box::pin(get_expired(t))),
@@ -84,8 +85,12 @@ impl Trial<'_> {
         RecordKey::Grant(GrantId(self.bytes(number)))
     }
 
+    fn approval(&self, number: u64) -> RecordKey {
+        RecordKey::Approval(GrantId(self.bytes(number)))
+    }
+
     fn login(&self, number: u64) -> RecordKey {
-        RecordKey::Login(Digest(self.bytes(number)))
+        RecordKey::Login(GrantId(self.bytes(number)))
     }
 
     fn client(&self, name: &str) -> RecordKey {
@@ -138,10 +143,10 @@ async fn absent(trial: Trial<'_>) -> Outcome {
 async fn put_and_get(trial: Trial<'_>) -> Outcome {
     let digest = Digest(trial.bytes(0));
     let keys = [
-        RecordKey::Approval(digest),
+        trial.approval(0),
         trial.client("known"),
         trial.grant(0),
-        RecordKey::Login(digest),
+        trial.login(0),
         RecordKey::Reply(digest),
         RecordKey::User(digest),
     ];
@@ -167,17 +172,34 @@ async fn put_overwrites(trial: Trial<'_>) -> Outcome {
 
 async fn kinds_are_apart(trial: Trial<'_>) -> Outcome {
     let digest = Digest(trial.bytes(0));
-    let (approval, login, user) =
-        (RecordKey::Approval(digest), RecordKey::Login(digest), RecordKey::User(digest));
-    let (client, reply) = (RecordKey::Client(login.name()), RecordKey::Reply(digest));
-    for key in [&approval, &client, &login, &reply, &user] {
+    // These three have one name.
+    let (approval, grant, login) = (trial.approval(0), trial.grant(0), trial.login(0));
+    let (reply, user) = (RecordKey::Reply(digest), RecordKey::User(digest));
+    let client = RecordKey::Client(login.name());
+    for key in [&approval, &client, &grant, &login, &reply, &user] {
         trial.put(key, key.kind().as_bytes()).await?;
     }
     same("take of the login", trial.take(&login).await?, Some(b"login".to_vec()))?;
-    for key in [&approval, &client, &reply, &user] {
+    for key in [&approval, &client, &grant, &reply, &user] {
         same(key.kind(), trial.value(key).await?, Some(key.kind().as_bytes().to_vec()))?;
     }
-    Ok(())
+    same("the login", trial.value(&login).await?, None)
+}
+
+/// The records of one login, each of which takes the place of the one before.
+async fn login_becomes_a_grant(trial: Trial<'_>) -> Outcome {
+    let (approval, grant, login) = (trial.approval(0), trial.grant(0), trial.login(0));
+    trial.put(&approval, b"approval").await?;
+    same("the approval", trial.take(&approval).await?, Some(b"approval".to_vec()))?;
+    same("take of the login", trial.take(&login).await?, None)?;
+    trial.put(&login, b"login").await?;
+    same("the approval", trial.take(&approval).await?, None)?;
+    same("the login", trial.take(&login).await?, Some(b"login".to_vec()))?;
+    same("the first write", trial.replace(&grant, None, b"grant").await?, true)?;
+    same("the second write", trial.replace(&grant, None, b"other").await?, false)?;
+    same("the login", trial.take(&login).await?, None)?;
+    same("the grant", trial.take(&grant).await?, Some(b"grant".to_vec()))?;
+    same("the grant", trial.value(&grant).await?, None)
 }
 
 async fn sizes(trial: Trial<'_>) -> Outcome {

@@ -151,7 +151,7 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
     }
     let cookies = cookies(headers);
     let is_bound = |handle: &Handle| browser_is_bound("approve", handle.as_str(), &cookies, &config.keys);
-    let Approval { mut request, client_name } =
+    let (id, Approval { mut request, client_name }) =
         records::take_ticket(app.host(), &config.keys, handle, is_bound, now).await?;
     let (approval_name, _) = approval_cookie(handle, &config.keys);
     let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
@@ -173,7 +173,7 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
         login::note_approval(app, &request, client_name.as_deref(), false);
         metrics::login(step, "ok");
         step = LoginStep::Pingone;
-        login::begin(app, request, client_name, now).await
+        login::begin(app, id, request, client_name, now).await
     };
     let mut response = match login {
         Ok(response) => response,

@@ -179,7 +179,7 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
         let target = request.target.clone();
         login::note_approval(app, &request, client.name.as_deref(), true);
         metrics::login(LoginStep::Authorize, "remembered");
-        return match login::begin(app, request, client.name, now).await {
+        return match login::begin(app, app.new_grant_id(), request, client.name, now).await {
             Ok(response) => Ok(response),
             Err(error) => Ok(login::return_error(app, &target, LoginStep::Pingone, error)?),
         };
@@ -196,7 +196,7 @@ async fn approval_page(
     client: Client,
     now: Timestamp,
 ) -> Result<Response, Failure> {
-    let handle = records::new_handle::<Approval>(app.host(), &app.config.keys, now);
+    let handle = records::new_handle::<Approval>(app.host(), app.new_grant_id(), &app.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
     let readable = request.access.scopes.intersection(&read_only_scopes(&app.tools));
     let form = ApprovalForm {

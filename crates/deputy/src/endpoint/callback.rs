@@ -17,7 +17,7 @@ use crate::{
         login::{self, LoginError},
         revoke::revoke_at_pingone,
     },
-    host::Timestamp,
+    host::{GrantId, Timestamp},
     http::{Response, cookies, set_cookie},
     metrics::LoginStep,
     oauth::{AuthorizationRequest, Handle, Params, browser_is_bound, login_cookie},
@@ -135,7 +135,7 @@ async fn receive_callback(
     // another user log in.
     let cookies = cookies(headers);
     let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
-    let Login { purpose, authentication } =
+    let (id, Login { purpose, authentication }) =
         records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;
     let code = match result {
         CallbackParams::Code(code) => Ok(code),
@@ -148,7 +148,7 @@ async fn receive_callback(
             let target = request.target.clone();
             let code = match code {
                 Ok(code) => {
-                    let login = ClientLogin { request: *request, client_name, authentication };
+                    let login = ClientLogin { id, request: *request, client_name, authentication };
                     finish_detached(app, login, code, now).await
                 }
                 Err(error) => Err(error),
@@ -167,6 +167,7 @@ async fn receive_callback(
 
 /// A login for a client's access, under way.
 struct ClientLogin {
+    id: GrantId,
     request: AuthorizationRequest,
     client_name: Option<String>,
     authentication: Authentication,
@@ -194,13 +195,13 @@ async fn finish(
     code: Secret<String>,
     now: Timestamp,
 ) -> Result<Secret<String>, LoginError> {
-    let ClientLogin { request, client_name, authentication } = login;
+    let ClientLogin { id, request, client_name, authentication } = login;
     let tokens = app.pingone.exchange(app.host(), &app.config, &code, &authentication.code_verifier).await?;
     let refresh_token = tokens.refresh_token.clone();
     let issued = async {
         let nonce = &authentication.nonce;
         let login = app.pingone.authenticate(app.host(), &app.config, tokens, nonce, now).await?;
-        issue::code(&app, request, client_name, login, now).await
+        issue::code(&app, id, request, client_name, login, now).await
     };
     let issued = issued.await;
     if issued.is_err() {

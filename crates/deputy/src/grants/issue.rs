@@ -3,17 +3,18 @@
 use crate::{
     app::{App, access_of},
     grants::login::LoginError,
-    host::{Decision, Timestamp},
+    host::{Decision, GrantId, Timestamp},
     oauth::{AuthorizationRequest, Grant, NewGrant, PingOneTokens},
     oidc::{AccessTokenClaims, TokenResponse},
     pingone::Authenticated,
-    records,
+    records::{self, RecordError},
     secret::Secret,
 };
 
-/// Stores the grant. Returns the authorization code for the client.
+/// Stores the grant `id`. Returns the authorization code for the client.
 pub(crate) async fn code(
     app: &App,
+    id: GrantId,
     request: AuthorizationRequest,
     client_name: Option<String>,
     Authenticated { tokens, access_token, user }: Authenticated,
@@ -33,6 +34,7 @@ pub(crate) async fn code(
         return Err(LoginError::ExpiredToken);
     }
     let new = NewGrant {
+        id,
         user,
         client_id: target.client_id().clone(),
         client_name,
@@ -43,7 +45,9 @@ pub(crate) async fn code(
         pingone_tokens,
     };
     let (grant, code) = Grant::issue(new, now, &app.random());
-    records::replace_grant(app.host(), &grant, None, now).await?;
+    if !records::replace_grant(app.host(), &grant, None, now).await? {
+        return Err(RecordError::Contended("grant").into());
+    }
     app.audit(access_of(&grant), Decision::GrantIssued { scopes: grant.scopes.to_string() });
     tracing::info!(client = %grant.client_id, grant = ?grant.id, "login finished");
     Ok(code.render(&app.config.keys))

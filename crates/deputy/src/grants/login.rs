@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Failure;
 use crate::{
     app::{App, login_of},
-    host::{Decision, Timestamp},
+    host::{Decision, GrantId, Timestamp},
     http::{Response, redirect, set_cookie},
     metrics::{self, LoginStep},
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
@@ -133,16 +133,17 @@ pub(crate) fn note_approval(app: &App, request: &AuthorizationRequest, name: Opt
     app.audit(access, Decision::LoginApproved { scopes, remembered });
 }
 
-/// Begins a login for a client's access, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
+/// Begins the login `id` for a client's access, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
 pub(crate) async fn begin(
     app: &App,
+    id: GrantId,
     request: AuthorizationRequest,
     client_name: Option<String>,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
     let log_in_again = request.access.log_in_again;
     let purpose = LoginPurpose::Authorize { request: Box::new(request), client_name };
-    let response = send_to_pingone(app, purpose, log_in_again, now).await?;
+    let response = send_to_pingone(app, id, purpose, log_in_again, now).await?;
     metrics::login(LoginStep::Pingone, "ok");
     Ok(response)
 }
@@ -153,17 +154,18 @@ pub(crate) async fn begin_to_manage(
     log_in_again: bool,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
-    send_to_pingone(app, LoginPurpose::Manage, log_in_again, now).await
+    send_to_pingone(app, app.new_grant_id(), LoginPurpose::Manage, log_in_again, now).await
 }
 
 async fn send_to_pingone(
     app: &App,
+    id: GrantId,
     purpose: LoginPurpose,
     log_in_again: bool,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
     let discovery = app.pingone.discovery(app.host(), &app.config).await?;
-    let state = records::new_handle::<Login>(app.host(), &app.config.keys, now);
+    let state = records::new_handle::<Login>(app.host(), id, &app.config.keys, now);
     let authentication = Authentication::generate(&app.random());
     let redirect_host;
     let access = match &purpose {

@@ -70,7 +70,7 @@ pub trait Store: Send + Sync {
     ///
     /// By default it takes a record that never exists, which uses the path of writes and writes nothing.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.take(&RecordKey::Login(Digest([0; 32])), now).await.map(|_| ()) })
+        Box::pin(async move { self.take(&RecordKey::Login(GrantId([0; 16])), now).await.map(|_| ()) })
     }
 
     /// Removes some records that have expired by `now`, and returns how many. The host calls it every minute, and again while
@@ -147,6 +147,9 @@ impl Outcome {
 
 /// The name of a record. An enum, so that a store's choice of a place for each kind is an exhaustive `match`.
 ///
+/// The approval, the login and the grant of one authorization request have the same [`GrantId`], and at most one of the
+/// three exists at a time. So a store can keep them in one place.
+///
 /// ```
 /// use deputy::host::{GrantId, RecordKey};
 ///
@@ -155,15 +158,15 @@ impl Outcome {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RecordKey {
-    /// An authorization request that waits for the user's approval, by the digest of the page's handle. Lives 10 minutes.
-    Approval(Digest),
+    /// An authorization request that waits for the user's approval. Lives 10 minutes.
+    Approval(GrantId),
     /// A registered client by its `client_id`, or a metadata document. Lives 30 days, and 90 days or more after each issue of
     /// tokens. Reads may be stale.
     Client(String),
     /// A grant. Lives as long as its refresh token.
     Grant(GrantId),
-    /// A login under way at `PingOne`, by the digest of `state`. Lives 10 minutes.
-    Login(Digest),
+    /// A login under way at `PingOne`. Lives 10 minutes.
+    Login(GrantId),
     /// A client's reply to a question of the server, in one of the few places of its grant. Lives 10 minutes.
     Reply(Digest),
     /// The index of one user's grants, by the digest of issuer and `sub`.
@@ -183,14 +186,12 @@ impl RecordKey {
         }
     }
 
-    /// The name within its kind: lower-case hexadecimal for digests and grants, the `client_id` for clients.
+    /// The name within its kind: the `client_id` for clients, otherwise lower-case hexadecimal.
     pub fn name(&self) -> String {
         match self {
-            Self::Approval(digest) | Self::Login(digest) | Self::Reply(digest) | Self::User(digest) => {
-                hex(&digest.0)
-            }
+            Self::Approval(id) | Self::Grant(id) | Self::Login(id) => hex(&id.0),
             Self::Client(id) => id.clone(),
-            Self::Grant(id) => hex(&id.0),
+            Self::Reply(digest) | Self::User(digest) => hex(&digest.0),
         }
     }
 }
@@ -205,7 +206,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The random name of a grant.
+/// The random name of a grant, and of the approval and the login that lead to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
 

@@ -14,7 +14,7 @@ use super::{CodeChallenge, ReferenceToken, TokenKind};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Timestamp},
-    seal::{self, Random, Sealed, SealingKey, random_bytes},
+    seal::{self, Random, Sealed, SealingKey},
     secret::Secret,
     types::{ClientId, RedirectUri, Scopes, User},
 };
@@ -29,7 +29,7 @@ pub use refresh::{RefreshError, Refreshed};
 ///
 /// ```
 /// use deputy::oauth::{CodeChallenge, Grant, NewGrant, PingOneTokens, RedeemError, Redemption};
-/// # use deputy::{config::Config, host::Timestamp, seal::Random, secret::Secret};
+/// # use deputy::{config::Config, host::{GrantId, Timestamp}, seal::Random, secret::Secret};
 /// # use deputy::types::{ClientId, RedirectUri, RegisteredId, Scopes, User};
 /// # let config = Config::parse(|name| {
 /// #     let value = match name {
@@ -50,6 +50,7 @@ pub use refresh::{RefreshError, Refreshed};
 ///
 /// let (grant, code) = Grant::issue(
 ///     NewGrant {
+///         id: GrantId([1; 16]),
 ///         user: User { sub: "alice".to_owned(), ..User::default() },
 ///         client_id: client_id.clone(),
 ///         client_name: None,
@@ -122,6 +123,8 @@ pub struct Grant {
 /// The results of a login, of which [`Grant::issue`] makes a grant.
 #[derive(Debug)]
 pub struct NewGrant {
+    /// The name that the login had.
+    pub id: GrantId,
     /// The user who logged in.
     pub user: User,
     /// The client that the user approved.
@@ -235,11 +238,9 @@ impl Grant {
 
     /// Makes a grant and its authorization code (OAuth 2.1 §4.1.2).
     pub fn issue(new: NewGrant, now: Timestamp, random: Random<'_>) -> (Self, ReferenceToken) {
-        let id = GrantId(random_bytes(random));
         let key = SealingKey::generate(random);
-        let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
-        let expires_at = now.plus(Self::CODE_LIFETIME);
         let NewGrant {
+            id,
             user,
             client_id,
             client_name,
@@ -249,6 +250,8 @@ impl Grant {
             declined,
             pingone_tokens,
         } = new;
+        let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
+        let expires_at = now.plus(Self::CODE_LIFETIME);
         let grant = Self {
             id,
             user,

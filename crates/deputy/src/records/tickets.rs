@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{RecordError, decode, encode};
 use crate::{
     config::Keys,
-    host::{Digest, Host, RecordKey, StoreError, Timestamp},
+    host::{GrantId, Host, RecordKey, StoreError, Timestamp},
     oauth::{AuthorizationRequest, Handle, HandleKind},
     oidc::Authentication,
     seal::{self, Random, Sealed},
@@ -35,32 +35,32 @@ pub(crate) enum LoginPurpose {
     Manage,
 }
 
-/// A record that is named by the digest of a handle, sealed under that handle, and taken once.
+/// A record that a handle names, that is sealed under that handle, and that is taken once.
 pub(crate) trait Ticket: Serialize + DeserializeOwned {
     const KIND: HandleKind;
     const PURPOSE: &'static str;
-    fn key(digest: Digest) -> RecordKey;
+    fn key(id: GrantId) -> RecordKey;
 }
 
 impl Ticket for Approval {
     const KIND: HandleKind = HandleKind::Approval;
     const PURPOSE: &'static str = "approval";
-    fn key(digest: Digest) -> RecordKey {
-        RecordKey::Approval(digest)
+    fn key(id: GrantId) -> RecordKey {
+        RecordKey::Approval(id)
     }
 }
 
 impl Ticket for Login {
     const KIND: HandleKind = HandleKind::Login;
     const PURPOSE: &'static str = "login";
-    fn key(digest: Digest) -> RecordKey {
-        RecordKey::Login(digest)
+    fn key(id: GrantId) -> RecordKey {
+        RecordKey::Login(id)
     }
 }
 
-/// A new handle.
-pub(crate) fn new_handle<T: Ticket>(host: &Host, keys: &Keys, now: Timestamp) -> Handle {
-    Handle::generate(T::KIND, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
+/// A new handle for the record `id`.
+pub(crate) fn new_handle<T: Ticket>(host: &Host, id: GrantId, keys: &Keys, now: Timestamp) -> Handle {
+    Handle::generate(T::KIND, id, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
 }
 
 /// Stores a ticket under its handle.
@@ -75,7 +75,7 @@ pub(crate) async fn put_ticket<T: Ticket>(
         let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
         ticket_seal::<T>(handle).seal(T::PURPOSE.as_bytes(), &plain, random)
     };
-    Ok(host.store().put(&ticket_key::<T>(handle), sealed.0, now.plus(Handle::LIFETIME)).await?)
+    Ok(host.store().put(&T::key(handle.id()), sealed.0, now.plus(Handle::LIFETIME)).await?)
 }
 
 /// Why a ticket is not taken.
@@ -106,19 +106,19 @@ impl From<StoreError> for TicketError {
 }
 
 /// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Only one caller gets
-/// it.
+/// it. Returns its name, too.
 pub(crate) async fn take_ticket<T: Ticket>(
     host: &Host,
     keys: &Keys,
     handle: &str,
     is_bound: impl FnOnce(&Handle) -> bool,
     now: Timestamp,
-) -> Result<T, TicketError> {
+) -> Result<(GrantId, T), TicketError> {
     let handle = Handle::parse(T::KIND, handle, keys).ok_or(TicketError::Unknown)?;
     if handle.has_expired(now) {
         return Err(TicketError::Expired);
     }
-    let key = ticket_key::<T>(&handle);
+    let key = T::key(handle.id());
     if !is_bound(&handle) {
         // A browser loses the cookie when it uses the handle.
         let is_stored = host.store().get(&key, now).await?.is_some();
@@ -126,11 +126,7 @@ pub(crate) async fn take_ticket<T: Ticket>(
     }
     let record = host.store().take(&key, now).await?.ok_or(TicketError::Used)?;
     let plain = ticket_seal::<T>(&handle).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
-    Ok(decode(&plain.ok_or(TicketError::Unknown)?)?)
-}
-
-fn ticket_key<T: Ticket>(handle: &Handle) -> RecordKey {
-    T::key(seal::digest(T::PURPOSE, handle.as_str().as_bytes()))
+    Ok((handle.id(), decode(&plain.ok_or(TicketError::Unknown)?)?))
 }
 
 fn ticket_seal<T: Ticket>(handle: &Handle) -> seal::SealingKey {

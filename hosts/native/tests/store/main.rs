@@ -7,7 +7,7 @@ mod opening;
 
 use std::sync::Arc;
 
-use deputy::host::{Digest, GrantId, RecordKey, Store as _, Timestamp};
+use deputy::host::{GrantId, RecordKey, Store as _, Timestamp};
 use deputy_native::store::{SWEEP, SqliteStore};
 use harness::store_suite;
 
@@ -21,7 +21,7 @@ pub(crate) fn grant(number: u64) -> RecordKey {
 }
 
 pub(crate) fn login() -> RecordKey {
-    RecordKey::Login(Digest([7; 32]))
+    RecordKey::Login(GrantId([7; 16]))
 }
 
 pub(crate) async fn value(store: &SqliteStore, key: &RecordKey) -> Option<Vec<u8>> {

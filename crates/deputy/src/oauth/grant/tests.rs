@@ -258,6 +258,7 @@ fn redeem(grant: Grant, code: &ReferenceToken, now: Timestamp) -> Result<(Grant,
 
 fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
     let new = NewGrant {
+        id: GrantId([1; 16]),
         user: User { sub: "alice".into(), ..User::default() },
         client_id: client_id(CLIENT),
         client_name: None,
