@@ -1,4 +1,4 @@
-//! Calls of Durable Objects, one object for each record. `record_object.js` has their class.
+//! Calls of Durable Objects. `record_object.js` has their class.
 
 use deputy::host::{Operation, Outcome, Record, StoreError};
 use wasm_bindgen::prelude::*;
@@ -6,6 +6,13 @@ use worker::{Env, ObjectNamespace, js_sys::Promise};
 use workers_runtime::{Completion, bytes, exception_message};
 
 use crate::encoding;
+
+/// The place of a record: a slot of the object with this name.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) object: String,
+    pub(crate) slot: u8,
+}
 
 /// The namespace `RECORDS`.
 #[derive(Debug)]
@@ -17,23 +24,24 @@ impl Objects {
     }
 
     /// Does an operation in one call.
-    pub(crate) async fn execute(&self, name: &str, operation: Operation) -> Result<Outcome, StoreError> {
-        let namespace = self.0.as_ref();
+    pub(crate) async fn execute(&self, place: &Place, operation: Operation) -> Result<Outcome, StoreError> {
+        let (namespace, name, slot) = (self.0.as_ref(), place.object.as_str(), place.slot);
         match operation {
             Operation::Get { now } => {
-                record(&result(get(namespace, name, number(now.0))).await?).map(Outcome::Record)
+                record(&result(get(namespace, name, slot, number(now.0))).await?).map(Outcome::Record)
             }
             Operation::Put { value, expires_at } => {
-                result(put(namespace, name, &value, number(expires_at.0))).await?;
+                result(put(namespace, name, slot, &value, number(expires_at.0))).await?;
                 Ok(Outcome::Written(true))
             }
             Operation::Replace { expected, value, expires_at, now } => {
                 let expected = expected.map(|version| number(version.0));
-                let call = replace(namespace, name, expected, &value, number(expires_at.0), number(now.0));
+                let (expires_at, now) = (number(expires_at.0), number(now.0));
+                let call = replace(namespace, name, slot, expected, &value, expires_at, now);
                 result(call).await?.as_bool().map(Outcome::Written).ok_or_else(unexpected_result)
             }
             Operation::Take { now } => {
-                record(&result(take(namespace, name, number(now.0))).await?).map(Outcome::Record)
+                record(&result(take(namespace, name, slot, number(now.0))).await?).map(Outcome::Record)
             }
         }
     }
@@ -73,15 +81,22 @@ fn number(value: u64) -> f64 {
 #[wasm_bindgen(module = "/src/objects.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    fn get(objects: &JsValue, name: &str, now: f64) -> Result<Promise, JsValue>;
+    fn get(objects: &JsValue, name: &str, slot: u8, now: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    fn put(objects: &JsValue, name: &str, value: &[u8], expires_at: f64) -> Result<Promise, JsValue>;
+    fn put(
+        objects: &JsValue,
+        name: &str,
+        slot: u8,
+        value: &[u8],
+        expires_at: f64,
+    ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn replace(
         objects: &JsValue,
         name: &str,
+        slot: u8,
         expected: Option<f64>,
         value: &[u8],
         expires_at: f64,
@@ -89,7 +104,7 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    fn take(objects: &JsValue, name: &str, now: f64) -> Result<Promise, JsValue>;
+    fn take(objects: &JsValue, name: &str, slot: u8, now: f64) -> Result<Promise, JsValue>;
 
     #[cfg(feature = "eviction")]
     #[wasm_bindgen(catch)]

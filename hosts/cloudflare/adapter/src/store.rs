@@ -1,9 +1,12 @@
-//! [`deputy::host::Store`] on Workers: clients in KV, everything else in a Durable Object of its own.
+//! [`deputy::host::Store`] on Workers: clients in KV, everything else in Durable Objects.
 
 use deputy::host::{BoxFuture, Operation, Outcome, RecordKey, Store, StoreError};
 use worker::{Env, send::SendFuture};
 
-use crate::{clients::Clients, objects::Objects};
+use crate::{
+    clients::Clients,
+    objects::{Objects, Place},
+};
 
 /// The store of the Workers host.
 #[derive(Debug)]
@@ -14,7 +17,7 @@ pub struct WorkersStore {
 
 enum Location<'a> {
     Client(&'a str),
-    Object(String),
+    Object(Place),
 }
 
 impl WorkersStore {
@@ -23,24 +26,31 @@ impl WorkersStore {
         Ok(Self { clients: Clients::new(env)?, objects: Objects::new(env)? })
     }
 
-    /// Removes the object of `key` from memory, as the runtime may at any moment.
+    /// The name of the object that has the record of `key`.
     #[cfg(feature = "eviction")]
-    pub async fn evict(&self, key: &RecordKey) {
-        if let Location::Object(name) = location(key) {
-            self.objects.evict(&name).await;
+    pub fn object_of(key: &RecordKey) -> Option<String> {
+        match location(key) {
+            Location::Client(_) => None,
+            Location::Object(place) => Some(place.object),
         }
+    }
+
+    /// Removes an object from memory, as the runtime may at any moment.
+    #[cfg(feature = "eviction")]
+    pub async fn evict(&self, object: &str) {
+        self.objects.evict(object).await;
     }
 }
 
 fn location(key: &RecordKey) -> Location<'_> {
-    match key {
-        RecordKey::Client(id) => Location::Client(id),
-        RecordKey::Approval(_)
-        | RecordKey::Grant(_)
-        | RecordKey::Login(_)
-        | RecordKey::Reply(_)
-        | RecordKey::User(_) => Location::Object(format!("{}:{}", key.kind(), key.name())),
-    }
+    let (kind, slot) = match key {
+        RecordKey::Client(id) => return Location::Client(id),
+        RecordKey::Grant(_) => ("grant", 1),
+        RecordKey::Approval(_) => ("grant", 2),
+        RecordKey::Login(_) => ("grant", 3),
+        RecordKey::Reply(_) | RecordKey::User(_) => (key.kind(), 1),
+    };
+    Location::Object(Place { object: format!("{kind}:{}", key.name()), slot })
 }
 
 impl Store for WorkersStore {
@@ -52,7 +62,7 @@ impl Store for WorkersStore {
         Box::pin(SendFuture::new(async move {
             match location(key) {
                 Location::Client(id) => self.clients.execute(id, operation).await,
-                Location::Object(name) => self.objects.execute(&name, operation).await,
+                Location::Object(place) => self.objects.execute(&place, operation).await,
             }
         }))
     }

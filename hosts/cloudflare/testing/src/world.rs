@@ -235,32 +235,32 @@ impl TestStore {
 
     /// Runs `operation`, then evicts the object of `key` unless it is in use: the runtime evicts only idle objects.
     async fn then_evict<T>(&self, key: &RecordKey, operation: impl Future<Output = T>) -> T {
-        if !self.evict {
+        let Some(name) = WorkersStore::object_of(key).filter(|_| self.evict) else {
             return operation.await;
-        }
-        let mut object = ObjectUse::begin(key).await;
+        };
+        let mut object = ObjectUse::begin(name).await;
         let output = operation.await;
         if object.is_last() {
-            self.inner.evict(key).await;
+            self.inner.evict(&object.0).await;
         }
         output
     }
 }
 
-/// A use of an object, which is not evicted before the use ends.
-struct ObjectUse(RecordKey);
+/// A use of the object with this name, which is not evicted before the use ends.
+struct ObjectUse(String);
 
 impl ObjectUse {
-    async fn begin(key: &RecordKey) -> Self {
-        let admitted = |uses: &mut HashMap<RecordKey, Uses>| {
-            let uses = uses.entry(key.clone()).or_default();
+    async fn begin(name: String) -> Self {
+        let admitted = |uses: &mut HashMap<String, Uses>| {
+            let uses = uses.entry(name.clone()).or_default();
             uses.count += u32::from(!uses.evicting);
             !uses.evicting
         };
         while !USES.with_borrow_mut(admitted) {
             workers_runtime::Timer::start(Duration::from_millis(1)).await;
         }
-        Self(key.clone())
+        Self(name)
     }
 
     /// Whether the object has no other use. If so, no use begins before this one is dropped.
@@ -292,7 +292,7 @@ struct Uses {
 }
 
 thread_local! {
-    static USES: RefCell<HashMap<RecordKey, Uses>> = RefCell::default();
+    static USES: RefCell<HashMap<String, Uses>> = RefCell::default();
 }
 
 impl Store for TestStore {
