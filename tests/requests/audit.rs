@@ -37,15 +37,31 @@ async fn login_calls_refresh_and_revocation_leave_an_event_each() {
     let events = world.audited().await;
     assert_eq!(
         kinds(&world).await,
-        ["login_approved", "grant_issued", "code_redeemed", "tool_called", "tokens_refreshed", "grant_ended"]
+        [
+            "login_begun",
+            "login_approved",
+            "login_sent",
+            "login_returned",
+            "grant_issued",
+            "code_redeemed",
+            "tool_called",
+            "tokens_refreshed",
+            "grant_ended"
+        ]
     );
-    let [approved, issued, .., called, refreshed, ended] = &events[..] else { panic!("{events:?}") };
+    let [begun, approved, _, returned, issued, .., called, refreshed, ended] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((&begun["scopes"], returned.get("user")), (&approved["scopes"], None));
     let client = json!({ "id": tokens.client, "name": "Test client" });
     assert_eq!((&approved["client"], approved.get("user")), (&client, None));
     assert_eq!(approved["scopes"], "todo:read todo:write");
     assert_eq!((&approved["remembered"], &issued["scopes"]), (&json!(false), &json!("todo:read todo:write")));
-    for event in &events[1..] {
+    for event in &events {
         assert_eq!((&event["client"], &event["grant"]), (&client, &issued["grant"]), "{event}");
+        assert_eq!(event["reference"], issued["reference"], "{event}");
+    }
+    for event in &events[4..] {
         assert_eq!((&event["user"], event["grant"].as_str().map(str::len)), (&issued["user"], Some(32)));
     }
     assert_eq!((&called["tool"], &called["outcome"]), (&json!("create_new_todo"), &json!("ok")));
@@ -75,7 +91,7 @@ async fn audit_events_hold_no_token_secret_or_argument() {
 }
 
 #[tokio::test]
-async fn denied_and_failed_logins_leave_an_event_without_a_user() {
+async fn denied_and_failed_logins_leave_events() {
     let world = World::new();
     let client = world.client().await;
     let mut browser = world.browser();
@@ -87,8 +103,18 @@ async fn denied_and_failed_logins_leave_an_event_without_a_user() {
     let refused = last(&world).await;
     assert_eq!(refused["event"], "login_refused");
     assert_eq!(refused["reason"], "PingOne granted none of the requested scopes");
-    assert_eq!((&refused["client"]["id"], refused.get("user")), (&json!(client), None));
-    assert_eq!(kinds(&world).await, ["login_denied", "login_approved", "login_refused"]);
+    assert_eq!((&refused["at"], &refused["code"]), (&json!("callback"), &json!("no_scopes")));
+    assert_eq!((&refused["client"]["id"], refused["user"].is_string()), (&json!(client), true));
+    let expected = [
+        "login_begun",
+        "login_denied",
+        "login_begun",
+        "login_approved",
+        "login_sent",
+        "login_returned",
+        "login_refused",
+    ];
+    assert_eq!(kinds(&world).await, expected);
 }
 
 #[tokio::test]

@@ -127,8 +127,11 @@ async fn code_expires_after_two_minutes() {
     let code = world.code(&client).await;
     world.host.advance(120);
     let response = world.redeem(&client, &code).await.json();
+    let issued = world.audited().await.pop().expect("an event");
+    let reference = issued["reference"].as_str().expect("a reference");
     let expected = json!({
-        "error": "invalid_grant", "error_description": "the code has expired, or its login has ended",
+        "error": "invalid_grant",
+        "error_description": format!("the code has expired, or its login has ended (reference {reference})"),
     });
     assert_eq!(response, expected);
 }

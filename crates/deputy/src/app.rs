@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-pub(crate) use audit::{CallAudit, access_of, login_of};
+pub(crate) use audit::{CallAudit, Trail, access_of};
 use url::Url;
 
 use crate::{

@@ -10,7 +10,7 @@ use std::{borrow::Cow, sync::OnceLock, time::Duration};
 use ::metrics::{counter, gauge, histogram};
 use bytes::Bytes;
 
-use crate::host::FetchError;
+use crate::host::{FetchError, LoginStep};
 
 /// A metric, as `docs/operating.md` lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,22 +100,6 @@ impl Stopwatch {
         let (began, monotonic) = (self.0?, CLOCK.get()?);
         Some(monotonic().saturating_sub(began).as_secs_f64())
     }
-}
-
-/// A step of a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum LoginStep {
-    /// An authorization request was valid.
-    Authorize,
-    /// The user decided on the approval page.
-    Approval,
-    /// The browser was to be sent to `PingOne`.
-    Pingone,
-    /// The browser came back from `PingOne`.
-    Callback,
-    /// The client redeemed its code.
-    Redemption,
 }
 
 /// Counts a step of a login.

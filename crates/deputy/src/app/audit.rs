@@ -1,12 +1,16 @@
 //! Audit events of this server.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::App;
 use crate::{
-    host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision},
+    host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision, GrantId, LoginStep},
     oauth::Grant,
-    types::ClientId,
+    types::{ClientId, Reference},
 };
 
 impl App {
@@ -20,18 +24,96 @@ impl App {
 pub(crate) fn access_of(grant: &Grant) -> AuditedAccess {
     AuditedAccess {
         user: Some(grant.user.sub.clone()),
-        client: AuditedClient { id: grant.client_id.to_string(), name: grant.client_name.clone() },
-        grant: Some(grant.id),
+        client: Some(AuditedClient { id: grant.client_id.to_string(), name: grant.client_name.clone() }),
+        grant: grant.id,
     }
 }
 
-/// The access that a client requests before there is a grant, for an audit event.
-pub(crate) fn login_of(client: &ClientId, name: Option<&str>) -> AuditedAccess {
-    AuditedAccess {
-        user: None,
-        client: AuditedClient { id: client.to_string(), name: name.map(str::to_owned) },
-        grant: None,
+/// The login that a request belongs to, as far as it is known yet.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    login: OnceLock<(GrantId, LoginStep)>,
+    client: OnceLock<AuditedClient>,
+    user: OnceLock<String>,
+}
+
+impl Trail {
+    /// The request is a step of this login.
+    pub(crate) fn is_of(&self, login: GrantId, step: LoginStep) {
+        // A request belongs to one login.
+        let _ = self.login.set((login, step));
     }
+
+    /// The login is one of this client.
+    pub(crate) fn has_client(&self, id: &ClientId, name: Option<&str>) {
+        let _ = self.client.set(AuditedClient { id: id.to_string(), name: name.map(str::to_owned) });
+    }
+
+    /// The login is one of this user, by `sub`.
+    pub(crate) fn has_user(&self, sub: &str) {
+        let _ = self.user.set(sub.to_owned());
+    }
+
+    /// A text with the reference of the login, for `error_description`.
+    pub(crate) fn with_reference(&self, text: impl Display) -> String {
+        match self.reference() {
+            Some(reference) => format!("{text} (reference {reference})"),
+            None => text.to_string(),
+        }
+    }
+
+    /// The `client_id` of the login's client.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        self.client.get().map(|client| client.id.as_str())
+    }
+
+    /// The reference of the login.
+    pub(crate) fn reference(&self) -> Option<Reference> {
+        self.login.get().map(|(login, _)| login.reference())
+    }
+}
+
+impl App {
+    /// Records a step of a login: an audit event, and a line of the log. Nothing while the login is unknown.
+    pub(crate) fn login_step(&self, trail: &Trail, decision: Decision) {
+        let Some(&(grant, _)) = trail.login.get() else { return };
+        let access =
+            AuditedAccess { user: trail.user.get().cloned(), client: trail.client.get().cloned(), grant };
+        log_step(&access, &decision);
+        self.audit(access, decision);
+    }
+
+    /// Records that a step of a login was refused. `code` is the kind of the reason.
+    pub(crate) fn login_refused(&self, trail: &Trail, at: LoginStep, code: &'static str, reason: String) {
+        self.login_step(trail, Decision::LoginRefused { at, code, reason });
+    }
+
+    /// Records that the request of this trail was refused.
+    pub(crate) fn step_refused(&self, trail: &Trail, code: &'static str, reason: String) {
+        match trail.login.get() {
+            Some((_, LoginStep::Refresh)) => {
+                self.login_step(trail, Decision::RefreshRefused { code, reason });
+            }
+            Some(&(_, at)) => self.login_refused(trail, at, code, reason),
+            None => {}
+        }
+    }
+}
+
+/// The line of the log for a step of a login. A refused step has its line where it was refused.
+fn log_step(access: &AuditedAccess, decision: &Decision) {
+    let step = match decision {
+        Decision::LoginBegun { .. } => "login begun",
+        Decision::LoginApproved { .. } => "login approved",
+        Decision::LoginDenied => "login denied by the user",
+        Decision::LoginSent => "login sent to PingOne",
+        Decision::LoginReturned => "login back from PingOne",
+        Decision::SignedIn => "signed in to Your agents",
+        _ => return,
+    };
+    let AuditedAccess { user, client, grant } = access;
+    let (client, name) = client.as_ref().map(|client| (&client.id, client.name.as_deref())).unzip();
+    tracing::info!(reference = %grant.reference(), client, name = name.flatten(), user, "{step}");
 }
 
 /// The audit event of a tool call under way.

@@ -7,19 +7,20 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    Fault, LONGEST_BODY, Refusal, authorize::is_remembered, internal_failure_page, is_from_own_page, respond,
+    About, Fault, LONGEST_BODY, Refusal, authorize::is_remembered, internal_failure_page, is_from_own_page,
+    respond_in_login,
 };
 use crate::{
-    app::App,
+    app::{App, Trail},
     grants::{
         Failure,
         login::{self, LoginError},
     },
+    host::LoginStep,
     http::{BodyError, Response, cookies, read_body, set_cookie},
     mcp::read_only_scopes,
-    metrics::{self, LoginStep},
-    oauth::{ApprovedClients, Handle, Params, approval_cookie, browser_is_bound},
-    pages,
+    metrics,
+    oauth::{ApprovedClients, Handle, HandleKind, Params, approval_cookie, browser_is_bound},
     records::{self, Approval, TicketError},
     types::Scopes,
 };
@@ -67,30 +68,28 @@ impl Refusal for DecisionError {
         }
     }
 
-    fn response(&self, app: &App) -> Response {
+    fn response(&self, about: &About<'_>) -> Response {
         let conflict = |title, text| {
             let advice = "If the application is connected, there is nothing to do. Otherwise start again from the application.";
-            pages::message(&app.config.brand, StatusCode::CONFLICT, title, text, advice)
+            about.page(StatusCode::CONFLICT, title, text, advice)
         };
         match self {
-            Self::Body(error) => pages::message(
-                &app.config.brand,
+            Self::Body(error) => about.page(
                 error.status(),
                 "Not approved",
                 "The form is too long, or did not arrive completely.",
                 "Start again.",
             ),
             Self::Form | Self::Origin | Self::Ticket(TicketError::OtherBrowser | TicketError::Unknown) => {
-                not_approved(app, &self.to_string())
+                not_approved(about, &self.to_string())
             }
-            Self::NothingLeft => pages::message(
-                &app.config.brand,
+            Self::NothingLeft => about.page(
                 StatusCode::BAD_REQUEST,
                 "Nothing was approved",
                 "You left every box empty.",
                 "Go back and check what the application may do, or deny it.",
             ),
-            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(app),
+            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(about),
             Self::Ticket(TicketError::Expired) => conflict(
                 "This page has expired",
                 "An approval page can be used for ten minutes, and this one is older.",
@@ -117,22 +116,28 @@ const fn ticket_text(error: &TicketError) -> &'static str {
     }
 }
 
-fn not_approved(app: &App, text: &str) -> Response {
+fn not_approved(about: &About<'_>, text: &str) -> Response {
     let advice = "Start the connection again from the application.";
-    pages::message(&app.config.brand, StatusCode::BAD_REQUEST, "Not approved", text, advice)
+    about.page(StatusCode::BAD_REQUEST, "Not approved", text, advice)
 }
 
 /// `POST /approve`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
+    let trail = Trail::default();
     let work = async {
         let form = read_body(app.host(), body, LONGEST_BODY).await?;
-        decide(&app, &head.headers, form).await
+        decide(&app, &trail, &head.headers, form).await
     };
-    respond(&app, work).await
+    respond_in_login(&app, &trail, work).await
 }
 
-async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, DecisionError> {
+async fn decide(
+    app: &App,
+    trail: &Trail,
+    headers: &HeaderMap,
+    form: Bytes,
+) -> Result<Response, DecisionError> {
     let now = app.now();
     let (config, params) = (&app.config, Params::decode(&form));
     let (Ok(Some(handle)), Ok(Some(decision @ ("approve" | "deny" | "read-only")))) =
@@ -140,6 +145,8 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
     else {
         return Err(DecisionError::Form);
     };
+    let handle = Handle::parse(HandleKind::Approval, handle, &config.keys).ok_or(TicketError::Unknown)?;
+    trail.is_of(handle.id(), LoginStep::Approval);
     // A page without boxes, for a single scope, leaves no choice.
     let has_boxes = params.all("choice").next().is_some();
     let chosen = (decision == "approve" && has_boxes).then(|| Scopes::of(params.all("scope")));
@@ -150,10 +157,11 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
         return Err(DecisionError::Origin);
     }
     let cookies = cookies(headers);
-    let is_bound = |handle: &Handle| browser_is_bound("approve", handle.as_str(), &cookies, &config.keys);
-    let (id, Approval { mut request, client_name }) =
-        records::take_ticket(app.host(), &config.keys, handle, is_bound, now).await?;
-    let (approval_name, _) = approval_cookie(handle, &config.keys);
+    let is_bound = browser_is_bound("approve", handle.as_str(), &cookies, &config.keys);
+    let Approval { mut request, client_name } =
+        records::take_ticket(app.host(), &handle, is_bound, now).await?;
+    trail.has_client(request.target.client_id(), client_name.as_deref());
+    let (approval_name, _) = approval_cookie(handle.as_str(), &config.keys);
     let had_cookie = cookies.iter().any(|(name, _)| name == ApprovedClients::COOKIE);
     let mut approved = ApprovedClients::among(&cookies, &config.keys, now);
     let target = request.target.clone();
@@ -170,14 +178,14 @@ async fn decide(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response,
         if is_remembered(app, &request) {
             approved.add(&request, client_name.as_deref(), now);
         }
-        login::note_approval(app, &request, client_name.as_deref(), false);
+        login::note_approval(app, trail, &request, false);
         metrics::login(step, "ok");
         step = LoginStep::Pingone;
-        login::begin(app, id, request, client_name, now).await
+        login::begin(app, handle.id(), trail, request, client_name, now).await
     };
     let mut response = match login {
         Ok(response) => response,
-        Err(error) => login::return_error(app, &target, step, error)?,
+        Err(error) => login::return_error(app, trail, &target, step, error)?,
     };
     set_approved_clients(app, &mut response, &approved, had_cookie);
     set_cookie(&mut response, &approval_name, "", 0);

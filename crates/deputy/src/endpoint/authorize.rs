@@ -7,20 +7,20 @@ use axum::extract::{Request, State};
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 
 use super::{
-    Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond, too_long_page, too_many_logins_page,
-    wrong_method,
+    About, Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond_in_login, too_long_page,
+    too_many_logins_page, wrong_method,
 };
 use crate::{
-    app::App,
+    app::{App, Trail},
     clients::{ClientLookupError, authorizing_client},
     config::ClientApproval,
     encoding::base64url_encode,
     grants::{Failure, login},
-    host::{Endpoint, RetryAfter, Timestamp},
+    host::{Decision, Endpoint, GrantId, LoginStep, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie},
     limits::{self, remote_source},
     mcp::read_only_scopes,
-    metrics::{self, LoginStep},
+    metrics,
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
         RequestError, TargetError, approval_cookie, displayable,
@@ -61,7 +61,7 @@ impl Refusal for AuthorizationRefusal {
     fn kind(&self) -> &'static str {
         match self {
             Self::Client { error, .. } => error.into(),
-            Self::Redirect { .. } => "request",
+            Self::Redirect { error, .. } => error.into(),
             refusal => refusal.into(),
         }
     }
@@ -89,49 +89,43 @@ impl Refusal for AuthorizationRefusal {
         }
     }
 
-    fn response(&self, app: &App) -> Response {
+    fn response(&self, about: &About<'_>) -> Response {
         match self {
             Self::Background => {
                 let text = "A page of another site requested this in the background.";
                 let advice = "Start the connection from the application.";
-                pages::message(
-                    &app.config.brand,
-                    StatusCode::BAD_REQUEST,
+                about.page(StatusCode::BAD_REQUEST,
                     "This link cannot be used",
                     text,
                     advice,
                 )
             }
             Self::Client { error: ClientLookupError::Record(_), .. } | Self::Failure(_) => {
-                internal_failure_page(app)
+                internal_failure_page(about)
             }
             Self::Client { id, error } => {
                 // Shown so that the user can find it in the settings of the application.
                 let text = format!("{error} Its client_id is {}", displayable(id).unwrap_or_default());
-                pages::message(
-                    &app.config.brand,
-                    StatusCode::BAD_REQUEST,
+                about.page(StatusCode::BAD_REQUEST,
                     error.title(),
                     &text,
                     error.advice(),
                 )
             }
             Self::Method => wrong_method(),
-            Self::RateLimit(wait) => too_many_logins_page(app, *wait),
+            Self::RateLimit(wait) => too_many_logins_page(about, *wait),
             Self::Redirect { target, error } => {
-                let description = error.to_string();
+                let description = about.trail.with_reference(error);
                 let parameters = [("error", error.code().as_str()), ("error_description", &description)];
-                redirect(&target.response_url(app.config.public_url.issuer(), &parameters))
+                redirect(&target.response_url(about.app.config.public_url.issuer(), &parameters))
             }
-            Self::Target(error) => pages::message(
-                &app.config.brand,
-                StatusCode::BAD_REQUEST,
+            Self::Target(error) => about.page(StatusCode::BAD_REQUEST,
                 "This link cannot be used",
                 &error.to_string(),
                 "Nothing was sent to the application. Start the connection again from the application itself; if it \
                  keeps its registrations, remove this server there first and add it again.",
             ),
-            Self::TooLong => too_long_page(app),
+            Self::TooLong => too_long_page(about),
         }
     }
 }
@@ -148,10 +142,17 @@ impl From<AuthorizeError> for AuthorizationRefusal {
 /// `GET /authorize`.
 pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
-    respond(&app, authorize(&app, &head)).await
+    let (id, trail) = (app.new_grant_id(), Trail::default());
+    trail.is_of(id, LoginStep::Authorize);
+    respond_in_login(&app, &trail, authorize(&app, id, &trail, &head)).await
 }
 
-async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRefusal> {
+async fn authorize(
+    app: &App,
+    login: GrantId,
+    trail: &Trail,
+    head: &Parts,
+) -> Result<Response, AuthorizationRefusal> {
     let headers = &head.headers;
     // `HEAD` would begin a login without showing its page.
     if head.method != Method::GET {
@@ -173,18 +174,20 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
     let client = authorizing_client(app, id, remote_source(&head.extensions), now)
         .await
         .map_err(|error| AuthorizationRefusal::Client { id: id.to_owned(), error })?;
+    trail.has_client(&client.id, client.name.as_deref());
     let mut request = AuthorizationRequest::parse(&params, &client, &app.config)?;
+    app.login_step(trail, Decision::LoginBegun { scopes: request.access.scopes.to_string() });
     let chosen = chosen_scopes(app, headers, &request, &client);
     if chosen.is_some_and(|chosen| request.access.keep_scopes(&chosen)) {
         let target = request.target.clone();
-        login::note_approval(app, &request, client.name.as_deref(), true);
+        login::note_approval(app, trail, &request, true);
         metrics::login(LoginStep::Authorize, "remembered");
-        return match login::begin(app, app.new_grant_id(), request, client.name, now).await {
+        return match login::begin(app, login, trail, request, client.name, now).await {
             Ok(response) => Ok(response),
-            Err(error) => Ok(login::return_error(app, &target, LoginStep::Pingone, error)?),
+            Err(error) => Ok(login::return_error(app, trail, &target, LoginStep::Pingone, error)?),
         };
     }
-    let page = approval_page(app, request, client, now).await?;
+    let page = approval_page(app, login, request, client, now).await?;
     metrics::login(LoginStep::Authorize, "asked");
     Ok(page)
 }
@@ -192,14 +195,16 @@ async fn authorize(app: &App, head: &Parts) -> Result<Response, AuthorizationRef
 /// The approval page. The request waits in an approval record.
 async fn approval_page(
     app: &App,
+    login: GrantId,
     request: AuthorizationRequest,
     client: Client,
     now: Timestamp,
 ) -> Result<Response, Failure> {
-    let handle = records::new_handle::<Approval>(app.host(), app.new_grant_id(), &app.config.keys, now);
+    let handle = records::new_handle::<Approval>(app.host(), login, &app.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
     let readable = request.access.scopes.intersection(&read_only_scopes(&app.tools));
     let form = ApprovalForm {
+        reference: login.reference(),
         handle: handle.as_str(),
         scopes: scope_choices(app, &request),
         can_be_read_only: !readable.is_empty() && readable != request.access.scopes,

@@ -7,22 +7,20 @@ use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::{
-    Fault, LONGEST_QUERY, Refusal, agents::sign_in, internal_failure_page, respond, too_long_page,
-    wrong_method,
+    About, Fault, LONGEST_QUERY, Refusal, agents::sign_in, internal_failure_page, respond_in_login,
+    too_long_page, wrong_method,
 };
 use crate::{
-    app::App,
+    app::{App, Trail},
     grants::{
         Failure, issue,
         login::{self, LoginError},
         revoke::revoke_at_pingone,
     },
-    host::{GrantId, Timestamp},
+    host::{Decision, GrantId, LoginStep, Timestamp},
     http::{Response, cookies, set_cookie},
-    metrics::LoginStep,
-    oauth::{AuthorizationRequest, Handle, Params, browser_is_bound, login_cookie},
+    oauth::{AuthorizationRequest, Handle, HandleKind, Params, browser_is_bound, login_cookie},
     oidc::{Authentication, CallbackParams, error_code},
-    pages,
     records::{self, Login, LoginPurpose, TicketError},
     secret::Secret,
 };
@@ -65,22 +63,20 @@ impl Refusal for CallbackRefusal {
         }
     }
 
-    fn response(&self, app: &App) -> Response {
+    fn response(&self, about: &About<'_>) -> Response {
         match self {
-            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(app),
+            Self::Failure(_) | Self::Ticket(TicketError::Record(_)) => internal_failure_page(about),
             Self::Method => wrong_method(),
-            Self::Params => unfinished(app, &self.to_string()),
+            Self::Params => unfinished(about, &self.to_string()),
             Self::Ticket(TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown) => {
-                unfinished(app, &self.to_string())
+                unfinished(about, &self.to_string())
             }
-            Self::Ticket(TicketError::Used) => pages::message(
-                &app.config.brand,
-                StatusCode::BAD_REQUEST,
+            Self::Ticket(TicketError::Used) => about.page(StatusCode::BAD_REQUEST,
                 "This login was already finished",
                 "PingOne's response to it came before, and counts once.",
                 "If the application is connected, there is nothing to do. Otherwise start again from the application.",
             ),
-            Self::TooLong => too_long_page(app),
+            Self::TooLong => too_long_page(about),
         }
     }
 }
@@ -99,26 +95,28 @@ const fn ticket_text(error: &TicketError) -> &'static str {
     }
 }
 
-fn unfinished(app: &App, text: &str) -> Response {
+fn unfinished(about: &About<'_>, text: &str) -> Response {
     let advice = "Nothing was sent to the application. Start the connection again from the application.";
-    pages::message(&app.config.brand, StatusCode::BAD_REQUEST, "The login cannot be finished", text, advice)
+    about.page(StatusCode::BAD_REQUEST, "The login cannot be finished", text, advice)
 }
 
 /// `GET /callback`.
 pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
+    let trail = Arc::new(Trail::default());
     let work = async {
         match head.uri.query().unwrap_or_default() {
             _ if head.method != Method::GET => Err(CallbackRefusal::Method),
             query if query.len() > LONGEST_QUERY => Err(CallbackRefusal::TooLong),
-            query => receive_callback(&app, &head.headers, query).await,
+            query => receive_callback(&app, &trail, &head.headers, query).await,
         }
     };
-    respond(&app, work).await
+    respond_in_login(&app, &trail, work).await
 }
 
 async fn receive_callback(
     app: &Arc<App>,
+    trail: &Arc<Trail>,
     headers: &HeaderMap,
     query: &str,
 ) -> Result<Response, CallbackRefusal> {
@@ -129,16 +127,23 @@ async fn receive_callback(
     else {
         return Err(CallbackRefusal::Params);
     };
+    let state = Handle::parse(HandleKind::Login, state, &config.keys).ok_or(TicketError::Unknown)?;
+    trail.is_of(state.id(), LoginStep::Callback);
     let result =
         CallbackParams::read(code, error, iss, &config.pingone.issuer).ok_or(CallbackRefusal::Params)?;
     // The browser that approved must be the browser that logged in. Otherwise an attacker could approve, and let
     // another user log in.
     let cookies = cookies(headers);
-    let is_bound = |state: &Handle| browser_is_bound("login", state.as_str(), &cookies, &config.keys);
-    let (id, Login { purpose, authentication }) =
-        records::take_ticket(app.host(), &config.keys, state, is_bound, now).await?;
+    let is_bound = browser_is_bound("login", state.as_str(), &cookies, &config.keys);
+    let Login { purpose, authentication } = records::take_ticket(app.host(), &state, is_bound, now).await?;
+    if let LoginPurpose::Authorize { request, client_name } = &purpose {
+        trail.has_client(request.target.client_id(), client_name.as_deref());
+    }
     let code = match result {
-        CallbackParams::Code(code) => Ok(code),
+        CallbackParams::Code(code) => {
+            app.login_step(trail, Decision::LoginReturned);
+            Ok(code)
+        }
         CallbackParams::Error(error) => {
             Err(LoginError::Callback { error, said: error_of(&params), correlation: correlation(&params) })
         }
@@ -148,19 +153,20 @@ async fn receive_callback(
             let target = request.target.clone();
             let code = match code {
                 Ok(code) => {
+                    let id = state.id();
                     let login = ClientLogin { id, request: *request, client_name, authentication };
-                    finish_detached(app, login, code, now).await
+                    finish_detached(app, trail, login, code, now).await
                 }
                 Err(error) => Err(error),
             };
             match code {
                 Ok(code) => login::return_code(app, &target, &code),
-                Err(error) => login::return_error(app, &target, LoginStep::Callback, error)?,
+                Err(error) => login::return_error(app, trail, &target, LoginStep::Callback, error)?,
             }
         }
-        LoginPurpose::Manage => sign_in::finish(app, code, &authentication, now).await?,
+        LoginPurpose::Manage => sign_in::finish(app, trail, code, &authentication, now).await?,
     };
-    let (name, _) = login_cookie(state, &config.keys);
+    let (name, _) = login_cookie(state.as_str(), &config.keys);
     set_cookie(&mut response, &name, "", 0);
     Ok(response)
 }
@@ -176,12 +182,13 @@ struct ClientLogin {
 /// Finishes a login even if the browser hangs up, so that the tokens of `PingOne` are not lost.
 async fn finish_detached(
     app: &Arc<App>,
+    trail: &Arc<Trail>,
     login: ClientLogin,
     code: Secret<String>,
     now: Timestamp,
 ) -> Result<Secret<String>, LoginError> {
     let (done, wait) = oneshot::channel();
-    let finish = finish(Arc::clone(app), login, code, now);
+    let finish = finish(Arc::clone(app), Arc::clone(trail), login, code, now);
     app.host().detach(Box::pin(async move {
         let _ = done.send(finish.await);
     }));
@@ -191,6 +198,7 @@ async fn finish_detached(
 /// Exchanges the code of `PingOne`, verifies the tokens, and issues a code of this server.
 async fn finish(
     app: Arc<App>,
+    trail: Arc<Trail>,
     login: ClientLogin,
     code: Secret<String>,
     now: Timestamp,
@@ -201,6 +209,7 @@ async fn finish(
     let issued = async {
         let nonce = &authentication.nonce;
         let login = app.pingone.authenticate(app.host(), &app.config, tokens, nonce, now).await?;
+        trail.has_user(&login.user.sub);
         issue::code(&app, id, request, client_name, login, now).await
     };
     let issued = issued.await;

@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{Fault, Refusal, internal_failure, respond};
+use super::{About, Fault, Refusal, internal_failure, respond};
 use crate::{
     app::App,
     grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
@@ -70,7 +70,8 @@ impl Refusal for McpError {
         }
     }
 
-    fn response(&self, app: &App) -> Response {
+    fn response(&self, about: &About<'_>) -> Response {
+        let app = about.app;
         match self {
             Self::Body(BodyError::TooMany) => {
                 let text = "too many large messages of this user at a time";

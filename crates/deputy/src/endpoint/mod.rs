@@ -22,7 +22,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 use crate::{
-    app::App,
+    app::{App, Trail},
     clients::AuthenticationError,
     host::{Endpoint, RetryAfter},
     http::{BodyError, Initiator, Response, error, read_body, with_retry_after},
@@ -51,7 +51,20 @@ pub(crate) trait Refusal: Display {
         None
     }
 
-    fn response(&self, app: &App) -> Response;
+    fn response(&self, about: &About<'_>) -> Response;
+}
+
+/// The server and the login that a refused request is about.
+pub(crate) struct About<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) trail: &'a Trail,
+}
+
+impl About<'_> {
+    /// A page that says what happened, and what to do.
+    fn page(&self, status: StatusCode, title: &str, text: &str, advice: &str) -> Response {
+        pages::message(&self.app.config.brand, self.trail.reference(), status, title, text, advice)
+    }
 }
 
 /// The party at fault for a refusal. It decides what is logged.
@@ -69,16 +82,33 @@ pub(crate) async fn respond<E: Refusal>(
     app: &App,
     work: impl Future<Output = Result<Response, E>>,
 ) -> Response {
+    respond_in_login(app, &Trail::default(), work).await
+}
+
+/// The response of an endpoint that takes part in a login. `work` enters the login into the trail. A refusal is an audit
+/// event of the login, and its response has the login's reference.
+pub(crate) async fn respond_in_login<E: Refusal>(
+    app: &App,
+    trail: &Trail,
+    work: impl Future<Output = Result<Response, E>>,
+) -> Response {
     let stopwatch = Stopwatch::start();
     let result = work.await;
     stopwatch.request(E::ENDPOINT, result.as_ref().map_or_else(Refusal::kind, |_| "ok"));
     result.unwrap_or_else(|refusal| {
+        let reference = trail.reference().map(tracing::field::display);
         match refusal.fault() {
-            Fault::Client => tracing::info!(client = refusal.client(), error = %refusal, "{}", E::EVENT),
+            Fault::Client => {
+                tracing::info!(reference, client = refusal.client(), error = %refusal, "{}", E::EVENT);
+                app.step_refused(trail, refusal.kind(), refusal.to_string());
+            }
             Fault::Expected => {}
-            Fault::Server(cause) => tracing::error!(error = %cause, "internal failure"),
+            Fault::Server(cause) => {
+                tracing::error!(reference, error = %cause, "internal failure");
+                app.step_refused(trail, refusal.kind(), cause.to_string());
+            }
         }
-        refusal.response(app)
+        refusal.response(&About { app, trail })
     })
 }
 
@@ -162,27 +192,24 @@ pub(crate) fn internal_failure() -> Response {
 }
 
 /// The page for a failure of this server.
-pub(crate) fn internal_failure_page(app: &App) -> Response {
+pub(crate) fn internal_failure_page(about: &About<'_>) -> Response {
     let text = "The server has an internal problem. This is not your fault.";
     let advice = "Start again in a moment.";
-    pages::message(&app.config.brand, StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
+    about.page(StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", text, advice)
 }
 
 /// The page for a remote address that begins too many logins (RFC 6585 §4).
-fn too_many_logins_page(app: &App, wait: RetryAfter) -> Response {
+fn too_many_logins_page(about: &About<'_>, wait: RetryAfter) -> Response {
     let text = "Too many requests came from your network within a minute.";
     let advice = "Wait a minute, and start again.";
-    with_retry_after(
-        pages::message(&app.config.brand, StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice),
-        wait,
-    )
+    with_retry_after(about.page(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text, advice), wait)
 }
 
 /// The page for a link that is longer than [`LONGEST_QUERY`].
-pub(crate) fn too_long_page(app: &App) -> Response {
+pub(crate) fn too_long_page(about: &About<'_>) -> Response {
     let text = "The link that brought you here is too long.";
     let advice = "Start again from the application.";
-    pages::message(&app.config.brand, StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
+    about.page(StatusCode::URI_TOO_LONG, "This link cannot be used", text, advice)
 }
 
 /// Whether the headers of a form are those of a page of this server, or absent. The pages have a referrer policy with

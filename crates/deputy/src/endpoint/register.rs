@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use http::StatusCode;
 
-use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond, too_many_requests};
+use super::{About, Fault, ReceiveError, Refusal, internal_failure, receive, respond, too_many_requests};
 use crate::{
     app::App,
     host::{Endpoint, RetryAfter},
@@ -48,7 +48,7 @@ impl Refusal for RegisterError {
         }
     }
 
-    fn response(&self, _: &App) -> Response {
+    fn response(&self, _: &About<'_>) -> Response {
         match self {
             Self::ContentType => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidClientMetadata, self),
             Self::DailyLimit(wait) => too_many_requests(self, *wait),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use http::StatusCode;
 
-use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
+use super::{About, Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::{App, access_of},
     clients::{AuthenticationError, authenticate},
@@ -52,7 +52,7 @@ impl Refusal for RevocationError {
         }
     }
 
-    fn response(&self, _: &App) -> Response {
+    fn response(&self, _: &About<'_>) -> Response {
         match self {
             Self::Authentication(refusal) => refusal.response(),
             Self::Record(_) => internal_failure(),

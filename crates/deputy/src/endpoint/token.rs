@@ -6,24 +6,23 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Fault, ReceiveError, Refusal, internal_failure, receive, respond};
+use super::{About, Fault, ReceiveError, Refusal, internal_failure, receive, respond_in_login};
 use crate::{
-    app::{App, access_of},
+    app::{App, Trail, access_of},
     clients::{AuthenticationError, authenticate},
     grants::{
         manage::{self, finish_ending},
         refresh::current_tokens,
     },
-    host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, Timestamp},
+    host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, LoginStep, Timestamp},
     http::{Response, error, has_media_type, json as json_response},
     mcp::ApiError,
-    metrics::{self, LoginStep},
+    metrics,
     oauth::{
         Client, Due, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
         RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
     },
     records::{self, RecordError},
-    secret::Secret,
     types::Scopes,
 };
 
@@ -72,7 +71,7 @@ impl Refusal for TokenError {
         }
     }
 
-    fn response(&self, _: &App) -> Response {
+    fn response(&self, about: &About<'_>) -> Response {
         let code = match self {
             Self::Authentication(refusal) => return refusal.response(),
             Self::Record(_) => return internal_failure(),
@@ -82,16 +81,17 @@ impl Refusal for TokenError {
             Self::Refresh(refusal) => refusal.code(),
             Self::Request(refusal) => refusal.code(),
         };
-        error(StatusCode::BAD_REQUEST, code, self)
+        error(StatusCode::BAD_REQUEST, code, about.trail.with_reference(self))
     }
 }
 
 /// `POST /token`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, exchange(&app, request)).await
+    let trail = Trail::default();
+    respond_in_login(&app, &trail, exchange(&app, &trail, request)).await
 }
 
-async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenError> {
+async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Response, TokenError> {
     let (head, form) = receive(app, request, Endpoint::Token).await?;
     let now = app.now();
     if !has_media_type(&head.headers, "application/x-www-form-urlencoded") {
@@ -100,19 +100,22 @@ async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenErr
     let params = Params::decode(&form);
     // Parsed before the client is authenticated: an unsupported grant type is an error for every client.
     let request = TokenRequest::parse(&params, &app.config)?;
+    let token = presented_token(app, trail, &request);
     let (client, registered_until) = authenticate(app, &head.headers, &params, now).await?;
+    trail.has_client(&client.id, client.name.as_deref());
+    let token = token?;
     let issued = match request {
-        TokenRequest::AuthorizationCode { code, code_verifier, redirect_uri } => {
+        TokenRequest::AuthorizationCode { code_verifier, redirect_uri, .. } => {
             let redemption = Redemption { client_id: &client.id, redirect_uri, code_verifier };
-            let issued = redeem(app, &client, &code, &redemption, now).await;
+            let issued = redeem(app, &client, &token, &redemption, now).await;
             let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
             metrics::login(LoginStep::Redemption, outcome);
             let issued = issued?;
             keep(app, &client, registered_until, now).await;
             issued
         }
-        TokenRequest::RefreshToken { refresh_token, scopes } => {
-            let (issued, is_new) = refresh(app, &client, &refresh_token, scopes.as_ref(), now).await?;
+        TokenRequest::RefreshToken { scopes, .. } => {
+            let (issued, is_new) = refresh(app, &client, &token, scopes.as_ref(), now).await?;
             if is_new {
                 keep(app, &client, registered_until, now).await;
             }
@@ -122,22 +125,39 @@ async fn exchange(app: &Arc<App>, request: Request) -> Result<Response, TokenErr
     Ok(tokens(app, &issued))
 }
 
+/// The code or refresh token of a request, of which the trail has the login from then on.
+fn presented_token(app: &App, trail: &Trail, request: &TokenRequest) -> Result<ReferenceToken, TokenError> {
+    let (kind, step, text) = match request {
+        TokenRequest::AuthorizationCode { code, .. } => {
+            (TokenKind::AuthorizationCode, LoginStep::Redemption, code)
+        }
+        TokenRequest::RefreshToken { refresh_token, .. } => {
+            (TokenKind::RefreshToken, LoginStep::Refresh, refresh_token)
+        }
+    };
+    let unknown = || match step {
+        LoginStep::Refresh => TokenError::from(RefreshError::Unknown),
+        _ => RedeemError::Unknown.into(),
+    };
+    let token = ReferenceToken::parse(kind, text.expose(), &app.config.keys).ok_or_else(unknown)?;
+    trail.is_of(token.grant(), step);
+    Ok(token)
+}
+
 /// Redeems a code (OAuth 2.1 §4.1.3).
 async fn redeem(
     app: &App,
     client: &Client,
-    code: &Secret<String>,
+    code: &ReferenceToken,
     redemption: &Redemption<'_>,
     now: Timestamp,
 ) -> Result<Issued, TokenError> {
     let config = &app.config;
-    let code = ReferenceToken::parse(TokenKind::AuthorizationCode, code.expose(), &config.keys)
-        .ok_or(RedeemError::Unknown)?;
     for _ in 0..records::MOST_RACES {
         let (grant, version) =
             records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
         let access = access_of(&grant);
-        let (grant, issued) = match grant.redeem(&code, redemption, config, now, &app.random()) {
+        let (grant, issued) = match grant.redeem(code, redemption, config, now, &app.random()) {
             Ok(redeemed) => redeemed,
             Err(refusal) => {
                 if refusal == RedeemError::Replayed {
@@ -162,16 +182,14 @@ async fn redeem(
 async fn refresh(
     app: &Arc<App>,
     client: &Client,
-    token: &Secret<String>,
+    token: &ReferenceToken,
     scopes: Option<&Scopes>,
     now: Timestamp,
 ) -> Result<(Issued, bool), TokenError> {
     let config = &app.config;
-    let token = ReferenceToken::parse(TokenKind::RefreshToken, token.expose(), &config.keys)
-        .ok_or(RefreshError::Unknown)?;
     let mut loaded = records::stored_grant(app.host(), token.grant(), now).await?;
     if let Some((grant, _)) = &loaded {
-        match login_status(app, client, &token, grant, now).await {
+        match login_status(app, client, token, grant, now).await {
             Login::Lasts => {}
             Login::MayHaveChanged => loaded = records::grant(app.host(), token.grant(), now).await?,
             Login::Ended => return Err(TokenError::LoginEnded),
@@ -182,7 +200,7 @@ async fn refresh(
     for _ in 0..records::MOST_RACES {
         let (grant, version) = loaded.ok_or(RefreshError::Ended)?;
         let access = access_of(&grant);
-        let refreshed = grant.refresh(&token, &client.id, scopes, config, now, &app.random());
+        let refreshed = grant.refresh(token, &client.id, scopes, config, now, &app.random());
         match refreshed {
             Ok(Refreshed::Repeated(issued)) => return Ok((issued, false)),
             Ok(Refreshed::Rotated(mut grant, issued)) => {

@@ -4,16 +4,15 @@ use std::borrow::Cow;
 
 use super::Failure;
 use crate::{
-    app::{App, login_of},
-    host::{Decision, GrantId, Timestamp},
+    app::{App, Trail},
+    host::{Decision, GrantId, LoginStep, Timestamp},
     http::{Response, redirect, set_cookie},
-    metrics::{self, LoginStep},
+    metrics,
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
     oidc::{Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, clocks_differ},
     pingone::PingOneError,
     records::{self, Login, LoginPurpose, RecordError},
     secret::Secret,
-    types::ClientId,
 };
 
 /// Why a login fails. A client gets an error at its redirect URI (OAuth 2.1 §4.1.2.1). The log has the cause.
@@ -84,19 +83,22 @@ impl LoginError {
         }
     }
 
-    /// Logs a login that failed. `client` is `None` for a login to *Your agents*.
-    pub(crate) fn log(&self, client: Option<&ClientId>) {
-        let client = client.map(tracing::field::display);
+    /// Logs a login that failed at `step`, and records it for the audit.
+    pub(crate) fn record(&self, app: &App, trail: &Trail, step: LoginStep) {
+        let reference = trail.reference().map(tracing::field::display);
+        let client = trail.client_id();
         match self {
             Self::Callback { error, said, correlation } => {
-                tracing::warn!(client, %error, said, correlation, "login refused");
+                tracing::warn!(reference, client, %error, said, correlation, "login refused");
             }
-            Self::Denied => tracing::info!(client, "the user denied a client"),
-            Self::NoScopes => tracing::warn!(client, error = %self, "login refused"),
+            Self::Denied | Self::NoScopes => {
+                tracing::warn!(reference, client, error = %self, "login refused");
+            }
             Self::ExpiredToken | Self::Failure(_) | Self::PingOne(_) => {
-                tracing::error!(client, error = %self, "login failed");
+                tracing::error!(reference, client, error = %self, "login failed");
             }
         }
+        app.login_refused(trail, step, self.kind(), self.to_string());
     }
 }
 
@@ -126,40 +128,42 @@ const fn callback_error_for_client(error: CallbackError) -> (ErrorCode, &'static
     }
 }
 
-/// Records the audit event of an approval.
-pub(crate) fn note_approval(app: &App, request: &AuthorizationRequest, name: Option<&str>, remembered: bool) {
-    let scopes = request.access.scopes.to_string();
-    let access = login_of(request.target.client_id(), name);
-    app.audit(access, Decision::LoginApproved { scopes, remembered });
+/// Records an approval.
+pub(crate) fn note_approval(app: &App, trail: &Trail, request: &AuthorizationRequest, remembered: bool) {
+    app.login_step(trail, Decision::LoginApproved { scopes: request.access.scopes.to_string(), remembered });
 }
 
 /// Begins the login `id` for a client's access, and sends the browser to `PingOne` (OpenID Connect Core §3.1.2.1).
 pub(crate) async fn begin(
     app: &App,
     id: GrantId,
+    trail: &Trail,
     request: AuthorizationRequest,
     client_name: Option<String>,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
     let log_in_again = request.access.log_in_again;
     let purpose = LoginPurpose::Authorize { request: Box::new(request), client_name };
-    let response = send_to_pingone(app, id, purpose, log_in_again, now).await?;
+    let response = send_to_pingone(app, id, trail, purpose, log_in_again, now).await?;
     metrics::login(LoginStep::Pingone, "ok");
     Ok(response)
 }
 
-/// Begins a login to *Your agents*. It has no client, and needs no approval.
+/// Begins the login `id` to *Your agents*. It has no client, and needs no approval.
 pub(crate) async fn begin_to_manage(
     app: &App,
+    id: GrantId,
+    trail: &Trail,
     log_in_again: bool,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
-    send_to_pingone(app, app.new_grant_id(), LoginPurpose::Manage, log_in_again, now).await
+    send_to_pingone(app, id, trail, LoginPurpose::Manage, log_in_again, now).await
 }
 
 async fn send_to_pingone(
     app: &App,
     id: GrantId,
+    trail: &Trail,
     purpose: LoginPurpose,
     log_in_again: bool,
     now: Timestamp,
@@ -187,6 +191,7 @@ async fn send_to_pingone(
     let (name, value) = login_cookie(state.as_str(), &app.config.keys);
     set_cookie(&mut response, &name, &value, Handle::LIFETIME);
     records::put_ticket(app.host(), &state, &Login { purpose, authentication }, now).await?;
+    app.login_step(trail, Decision::LoginSent);
     Ok(response)
 }
 
@@ -200,21 +205,19 @@ pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<Stri
 /// since the client is not told.
 pub(crate) fn return_error(
     app: &App,
+    trail: &Trail,
     target: &RedirectTarget,
     step: LoginStep,
     error: LoginError,
 ) -> Result<Response, Failure> {
-    let decision = match &error {
-        LoginError::Denied => Decision::LoginDenied,
-        error => Decision::LoginRefused { reason: error.to_string() },
-    };
-    app.audit(login_of(target.client_id(), None), decision);
     metrics::login(step, error.kind());
-    if let LoginError::Failure(failure) = error {
-        return Err(failure);
+    match error {
+        LoginError::Failure(failure) => return Err(failure),
+        LoginError::Denied => app.login_step(trail, Decision::LoginDenied),
+        _ => error.record(app, trail, step),
     }
-    error.log(Some(target.client_id()));
     let (code, text) = error.for_client();
+    let text = trail.with_reference(text);
     let parameters = [("error", code.as_str()), ("error_description", &text)];
     Ok(redirect(&target.response_url(app.config.public_url.issuer(), &parameters)))
 }

@@ -1,6 +1,6 @@
 //! Audit events: one for each decision about the access of a user's agents.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{GrantId, Timestamp};
 use crate::encoding::hex;
@@ -36,16 +36,30 @@ pub struct AuditEvent {
 }
 
 /// A user's access through a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditedAccess {
     /// `sub` of the user at `PingOne`. `None` before the user has logged in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The client.
-    pub client: AuditedClient,
-    /// The grant, in hexadecimal digits. `None` before there is one.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "grant_as_hex")]
-    pub grant: Option<GrantId>,
+    /// The client. `None` for a login to *Your agents*, and before the client is known.
+    pub client: Option<AuditedClient>,
+    /// The login, and the grant that it ends in.
+    pub grant: GrantId,
+}
+
+impl Serialize for AuditedAccess {
+    /// Adds the reference of the login, by which the user and the client know it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut access = serializer.serialize_struct("AuditedAccess", 4)?;
+        if let Some(user) = &self.user {
+            access.serialize_field("user", user)?;
+        }
+        if let Some(client) = &self.client {
+            access.serialize_field("client", client)?;
+        }
+        access.serialize_field("grant", &hex(&self.grant.0))?;
+        access.serialize_field("reference", &self.grant.reference())?;
+        access.end()
+    }
 }
 
 /// The client of an audit event.
@@ -62,6 +76,11 @@ pub struct AuditedClient {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Decision {
+    /// An authorization request of a client was accepted.
+    LoginBegun {
+        /// The requested scopes.
+        scopes: String,
+    },
     /// A user approved a client on the approval page, or the browser remembers an earlier approval.
     LoginApproved {
         /// The requested scopes.
@@ -71,11 +90,21 @@ pub enum Decision {
     },
     /// A user denied a client on the approval page.
     LoginDenied,
-    /// A login ended without a grant.
+    /// The user's browser was sent to `PingOne`.
+    LoginSent,
+    /// The user's browser came back from `PingOne` with a code.
+    LoginReturned,
+    /// A step of a login was refused.
     LoginRefused {
+        /// The step.
+        at: LoginStep,
+        /// The kind of the reason.
+        code: &'static str,
         /// The reason, for the operator.
         reason: String,
     },
+    /// A user signed in to *Your agents*.
+    SignedIn,
     /// A login ended with a grant and an authorization code for it.
     GrantIssued {
         /// The granted scopes.
@@ -85,6 +114,13 @@ pub enum Decision {
     CodeRedeemed,
     /// The client exchanged a refresh token.
     TokensRefreshed,
+    /// The client got no tokens for a refresh token.
+    RefreshRefused {
+        /// The kind of the reason.
+        code: &'static str,
+        /// The reason, for the operator.
+        reason: String,
+    },
     /// A user removed scopes from a grant.
     GrantNarrowed {
         /// The remaining scopes.
@@ -114,6 +150,25 @@ pub enum Decision {
         /// The reason.
         reason: RefusedBecause,
     },
+}
+
+/// A step of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum LoginStep {
+    /// The client sent the user's browser to the authorization endpoint.
+    Authorize,
+    /// The user decided on the approval page.
+    Approval,
+    /// The user's browser was to be sent to `PingOne`.
+    Pingone,
+    /// The user's browser came back from `PingOne`.
+    Callback,
+    /// The client redeemed its code.
+    Redemption,
+    /// The client exchanged a refresh token, later.
+    Refresh,
 }
 
 /// The party that ended a grant.
@@ -161,14 +216,6 @@ pub enum RefusedBecause {
     TooMany,
 }
 
-#[expect(clippy::ref_option, reason = "the signature of serde")]
-fn grant_as_hex<S: serde::Serializer>(grant: &Option<GrantId>, serializer: S) -> Result<S::Ok, S::Error> {
-    match grant {
-        Some(grant) => serializer.serialize_str(&hex(&grant.0)),
-        None => serializer.serialize_none(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -187,8 +234,8 @@ mod tests {
             },
             access: AuditedAccess {
                 user: Some("ada".to_owned()),
-                client: AuditedClient { id: "c".to_owned(), name: None },
-                grant: Some(GrantId([0xab; 16])),
+                client: Some(AuditedClient { id: "c".to_owned(), name: None }),
+                grant: GrantId([0xab; 16]),
             },
         };
         assert_eq!(
@@ -196,6 +243,7 @@ mod tests {
             json!({
                 "time": 1_800_000_000, "event": "tool_called", "tool": "list_todos", "arguments_sha256": "00",
                 "outcome": "ok", "ms": 12, "user": "ada", "client": {"id": "c"}, "grant": "ab".repeat(16),
+                "reference": "NENA-QAXB",
             })
         );
     }

@@ -39,8 +39,8 @@ use bytes::Bytes;
 
 pub use crate::types::public_address::is_public;
 pub use audit::{
-    AuditEvent, AuditLog, AuditedAccess, AuditedClient, CallOutcome, Decision, EndedBy, NoAuditLog,
-    RefusedBecause,
+    AuditEvent, AuditLog, AuditedAccess, AuditedClient, CallOutcome, Decision, EndedBy, LoginStep,
+    NoAuditLog, RefusedBecause,
 };
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
 pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{BoxFuture, Timestamp};
-use crate::encoding::hex;
+use crate::{encoding::hex, types::Reference};
 
 /// A store of records that expire. An implementation writes [`Store::execute`], and [`Store::sweep`] if nothing else removes
 /// expired records; `docs/adding-a-store.md` walks through one.
@@ -209,6 +209,15 @@ impl fmt::Debug for Digest {
 /// The random name of a grant, and of the approval and the login that lead to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
+
+impl GrantId {
+    /// The reference of the login: the first 40 bits.
+    pub fn reference(&self) -> Reference {
+        let mut bits = [0; 5];
+        bits.copy_from_slice(&self.0[..5]);
+        Reference::new(bits)
+    }
+}
 
 impl fmt::Debug for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

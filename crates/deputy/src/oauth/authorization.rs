@@ -78,7 +78,8 @@ pub enum TargetError {
 }
 
 /// Why an authorization request with a valid [`RedirectTarget`] is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RequestError {
     /// `code_challenge` or `code_challenge_method` is missing or not acceptable.
     #[error("{0}")]

@@ -8,7 +8,7 @@ use super::{Frame, Wording, render};
 use crate::{
     config::Brand,
     oauth::{ApprovedClients, AuthorizationRequest, Client},
-    types::ClientId,
+    types::{ClientId, Reference},
 };
 
 /// The page on which a user approves a client.
@@ -38,6 +38,8 @@ struct ApprovePage<'a> {
 /// The parts of the approval page that are not of the authorization request.
 #[derive(Debug)]
 pub(crate) struct ApprovalForm<'a> {
+    /// The reference of the login.
+    pub(crate) reference: Reference,
     /// The handle of the stored authorization request.
     pub(crate) handle: &'a str,
     pub(crate) scopes: Vec<ScopeChoice<'a>>,
@@ -76,7 +78,7 @@ pub(crate) fn approve(
         StatusCode::OK,
         Some(form.nonce),
         &ApprovePage {
-            frame: Frame::new(brand, "Connect an application"),
+            frame: Frame { reference: Some(form.reference), ..Frame::new(brand, "Connect an application") },
             client: client.display_name(),
             document,
             server: &words.api,

@@ -11,7 +11,7 @@ use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::{config::Brand, encoding::base64_encode};
+use crate::{config::Brand, encoding::base64_encode, types::Reference};
 
 pub(crate) use agents::{AgentCard, AgentsPage, Notice, agents, sign_in};
 pub(crate) use approve::{ApprovalForm, ScopeChoice, approve};
@@ -33,11 +33,13 @@ struct Frame<'a> {
     style: &'a str,
     title: &'a str,
     brand: &'a Brand,
+    /// The reference of the login.
+    reference: Option<Reference>,
 }
 
 impl<'a> Frame<'a> {
     const fn new(brand: &'a Brand, title: &'a str) -> Self {
-        Self { style: STYLE, title, brand }
+        Self { style: STYLE, title, brand, reference: None }
     }
 }
 
@@ -66,12 +68,17 @@ impl Wording {
 /// Renders a page with a message.
 pub(crate) fn message(
     brand: &Brand,
+    reference: Option<Reference>,
     status: StatusCode,
     title: &str,
     text: &str,
     advice: &str,
 ) -> Response<Body> {
-    render(status, None, &MessagePage { frame: Frame::new(brand, title), text, advice })
+    render(
+        status,
+        None,
+        &MessagePage { frame: Frame { reference, ..Frame::new(brand, title) }, text, advice },
+    )
 }
 
 fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Response<Body> {

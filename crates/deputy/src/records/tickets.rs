@@ -105,28 +105,25 @@ impl From<StoreError> for TicketError {
     }
 }
 
-/// Takes the ticket of a handle, if `is_bound` says that the browser holds the handle's cookie. Only one caller gets
-/// it. Returns its name, too.
+/// Takes the ticket of a handle, if `is_bound` says that the browser has the handle's cookie. Only one caller gets it.
 pub(crate) async fn take_ticket<T: Ticket>(
     host: &Host,
-    keys: &Keys,
-    handle: &str,
-    is_bound: impl FnOnce(&Handle) -> bool,
+    handle: &Handle,
+    is_bound: bool,
     now: Timestamp,
-) -> Result<(GrantId, T), TicketError> {
-    let handle = Handle::parse(T::KIND, handle, keys).ok_or(TicketError::Unknown)?;
+) -> Result<T, TicketError> {
     if handle.has_expired(now) {
         return Err(TicketError::Expired);
     }
     let key = T::key(handle.id());
-    if !is_bound(&handle) {
+    if !is_bound {
         // A browser loses the cookie when it uses the handle.
         let is_stored = host.store().get(&key, now).await?.is_some();
         return Err(if is_stored { TicketError::OtherBrowser } else { TicketError::Used });
     }
     let record = host.store().take(&key, now).await?.ok_or(TicketError::Used)?;
-    let plain = ticket_seal::<T>(&handle).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
-    Ok((handle.id(), decode(&plain.ok_or(TicketError::Unknown)?)?))
+    let plain = ticket_seal::<T>(handle).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
+    Ok(decode(&plain.ok_or(TicketError::Unknown)?)?)
 }
 
 fn ticket_seal<T: Ticket>(handle: &Handle) -> seal::SealingKey {

@@ -4,11 +4,13 @@ mod client_id;
 mod client_id_url;
 pub(crate) mod public_address;
 mod redirect_uri;
+mod reference;
 mod scope;
 mod user;
 
 pub use client_id::{ClientId, ClientIdError, RegisteredId};
 pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
 pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};
+pub use reference::{Reference, ReferenceError};
 pub use scope::{ScopeError, Scopes};
 pub use user::User;

@@ -4,7 +4,9 @@ use std::fs;
 
 use deputy::{
     config::Keys,
-    host::{AuditEvent, AuditLog as _, AuditedAccess, AuditedClient, Decision, Timestamp},
+    host::{
+        AuditEvent, AuditLog as _, AuditedAccess, AuditedClient, Decision, GrantId, LoginStep, Timestamp,
+    },
 };
 use tempfile::TempDir;
 
@@ -20,9 +22,13 @@ fn keys() -> Keys {
 }
 
 fn event(time: u64) -> AuditEvent {
-    let decision = Decision::LoginRefused { reason: "the user said \"no\"\n,\"mac\":\"x".to_owned() };
+    let decision = Decision::LoginRefused {
+        at: LoginStep::Callback,
+        code: "denied",
+        reason: "the user said \"no\"\n,\"mac\":\"x".to_owned(),
+    };
     let client = AuditedClient { id: "client".to_owned(), name: None };
-    let access = AuditedAccess { user: None, client, grant: None };
+    let access = AuditedAccess { user: None, client: Some(client), grant: GrantId([7; 16]) };
     AuditEvent { time: Timestamp(time), decision, access }
 }
 

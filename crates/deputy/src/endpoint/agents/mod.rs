@@ -13,8 +13,8 @@ use http::{HeaderMap, Method, StatusCode, request::Parts};
 
 use self::sign_in::{sign_in, sign_in_page, sign_out};
 use super::{
-    Fault, LONGEST_BODY, Refusal, approve::set_approved_clients, internal_failure_page, is_from_own_page,
-    respond, too_many_logins_page, wrong_method,
+    About, Fault, LONGEST_BODY, Refusal, approve::set_approved_clients, internal_failure_page,
+    is_from_own_page, respond, too_many_logins_page, wrong_method,
 };
 use crate::{
     app::App,
@@ -83,35 +83,28 @@ impl Refusal for AgentsRefusal {
         }
     }
 
-    fn response(&self, app: &App) -> Response {
+    fn response(&self, about: &About<'_>) -> Response {
         let unchanged = |text| {
             let advice = "Nothing was changed. Open Your agents again.";
-            pages::message(
-                &app.config.brand,
-                StatusCode::BAD_REQUEST,
-                "This form cannot be used",
-                text,
-                advice,
-            )
+            about.page(StatusCode::BAD_REQUEST, "This form cannot be used", text, advice)
         };
         match self {
             Self::Background => unchanged("A page of another site requested this in the background."),
-            Self::Body(error) => pages::message(
-                &app.config.brand,
+            Self::Body(error) => about.page(
                 error.status(),
                 "This form cannot be used",
                 "The form is too long, or did not arrive completely.",
                 "Nothing was changed. Open Your agents again.",
             ),
-            Self::Failure(_) => internal_failure_page(app),
+            Self::Failure(_) => internal_failure_page(about),
             Self::Form | Self::Origin => unchanged("The form did not come from the page Your agents."),
             Self::Method => wrong_method(),
             Self::OtherSession => unchanged(
                 "You have signed out, or signed in again, since the page with this form was opened.",
             ),
-            Self::RateLimit(wait) => too_many_logins_page(app, *wait),
+            Self::RateLimit(wait) => too_many_logins_page(about, *wait),
             Self::SignedOut => sign_in_page(
-                app,
+                about.app,
                 StatusCode::FORBIDDEN,
                 Some(Notice::Problem("Your session has ended, and nothing was changed. Sign in again.")),
             ),

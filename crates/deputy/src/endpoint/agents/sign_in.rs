@@ -4,13 +4,13 @@
 use http::StatusCode;
 
 use crate::{
-    app::App,
+    app::{App, Trail},
     grants::{
         Failure,
         login::{self, LoginError},
         revoke::revoke_at_pingone,
     },
-    host::Timestamp,
+    host::{Decision, LoginStep, Timestamp},
     http::{Response, redirect, set_cookie},
     oauth::UserSession,
     oidc::Authentication,
@@ -30,9 +30,11 @@ pub(super) fn sign_in_page(app: &App, status: StatusCode, notice: Option<Notice<
 
 /// Sends the browser to `PingOne`. [`finish`] completes the login.
 pub(super) async fn sign_in(app: &App, log_in_again: bool, now: Timestamp) -> Result<Response, Failure> {
-    match login::begin_to_manage(app, log_in_again, now).await {
+    let (login, trail) = (app.new_grant_id(), Trail::default());
+    trail.is_of(login, LoginStep::Pingone);
+    match login::begin_to_manage(app, login, &trail, log_in_again, now).await {
         Ok(response) => Ok(response),
-        Err(error) => not_signed_in(app, error),
+        Err(error) => not_signed_in(app, &trail, LoginStep::Pingone, error),
     }
 }
 
@@ -40,6 +42,7 @@ pub(super) async fn sign_in(app: &App, log_in_again: bool, now: Timestamp) -> Re
 /// shows the sign-in page or redirects to *Your agents*.
 pub(crate) async fn finish(
     app: &Arc<App>,
+    trail: &Trail,
     code: Result<Secret<String>, LoginError>,
     authentication: &Authentication,
     now: Timestamp,
@@ -50,8 +53,10 @@ pub(crate) async fn finish(
     };
     let user = match user {
         Ok(user) => user,
-        Err(error) => return not_signed_in(app, error),
+        Err(error) => return not_signed_in(app, trail, LoginStep::Callback, error),
     };
+    trail.has_user(&user.sub);
+    app.login_step(trail, Decision::SignedIn);
     let session = UserSession::begin(user, now, &app.random());
     let mut response = redirect(&app.config.public_url.at(paths::AGENTS));
     let value = session.render(&app.config.keys, &app.random());
@@ -88,7 +93,7 @@ pub(super) async fn sign_out(
 }
 
 /// The page for a login that failed. Returns a failure of this server instead.
-fn not_signed_in(app: &App, error: LoginError) -> Result<Response, Failure> {
+fn not_signed_in(app: &App, trail: &Trail, step: LoginStep, error: LoginError) -> Result<Response, Failure> {
     let (status, text) = match error {
         LoginError::Failure(failure) => return Err(failure),
         LoginError::Callback { .. } | LoginError::Denied => {
@@ -98,6 +103,6 @@ fn not_signed_in(app: &App, error: LoginError) -> Result<Response, Failure> {
             (StatusCode::BAD_GATEWAY, "PingOne did not respond as expected. The log of this server says why.")
         }
     };
-    error.log(None);
-    Ok(sign_in_page(app, status, Some(Notice::Problem(text))))
+    error.record(app, trail, step);
+    Ok(sign_in_page(app, status, Some(Notice::Problem(&trail.with_reference(text)))))
 }
