@@ -27,6 +27,7 @@ mod home_page;
 mod id_token;
 mod in_memory;
 mod limits;
+mod logins;
 mod mcp_elicitation;
 mod mcp_messages;
 mod mcp_revisions;

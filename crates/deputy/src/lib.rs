@@ -91,6 +91,7 @@ mod diagnosis;
 mod encoding;
 mod endpoint;
 mod grants;
+pub mod history;
 pub mod host;
 mod http;
 mod limits;

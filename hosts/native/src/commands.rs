@@ -20,7 +20,7 @@ use deputy::{
 use http::HeaderName;
 
 use crate::{
-    audit::AuditOptions,
+    audit::{AuditOptions, LoginsOptions},
     build::BUILD,
     check::CheckOptions,
     env_file::{EnvFile, EnvFileError},
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Look at the configuration, PingOne, the API and the data folder, without serving
     #[command(after_help = CHECK_HELP)]
     Check(CheckOptions),
+    /// Show logins step by step, and why they failed
+    #[command(after_help = LOGINS_HELP)]
+    Logins(LoginsOptions),
     /// Replace the database with a backup; Deputy must be stopped
     #[command(mut_arg("file", |file| file.help("Backup to restore")))]
     Restore(BackupOptions),
@@ -333,6 +336,11 @@ second signal.";
 
 const AUDIT_HELP: &str = "\
 docs/audit.md describes the lines. Deputy may be running.";
+
+const LOGINS_HELP: &str = "\
+The logins are those of the audit log; docs/operating.md explains the steps. Deputy may be running.
+
+For Workers, give the lines of the log: npx wrangler tail --format json | jq -r '.logs[].message[]' | deputy logins --from -";
 
 const CHECK_HELP: &str = "\
 Each line has a verdict, the thing that was looked at, and the remedy. Deputy may be running. PingOne gets one token

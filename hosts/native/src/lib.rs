@@ -74,6 +74,7 @@ fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), Sta
     };
     match cli.command {
         Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
+        Command::Logins(options) => audit::list_logins(&options),
         Command::Backup(options) => backup::back_up(&options, output),
         Command::Check(options) => serving(Box::pin(check::run(options, file, tools, output.clone()))),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),

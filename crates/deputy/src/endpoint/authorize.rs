@@ -49,6 +49,7 @@ pub(crate) enum AuthorizationRefusal {
     #[error("{error}")]
     Redirect { target: RedirectTarget, error: RequestError },
     #[error(transparent)]
+    #[strum(transparent)]
     Target(#[from] TargetError),
     #[error("the query is too long")]
     TooLong,

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{BoxFuture, Timestamp};
-use crate::{encoding::hex, types::Reference};
+use crate::{
+    encoding::{hex, unhex},
+    types::Reference,
+};
 
 /// A store of records that expire. An implementation writes [`Store::execute`], and [`Store::sweep`] if nothing else removes
 /// expired records; `docs/adding-a-store.md` walks through one.
@@ -211,6 +214,11 @@ impl fmt::Debug for Digest {
 pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
 
 impl GrantId {
+    /// Parses [`RecordKey::name`] of a grant.
+    pub fn from_hex(name: &str) -> Option<Self> {
+        unhex(name).map(Self)
+    }
+
     /// The reference of the login: the first 40 bits.
     pub fn reference(&self) -> Reference {
         let mut bits = [0; 5];

@@ -59,7 +59,8 @@ pub enum AuthorizeError {
 }
 
 /// Why an authorization request has no valid [`RedirectTarget`]. The texts are shown to the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum TargetError {
     /// `client_id` is missing, repeated or longer than 2048 bytes.
     #[error("The link that brought you here does not say which application it is from.")]

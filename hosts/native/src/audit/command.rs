@@ -105,16 +105,18 @@ impl Since {
     }
 
     /// Seconds since 1970.
-    fn seconds(self) -> u64 {
+    pub(crate) fn seconds(self) -> u64 {
         match self {
             Self::At(seconds) => seconds,
-            Self::Ago(duration) => {
-                #[expect(clippy::disallowed_methods, reason = "a command that a person runs")]
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                now.saturating_sub(duration).as_secs()
-            }
+            Self::Ago(duration) => seconds_now().saturating_sub(duration.as_secs()),
         }
     }
+}
+
+/// The wall clock, in seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "for a command that a person runs")]
+pub(super) fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod chain;
 mod command;
 mod files;
+mod logins;
 mod verify;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::sync::lock;
 
 use chain::Chain;
 pub(crate) use command::{AuditOptions, run};
+pub(crate) use logins::{LoginsOptions, run as list_logins};
 
 /// The audit log in a folder.
 pub(crate) struct AuditFiles(Mutex<Chain>);

@@ -111,10 +111,14 @@ impl Store for SqliteStore {
         })
     }
 
-    /// Removes the oldest expired records, [`SWEEP`] at most.
+    /// Removes the oldest expired records, [`SWEEP`] at most. Logs each login that was given up.
     fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
         Box::pin(async move {
-            self.write(|reply| Job { write: Write::Sweep { now }, reply }).await.map(|done| done.count)
+            let done = self.write(|reply| Job { write: Write::Sweep { now }, reply }).await?;
+            for key in &done.given_up {
+                log_given_up(key);
+            }
+            Ok(done.count)
         })
     }
 
@@ -140,6 +144,18 @@ impl Store for SqliteStore {
                 Err(_) => Err(StoreError("the disk does not respond".to_owned())),
             }
         })
+    }
+}
+
+fn log_given_up(key: &RecordKey) {
+    match key {
+        RecordKey::Approval(login) => {
+            tracing::info!(reference = %login.reference(), "no decision on the approval page after ten minutes");
+        }
+        RecordKey::Login(login) => {
+            tracing::info!(reference = %login.reference(), "login not back from PingOne after ten minutes");
+        }
+        RecordKey::Client(_) | RecordKey::Grant(_) | RecordKey::Reply(_) | RecordKey::User(_) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::thread::{self, JoinHandle};
 
-use deputy::host::{Record, RecordKey, StoreError, Timestamp, Version};
+use deputy::host::{GrantId, Record, RecordKey, StoreError, Timestamp, Version};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::{
     mpsc::{Receiver, error::TryRecvError},
@@ -50,6 +50,8 @@ pub(super) struct Done {
     pub(super) count: usize,
     /// The record that was taken.
     pub(super) record: Option<Record>,
+    /// The approvals and logins that a sweep removed.
+    pub(super) given_up: Vec<RecordKey>,
 }
 
 /// Starts the thread. It ends when the queue is closed and empty.
@@ -153,18 +155,33 @@ fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) 
                 integer(expected.0)
             ])?
         }
-        Write::Sweep { now } => transaction
-            .prepare_cached(SWEEP)?
-            .execute(params![integer(now.0), integer(super::SWEEP as u64)])?,
+        Write::Sweep { now } => return sweep(transaction, *now),
         Write::Take { key, now } => {
             let record = transaction
                 .prepare_cached(TAKE)?
                 .query_row(params![key.kind(), key.name(), integer(now.0)], record)
                 .optional()?;
-            return Ok(Done { count: usize::from(record.is_some()), record });
+            return Ok(Done { count: usize::from(record.is_some()), record, given_up: Vec::new() });
         }
     };
-    Ok(Done { count, record: None })
+    Ok(Done { count, record: None, given_up: Vec::new() })
+}
+
+/// Removes the oldest expired records.
+fn sweep(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<Done> {
+    let mut statement = transaction.prepare_cached(SWEEP)?;
+    let mut rows = statement.query(params![integer(now.0), integer(super::SWEEP as u64)])?;
+    let mut done = Done { count: 0, record: None, given_up: Vec::new() };
+    while let Some(row) = rows.next()? {
+        done.count += 1;
+        let key = match (row.get_ref(0)?.as_str()?, GrantId::from_hex(row.get_ref(1)?.as_str()?)) {
+            ("approval", Some(id)) => RecordKey::Approval(id),
+            ("login", Some(id)) => RecordKey::Login(id),
+            _ => continue,
+        };
+        done.given_up.push(key);
+    }
+    Ok(done)
 }
 
 /// Versions, reserved in the database in blocks. No two processes get the same block, and most commits do not write the
@@ -212,4 +229,5 @@ const TAKE: &str = "
     DELETE FROM record WHERE kind = ?1 AND name = ?2 AND expires_at > ?3 RETURNING value, version, expires_at";
 
 const SWEEP: &str = "
-    DELETE FROM record WHERE id IN (SELECT id FROM record WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    DELETE FROM record WHERE id IN (SELECT id FROM record WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
+    RETURNING kind, name";

@@ -4,6 +4,7 @@ mod check;
 mod configuration;
 mod demo;
 mod documents;
+mod logins;
 mod metrics;
 mod operations;
 mod remote_clients;

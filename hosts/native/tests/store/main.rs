@@ -89,3 +89,21 @@ async fn sweep_removes_a_bounded_number_of_expired_records() {
     // A reader whose clock is behind would see unswept records.
     assert_eq!(store.get(&grant(0), Timestamp(0)).await, Ok(None));
 }
+
+#[tokio::test]
+async fn sweep_logs_the_logins_that_were_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let file = Arc::new(std::fs::File::create(&log).unwrap());
+    let writer = tracing_subscriber::fmt().with_writer(file).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(writer);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for key in [RecordKey::Approval(GrantId([1; 16])), login(), grant(1)] {
+        store.put(&key, Vec::new(), NOW).await.unwrap();
+    }
+    assert_eq!(store.sweep(NOW).await, Ok(3));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(log.matches("reference=").count(), 2, "{log}");
+    assert!(log.contains("no decision on the approval page after ten minutes reference=040G-2081"), "{log}");
+    assert!(log.contains("login not back from PingOne after ten minutes reference=0W3G-E1R7"), "{log}");
+}
