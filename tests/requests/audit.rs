@@ -91,6 +91,21 @@ async fn audit_events_hold_no_token_secret_or_argument() {
 }
 
 #[tokio::test]
+async fn arguments_are_audited_only_when_switched_on() {
+    let world = World::with(&[("AUDIT_ARGUMENTS", "on")]);
+    let tokens = world.connected().await;
+    world.call(&tokens.access, "create_new_todo", json!({ "text": "a private text" })).await;
+    let called = last(&world).await;
+    assert_eq!(called["arguments"], r#"{"text":"a private text"}"#);
+    assert_eq!(called["arguments_sha256"], sha256(r#"{"text":"a private text"}"#));
+    assert_eq!(called.get("arguments_cut"), None);
+    world.call(&tokens.access, "create_new_todo", json!({ "text": "x".repeat(5000) })).await;
+    let cut = last(&world).await;
+    assert_eq!(cut["arguments"].as_str().map(str::len), Some(4096));
+    assert_eq!(cut["arguments_cut"], true);
+}
+
+#[tokio::test]
 async fn denied_and_failed_logins_leave_events() {
     let world = World::new();
     let client = world.client().await;

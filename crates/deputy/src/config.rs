@@ -1,6 +1,7 @@
 //! Configuration: the same variables on every host, parsed once, with every error reported at once.
 
 mod api;
+mod audit;
 mod brand;
 mod clients;
 mod keys;
@@ -56,6 +57,8 @@ pub struct Config {
     pub allowed_origins: Vec<AllowedOrigin>,
     /// `UNCONFIRMED_TOOLS`: tools that may act without the user's confirmation where the client cannot ask for it.
     pub unconfirmed_tools: Vec<String>,
+    /// `AUDIT_ARGUMENTS`: whether the audit log has the arguments of tool calls.
+    pub audit_arguments: bool,
     /// `RATE_LIMITS`: requests a minute from one address, or `None` for no limit.
     pub rate_limits: Option<RateLimits>,
     /// `ACCESS_TOKEN_LIFETIME`.

@@ -6,8 +6,12 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
 use super::App;
 use crate::{
+    encoding::hex,
     host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision, GrantId, LoginStep},
     oauth::Grant,
     types::{ClientId, Reference},
@@ -122,25 +126,52 @@ pub(crate) struct CallAudit {
     access: AuditedAccess,
     tool: String,
     arguments_sha256: String,
+    arguments: Option<String>,
+    arguments_cut: bool,
     begun: Duration,
 }
 
 impl CallAudit {
-    pub(crate) fn begin(
-        app: &Arc<App>,
-        access: AuditedAccess,
-        tool: String,
-        arguments_sha256: String,
-    ) -> Self {
+    pub(crate) fn begin(app: &Arc<App>, access: AuditedAccess, tool: &str, arguments: &Value) -> Self {
         let begun = app.host.clock.monotonic();
-        Self { app: Arc::clone(app), access, tool, arguments_sha256, begun }
+        // Writing a `Value` cannot fail.
+        let json = serde_json::to_string(arguments).unwrap_or_default();
+        let arguments_sha256 = hex(&Sha256::digest(&json));
+        let arguments_cut = app.config.audit_arguments && json.len() > LONGEST_ARGUMENTS;
+        let arguments = app.config.audit_arguments.then(|| beginning(json));
+        let (app, tool) = (Arc::clone(app), tool.to_owned());
+        Self { app, access, tool, arguments_sha256, arguments, arguments_cut, begun }
     }
 
     /// Records the event.
     pub(crate) fn end(self, outcome: CallOutcome) {
-        let Self { app, access, tool, arguments_sha256, begun } = self;
+        let Self { app, access, tool, arguments_sha256, arguments, arguments_cut, begun } = self;
         let duration = app.host.clock.monotonic().saturating_sub(begun);
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        app.audit(access, Decision::ToolCalled { tool, arguments_sha256, outcome, ms });
+        let decision = Decision::ToolCalled { tool, arguments_sha256, arguments, arguments_cut, outcome, ms };
+        app.audit(access, decision);
+    }
+}
+
+/// The beginning of `text`, at most [`LONGEST_ARGUMENTS`] bytes of whole characters.
+fn beginning(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_ARGUMENTS));
+    text
+}
+
+/// Bytes of arguments in an event.
+const LONGEST_ARGUMENTS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_arguments_are_cut_between_characters() {
+        let text = format!("x{}", "é".repeat(LONGEST_ARGUMENTS));
+        let cut = beginning(text.clone());
+        assert_eq!(cut.len(), LONGEST_ARGUMENTS - 1);
+        assert!(text.starts_with(&cut));
+        assert_eq!(beginning("{}".to_owned()), "{}");
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::{
     Api, Brand, Config, ConfigErrors, PingOne,
+    audit::AUDIT_ARGUMENTS,
     clients::{
         CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
         client_approval, private_use, tools,
@@ -60,6 +61,7 @@ impl Config {
         let private_use_redirect_uris = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);
         let allowed_origins = vars.read(&ALLOWED_ORIGINS, origins);
         let unconfirmed_tools = vars.read(&UNCONFIRMED_TOOLS, tools);
+        let audit_arguments = vars.choose(&AUDIT_ARGUMENTS, on_or_off);
         let rate_limits = vars.read(&RATE_LIMITS, rate_limits);
         let access_token_lifetime = vars.read(&ACCESS_TOKEN_LIFETIME, lifetime);
         let refresh_token_lifetime = vars.read(&REFRESH_TOKEN_LIFETIME, lifetime);
@@ -81,6 +83,7 @@ impl Config {
                 private_use_redirect_uris: private_use_redirect_uris?,
                 allowed_origins: allowed_origins?,
                 unconfirmed_tools: unconfirmed_tools?,
+                audit_arguments: audit_arguments?,
                 rate_limits: rate_limits?,
                 access_token_lifetime: access_token_lifetime?,
                 refresh_token_lifetime: refresh_token_lifetime?,

@@ -3,7 +3,9 @@
 //! A variable is described beside the function that parses it. Its description is the source of `deputy serve --help`,
 //! docs/configuration.md and .env.example, of the error for a missing value, and of the check for misspelled names.
 
-use super::{Variable, api, brand, clients, keys, lifetimes, origins, pingone, public_url, rate_limits};
+use super::{
+    Variable, api, audit, brand, clients, keys, lifetimes, origins, pingone, public_url, rate_limits,
+};
 
 /// Variables that belong together.
 #[derive(Clone, Debug)]
@@ -27,7 +29,7 @@ pub fn variables() -> impl Iterator<Item = &'static Variable> {
 }
 
 /// The variables by what they are about, in the order of the documentation.
-pub static SECTIONS: [Section; 6] = [
+pub static SECTIONS: [Section; 7] = [
     Section { title: "Deputy", variables: &[&public_url::PUBLIC_URL, &keys::SERVER_KEY] },
     Section {
         title: "PingOne",
@@ -62,6 +64,7 @@ pub static SECTIONS: [Section; 6] = [
             &rate_limits::RATE_LIMITS,
         ],
     },
+    Section { title: "Audit log", variables: &[&audit::AUDIT_ARGUMENTS] },
     Section {
         title: "Pages for users",
         variables: &[&brand::BRAND_NAME, &brand::BRAND_LOGO, &brand::CONTACT_URL, &brand::POLICY_URL],

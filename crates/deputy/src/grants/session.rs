@@ -9,12 +9,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::manage::finish_ending_with;
 use crate::{
     app::{App, CallAudit, access_of},
-    encoding::{base64url_decode, base64url_decode_all, base64url_encode, hex},
+    encoding::{base64url_decode, base64url_decode_all, base64url_encode},
     host::{AuditedAccess, BoxFuture, CallOutcome, Decision, GrantId, RefusedBecause, Timestamp},
     mcp::{CallRecord, Challenge, DeliveryError, GrantSession},
     oauth::{Grant, ValidAccessToken},
@@ -142,9 +141,7 @@ impl GrantSession for StoredSession {
 
     fn begin_call(&self, tool: &str, arguments: &Value) -> Box<dyn CallRecord> {
         self.note_call(tool);
-        // Writing a `Value` cannot fail.
-        let digest = Sha256::digest(serde_json::to_vec(arguments).unwrap_or_default());
-        Box::new(CallAudit::begin(&self.app, self.access.clone(), tool.to_owned(), hex(&digest)))
+        Box::new(CallAudit::begin(&self.app, self.access.clone(), tool, arguments))
     }
 
     fn refuse_call(&self, tool: Option<&str>, reason: RefusedBecause) {

@@ -22,7 +22,7 @@ impl AuditLog for NoAuditLog {
 
 /// A decision about a user's access. `docs/audit.md` describes its JSON.
 ///
-/// It contains no token, secret or tool argument.
+/// It contains no token or secret, and the arguments of a tool call only with `AUDIT_ARGUMENTS=on`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditEvent {
     /// The time of the decision, in seconds since 1970.
@@ -137,6 +137,12 @@ pub enum Decision {
         tool: String,
         /// SHA-256 of the JSON of the arguments, with sorted members and no spaces, in hexadecimal digits.
         arguments_sha256: String,
+        /// The beginning of that JSON, with `AUDIT_ARGUMENTS=on`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        arguments: Option<String>,
+        /// Whether `arguments` lacks the end of that JSON.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        arguments_cut: bool,
         /// The outcome.
         outcome: CallOutcome,
         /// Milliseconds until the result.
@@ -229,6 +235,8 @@ mod tests {
             decision: Decision::ToolCalled {
                 tool: "list_todos".to_owned(),
                 arguments_sha256: "00".to_owned(),
+                arguments: None,
+                arguments_cut: false,
                 outcome: CallOutcome::Ok,
                 ms: 12,
             },
