@@ -72,7 +72,7 @@ describe("Worker with wrong variables", { timeout: 60_000 }, () => {
 });
 
 test("Workers of the tests refuse to be deployed", { timeout: 60_000 }, async () => {
-  for (const name of ["testing", "conformance", "../../tests/workers/counting"]) {
+  for (const name of ["testing", "conformance", "../../tests/workers/counting", "../../tests/workers/observed"]) {
     const cwd = join(repository, "hosts/cloudflare", name);
     const { WORKER_IS_BUILT: _, ...env } = process.env;
     const options = { cwd, env: { ...env, CI: "1", WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" } };

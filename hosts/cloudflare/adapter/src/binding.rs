@@ -5,10 +5,11 @@ use worker::{Env, Error, js_sys::Reflect, send::SendWrapper};
 
 /// The binding `name` of `env`. Fails if it is missing.
 pub(crate) fn binding(env: &Env, name: &str) -> worker::Result<SendWrapper<JsValue>> {
-    let binding = Reflect::get(env.as_ref(), &name.into()).unwrap_or(JsValue::UNDEFINED);
-    if binding.is_object() {
-        Ok(SendWrapper::new(binding))
-    } else {
-        Err(Error::BindingError(name.to_owned()))
-    }
+    optional_binding(env, name).ok_or_else(|| Error::BindingError(name.to_owned()))
+}
+
+/// The binding `name` of `env`, if there is one.
+pub(crate) fn optional_binding(env: &Env, name: &str) -> Option<SendWrapper<JsValue>> {
+    let binding = Reflect::get(env.as_ref(), &name.into()).ok().filter(JsValue::is_object);
+    binding.map(SendWrapper::new)
 }

@@ -4,12 +4,12 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use deputy::host::{
-    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient,
-    RateLimiter, RetryAfter, SecureRandom, Source, Tasks, Timestamp,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
+    SecureRandom, Source, Tasks, Timestamp,
 };
 use worker::{Env, send::SendFuture};
 
-use crate::{rate_limits::RateLimits, store::WorkersStore};
+use crate::{audit::audit_log, rate_limits::RateLimits, store::WorkersStore};
 
 /// The host with the bindings of `env`, which are the same for every request of an isolate. Fails if one is missing.
 pub(crate) fn host(env: &Env) -> worker::Result<Host> {
@@ -20,7 +20,7 @@ pub(crate) fn host(env: &Env) -> worker::Result<Host> {
         rate_limiter: Arc::new(RateLimits::new(env)?),
         store: Arc::new(WorkersStore::new(env)?),
         tasks: Arc::new(WorkersRuntime),
-        audit: Arc::new(WorkersRuntime),
+        audit: audit_log(env),
         capacity: Capacity::default(),
     })
 }
@@ -63,14 +63,6 @@ impl HttpClient for WorkersRuntime {
 impl Tasks for WorkersRuntime {
     fn detach(&self, work: BoxFuture<'static, ()>) {
         workers_runtime::detach(work);
-    }
-}
-
-/// Audit events are lines of the log, with the event as an object in `audit`. Workers Logs keeps them, and Logpush brings them
-/// to a bucket.
-impl AuditLog for WorkersRuntime {
-    fn record(&self, event: &AuditEvent) {
-        workers_runtime::log_object("audit", event);
     }
 }
 

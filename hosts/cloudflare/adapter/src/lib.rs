@@ -4,6 +4,7 @@
 //! A Worker exports a function `respond` that calls [`serve`]. The build adds the class `RecordObject` of
 //! `record_object.js` to its module.
 
+mod audit;
 mod binding;
 mod clients;
 mod encoding;
@@ -69,7 +70,7 @@ fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, Strin
 
 /// Rejects misspelled names among the Worker's variables, secrets and bindings.
 fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), Vec<ConfigError>> {
-    let bindings = ["AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
+    let bindings = ["AUDIT_QUEUE", "AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
     let names: Vec<String> =
         Object::keys(env.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect();
     let names = names.iter().map(String::as_str);
