@@ -1,8 +1,10 @@
 //! Writing: each line continues the chain.
 
+#[cfg(not(unix))]
+use std::io::{Seek as _, SeekFrom};
 use std::{
     fs::{self, File},
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -95,6 +97,12 @@ pub(super) enum LogEvent {
     },
 }
 
+impl LogEvent {
+    fn json(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
+    }
+}
+
 /// The log, open for writing.
 pub(super) struct Chain {
     folder: PathBuf,
@@ -135,36 +143,31 @@ impl Chain {
                     written = written.seq,
                     "the audit log lacks lines at its end: they were deleted, or lost with the power"
                 );
-                chain.append(&LogEvent::LinesMissing { written: written.seq })?;
+                chain.append(&LogEvent::LinesMissing { written: written.seq }.json()?)?;
             }
             Some(written) if is_head(written, last, folder, keys)? => {}
             None if last == Link::START && !had_head => chain.write_head()?,
             Some(_) | None => {
                 tracing::error!("audit.head of the audit log was missing or changed");
-                chain.append(&LogEvent::HeadMissing)?;
+                chain.append(&LogEvent::HeadMissing.json()?)?;
             }
         }
         Ok(chain)
     }
 
-    /// Writes a line with the members of `event`.
-    pub(super) fn append(&mut self, event: &impl Serialize) -> io::Result<()> {
+    /// Writes a line with the members of `event`, a JSON object.
+    pub(super) fn append(&mut self, event: &[u8]) -> io::Result<()> {
         if self.size >= LONGEST_FILE.min(self.max_bytes / 4) {
             self.rotate()?;
         }
         self.write(event)
     }
 
-    fn write(&mut self, event: &impl Serialize) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Line<'a, E> {
-            seq: u64,
-            #[serde(flatten)]
-            event: &'a E,
-        }
-        let mut line = serde_json::to_vec(&Line { seq: self.last.seq + 1, event })?;
-        // The closing brace, which follows the MAC.
-        line.pop();
+    fn write(&mut self, event: &[u8]) -> io::Result<()> {
+        // Its closing brace follows the MAC.
+        let members = event.strip_prefix(b"{").and_then(|event| event.strip_suffix(b"}")).unwrap_or_default();
+        let mut line = format!("{{\"seq\":{},", self.last.seq + 1).into_bytes();
+        line.extend_from_slice(members);
         let next = self.last.after(&line, &self.key);
         line.extend_from_slice(MAC_MEMBER.as_bytes());
         line.extend_from_slice(encoded(next.mac).as_bytes());
@@ -180,8 +183,7 @@ impl Chain {
     }
 
     fn write_head(&mut self) -> io::Result<()> {
-        self.head.seek(SeekFrom::Start(0))?;
-        self.head.write_all(Head::of(self.last, &self.key).text().as_bytes())
+        write_at_start(&mut self.head, Head::of(self.last, &self.key).text().as_bytes())
     }
 
     /// Begins a new file, and removes the oldest files beyond `max_bytes`.
@@ -200,7 +202,7 @@ impl Chain {
         }
         match removed {
             Some(Link { seq, mac }) => {
-                self.write(&LogEvent::FilesRemoved { through: seq, through_mac: encoded(mac) })
+                self.write(&LogEvent::FilesRemoved { through: seq, through_mac: encoded(mac) }.json()?)
             }
             None => Ok(()),
         }
@@ -210,6 +212,18 @@ impl Chain {
         self.file.sync_data()?;
         self.head.sync_data()
     }
+}
+
+/// Writes at the start of a file, in one system call.
+#[cfg(unix)]
+fn write_at_start(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, 0)
+}
+
+#[cfg(not(unix))]
+fn write_at_start(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(bytes)
 }
 
 /// Opens or creates a file of lines, to which lines are appended.
