@@ -109,6 +109,7 @@ mod router;
 pub mod seal;
 pub mod secret;
 mod server;
+pub mod trace;
 pub mod types;
 
 pub use app::Build;

@@ -18,6 +18,7 @@ use deputy::{
     config::{self, DefaultValue, Syntax, Variable, plain},
 };
 use http::HeaderName;
+use url::Url;
 
 use crate::{
     audit::{AuditOptions, LoginsOptions},
@@ -94,6 +95,9 @@ pub(crate) struct ServeOptions {
     /// Address and port of `/metrics` for Prometheus, without authentication: a loopback address, as `127.0.0.1:9464`
     #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     pub(crate) metrics_listen: Option<Listen>,
+    /// URL of a collector of OpenTelemetry that gets traces over OTLP, without the path, such as `http://localhost:4318`
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector_url)]
+    pub(crate) otlp_endpoint: Option<Url>,
     /// Seconds after a signal to stop, 0 to 60, in which `/readyz` responds with 503 and everything else is still served
     #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "0",
         value_parser = whole_number::<u64>(0..=60))]
@@ -271,6 +275,12 @@ fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::E
 fn version() -> String {
     let Build { version, commit, target } = BUILD;
     format!("{version} (commit {}, {})", commit.unwrap_or("unknown"), target.unwrap_or("unknown build"))
+}
+
+fn collector_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    url.filter(|url| url.query().is_none() && url.fragment().is_none())
+        .ok_or("expected a URL such as http://localhost:4318")
 }
 
 /// Parses a number within `range`. The error names the range.

@@ -53,6 +53,8 @@ pub(crate) enum StartError {
     Threads(io::Error),
     #[error("the Todo API does not start: {0}")]
     TodoApi(String),
+    #[error("traces cannot be sent: {0}. Start Deputy without --otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)")]
+    Traces(String),
 }
 
 impl StartError {
@@ -63,7 +65,7 @@ impl StartError {
     /// 2 for a wrong configuration, as for unknown flags; 1 otherwise.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Log(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Log(_) | Self::Traces(_) => ExitCode::from(2),
             Self::Audit(_)
             | Self::AuditChanged
             | Self::NoAuditLog(_)

@@ -13,11 +13,12 @@ use deputy::host::{
     BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, NoAuditLog,
     RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
+use deputy::trace::TRACEPARENT;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{rate_limits::RateLimits, rs256};
+use crate::{rate_limits::RateLimits, rs256, traces};
 
 /// Clock, randomness, outgoing HTTP, rate limits and background tasks of this computer.
 pub struct NativeHost {
@@ -107,11 +108,17 @@ impl SecureRandom for NativeHost {
 impl HttpClient for NativeHost {
     fn fetch(
         &self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
         limits: FetchLimits,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
         Box::pin(async move {
             let meter = request.extensions().get::<Meter>().cloned();
+            // A host that a client named does not learn of the trace.
+            if limits.reach == Reach::Anywhere
+                && let Some(parent) = traces::current().and_then(|parent| parent.to_string().parse().ok())
+            {
+                request.headers_mut().insert(TRACEPARENT, parent);
+            }
             let request = reqwest::Request::try_from(request).map_err(connection)?;
             let client = match limits.reach {
                 Reach::Anywhere => &self.client,
@@ -225,7 +232,7 @@ fn connection(error: reqwest::Error) -> FetchError {
     FetchError::Connection(text)
 }
 
-fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
+pub(crate) fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
     // Fails when it is installed already, as in a test.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {

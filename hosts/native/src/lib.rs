@@ -24,6 +24,7 @@ mod serve;
 mod shutdown;
 pub mod store;
 mod sync;
+mod traces;
 
 use std::{num::NonZeroUsize, pin::Pin, process::ExitCode};
 
@@ -34,6 +35,7 @@ use crate::{
     env_file::EnvFile,
     error::StartError,
     logging::Output,
+    traces::Traces,
 };
 
 /// The allocator of every program with [`main`].
@@ -67,12 +69,25 @@ pub fn main(tools: Tools) -> ExitCode {
 }
 
 fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
-    logging::start(&cli.log.log, output).map_err(StartError::Log)?;
+    let traces = match &cli.command {
+        Command::Serve(options) => options.otlp_endpoint.as_ref().map(Traces::start),
+        _ => None,
+    };
+    let traces = traces.transpose().map_err(StartError::Traces)?;
+    logging::start(&cli.log.log, output, traces.as_ref()).map_err(StartError::Log)?;
+    let result = run_command(cli.command, file, tools, output);
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    result
+}
+
+fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
     let serving = |future: Pin<Box<dyn Future<Output = Result<(), StartError>>>>| {
         let runtime = runtime().map_err(StartError::Threads)?;
         runtime.block_on(future)
     };
-    match cli.command {
+    match command {
         Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
         Command::Logins(options) => audit::list_logins(&options),
         Command::Backup(options) => backup::back_up(&options, output),

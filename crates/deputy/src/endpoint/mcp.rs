@@ -23,6 +23,7 @@ use crate::{
     oauth::{ErrorCode, Grant, ReferenceToken, TokenKind, ValidAccessToken},
     paths,
     records::{self, RecordError},
+    trace,
     types::Scopes,
 };
 
@@ -122,6 +123,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
         return Err(McpError::Method);
     }
     let id = grant.id;
+    trace::grant(id);
     let session = Arc::new(StoredSession::new(app, &grant, &access, (changes, now)));
     let refused = || session.refuse_call(None, RefusedBecause::TooMany);
     let too_many = |excess, what| {

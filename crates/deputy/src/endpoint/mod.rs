@@ -29,7 +29,7 @@ use crate::{
     limits,
     metrics::Stopwatch,
     oauth::ErrorCode,
-    pages,
+    pages, trace,
 };
 
 /// Why an endpoint refuses a request, or cannot serve it.
@@ -94,7 +94,9 @@ pub(crate) async fn respond_in_login<E: Refusal>(
 ) -> Response {
     let stopwatch = Stopwatch::start();
     let result = work.await;
-    stopwatch.request(E::ENDPOINT, result.as_ref().map_or_else(Refusal::kind, |_| "ok"));
+    let outcome = result.as_ref().map_or_else(Refusal::kind, |_| "ok");
+    stopwatch.request(E::ENDPOINT, outcome);
+    trace::outcome(outcome);
     result.unwrap_or_else(|refusal| {
         let reference = trail.reference().map(tracing::field::display);
         match refusal.fault() {

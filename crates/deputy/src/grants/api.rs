@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use tracing::Instrument as _;
 use url::Url;
 
 use super::refresh::{CurrentTokens, ENDED, current_tokens};
@@ -21,6 +22,7 @@ use crate::{
     retry,
     seal::SealingKey,
     secret::Secret,
+    trace,
 };
 
 /// The API on behalf of the user of one grant.
@@ -133,8 +135,10 @@ impl ApiClient {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let url = || uri.to_string().split('?').next().unwrap_or_default().to_owned();
         let stopwatch = Stopwatch::start();
-        let response = self.app.host().fetch(request, API_LIMITS).await;
+        let span = trace::outgoing("api", "", &request);
+        let response = self.app.host().fetch(request, API_LIMITS).instrument(span.clone()).await;
         stopwatch.api_request(outcome(&response));
+        trace::fetched(&span, &response);
         let response = response.map_err(|error| {
             tracing::warn!(%method, url = url(), %error, "a request to the API failed");
             match error {

@@ -36,6 +36,7 @@ mod time;
 use std::{fmt, future::Future, num::NonZeroU32, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tracing::{Instrument as _, Span};
 
 pub use crate::types::public_address::is_public;
 pub use audit::{
@@ -153,7 +154,9 @@ impl Host {
 
     /// See [`Tasks::detach`].
     pub fn detach(&self, work: BoxFuture<'static, ()>) {
-        self.tasks.detach(work);
+        // The work belongs to the trace of the request.
+        let span = Span::current();
+        self.tasks.detach(if span.is_none() { work } else { Box::pin(work.instrument(span)) });
     }
 
     /// See [`Tasks::stopping`].

@@ -24,6 +24,7 @@ mod peer;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
 mod rpc_error;
+mod span;
 mod streamable_http;
 mod tool_call;
 mod tool_summary;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use serde_json::{Map, Value, json};
+use tracing::{Instrument as _, Span};
 
 use super::{
     Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError,
@@ -19,12 +20,13 @@ use super::{
     message::{Malformed, Message},
     negotiated_state::{NegotiatedState, SESSION_ID},
     peer::{ClientRequests, NotificationFilter},
-    rpc_error,
+    rpc_error, span,
     tool_call::ToolCall,
 };
 use crate::{
     host::{BoxFuture, RefusedBecause},
     http::{StaysOpen, has_media_type, json_text},
+    trace,
 };
 
 /// The MCP endpoint behind the bearer check.
@@ -186,8 +188,11 @@ impl StreamableHttp {
     ) -> Result<Response<Body>, Refusal> {
         let name = headers::name(&call.method, &call.params);
         let required = self.handler.required_scopes(&call.method, name);
+        let is_tool = name.is_some_and(|name| self.is_tool(&call.method, name));
+        let tool = name.filter(|_| is_tool);
+        let span = span::begin(&call, tool);
         if !required.iter().all(|scope| caller.has_scope(scope)) {
-            let tool = name.filter(|tool| self.is_tool(&call.method, tool));
+            trace::fails(&span, "insufficient_scope");
             session.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(&call.id, required));
         }
@@ -214,7 +219,7 @@ impl StreamableHttp {
             _ => Ending::Call(session.until_withdrawn(required)),
         };
         let peer = Peer::new(notifications, client_requests);
-        let exchange = self.begin(call, caller, session, peer)?;
+        let exchange = self.begin(call, caller, session, (peer, span, is_tool))?;
         self.first_response(exchange, form, ending).await
     }
 
@@ -242,19 +247,20 @@ impl StreamableHttp {
         mut call: Call,
         caller: Caller,
         session: Arc<dyn GrantSession>,
-        peer: Peer,
+        (peer, span, is_tool): (Peer, Span, bool),
     ) -> Result<Exchange, Refusal> {
         let id = call.id.clone();
         let round = InputRound::begin(&mut call, Arc::clone(&session))
             .map_err(|error| Refusal::before_handler(&id, error))?;
         let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
         let tool_call = tool.map(|tool| {
-            let existing = Some(tool).filter(|tool| self.is_tool(&call.method, tool));
+            let existing = Some(tool).filter(|_| is_tool);
             ToolCall::begin(&*session, existing, &call.params)
         });
         let (tool, login) = (tool.map(str::to_owned), caller.login());
         let (handler, method, declined) = (Arc::clone(&self.handler), call.method.clone(), caller.declined());
         let work = self.handler.handle(call, caller, peer.clone());
+        let current = span.clone();
         let work = async move {
             let mut result = work.await.and_then(|result| round.end(result));
             if let Ok(result) = &mut result {
@@ -267,9 +273,10 @@ impl StreamableHttp {
             if let Some(tool_call) = tool_call {
                 tool_call.end(&result, login.has_ended());
             }
+            span::end(&current, &result, login.has_ended());
             if login.has_ended() { Outcome::LoginRequired(result) } else { Outcome::Finished(result) }
         };
-        Ok(Exchange { id, work: Box::pin(work), peer })
+        Ok(Exchange { id, work: Box::pin(work.instrument(span)), peer })
     }
 
     /// Waits for the first output of the handler. The response is one JSON document if that is its result, and a stream

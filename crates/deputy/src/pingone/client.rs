@@ -10,6 +10,7 @@ use std::{
 
 use http::{StatusCode, header};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::{
     PingOneError,
@@ -28,6 +29,7 @@ use crate::{
     },
     retry,
     secret::Secret,
+    trace,
     types::User,
 };
 
@@ -311,8 +313,10 @@ impl PingOneClient {
         let method = request.method().clone();
         let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
         let stopwatch = Stopwatch::start();
-        let response = host.fetch(request, limits).await;
+        let span = trace::outgoing("pingone", purpose.into(), &request);
+        let response = host.fetch(request, limits).instrument(span.clone()).await;
         stopwatch.pingone_request(purpose.into(), outcome(&response));
+        trace::fetched(&span, &response);
         let response = response.map_err(|error| {
             tracing::warn!(%method, url, %error, "a request to PingOne failed");
             PingOneError::Fetch(error)

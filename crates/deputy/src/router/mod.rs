@@ -16,6 +16,7 @@ use axum::{
 };
 
 pub use host_header::only_loopback_hosts;
+use tracing::Instrument as _;
 
 use crate::{
     app::App,
@@ -23,7 +24,7 @@ use crate::{
         agents, approve, authorize, callback, health, home, mcp, metadata, method_not_allowed, not_found,
         register, revoke, token,
     },
-    paths,
+    paths, trace,
 };
 
 /// The routes of `app`.
@@ -67,7 +68,12 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 
 /// One layer, since each takes microseconds.
 async fn around_every_route(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    drain::after_response(&app, request, |request| host_header::checked(&app, request, next)).await
+    let span = trace::request(&request);
+    let respond = drain::after_response(&app, request, |request| host_header::checked(&app, request, next));
+    let Some(span) = span else { return respond.await };
+    let response = respond.instrument(span.clone()).await;
+    trace::responded(&span, response.status());
+    response
 }
 
 /// Serves a metadata document at every URL where clients look for it: at the origin, and for the MCP endpoint with the

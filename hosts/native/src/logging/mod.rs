@@ -4,8 +4,12 @@ mod background;
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::EnvFilter;
+use deputy::trace::TARGET;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
+};
 
+use crate::traces::Traces;
 use background::Background;
 
 /// Format of a line of the log.
@@ -64,7 +68,7 @@ impl Output {
 
 /// Starts the log. `filter` has the syntax of [`EnvFilter`], with known levels only. Panics are logged too, because the
 /// server goes on after them.
-pub(crate) fn start(filter: &str, output: &Output) -> Result<(), String> {
+pub(crate) fn start(filter: &str, output: &Output, traces: Option<&Traces>) -> Result<(), String> {
     // `EnvFilter` would take an unknown level for a module, and turn the rest of the log off.
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     if let Some(word) = filter.split(',').map(str::trim).find(|word| {
@@ -77,14 +81,17 @@ pub(crate) fn start(filter: &str, output: &Output) -> Result<(), String> {
     }
     // rmcp logs the end of its loop for every request. A filter that names rmcp follows, and wins.
     let filter = EnvFilter::builder()
-        .parse(format!("rmcp=warn,{filter}"))
+        .parse(format!("rmcp=warn,{filter},{TARGET}=off"))
         .map_err(|error| format!("--log (LOG) cannot be used: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(output.error.clone());
     // A closed standard error must not cause a panic.
-    let builder = builder.log_internal_errors(false);
-    let started = match output.format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    let lines = fmt::layer().with_writer(output.error.clone()).log_internal_errors(false);
+    let lines = match output.format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    };
+    let started = match traces {
+        None => registry().with(lines).with(filter).try_init(),
+        Some(traces) => registry().with(lines.with_filter(filter)).with(traces.layer()).try_init(),
     };
     started.map_err(|error| format!("the log cannot be started: {error}"))?;
     std::panic::set_hook(Box::new(|panic| {
@@ -102,7 +109,7 @@ mod tests {
     #[test]
     fn unknown_log_level_is_refused() {
         for word in ["verbose", "warning", "info,debg", ""] {
-            let refused = start(word, &Output::start(LogFormat::Text).unwrap()).unwrap_err();
+            let refused = start(word, &Output::start(LogFormat::Text).unwrap(), None).unwrap_err();
             assert!(refused.contains("--log (LOG)") && refused.contains("info,deputy=debug"), "{refused}");
         }
     }

@@ -11,3 +11,4 @@ mod remote_clients;
 mod serve;
 mod shutdown;
 mod support;
+mod traces;
