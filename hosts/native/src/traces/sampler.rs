@@ -1,6 +1,6 @@
 //! Which traces are sent.
 //!
-//! Anybody can send a `traceparent` whose flag says that the trace is recorded, with a trace id of their choice. So by
+//! Every client can send a `traceparent` whose flag says that the trace is recorded, with a trace id of its choice. So by
 //! default neither decides: a request is sampled by a random number of this process.
 
 use opentelemetry::{
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn sampled_flag_of_a_stranger_forces_nothing() {
+    fn sampled_flag_of_remote_parent_forces_nothing() {
         assert_eq!(sampled("traceidratio", "0", true), 0);
         assert!((50..500).contains(&sampled("traceidratio", "0.2", true)));
     }
