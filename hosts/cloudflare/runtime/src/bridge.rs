@@ -7,7 +7,10 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use deputy::host::{ClientAddress, DrainedByHost};
+use deputy::{
+    host::{ClientAddress, DrainedByHost},
+    trace::TraceParent,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -18,7 +21,7 @@ use worker::{
     web_sys::{ReadableStream, Request, Response, ResponseInit},
 };
 
-use crate::reactor::Completion;
+use crate::{reactor::Completion, trace};
 
 /// The request in the types of the core, or `None` if its URL or method is invalid.
 pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
@@ -123,7 +126,7 @@ pub(crate) async fn response(
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         js_response(status, &headers, (!bytes.is_empty()).then_some(&bytes[..]))
     } else {
-        stream(TiedBody { body: Some(body), disconnect: disconnect() })
+        stream(TiedBody { body: Some(body), disconnect: disconnect(), trace: trace::current() })
             .and_then(|stream| streaming_response(status, &headers, &stream))
     };
     converted.unwrap_or_else(|error| {
@@ -205,6 +208,7 @@ impl Future for Disconnect {
 struct TiedBody {
     body: Option<Body>,
     disconnect: Disconnect,
+    trace: Option<TraceParent>,
 }
 
 impl http_body::Body for TiedBody {
@@ -218,8 +222,9 @@ impl http_body::Body for TiedBody {
         if Pin::new(&mut self.disconnect).poll(cx).is_ready() {
             self.body = None;
         }
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
+        let Self { body, trace, .. } = &mut *self;
+        match body {
+            Some(body) => trace::within(trace, || Pin::new(body).poll_frame(cx)),
             None => Poll::Ready(None),
         }
     }

@@ -12,6 +12,7 @@ mod reactor;
 mod rs256;
 mod tasks;
 mod timer;
+mod trace;
 
 use std::{
     future::poll_fn,
@@ -36,9 +37,10 @@ pub use panics::install_panic_hook;
 pub use reactor::Completion;
 pub use timer::Timer;
 
-/// Installs the log and the verifier of signatures. A Worker calls it when its module starts.
+/// Installs the log, the traces and the verifier of signatures. A Worker calls it when its module starts.
 pub fn start() {
     log::to_console();
+    trace::enable();
     rs256::install_verifier();
 }
 
@@ -108,6 +110,7 @@ pub fn fill_random(buffer: &mut [u8]) {
 
 /// Runs `work` to its end, even if the current request ends earlier.
 pub fn detach(work: impl Future<Output = ()> + 'static) {
+    let work = trace::InTrace::of_current(work);
     let promise = future_to_promise(async move {
         work.await;
         Ok(JsValue::UNDEFINED)

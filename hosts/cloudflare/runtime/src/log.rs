@@ -12,6 +12,8 @@ use tracing::{
 use wasm_bindgen::JsValue;
 use worker::web_sys::console;
 
+use crate::trace;
+
 /// Writes log events to the console. Further calls have no effect.
 pub(crate) fn to_console() {
     let _ = tracing::subscriber::set_global_default(Console);
@@ -19,11 +21,20 @@ pub(crate) fn to_console() {
 
 /// Writes a line with `object` as its member `name`.
 pub fn log_object(name: &str, object: &impl Serialize) {
-    let line = json!({ "level": "info", name: object });
+    let mut line = json!({ "level": "info", name: object });
+    if let Some(trace) = trace_id() {
+        line["trace_id"] = trace.into();
+    }
     console::log_1(&JsValue::from(line.to_string()));
 }
 
-/// Records events. No code of this workspace opens spans.
+/// The id of the trace of the current request.
+fn trace_id() -> Option<String> {
+    // After the version and a hyphen.
+    trace::current().map(|parent| parent.to_string()[3..35].to_owned())
+}
+
+/// Records events, and no spans.
 struct Console;
 
 impl Subscriber for Console {
@@ -39,6 +50,9 @@ impl Subscriber for Console {
         let level = event.metadata().level();
         fields.0.insert("level".to_owned(), level.as_str().to_ascii_lowercase().into());
         fields.0.insert("target".to_owned(), event.metadata().target().into());
+        if let Some(trace) = trace_id() {
+            fields.0.insert("trace_id".to_owned(), trace.into());
+        }
         let line = JsValue::from(Value::Object(fields.0).to_string());
         match *level {
             Level::ERROR => console::error_1(&line),

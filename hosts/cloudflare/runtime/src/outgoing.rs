@@ -1,11 +1,14 @@
 //! Outgoing HTTP.
 
 use bytes::Bytes;
-use deputy::host::{FetchError, FetchLimits, Meter, Reach};
+use deputy::{
+    host::{FetchError, FetchLimits, Meter, Reach},
+    trace::TRACEPARENT,
+};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use worker::{js_sys::Array, web_sys::AbortController};
 
-use crate::{bridge, reactor::Completion};
+use crate::{bridge, reactor::Completion, trace};
 
 /// Sends `request` and reads the whole response, within `limits`. Dropping the future aborts the request.
 pub async fn fetch(
@@ -16,7 +19,13 @@ pub async fn fetch(
     if !is_permitted(limits.reach, request.uri()) {
         return Err(FetchError::NotPublic);
     }
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    // A host that a client named does not learn of the trace.
+    if limits.reach == Reach::Anywhere
+        && let Some(parent) = trace::current().and_then(|parent| parent.to_string().parse().ok())
+    {
+        head.headers.insert(TRACEPARENT, parent);
+    }
     let milliseconds = i32::try_from(limits.deadline.as_millis()).unwrap_or(i32::MAX);
     let max_bytes = u32::try_from(limits.max_bytes).unwrap_or(u32::MAX);
     let (completion, controller) = Completion::start(|id| {

@@ -14,15 +14,21 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use deputy::trace::TraceParent;
 use wasm_bindgen::prelude::*;
 use worker::{js_sys::Promise, wasm_bindgen_futures::spawn_local, web_sys::Response};
+
+use crate::trace;
 
 /// Starts a task. Returns the output of `work`, or a promise of it.
 pub(crate) fn start(work: impl Future<Output = Response> + 'static) -> JsValue {
     let id = NEXT.get();
     NEXT.set(id.wrapping_add(1));
-    let mut task =
-        Task { work: Box::pin(work), wakeup: Arc::new(Wakeup { id, queued: AtomicBool::new(false) }) };
+    let mut task = Task {
+        work: Box::pin(work),
+        wakeup: Arc::new(Wakeup { id, queued: AtomicBool::new(false) }),
+        trace: None,
+    };
     match task.poll() {
         Poll::Ready(response) => response.into(),
         Poll::Pending => {
@@ -73,6 +79,7 @@ fn schedule() {
 struct Task {
     work: Pin<Box<dyn Future<Output = Response>>>,
     wakeup: Arc<Wakeup>,
+    trace: Option<TraceParent>,
 }
 
 impl Task {
@@ -80,7 +87,8 @@ impl Task {
         let waker = Waker::from(Arc::clone(&self.wakeup));
         self.wakeup.queued.store(false, Ordering::Relaxed);
         let outer = RUNNING.replace(Some(self.wakeup.id));
-        let polled = self.work.as_mut().poll(&mut Context::from_waker(&waker));
+        let Self { work, trace, .. } = self;
+        let polled = trace::within(trace, || work.as_mut().poll(&mut Context::from_waker(&waker)));
         RUNNING.set(outer);
         polled
     }

@@ -44,9 +44,10 @@ impl Collector {
             Err(error) => Some(error.to_string()),
         };
         if self.failed.swap(failure.is_some(), Ordering::Relaxed) != failure.is_some() {
-            match failure {
-                Some(error) => tracing::warn!(error, "the collector of traces does not take them"),
-                None => tracing::info!("the collector takes traces again"),
+            if let Some(error) = failure {
+                tracing::warn!(error, "the collector of traces does not take them");
+            } else {
+                tracing::info!("the collector takes traces again");
             }
         }
         let mut response = Response::default();
