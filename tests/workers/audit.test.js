@@ -33,10 +33,10 @@ describe("Worker with a queue for audit events", { timeout: 120_000 }, () => {
   test("login and a call send one message each", async () => {
     const { content } = await callTool(demo, token, "create_new_todo", { text: "a private text" });
     assert.ok(content);
-    const events = await eventsAfter(3);
+    const events = await eventsAfter(6);
     assert.deepEqual(
       (await audited()).map(({ event }) => event).sort(),
-      ["code_redeemed", "grant_issued", "login_approved", "tool_called"],
+      ["code_redeemed", "grant_issued", "login_approved", "login_begun", "login_returned", "login_sent", "tool_called"],
     );
     const [called] = events.filter(({ event }) => event === "tool_called");
     assert.equal(called.tool, "create_new_todo");

@@ -1,7 +1,7 @@
 //! Counters and durations for the operator: requests, logins, tool calls, and requests to `PingOne` and the API.
 //!
-//! They go to the recorder of the crate [`metrics`] that the program installs. Until [`enable`] nothing is
-//! measured.
+//! They go to the recorder of the crate [`metrics`] that the program installs, or one by one to the function that it
+//! passes to [`enable_points`]. Until [`enable`] or that, nothing is measured.
 //!
 //! The values of labels are words of this code and names of the server's own tools. So a client cannot create a series.
 
@@ -54,6 +54,31 @@ pub fn enable(monotonic: fn() -> Duration) {
     METRICS.iter().for_each(Metric::announce);
 }
 
+/// A measurement, for a host that keeps each of them and no sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point<'a> {
+    /// `request`, `tool_call`, `login_step`, `refresh`, `pingone_request` or `api_request`.
+    pub kind: &'static str,
+    /// The endpoint, the tool, the step, or the purpose of the request to `PingOne`. Empty for the other kinds.
+    pub name: &'a str,
+    /// As in the metric of this kind.
+    pub outcome: &'static str,
+    /// The duration. 0 for steps and refreshes.
+    pub seconds: f64,
+}
+
+/// Passes each measurement to `write` from now on. `monotonic` is that of [`enable`].
+pub fn enable_points(monotonic: fn() -> Duration, write: fn(&Point<'_>)) {
+    // A second call has the same effect as the first.
+    let (_, _) = (WRITE.set(write), CLOCK.set(monotonic));
+}
+
+fn write(kind: &'static str, name: &str, outcome: &'static str, seconds: f64) {
+    if let Some(write) = WRITE.get() {
+        write(&Point { kind, name, outcome, seconds });
+    }
+}
+
 /// The start of a measured span. It is nothing while nothing is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Option<Duration>);
@@ -68,12 +93,14 @@ impl Stopwatch {
         if let Some(seconds) = self.seconds() {
             counter!(REQUESTS, "endpoint" => endpoint, "outcome" => outcome).increment(1);
             histogram!(REQUEST_SECONDS, "endpoint" => endpoint).record(seconds);
+            write("request", endpoint, outcome, seconds);
         }
     }
 
     /// Counts the end of a tool call. `tool` is `None` if the server has no such tool.
     pub(crate) fn tool_call(self, tool: Option<&str>, outcome: &'static str) {
         if let Some(seconds) = self.seconds() {
+            write("tool_call", tool.unwrap_or("unknown"), outcome, seconds);
             let tool: Cow<'static, str> = tool.map_or("unknown".into(), |tool| tool.to_owned().into());
             counter!(TOOL_CALLS, "tool" => tool.clone(), "outcome" => outcome).increment(1);
             histogram!(TOOL_CALL_SECONDS, "tool" => tool).record(seconds);
@@ -85,6 +112,7 @@ impl Stopwatch {
         if let Some(seconds) = self.seconds() {
             counter!(PINGONE_REQUESTS, "request" => request, "outcome" => outcome).increment(1);
             histogram!(PINGONE_REQUEST_SECONDS, "request" => request).record(seconds);
+            write("pingone_request", request, outcome, seconds);
         }
     }
 
@@ -93,6 +121,7 @@ impl Stopwatch {
         if let Some(seconds) = self.seconds() {
             counter!(API_REQUESTS, "outcome" => outcome).increment(1);
             histogram!(API_REQUEST_SECONDS).record(seconds);
+            write("api_request", "", outcome, seconds);
         }
     }
 
@@ -106,6 +135,7 @@ impl Stopwatch {
 pub(crate) fn login(step: LoginStep, outcome: &'static str) {
     if CLOCK.get().is_some() {
         counter!(LOGIN_STEPS, "step" => <&str>::from(step), "outcome" => outcome).increment(1);
+        write("login_step", step.into(), outcome, 0.0);
     }
 }
 
@@ -113,6 +143,7 @@ pub(crate) fn login(step: LoginStep, outcome: &'static str) {
 pub(crate) fn refresh(outcome: &'static str) {
     if CLOCK.get().is_some() {
         counter!(REFRESHES, "outcome" => outcome).increment(1);
+        write("refresh", "", outcome, 0.0);
     }
 }
 
@@ -136,6 +167,7 @@ pub(crate) fn outcome(response: &Result<http::Response<Bytes>, FetchError>) -> &
 }
 
 static CLOCK: OnceLock<fn() -> Duration> = OnceLock::new();
+static WRITE: OnceLock<fn(&Point<'_>)> = OnceLock::new();
 
 const REQUESTS: &str = "deputy_requests_total";
 const REQUEST_SECONDS: &str = "deputy_request_seconds";

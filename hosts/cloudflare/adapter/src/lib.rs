@@ -9,6 +9,7 @@ mod binding;
 mod clients;
 mod encoding;
 mod host;
+mod metrics;
 mod objects;
 mod rate_limits;
 mod store;
@@ -63,6 +64,7 @@ fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, Strin
         return Err("RATE_LIMITS: must be on or off; wrangler.jsonc has the limits, at ratelimits".to_owned());
     }
     let host = host::host(env).map_err(|error| format!("a binding is missing: {error}"))?;
+    metrics::enable(env);
     let router = server(config, host).router();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
@@ -70,7 +72,8 @@ fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, Strin
 
 /// Rejects misspelled names among the Worker's variables, secrets and bindings.
 fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), Vec<ConfigError>> {
-    let bindings = ["AUDIT_QUEUE", "AUTHORIZE_RATE", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
+    let bindings =
+        ["AUDIT_QUEUE", "AUTHORIZE_RATE", "METRICS", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
     let names: Vec<String> =
         Object::keys(env.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect();
     let names = names.iter().map(String::as_str);

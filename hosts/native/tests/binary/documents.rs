@@ -127,6 +127,10 @@ fn page() -> String {
     for (binding, meaning) in BINDINGS {
         let _ = writeln!(page, "| `{binding}` | {meaning} |");
     }
+    page += "\nThese are optional:\n\n| Binding | What it is |\n| --- | --- |\n";
+    for (binding, meaning) in OPTIONAL_BINDINGS {
+        let _ = writeln!(page, "| `{binding}` | {meaning} |");
+    }
     page
 }
 
@@ -308,6 +312,11 @@ const BINDINGS: [(&str, &str); 5] = [
     ("AUTHORIZE_RATE", "rate limit of `/authorize`"),
     ("REGISTER_RATE", "rate limit of `/register`"),
     ("TOKEN_RATE", "rate limit of `/token` and `/revoke` together"),
+];
+
+const OPTIONAL_BINDINGS: [(&str, &str); 2] = [
+    ("AUDIT_QUEUE", "queue that gets the audit events instead of the log ([audit.md](audit.md#on-workers))"),
+    ("METRICS", "dataset of Analytics Engine ([operating.md](operating.md#metrics-on-workers))"),
 ];
 
 const EXAMPLE_FILE: &str = "\
