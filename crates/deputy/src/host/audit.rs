@@ -251,7 +251,7 @@ mod tests {
             json!({
                 "time": 1_800_000_000, "event": "tool_called", "tool": "list_todos", "arguments_sha256": "00",
                 "outcome": "ok", "ms": 12, "user": "ada", "client": {"id": "c"}, "grant": "ab".repeat(16),
-                "reference": "NENA-QAXB",
+                "reference": "NENT-QAXB",
             })
         );
     }
