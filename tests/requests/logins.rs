@@ -238,6 +238,7 @@ async fn finished_login_needs_no_explanation() {
     let login = explained(&world).await;
     assert_eq!((login.state, login.cause, login.fix), (State::Finished, None, None));
     assert_eq!((login.client_id, login.steps.len()), (Some(tokens.client), 6));
+    world.host.advance(1);
     world.sign_in_to_agents(&mut world.browser(), "alice").await;
     let login = explained(&world).await;
     assert_eq!((login.state, login.client_id, login.user.is_some()), (State::Finished, None, true));

@@ -44,6 +44,8 @@ pub struct Server {
     pub health_paths: &'static [&'static str],
     /// Bounds on connections.
     pub limits: Limits,
+    /// Paths whose requests are logged at the level `debug` only, as those of health checks are.
+    pub quiet_paths: &'static [&'static str],
     /// Name of the server in the log.
     pub name: &'static str,
 }
@@ -58,6 +60,7 @@ impl Default for Server {
             client_address_setting: "client_address_header",
             health_paths: &["/health", "/healthz", "/readyz"],
             limits: Limits::default(),
+            quiet_paths: &["/favicon.ico"],
             name: "http",
         }
     }

@@ -4,10 +4,11 @@ use std::{convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, sync::A
 
 use axum::{Router, body::Body};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tower_service::Service;
+use tracing::Level;
 
 use crate::{
     ClientAddress, Running,
@@ -26,10 +27,15 @@ impl Connection {
         responding: Responding,
     ) -> Result<Response<Body>, Infallible> {
         let Running { server, slots, router, meters, .. } = &*self.running;
-        let logged = LoggedRequest::of(&request);
         let is_health_check = server.health_paths.contains(&request.uri().path());
+        let is_quiet = is_health_check || server.quiet_paths.contains(&request.uri().path());
+        let logged = LoggedRequest::of(&request, is_quiet);
         let address = self.client_address(request.headers());
         (server.attribute)(request.extensions_mut(), address);
+        if server.client_address_header.is_none() {
+            // The client could choose it.
+            request.headers_mut().remove(REQUEST_ID);
+        }
         let is_host_named = names_one_host(&request);
         let mut response = if !is_health_check && !slots.promote(&self.slot).await {
             too_busy()
@@ -45,7 +51,7 @@ impl Connection {
         }
         meters.response(response.status());
         if let Some(logged) = logged {
-            logged.log(server.name, response.status());
+            logged.log(server.name, &response);
         }
         Ok(response.map(|body| {
             Body::new(body.map_err(move |error| {
@@ -84,17 +90,24 @@ impl Connection {
     }
 }
 
+/// The header in which a trusted proxy gives a request an id. The router may put it into its response.
+const REQUEST_ID: &str = "x-request-id";
+
 /// A request as the log shows it.
 struct LoggedRequest {
+    is_quiet: bool,
     started: Instant,
     method: Method,
     path: String,
 }
 
 impl LoggedRequest {
-    /// `None` while the log has no requests.
-    fn of<B>(request: &Request<B>) -> Option<Self> {
-        tracing::enabled!(tracing::Level::INFO).then(|| Self {
+    /// `None` while the log has no requests. A quiet one has the level `debug`.
+    fn of<B>(request: &Request<B>, is_quiet: bool) -> Option<Self> {
+        let is_logged =
+            if is_quiet { tracing::enabled!(Level::DEBUG) } else { tracing::enabled!(Level::INFO) };
+        is_logged.then(|| Self {
+            is_quiet,
             started: Instant::now(),
             method: request.method().clone(),
             // Without the query, which may hold an authorization code.
@@ -102,10 +115,16 @@ impl LoggedRequest {
         })
     }
 
-    fn log(self, server: &str, status: StatusCode) {
-        let Self { started, method, path } = self;
+    fn log<B>(self, server: &str, response: &Response<B>) {
+        let Self { is_quiet, started, method, path } = self;
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(server, %method, path, status = status.as_u16(), ms, "request");
+        let status = response.status().as_u16();
+        let request = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        if is_quiet {
+            tracing::debug!(server, request, %method, path, status, ms, "request");
+        } else {
+            tracing::info!(server, request, %method, path, status, ms, "request");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     host::{GrantId, Host, Timestamp},
     limits::{DocumentFetches, Registrations, UserConcurrency},
+    log_context::RequestIds,
     mcp::{Handler, Rules, StreamableHttp, ToolSummary},
     pages::Wording,
     pingone::PingOneClient,
@@ -38,6 +39,7 @@ pub(crate) struct App {
     /// The tools, as pages describe them.
     pub(crate) tools: Vec<ToolSummary>,
     build: OnceLock<Build>,
+    pub(crate) request_ids: RequestIds,
     host: Host,
 }
 
@@ -56,6 +58,8 @@ impl App {
     pub(crate) fn new(config: Config, host: Host, handler: Arc<dyn Handler>, wording: Wording) -> Self {
         let clock = Arc::clone(&host.clock);
         let (rules, tools) = (rules(&config, &*handler), handler.tools());
+        let mut first_id = [0; 8];
+        host.fill_random(&mut first_id);
         Self {
             config,
             pingone: PingOneClient::default(),
@@ -69,6 +73,7 @@ impl App {
             wording,
             tools,
             build: OnceLock::new(),
+            request_ids: RequestIds::new(first_id),
             host,
         }
     }

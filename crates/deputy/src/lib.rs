@@ -95,6 +95,7 @@ pub mod history;
 pub mod host;
 mod http;
 mod limits;
+pub mod log_context;
 pub mod mcp;
 pub mod metrics;
 pub mod oauth;

@@ -12,6 +12,7 @@ pub async fn serve(server: Server, listeners: Vec<TcpListener>, router: Router, 
         attribute: |extensions, bounded_http::ClientAddress(address)| {
             extensions.insert(ClientAddress(address));
         },
+        quiet_paths: &["/favicon.ico", "/icon"],
         client_address_setting: "--client-address-header (CLIENT_ADDRESS_HEADER)",
         ..server
     };

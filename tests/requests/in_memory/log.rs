@@ -5,10 +5,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use deputy::log_context;
 use http::{HeaderValue, StatusCode};
 use pingone_sim::Failure;
 use serde_json::json;
-use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Subscriber, subscriber::DefaultGuard};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{Format, Writer},
+    },
+    registry::LookupSpan,
+};
 
 use crate::world::{API, PINGONE, World, list_todos, with_expiring_token};
 
@@ -24,6 +32,7 @@ impl Log {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
+            .event_format(WithRequest(tracing_subscriber::fmt::format().with_ansi(false)))
             .with_writer(move || writer.clone())
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
@@ -31,6 +40,27 @@ impl Log {
 
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+/// Lines with the fields of their request, as hosts write them.
+struct WithRequest(Format);
+
+impl<S, N> FormatEvent<S, N> for WithRequest
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        log_context::for_each_field(|name, value| line = format!("{} {name}={value:?}", line.trim_end()));
+        writeln!(out, "{}", line.trim_end())
     }
 }
 
@@ -242,8 +272,49 @@ async fn api_failure_is_logged_with_method_url_and_status() {
     world.network.serve(API, axum::Router::new().fallback(busy));
     world.call(&tokens.access, "get_my_todo_list", json!({})).await;
     let text = log.text();
-    let line = "method=GET url=\"https://todo.example/api/todos\" status=503 retry_after=7";
+    let line = "method=GET url=\"https://todo.example/api/todos\" status=503 ms=0 retry_after=7";
     let logged = text.lines().find(|logged| logged.contains("the API responded with an error"));
     assert!(logged.is_some_and(|logged| logged.contains(line)), "{text}");
     assert!(!text.contains(&tokens.access), "the log holds a token");
+}
+
+#[tokio::test]
+async fn line_of_the_log_names_its_request() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let tokens = world.connected().await;
+    let response = world.call(&tokens.access, "get_my_todo_list", json!({})).await;
+    let request = response.header("x-request-id");
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("the API responded")).expect("a line");
+    let grant = world.audited().await.last().expect("an event")["grant"].clone();
+    for field in [
+        format!("request=\"{request}\""),
+        format!("grant={grant}"),
+        format!("client=\"{}\"", tokens.client),
+        "name=\"Test client\"".to_owned(),
+        "user=\"a11ce000-0000-4000-8000-000000000001\"".to_owned(),
+        "mcp_method=\"tools/call\" tool=\"get_my_todo_list\"".to_owned(),
+        "status=200 ms=0".to_owned(),
+    ] {
+        assert!(line.contains(&field), "{field} is not in {line}");
+    }
+    let login = |line: &&str| line.contains("login ") && !line.contains("reference=");
+    assert_eq!(text.lines().find(login), None);
+}
+
+#[tokio::test]
+async fn response_has_the_id_that_a_proxy_gave_the_request() {
+    let world = World::new();
+    let id_of = async |given: &str| {
+        world.request("GET", "/health", &[("x-request-id", given)], "").await.header("x-request-id")
+    };
+    assert_eq!(id_of("01HZX-9f.8_7=").await, "01HZX-9f.8_7=");
+    let long = "x".repeat(65);
+    for refused in ["", "two words", "a\u{e9}", "<script>", &long] {
+        let id = id_of(refused).await;
+        assert!(id.len() == 16 && id != refused, "{refused} {id}");
+    }
+    let [first, second] = [id_of("").await, id_of("").await];
+    assert_ne!(first, second);
 }

@@ -13,6 +13,7 @@ use super::App;
 use crate::{
     encoding::hex,
     host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision, GrantId, LoginStep},
+    log_context,
     oauth::Grant,
     types::{ClientId, Reference},
 };
@@ -46,15 +47,18 @@ impl Trail {
     pub(crate) fn is_of(&self, login: GrantId, step: LoginStep) {
         // A request belongs to one login.
         let _ = self.login.set((login, step));
+        log_context::note("reference", login.reference().to_string());
     }
 
     /// The login is one of this client.
     pub(crate) fn has_client(&self, id: &ClientId, name: Option<&str>) {
+        log_context::note_client(id.to_string(), name);
         let _ = self.client.set(AuditedClient { id: id.to_string(), name: name.map(str::to_owned) });
     }
 
     /// The login is one of this user, by `sub`.
     pub(crate) fn has_user(&self, sub: &str) {
+        log_context::note("user", sub);
         let _ = self.user.set(sub.to_owned());
     }
 
@@ -64,11 +68,6 @@ impl Trail {
             Some(reference) => format!("{text} (reference {reference})"),
             None => text.to_string(),
         }
-    }
-
-    /// The `client_id` of the login's client.
-    pub(crate) fn client_id(&self) -> Option<&str> {
-        self.client.get().map(|client| client.id.as_str())
     }
 
     /// The reference of the login.
@@ -83,7 +82,7 @@ impl App {
         let Some(&(grant, _)) = trail.login.get() else { return };
         let access =
             AuditedAccess { user: trail.user.get().cloned(), client: trail.client.get().cloned(), grant };
-        log_step(&access, &decision);
+        log_step(&decision);
         self.audit(access, decision);
     }
 
@@ -105,7 +104,7 @@ impl App {
 }
 
 /// The line of the log for a step of a login. A refused step has its line where it was refused.
-fn log_step(access: &AuditedAccess, decision: &Decision) {
+fn log_step(decision: &Decision) {
     let step = match decision {
         Decision::LoginBegun { .. } => "login begun",
         Decision::LoginApproved { .. } => "login approved",
@@ -115,9 +114,7 @@ fn log_step(access: &AuditedAccess, decision: &Decision) {
         Decision::SignedIn => "signed in to Your agents",
         _ => return,
     };
-    let AuditedAccess { user, client, grant } = access;
-    let (client, name) = client.as_ref().map(|client| (&client.id, client.name.as_deref())).unzip();
-    tracing::info!(reference = %grant.reference(), client, name = name.flatten(), user, "{step}");
+    tracing::info!("{step}");
 }
 
 /// The audit event of a tool call under way.

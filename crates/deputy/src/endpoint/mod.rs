@@ -98,15 +98,14 @@ pub(crate) async fn respond_in_login<E: Refusal>(
     stopwatch.request(E::ENDPOINT, outcome);
     trace::outcome(outcome);
     result.unwrap_or_else(|refusal| {
-        let reference = trail.reference().map(tracing::field::display);
         match refusal.fault() {
             Fault::Client => {
-                tracing::info!(reference, client = refusal.client(), error = %refusal, "{}", E::EVENT);
+                tracing::info!(client = refusal.client(), error = %refusal, "{}", E::EVENT);
                 app.step_refused(trail, refusal.kind(), refusal.to_string());
             }
             Fault::Expected => {}
             Fault::Server(cause) => {
-                tracing::error!(reference, error = %cause, "internal failure");
+                tracing::error!(error = %cause, "internal failure");
                 app.step_refused(trail, refusal.kind(), cause.to_string());
             }
         }

@@ -134,13 +134,15 @@ impl ApiClient {
         request.extensions_mut().insert(counted.meter());
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let url = || uri.to_string().split('?').next().unwrap_or_default().to_owned();
-        let stopwatch = Stopwatch::start();
+        let (stopwatch, begun) = (Stopwatch::start(), self.app.host().clock.monotonic());
         let span = trace::outgoing("api", "", &request);
         let response = self.app.host().fetch(request, API_LIMITS).instrument(span.clone()).await;
         stopwatch.api_request(outcome(&response));
+        let ms = u64::try_from(self.app.host().clock.monotonic().saturating_sub(begun).as_millis())
+            .unwrap_or(u64::MAX);
         trace::fetched(&span, &response);
         let response = response.map_err(|error| {
-            tracing::warn!(%method, url = url(), %error, "a request to the API failed");
+            tracing::warn!(%method, url = url(), ms, %error, "a request to the API failed");
             match error {
                 FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {
                     ApiError::Unavailable
@@ -154,7 +156,10 @@ impl ApiClient {
         // Tools judge other refusals.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let retry_after = retry::retry_after(&response, self.app.now());
-            tracing::warn!(%method, url = url(), status = status.as_u16(), retry_after, "the API responded with an error");
+            tracing::warn!(%method, url = url(), status = status.as_u16(), ms, retry_after, "the API responded with an error");
+        } else {
+            // Without the URL, which may hold arguments of the tool.
+            tracing::info!(http_method = %method, status = status.as_u16(), ms, "the API responded");
         }
         Ok(without_token(response, token.expose()))
     }

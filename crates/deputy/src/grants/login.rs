@@ -85,17 +85,15 @@ impl LoginError {
 
     /// Logs a login that failed at `step`, and records it for the audit.
     pub(crate) fn record(&self, app: &App, trail: &Trail, step: LoginStep) {
-        let reference = trail.reference().map(tracing::field::display);
-        let client = trail.client_id();
         match self {
             Self::Callback { error, said, correlation } => {
-                tracing::warn!(reference, client, %error, said, correlation, "login refused");
+                tracing::warn!(%error, said, correlation, "login refused");
             }
             Self::Denied | Self::NoScopes => {
-                tracing::warn!(reference, client, error = %self, "login refused");
+                tracing::warn!(error = %self, "login refused");
             }
             Self::ExpiredToken | Self::Failure(_) | Self::PingOne(_) => {
-                tracing::error!(reference, client, error = %self, "login failed");
+                tracing::error!(error = %self, "login failed");
             }
         }
         app.login_refused(trail, step, self.kind(), self.to_string());

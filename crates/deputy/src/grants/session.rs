@@ -15,6 +15,7 @@ use crate::{
     app::{App, CallAudit, access_of},
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
     host::{AuditedAccess, BoxFuture, CallOutcome, Decision, GrantId, RefusedBecause, Timestamp},
+    log_context,
     mcp::{CallRecord, Challenge, DeliveryError, GrantSession},
     oauth::{Grant, ValidAccessToken},
     records,
@@ -219,6 +220,9 @@ impl StoredSession {
         access: &ValidAccessToken,
         (changes, now): (u64, Timestamp),
     ) -> Self {
+        log_context::note("grant", format!("{:?}", grant.id));
+        log_context::note_client(grant.client_id.to_string(), grant.client_name.as_deref());
+        log_context::note("user", grant.user.sub.as_str());
         Self {
             app: Arc::clone(app),
             grant: grant.id,

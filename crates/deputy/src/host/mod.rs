@@ -38,6 +38,8 @@ use std::{fmt, future::Future, num::NonZeroU32, pin::Pin, sync::Arc, time::Durat
 use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
+use crate::log_context;
+
 pub use crate::types::public_address::is_public;
 pub use audit::{
     AuditEvent, AuditLog, AuditedAccess, AuditedClient, CallOutcome, Decision, EndedBy, LoginStep,
@@ -154,7 +156,8 @@ impl Host {
 
     /// See [`Tasks::detach`].
     pub fn detach(&self, work: BoxFuture<'static, ()>) {
-        // The work belongs to the trace of the request.
+        // The work belongs to the request, in the log and in its trace.
+        let work = Box::pin(log_context::carried(work));
         let span = Span::current();
         self.tasks.detach(if span.is_none() { work } else { Box::pin(work.instrument(span)) });
     }

@@ -26,8 +26,13 @@ use super::{
 use crate::{
     host::{BoxFuture, RefusedBecause},
     http::{StaysOpen, has_media_type, json_text},
-    trace,
+    log_context, trace,
 };
+
+/// Whether a method, which may be any text of a client, is short and of letters.
+fn is_loggable(method: &str) -> bool {
+    method.len() <= 64 && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'/')
+}
 
 /// The MCP endpoint behind the bearer check.
 pub struct StreamableHttp {
@@ -191,6 +196,12 @@ impl StreamableHttp {
         let is_tool = name.is_some_and(|name| self.is_tool(&call.method, name));
         let tool = name.filter(|_| is_tool);
         let span = span::begin(&call, tool);
+        if is_loggable(&call.method) {
+            log_context::note("mcp_method", call.method.as_str());
+        }
+        if let Some(tool) = tool {
+            log_context::note("tool", tool);
+        }
         if !required.iter().all(|scope| caller.has_scope(scope)) {
             trace::fails(&span, "insufficient_scope");
             session.refuse_call(tool, RefusedBecause::InsufficientScope);
@@ -276,7 +287,7 @@ impl StreamableHttp {
             span::end(&current, &result, login.has_ended());
             if login.has_ended() { Outcome::LoginRequired(result) } else { Outcome::Finished(result) }
         };
-        Ok(Exchange { id, work: Box::pin(work.instrument(span)), peer })
+        Ok(Exchange { id, work: Box::pin(log_context::carried(work).instrument(span)), peer })
     }
 
     /// Waits for the first output of the handler. The response is one JSON document if that is its result, and a stream

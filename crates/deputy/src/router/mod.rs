@@ -16,6 +16,7 @@ use axum::{
 };
 
 pub use host_header::only_loopback_hosts;
+use http::HeaderValue;
 use tracing::Instrument as _;
 
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
         agents, approve, authorize, callback, health, home, mcp, metadata, method_not_allowed, not_found,
         register, revoke, token,
     },
+    host::ClientAddress,
+    log_context::{self, LogContext, REQUEST_ID},
     paths, trace,
 };
 
@@ -68,11 +71,23 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 
 /// One layer, since each takes microseconds.
 async fn around_every_route(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let id = app.request_ids.of(request.headers());
+    let address = request.extensions().get().map(|ClientAddress(address)| address.to_string());
+    let context = LogContext::new(&id, address);
     let span = trace::request(&request);
     let respond = drain::after_response(&app, request, |request| host_header::checked(&app, request, next));
-    let Some(span) = span else { return respond.await };
-    let response = respond.instrument(span.clone()).await;
-    trace::responded(&span, response.status());
+    let respond = log_context::within(context, respond);
+    let mut response = match span {
+        None => respond.await,
+        Some(span) => {
+            let response = respond.instrument(span.clone()).await;
+            trace::responded(&span, response.status());
+            response
+        }
+    };
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     response
 }
 

@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use deputy::{
     host::{ClientAddress, DrainedByHost},
+    log_context::REQUEST_ID,
     trace::TraceParent,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -33,6 +34,11 @@ pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
     // In origin form (RFC 9112 §3.2.1): the authority of the runtime's URL comes from the `Host` header, which is kept.
     *converted.uri_mut() = url.parse::<http::Uri>().ok()?.path_and_query()?.clone().into();
     *converted.headers_mut() = parse_headers(lines);
+    // Cloudflare gives each request an id, and overwrites the client's own header of that name.
+    match converted.headers().get("cf-ray").cloned() {
+        Some(id) => drop(converted.headers_mut().insert(REQUEST_ID, id)),
+        None => drop(converted.headers_mut().remove(REQUEST_ID)),
+    }
     let text = |name: &str| converted.headers().get(name).and_then(|value| value.to_str().ok());
     // Cloudflare overwrites the client's own header of this name.
     let address = text("cf-connecting-ip").and_then(|address| address.parse().ok());

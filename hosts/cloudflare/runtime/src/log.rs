@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use deputy::log_context;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tracing::{
@@ -53,6 +54,10 @@ impl Subscriber for Console {
         if let Some(trace) = trace_id() {
             fields.0.insert("trace_id".to_owned(), trace.into());
         }
+        // A field of the event itself wins.
+        log_context::for_each_field(|name, value| {
+            fields.0.entry(name).or_insert_with(|| value.into());
+        });
         let line = JsValue::from(Value::Object(fields.0).to_string());
         match *level {
             Level::ERROR => console::error_1(&line),

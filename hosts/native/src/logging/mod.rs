@@ -1,6 +1,7 @@
 //! The log on standard error, and the output of commands on standard output. Neither blocks the server when it is not read.
 
 mod background;
+mod lines;
 
 use std::io::{self, IsTerminal as _};
 
@@ -11,6 +12,7 @@ use tracing_subscriber::{
 
 use crate::traces::Traces;
 use background::Background;
+use lines::Lines;
 
 /// Format of a line of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -86,8 +88,15 @@ pub(crate) fn start(filter: &str, output: &Output, traces: Option<&Traces>) -> R
     // A closed standard error must not cause a panic.
     let lines = fmt::layer().with_writer(output.error.clone()).log_internal_errors(false);
     let lines = match output.format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => {
+            let inner = fmt::format().with_ansi(io::stderr().is_terminal());
+            lines.event_format(Lines { inner, format: output.format }).boxed()
+        }
+        LogFormat::Json => {
+            let inner = fmt::format().json().flatten_event(true).with_current_span(false);
+            let fields = fmt::format::JsonFields::new();
+            lines.fmt_fields(fields).event_format(Lines { inner, format: output.format }).boxed()
+        }
     };
     let started = match traces {
         None => registry().with(lines).with(filter).try_init(),

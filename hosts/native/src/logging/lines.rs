@@ -1,0 +1,52 @@
+//! Lines of the log, each with the fields of its request.
+
+use std::fmt;
+
+use deputy::log_context;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
+
+use super::LogFormat;
+
+/// Writes a line in the format of `inner`, and adds the fields of the request that the event does not have itself.
+pub(super) struct Lines<F> {
+    pub(super) inner: F,
+    pub(super) format: LogFormat,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Lines<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.inner.format_event(context, Writer::new(&mut line), event)?;
+        let (line, end) = match self.format {
+            LogFormat::Text => (line.trim_end_matches('\n'), "\n"),
+            LogFormat::Json => (line.trim_end_matches(['\n', '}']), "}\n"),
+        };
+        out.write_str(line)?;
+        let mut result = Ok(());
+        log_context::for_each_field(|name, value| {
+            if event.metadata().fields().field(name).is_none() {
+                let written = match self.format {
+                    LogFormat::Text => write!(out, " {name}={value:?}"),
+                    LogFormat::Json => write!(out, ",\"{name}\":{}", serde_json::Value::from(value)),
+                };
+                result = result.and(written);
+            }
+        });
+        result?;
+        out.write_str(end)
+    }
+}
