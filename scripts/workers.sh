@@ -6,7 +6,7 @@ build_workers() (
   use_wasm_tools || exit 1
   for folder in "$@"; do
     (cd "$workers/$folder" && worker-build --release) && add_entry "$workers/$folder" &&
-      add_record_object "$workers/$folder" || exit 1
+      add_objects "$workers/$folder" || exit 1
   done
 )
 
@@ -15,15 +15,17 @@ add_entry() {
   mv "$1/build/index.js" "$1/build/module.js" && cp $workers/runtime/src/entry.js "$1/build/index.js"
 }
 
-# Adds RecordObject, a class in JavaScript, to the built Worker in the folder $1 if it is a Deputy.
-add_record_object() {
+# Adds the classes of the Durable Objects, which are in JavaScript, to the built Worker in the folder $1 if it is a Deputy.
+add_objects() {
   local deployed="$workers/adapter/src/record_object.js" own="$1/record_object.js"
   grep -q '^deputy-workers' "$1/Cargo.toml" || return 0
   if [ -f "$own" ]; then
     cp "$deployed" "$1/build/deployed_record_object.js" && cp "$own" "$1/build/record_object.js"
   else
     cp "$deployed" "$1/build/record_object.js"
-  fi && echo 'export { RecordObject } from "./record_object.js";' >>"$1/build/index.js"
+  fi && echo 'export { RecordObject } from "./record_object.js";' >>"$1/build/index.js" || return 1
+  cp "$workers/adapter/src/grant_index_object.js" "$1/build/" &&
+    echo 'export { GrantIndexObject } from "./grant_index_object.js";' >>"$1/build/index.js"
 }
 
 # Starts the testing Worker. Sets DEPUTY_WORKER, its URL, and DEPUTY_WORKER_DATA, the folder of its records and its log.

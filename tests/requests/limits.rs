@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::world::{API, CALLBACK, Response, World};
+use crate::world::{ADMIN_TOKEN, API, CALLBACK, Response, World};
 
 /// More requests than any default limit of a minute, except that of `/token`.
 const MANY: usize = 200;
@@ -70,6 +70,13 @@ async fn registrations_over_the_rate_limit_get_retry_after() {
     world.client().await;
     let page = world.get(&world.authorize_path(&old, &[])).await;
     assert_eq!(page.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn guesses_of_the_admin_token_over_the_rate_limit_are_refused() {
+    let world = World::with(&[("ADMIN_TOKEN", ADMIN_TOKEN)]);
+    let response = first_refusal(&world, ("GET", "/admin/v1/grants", "")).await;
+    assert_ne!(response.header("retry-after"), "");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! With `DEPUTY_WORKER` set to the URL of `hosts/cloudflare/testing`, it runs there, on the Workers runtime. The tests of
 //! [`in_memory`] need the host in memory; all others hold on every host.
 
+mod admin;
 mod agents;
 mod agents_session;
 mod api_access;

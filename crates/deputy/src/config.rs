@@ -1,5 +1,6 @@
 //! Configuration: the same variables on every host, parsed once, with every error reported at once.
 
+mod admin;
 mod api;
 mod audit;
 mod brand;
@@ -20,6 +21,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::types::RedirectUri;
 
+pub use admin::AdminToken;
 pub use api::Api;
 pub use brand::{Brand, Logo, LogoType};
 pub use clients::ClientApproval;
@@ -47,6 +49,8 @@ pub struct Config {
     pub brand: Brand,
     /// Keys derived from `SERVER_KEY`.
     pub keys: Keys,
+    /// `ADMIN_TOKEN`: the token of the admin interface, if there is one.
+    pub admin_token: Option<AdminToken>,
     /// `CLIENT_APPROVAL`: whether an approval is remembered in the browser that gave it.
     pub client_approval: ClientApproval,
     /// `CLIENT_ID_METADATA_DOCUMENTS`: whether a `client_id` may be the URL of the client's metadata.

@@ -1,5 +1,7 @@
 //! The paths of the endpoints, for routes and metadata alike.
 
+/// The prefix of the admin interface.
+pub(crate) const ADMIN: &str = "/admin/v1/";
 pub(crate) const AGENTS: &str = "/agents";
 pub(crate) const APPROVE: &str = "/approve";
 pub(crate) const AUTHORIZE: &str = "/authorize";

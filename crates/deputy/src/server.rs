@@ -46,8 +46,19 @@ impl Server {
         diagnosis::examine(&self.0, api_path).await
     }
 
-    /// The HTTP interface.
+    /// The HTTP interface, without the admin interface.
     pub fn router(&self) -> Router {
-        router::routes(&self.0)
+        router::routes(&self.0, router::Admin::Elsewhere)
+    }
+
+    /// The HTTP interface and the admin interface, for a host with one address. Without `ADMIN_TOKEN` there is no admin
+    /// interface.
+    pub fn router_with_admin(&self) -> Router {
+        router::routes(&self.0, router::Admin::Here)
+    }
+
+    /// The admin interface alone, for an address of its own.
+    pub fn admin_router(&self) -> Router {
+        router::admin_routes(&self.0)
     }
 }

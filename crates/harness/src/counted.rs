@@ -5,9 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use deputy::host::{BoxFuture, Operation, Outcome, RecordKey, Store, StoreError, Timestamp};
+use deputy::host::{
+    BoxFuture, GrantEntry, GrantFilter, GrantId, GrantIndex, Operation, Outcome, Page, RecordKey, Store,
+    StoreError, Timestamp,
+};
 
-/// A store with counts of its operations.
+/// A store, or an index of grants, with counts of its operations.
 #[derive(Debug)]
 pub struct Counted<S> {
     /// The store.
@@ -25,7 +28,8 @@ impl Counts {
         self.0[0].load(Ordering::SeqCst)
     }
 
-    /// The number of operations on other records, each of which is a Durable Object on Workers.
+    /// The number of operations on other records and on the index of grants, each of which is a call of a Durable Object on
+    /// Workers.
     pub fn records(&self) -> u64 {
         self.0[1].load(Ordering::SeqCst)
     }
@@ -51,5 +55,32 @@ impl<S: Store> Store for Counted<S> {
 
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         self.store.probe(now)
+    }
+}
+
+impl<I: GrantIndex> GrantIndex for Counted<I> {
+    fn list(
+        &self,
+        filter: GrantFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        self.counts.0[1].fetch_add(1, Ordering::SeqCst);
+        self.store.list(filter, page, now)
+    }
+
+    fn enter(
+        &self,
+        entry: GrantEntry,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.counts.0[1].fetch_add(1, Ordering::SeqCst);
+        self.store.enter(entry, until, now)
+    }
+
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.counts.0[1].fetch_add(1, Ordering::SeqCst);
+        self.store.remove(id)
     }
 }

@@ -1,8 +1,10 @@
-//! Test support: a host in memory, a network without sockets, a scripted browser, and the test suite for stores.
+//! Test support: a host in memory, a network without sockets, a scripted browser, and the test suites for stores
+//! and for indexes of grants.
 
 pub mod browser;
 pub mod counted;
 mod html;
+pub mod index_suite;
 pub mod memory;
 pub mod network;
 #[cfg(feature = "remote")]

@@ -1,7 +1,7 @@
 //! A host in memory: a clock that only tests advance, randomness from a seed, a network of routers, and a store.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     num::NonZeroU32,
     sync::{
@@ -13,9 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient,
-    Meter, Operation, Outcome, RateLimiter, Reach, Record, RecordKey, RetryAfter, SecureRandom, Source,
-    Store, StoreError, Tasks, Timestamp, Version, is_public,
+    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, GrantEntry,
+    GrantFilter, GrantId, GrantIndex, Host, HttpClient, Meter, Operation, Outcome, Page, RateLimiter, Reach,
+    Record, RecordKey, RetryAfter, SecureRandom, Source, Store, StoreError, Tasks, Timestamp, Version,
+    is_public,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -41,6 +42,7 @@ struct Inner {
     audited: Mutex<Vec<AuditEvent>>,
     stopping: watch::Sender<bool>,
     store: Arc<Counted<MemoryStore>>,
+    grant_index: Arc<Counted<MemoryIndex>>,
     counts: Counts,
 }
 
@@ -60,6 +62,7 @@ impl MemoryHost {
             audited: Mutex::default(),
             stopping: watch::Sender::new(false),
             store: Arc::new(Counted::new(MemoryStore::default(), &counts)),
+            grant_index: Arc::new(Counted::new(MemoryIndex::default(), &counts)),
             counts,
         };
         Self { shared: Arc::new(shared), random: Arc::new(Mutex::new(Stream { seed, blocks: 0 })) }
@@ -115,6 +118,7 @@ impl MemoryHost {
             random: part.clone(),
             rate_limiter: part.clone(),
             store: self.shared.store.clone(),
+            grant_index: self.shared.grant_index.clone(),
             tasks: part.clone(),
             audit: part,
             capacity: *locked(&self.shared.capacity),
@@ -124,6 +128,11 @@ impl MemoryHost {
     /// The store.
     pub fn memory(&self) -> &MemoryStore {
         &self.shared.store.store
+    }
+
+    /// The index of grants.
+    pub fn grant_index(&self) -> &MemoryIndex {
+        &self.shared.grant_index.store
     }
 
     /// The counts of store operations. A host with another store may count in them, too.
@@ -290,6 +299,53 @@ impl Store for MemoryStore {
                     Outcome::Record(taken.filter(|record| record.expires_at > now))
                 }
             })
+        })
+    }
+}
+
+/// An index of grants in memory, of entries, as on a platform that cannot list its records.
+#[derive(Debug, Default)]
+pub struct MemoryIndex(Mutex<BTreeMap<GrantId, (GrantEntry, Timestamp)>>);
+
+impl MemoryIndex {
+    /// Removes all entries.
+    pub fn clear(&self) {
+        locked(&self.0).clear();
+    }
+}
+
+impl GrantIndex for MemoryIndex {
+    fn list(
+        &self,
+        filter: GrantFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        Box::pin(async move {
+            let entries = locked(&self.0);
+            let listed = entries.iter().filter(|(id, (entry, until))| {
+                page.after.is_none_or(|after| **id > after) && *until > now && filter.selects(entry)
+            });
+            Ok(listed.map(|(id, _)| *id).take(page.limit).collect())
+        })
+    }
+
+    fn enter(
+        &self,
+        entry: GrantEntry,
+        until: Timestamp,
+        _: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            locked(&self.0).insert(entry.id, (entry, until));
+            Ok(())
+        })
+    }
+
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            locked(&self.0).remove(&id);
+            Ok(())
         })
     }
 }

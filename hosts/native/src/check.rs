@@ -6,7 +6,10 @@ use clap::{Args, builder::BoolishValueParser};
 use deputy::{
     Finding, Verdict,
     config::ConfigErrors,
-    host::{BoxFuture, Operation, Outcome, RecordKey, Store, StoreError},
+    host::{
+        BoxFuture, GrantFilter, GrantId, GrantIndex, Operation, Outcome, Page, RecordKey, Store, StoreError,
+        Timestamp,
+    },
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +56,7 @@ pub(crate) async fn run(
             findings.push(Finding::ok("configuration", format!("Deputy is {}", config.public_url)));
             let never = CancellationToken::new();
             let host = Arc::new(NativeHost::new(1, never.clone(), never));
-            let server = tools(config, host.parts(Arc::new(NoRecords)));
+            let server = tools(config, host.parts(Arc::new(NoRecords), Arc::new(NoRecords)));
             findings.extend(server.examine(options.api_path.as_deref()).await);
         }
     }
@@ -131,5 +134,11 @@ struct NoRecords;
 impl Store for NoRecords {
     fn execute<'a>(&'a self, _: &'a RecordKey, _: Operation) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(std::future::ready(Err(StoreError("a check has no records".to_owned()))))
+    }
+}
+
+impl GrantIndex for NoRecords {
+    fn list(&self, _: GrantFilter, _: Page, _: Timestamp) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, Meter, NoAuditLog,
-    RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
+    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, GrantIndex, Host, HttpClient, Meter,
+    NoAuditLog, RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
 use deputy::trace::TRACEPARENT;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -55,14 +55,15 @@ impl NativeHost {
         }
     }
 
-    /// The parts of this host, with its records in `store`, and without an audit log.
-    pub fn parts(self: &Arc<Self>, store: Arc<dyn Store>) -> Host {
+    /// The parts of this host, with its records in `store` and their index, and without an audit log.
+    pub fn parts(self: &Arc<Self>, store: Arc<dyn Store>, grant_index: Arc<dyn GrantIndex>) -> Host {
         Host {
             clock: self.clone(),
             http: self.clone(),
             random: self.clone(),
             rate_limiter: self.clone(),
             store,
+            grant_index,
             tasks: self.clone(),
             audit: Arc::new(NoAuditLog),
             capacity: self.capacity,

@@ -27,7 +27,7 @@ use crate::{
     metrics::{MeasuredStore, Metrics},
     notify, open_files,
     shutdown::{self, Stop},
-    store::{FolderLock, SqliteStore},
+    store::{FolderLock, SqliteGrantIndex, SqliteStore},
 };
 
 /// Serves until a signal.
@@ -232,7 +232,7 @@ impl Deputy {
             Some(_) => Arc::new(MeasuredStore(Arc::clone(&store))),
             None => store.clone(),
         };
-        let mut parts = host.parts(records);
+        let mut parts = host.parts(records, Arc::new(SqliteGrantIndex::of(folder)));
         if let Some(audit) = &audit {
             parts.audit = audit.clone();
         }

@@ -3,6 +3,7 @@
 mod attacks;
 mod concurrent_logins;
 mod elicitation_replies;
+mod grant_index;
 mod log;
 mod mcp_subscriptions;
 mod metrics;

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::log::Log;
-use crate::world::{API, CALLBACK, DEPUTY, PINGONE, Tokens, World, claims, finished_at_pingone, handle_in};
+use crate::world::{
+    ADMIN_TOKEN, API, CALLBACK, DEPUTY, PINGONE, Tokens, World, claims, finished_at_pingone, handle_in,
+};
 
 /// The parties that share a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +31,8 @@ enum SecretKind {
     Page,
     /// Between Deputy, the browser and PingOne: state and nonce.
     Login,
+    /// Between the operator and Deputy.
+    Operator,
 }
 
 #[tokio::test]
@@ -36,6 +40,7 @@ async fn secrets_appear_only_where_they_belong() {
     let (log, _logging) = Log::begin();
     let world = World::new();
     exercise_everything(&world).await;
+    operate(&world).await;
 
     let exchanges = world.network.exchanges();
     let secrets = secrets(&world, &exchanges);
@@ -63,7 +68,7 @@ async fn secrets_appear_only_where_they_belong() {
         for (secret, kind) in &secrets {
             let may_be_sent = match kind {
                 SecretKind::Deputy => false,
-                SecretKind::Client | SecretKind::Page => to.starts_with(DEPUTY),
+                SecretKind::Client | SecretKind::Operator | SecretKind::Page => to.starts_with(DEPUTY),
                 SecretKind::Login => to.starts_with(PINGONE) || to.starts_with(DEPUTY),
                 // The code passes through the browser, and the access token goes to the API.
                 SecretKind::PingOne => {
@@ -153,6 +158,26 @@ async fn exercise_everything(world: &World) {
     tokio::task::yield_now().await;
 }
 
+/// Sends requests of the operator, also with the token in wrong places.
+async fn operate(world: &World) {
+    world.start(&[("ADMIN_TOKEN", ADMIN_TOKEN)]);
+    world.connected().await;
+    let listed = world.admin("GET", "grants", "").await.json();
+    let ids =
+        listed["grants"].as_array().unwrap().iter().map(|grant| grant["id"].as_str().unwrap().to_owned());
+    for id in ids {
+        assert_eq!(world.admin("GET", &format!("grants/{id}"), "").await.status, StatusCode::OK);
+        world.admin("DELETE", &format!("grants/{id}"), "").await;
+    }
+    for (path, form) in [("block", "host=evil.example"), ("unblock", ADMIN_TOKEN), ("grants/end", "all=true")]
+    {
+        world.admin("POST", path, form).await;
+    }
+    world.admin("GET", &format!("grants?user={ADMIN_TOKEN}"), "").await;
+    world.get(&format!("/admin/v1/grants?token={ADMIN_TOKEN}")).await;
+    world.call(ADMIN_TOKEN, "who_am_i", json!({})).await;
+}
+
 /// Sends decisions and callbacks with real secrets that are refused. One page and one login stay open.
 async fn refused_requests(world: &World) {
     let client = world.client().await;
@@ -198,6 +223,7 @@ fn secrets_for_the_receiver(exchange: &Exchange) -> Option<SecretKind> {
 fn secrets(world: &World, exchanges: &[Exchange]) -> BTreeMap<String, SecretKind> {
     let mut found = BTreeSet::new();
     found.insert((world.config.application.client_secret.clone(), SecretKind::PingOne));
+    found.insert((ADMIN_TOKEN.to_owned(), SecretKind::Operator));
     found.insert(("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(), SecretKind::Deputy));
     for Exchange { request, response } in exchanges {
         let uri = request.uri().to_string();

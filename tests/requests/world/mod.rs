@@ -41,6 +41,8 @@ pub(crate) const DEPUTY: &str = "https://deputy.example";
 pub(crate) const PINGONE: &str = "https://auth.pingone.eu";
 pub(crate) const API: &str = "https://todo.example";
 pub(crate) const CALLBACK: &str = "https://client.example/cb";
+/// The token of the operator, in worlds with an admin interface.
+pub(crate) const ADMIN_TOKEN: &str = "operator-0123456789abcdef-operator";
 /// RFC 7636 appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -107,7 +109,7 @@ impl World {
             return;
         }
         let config = Config::parse(variable).expect("usable");
-        let router = |host| server(config, host).router();
+        let router = |host| server(config, host).router_with_admin();
         let router = match &self.on_native {
             Some(on_native) => on_native.start(router),
             None => router(self.host.host()).layer(map_request(from_test_address)),
@@ -120,9 +122,10 @@ impl World {
         server(self.deputy_config(), host)
     }
 
-    /// The configuration of this world's Deputy.
+    /// The configuration of this world's Deputy, with an admin interface.
     pub(crate) fn deputy_config(&self) -> Config {
-        Config::parse(|name| self.variable(name)).expect("usable")
+        let admin_token = |name: &str| (name == "ADMIN_TOKEN").then(|| ADMIN_TOKEN.to_owned());
+        Config::parse(|name| admin_token(name).or_else(|| self.variable(name))).expect("usable")
     }
 
     fn variable(&self, name: &str) -> Option<String> {

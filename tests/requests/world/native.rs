@@ -11,7 +11,7 @@ use axum::Router;
 use deputy::host::{BoxFuture, Clock, Host, Timestamp};
 use deputy_native::{
     http_server::{Server, Shutdown, serve},
-    store::SqliteStore,
+    store::{SqliteGrantIndex, SqliteStore},
 };
 use harness::{counted::Counted, memory::MemoryHost, remote::Remote};
 use http::HeaderName;
@@ -37,6 +37,7 @@ impl OnNative {
         let router = router(Host {
             clock: Arc::new(SocketClock(self.host.clone())),
             store: Arc::new(Counted::new(store, self.host.counts())),
+            grant_index: Arc::new(Counted::new(SqliteGrantIndex::of(self.folder.path()), self.host.counts())),
             ..self.host.host()
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");

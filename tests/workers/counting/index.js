@@ -4,7 +4,7 @@
 import { counted, counts } from "./counts.js";
 import Deputy from "../../../hosts/cloudflare/worker/build/index.js";
 
-export { RecordObject } from "../../../hosts/cloudflare/worker/build/index.js";
+export { GrantIndexObject, RecordObject } from "../../../hosts/cloudflare/worker/build/index.js";
 
 let bindings;
 
@@ -21,13 +21,19 @@ export default {
 
 function countedBindings(env) {
   const limits = ["AUTHORIZE_RATE", "REGISTER_RATE", "TOKEN_RATE"].map((name) => [name, countedMethods("limits", env[name])]);
-  const getByName = (name) => countedMethods("objects", env.RECORDS.getByName(name));
+  const objects = ["GRANTS", "RECORDS"].map((name) => [name, countedObjects(env[name])]);
   return {
     ...env,
     ...Object.fromEntries(limits),
     OAUTH_KV: countedMethods("kv", env.OAUTH_KV),
-    RECORDS: new Proxy(env.RECORDS, { get: (target, name) => (name === "getByName" ? getByName : target[name]) }),
+    ...Object.fromEntries(objects),
   };
+}
+
+/** `namespace`, the calls of whose objects are counted. */
+function countedObjects(namespace) {
+  const getByName = (name) => countedMethods("objects", namespace.getByName(name));
+  return new Proxy(namespace, { get: (target, name) => (name === "getByName" ? getByName : target[name]) });
 }
 
 /** `binding`, whose methods are counted as `kind`. */

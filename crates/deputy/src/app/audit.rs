@@ -30,7 +30,7 @@ pub(crate) fn access_of(grant: &Grant) -> AuditedAccess {
     AuditedAccess {
         user: Some(grant.user.sub.clone()),
         client: Some(AuditedClient { id: grant.client_id.to_string(), name: grant.client_name.clone() }),
-        grant: grant.id,
+        grant: Some(grant.id),
     }
 }
 
@@ -80,8 +80,11 @@ impl App {
     /// Records a step of a login: an audit event, and a line of the log. Nothing while the login is unknown.
     pub(crate) fn login_step(&self, trail: &Trail, decision: Decision) {
         let Some(&(grant, _)) = trail.login.get() else { return };
-        let access =
-            AuditedAccess { user: trail.user.get().cloned(), client: trail.client.get().cloned(), grant };
+        let access = AuditedAccess {
+            user: trail.user.get().cloned(),
+            client: trail.client.get().cloned(),
+            grant: Some(grant),
+        };
         log_step(&decision);
         self.audit(access, decision);
     }

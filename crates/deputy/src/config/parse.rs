@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::{
     Api, Brand, Config, ConfigErrors, PingOne,
+    admin::{ADMIN_TOKEN, admin_token},
     audit::AUDIT_ARGUMENTS,
     clients::{
         CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
@@ -56,6 +57,7 @@ impl Config {
         let api = Api::read(&vars);
         let brand = Brand::read(&vars);
         let keys = vars.read(&SERVER_KEY, Keys::parse);
+        let admin_token = vars.read(&ADMIN_TOKEN, admin_token);
         let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
         let client_id_metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
         let private_use_redirect_uris = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);
@@ -78,6 +80,7 @@ impl Config {
                 api: api?,
                 brand: brand?,
                 keys: keys?,
+                admin_token: admin_token?,
                 client_approval: client_approval?,
                 client_id_metadata_documents: client_id_metadata_documents?,
                 private_use_redirect_uris: private_use_redirect_uris?,

@@ -4,7 +4,7 @@
 //! docs/configuration.md and .env.example, of the error for a missing value, and of the check for misspelled names.
 
 use super::{
-    Variable, api, audit, brand, clients, keys, lifetimes, origins, pingone, public_url, rate_limits,
+    Variable, admin, api, audit, brand, clients, keys, lifetimes, origins, pingone, public_url, rate_limits,
 };
 
 /// Variables that belong together.
@@ -30,7 +30,10 @@ pub fn variables() -> impl Iterator<Item = &'static Variable> {
 
 /// The variables by what they are about, in the order of the documentation.
 pub static SECTIONS: [Section; 7] = [
-    Section { title: "Deputy", variables: &[&public_url::PUBLIC_URL, &keys::SERVER_KEY] },
+    Section {
+        title: "Deputy",
+        variables: &[&public_url::PUBLIC_URL, &keys::SERVER_KEY, &admin::ADMIN_TOKEN],
+    },
     Section {
         title: "PingOne",
         variables: &[

@@ -37,6 +37,8 @@ use crate::{
 pub(crate) enum AuthorizationRefusal {
     #[error("a page of another site sent it in the background")]
     Background,
+    #[error("the operator of this server has blocked this client")]
+    Blocked(ClientId),
     #[error("{error}")]
     Client { id: String, error: ClientLookupError },
     #[error(transparent)]
@@ -72,7 +74,11 @@ impl Refusal for AuthorizationRefusal {
             Self::Client { error: ClientLookupError::Record(error), .. } => Fault::Server(error),
             Self::Failure(failure) => Fault::Server(failure),
             Self::Method | Self::RateLimit(_) | Self::TooLong => Fault::Expected,
-            Self::Background | Self::Client { .. } | Self::Redirect { .. } | Self::Target(_) => Fault::Client,
+            Self::Background
+            | Self::Blocked(_)
+            | Self::Client { .. }
+            | Self::Redirect { .. }
+            | Self::Target(_) => Fault::Client,
         }
     }
 
@@ -80,6 +86,7 @@ impl Refusal for AuthorizationRefusal {
         match self {
             // Other text may be a secret in the wrong parameter, and is not logged.
             Self::Client { id, .. } => ClientId::is_well_formed(id).then(|| displayable(id)).flatten(),
+            Self::Blocked(id) => Some(id.to_string()),
             Self::Redirect { target, .. } => Some(target.client_id().to_string()),
             Self::Background
             | Self::Failure(_)
@@ -100,6 +107,11 @@ impl Refusal for AuthorizationRefusal {
                     text,
                     advice,
                 )
+            }
+            Self::Blocked(_) => {
+                let text = "The operator of this server has blocked this application.";
+                let advice = "Ask the operator if you need it. Nothing was sent to the application.";
+                about.page(StatusCode::FORBIDDEN, "This application cannot be used here", text, advice)
             }
             Self::Client { error: ClientLookupError::Record(_), .. } | Self::Failure(_) => {
                 internal_failure_page(about)
@@ -177,6 +189,7 @@ async fn authorize(
         .map_err(|error| AuthorizationRefusal::Client { id: id.to_owned(), error })?;
     trail.has_client(&client.id, client.name.as_deref());
     let mut request = AuthorizationRequest::parse(&params, &client, &app.config)?;
+    refuse_blocked(app, &request, &client, now).await?;
     app.login_step(trail, Decision::LoginBegun { scopes: request.access.scopes.to_string() });
     let chosen = chosen_scopes(app, headers, &request, &client);
     if chosen.is_some_and(|chosen| request.access.keep_scopes(&chosen)) {
@@ -191,6 +204,18 @@ async fn authorize(
     let page = approval_page(app, login, request, client, now).await?;
     metrics::login(LoginStep::Authorize, "asked");
     Ok(page)
+}
+
+/// Refuses a blocked client now, and not after the user has logged in.
+async fn refuse_blocked(
+    app: &App,
+    request: &AuthorizationRequest,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), AuthorizationRefusal> {
+    let blocklist = records::blocklist_copy(app.host(), now).await.map_err(Failure::from)?;
+    let is_blocked = blocklist.blocks(&client.id, Some(&request.target.redirect_uri().host()));
+    if is_blocked { Err(AuthorizationRefusal::Blocked(client.id.clone())) } else { Ok(()) }
 }
 
 /// The approval page. The request waits in an approval record.

@@ -3,6 +3,7 @@
 //! A refusal is an error. Each endpoint has one enum of refusals, with one exhaustive `match` from a refusal to its
 //! response. [`respond`] logs them.
 
+pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod approve;
 pub(crate) mod authorize;

@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum RegisterError {
+    #[error("the operator of this server has blocked the host of a redirect URI")]
+    Blocked,
     #[error("the body must be application/json")]
     ContentType,
     #[error("too many requests from this address; try again later")]
@@ -42,7 +44,7 @@ impl Refusal for RegisterError {
     fn fault(&self) -> Fault<'_> {
         match self {
             Self::DailyLimit(_) => Fault::Expected,
-            Self::ContentType | Self::Metadata(_) => Fault::Client,
+            Self::Blocked | Self::ContentType | Self::Metadata(_) => Fault::Client,
             Self::Receive(refusal) => refusal.fault(),
             Self::Record(error) => Fault::Server(error),
         }
@@ -50,6 +52,7 @@ impl Refusal for RegisterError {
 
     fn response(&self, _: &About<'_>) -> Response {
         match self {
+            Self::Blocked => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRedirectUri, self),
             Self::ContentType => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidClientMetadata, self),
             Self::DailyLimit(wait) => too_many_requests(self, *wait),
             Self::Metadata(refusal) => error(StatusCode::BAD_REQUEST, refusal.code(), self),
@@ -74,6 +77,10 @@ async fn store(app: &App, request: Request) -> Result<Response, RegisterError> {
     app.registrations
         .admit(config.rate_limits, &head.headers, &head.extensions, now)
         .map_err(RegisterError::DailyLimit)?;
+    let blocklist = records::blocklist_copy(app.host(), now).await?;
+    if params.redirect_uris().iter().any(|uri| blocklist.blocks_host(&uri.host())) {
+        return Err(RegisterError::Blocked);
+    }
     let (client, response) = register(params, &config.api.scopes, now, &app.random());
     records::put_new_client(app.host(), &client, now).await?;
     tracing::info!(client = %client.id, name = client.display_name(), "client registered");

@@ -33,6 +33,8 @@ pub(crate) enum TokenError {
     #[error(transparent)]
     #[strum(transparent)]
     Authentication(#[from] AuthenticationError),
+    #[error("the operator of this server has blocked this client")]
+    Blocked,
     #[error("the login at the identity provider has ended")]
     LoginEnded,
     #[error("the body must be application/x-www-form-urlencoded")]
@@ -65,9 +67,12 @@ impl Refusal for TokenError {
             Self::Authentication(refusal) => refusal.fault(),
             Self::Receive(refusal) => refusal.fault(),
             Self::Record(error) => Fault::Server(error),
-            Self::LoginEnded | Self::MediaType | Self::Redeem(_) | Self::Refresh(_) | Self::Request(_) => {
-                Fault::Client
-            }
+            Self::Blocked
+            | Self::LoginEnded
+            | Self::MediaType
+            | Self::Redeem(_)
+            | Self::Refresh(_)
+            | Self::Request(_) => Fault::Client,
         }
     }
 
@@ -76,6 +81,7 @@ impl Refusal for TokenError {
             Self::Authentication(refusal) => return refusal.response(),
             Self::Record(_) => return internal_failure(),
             Self::Receive(refusal) => return refusal.response(ErrorCode::InvalidRequest),
+            Self::Blocked => ErrorCode::UnauthorizedClient,
             Self::LoginEnded | Self::Redeem(_) => ErrorCode::InvalidGrant,
             Self::MediaType => ErrorCode::InvalidRequest,
             Self::Refresh(refusal) => refusal.code(),
@@ -157,7 +163,7 @@ async fn redeem(
         let (grant, version) =
             records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
         let access = access_of(&grant);
-        let (grant, issued) = match grant.redeem(code, redemption, config, now, &app.random()) {
+        let (mut grant, issued) = match grant.redeem(code, redemption, config, now, &app.random()) {
             Ok(redeemed) => redeemed,
             Err(refusal) => {
                 if refusal == RedeemError::Replayed {
@@ -166,6 +172,7 @@ async fn redeem(
                 return Err(refusal.into());
             }
         };
+        list(app, &mut grant, now).await?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             // Only the winner of the race enters the index.
             index(app, &grant, indexed_until(app, now), now).await;
@@ -204,6 +211,13 @@ async fn refresh(
         match refreshed {
             Ok(Refreshed::Repeated(issued)) => return Ok((issued, false)),
             Ok(Refreshed::Rotated(mut grant, issued)) => {
+                if grant.expires_at > grant.listed_until {
+                    let listed = list(app, &mut grant, now).await;
+                    if let Err(TokenError::Blocked) = listed {
+                        manage::end(app, grant.id, None, EndedBy::Operator, now).await?;
+                    }
+                    listed?;
+                }
                 let leaves_index = grant.expires_at > grant.indexed_until;
                 if leaves_index && index(app, &grant, indexed_until(app, now), now).await {
                     grant.indexed_until = indexed_until(app, now);
@@ -265,11 +279,22 @@ async fn login_status(
     }
 }
 
+/// Enters the grant into the index of all grants, and then refuses a blocked client. An operator who blocks a client and then
+/// ends its grants finds this grant, or had blocked the client before its login ends here.
+async fn list(app: &App, grant: &mut Grant, now: Timestamp) -> Result<(), TokenError> {
+    let until = indexed_until(app, now);
+    records::enter_in_grant_index(app.host(), &app.config, grant, until, now).await?;
+    grant.listed_until = until;
+    let blocklist = records::blocklist(app.host(), now).await?;
+    let is_blocked = blocklist.blocks(&grant.client_id, grant.redirect_host.as_deref());
+    if is_blocked { Err(TokenError::Blocked) } else { Ok(()) }
+}
+
 /// Adds the grant to the index of its user. Tokens are issued even if this fails. Then the next refresh tries again.
 async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
     let entered = async {
         for oldest in records::index_grant(app.host(), &app.config, grant, until, now).await? {
-            manage::end_by(app, oldest, &grant.user.sub, EndedBy::Limit, now).await?;
+            manage::end_by(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
         }
         Ok::<_, RecordError>(())
     };

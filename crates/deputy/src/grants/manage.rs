@@ -69,15 +69,17 @@ fn last_sign(agent: &ConnectedAgent) -> Timestamp {
     agent.activity.last().map_or(agent.connected_at, |(at, _)| at)
 }
 
-/// Ends a grant of the user `sub`. Returns the grant before the change, or `None` if there is no such grant.
+/// Ends a grant, if it is one of the user `sub`; `None` stands for any user. Returns the grant before the change, or `None` if
+/// there is no such grant.
 pub(crate) async fn end(
     app: &App,
     id: GrantId,
-    sub: &str,
+    sub: Option<&str>,
+    by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
-    let Some(grant) = end_by(app, id, sub, EndedBy::User, now).await? else { return Ok(None) };
-    unindex(app, sub, &[id], now).await;
+    let Some(grant) = end_by(app, id, sub, by, now).await? else { return Ok(None) };
+    unindex(app, &grant.user.sub, &[id], now).await;
     Ok(Some(grant))
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<(), 
     let index = records::user_grants(app.host(), &app.config, sub, now).await?;
     let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
     for ids in ids.chunks(AT_A_TIME) {
-        try_join_all(ids.iter().map(|id| end_by(app, *id, sub, EndedBy::User, now))).await?;
+        try_join_all(ids.iter().map(|id| end_by(app, *id, Some(sub), EndedBy::User, now))).await?;
     }
     unindex(app, sub, &ids, now).await;
     Ok(())
@@ -102,7 +104,7 @@ pub(crate) async fn narrow(
     now: Timestamp,
 ) -> Result<Option<Grant>, NarrowFailure> {
     for _ in 0..records::MOST_RACES {
-        let Some((grant, version)) = owned(app, id, sub, now).await? else { return Ok(None) };
+        let Some((grant, version)) = owned(app, id, Some(sub), now).await? else { return Ok(None) };
         let grant = grant.narrow(kept)?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             app.changes.note();
@@ -150,17 +152,26 @@ pub(crate) async fn remove(
 ) -> Result<bool, RecordError> {
     let was_there = records::end_grant(app.host(), id, now).await?;
     if was_there {
-        app.changes.note();
-        app.audit(access, Decision::GrantEnded { by });
+        note_end(app, id, access, by).await;
     }
     Ok(was_there)
 }
 
-/// Ends a grant of the user `sub`, and leaves it in the index.
+/// Lets running calls notice the end of a grant, records it, and removes the grant from the index of all grants.
+async fn note_end(app: &App, id: GrantId, access: AuditedAccess, by: EndedBy) {
+    app.changes.note();
+    app.audit(access, Decision::GrantEnded { by });
+    // The entry expires.
+    if let Err(error) = app.host().grant_index.remove(id).await {
+        tracing::warn!(grant = ?id, %error, "an ended grant could not be removed from the index of all grants");
+    }
+}
+
+/// Ends a grant as [`end`] does, and leaves it in its user's index.
 pub(crate) async fn end_by(
     app: &App,
     id: GrantId,
-    sub: &str,
+    sub: Option<&str>,
     by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
@@ -173,8 +184,7 @@ pub(crate) async fn end_by(
             records::end_grant(app.host(), id, now).await?
         };
         if has_ended {
-            app.changes.note();
-            app.audit(access_of(&grant), Decision::GrantEnded { by });
+            note_end(app, id, access_of(&grant), by).await;
             tracing::info!(client = %grant.client_id, grant = ?id, ?by, "grant ended");
             return Ok(Some(grant));
         }
@@ -185,11 +195,11 @@ pub(crate) async fn end_by(
 async fn owned(
     app: &App,
     id: GrantId,
-    sub: &str,
+    sub: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<(Grant, Version)>, RecordError> {
     let found = records::grant(app.host(), id, now).await?;
-    Ok(found.filter(|(grant, _)| grant.user.sub == sub))
+    Ok(found.filter(|(grant, _)| sub.is_none_or(|sub| grant.user.sub == sub)))
 }
 
 /// Removes ended grants from the index of their user. After a failure, the entries stay until they expire.

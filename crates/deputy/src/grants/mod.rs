@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod issue;
 pub(crate) mod login;
 pub(crate) mod manage;
+pub(crate) mod operate;
 pub(crate) mod refresh;
 pub(crate) mod revoke;
 pub(crate) mod session;

@@ -50,6 +50,9 @@ pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
         (Step::Authorize, "own_origin" | "client_id") => {
             "the client sends a wrong request: report it to its publisher"
         }
+        (Step::Authorize | Step::Redemption, "blocked") => {
+            "`deputy clients blocked` has the list, and `deputy clients unblock` admits the client again"
+        }
         (Step::Authorize, "background") => {
             "connect from the application, not from a page that embeds this server"
         }

@@ -42,8 +42,8 @@ pub struct AuditedAccess {
     pub user: Option<String>,
     /// The client. `None` for a login to *Your agents*, and before the client is known.
     pub client: Option<AuditedClient>,
-    /// The login, and the grant that it ends in.
-    pub grant: GrantId,
+    /// The login, and the grant that it ends in. `None` for a decision about all logins of a client.
+    pub grant: Option<GrantId>,
 }
 
 impl Serialize for AuditedAccess {
@@ -56,8 +56,10 @@ impl Serialize for AuditedAccess {
         if let Some(client) = &self.client {
             access.serialize_field("client", client)?;
         }
-        access.serialize_field("grant", &hex(&self.grant.0))?;
-        access.serialize_field("reference", &self.grant.reference())?;
+        if let Some(grant) = self.grant {
+            access.serialize_field("grant", &hex(&grant.0))?;
+            access.serialize_field("reference", &grant.reference())?;
+        }
         access.end()
     }
 }
@@ -131,6 +133,10 @@ pub enum Decision {
         /// The party that ended it.
         by: EndedBy,
     },
+    /// The operator blocked a client, or every client of a host.
+    ClientBlocked,
+    /// The operator unblocked it.
+    ClientUnblocked,
     /// A tool was called.
     ToolCalled {
         /// The tool.
@@ -185,6 +191,8 @@ pub enum EndedBy {
     Client,
     /// This server, because the user had more grants than one user may have, and it was the oldest.
     Limit,
+    /// The operator.
+    Operator,
     /// `PingOne` ended the login.
     Pingone,
     /// This server, because a code or a refresh token was used twice (OAuth 2.1 §4.1.3, §4.3.1).
@@ -243,7 +251,7 @@ mod tests {
             access: AuditedAccess {
                 user: Some("ada".to_owned()),
                 client: Some(AuditedClient { id: "c".to_owned(), name: None }),
-                grant: GrantId([0xab; 16]),
+                grant: Some(GrantId([0xab; 16])),
             },
         };
         assert_eq!(

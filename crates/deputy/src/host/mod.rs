@@ -1,7 +1,7 @@
 //! The seam between Deputy and the platform it runs on.
 //!
-//! A [`Host`] is a set of parts with one purpose each: clock, randomness, outgoing HTTP, store, rate limits, background tasks
-//! and audit log. Everything else is shared, so that two hosts cannot drift apart. A test replaces one part and keeps the others:
+//! A [`Host`] is a set of parts with one purpose each: clock, randomness, outgoing HTTP, store, index of grants, rate limits,
+//! background tasks and audit log. Everything else is shared, so that two hosts cannot drift apart. A test replaces one part and keeps the others:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -28,6 +28,7 @@
 //! Everything here is `Send`; a single-threaded host asserts that once, in its adapter.
 
 mod audit;
+mod grant_index;
 mod http_client;
 mod rate_limiter;
 mod store;
@@ -45,6 +46,7 @@ pub use audit::{
     AuditEvent, AuditLog, AuditedAccess, AuditedClient, CallOutcome, Decision, EndedBy, LoginStep,
     NoAuditLog, RefusedBecause,
 };
+pub use grant_index::{GrantEntry, GrantFilter, GrantIndex, Page};
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
 pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};
 pub use store::{Digest, GrantId, Operation, Outcome, Record, RecordKey, Store, StoreError, Version};
@@ -67,6 +69,8 @@ pub struct Host {
     pub rate_limiter: Arc<dyn RateLimiter>,
     /// Stored records.
     pub store: Arc<dyn Store>,
+    /// The index of all grants.
+    pub grant_index: Arc<dyn GrantIndex>,
     /// Work that outlives its request.
     pub tasks: Arc<dyn Tasks>,
     /// The audit log.

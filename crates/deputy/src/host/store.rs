@@ -163,6 +163,8 @@ impl Outcome {
 pub enum RecordKey {
     /// An authorization request that waits for the user's approval. Lives 10 minutes.
     Approval(GrantId),
+    /// The clients that the operator has blocked. There is one such record.
+    Blocklist(Digest),
     /// A registered client by its `client_id`, or a metadata document. Lives 30 days, and 90 days or more after each issue of
     /// tokens. Reads may be stale.
     Client(String),
@@ -181,6 +183,7 @@ impl RecordKey {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Approval(_) => "approval",
+            Self::Blocklist(_) => "blocklist",
             Self::Client(_) => "client",
             Self::Grant(_) => "grant",
             Self::Login(_) => "login",
@@ -194,7 +197,7 @@ impl RecordKey {
         match self {
             Self::Approval(id) | Self::Grant(id) | Self::Login(id) => hex(&id.0),
             Self::Client(id) => id.clone(),
-            Self::Reply(digest) | Self::User(digest) => hex(&digest.0),
+            Self::Blocklist(digest) | Self::Reply(digest) | Self::User(digest) => hex(&digest.0),
         }
     }
 }
@@ -210,7 +213,7 @@ impl fmt::Debug for Digest {
 }
 
 /// The random name of a grant, and of the approval and the login that lead to it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
 
 impl GrantId {

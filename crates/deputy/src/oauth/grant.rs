@@ -109,6 +109,9 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// The time until which the index of the user's grants keeps this grant.
     pub indexed_until: Timestamp,
+    /// The time until which the index of all grants keeps this grant. Grants of earlier versions are not in it.
+    #[serde(default)]
+    pub listed_until: Timestamp,
     /// The tokens of `PingOne`.
     #[serde(rename = "upstream")]
     pub pingone: PingOneSession,
@@ -263,6 +266,7 @@ impl Grant {
             created_at: now,
             expires_at,
             indexed_until: now,
+            listed_until: Timestamp::default(),
             pingone: PingOneSession::seal(&pingone_tokens, &key, id, random),
             code: Code::Issued {
                 digest: code.digest(),

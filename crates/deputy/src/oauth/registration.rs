@@ -32,6 +32,11 @@ impl RegistrationParams {
         let scopes = Scopes::parse(scope.unwrap_or_default()).map_err(MetadataError::Scope)?;
         Ok(Self { metadata, scopes })
     }
+
+    /// `redirect_uris`
+    pub fn redirect_uris(&self) -> &[RedirectUri] {
+        &self.metadata.redirect_uris
+    }
 }
 
 /// Registers a client: returns the client to store and the body of the response (RFC 7591 §3.2.1). Only the response

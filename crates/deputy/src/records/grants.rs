@@ -1,9 +1,12 @@
 //! Grants.
 
-use super::{RecordError, decode, encode};
+use super::{RecordError, decode, encode, users::user_digest};
 use crate::{
-    host::{GrantId, Host, Record, RecordKey, Timestamp, Version},
+    config::Config,
+    host::{Digest, GrantEntry, GrantFilter, GrantId, Host, Record, RecordKey, Timestamp, Version},
     oauth::Grant,
+    seal,
+    types::ClientId,
 };
 
 /// Loads a grant that has not ended, with the version for [`replace_grant`].
@@ -39,4 +42,25 @@ pub(crate) async fn replace_grant(
 /// Removes a grant: from now on none of its tokens is valid. `false`: it was removed before.
 pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<bool, RecordError> {
     Ok(host.store().take(&RecordKey::Grant(id), now).await?.is_some())
+}
+
+/// Enters a grant into the index of all grants.
+pub(crate) async fn enter_in_grant_index(
+    host: &Host,
+    config: &Config,
+    grant: &Grant,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let (client, user) = (client_digest(&grant.client_id), user_digest(config, &grant.user.sub));
+    Ok(host.grant_index.enter(GrantEntry { id: grant.id, client, user }, until, now).await?)
+}
+
+/// Selects the grants of a client or of a user in the index of all grants.
+pub(crate) fn grant_filter(config: &Config, client: Option<&ClientId>, user: Option<&str>) -> GrantFilter {
+    GrantFilter { client: client.map(client_digest), user: user.map(|sub| user_digest(config, sub)) }
+}
+
+fn client_digest(id: &ClientId) -> Digest {
+    seal::digest("client of grants", id.as_str().as_bytes())
 }

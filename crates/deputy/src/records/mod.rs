@@ -1,6 +1,7 @@
 //! The stored records, typed, over the verbs of the store. One file for each kind.
 
 mod activity;
+mod blocklist;
 mod clients;
 mod grants;
 mod replies;
@@ -8,11 +9,12 @@ mod tickets;
 mod users;
 
 pub(crate) use activity::{Activity, UnwrittenActivity};
+pub(crate) use blocklist::{Blocked, Blocklist, Subject, blocklist, blocklist_copy, change_blocklist};
 pub(crate) use clients::{
     Document, authorizing_client, client, document, forget_document, keep_client, put_document,
     put_new_client,
 };
-pub(crate) use grants::{end_grant, grant, replace_grant, stored_grant};
+pub(crate) use grants::{end_grant, enter_in_grant_index, grant, grant_filter, replace_grant, stored_grant};
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
 pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};
 pub(crate) use users::{

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Activity, MOST_RACES, RecordError, decode, encode};
 use crate::{
     config::Config,
-    host::{GrantId, Host, RecordKey, Timestamp},
+    host::{Digest, GrantId, Host, RecordKey, Timestamp},
     oauth::Grant,
     seal,
 };
@@ -57,8 +57,12 @@ const SIGNED_OUT: usize = 16;
 
 /// The key of a user's index.
 pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
-    let name = format!("{}\n{sub}", config.pingone.issuer);
-    RecordKey::User(seal::digest("user", name.as_bytes()))
+    RecordKey::User(user_digest(config, sub))
+}
+
+/// The digest that names a user.
+pub(super) fn user_digest(config: &Config, sub: &str) -> Digest {
+    seal::digest("user", format!("{}\n{sub}", config.pingone.issuer).as_bytes())
 }
 
 /// Enters a grant into its user's index until `until`, or prolongs its entry. Returns the oldest grants beyond the bound,

@@ -22,16 +22,27 @@ use tracing::Instrument as _;
 use crate::{
     app::App,
     endpoint::{
-        agents, approve, authorize, callback, health, home, mcp, metadata, method_not_allowed, not_found,
-        register, revoke, token,
+        admin, agents, approve, authorize, callback, health, home, mcp, metadata, method_not_allowed,
+        not_found, register, revoke, token,
     },
     host::ClientAddress,
     log_context::{self, LogContext, REQUEST_ID},
     paths, trace,
 };
 
+/// The place of the admin interface.
+pub(crate) enum Admin {
+    Elsewhere,
+    /// With all other routes.
+    Here,
+}
+
 /// The routes of `app`.
-pub(crate) fn routes(app: &Arc<App>) -> Router {
+pub(crate) fn routes(app: &Arc<App>, admin: Admin) -> Router {
+    let for_operators = match admin {
+        Admin::Elsewhere => Router::new(),
+        Admin::Here => for_operators(),
+    };
     let metadata = Router::new().route(paths::JWKS, get(metadata::keys));
     let metadata = well_known(metadata, "oauth-protected-resource", &get(metadata::resource));
     let metadata = well_known(metadata, "oauth-authorization-server", &get(metadata::authorization_server));
@@ -64,9 +75,21 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .merge(for_programs)
         .merge(for_browsers)
         .merge(mcp_endpoint)
+        .merge(for_operators)
         .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(app), around_every_route))
         .with_state(Arc::clone(app))
+}
+
+/// The routes of the admin interface alone.
+pub(crate) fn admin_routes(app: &Arc<App>) -> Router {
+    for_operators().fallback(not_found).with_state(Arc::clone(app))
+}
+
+/// Pages of other origins cannot send the token of the operator, so these routes have no CORS.
+fn for_operators() -> Router<Arc<App>> {
+    let path = format!("{}{{*path}}", paths::ADMIN);
+    Router::new().route(&path, any(admin::any)).layer(from_fn(plain_bodies::required))
 }
 
 /// One layer, since each takes microseconds.

@@ -9,7 +9,7 @@ use deputy::host::{
 };
 use worker::{Env, send::SendFuture};
 
-use crate::{audit::audit_log, rate_limits::RateLimits, store::WorkersStore};
+use crate::{audit::audit_log, grant_index::WorkersGrantIndex, rate_limits::RateLimits, store::WorkersStore};
 
 /// The host with the bindings of `env`, which are the same for every request of an isolate. Fails if one is missing.
 pub(crate) fn host(env: &Env) -> worker::Result<Host> {
@@ -19,6 +19,7 @@ pub(crate) fn host(env: &Env) -> worker::Result<Host> {
         random: Arc::new(WorkersRuntime),
         rate_limiter: Arc::new(RateLimits::new(env)?),
         store: Arc::new(WorkersStore::new(env)?),
+        grant_index: Arc::new(WorkersGrantIndex::new(env)?),
         tasks: Arc::new(WorkersRuntime),
         audit: audit_log(env),
         capacity: Capacity::default(),

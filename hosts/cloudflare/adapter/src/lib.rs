@@ -1,13 +1,15 @@
 //! Deputy's host on Cloudflare Workers. [`host`] has the parts of the core's `Host`, [`store`] its `Store` with KV for
-//! clients and a Durable Object for every other record, and [`rate_limits`] its rate limits.
+//! clients and a Durable Object for every other record, [`grant_index`] its index of grants, and [`rate_limits`] its rate
+//! limits.
 //!
-//! A Worker exports a function `respond` that calls [`serve`]. The build adds the class `RecordObject` of
-//! `record_object.js` to its module.
+//! A Worker exports a function `respond` that calls [`serve`]. The build adds the classes `RecordObject` of
+//! `record_object.js` and `GrantIndexObject` of `grant_index_object.js` to its module.
 
 mod audit;
 mod binding;
 mod clients;
 mod encoding;
+mod grant_index;
 mod host;
 mod metrics;
 mod objects;
@@ -29,6 +31,7 @@ use worker::{
     web_sys::Request,
 };
 
+pub use grant_index::WorkersGrantIndex;
 pub use host::WorkersRuntime;
 pub use rate_limits::RateLimits;
 pub use store::WorkersStore;
@@ -65,15 +68,23 @@ fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, Strin
     }
     let host = host::host(env).map_err(|error| format!("a binding is missing: {error}"))?;
     metrics::enable(env);
-    let router = server(config, host).router();
+    let router = server(config, host).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
 }
 
 /// Rejects misspelled names among the Worker's variables, secrets and bindings.
 fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), Vec<ConfigError>> {
-    let bindings =
-        ["AUDIT_QUEUE", "AUTHORIZE_RATE", "METRICS", "OAUTH_KV", "RECORDS", "REGISTER_RATE", "TOKEN_RATE"];
+    let bindings = [
+        "AUDIT_QUEUE",
+        "AUTHORIZE_RATE",
+        "GRANTS",
+        "METRICS",
+        "OAUTH_KV",
+        "RECORDS",
+        "REGISTER_RATE",
+        "TOKEN_RATE",
+    ];
     let names: Vec<String> =
         Object::keys(env.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect();
     let names = names.iter().map(String::as_str);

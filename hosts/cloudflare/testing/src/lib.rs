@@ -13,8 +13,8 @@ use axum::{
 };
 use bytes::Bytes;
 use deputy::host::{FetchLimits, GrantId, Reach, RecordKey, Store as _};
-use deputy_workers::WorkersStore;
-use harness::store_suite;
+use deputy_workers::{WorkersGrantIndex, WorkersStore};
+use harness::{index_suite, store_suite};
 use http::StatusCode;
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -85,13 +85,16 @@ async fn read_object(State(env): State<Env>) -> Result<&'static str, String> {
     SendFuture::new(read).await.map(|_| "constant")
 }
 
-/// Runs the store suite. Returns the number of its checks and those that failed, as JSON.
+/// Runs the store suite and the index suite. Returns the number of checks of the first and those that failed, as JSON.
 async fn run_store_suite(State(env): State<Env>) -> Response {
     let run = async move {
         let store = WorkersStore::new(&env).map_err(|error| error.to_string())?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number has 32 bits")]
         let salt = (Math::random() * f64::from(u32::MAX)) as u64;
-        Ok::<_, String>(store_suite::run(&store, workers_runtime::now(), salt).await)
+        let index = WorkersGrantIndex::of(&env, "suite").map_err(|error| error.to_string())?;
+        let now = workers_runtime::now();
+        let failures = store_suite::run(&store, now, salt).await;
+        Ok::<_, String>([failures, index_suite::run(&store, &index, now, salt).await].concat())
     };
     match SendFuture::new(run).await {
         Ok(failures) => {

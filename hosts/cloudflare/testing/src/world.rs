@@ -28,7 +28,7 @@ use deputy::{
         Host, HttpClient, Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
     },
 };
-use deputy_workers::{RateLimits, WorkersRuntime, WorkersStore};
+use deputy_workers::{RateLimits, WorkersGrantIndex, WorkersRuntime, WorkersStore};
 use harness::counted::{Counted, Counts};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
@@ -129,6 +129,7 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
     let store = WorkersStore::new(env).map_err(|error| error.to_string())?;
     let now = Arc::new(AtomicU64::new(description.now));
     let (stored, fetched) = (Counts::default(), Arc::<AtomicU64>::default());
+    let grant_index = WorkersGrantIndex::of(env, &description.records).map_err(|error| error.to_string())?;
     let store = TestStore { inner: store, owner: description.records, evict: description.evict };
     let test =
         TestHost { now: Arc::clone(&now), fetched: Arc::clone(&fetched), network: description.network };
@@ -140,11 +141,12 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         random: Arc::new(WorkersRuntime),
         rate_limiter: Arc::new(RateLimits::new(env).map_err(|error| error.to_string())?),
         store: Arc::new(Counted::new(store, &stored)),
+        grant_index: Arc::new(Counted::new(grant_index, &stored)),
         tasks: Arc::new(WorkersRuntime),
         audit: audited.clone(),
         capacity: Capacity::default(),
     };
-    let router = todo::deputy(config, host).router();
+    let router = todo::deputy(config, host).router_with_admin();
     let world = World { router, now, stored, fetched, audited };
     WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
     Ok(world)
@@ -214,14 +216,16 @@ struct TestStore {
 }
 
 impl TestStore {
+    fn mixed(&self, digest: &Digest) -> Digest {
+        Digest(Sha256::new().chain_update(&self.owner).chain_update(digest.0).finalize().into())
+    }
+
     fn key(&self, key: &RecordKey) -> RecordKey {
         match key {
-            RecordKey::User(digest) => {
-                let mixed = Sha256::new().chain_update(&self.owner).chain_update(digest.0).finalize();
-                RecordKey::User(Digest(mixed.into()))
-            }
-            // Metadata documents of one URL differ between worlds.
-            RecordKey::Client(id) if id.starts_with("document-") => {
+            RecordKey::Blocklist(digest) => RecordKey::Blocklist(self.mixed(digest)),
+            RecordKey::User(digest) => RecordKey::User(self.mixed(digest)),
+            // Metadata documents of one URL and the list of blocked clients differ between worlds.
+            RecordKey::Client(id) if id.starts_with("document-") || id == "blocklist" => {
                 RecordKey::Client(format!("{id} {}", self.owner))
             }
             // Their names are random.

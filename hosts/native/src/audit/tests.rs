@@ -28,7 +28,7 @@ fn event(time: u64) -> AuditEvent {
         reason: "the user said \"no\"\n,\"mac\":\"x".to_owned(),
     };
     let client = AuditedClient { id: "client".to_owned(), name: None };
-    let access = AuditedAccess { user: None, client: Some(client), grant: GrantId([7; 16]) };
+    let access = AuditedAccess { user: None, client: Some(client), grant: Some(GrantId([7; 16])) };
     AuditEvent { time: Timestamp(time), decision, access }
 }
 

@@ -9,6 +9,7 @@ mod backup;
 mod count;
 mod damage;
 mod file;
+mod grant_index;
 mod lock;
 mod reader;
 mod schema;
@@ -28,6 +29,7 @@ pub(crate) use count::count;
 use damage::DamageCheck;
 pub use file::OpenError;
 pub(crate) use file::{create_folder, private};
+pub use grant_index::SqliteGrantIndex;
 pub use lock::FolderLock;
 use reader::Readers;
 use watch::Watch;
@@ -155,7 +157,11 @@ fn log_given_up(key: &RecordKey) {
         RecordKey::Login(login) => {
             tracing::info!(reference = %login.reference(), "login not back from PingOne after ten minutes");
         }
-        RecordKey::Client(_) | RecordKey::Grant(_) | RecordKey::Reply(_) | RecordKey::User(_) => {}
+        RecordKey::Blocklist(_)
+        | RecordKey::Client(_)
+        | RecordKey::Grant(_)
+        | RecordKey::Reply(_)
+        | RecordKey::User(_) => {}
     }
 }
 

@@ -8,8 +8,8 @@ mod opening;
 use std::sync::Arc;
 
 use deputy::host::{GrantId, RecordKey, Store as _, Timestamp};
-use deputy_native::store::{SWEEP, SqliteStore};
-use harness::store_suite;
+use deputy_native::store::{SWEEP, SqliteGrantIndex, SqliteStore};
+use harness::{index_suite, store_suite};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
 pub(crate) const LATER: Timestamp = Timestamp(1_800_000_600);
@@ -33,6 +33,16 @@ async fn store_suite_passes() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(store_suite::run(&store, NOW, 1).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn index_suite_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let index = SqliteGrantIndex::of(folder.path());
+    for salt in 0..2 {
+        assert_eq!(index_suite::run(&store, &index, NOW, salt).await, Vec::<String>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    self, BoxFuture, Clock, FetchError, FetchLimits, Host, HttpClient, Operation, Outcome, RecordKey, Store,
-    StoreError, Timestamp,
+    self, BoxFuture, Clock, FetchError, FetchLimits, GrantEntry, GrantFilter, GrantId, GrantIndex, Host,
+    HttpClient, Operation, Outcome, Page, RecordKey, Store, StoreError, Timestamp,
 };
 use harness::memory::MemoryHost;
 
@@ -77,6 +77,7 @@ impl ContendedHost {
             clock: part.clone(),
             http: part.clone(),
             store: self.store.clone(),
+            grant_index: self.store.clone(),
             tasks: part,
             ..self.inner.host()
         }
@@ -214,5 +215,29 @@ impl Store for ContendedStore {
             }
             Ok(outcome)
         }))
+    }
+}
+
+impl GrantIndex for ContendedStore {
+    fn list(
+        &self,
+        filter: GrantFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        Box::pin(self.contended(self.inner.grant_index().list(filter, page, now)))
+    }
+
+    fn enter(
+        &self,
+        entry: GrantEntry,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.contended(self.inner.grant_index().enter(entry, until, now)))
+    }
+
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.contended(self.inner.grant_index().remove(id)))
     }
 }

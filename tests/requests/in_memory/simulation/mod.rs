@@ -7,6 +7,7 @@
 mod failure_points;
 mod host;
 mod logins;
+mod operator;
 mod scheduler;
 
 use std::sync::{Arc, Mutex};
@@ -79,7 +80,7 @@ impl<'a> Run<'a> {
         let (tasks, dice) = (Tasks::default(), Dice::new(seed));
         let store_dice = Dice::new(!seed);
         let host = ContendedHost::new(world.host.clone(), tasks.clone(), store_dice, faults.store_failures);
-        let router = world.server(host.parts()).router();
+        let router = world.server(host.parts()).router_with_admin();
         Self { world, dice, faults, tasks, host, router, outcomes: Arc::default() }
     }
 

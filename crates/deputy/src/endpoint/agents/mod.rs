@@ -23,7 +23,7 @@ use crate::{
         Failure,
         manage::{self, ConnectedAgent, NarrowFailure},
     },
-    host::{Endpoint, GrantId, RetryAfter, Timestamp},
+    host::{EndedBy, Endpoint, GrantId, RetryAfter, Timestamp},
     http::{BodyError, Response, cookies, is_in_background, read_body},
     limits,
     mcp::read_only_scopes,
@@ -161,7 +161,7 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
     let sub = session.user.sub.as_str();
     let (notice, changed) = match action {
         "end" => {
-            let ended = manage::end(app, grant_id(&params)?, sub, now).await?;
+            let ended = manage::end(app, grant_id(&params)?, Some(sub), EndedBy::User, now).await?;
             let notice = Notice::Done("The application is disconnected. Its next request is refused.");
             ended.map_or((GONE, Changed::Nothing), |grant| (notice, Changed::Client(grant.client_id)))
         }
