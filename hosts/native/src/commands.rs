@@ -21,6 +21,7 @@ use http::HeaderName;
 use url::Url;
 
 use crate::{
+    admin::{self, ClientsOptions, GrantsOptions},
     audit::{AuditOptions, LoginsOptions},
     build::BUILD,
     check::CheckOptions,
@@ -52,6 +53,12 @@ pub(crate) enum Command {
     /// Look at the configuration, PingOne, the API and the data folder, without serving
     #[command(after_help = CHECK_HELP)]
     Check(CheckOptions),
+    /// Block clients, of this or of another Deputy
+    #[command(after_help = ADMIN_HELP)]
+    Clients(ClientsOptions),
+    /// List and end the access of clients, of this or of another Deputy
+    #[command(after_help = ADMIN_HELP)]
+    Grants(GrantsOptions),
     /// Show logins step by step, and why they failed
     #[command(after_help = LOGINS_HELP)]
     Logins(LoginsOptions),
@@ -95,6 +102,9 @@ pub(crate) struct ServeOptions {
     /// Address and port of `/metrics` for Prometheus, without authentication: a loopback address, as `127.0.0.1:9464`
     #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     pub(crate) metrics_listen: Option<Listen>,
+    /// Address and port of the admin interface, for which `ADMIN_TOKEN` is needed: a loopback address, as `127.0.0.1:8790`
+    #[arg(long, env = "ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = admin::loopback)]
+    pub(crate) admin_listen: Option<Listen>,
     /// URL of a collector of OpenTelemetry that gets traces over OTLP, without the path, such as `http://localhost:4318`
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector_url)]
     pub(crate) otlp_endpoint: Option<Url>,
@@ -338,7 +348,7 @@ fn description(variable: &Variable) -> String {
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 5] = ["audit", "backup", "check", "restore", "serve"];
+const WITH_DATA: [&str; 7] = ["audit", "backup", "check", "clients", "grants", "restore", "serve"];
 
 const AFTER_HELP: &str = "\
 Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
@@ -351,6 +361,9 @@ const LOGINS_HELP: &str = "\
 The logins are those of the audit log; docs/operating.md explains the steps. Deputy may be running.
 
 For Workers, give the lines of the log: npx wrangler tail --format json | jq -r '.logs[].message[]' | deputy logins --from -";
+
+const ADMIN_HELP: &str = "\
+ADMIN_TOKEN is the secret of the Deputy that the command is for. docs/admin.md describes the commands.";
 
 const CHECK_HELP: &str = "\
 Each line has a verdict, the thing that was looked at, and the remedy. Deputy may be running. PingOne gets one token

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use deputy::config::ConfigErrors;
 
 use crate::{
+    admin::AdminError,
     audit::AuditError,
     listen::BindError,
     store::{BackupError, OpenError},
@@ -14,9 +15,15 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
     Audit(#[from] AuditError),
     #[error("the audit log was changed")]
     AuditChanged,
+    #[error(
+        "ADMIN_LISTEN needs ADMIN_TOKEN, the secret of the admin interface; make one with: openssl rand -base64 32"
+    )]
+    NoAdminToken,
     #[error("there is no audit log in {}. --data-dir (DATA_DIR) names the folder of the data", .0.display())]
     NoAuditLog(PathBuf),
     #[error(transparent)]
@@ -65,7 +72,8 @@ impl StartError {
     /// 2 for a wrong configuration, as for unknown flags; 1 otherwise.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Log(_) | Self::Traces(_) => ExitCode::from(2),
+            Self::Admin(error) => error.exit_code(),
+            Self::Config(_) | Self::Log(_) | Self::NoAdminToken | Self::Traces(_) => ExitCode::from(2),
             Self::Audit(_)
             | Self::AuditChanged
             | Self::NoAuditLog(_)

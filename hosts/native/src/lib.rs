@@ -3,6 +3,7 @@
 //! [`store`] and [`host`] implement the core's seam; [`http_server`] and [`listen`] serve it. [`main`] runs the [`commands`] of
 //! `deputy` in a program with its own tools.
 
+mod admin;
 mod audit;
 mod backup;
 mod build;
@@ -88,6 +89,8 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         runtime.block_on(future)
     };
     match command {
+        Command::Clients(options) => serving(Box::pin(admin::clients(options, file, output.clone()))),
+        Command::Grants(options) => serving(Box::pin(admin::grants(options, file, output.clone()))),
         Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
         Command::Logins(options) => audit::list_logins(&options),
         Command::Backup(options) => backup::back_up(&options, output),

@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     Tools,
+    admin::Admin,
     audit::{self, AuditFiles},
     build::BUILD,
     commands::{self, ServeOptions},
@@ -59,6 +60,11 @@ pub(crate) async fn run(
         Some(listen) => Some(Metrics::start(listen).await?),
         None => None,
     };
+    let admin = match (&options.admin_listen, &config.admin_token) {
+        (Some(_), None) => return Err(StartError::NoAdminToken),
+        (Some(listen), Some(_)) => Some(Admin::start(listen).await?),
+        (None, _) => None,
+    };
     let stop = Stop { drain: Duration::from_secs(options.drain_seconds), ..Stop::default() };
     signals(&stop, &output)?;
     warn_about_addresses(&config, &options.listen, http.client_address_header.is_some());
@@ -66,6 +72,9 @@ pub(crate) async fn run(
     let audit = options.audit.then_some(options.audit_max_mb * 1024 * 1024);
     let folder = &options.data.data_dir;
     let mut app = Deputy::open(config, folder, audit, tools, &http.limits, &stop, metrics)?;
+    if let Some(admin) = admin {
+        app.serve_admin(admin);
+    }
     output.print(&ready);
     notify::ready();
     app.check_upstream();
@@ -101,7 +110,7 @@ pub(crate) fn keys(file: &EnvFile) -> Result<Keys, StartError> {
 }
 
 /// A variable of the environment or of the file.
-fn variable(file: &EnvFile, name: &str) -> Option<String> {
+pub(crate) fn variable(file: &EnvFile, name: &str) -> Option<String> {
     // Compose files and CI set unknown variables to nothing. These must not hide the file.
     let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     set.or_else(|| file.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
@@ -253,6 +262,11 @@ impl Deputy {
     fn check_upstream(&mut self) {
         let server = self.server.clone();
         self.tasks.push(tokio::spawn(async move { server.check_pingone().await }));
+    }
+
+    /// Serves the admin interface beside everything else.
+    fn serve_admin(&mut self, admin: Admin) {
+        self.tasks.push(tokio::spawn(admin.serve(self.server.clone())));
     }
 
     /// Serves until the shutdown. Then waits for detached work, and closes the store.

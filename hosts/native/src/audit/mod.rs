@@ -25,7 +25,7 @@ use deputy::{
 use crate::sync::lock;
 
 use chain::Chain;
-pub(crate) use command::{AuditOptions, run};
+pub(crate) use command::{AuditOptions, Since, run};
 pub(crate) use logins::{LoginsOptions, run as list_logins};
 
 /// The audit log in a folder.

@@ -1,5 +1,6 @@
 //! The binary as a child process.
 
+mod admin;
 mod check;
 mod configuration;
 mod demo;
