@@ -3,7 +3,7 @@
 
 import Deputy from "../../../hosts/cloudflare/worker/build/index.js";
 
-export { RecordObject } from "../../../hosts/cloudflare/worker/build/index.js";
+export { GrantIndexObject, RecordObject } from "../../../hosts/cloudflare/worker/build/index.js";
 
 const audited = [];
 const points = [];
