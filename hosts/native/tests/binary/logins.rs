@@ -47,7 +47,7 @@ fn logins_are_shown_by_the_reference_of_their_page() {
 }
 
 #[test]
-fn lines_of_workers_logs_are_read_and_control_characters_are_not_printed() {
+fn workers_log_is_read_without_control_characters() {
     let folder = tempfile::tempdir().unwrap();
     let event = r#"{"time":1800000000,"event":"login_denied","client":{"id":"c","name":"\u001b[2Jx"},"grant":"00","reference":"7KQ2-M4XD"}"#;
     let mut command = deputy(folder.path(), &["logins", "--from", "-"]);
