@@ -1,6 +1,9 @@
 //! Logins that fail: `deputy logins` names the step and the cause.
 
-use deputy::history::{self, Login, State, Step};
+use deputy::{
+    history::{self, Login, State},
+    host::LoginStep as Step,
+};
 use pingone_sim::{Failure, Signature};
 use serde_json::json;
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::LoginStep;
+
 /// A login, from its audit events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Login {
@@ -25,7 +27,7 @@ pub struct Login {
     /// The state of the login.
     pub state: State,
     /// The last step, or the step that failed.
-    pub at: Step,
+    pub at: LoginStep,
     /// The likely cause, if the login failed or was given up.
     pub cause: Option<String>,
     /// A way to mend it.
@@ -46,20 +48,6 @@ pub enum State {
     GivenUp,
     /// The next step can still come.
     UnderWay,
-}
-
-/// A step of a login, as [`crate::host::LoginStep`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-#[expect(missing_docs, reason = "the same as those of LoginStep")]
-pub enum Step {
-    Authorize,
-    Approval,
-    Pingone,
-    Callback,
-    Redemption,
-    Refresh,
 }
 
 /// An audit event, as far as it tells about a login. Others are not read.
@@ -90,7 +78,7 @@ enum Kind {
     LoginDenied,
     LoginSent,
     LoginReturned,
-    LoginRefused { at: Step, code: String, reason: String },
+    LoginRefused { at: LoginStep, code: String, reason: String },
     GrantIssued { scopes: String },
     CodeRedeemed,
     SignedIn,
@@ -116,7 +104,7 @@ pub fn logins(lines: impl IntoIterator<Item = impl AsRef<str>>, now: u64) -> Vec
     }
     let was_sent = |events: &Vec<Event>| events.iter().any(|event| matches!(event.kind, Kind::LoginSent));
     let returned = |event: &Event| {
-        matches!(event.kind, Kind::LoginReturned | Kind::LoginRefused { at: Step::Callback, .. })
+        matches!(event.kind, Kind::LoginReturned | Kind::LoginRefused { at: LoginStep::Callback, .. })
     };
     let sent = events.values().filter(|events| was_sent(events)).count();
     let none_returned = sent >= ENOUGH && !events.values().flatten().any(returned);
@@ -145,15 +133,15 @@ fn login(events: &[Event], none_returned: bool, now: u64) -> Option<Login> {
     let is_finished = |event: &Event| matches!(event.kind, Kind::CodeRedeemed | Kind::SignedIn);
     // A second request with a used code ends the grant, not the login.
     let (state, at) = match &last.kind {
-        _ if events.iter().any(is_finished) => (State::Finished, Step::Redemption),
-        Kind::LoginBegun => (waits(LIFETIME), Step::Approval),
-        Kind::LoginApproved { .. } => (waits(REQUEST), Step::Pingone),
-        Kind::LoginDenied => (State::Denied, Step::Approval),
-        Kind::LoginSent => (waits(LIFETIME), Step::Pingone),
-        Kind::LoginReturned => (waits(REQUEST), Step::Callback),
+        _ if events.iter().any(is_finished) => (State::Finished, LoginStep::Redemption),
+        Kind::LoginBegun => (waits(LIFETIME), LoginStep::Approval),
+        Kind::LoginApproved { .. } => (waits(REQUEST), LoginStep::Pingone),
+        Kind::LoginDenied => (State::Denied, LoginStep::Approval),
+        Kind::LoginSent => (waits(LIFETIME), LoginStep::Pingone),
+        Kind::LoginReturned => (waits(REQUEST), LoginStep::Callback),
         Kind::LoginRefused { at, .. } => (State::Refused, *at),
-        Kind::GrantIssued { .. } => (waits(CODE_LIFETIME), Step::Redemption),
-        Kind::CodeRedeemed | Kind::SignedIn => (State::Finished, Step::Redemption),
+        Kind::GrantIssued { .. } => (waits(CODE_LIFETIME), LoginStep::Redemption),
+        Kind::CodeRedeemed | Kind::SignedIn => (State::Finished, LoginStep::Redemption),
     };
     let (cause, fix) = match (state, &last.kind) {
         (State::Refused, Kind::LoginRefused { at, code, reason }) => {

@@ -15,7 +15,7 @@ use crate::{
     host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision, GrantId, LoginStep},
     log_context,
     oauth::Grant,
-    types::{ClientId, Reference},
+    types::Reference,
 };
 
 impl App {
@@ -51,9 +51,11 @@ impl Trail {
     }
 
     /// The login is one of this client.
-    pub(crate) fn has_client(&self, id: &ClientId, name: Option<&str>) {
-        log_context::note_client(id.to_string(), name);
-        let _ = self.client.set(AuditedClient { id: id.to_string(), name: name.map(str::to_owned) });
+    pub(crate) fn has_client(&self, id: impl ToString, name: Option<&str>) {
+        let (id, name) = (id.to_string(), name.map(str::to_owned));
+        log_context::note_client(id.as_str(), name.as_deref());
+        // The first one counts.
+        let _ = self.client.set(AuditedClient { id, name });
     }
 
     /// The login is one of this user, by `sub`.

@@ -101,7 +101,10 @@ pub(crate) async fn respond_in_login<E: Refusal>(
     result.unwrap_or_else(|refusal| {
         match refusal.fault() {
             Fault::Client => {
-                tracing::info!(client = refusal.client(), error = %refusal, "{}", E::EVENT);
+                if let Some(client) = refusal.client() {
+                    trail.has_client(client, None);
+                }
+                tracing::info!(error = %refusal, "{}", E::EVENT);
                 app.step_refused(trail, refusal.kind(), refusal.to_string());
             }
             Fault::Expected => {}

@@ -1,6 +1,6 @@
 //! The likely cause of a login that ended, and a way to mend it.
 
-use super::Step;
+use crate::host::LoginStep as Step;
 
 /// The cause and the remedy for a login of which the next step never came. `none_returned`: no login came back from `PingOne`.
 pub(super) fn for_silence(at: Step, none_returned: bool) -> (&'static str, &'static str) {

@@ -1,6 +1,6 @@
 //! Audit events: one for each decision about the access of a user's agents.
 
-use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{GrantId, Timestamp};
 use crate::encoding::hex;
@@ -165,7 +165,7 @@ pub enum Decision {
 }
 
 /// A step of a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum LoginStep {
