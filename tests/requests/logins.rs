@@ -153,6 +153,7 @@ async fn failed_with(failure: Failure) -> Login {
 
 #[tokio::test]
 async fn tokens_that_deputy_rejects_are_explained() {
+    let now = World::new().now();
     let other = || json!("other");
     for (failure, cause) in [
         (Failure::Token(401, json!({ "error": "invalid_client" }).to_string()), "PINGONE_CLIENT_SECRET"),
@@ -165,7 +166,7 @@ async fn tokens_that_deputy_rejects_are_explained() {
         (Failure::IdTokenClaim("iss".into(), other()), "PINGONE_ISSUER"),
         (Failure::IdTokenClaim("nonce".into(), other()), "nonce"),
         (Failure::IdTokenClaim("exp".into(), json!(1_767_225_000)), "expired before it was issued"),
-        (Failure::IdTokenClaim("iat".into(), json!(1_767_226_500)), "clock"),
+        (Failure::IdTokenClaim("iat".into(), json!(now + 900)), "clock"),
         (Failure::IdTokenSignature(Signature::OtherKey), "signature"),
         (Failure::AccessTokenClaim("aud".into(), other()), "API_IDENTIFIER"),
         (Failure::AccessTokenClaim("client_id".into(), other()), "PINGONE_CLIENT_ID"),
