@@ -19,6 +19,7 @@ mod handler;
 mod headers;
 mod input_round;
 mod message;
+mod methods;
 mod negotiated_state;
 mod peer;
 #[cfg(feature = "rmcp-handler")]

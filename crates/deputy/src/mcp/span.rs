@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tracing::{Span, field::Empty, info_span};
 
-use super::{Call, RpcError};
+use super::{Call, RpcError, methods::METHODS};
 use crate::trace::{self, TraceParent};
 
 /// The span of a request. `tool` is the tool that it calls, if that exists. The request continues the trace that it names
@@ -54,22 +54,3 @@ pub(super) fn end(span: &Span, result: &Result<Value, RpcError>, login_has_ended
 fn traceparent(params: &Map<String, Value>) -> Option<TraceParent> {
     TraceParent::parse(params.get("_meta")?.get("traceparent")?.as_str()?.as_bytes())
 }
-
-/// The methods of requests in every revision. A client can send any other word.
-const METHODS: [&str; 15] = [
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
-    "tools/call",
-    "tools/list",
-];

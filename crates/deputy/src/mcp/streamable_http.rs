@@ -18,6 +18,7 @@ use super::{
     headers,
     input_round::InputRound,
     message::{Malformed, Message},
+    methods::METHODS,
     negotiated_state::{NegotiatedState, SESSION_ID},
     peer::{ClientRequests, NotificationFilter},
     rpc_error, span,
@@ -28,11 +29,6 @@ use crate::{
     http::{StaysOpen, has_media_type, json_text},
     log_context, trace,
 };
-
-/// Whether a method, which may be any text of a client, is short and of letters.
-fn is_loggable(method: &str) -> bool {
-    method.len() <= 64 && method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'/')
-}
 
 /// The MCP endpoint behind the bearer check.
 pub struct StreamableHttp {
@@ -196,7 +192,8 @@ impl StreamableHttp {
         let is_tool = name.is_some_and(|name| self.is_tool(&call.method, name));
         let tool = name.filter(|_| is_tool);
         let span = span::begin(&call, tool);
-        if is_loggable(&call.method) {
+        // Any other text is the client's own.
+        if METHODS.contains(&call.method.as_str()) {
             log_context::note("mcp_method", call.method.as_str());
         }
         if let Some(tool) = tool {

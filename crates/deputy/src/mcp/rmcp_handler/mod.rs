@@ -21,7 +21,7 @@ use self::{
     constant_lists::{ConstantLists, without_sender},
     serve_loop::ServeLoop,
 };
-use super::{Call, Caller, Handler, Peer, RpcError, ToolSummary};
+use super::{Call, Caller, Handler, Peer, RpcError, ToolSummary, methods::METHODS};
 use crate::host::BoxFuture;
 
 /// Turns an rmcp server into a handler.
@@ -204,7 +204,7 @@ fn read(
         }
         id => RequestId::String(id.as_str().unwrap_or_default().into()),
     };
-    let known = KNOWN.contains(&method);
+    let known = METHODS.contains(&method);
     // Without `json!`, which would copy the params.
     let mut message = Map::from_iter([("method".to_owned(), Value::from(method))]);
     if !params.is_empty() {
@@ -227,22 +227,3 @@ const SCOPED: [&str; 4] = ["prompts/get", "resources/read", "resources/subscribe
 /// Methods whose results may be cached (MCP 2026-07-28, Caching).
 const CACHEABLE: [&str; 5] =
     ["prompts/list", "resources/list", "resources/read", "resources/templates/list", "tools/list"];
-
-/// Methods whose params rmcp reads.
-const KNOWN: [&str; 15] = [
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
-    "tools/call",
-    "tools/list",
-];
