@@ -13,14 +13,20 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Decodes exactly `N` bytes from lower-case hexadecimal.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .map(|digit| b"0123456789abcdef".iter().position(|known| *known == digit))
-        .map(|digit| digit.and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    if digits.len() == 2 * N { bytes.try_into().ok() } else { None }
+pub(crate) fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
 }
 
 /// `base64` with padding (RFC 4648 §4).

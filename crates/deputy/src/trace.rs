@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, StatusCode, header::HeaderName};
 use tracing::{Span, field::Empty, info_span};
 
 use crate::{
-    encoding::hex,
+    encoding::{hex, unhex},
     host::{FetchError, GrantId},
     paths,
 };
@@ -59,13 +59,13 @@ impl TraceParent {
         if value.len() > LONGEST || [2, 35, 52].iter().any(|at| known[*at] != b'-') {
             return None;
         }
-        match digits::<1>(&known[..2])? {
+        match unhex::<1>(&known[..2])? {
             [0] if more.is_empty() => {}
             [1..=254] if more.first().is_none_or(|byte| *byte == b'-') => {}
             _ => return None,
         }
-        let (trace, span) = (digits(&known[3..35])?, digits(&known[36..52])?);
-        let [flags] = digits(&known[53..])?;
+        let (trace, span) = (unhex(&known[3..35])?, unhex(&known[36..52])?);
+        let [flags] = unhex(&known[53..])?;
         (trace != [0; 16] && span != [0; 8]).then_some(Self { trace, span, is_sampled: flags & 1 == 1 })
     }
 
@@ -81,20 +81,6 @@ impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{}-{}-0{}", hex(&self.trace), hex(&self.span), u8::from(self.is_sampled))
     }
-}
-
-/// The bytes of lowercase hexadecimal digits.
-fn digits<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 /// Whether there are spans.

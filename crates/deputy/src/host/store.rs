@@ -219,7 +219,7 @@ pub struct GrantId(#[serde(with = "crate::encoding::base64url")] pub [u8; 16]);
 impl GrantId {
     /// Parses [`RecordKey::name`] of a grant.
     pub fn from_hex(name: &str) -> Option<Self> {
-        unhex(name).map(Self)
+        unhex(name.as_bytes()).map(Self)
     }
 
     /// The reference of the login: the first 40 bits.
