@@ -285,6 +285,9 @@ async fn end_without_a_clear_selection_ends_nothing() {
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let response = world.request("POST", "/admin/v1/grants/end", &headers, "all=true").await;
     assert_eq!(response.status, StatusCode::BAD_REQUEST);
+    let long = format!("grants?user={}", "x".repeat(20_000));
+    let response = world.admin("GET", &long, "").await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST, "a selection that is cut off would select all");
     let response = world.admin("GET", "grants/end?all=true", "").await;
     assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{}", response.text);
     assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::OK);

@@ -113,8 +113,11 @@ async fn serve(app: &App, request: Request) -> Result<Response, AdminError> {
     };
     let params = match action.1 {
         &Method::GET => {
-            let query = head.uri.query().filter(|query| query.len() <= LONGEST_QUERY);
-            AdminParams::read(query.unwrap_or_default().as_bytes())?
+            let query = head.uri.query().unwrap_or_default();
+            if query.len() > LONGEST_QUERY {
+                return Err(AdminError::Params("the query is too long"));
+            }
+            AdminParams::read(query.as_bytes())?
         }
         _ if has_media_type(&head.headers, "application/x-www-form-urlencoded") => AdminParams::read(&body)?,
         _ => return Err(AdminError::Params("the body must be application/x-www-form-urlencoded")),
