@@ -53,23 +53,31 @@ pub(crate) fn run(options: &LoginsOptions) -> Result<(), StartError> {
     let folder = folder(&options.data.data_dir);
     let source = options.from.as_deref().unwrap_or(&folder);
     let now = seconds_now();
-    let logins = match &options.from {
-        Some(file) => read_file(file).map(|lines| history::logins(lines.map_while(Result::ok), now)),
+    let failed = |cause| StartError::Audit(AuditError { path: source.to_owned(), cause });
+    let lines = match &options.from {
+        Some(file) => read_file(file),
         None if !folder.is_dir() => return Err(StartError::NoAuditLog(folder)),
-        None => files::list(&folder).map(|files| {
-            history::logins(files::lines(files).map_while(Result::ok).map(|(_, line)| line), now)
-        }),
+        None => files::list(&folder)
+            .map(|files| -> Lines { Box::new(files::lines(files).map(|line| line.map(|(_, line)| line))) }),
     };
-    let logins = logins.map_err(|cause| AuditError { path: source.to_owned(), cause })?;
+    let mut failure = None;
+    let lines = lines.map_err(failed)?.map_while(|line| line.map_err(|cause| failure = Some(cause)).ok());
+    let logins = history::logins(lines, now);
+    // The logins of a part of the lines would mislead.
+    if let Some(cause) = failure {
+        return Err(failed(cause));
+    }
     let chosen = logins.iter().filter(|login| options.chooses(login));
     match print(chosen, options.json) {
         // The reader of the pipe, such as `head`, has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result.map_err(|cause| AuditError { path: source.to_owned(), cause })?),
+        result => result.map_err(failed),
     }
 }
 
-fn read_file(file: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<String>>>> {
+type Lines = Box<dyn Iterator<Item = io::Result<String>>>;
+
+fn read_file(file: &Path) -> io::Result<Lines> {
     if file == Path::new("-") {
         return Ok(Box::new(io::stdin().lines()));
     }
@@ -125,7 +133,7 @@ fn in_words(login: &Login) -> String {
     )];
     lines.extend(login.steps.iter().map(|(at, step)| format!("  {}  {step}", time(*at, "%H:%M:%S"))));
     lines.extend(login.cause.iter().map(|cause| format!("  Likely cause: {cause}")));
-    lines.extend(login.fix.iter().map(|fix| format!("  What to do: {fix}")));
+    lines.extend(login.fix.iter().map(|fix| format!("  Remedy: {fix}")));
     let lines = lines.iter().map(|line| line.replace(char::is_control, "\u{fffd}"));
     lines.fold(String::new(), |text, line| text + &line + "\n") + "\n"
 }

@@ -31,7 +31,7 @@ fn logins_are_shown_by_the_reference_of_their_page() {
     }
     let failed = logins(&["--failed"]);
     assert!(!failed.contains(&begun), "{failed}");
-    for part in [&refused, "refused at authorize", "Likely cause: ", "What to do: "] {
+    for part in [&refused, "refused at authorize", "Likely cause: ", "Remedy: "] {
         assert!(failed.contains(part), "{part} is not in\n{failed}");
     }
     let json: Vec<serde_json::Value> =
@@ -57,4 +57,8 @@ fn workers_log_is_read_without_control_characters() {
     let text = stdout(&child.wait_with_output().unwrap());
     assert!(text.contains("2027-01-15 08:00:00 UTC  7KQ2-M4XD  denied by the user"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
+    let unreadable = folder.path().join("lines");
+    std::fs::write(&unreadable, [event.as_bytes(), b"\n\xff\n"].concat()).unwrap();
+    let output = run(deputy(folder.path(), &["logins", "--from", unreadable.to_str().unwrap()]));
+    assert_eq!(output.status.code(), Some(1), "the logins of a part of the lines would mislead");
 }
