@@ -58,8 +58,8 @@ impl LogContext {
 
 /// Adds a field to the lines of the current request from now on. The first value of a field counts.
 pub(crate) fn note(name: &'static str, value: impl Into<String>) {
-    CURRENT.with_borrow(|current| {
-        if let Some(LogContext(fields)) = current.as_deref() {
+    with_current(|current| {
+        if let Some(LogContext(fields)) = current {
             let mut fields = fields.lock().unwrap_or_else(PoisonError::into_inner);
             if fields.iter().all(|(known, _)| *known != name) {
                 fields.push((name, value.into()));
@@ -78,13 +78,19 @@ pub(crate) fn note_client(id: impl Into<String>, name: Option<&str>) {
 
 /// Gives `each` the fields of the current request: name and value. A host calls it for each line of its log.
 pub fn for_each_field(mut each: impl FnMut(&'static str, &str)) {
-    CURRENT.with_borrow(|current| {
-        if let Some(LogContext(fields)) = current.as_deref() {
+    with_current(|current| {
+        if let Some(LogContext(fields)) = current {
             for (name, value) in fields.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 each(name, value);
             }
         }
     });
+}
+
+/// Calls `work` with the current context. A thread that ends has none any more, and may still log.
+fn with_current(work: impl FnOnce(Option<&LogContext>)) {
+    // An error means that the thread ends.
+    let _ = CURRENT.try_with(|current| work(current.borrow().as_deref()));
 }
 
 /// Does `work` as a part of the request of `context`.

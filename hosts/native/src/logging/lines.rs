@@ -31,11 +31,11 @@ where
     ) -> fmt::Result {
         let mut line = String::new();
         self.inner.format_event(context, Writer::new(&mut line), event)?;
-        let (line, end) = match self.format {
-            LogFormat::Text => (line.trim_end_matches('\n'), "\n"),
-            LogFormat::Json => (line.trim_end_matches(['\n', '}']), "}\n"),
+        let end = match self.format {
+            LogFormat::Text => "\n",
+            LogFormat::Json => "}\n",
         };
-        out.write_str(line)?;
+        out.write_str(line.strip_suffix(end).unwrap_or(&line))?;
         let mut result = Ok(());
         log_context::for_each_field(|name, value| {
             if event.metadata().fields().field(name).is_none() {
