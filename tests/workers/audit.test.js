@@ -1,21 +1,15 @@
 // Audit events as messages of a queue.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Demo, alice, repository } from "../clients/node/demo.js";
-import { logIn, register } from "../clients/node/login.js";
 import { callAskingTool, callTool, initializeWithElicitation } from "../clients/node/mcp.js";
+import { startObserved } from "./observed/demo.js";
 
 describe("Worker with a queue for audit events", { timeout: 120_000 }, () => {
   let demo, token;
-  before(async () => {
-    demo = await Demo.start({ env: { DEPUTY_WORKER_FOLDER: join(repository, "tests/workers/observed") } });
-    const client = await register(demo.at("/register"));
-    token = (await logIn(demo, client, alice)).access_token;
-  });
+  before(async () => ({ demo, token } = await startObserved()));
   after(() => demo?.stop());
 
   const audited = async () => (await fetch(demo.at("/audited"))).json();

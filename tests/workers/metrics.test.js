@@ -1,19 +1,13 @@
 // Metrics as data points of Analytics Engine.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Demo, alice, repository } from "../clients/node/demo.js";
-import { logIn, register } from "../clients/node/login.js";
 import { callTool, send } from "../clients/node/mcp.js";
+import { startObserved } from "./observed/demo.js";
 
 let demo, token;
-before(async () => {
-  demo = await Demo.start({ env: { DEPUTY_WORKER_FOLDER: join(repository, "tests/workers/observed") } });
-  const client = await register(demo.at("/register"));
-  token = (await logIn(demo, client, alice)).access_token;
-});
+before(async () => ({ demo, token } = await startObserved()));
 after(() => demo?.stop());
 
 const points = async () => (await fetch(demo.at("/points"))).json();

@@ -186,6 +186,14 @@ impl<'a> Run<'a> {
         call.status == StatusCode::UNAUTHORIZED && refresh.status == StatusCode::BAD_REQUEST
     }
 
+    /// Asserts that a grant has ended, with the tokens that were issued for it meanwhile.
+    async fn assert_ended(&self, tokens: &Tokens) {
+        assert!(self.is_revoked(tokens).await, "the ended grant lives");
+        for issued in self.issued("refresh", &tokens.client) {
+            assert!(self.is_revoked(&issued).await, "a token that was issued meanwhile lives");
+        }
+    }
+
     /// Refreshes these tokens once no other request is open.
     async fn refreshed(&self, tokens: &Tokens) -> Tokens {
         let response = self.world.refresh(&tokens.client, &tokens.refresh).await;
@@ -292,10 +300,7 @@ async fn revoked_grant_stays_revoked_under_concurrent_requests() {
         if run.outcomes("revoke").iter().all(|outcome| outcome.status != StatusCode::OK) {
             return;
         }
-        assert!(run.is_revoked(&tokens).await, "the revoked token lives");
-        for issued in run.issued("refresh", &tokens.client) {
-            assert!(run.is_revoked(&issued).await, "a token that was issued meanwhile lives");
-        }
+        run.assert_ended(&tokens).await;
     })
     .await;
 }
