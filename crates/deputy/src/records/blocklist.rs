@@ -1,6 +1,6 @@
 //! The clients and hosts that the operator has blocked.
 //!
-//! One record is the list. A copy of it is stored beside the clients, which every number of requests can read, and which may
+//! One record is the list. A copy of it is stored beside the clients, which any number of requests can read, and which may
 //! be a minute old. The copy refuses a login at its beginning. The list itself refuses its end.
 
 use serde::{Deserialize, Serialize};

@@ -98,7 +98,7 @@ fn page() -> String {
             let _ = writeln!(page, "| {} | `{former}` |", link(variable));
         }
     }
-    page += "\n## Overview\n\nBoth hosts read these variables.\n\n| Variable | Default | What it is |\n| --- | --- | --- |\n";
+    page += "\n## Overview\n\nBoth hosts read these variables.\n\n| Variable | Default | Meaning |\n| --- | --- | --- |\n";
     for variable in variables() {
         let default = match variable.default {
             DefaultValue::Native(_) => "required on Workers".to_owned(),
@@ -127,11 +127,11 @@ fn page() -> String {
     page += &flags([of("demo")]);
     page += "\n## Workers\n\n";
     page += WORKERS;
-    page += "\n| Binding | What it is |\n| --- | --- |\n";
+    page += "\n| Binding | Meaning |\n| --- | --- |\n";
     for (binding, meaning) in BINDINGS {
         let _ = writeln!(page, "| `{binding}` | {meaning} |");
     }
-    page += "\nThese are optional:\n\n| Binding | What it is |\n| --- | --- |\n";
+    page += "\nThese are optional:\n\n| Binding | Meaning |\n| --- | --- |\n";
     for (binding, meaning) in OPTIONAL_BINDINGS {
         let _ = writeln!(page, "| `{binding}` | {meaning} |");
     }
@@ -189,7 +189,7 @@ fn default(default: DefaultValue) -> String {
 
 /// The flags of these commands, and their variables.
 fn flags<'a>(commands: impl IntoIterator<Item = &'a Command>) -> String {
-    let mut table = "| Variable | Flag | Default | What it is |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut table = "| Variable | Flag | Default | Meaning |\n| --- | --- | --- | --- |\n".to_owned();
     for arg in commands.into_iter().flat_map(Command::get_arguments) {
         let Some(name) = arg.get_env().and_then(|name| name.to_str()) else { continue };
         let mut help = arg.get_help().unwrap().to_string();
