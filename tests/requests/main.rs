@@ -47,6 +47,7 @@ mod refresh_token_rotation;
 mod registration_lifetime;
 mod remembered_approval;
 mod resource_indicators;
+mod return_page;
 mod revocation;
 mod routing;
 mod scopes;

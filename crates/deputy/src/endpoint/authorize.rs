@@ -17,7 +17,7 @@ use crate::{
     encoding::base64url_encode,
     grants::{Failure, login},
     host::{Decision, Endpoint, GrantId, LoginStep, RetryAfter, Timestamp},
-    http::{Initiator, Response, cookies, is_in_background, redirect, set_cookie},
+    http::{Initiator, Response, cookies, is_in_background, set_cookie},
     limits::{self, remote_source},
     mcp::read_only_scopes,
     metrics,
@@ -25,7 +25,7 @@ use crate::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
         RequestError, TargetError, approval_cookie, displayable,
     },
-    pages::{self, ApprovalForm, ScopeChoice},
+    pages::{self, ApprovalForm, Ending, ScopeChoice},
     records::{self, Approval},
     seal::random_bytes,
     types::{ClientId, Scopes},
@@ -128,9 +128,8 @@ impl Refusal for AuthorizationRefusal {
             Self::Method => wrong_method(),
             Self::RateLimit(wait) => too_many_logins_page(about, *wait),
             Self::Redirect { target, error } => {
-                let description = about.trail.with_reference(error);
-                let parameters = [("error", error.code().as_str()), ("error_description", &description)];
-                redirect(&target.response_url(about.app.config.public_url.issuer(), &parameters))
+                let text = error.to_string();
+                login::return_error_code(about.app, about.trail, target, error.code(), &text, Ending::Refused(&text))
             }
             Self::Target(error) => about.page(StatusCode::BAD_REQUEST,
                 "This link cannot be used",

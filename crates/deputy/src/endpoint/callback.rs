@@ -150,7 +150,7 @@ async fn receive_callback(
     };
     let mut response = match purpose {
         LoginPurpose::Authorize { request, client_name } => {
-            let target = request.target.clone();
+            let (target, name) = (request.target.clone(), client_name.clone());
             let code = match code {
                 Ok(code) => {
                     let id = state.id();
@@ -160,7 +160,7 @@ async fn receive_callback(
                 Err(error) => Err(error),
             };
             match code {
-                Ok(code) => login::return_code(app, &target, &code),
+                Ok(code) => login::return_code(app, trail, &target, name.as_deref(), &code),
                 Err(error) => login::return_error(app, trail, &target, LoginStep::Callback, error)?,
             }
         }

@@ -10,6 +10,7 @@ use crate::{
     metrics,
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
     oidc::{Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, clocks_differ},
+    pages::{self, Ending, ReturnPage},
     pingone::PingOneError,
     records::{self, Login, LoginPurpose, RecordError},
     secret::Secret,
@@ -194,9 +195,15 @@ async fn send_to_pingone(
 }
 
 /// Sends the browser back to the client with a code (OAuth 2.1 §4.1.2).
-pub(crate) fn return_code(app: &App, target: &RedirectTarget, code: &Secret<String>) -> Response {
+pub(crate) fn return_code(
+    app: &App,
+    trail: &Trail,
+    target: &RedirectTarget,
+    client_name: Option<&str>,
+    code: &Secret<String>,
+) -> Response {
     metrics::login(LoginStep::Callback, "ok");
-    redirect(&target.response_url(app.config.public_url.issuer(), &[("code", code.expose())]))
+    return_to_client(app, trail, target, &[("code", code.expose())], Ending::Connected(client_name))
 }
 
 /// Sends the browser back to the client with an error (OAuth 2.1 §4.1.2.1). Returns a failure of this server instead,
@@ -209,13 +216,43 @@ pub(crate) fn return_error(
     error: LoginError,
 ) -> Result<Response, Failure> {
     metrics::login(step, error.kind());
+    let (code, text) = error.for_client();
+    let ending = Ending::Refused(if matches!(error, LoginError::Denied) { "you denied it" } else { &text });
     match error {
         LoginError::Failure(failure) => return Err(failure),
         LoginError::Denied => app.login_step(trail, Decision::LoginDenied),
         _ => error.record(app, trail, step),
     }
-    let (code, text) = error.for_client();
-    let text = trail.with_reference(text);
-    let parameters = [("error", code.as_str()), ("error_description", &text)];
-    Ok(redirect(&target.response_url(app.config.public_url.issuer(), &parameters)))
+    Ok(return_error_code(app, trail, target, code, &text, ending))
+}
+
+/// Sends the browser back to the client with this error code and its description.
+pub(crate) fn return_error_code(
+    app: &App,
+    trail: &Trail,
+    target: &RedirectTarget,
+    code: ErrorCode,
+    text: &str,
+    ending: Ending<'_>,
+) -> Response {
+    let description = trail.with_reference(text);
+    let parameters = [("error", code.as_str()), ("error_description", &description)];
+    return_to_client(app, trail, target, &parameters, ending)
+}
+
+/// The authorization response: a redirect, or a page that opens the application behind a private-use scheme.
+fn return_to_client(
+    app: &App,
+    trail: &Trail,
+    target: &RedirectTarget,
+    parameters: &[(&str, &str)],
+    ending: Ending<'_>,
+) -> Response {
+    let url = target.response_url(app.config.public_url.issuer(), parameters);
+    let uri = target.redirect_uri();
+    if !uri.is_private_use() {
+        return redirect(&url);
+    }
+    let page = ReturnPage { reference: trail.reference(), url: &url, scheme: &uri.host(), ending };
+    pages::return_to_application(&app.config.brand, page)
 }

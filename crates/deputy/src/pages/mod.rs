@@ -4,6 +4,7 @@ mod agents;
 mod approve;
 mod home;
 mod icon;
+mod return_page;
 mod time;
 
 use askama::Template;
@@ -17,6 +18,7 @@ pub(crate) use agents::{AgentCard, AgentsPage, Notice, agents, sign_in};
 pub(crate) use approve::{ApprovalForm, ScopeChoice, approve};
 pub(crate) use home::{HomePage, HomeTool, home};
 pub(crate) use icon::icon;
+pub(crate) use return_page::{Ending, ReturnPage, return_to_application};
 pub(crate) use time::ago;
 
 /// A page that says what happened, and what to do.
