@@ -40,9 +40,9 @@ describe("pages in Chromium", () => {
   });
 
   /** A new browser context at the approval page of a new client. */
-  async function atApproval() {
+  async function atApproval(redirectUrl = application.redirectUrl) {
     const wallet = new Wallet("Pages");
-    wallet.redirectUrl = application.redirectUrl;
+    wallet.redirectUrl = redirectUrl;
     await auth(wallet, { serverUrl: demo.mcp });
     const context = await browser.newContext({ viewport: DESKTOP });
     const page = await context.newPage();
@@ -105,6 +105,31 @@ describe("pages in Chromium", () => {
     await follow(page, () => page.keyboard.press("Enter"));
     await follow(page, () => page.click("button[value=DECLINE]"));
     assert.equal(wallet.received(application.arrival(page)).get("error"), "access_denied");
+    await page.context().close();
+  });
+
+  test("login for an application's own scheme ends on a page", async () => {
+    const redirectUrl = "cursor://anysphere.cursor-mcp/oauth/callback";
+    const { page, errors } = await atApproval(redirectUrl);
+    const opened = [];
+    const session = await page.context().newCDPSession(page);
+    await session.send("Page.enable");
+    session.on("Page.frameRequestedNavigation", ({ reason, url }) => opened.push([reason, url.split("=")[0]]));
+    await capture(page, "10-own-scheme");
+    await follow(page, () => page.click("button[value=approve]"));
+    await page.fill("input[name=username]", "bob");
+    await page.fill("input[name=password]", "Bob-demo-1");
+    await follow(page, () => page.keyboard.press("Enter"));
+    await follow(page, () => page.click("button[value=APPROVE]"));
+    await page.waitForTimeout(500);
+    assert.equal(await page.textContent("h1"), "Connected to Pages");
+    await capture(page, "11-connected");
+    assert.deepEqual(opened.at(-1), ["metaTagRefresh", `${redirectUrl}?code`]);
+    // Chromium's own question is in front of the page now, so the link cannot be clicked.
+    const link = await page.getAttribute("a.button", "href");
+    assert.ok(link.startsWith(`${redirectUrl}?code=`), link);
+    // Chromium logs that no program handles the scheme.
+    assert.deepEqual(errors.filter((text) => !text.startsWith("Failed to launch")), []);
     await page.context().close();
   });
 

@@ -22,8 +22,9 @@ struct ApprovePage<'a> {
     server: &'a str,
     host: &'a str,
     redirect_uri: &'a str,
-    loopback: bool,
-    private_use: bool,
+    /// The redirect URI's scheme, with its colon, if it is for private use.
+    private_use_scheme: Option<&'a str>,
+    is_on_this_computer: bool,
     words: &'a Wording,
     scopes: &'a [ScopeChoice<'a>],
     can_be_read_only: bool,
@@ -71,6 +72,7 @@ pub(crate) fn approve(
     words: &Wording,
 ) -> Response<Body> {
     let uri = request.target.redirect_uri();
+    let host = uri.host();
     let document = match &client.id {
         ClientId::Document(url) => Some((url.host(), url.as_str())),
         ClientId::Registered(_) => None,
@@ -83,10 +85,10 @@ pub(crate) fn approve(
             client: client.display_name(),
             document,
             server: &words.api,
-            host: &uri.host(),
+            host: &host,
             redirect_uri: uri.as_str(),
-            loopback: uri.is_loopback(),
-            private_use: uri.is_private_use(),
+            private_use_scheme: uri.is_private_use().then_some(&host),
+            is_on_this_computer: uri.is_loopback() || uri.is_private_use(),
             words,
             scopes: &form.scopes,
             can_be_read_only: form.can_be_read_only,
