@@ -44,9 +44,15 @@ async fn declined_or_unasked_deletion_keeps_the_todo() {
     let token = world.connected().await.access;
     let id = add_todo(&world, &token, "Buy milk").await;
     let state = request_state_for(&world, &token, &id).await;
-    for action in ["decline", "cancel", "no such action"] {
+    for (action, said) in [
+        ("decline", "The user was asked and did not agree"),
+        ("cancel", "The user gave no answer"),
+        ("no such action", "The user gave no answer"),
+    ] {
         let response = call_delete(&world, &token, &id, input_response(action, &state)).await.json();
         assert_eq!(response["result"]["isError"], true, "{action}");
+        let text = response["result"]["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(text.starts_with(said), "{action}: {text}");
     }
     let unasked = json!({ "inputResponses": { "delete": { "action": "accept" } } });
     let response = call_delete(&world, &token, &id, unasked).await.json();

@@ -39,8 +39,12 @@ pub(crate) async fn question(
     if previous.state.as_ref() == Some(&text)
         && let Some(reply) = previous.responses.as_ref().and_then(|responses| responses.get(QUESTION))
     {
-        let reply: ElicitResult = serde_json::from_value(reply.clone()).map_err(|_| Failure::Declined)?;
-        return if reply.action == ElicitationAction::Accept { Ok(None) } else { Err(Failure::Declined) };
+        let reply: ElicitResult = serde_json::from_value(reply.clone()).map_err(|_| Failure::Unanswered)?;
+        return match reply.action {
+            ElicitationAction::Accept => Ok(None),
+            ElicitationAction::Decline => Err(Failure::Declined),
+            _ => Err(Failure::Unanswered),
+        };
     }
     let form = ElicitRequestParams::FormElicitationParams {
         meta: None,

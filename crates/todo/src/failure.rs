@@ -10,7 +10,7 @@ use rmcp::ErrorData;
 pub(crate) enum Failure {
     /// The request to the API failed.
     Api(ApiError),
-    /// The user did not confirm.
+    /// The user declined.
     Declined,
     /// The text of a todo is not acceptable to the API.
     InvalidText,
@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Scope(&'static str),
     /// The API responded with a server error.
     ServerError,
+    /// The client asked, and the user gave no answer.
+    Unanswered,
     /// The user has to confirm, and the client cannot ask its user.
     Unconfirmed,
     /// The response is not one that the Todo API sends.
@@ -61,6 +63,10 @@ impl fmt::Display for Failure {
             Self::NoCaller => f.write_str("these tools need Deputy around them"),
             Self::Scope(name) => scope(f, name),
             Self::ServerError => f.write_str("The Todo API has a problem at the moment. Try again later."),
+            Self::Unanswered => f.write_str(
+                "The user gave no answer, so nothing was changed. Some clients close the question themselves, for example \
+                 when they run without a window. Tell the user, and try again only if the user asks for it.",
+            ),
             Self::Unconfirmed => f.write_str(
                 "Nothing was deleted: the user has to confirm a deletion, and this client cannot ask its user (it \
                  has not declared MCP elicitation). Tell the user to delete the todo with a client that can ask, or \

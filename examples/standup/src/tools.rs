@@ -107,8 +107,10 @@ impl Standup {
             Confirmation::Ask => {
                 let reply =
                     responses.and_then(|responses| responses.get("sweep").cloned()).unwrap_or_default();
-                if reply["action"] != "accept" {
-                    return Ok(refused("The user did not agree, so nothing was deleted."));
+                match reply["action"].as_str() {
+                    Some("accept") => {}
+                    Some("decline") => return Ok(refused("The user declined, so nothing was deleted.")),
+                    _ => return Ok(refused("The user gave no answer, so nothing was deleted.")),
                 }
             }
             // Named in UNCONFIRMED_TOOLS.
