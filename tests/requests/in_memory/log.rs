@@ -318,3 +318,29 @@ async fn response_has_the_id_that_a_proxy_gave_the_request() {
     let [first, second] = [id_of("").await, id_of("").await];
     assert_ne!(first, second);
 }
+
+/// A server without a way out to the Internet, on which the largest clients cannot connect.
+#[tokio::test]
+async fn unreachable_client_document_is_a_warning_with_a_remedy() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let page = world.get(&world.authorize_path("https://app.example/client.json", &[])).await;
+    assert!(page.text.contains("tell the operator of this server"), "{}", page.text);
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("no client metadata document could be fetched yet"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("WARN") && line.contains("CLIENT_ID_METADATA_DOCUMENTS=off"), "{line}");
+}
+
+/// Anybody can name an address that does not respond.
+#[tokio::test]
+async fn unreachable_document_is_no_warning_after_another_came() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    world.network.serve("https://app.example", axum::Router::new());
+    world.get(&world.authorize_path("https://app.example/client.json", &[])).await;
+    world.get(&world.authorize_path("https://other.example/client.json", &[])).await;
+    let text = log.text();
+    assert!(text.contains("a client metadata document could not be fetched"), "{text}");
+    assert!(!text.contains("CLIENT_ID_METADATA_DOCUMENTS"), "{text}");
+}

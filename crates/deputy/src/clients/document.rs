@@ -45,14 +45,24 @@ pub(super) async fn fetch(
         .body(Bytes::new())
         .map_err(|_| DocumentFetchError::Response)?;
     let response = app.host().fetch(request, LIMITS).await.map_err(|error| {
-        tracing::info!(client = url.as_str(), %error, "a client metadata document could not be fetched");
+        let client = url.as_str();
         match error {
-            FetchError::Connection(_) | FetchError::Deadline => DocumentFetchError::OutOfReach,
+            // Anybody can name an address that does not respond, so this is a warning until one has responded.
+            FetchError::Connection(_) | FetchError::Deadline if !app.document_fetches.has_response() => {
+                tracing::warn!(client, %error, "{NO_WAY_OUT}");
+                DocumentFetchError::OutOfReach
+            }
+            FetchError::Connection(_) | FetchError::Deadline => {
+                tracing::info!(client, %error, "a client metadata document could not be fetched");
+                DocumentFetchError::OutOfReach
+            }
             FetchError::NotPublic | FetchError::TooLarge | FetchError::TooMany => {
+                tracing::info!(client, %error, "a client metadata document could not be fetched");
                 DocumentFetchError::Response
             }
         }
     })?;
+    app.document_fetches.note_response();
     // These statuses say nothing about the document.
     if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
         return Err(DocumentFetchError::OutOfReach);
@@ -94,6 +104,10 @@ fn freshness(headers: &HeaderMap) -> Freshness {
     let may_be_stale = shared.is_none() && !says("must-revalidate") && !says("proxy-revalidate");
     Freshness { seconds, may_be_stale }
 }
+
+const NO_WAY_OUT: &str = "no client metadata document could be fetched yet: clients such as Claude Code and Codex cannot \
+                          connect. Let this server reach the Internet on port 443, or set \
+                          CLIENT_ID_METADATA_DOCUMENTS=off, so that clients register instead";
 
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 5 * 1024, reach: Reach::PublicInternet };

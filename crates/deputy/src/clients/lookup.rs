@@ -53,8 +53,8 @@ impl ClientLookupError {
             }
             // A client must not be able to distinguish these two.
             Self::Document(DocumentFetchError::Response | DocumentFetchError::OutOfReach) => {
-                "Start the connection again from the application in a minute. If that does not help, ask the operator of \
-                 this server whether it may fetch such documents. Nothing was sent to the application."
+                "Start the connection again from the application in a minute. If that does not help, tell the operator of \
+                 this server: it may have no way out to the application's publisher. Nothing was sent to the application."
             }
             Self::Document(DocumentFetchError::Busy) | Self::Record(_) => {
                 "Start the connection again from the application. Nothing was sent to the application."

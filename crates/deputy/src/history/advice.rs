@@ -39,7 +39,8 @@ pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
              and with the storage that holds them"
         }
         (Step::Authorize, "document" | "url") => {
-            "open the client_id in a browser; check that Deputy may reach it through the firewall or proxy"
+            "open the client_id in a browser; let Deputy reach it through the firewall or proxy, or set \
+             CLIENT_ID_METADATA_DOCUMENTS=off, so that clients register instead"
         }
         (Step::Authorize, "redirect_uri") => {
             "compare redirect_uri with those that the client registered; a changed one needs a new registration"

@@ -2,18 +2,34 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// The concurrent fetches of this process, per remote address that caused them. A server may respond slowly on purpose,
 /// so one address gets a share only.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DocumentFetches(Arc<Mutex<Vec<Option<IpAddr>>>>);
+pub(crate) struct DocumentFetches {
+    sources: Arc<Mutex<Vec<Option<IpAddr>>>>,
+    has_response: Arc<AtomicBool>,
+}
 
 impl DocumentFetches {
+    /// Notes that a publisher's site responded.
+    pub(crate) fn note_response(&self) {
+        self.has_response.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any publisher's site has responded to this process.
+    pub(crate) fn has_response(&self) -> bool {
+        self.has_response.load(Ordering::Relaxed)
+    }
+
     /// A permit for a fetch that `source` caused. `None`: there are too many. Dropping the permit ends it.
     pub(crate) fn begin(&self, source: Option<IpAddr>) -> Option<FetchPermit> {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let same = source.map_or(0, |_| sources.iter().filter(|other| **other == source).count());
         (sources.len() < AT_A_TIME && same < OF_ONE_SOURCE).then(|| {
             sources.push(source);
@@ -29,7 +45,7 @@ pub(crate) struct FetchPermit {
 
 impl Drop for FetchPermit {
     fn drop(&mut self) {
-        let mut sources = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.all.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = sources.iter().position(|source| *source == self.source) {
             sources.swap_remove(place);
         }
