@@ -45,6 +45,22 @@ async fn approval_is_remembered_for_same_client_uri_and_scopes() {
 }
 
 #[tokio::test]
+async fn consent_prompt_with_offline_access_uses_the_approval() {
+    let world = remembering();
+    let client = world.client().await;
+    // As current clients send it in each request.
+    let url = world
+        .authorize_url(&client, &[("scope", "todo:read todo:write offline_access"), ("prompt", "consent")]);
+    let mut browser = world.browser();
+    let page = browser.open(&url).await;
+    assert!(page.text.contains("does not ask again"), "{}", page.text);
+    world.log_in(&mut browser, "alice", &url).await;
+    assert!(code_at_client(&browser.clone().open(&url).await).is_some());
+    let page = browser.open(&url.replace("+offline_access", "")).await;
+    assert_eq!(page.url.path(), "/authorize", "a client that wants its user asked");
+}
+
+#[tokio::test]
 async fn link_from_another_site_ignores_remembered_approval() {
     let world = remembering();
     let client = world.client().await;

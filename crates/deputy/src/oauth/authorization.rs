@@ -37,7 +37,8 @@ pub struct RequestedAccess {
     pub declined: Scopes,
     /// `code_challenge` (RFC 7636 §4.3).
     pub code_challenge: CodeChallenge,
-    /// `prompt=consent`: show the approval page even if the browser remembers the approval.
+    /// `prompt=consent` without the scope `offline_access`: show the approval page even if the browser remembers the
+    /// approval.
     pub ask_again: bool,
     /// `prompt=login` or `prompt=select_account`: let the user log in with another account.
     pub log_in_again: bool,
@@ -224,13 +225,17 @@ impl RequestedAccess {
         }
         let prompt = one("prompt")?.unwrap_or_default();
         let prompts = |name| prompt.split(' ').any(|value| value == name);
+        let scope = one("scope")?.unwrap_or_default();
+        // Clients add `prompt=consent` to each request for `offline_access`, because OpenID Connect Core §11 requires it.
+        // It is then no wish of the client.
+        let needs_consent = scope.split(' ').any(|scope| scope == "offline_access");
         Ok(Self {
-            scopes: Scopes::parse(one("scope")?.unwrap_or_default())
+            scopes: Scopes::parse(scope)
                 .and_then(|requested| requested.granted(&config.api.scopes))
                 .map_err(RequestError::Scope)?,
             declined: Scopes::default(),
             code_challenge,
-            ask_again: prompts("consent"),
+            ask_again: prompts("consent") && !needs_consent,
             log_in_again: prompts("login") || prompts("select_account"),
         })
     }
