@@ -41,6 +41,20 @@ async fn client_with_elicitation_is_asked_even_if_not_required() {
     assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
 }
 
+#[tokio::test]
+async fn session_id_that_the_client_invented_is_ignored() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    for id in ["ee1b7a52-5c3d-4c3e-9d55-5d5f0d6d8f5a", "mcp-session-1", &"x".repeat(4000)] {
+        let response = world.mcp_in(id, &token, &list).await;
+        assert!(response.json()["result"]["tools"].is_array(), "{}", response.text);
+        assert_eq!(response.header("mcp-session-id"), "");
+        assert_eq!(world.mcp_in(id, &token, &notification).await.status, StatusCode::ACCEPTED);
+    }
+}
+
 /// The order in which the two programs initialize does not matter.
 #[tokio::test]
 async fn programs_sharing_a_token_declare_their_own_capabilities() {

@@ -136,6 +136,8 @@ impl World {
             "MCP_SERVER_CLIENT_ID" => self.config.application.client_id.clone(),
             "MCP_SERVER_CLIENT_SECRET" => self.config.application.client_secret.clone(),
             "API_IDENTIFIER" | "API_URL" => API.into(),
+            // That of PingOne's tokens, so that both expire in one test.
+            "ACCESS_TOKEN_LIFETIME" => "3600".into(),
             "COOKIE_ENCRYPTION_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(),
             _ => return None,
         })

@@ -24,7 +24,8 @@ pub(super) static CLIENT_APPROVAL: Variable = Variable {
     details: "While an approval is remembered, the user is not asked again about the same client. `always` is for \
               computers that several people share; [SECURITY.md](../SECURITY.md#what-is-out-of-scope) has the risk \
               of `remember`. Users are asked every time about a client whose `client_id` is a URL, since anybody can \
-              present it.",
+              present it. A client can have its user asked with `prompt=consent`. Beside the scope `offline_access` that \
+              value has no effect: many clients send both in each request, because OpenID Connect requires it.",
     syntax: Syntax::Choice(&[
         (
             "loopback",
@@ -52,7 +53,9 @@ pub(super) static CLIENT_ID_METADATA_DOCUMENTS: Variable = Variable {
     name: "CLIENT_ID_METADATA_DOCUMENTS",
     former_name: None,
     summary: "switch for clients whose `client_id` is the URL of their metadata",
-    details: "",
+    details: "Codex, Claude Code, GitHub Copilot CLI and others are such clients. Deputy fetches their metadata from \
+              their publishers' sites, over port 443. If it has no way out to the Internet, they cannot connect, and the \
+              log warns of that. With `off` the same clients register instead.",
     syntax: Syntax::Choice(&[("on", "Deputy fetches the metadata"), ("off", "every client has to register")]),
     default: DefaultValue::Value("on"),
     example: Some("off"),

@@ -8,9 +8,15 @@ pub(super) static ACCESS_TOKEN_LIFETIME: Variable = Variable {
     name: "ACCESS_TOKEN_LIFETIME",
     former_name: None,
     summary: "lifetime of Deputy's access tokens",
-    details: "",
+    details: "The default is a working day, because some programs do not keep the time at which their token expires: a \
+              new process of a program with the Python SDK sends the user to log in again instead of refreshing. The \
+              lifetime does not delay the end of an access. Deputy reads the grant for each request, so that a \
+              revocation and a change in *Your agents* take effect at once. The end of the user's login at PingOne takes \
+              effect when PingOne's own token expires. The lifetime bounds the use of a token that leaks unnoticed. A \
+              client keeps its refresh token beside the access token, so a shorter lifetime helps only where an access \
+              token can leak alone, such as in the log of a proxy.",
     syntax: Syntax::Seconds(SECONDS),
-    default: DefaultValue::Value("3600"),
+    default: DefaultValue::Value("28800"),
     example: Some("900"),
     on_workers: None,
     secret: false,

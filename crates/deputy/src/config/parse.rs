@@ -41,7 +41,7 @@ impl Config {
     /// };
     /// let config = parse(&variables).expect("a good configuration");
     /// assert_eq!(config.public_url.resource(), "https://deputy.example.com/mcp");
-    /// assert_eq!(config.access_token_lifetime.as_secs(), 3600);
+    /// assert_eq!(config.access_token_lifetime.as_secs(), 28_800);
     ///
     /// // Every wrong variable is reported, without its value.
     /// variables.insert("API_URL", "ftp://todo.example.com");

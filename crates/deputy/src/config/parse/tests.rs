@@ -36,7 +36,7 @@ fn complete_configuration_has_the_documented_defaults() {
     assert!(!config.api.reveal_token);
     assert_eq!(config.client_approval, ClientApproval::Loopback);
     assert_eq!(config.rate_limits, Some(RateLimits::default()));
-    assert_eq!(config.access_token_lifetime.as_secs(), 3600);
+    assert_eq!(config.access_token_lifetime.as_secs(), 28_800);
     assert_eq!(config.refresh_token_lifetime.as_secs(), 30 * 86_400);
 }
 
