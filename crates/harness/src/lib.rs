@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod counted;
+pub mod deployment;
 mod html;
 pub mod index_suite;
 pub mod memory;

@@ -17,7 +17,12 @@ mod results;
 
 use std::sync::Arc;
 
-use deputy::{Server, Wording, config::Config, host::Host, mcp::Caller};
+use deputy::{
+    Server, Wording,
+    config::Config,
+    host::Host,
+    mcp::{Caller, Handler},
+};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::{
@@ -62,8 +67,17 @@ pub const SCOPE_DESCRIPTIONS: &[(&str, &str)] =
 
 /// Deputy with the Todo tools.
 pub fn deputy(config: Config, host: Host) -> Server {
-    let tools = deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES).with_constant_lists();
-    Server::new(config, host, Arc::new(tools), Wording::new(API_NAME, SCOPE_DESCRIPTIONS))
+    Server::new(config, host, tools(), wording())
+}
+
+/// The Todo tools with the scopes that they need.
+pub fn tools() -> Arc<dyn Handler> {
+    Arc::new(deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES).with_constant_lists())
+}
+
+/// The API in words, for pages.
+pub fn wording() -> Wording {
+    Wording::new(API_NAME, SCOPE_DESCRIPTIONS)
 }
 
 /// The Todo tools, the list as a resource, and a prompt that contains it.

@@ -17,7 +17,7 @@ use deputy::{
     config::Config,
     host::{ClientAddress, Clock as _, Host, SecureRandom as _},
 };
-use harness::{browser::Browser, memory::MemoryHost, network::Network};
+use harness::{browser::Browser, deployment, memory::MemoryHost, network::Network};
 use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::Value;
 use url::form_urlencoded;
@@ -108,8 +108,9 @@ impl World {
             self.network.serve(DEPUTY, on_workers.start(variables, variable));
             return;
         }
+        let changes = variable(deployment::VARIABLE);
         let config = Config::parse(variable).expect("usable");
-        let router = |host| server(config, host).router_with_admin();
+        let router = |host| server(config, host, changes.as_deref()).router_with_admin();
         let router = match &self.on_native {
             Some(on_native) => on_native.start(router),
             None => router(self.host.host()).layer(map_request(from_test_address)),
@@ -119,7 +120,7 @@ impl World {
 
     /// A second Deputy, on `host`.
     pub(crate) fn server(&self, host: Host) -> Server {
-        server(self.deputy_config(), host)
+        server(self.deputy_config(), host, None)
     }
 
     /// The configuration of this world's Deputy, with an admin interface.
@@ -265,7 +266,12 @@ fn address() -> String {
     Ipv6Addr::from_bits(network).to_string()
 }
 
-/// Deputy with the Todo tools, as both hosts ship it.
-fn server(config: Config, host: Host) -> Server {
-    todo::deputy(config, host)
+/// Deputy with the Todo tools, as both hosts ship it, or with changes of the tools.
+fn server(config: Config, host: Host, changes: Option<&str>) -> Server {
+    match changes {
+        None => todo::deputy(config, host),
+        Some(changes) => {
+            Server::new(config, host, deployment::changed(todo::tools(), changes), todo::wording())
+        }
+    }
 }

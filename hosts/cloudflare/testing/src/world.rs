@@ -22,6 +22,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use deputy::{
+    Server,
     config::Config,
     host::{
         AuditEvent, AuditLog, BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits,
@@ -29,7 +30,10 @@ use deputy::{
     },
 };
 use deputy_workers::{RateLimits, WorkersGrantIndex, WorkersRuntime, WorkersStore};
-use harness::counted::{Counted, Counts};
+use harness::{
+    counted::{Counted, Counts},
+    deployment,
+};
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -146,7 +150,13 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         audit: audited.clone(),
         capacity: Capacity::default(),
     };
-    let router = todo::deputy(config, host).router_with_admin();
+    let server = match description.variables.get(deployment::VARIABLE) {
+        None => todo::deputy(config, host),
+        Some(changes) => {
+            Server::new(config, host, deployment::changed(todo::tools(), changes), todo::wording())
+        }
+    };
+    let router = server.router_with_admin();
     let world = World { router, now, stored, fetched, audited };
     WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
     Ok(world)
