@@ -36,6 +36,7 @@ mod mcp_sessions;
 mod mcp_tools;
 mod mcp_transport;
 mod media_types;
+mod new_tools;
 mod pingone_backoff;
 mod pingone_failures;
 mod pingone_keys;

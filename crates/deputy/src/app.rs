@@ -15,7 +15,7 @@ use crate::{
     host::{GrantId, Host, Timestamp},
     limits::{DocumentFetches, Registrations, UserConcurrency},
     log_context::RequestIds,
-    mcp::{Handler, Rules, StreamableHttp, ToolSummary},
+    mcp::{Catalog, Handler, Rules, StreamableHttp, ToolSummary},
     pages::Wording,
     pingone::PingOneClient,
     readiness::Readiness,
@@ -38,6 +38,8 @@ pub(crate) struct App {
     pub(crate) wording: Wording,
     /// The tools, as pages describe them.
     pub(crate) tools: Vec<ToolSummary>,
+    /// The tools, prompts and resources, as approvals know them.
+    pub(crate) catalog: Catalog,
     build: OnceLock<Build>,
     pub(crate) request_ids: RequestIds,
     host: Host,
@@ -58,6 +60,7 @@ impl App {
     pub(crate) fn new(config: Config, host: Host, handler: Arc<dyn Handler>, wording: Wording) -> Self {
         let clock = Arc::clone(&host.clock);
         let (rules, tools) = (rules(&config, &*handler), handler.tools());
+        let catalog = Catalog::of(&*handler);
         let mut first_id = [0; 8];
         host.fill_random(&mut first_id);
         Self {
@@ -72,6 +75,7 @@ impl App {
             changes: GrantChanges::default(),
             wording,
             tools,
+            catalog,
             build: OnceLock::new(),
             request_ids: RequestIds::new(first_id),
             host,

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod concurrent_logins;
+mod earlier_grants;
 mod elicitation_replies;
 mod grant_index;
 mod log;

@@ -19,16 +19,16 @@ use crate::{
     host::{Decision, Endpoint, GrantId, LoginStep, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, set_cookie},
     limits::{self, remote_source},
-    mcp::read_only_scopes,
+    mcp::{ToolSummary, read_only_scopes},
     metrics,
     oauth::{
-        ApprovedClients, AuthorizationRequest, AuthorizeError, Client, Handle, Params, RedirectTarget,
-        RequestError, TargetError, approval_cookie, displayable,
+        ApprovedClients, AuthorizationRequest, AuthorizeError, Choice, Client, Handle, Params,
+        RedirectTarget, RequestError, TargetError, approval_cookie, displayable,
     },
     pages::{self, ApprovalForm, Ending, ScopeChoice},
     records::{self, Approval},
     seal::random_bytes,
-    types::{ClientId, Scopes},
+    types::ClientId,
 };
 
 /// Why an authorization request is refused.
@@ -188,10 +188,14 @@ async fn authorize(
         .map_err(|error| AuthorizationRefusal::Client { id: id.to_owned(), error })?;
     trail.has_client(&client.id, client.name.as_deref());
     let mut request = AuthorizationRequest::parse(&params, &client, &app.config)?;
+    request.access.approved_tools = Some(app.catalog.opened_by(&request.access.scopes));
     refuse_blocked(app, &request, &client, now).await?;
     app.login_step(trail, Decision::LoginBegun { scopes: request.access.scopes.to_string() });
-    let chosen = chosen_scopes(app, headers, &request, &client);
-    if chosen.is_some_and(|chosen| request.access.keep_scopes(&chosen)) {
+    let choice = remembered_choice(app, headers, &request, &client);
+    if let Some(choice) = choice.as_ref().filter(|choice| is_enough(app, headers, &request, choice))
+        && request.access.keep_scopes(&choice.scopes)
+    {
+        request.access.approved_tools = Some(choice.tools.clone());
         let target = request.target.clone();
         login::note_approval(app, trail, &request, true);
         metrics::login(LoginStep::Authorize, "remembered");
@@ -200,7 +204,7 @@ async fn authorize(
             Err(error) => Ok(login::return_error(app, trail, &target, LoginStep::Pingone, error)?),
         };
     }
-    let page = approval_page(app, login, request, client, now).await?;
+    let page = approval_page(app, login, request, client, choice, now).await?;
     metrics::login(LoginStep::Authorize, "asked");
     Ok(page)
 }
@@ -223,15 +227,19 @@ async fn approval_page(
     login: GrantId,
     request: AuthorizationRequest,
     client: Client,
+    choice: Option<Choice>,
     now: Timestamp,
 ) -> Result<Response, Failure> {
     let handle = records::new_handle::<Approval>(app.host(), login, &app.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
     let readable = request.access.scopes.intersection(&read_only_scopes(&app.tools));
+    let new_tools = choice.iter().flat_map(|choice| app.catalog.not_approved(&choice.scopes, &choice.tools));
     let form = ApprovalForm {
         reference: login.reference(),
         handle: handle.as_str(),
-        scopes: scope_choices(app, &request),
+        scopes: scope_choices(app, &request, choice.as_ref()),
+        other_tools: titles(app, |tool| tool.scopes.is_empty()),
+        new_tools: new_tools.collect(),
         can_be_read_only: !readable.is_empty() && readable != request.access.scopes,
         nonce: &nonce,
         is_remembered: is_remembered(app, &request),
@@ -244,29 +252,45 @@ async fn approval_page(
     Ok(page)
 }
 
-/// The scopes that the user chose, if this browser has approved exactly this request, and no page sent it here. A site
-/// that could send a user through without a page could collect codes for a client that it controls. Deputy's own pages
-/// count as such a site, since they redirect to URIs that clients chose.
-fn chosen_scopes(
+/// The choice of the user, if this browser has approved exactly this request.
+fn remembered_choice(
     app: &App,
     headers: &HeaderMap,
     request: &AuthorizationRequest,
     client: &Client,
-) -> Option<Scopes> {
-    if request.access.ask_again || !is_remembered(app, request) || Initiator::of(headers) != Initiator::User {
+) -> Option<Choice> {
+    if !is_remembered(app, request) {
         return None;
     }
     let approved = ApprovedClients::among(&cookies(headers), &app.config.keys, app.now());
-    approved.chosen_scopes(request, client.name.as_deref())
+    approved.choice(request, client.name.as_deref())
 }
 
-/// The scopes of a request on the approval page, each with the tools that need it.
-fn scope_choices<'a>(app: &'a App, request: &'a AuthorizationRequest) -> Vec<ScopeChoice<'a>> {
-    let tools_of = |scope: &str| {
-        let tools = app.tools.iter().filter(|tool| tool.scopes.iter().any(|needed| needed == scope));
-        tools.map(|tool| tool.title.as_str()).collect()
-    };
-    request.access.scopes.iter().map(|scope| ScopeChoice { scope, tools: tools_of(scope) }).collect()
+/// Whether the request needs no page after this choice: the scopes open no tool that is new since, and no page sent the
+/// user here. A site that could send a user through without a page could collect codes for a client that it controls.
+/// Deputy's own pages count as such a site, since they redirect to URIs that clients chose.
+fn is_enough(app: &App, headers: &HeaderMap, request: &AuthorizationRequest, choice: &Choice) -> bool {
+    !request.access.ask_again
+        && Initiator::of(headers) == Initiator::User
+        && app.catalog.not_approved(&choice.scopes, &choice.tools).next().is_none()
+}
+
+/// The scopes of a request on the approval page, each with the tools that need it. Scopes that the user declined the last time
+/// are unchecked.
+fn scope_choices<'a>(
+    app: &'a App,
+    request: &'a AuthorizationRequest,
+    choice: Option<&Choice>,
+) -> Vec<ScopeChoice<'a>> {
+    let tools_of = |scope: &str| titles(app, |tool| tool.scopes.iter().any(|needed| needed == scope));
+    let is_checked = |scope: &str| choice.is_none_or(|choice| choice.scopes.contains(scope));
+    let scopes = request.access.scopes.iter();
+    scopes.map(|scope| ScopeChoice { scope, is_checked: is_checked(scope), tools: tools_of(scope) }).collect()
+}
+
+/// The titles of the tools that `is_meant` selects.
+fn titles(app: &App, is_meant: impl Fn(&ToolSummary) -> bool) -> Vec<&str> {
+    app.tools.iter().filter(|tool| is_meant(tool)).map(|tool| tool.title.as_str()).collect()
 }
 
 /// Whether an approval of this request may be remembered, so that the page is not shown again. The operator allows it
@@ -288,5 +312,6 @@ pub(super) fn is_remembered(app: &App, request: &AuthorizationRequest) -> bool {
         ClientId::Document(_) => false,
         ClientId::Registered(_) => true,
     };
-    admitted && is_registered
+    let fits = request.access.approved_tools.as_ref().is_none_or(ApprovedClients::has_room_for);
+    admitted && is_registered && fits
 }

@@ -42,6 +42,8 @@ pub(crate) enum McpError {
     Method,
     #[error("a bearer token is needed")]
     MissingToken,
+    #[error("this is new since the user approved the client, and needs their approval again")]
+    NotApproved { held: Scopes, required: Vec<String> },
     #[error("the Origin of this request is not allowed")]
     Origin,
     #[error(transparent)]
@@ -65,6 +67,7 @@ impl Refusal for McpError {
             | Self::InvalidToken
             | Self::Method
             | Self::MissingToken
+            | Self::NotApproved { .. }
             | Self::Origin
             | Self::TooMany { .. } => Fault::Expected,
             Self::Record(error) => Fault::Server(error),
@@ -79,7 +82,10 @@ impl Refusal for McpError {
                 with_retry_after(invalid_request(StatusCode::TOO_MANY_REQUESTS, text), RetryAfter(1))
             }
             Self::Body(error) => invalid_request(error.status(), &error.to_string()),
-            Self::InsufficientScope { held, required } => insufficient_scope(app, held, required),
+            Self::InsufficientScope { held, required } => {
+                let text = format!("this needs the scope {}", required.join(" "));
+                insufficient_scope(app, held, required, &text)
+            }
             Self::InvalidToken => {
                 let error = r#"error="invalid_token", error_description="the token is unknown, expired or revoked", "#;
                 unauthorized(app, error, self)
@@ -91,6 +97,9 @@ impl Refusal for McpError {
             }
             // RFC 6750 §3.1: the challenge to a request without a token has no error code.
             Self::MissingToken => unauthorized(app, "", self),
+            Self::NotApproved { held, required } => {
+                insufficient_scope(app, held, required, &self.to_string())
+            }
             Self::Origin => invalid_request(StatusCode::FORBIDDEN, &self.to_string()),
             Self::Record(_) => internal_failure(),
             Self::TooMany { excess, what } => {
@@ -151,6 +160,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
             Challenge::InsufficientScope { required } => {
                 McpError::InsufficientScope { held: access.scopes, required }
             }
+            Challenge::NotApproved { required } => McpError::NotApproved { held: access.scopes, required },
             Challenge::LoginRequired => McpError::InvalidToken,
         })?;
     // A tool that has been called has its event already.
@@ -208,15 +218,14 @@ fn unauthorized(app: &App, error: &str, refusal: &McpError) -> Response {
 
 /// 403 with every scope that the next token needs: the required ones, and those of this token (MCP authorization, scope
 /// challenge).
-fn insufficient_scope(app: &App, held: &Scopes, required: &[String]) -> Response {
+fn insufficient_scope(app: &App, held: &Scopes, required: &[String], text: &str) -> Response {
     let missing = required.iter().map(String::as_str).filter(|scope| !held.contains(scope));
     let wanted = Scopes::of(held.iter().chain(missing));
-    let text = format!("this needs the scope {}", required.join(" "));
     let (url, path) = (&app.config.public_url, paths::RESOURCE_METADATA);
     let challenge = format!(
         r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", resource_metadata="{url}{path}""#
     );
-    challenged(StatusCode::FORBIDDEN, challenge, ErrorCode::InsufficientScope, &text)
+    challenged(StatusCode::FORBIDDEN, challenge, ErrorCode::InsufficientScope, text)
 }
 
 fn challenged(status: StatusCode, challenge: String, code: ErrorCode, text: &str) -> Response {

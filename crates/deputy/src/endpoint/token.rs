@@ -211,6 +211,9 @@ async fn refresh(
         match refreshed {
             Ok(Refreshed::Repeated(issued)) => return Ok((issued, false)),
             Ok(Refreshed::Rotated(mut grant, issued)) => {
+                // A grant of an earlier version.
+                let opened = || app.catalog.opened_by(&grant.scopes);
+                grant.approved_tools = grant.approved_tools.take().or_else(|| Some(opened()));
                 if grant.expires_at > grant.listed_until {
                     let listed = list(app, &mut grant, now).await;
                     if let Err(TokenError::Blocked) = listed {

@@ -42,6 +42,7 @@ pub(crate) async fn code(
         code_challenge: access.code_challenge,
         scopes,
         declined: access.declined,
+        approved_tools: access.approved_tools,
         pingone_tokens,
     };
     let (grant, code) = Grant::issue(new, now, &app.random());

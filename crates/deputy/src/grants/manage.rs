@@ -105,7 +105,9 @@ pub(crate) async fn narrow(
 ) -> Result<Option<Grant>, NarrowFailure> {
     for _ in 0..records::MOST_RACES {
         let Some((grant, version)) = owned(app, id, Some(sub), now).await? else { return Ok(None) };
-        let grant = grant.narrow(kept)?;
+        let mut grant = grant.narrow(kept)?;
+        let opened = app.catalog.opened_by(&grant.scopes);
+        grant.approved_tools = grant.approved_tools.map(|approved| approved.intersection(&opened));
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             app.changes.note();
             app.audit(access_of(&grant), Decision::GrantNarrowed { scopes: grant.scopes.to_string() });

@@ -20,6 +20,7 @@ use crate::{
     oauth::{Grant, ValidAccessToken},
     records,
     seal::{self, Sealed, SealingKey, random_bytes},
+    types::ApprovedTools,
 };
 
 /// The state of one request's grant.
@@ -30,6 +31,7 @@ pub(crate) struct StoredSession {
     key: SealingKey,
     /// The scopes of the access token.
     scopes: Vec<String>,
+    approved_tools: Option<ApprovedTools>,
     changes: u64,
     read_at: Timestamp,
     /// The user and the client, to whom sealed state is bound.
@@ -140,6 +142,10 @@ impl GrantSession for StoredSession {
         })
     }
 
+    fn has_approved(&self, name: &str) -> bool {
+        self.approved_tools.as_ref().is_none_or(|approved| self.app.catalog.is_approved(name, approved))
+    }
+
     fn begin_call(&self, tool: &str, arguments: &Value) -> Box<dyn CallRecord> {
         self.note_call(tool);
         Box::new(CallAudit::begin(&self.app, self.access.clone(), tool, arguments))
@@ -229,6 +235,7 @@ impl StoredSession {
             access: access_of(grant),
             key: access.key.clone(),
             scopes: access.scopes.to_vec(),
+            approved_tools: grant.approved_tools.clone(),
             changes,
             read_at: now,
             associated_data: associated_data(grant),

@@ -226,6 +226,8 @@ pub enum CallOutcome {
 pub enum RefusedBecause {
     /// The access token lacks a scope.
     InsufficientScope,
+    /// The tool is new under the scopes of the access token, and the user has not approved it yet.
+    NotApproved,
     /// The user, or all users together, exceeded a bound of concurrent work.
     TooMany,
 }

@@ -11,6 +11,11 @@ pub enum Challenge {
         /// Every scope that the request needs.
         required: Vec<String>,
     },
+    /// 403: the scopes of the access token open a tool that they did not open when the user approved them.
+    NotApproved {
+        /// Every scope that the request needs.
+        required: Vec<String>,
+    },
     /// 401: the user's login at `PingOne`, or the grant, has ended.
     LoginRequired,
 }

@@ -37,6 +37,13 @@ pub trait GrantSession: Send + Sync + 'static {
         Box::pin(std::future::pending())
     }
 
+    /// Whether the user has approved the tool, prompt or resource with this name, which the scopes of the request open.
+    /// By default they have.
+    fn has_approved(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
+
     /// Begins a call of a tool that exists. By default nothing is recorded.
     fn begin_call(&self, tool: &str, arguments: &Value) -> Box<dyn CallRecord> {
         let _ = (tool, arguments);

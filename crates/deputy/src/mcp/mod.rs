@@ -10,6 +10,7 @@
 mod accept;
 mod api_error;
 mod caller;
+mod catalog;
 mod challenge;
 mod declined;
 mod era;
@@ -34,6 +35,7 @@ pub use crate::types::User;
 pub use api_error::ApiError;
 pub(crate) use api_error::lacks_scope;
 pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
+pub(crate) use catalog::Catalog;
 pub use challenge::Challenge;
 pub use era::Era;
 pub use grant_session::{CallRecord, DeliveryError, GrantSession};

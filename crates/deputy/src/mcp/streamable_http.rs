@@ -204,6 +204,11 @@ impl StreamableHttp {
             session.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(&call.id, required));
         }
+        if name.is_some_and(|name| !session.has_approved(name)) {
+            trace::fails(&span, "not_approved");
+            session.refuse_call(tool, RefusedBecause::NotApproved);
+            return Err(Refusal::Challenge(Challenge::NotApproved { required }));
+        }
         // A client that reads events only gets them from the handler, and so does one whose user declined scopes: entries
         // of its lists are hidden.
         if form.accept != Accept::Events

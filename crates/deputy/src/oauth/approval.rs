@@ -3,10 +3,10 @@
 use super::AuthorizationRequest;
 use crate::{
     config::Keys,
-    encoding::{base64url_decode_all, base64url_encode, hex},
+    encoding::{base64url_decode, base64url_encode, hex},
     host::Timestamp,
     seal,
-    types::{ClientId, Scopes},
+    types::{ApprovedTools, ClientId, Scopes},
 };
 
 /// Name and value of the cookie that binds an approval page to the browser that shows it.
@@ -47,6 +47,17 @@ struct Approved {
     until: Timestamp,
     /// The scopes that the user declined, by their places in [`sorted_scopes`]. A request has 64 scopes at most.
     declined: u64,
+    /// The tools that the other scopes opened.
+    tools: ApprovedTools,
+}
+
+/// The choice of a user who approved a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The scopes that the user did not decline.
+    pub scopes: Scopes,
+    /// The tools that these scopes opened.
+    pub tools: ApprovedTools,
 }
 
 impl ApprovedClients {
@@ -55,6 +66,8 @@ impl ApprovedClients {
     /// Seconds for which an approval is remembered: 30 days.
     pub const LIFETIME: u64 = 30 * 24 * 3600;
     const CAPACITY: usize = 16;
+    /// Characters of the cookie. Browsers keep 4096 with the name.
+    const LONGEST: usize = 3500;
 
     /// Parses the first authentic approval cookie. Expired approvals are dropped. Without such a cookie nothing is
     /// approved.
@@ -64,34 +77,17 @@ impl ApprovedClients {
     }
 
     fn read(value: &str, keys: &Keys, now: Timestamp) -> Option<Self> {
-        let (payload, tag) = Some(value).filter(|value| value.len() < 1024)?.split_once('.')?;
+        let (payload, tag) = Some(value).filter(|value| value.len() <= Self::LONGEST)?.rsplit_once('.')?;
         let is_authentic = keys
             .iter()
             .any(|keys| seal::constant_time_eq(tag.as_bytes(), Self::tag(payload, &keys.cookies).as_bytes()));
-        let payload = is_authentic.then(|| base64url_decode_all(payload))??;
-        let (entries, []) = payload.as_chunks::<ENTRY>() else { return None };
-        let entries = entries.iter().filter_map(|entry| {
-            let (fingerprint, rest) = entry.split_first_chunk::<16>()?;
-            let (client, rest) = rest.split_first_chunk::<8>()?;
-            let (until, declined) = rest.split_first_chunk::<8>()?;
-            let until = Timestamp(u64::from_be_bytes(*until));
-            let declined = u64::from_be_bytes(declined.try_into().ok()?);
-            Some(Approved { fingerprint: *fingerprint, client: *client, until, declined })
-        });
+        let entries = is_authentic.then(|| payload.split('.').filter_map(Approved::read))?;
         Some(Self(entries.filter(|approved| approved.until > now).collect()))
     }
 
     /// The value of the cookie.
     pub fn render(&self, keys: &Keys) -> String {
-        let payload: Vec<u8> = self
-            .0
-            .iter()
-            .flat_map(|Approved { fingerprint, client, until, declined }| {
-                let numbers = until.0.to_be_bytes().into_iter().chain(declined.to_be_bytes());
-                fingerprint.iter().chain(client).copied().chain(numbers)
-            })
-            .collect();
-        let payload = base64url_encode(&payload);
+        let payload = self.0.iter().map(Approved::render).collect::<Vec<_>>().join(".");
         let tag = Self::tag(&payload, &keys.newest().cookies);
         format!("{payload}.{tag}")
     }
@@ -101,16 +97,22 @@ impl ApprovedClients {
         self.0.is_empty()
     }
 
-    /// The scopes that the user chose, if they approved exactly this client, name, redirect URI and set of scopes.
-    pub fn chosen_scopes(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> Option<Scopes> {
+    /// The choice of the user, if they approved exactly this client, name, redirect URI and set of scopes.
+    pub fn choice(&self, request: &AuthorizationRequest, client_name: Option<&str>) -> Option<Choice> {
         let fingerprint = fingerprint(request, client_name);
         let approved = self.0.iter().find(|approved| approved.fingerprint == fingerprint)?;
         let scopes = sorted_scopes(request).into_iter().enumerate();
         let kept = scopes.filter(|(place, _)| approved.declined & bit(*place) == 0);
-        Some(Scopes::of(kept.map(|(_, scope)| scope)))
+        Some(Choice { scopes: Scopes::of(kept.map(|(_, scope)| scope)), tools: approved.tools.clone() })
     }
 
-    /// Remembers an approval for [`Self::LIFETIME`], with the scopes that the user declined. Only the newest 16 are kept.
+    /// Whether the cookie has room for an approval of these tools.
+    pub fn has_room_for(tools: &ApprovedTools) -> bool {
+        length(tools) + TAG <= Self::LONGEST
+    }
+
+    /// Remembers an approval for [`Self::LIFETIME`], with the scopes that the user declined. Only the newest 16 are kept, and
+    /// fewer if they do not fit into a cookie.
     pub fn add(&mut self, request: &AuthorizationRequest, client_name: Option<&str>, now: Timestamp) {
         let fingerprint = fingerprint(request, client_name);
         self.0.retain(|approved| approved.fingerprint != fingerprint);
@@ -118,8 +120,12 @@ impl ApprovedClients {
         let scopes = sorted_scopes(request).into_iter().enumerate();
         let declined = scopes.filter(|(_, scope)| request.access.declined.contains(scope));
         let declined = declined.fold(0, |bits, (place, _)| bits | bit(place));
-        self.0.insert(0, Approved { fingerprint, client, until: now.plus(Self::LIFETIME), declined });
+        let tools = request.access.approved_tools.clone().unwrap_or_default();
+        self.0.insert(0, Approved { fingerprint, client, until: now.plus(Self::LIFETIME), declined, tools });
         self.0.truncate(Self::CAPACITY);
+        while self.0.iter().map(|approved| length(&approved.tools)).sum::<usize>() + TAG > Self::LONGEST {
+            self.0.pop();
+        }
     }
 
     /// Forgets every approval of a client.
@@ -129,8 +135,36 @@ impl ApprovedClients {
     }
 
     fn tag(payload: &str, key: &seal::SealingKey) -> String {
-        base64url_encode(&key.mac(&[b"approved clients and scopes", payload.as_bytes()])[..16])
+        base64url_encode(&key.mac(&[b"approved clients, scopes and tools", payload.as_bytes()])[..16])
     }
+}
+
+impl Approved {
+    fn read(text: &str) -> Option<Self> {
+        let (fixed, tools) = text.split_at_checked(FIXED)?;
+        let fixed = base64url_decode::<40>(fixed)?;
+        let (fingerprint, rest) = fixed.split_first_chunk()?;
+        let (client, rest) = rest.split_first_chunk()?;
+        let (until, declined) = rest.split_first_chunk()?;
+        Some(Self {
+            fingerprint: *fingerprint,
+            client: *client,
+            until: Timestamp(u64::from_be_bytes(*until)),
+            declined: u64::from_be_bytes(declined.try_into().ok()?),
+            tools: ApprovedTools::parse(tools)?,
+        })
+    }
+
+    fn render(&self) -> String {
+        let Self { fingerprint, client, until, declined, tools } = self;
+        let numbers = [until.0.to_be_bytes(), declined.to_be_bytes()].concat();
+        base64url_encode(&[&fingerprint[..], client, &numbers].concat()) + tools.as_str()
+    }
+}
+
+/// Characters in the cookie of an approval of these tools.
+fn length(tools: &ApprovedTools) -> usize {
+    FIXED + tools.as_str().len() + ".".len()
 }
 
 /// A digest of the client, name, redirect URI and scopes that the approval page shows. It includes the port of a
@@ -163,5 +197,73 @@ fn client_digest(client_id: &ClientId) -> [u8; 8] {
     client
 }
 
-/// Bytes of one approval in the cookie.
-const ENTRY: usize = 40;
+/// Characters of one approval in the cookie, without its tools.
+const FIXED: usize = 54;
+/// Characters of the tag.
+const TAG: usize = 22;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{config::Config, types::ToolDigest};
+
+    const NOW: Timestamp = Timestamp(1_800_000_000);
+
+    /// A request of the client with this number, whose scopes open this many tools.
+    fn request(client: u8, tools: usize) -> AuthorizationRequest {
+        let tools: ApprovedTools = (0..tools).map(|tool| ToolDigest::of(&tool.to_string(), true)).collect();
+        let target = json!({
+            "client_id": ClientId::Registered(crate::types::RegisteredId::new(&[client; 16])),
+            "redirect_uri": "https://client.example/cb",
+            "state": null,
+        });
+        let access = json!({
+            "scopes": ["a", "b"], "declined": ["c"], "approved_tools": tools, "ask_again": false,
+            "log_in_again": false, "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        });
+        serde_json::from_value(json!({ "target": target, "access": access })).expect("a request")
+    }
+
+    fn keys() -> Keys {
+        let config = Config::parse(|name| {
+            let value = match name {
+                "PUBLIC_URL" => "https://deputy.example",
+                "PINGONE_ISSUER" => "https://auth.pingone.eu/x/as",
+                "PINGONE_DV_POLICY_ID" => "8b560eda9614e47d163c8bb92750ac3b",
+                "API_IDENTIFIER" | "API_URL" => "https://todo.example",
+                "SERVER_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                "PINGONE_CLIENT_ID" | "PINGONE_CLIENT_SECRET" => "x",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        config.expect("a configuration").keys
+    }
+
+    #[test]
+    fn cookie_with_many_tools_keeps_the_newest_approvals() {
+        let keys = keys();
+        for (tools, kept) in [(0, 16), (5, 16), (50, 9), (570, 1), (571, 0)] {
+            let mut approved = ApprovedClients::default();
+            for client in 0..20 {
+                approved.add(&request(client, tools), None, NOW);
+            }
+            let value = approved.render(&keys);
+            assert!(value.len() <= ApprovedClients::LONGEST, "{tools}: {}", value.len());
+            let cookies = [(ApprovedClients::COOKIE.to_owned(), value)];
+            let read = ApprovedClients::among(&cookies, &keys, NOW);
+            assert_eq!(read, approved, "{tools}");
+            let choices = (0..20).map(|client| read.choice(&request(client, tools), None));
+            assert_eq!(choices.flatten().count(), kept, "{tools}");
+            let newest = read.choice(&request(19, tools), None);
+            assert_eq!(newest.is_some(), kept > 0, "{tools}");
+            let access = request(0, tools).access;
+            assert_eq!(ApprovedClients::has_room_for(&access.approved_tools.expect("tools")), kept > 0);
+            if let Some(choice) = newest {
+                assert_eq!(choice.scopes.to_string(), "a b");
+            }
+        }
+    }
+}

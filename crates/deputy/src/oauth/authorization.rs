@@ -6,7 +6,7 @@ use url::{Url, form_urlencoded};
 use super::{Client, CodeChallenge, ErrorCode, Params, PkceError};
 use crate::{
     config::Config,
-    types::{ClientId, RedirectUri, ScopeError, Scopes},
+    types::{ApprovedTools, ClientId, RedirectUri, ScopeError, Scopes},
 };
 
 /// A valid authorization request of a known client (OAuth 2.1 §4.1.1).
@@ -35,6 +35,9 @@ pub struct RequestedAccess {
     /// The other scopes of the request, which the user declined.
     #[serde(default)]
     pub declined: Scopes,
+    /// The tools that the scopes open, as the approval page shows them. `None` in a record of an earlier version.
+    #[serde(default)]
+    pub approved_tools: Option<ApprovedTools>,
     /// `code_challenge` (RFC 7636 §4.3).
     pub code_challenge: CodeChallenge,
     /// `prompt=consent` without the scope `offline_access`: show the approval page even if the browser remembers the
@@ -159,6 +162,11 @@ impl RequestedAccess {
         self.scopes = scopes;
         true
     }
+
+    /// Keeps only the tools that are also in `opened`, since the user declined scopes.
+    pub fn keep_tools(&mut self, opened: &ApprovedTools) {
+        self.approved_tools = self.approved_tools.take().map(|shown| shown.intersection(opened));
+    }
 }
 
 impl RedirectTarget {
@@ -234,6 +242,7 @@ impl RequestedAccess {
                 .and_then(|requested| requested.granted(&config.api.scopes))
                 .map_err(RequestError::Scope)?,
             declined: Scopes::default(),
+            approved_tools: None,
             code_challenge,
             ask_again: prompts("consent") && !needs_consent,
             log_in_again: prompts("login") || prompts("select_account"),

@@ -16,7 +16,7 @@ use crate::{
     host::{Digest, GrantId, Timestamp},
     seal::{self, Random, Sealed, SealingKey},
     secret::Secret,
-    types::{ClientId, RedirectUri, Scopes, User},
+    types::{ApprovedTools, ClientId, RedirectUri, Scopes, User},
 };
 
 pub use control::NarrowError;
@@ -58,6 +58,7 @@ pub use refresh::{RefreshError, Refreshed};
 ///         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256"))?,
 ///         scopes: Scopes::parse("todo:read")?,
 ///         declined: Scopes::default(),
+///         approved_tools: None,
 ///         pingone_tokens: PingOneTokens {
 ///             access_token: Secret::new("from PingOne".to_owned()),
 ///             refresh_token: None,
@@ -103,6 +104,10 @@ pub struct Grant {
     /// The scopes that the client asked for and the user declined, or took away later.
     #[serde(default, skip_serializing_if = "Scopes::is_empty")]
     pub declined: Scopes,
+    /// The tools that the scopes opened when the user approved them. `None` in a grant of an earlier version, until its
+    /// next refresh: every tool of today counts as approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_tools: Option<ApprovedTools>,
     /// The time of the login.
     pub created_at: Timestamp,
     /// The time at which the record is deleted, unless a refresh moves it.
@@ -142,6 +147,8 @@ pub struct NewGrant {
     pub scopes: Scopes,
     /// The scopes that the client asked for and the user declined.
     pub declined: Scopes,
+    /// The tools that the scopes opened when the user approved them.
+    pub approved_tools: Option<ApprovedTools>,
     /// The tokens of `PingOne`.
     pub pingone_tokens: PingOneTokens,
 }
@@ -251,6 +258,7 @@ impl Grant {
             code_challenge,
             scopes,
             declined,
+            approved_tools,
             pingone_tokens,
         } = new;
         let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
@@ -263,6 +271,7 @@ impl Grant {
             redirect_host: Some(redirect_uri.host()),
             scopes,
             declined,
+            approved_tools,
             created_at: now,
             expires_at,
             indexed_until: now,

@@ -18,7 +18,7 @@ mod registration;
 mod token_request;
 mod user_session;
 
-pub use approval::{ApprovedClients, approval_cookie, browser_is_bound, login_cookie};
+pub use approval::{ApprovedClients, Choice, approval_cookie, browser_is_bound, login_cookie};
 pub use authorization::{
     AuthorizationRequest, AuthorizeError, RedirectTarget, RequestError, RequestedAccess, TargetError,
 };

@@ -27,6 +27,8 @@ struct ApprovePage<'a> {
     is_on_this_computer: bool,
     words: &'a Wording,
     scopes: &'a [ScopeChoice<'a>],
+    other_tools: &'a [&'a str],
+    new_tools: &'a [&'a str],
     can_be_read_only: bool,
     /// Whether tools may give the client the user's PingOne access token.
     reveals_token: bool,
@@ -45,6 +47,10 @@ pub(crate) struct ApprovalForm<'a> {
     /// The handle of the stored authorization request.
     pub(crate) handle: &'a str,
     pub(crate) scopes: Vec<ScopeChoice<'a>>,
+    /// The titles of the tools that need no scope.
+    pub(crate) other_tools: Vec<&'a str>,
+    /// The titles of the tools that are new since the user approved the same request.
+    pub(crate) new_tools: Vec<&'a str>,
     /// Whether some of the scopes, and not all of them, open tools that only read.
     pub(crate) can_be_read_only: bool,
     /// The CSP nonce of the script.
@@ -59,6 +65,7 @@ pub(crate) struct ApprovalForm<'a> {
 #[derive(Debug)]
 pub(crate) struct ScopeChoice<'a> {
     pub(crate) scope: &'a str,
+    pub(crate) is_checked: bool,
     /// The titles of the tools that need it.
     pub(crate) tools: Vec<&'a str>,
 }
@@ -91,6 +98,8 @@ pub(crate) fn approve(
             is_on_this_computer: uri.is_loopback() || uri.is_private_use(),
             words,
             scopes: &form.scopes,
+            other_tools: &form.other_tools,
+            new_tools: &form.new_tools,
             can_be_read_only: form.can_be_read_only,
             reveals_token: form.reveals_token,
             handle: form.handle,

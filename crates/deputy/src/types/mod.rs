@@ -1,5 +1,6 @@
 //! Values that every layer uses. A value of these types is always valid.
 
+mod approved_tools;
 mod client_id;
 mod client_id_url;
 pub(crate) mod public_address;
@@ -8,6 +9,7 @@ mod reference;
 mod scope;
 mod user;
 
+pub use approved_tools::{ApprovedTools, ToolDigest};
 pub use client_id::{ClientId, ClientIdError, RegisteredId};
 pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
 pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};

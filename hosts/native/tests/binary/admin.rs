@@ -59,6 +59,7 @@ fn grant(number: u8, client: &str, user: &str) -> Grant {
         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256")).unwrap(),
         scopes: Scopes::parse("todo:read").unwrap(),
         declined: Scopes::default(),
+        approved_tools: None,
         pingone_tokens: PingOneTokens {
             access_token: Secret::new("from PingOne".to_owned()),
             refresh_token: Some(Secret::new("from PingOne".to_owned())),

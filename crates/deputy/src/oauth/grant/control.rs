@@ -27,6 +27,7 @@ impl Grant {
             redirect_host: None,
             scopes: Scopes::default(),
             declined: Scopes::default(),
+            approved_tools: None,
             ..self
         }
     }

@@ -266,6 +266,7 @@ fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
         code_challenge: CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap(),
         scopes: Scopes::of(["todo:read", "todo:write"]),
         declined: Scopes::default(),
+        approved_tools: None,
         pingone_tokens: pingone_tokens(refreshable),
     };
     Grant::issue(new, NOW, &random)
