@@ -1,7 +1,4 @@
-use std::{
-    sync::atomic::{AtomicU8, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::*;
 use crate::types::{RegisteredId, ScopeError};
