@@ -27,6 +27,27 @@ async fn unknown_path_or_method_gets_a_short_error() {
     }
 }
 
+/// Clients of MCP 2024-11-05 open a stream with `GET`, and post to another path.
+#[tokio::test]
+async fn client_of_http_sse_is_told_which_transport_to_configure() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    for (method, path, status) in [
+        ("GET", "/sse", StatusCode::NOT_FOUND),
+        ("POST", "/messages", StatusCode::NOT_FOUND),
+        ("POST", "/", StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/mcp", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let headers = [("accept", "text/event-stream"), ("authorization", bearer.as_str())];
+        let response = world.request(method, path, &headers, "").await;
+        assert_eq!(response.status, status, "{method} {path}");
+        let json = response.json();
+        let text = json["error_description"].as_str().unwrap_or_default();
+        assert!(text.contains("with the transport Streamable HTTP"), "{method} {path}: {text}");
+        assert!(path == "/mcp" || text.contains("https://deputy.example/mcp"), "{method} {path}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn path_that_resembles_the_mcp_endpoint_is_not_found() {
     let world = World::new();

@@ -94,7 +94,7 @@ impl Refusal for AdminError {
 /// Every path below `/admin/v1/`, with any method. Without a token in the configuration there is nothing here.
 pub(crate) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {
     if app.config.admin_token.is_none() {
-        return not_found().await;
+        return not_found(State(app)).await;
     }
     respond(&app, serve(&app, request)).await
 }

@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{About, Fault, Refusal, internal_failure, respond};
+use super::{About, Fault, Refusal, STREAMABLE_HTTP, internal_failure, respond};
 use crate::{
     app::App,
     grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
@@ -38,7 +38,7 @@ pub(crate) enum McpError {
     InsufficientScope { held: Scopes, required: Vec<String> },
     #[error("log in again")]
     InvalidToken,
-    #[error("the MCP endpoint takes POST")]
+    #[error("the MCP endpoint takes POST; configure the client {STREAMABLE_HTTP}")]
     Method,
     #[error("a bearer token is needed")]
     MissingToken,

@@ -16,9 +16,9 @@ pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
@@ -227,23 +227,31 @@ fn is_from_own_page(app: &App, headers: &HeaderMap) -> bool {
     is_own_origin && (has_no_metadata || Initiator::of(headers) == Initiator::ThisServer)
 }
 
-/// The response to a path that has no endpoint.
-pub(crate) async fn not_found() -> Response {
-    error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, "this server has no resource at this path")
+/// The response to a path that has no endpoint. It names the MCP endpoint for clients that are configured with the origin
+/// alone, or with the paths of the transport HTTP+SSE (MCP 2024-11-05).
+pub(crate) async fn not_found(State(app): State<Arc<App>>) -> Response {
+    let text = format!("this server has no resource at this path; {}", for_mcp_clients(&app));
+    error(StatusCode::NOT_FOUND, ErrorCode::InvalidRequest, text)
 }
 
+fn for_mcp_clients(app: &App) -> String {
+    format!("the URL for MCP clients is {}, {STREAMABLE_HTTP}", app.config.public_url.resource())
+}
+
+/// The transport, for users who configure a client.
+const STREAMABLE_HTTP: &str = "with the transport Streamable HTTP (often named http), not HTTP+SSE (sse)";
+
 /// The response to a method that an endpoint does not support.
-pub(crate) async fn method_not_allowed() -> Response {
-    wrong_method()
+pub(crate) async fn method_not_allowed(State(app): State<Arc<App>>) -> Response {
+    let text = format!("{WRONG_METHOD}; {}", for_mcp_clients(&app));
+    error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, text)
 }
 
 pub(crate) fn wrong_method() -> Response {
-    error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::InvalidRequest,
-        "this resource does not support this method",
-    )
+    error(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidRequest, WRONG_METHOD)
 }
+
+const WRONG_METHOD: &str = "this resource does not support this method";
 
 /// Bytes of a query.
 pub(crate) const LONGEST_QUERY: usize = 16 * 1024;
