@@ -110,6 +110,7 @@ mod router;
 pub mod seal;
 pub mod secret;
 mod server;
+pub mod testing;
 pub mod trace;
 pub mod types;
 

@@ -76,10 +76,13 @@ struct SignedInUser {
     /// The user's identifier at PingOne.
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     email: Option<String>,
 }
 
@@ -90,6 +93,7 @@ struct McpClient {
     id: String,
     /// The name that the client chose.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     name: Option<String>,
 }
 
@@ -114,6 +118,7 @@ struct AccessToken {
     expires_in: u64,
     /// The token itself; only if the operator has turned this on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     raw: Option<String>,
 }
 

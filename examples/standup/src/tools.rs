@@ -203,3 +203,17 @@ type Failed = String;
 fn failed(reason: impl ToString) -> Failed {
     reason.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use deputy::testing::tool_problems;
+
+    use super::*;
+
+    #[test]
+    fn every_model_accepts_the_schemas() {
+        for tool in Standup::new().tools.list_all() {
+            assert_eq!(tool_problems(&tool), Vec::<String>::new());
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The descriptions of the server and its tools.
 
+use deputy::testing::tool_problems;
 use rmcp::model::Implementation;
 use serde_json::{Value, json};
 use todo::SCOPES;
@@ -99,9 +100,16 @@ async fn inputs_are_closed_and_described() {
 }
 
 #[tokio::test]
-async fn schemas_have_no_references_or_unsigned_formats() {
+async fn every_model_accepts_the_schemas() {
     for tool in Session::new().await.tools().await {
-        let schema = serde_json::to_string(&tool).unwrap();
-        assert!(!schema.contains("uint") && !schema.contains("$ref"), "{schema}");
+        assert_eq!(tool_problems(&tool), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn absent_claim_of_the_user_agrees_with_the_schema() {
+    let properties = tool("who_am_i").await["outputSchema"]["properties"].take();
+    assert_eq!(properties["user"]["required"], json!(["sub"]));
+    assert_eq!(properties["client"]["required"], json!(["id"]));
+    assert_eq!(properties["user"]["properties"]["email"], json!({ "type": "string" }));
 }
