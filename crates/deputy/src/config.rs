@@ -61,6 +61,8 @@ pub struct Config {
     pub allowed_origins: Vec<AllowedOrigin>,
     /// `UNCONFIRMED_TOOLS`: tools that may act without the user's confirmation where the client cannot ask for it.
     pub unconfirmed_tools: Vec<String>,
+    /// `LOG_USERNAMES`: whether lines of the log have usernames.
+    pub log_usernames: bool,
     /// `AUDIT_ARGUMENTS`: whether the audit log has the arguments of tool calls.
     pub audit_arguments: bool,
     /// `RATE_LIMITS`: requests a minute from one address, or `None` for no limit.

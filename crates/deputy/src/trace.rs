@@ -69,6 +69,11 @@ impl TraceParent {
         (trace != [0; 16] && span != [0; 8]).then_some(Self { trace, span, is_sampled: flags & 1 == 1 })
     }
 
+    /// The id of the trace, as logs and tracing systems show it.
+    pub fn id(&self) -> String {
+        hex(&self.trace)
+    }
+
     /// The value of a request's header. A repeated header is invalid.
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(TRACEPARENT).iter();
@@ -79,7 +84,7 @@ impl TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-0{}", hex(&self.trace), hex(&self.span), u8::from(self.is_sampled))
+        write!(f, "00-{}-{}-0{}", self.id(), hex(&self.span), u8::from(self.is_sampled))
     }
 }
 

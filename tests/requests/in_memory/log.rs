@@ -304,6 +304,25 @@ async fn line_of_the_log_names_its_request() {
 }
 
 #[tokio::test]
+async fn username_is_logged_only_if_configured() {
+    for (setting, is_logged) in [("on", true), ("off", false), ("", false)] {
+        let (log, _logging) = Log::begin();
+        let world = World::with(&[("LOG_USERNAMES", setting)]);
+        let tokens = world.connected().await;
+        world.sign_in_to_agents(&mut world.browser(), "alice").await;
+        list_todos(&world, &tokens.access).await;
+        let text = log.text();
+        for message in ["login finished", "signed in to Your agents", "the API responded"] {
+            let line = text.lines().find(|line| line.contains(message));
+            let line = line.unwrap_or_else(|| panic!("{message} in {text}"));
+            assert!(line.contains(" user="), "{line}");
+            assert_eq!(line.contains(" username=\"alice\""), is_logged, "{setting}: {line}");
+        }
+        assert!(is_logged || !text.contains("alice\""), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn response_has_the_id_that_a_proxy_gave_the_request() {
     let world = World::new();
     let id_of = async |given: &str| {

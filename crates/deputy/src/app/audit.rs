@@ -15,10 +15,18 @@ use crate::{
     host::{AuditEvent, AuditedAccess, AuditedClient, CallOutcome, Decision, GrantId, LoginStep},
     log_context,
     oauth::Grant,
-    types::Reference,
+    types::{Reference, User},
 };
 
 impl App {
+    /// Adds the user to the lines of the current request.
+    pub(crate) fn note_user(&self, user: &User) {
+        log_context::note("user", user.sub.as_str());
+        if let Some(username) = user.username.as_deref().filter(|_| self.config.log_usernames) {
+            log_context::note("username", username);
+        }
+    }
+
     /// Records an audit event with the current time.
     pub(crate) fn audit(&self, access: AuditedAccess, decision: Decision) {
         self.host.audit.record(&AuditEvent { time: self.now(), decision, access });
@@ -58,10 +66,10 @@ impl Trail {
         let _ = self.client.set(AuditedClient { id, name });
     }
 
-    /// The login is one of this user, by `sub`.
-    pub(crate) fn has_user(&self, sub: &str) {
-        log_context::note("user", sub);
-        let _ = self.user.set(sub.to_owned());
+    /// The login is one of this user.
+    pub(crate) fn has_user(&self, app: &App, user: &User) {
+        app.note_user(user);
+        let _ = self.user.set(user.sub.clone());
     }
 
     /// A text with the reference of the login, for `error_description`.

@@ -1,4 +1,4 @@
-//! The audit log.
+//! The log, and the audit log.
 
 use super::variable::{DefaultValue, Syntax, Variable};
 
@@ -11,6 +11,22 @@ pub(super) static AUDIT_ARGUMENTS: Variable = Variable {
     syntax: Syntax::Choice(&[
         ("on", "an event of a tool call has the arguments, as at most 4 KiB of JSON"),
         ("off", "it has only their SHA-256"),
+    ]),
+    default: DefaultValue::Value("off"),
+    example: Some("on"),
+    on_workers: None,
+    secret: false,
+};
+
+pub(super) static LOG_USERNAMES: Variable = Variable {
+    name: "LOG_USERNAMES",
+    former_name: None,
+    summary: "switch for usernames in the log",
+    details: "With `on`, lines of the log name the user by `username` beside `user`, the identifier at PingOne. A username is \
+              personal data, and often an e-mail address: limit access to the log and its retention accordingly.",
+    syntax: Syntax::Choice(&[
+        ("on", "lines of a user's requests have the username, if PingOne shares it"),
+        ("off", "they have the user's identifier at PingOne only"),
     ]),
     default: DefaultValue::Value("off"),
     example: Some("on"),

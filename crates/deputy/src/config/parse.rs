@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::{
     Api, Brand, Config, ConfigErrors, PingOne,
     admin::{ADMIN_TOKEN, admin_token},
-    audit::AUDIT_ARGUMENTS,
+    audit::{AUDIT_ARGUMENTS, LOG_USERNAMES},
     clients::{
         CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
         client_approval, private_use, tools,
@@ -63,6 +63,7 @@ impl Config {
         let private_use_redirect_uris = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);
         let allowed_origins = vars.read(&ALLOWED_ORIGINS, origins);
         let unconfirmed_tools = vars.read(&UNCONFIRMED_TOOLS, tools);
+        let log_usernames = vars.choose(&LOG_USERNAMES, on_or_off);
         let audit_arguments = vars.choose(&AUDIT_ARGUMENTS, on_or_off);
         let rate_limits = vars.read(&RATE_LIMITS, rate_limits);
         let access_token_lifetime = vars.read(&ACCESS_TOKEN_LIFETIME, lifetime);
@@ -86,6 +87,7 @@ impl Config {
                 private_use_redirect_uris: private_use_redirect_uris?,
                 allowed_origins: allowed_origins?,
                 unconfirmed_tools: unconfirmed_tools?,
+                log_usernames: log_usernames?,
                 audit_arguments: audit_arguments?,
                 rate_limits: rate_limits?,
                 access_token_lifetime: access_token_lifetime?,

@@ -67,7 +67,7 @@ pub static SECTIONS: [Section; 7] = [
             &rate_limits::RATE_LIMITS,
         ],
     },
-    Section { title: "Audit log", variables: &[&audit::AUDIT_ARGUMENTS] },
+    Section { title: "Logs", variables: &[&audit::LOG_USERNAMES, &audit::AUDIT_ARGUMENTS] },
     Section {
         title: "Pages for users",
         variables: &[&brand::BRAND_NAME, &brand::BRAND_LOGO, &brand::CONTACT_URL, &brand::POLICY_URL],

@@ -209,7 +209,7 @@ async fn finish(
     let issued = async {
         let nonce = &authentication.nonce;
         let login = app.pingone.authenticate(app.host(), &app.config, tokens, nonce, now).await?;
-        trail.has_user(&login.user.sub);
+        trail.has_user(&app, &login.user);
         issue::code(&app, id, request, client_name, login, now).await
     };
     let issued = issued.await;

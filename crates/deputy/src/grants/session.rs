@@ -228,7 +228,7 @@ impl StoredSession {
     ) -> Self {
         log_context::note("grant", format!("{:?}", grant.id));
         log_context::note_client(grant.client_id.to_string(), grant.client_name.as_deref());
-        log_context::note("user", grant.user.sub.as_str());
+        app.note_user(&grant.user);
         Self {
             app: Arc::clone(app),
             grant: grant.id,

@@ -31,8 +31,7 @@ pub fn log_object(name: &str, object: &impl Serialize) {
 
 /// The id of the trace of the current request.
 fn trace_id() -> Option<String> {
-    // After the version and a hyphen.
-    trace::current().map(|parent| parent.to_string()[3..35].to_owned())
+    trace::current().map(|parent| parent.id())
 }
 
 /// Records events, and no spans.

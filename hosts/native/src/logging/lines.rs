@@ -10,6 +10,7 @@ use tracing_subscriber::{
 };
 
 use super::LogFormat;
+use crate::traces;
 
 /// Writes a line in the format of `inner`, and adds the fields of the request that the event does not have itself.
 pub(super) struct Lines<F> {
@@ -37,7 +38,7 @@ where
         };
         out.write_str(line.strip_suffix(end).unwrap_or(&line))?;
         let mut result = Ok(());
-        log_context::for_each_field(|name, value| {
+        let mut add = |name: &str, value: &str| {
             if event.metadata().fields().field(name).is_none() {
                 let written = match self.format {
                     LogFormat::Text => write!(out, " {name}={value:?}"),
@@ -45,7 +46,11 @@ where
                 };
                 result = result.and(written);
             }
-        });
+        };
+        log_context::for_each_field(&mut add);
+        if let Some(trace) = traces::current() {
+            add("trace_id", &trace.id());
+        }
         result?;
         out.write_str(end)
     }

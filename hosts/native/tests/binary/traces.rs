@@ -121,11 +121,31 @@ async fn sampled_flag_of_a_request_does_not_decide() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_traced_request_have_its_trace() {
+    for format in ["text", "json"] {
+        let mut world = World::start(&[("LOG_FORMAT", format)]).await;
+        let token = world.log_in().await;
+        world.call(&token, Some(REMOTE), &json!({})).await;
+        let log = world.stopped();
+        let field = if format == "text" { " trace_id=\"" } else { ",\"trace_id\":\"" };
+        let traced = format!("{field}{}\"", &REMOTE[3..35]);
+        for message in ["the API responded", "code redeemed"] {
+            let line = log.lines().find(|line| line.contains(message));
+            let line = line.unwrap_or_else(|| panic!("{message} in {log}"));
+            assert!(line.contains(field), "{line}");
+            assert_eq!(line.contains(&traced), message == "the API responded", "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_no_trace_is_continued() {
     let mut world = World::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).await;
     let token = world.log_in().await;
     world.call(&token, Some(REMOTE), &json!({})).await;
-    assert_eq!((world.at_api(), world.spans()), (vec![String::new()], vec![]));
+    assert_eq!(world.at_api(), [String::new()]);
+    assert!(!world.stopped().contains("trace_id"));
+    assert!(world.exported.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -257,11 +277,17 @@ impl World {
         serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&body)))
     }
 
-    /// Stops Deputy, which sends the last spans. Returns all spans.
-    fn spans(&mut self) -> Vec<Span> {
+    /// Stops Deputy, which sends the last spans. Returns its log.
+    fn stopped(&mut self) -> String {
         self.running.signal("TERM");
         let (status, _, log) = self.running.ended();
         assert!(status.success() && !log.contains("collector"), "{log}");
+        log
+    }
+
+    /// Stops Deputy, and returns all spans.
+    fn spans(&mut self) -> Vec<Span> {
+        self.stopped();
         let exported = self.exported.lock().unwrap();
         let requests = exported.iter().map(|bytes| ExportTraceServiceRequest::decode(bytes.clone()).unwrap());
         let resources = requests.flat_map(|request| request.resource_spans);

@@ -55,7 +55,7 @@ pub(crate) async fn finish(
         Ok(user) => user,
         Err(error) => return not_signed_in(app, trail, LoginStep::Callback, error),
     };
-    trail.has_user(&user.sub);
+    trail.has_user(app, &user);
     app.login_step(trail, Decision::SignedIn);
     let session = UserSession::begin(user, now, &app.random());
     let mut response = redirect(&app.config.public_url.at(paths::AGENTS));
