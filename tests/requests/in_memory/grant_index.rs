@@ -1,8 +1,14 @@
 //! The index of all grants, and grants that are not in it.
 
-use deputy::host::{RecordKey, Store as _, Timestamp};
+use std::sync::Arc;
+
+use deputy::host::{
+    BoxFuture, GrantEntry, GrantFilter, GrantId, GrantIndex, Host, Page, RecordKey, Store as _, StoreError,
+    Timestamp,
+};
 use http::{Request, StatusCode};
 use serde_json::Value;
+use tokio::sync::Notify;
 use tower_service::Service as _;
 
 use crate::world::{ADMIN_TOKEN, DEPUTY, Tokens, World};
@@ -46,6 +52,78 @@ async fn unlisted_grant_of_a_blocked_client_ends_with_its_refresh() {
         assert_eq!(refused.json()["error"], error, "{}", refused.text);
     }
     world.wait_for_revocations_at_pingone(1).await;
+}
+
+/// The index of a host, in which an entry waits for its release.
+struct Waiting {
+    index: Arc<dyn GrantIndex>,
+    reached: Notify,
+    released: Notify,
+}
+
+impl GrantIndex for Waiting {
+    fn list(
+        &self,
+        filter: GrantFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        self.index.list(filter, page, now)
+    }
+
+    fn enter(
+        &self,
+        entry: GrantEntry,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.reached.notify_one();
+            self.released.notified().await;
+            self.index.enter(entry, until, now).await
+        })
+    }
+
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.index.remove(id)
+    }
+}
+
+/// The list of blocked clients is read after the entry. Read before, it would not have the client yet, and the operator does
+/// not find the grant yet.
+#[tokio::test]
+async fn client_blocked_while_its_grant_is_entered_gets_no_tokens() {
+    for is_refresh in [false, true] {
+        let world = World::with(&[("ADMIN_TOKEN", ADMIN_TOKEN)]);
+        let client = world.client().await;
+        let code = world.code(&client).await;
+        let mut refresh = String::new();
+        if is_refresh {
+            refresh = Tokens::of(&client, &world.redeem(&client, &code).await).refresh;
+            forget_index(&world).await;
+        }
+        let index = world.host.host().grant_index;
+        let index = Arc::new(Waiting { index, reached: Notify::new(), released: Notify::new() });
+        let host = Host { grant_index: index.clone(), ..world.host.host() };
+        world.network.serve(DEPUTY, world.server(host).router_with_admin());
+        let exchange = async {
+            if is_refresh {
+                world.refresh(&client, &refresh).await
+            } else {
+                world.redeem(&client, &code).await
+            }
+        };
+        let operate = async {
+            index.reached.notified().await;
+            let subject = format!("client={client}");
+            for path in ["block", "grants/end"] {
+                assert_eq!(world.admin("POST", path, &subject).await.status, StatusCode::OK, "{path}");
+            }
+            index.released.notify_one();
+        };
+        let (refused, ()) = tokio::join!(exchange, operate);
+        assert_eq!(refused.json()["error"], "unauthorized_client", "{}", refused.text);
+    }
 }
 
 #[tokio::test]
