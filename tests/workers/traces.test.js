@@ -50,10 +50,26 @@ async function traceparentOfCall(headers, _meta) {
   return received;
 }
 
+/** The trace of the one request that the API received. Its span is none of the client's, and it is not sampled. */
+function traceOf([traceparent, ...more]) {
+  assert.deepEqual(more, []);
+  assert.match(traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+  assert.notEqual(traceparent.slice(36, 52), PARENT.slice(36, 52));
+  return traceparent.slice(3, 35);
+}
+
 test("request to the API continues the trace of the request", async () => {
-  assert.deepEqual(await traceparentOfCall({ traceparent: PARENT }), [PARENT]);
-  assert.deepEqual(await traceparentOfCall({}, { traceparent: OTHER }), [OTHER]);
-  assert.deepEqual(await traceparentOfCall({ traceparent: PARENT }, { traceparent: OTHER }), [OTHER], "the message wins");
+  const other = OTHER.slice(3, 35);
+  assert.equal(traceOf(await traceparentOfCall({ traceparent: PARENT })), TRACE);
+  assert.equal(traceOf(await traceparentOfCall({}, { traceparent: OTHER })), other);
+  const both = await traceparentOfCall({ traceparent: PARENT }, { traceparent: OTHER });
+  assert.equal(traceOf(both), other, "the message wins");
+});
+
+test("sampled flag of a client does not reach the API", async () => {
+  for (const flags of ["00", "01", "ff"]) {
+    traceOf(await traceparentOfCall({ traceparent: PARENT.replace(/01$/, flags) }));
+  }
 });
 
 test("request without a valid trace continues none", async () => {

@@ -22,7 +22,7 @@ pub async fn fetch(
     let (mut head, body) = request.into_parts();
     // A host that a client named does not learn of the trace.
     if limits.reach == Reach::Anywhere
-        && let Some(parent) = trace::current().and_then(|parent| parent.to_string().parse().ok())
+        && let Some(parent) = trace::for_outgoing().and_then(|trace| trace.to_string().parse().ok())
     {
         head.headers.insert(TRACEPARENT, parent);
     }

@@ -11,6 +11,8 @@ use std::{
 use deputy::trace::TraceParent;
 use tracing::Span;
 
+use crate::fill_random;
+
 /// Continues the traces of requests from now on.
 pub(crate) fn enable() {
     deputy::trace::enable(|_: &Span, parent| CURRENT.set(Some(parent)));
@@ -19,6 +21,16 @@ pub(crate) fn enable() {
 /// The trace of the work that is being polled.
 pub(crate) fn current() -> Option<TraceParent> {
     CURRENT.get()
+}
+
+/// The trace for a request to another server. Its span is a new one, and its flag says that this server records none: a
+/// client must not decide what another server records (W3C Trace Context §3.4, update of `sampled`).
+pub(crate) fn for_outgoing() -> Option<TraceParent> {
+    let mut span = [0; 8];
+    current().map(|parent| {
+        fill_random(&mut span);
+        TraceParent { span, is_sampled: false, ..parent }
+    })
 }
 
 /// Calls `poll`, which is a part of the work of `trace`. The work may find its trace meanwhile.
