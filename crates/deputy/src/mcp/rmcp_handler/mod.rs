@@ -8,7 +8,7 @@ mod constant_lists;
 mod rounds;
 mod serve_loop;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rmcp::{
     ErrorData, ServerHandler, Service,
@@ -26,14 +26,16 @@ use crate::host::BoxFuture;
 
 /// Turns an rmcp server into a handler.
 pub fn rmcp<S: ServerHandler>(server: S) -> RmcpHandler<S> {
-    RmcpHandler { server: Arc::new(server), scopes: &[], constant_lists: None }
+    RmcpHandler { server: Arc::new(server), names: Vec::new(), scopes: BTreeMap::new(), constant_lists: None }
 }
 
 /// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the
 /// extensions of their `RequestContext`.
 pub struct RmcpHandler<S> {
     server: Arc<S>,
-    scopes: &'static [(&'static str, &'static [&'static str])],
+    /// The tools, prompts and resources with declared scopes, in the order of their declaration.
+    names: Vec<String>,
+    scopes: BTreeMap<String, Vec<String>>,
     constant_lists: Option<Arc<ConstantLists>>,
 }
 
@@ -53,34 +55,46 @@ impl<S: ServerHandler> RmcpHandler<S> {
     /// With any entry, every tool needs one, if only `&[]`: a tool without an entry is not called, so that a misspelled
     /// name grants no access. A prompt or resource without an entry needs a valid token and no scope.
     #[must_use]
-    pub fn require_all(mut self, scopes: &'static [(&'static str, &'static [&'static str])]) -> Self {
-        self.scopes = scopes;
+    pub fn require_all(self, scopes: &[(&str, &[&str])]) -> Self {
+        scopes.iter().fold(self, |handler, (name, scopes)| handler.require(*name, *scopes))
+    }
+
+    /// Declares the scopes that one tool, prompt or resource needs, as [`RmcpHandler::require_all`] does.
+    #[must_use]
+    pub fn require(
+        mut self,
+        name: impl Into<String>,
+        scopes: impl IntoIterator<Item = impl ToString>,
+    ) -> Self {
+        let (name, scopes) = (name.into(), scopes.into_iter().map(|scope| scope.to_string()).collect());
+        if self.scopes.insert(name.clone(), scopes).is_none() {
+            self.names.push(name);
+        }
         self
     }
 }
 
 impl<S> RmcpHandler<S> {
-    fn declared(&self, name: &str) -> Option<&'static [&'static str]> {
-        self.scopes.iter().find(|(named, _)| *named == name).map(|(_, scopes)| *scopes)
+    /// Each declaration, in order.
+    fn declarations(&self) -> impl Iterator<Item = (&String, &Vec<String>)> {
+        self.names.iter().filter_map(|name| Some((name, self.scopes.get(name)?)))
     }
 }
 
 impl<S: ServerHandler> Handler for RmcpHandler<S> {
     fn required_scopes(&self, method: &str, name: Option<&str>) -> Vec<String> {
         let name = name.filter(|_| SCOPED.contains(&method));
-        let scopes = name.and_then(|name| self.declared(name)).unwrap_or_default();
-        scopes.iter().map(|scope| (*scope).to_owned()).collect()
+        name.and_then(|name| self.scopes.get(name)).cloned().unwrap_or_default()
     }
 
     fn declared_scopes(&self) -> Vec<(String, String)> {
-        let pairs =
-            self.scopes.iter().flat_map(|(name, scopes)| scopes.iter().map(move |scope| (scope, name)));
-        pairs.map(|(scope, name)| ((*scope).to_owned(), (*name).to_owned())).collect()
+        let declared = self.declarations();
+        declared.flat_map(|(name, scopes)| scopes.iter().map(|scope| (scope.clone(), name.clone()))).collect()
     }
 
     fn tools(&self) -> Vec<ToolSummary> {
-        let declared = self.scopes.iter();
-        let tools = declared.filter_map(|(name, scopes)| Some((self.server.get_tool(name)?, scopes)));
+        let tools =
+            self.declarations().filter_map(|(name, scopes)| Some((self.server.get_tool(name)?, scopes)));
         tools
             .map(|(tool, scopes)| {
                 let annotations = tool.annotations.unwrap_or_default();
@@ -88,7 +102,7 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
                     title: tool.title.or(annotations.title).unwrap_or_else(|| tool.name.to_string()),
                     name: tool.name.into_owned(),
                     is_read_only: annotations.read_only_hint == Some(true),
-                    scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+                    scopes: scopes.clone(),
                 }
             })
             .collect()
@@ -102,7 +116,7 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
         if call.method == "tools/call"
             && let Some(tool) = call.params.get("name").and_then(Value::as_str)
             && !self.scopes.is_empty()
-            && self.declared(tool).is_none()
+            && !self.scopes.contains_key(tool)
             && self.server.get_tool(tool).is_some()
         {
             tracing::error!(tool, "the tool is not called, because the declared scopes have no entry for it");
