@@ -1,0 +1,129 @@
+//! The body of a request (OpenAPI §4.8.13, Request Body Object).
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde_json::{Value, json};
+
+use crate::{
+    curation::Place,
+    document::{Document, Object, clean, is_true, shorten, text_of},
+    media,
+    refusal::Refusal,
+    schema::{Unwritable, Writer},
+    style::{Style, StyleError, encode, in_query},
+};
+
+/// The argument that is the body.
+pub(crate) const ARGUMENT: &str = "body";
+
+/// The body of an operation's requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    pub(crate) content_type: HeaderValue,
+    pub(crate) is_required: bool,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Json,
+    /// The style of each member that has one.
+    Pairs(Vec<(String, Style, bool)>),
+    Text,
+}
+
+/// Reads the body of an operation, and the schema of its argument.
+pub(crate) fn read(
+    document: &Document,
+    place: &Place<'_>,
+    writer: &mut Writer<'_>,
+) -> Result<Option<(Body, Value)>, Unwritable> {
+    let Some(body) = place.operation.get("requestBody") else { return Ok(None) };
+    let body = document.object(body)?;
+    let is_required = is_true(body, "required");
+    if place.method == "get" {
+        // The content of a GET has no meaning (RFC 9110 §9.3.1).
+        return if is_required { Err(Refusal::Body("in a GET request".to_owned()).into()) } else { Ok(None) };
+    }
+    let content = body.get("content").and_then(Value::as_object);
+    let content = content.ok_or(Refusal::Malformed("a request body has no content"))?;
+    let kinds: [fn(&str) -> bool; 3] = [media::is_json, media::is_form, is_plain_text];
+    let chosen = kinds.iter().find_map(|is_kind| content.iter().find(|(media, _)| is_kind(media)));
+    let Some((media, details)) = chosen else {
+        let named = content.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(Refusal::Body(shorten(&named)).into());
+    };
+    let details = details.as_object().ok_or(Refusal::Malformed("a media type is not an object"))?;
+    let (form, content_type, default) = if media::is_json(media) {
+        let named = if media.contains('*') { "application/json" } else { media };
+        (Form::Json, named, json!({}))
+    } else if media::is_form(media) {
+        (Form::Pairs(styles(details)?), media.as_str(), json!({ "type": "object" }))
+    } else {
+        (Form::Text, "text/plain; charset=utf-8", json!({ "type": "string" }))
+    };
+    let content_type = HeaderValue::try_from(content_type)
+        .map_err(|_| Refusal::Malformed("a media type is no media type"))?;
+    let mut schema = match (&form, details.get("schema")) {
+        (Form::Text, _) | (_, None) => default,
+        (_, Some(schema)) => writer.write(schema)?,
+    };
+    if matches!(form, Form::Pairs(_))
+        && let Some(kind) = schema.get("type")
+        && kind != "object"
+    {
+        return Err(Refusal::Body("a form that is not an object".to_owned()).into());
+    }
+    if let (Some(description), Some(members)) = (text_of(body, "description"), schema.as_object_mut()) {
+        members.entry("description").or_insert_with(|| clean(description, 500).into());
+    }
+    Ok(Some((Body { content_type, is_required, form }, schema)))
+}
+
+fn is_plain_text(media: &str) -> bool {
+    media::essence(media) == "text/plain"
+}
+
+/// The styles that the members of a form have (Encoding Object).
+fn styles(details: &Object) -> Result<Vec<(String, Style, bool)>, Refusal> {
+    let mut styles = Vec::new();
+    for (name, encoding) in details.get("encoding").and_then(Value::as_object).into_iter().flatten() {
+        let style = encoding.get("style").and_then(Value::as_str);
+        let explode = encoding.get("explode").and_then(Value::as_bool);
+        if style.is_none() && explode.is_none() {
+            continue;
+        }
+        let style =
+            Style::parse(style.unwrap_or("form")).ok_or(Refusal::Malformed("a form has an unknown style"))?;
+        styles.push((name.clone(), style, explode.unwrap_or(style == Style::Form)));
+    }
+    Ok(styles)
+}
+
+impl Body {
+    /// The bytes of a value that fits the schema.
+    pub(crate) fn write(&self, value: &Value) -> Result<Bytes, StyleError> {
+        match &self.form {
+            Form::Json => Ok(value.to_string().into()),
+            Form::Text => Ok(value.as_str().ok_or(StyleError::Nested)?.to_owned().into()),
+            Form::Pairs(styles) => {
+                let members = value.as_object().ok_or(StyleError::Nested)?;
+                let mut pairs = Vec::new();
+                for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+                    pairs.extend(pairs_of(name, value, styles)?);
+                }
+                Ok(pairs.join("&").into())
+            }
+        }
+    }
+}
+
+/// The pairs of a member of a form. An object without a style is sent as JSON.
+fn pairs_of(name: &str, value: &Value, styles: &[(String, Style, bool)]) -> Result<Vec<String>, StyleError> {
+    let own = styles.iter().find(|(named, ..)| named == name);
+    match (own, value) {
+        (Some((_, style, explode)), value) => in_query(name, value, *style, *explode, None),
+        (None, Value::Object(_)) => Ok(vec![format!("{}={}", encode(name), encode(&value.to_string()))]),
+        (None, value) => in_query(name, value, Style::Form, true, None),
+    }
+}

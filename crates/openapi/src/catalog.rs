@@ -1,0 +1,163 @@
+//! The operations of a document: those that are served, and those that are not and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deputy::types::Scopes;
+use serde_json::{Map, Value};
+
+use crate::{
+    curation::Place,
+    document::{Document, Object, clean, text_of},
+    names::{distinguished, name},
+    operation::{self, Operation},
+    refusal::{DocumentError, Refusal},
+    security,
+};
+
+/// A document, read.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// The API on pages, as in "use *Invoices* as you".
+    pub api: String,
+    /// The version of the API.
+    pub version: String,
+    /// Instructions for models, beside the descriptions of the tools.
+    pub instructions: Option<String>,
+    /// The operations that are served, by path and method.
+    pub operations: Vec<Operation>,
+    /// The operations that are not served, and why.
+    pub refused: Vec<RefusedOperation>,
+    /// The words for each scope that the document describes.
+    pub scope_descriptions: BTreeMap<String, String>,
+    /// The path of the first of `servers`, which `API_URL` should have. The rest of `servers` is not read.
+    pub base_path: Option<String>,
+}
+
+/// An operation that is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedOperation {
+    /// Its method and path.
+    pub source: String,
+    /// `operationId`
+    pub operation_id: Option<String>,
+    /// The reason.
+    pub refusal: Refusal,
+}
+
+impl Catalog {
+    /// Reads the text of a document: OpenAPI 3.0 or 3.1, in JSON or YAML.
+    pub fn read(text: &str) -> Result<Self, DocumentError> {
+        Self::of(&Document::parse(text)?)
+    }
+
+    pub(crate) fn of(document: &Document) -> Result<Self, DocumentError> {
+        let root = document.root().as_object().ok_or(DocumentError::NotOpenApi)?;
+        let empty = Map::new();
+        let paths = root.get("paths").and_then(Value::as_object).unwrap_or(&empty);
+        let mut places = Vec::new();
+        let mut refused = Vec::new();
+        for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
+            match document.object(item) {
+                Ok(item) => places.extend(operations(root, path, item)),
+                Err(refusal) => {
+                    refused.push(RefusedOperation { source: clean(path, 200), operation_id: None, refusal });
+                }
+            }
+        }
+        if places.len() > MAX_OPERATIONS {
+            return Err(DocumentError::TooManyOperations(MAX_OPERATIONS));
+        }
+        // The same order on every host, also where JSON objects keep the order of the document.
+        places.sort_by(|one, other| (one.path, one.method).cmp(&(other.path, other.method)));
+        let names = names(&places);
+        let mut served = Vec::new();
+        for (place, name) in places.iter().zip(names) {
+            let read = name.and_then(|name| operation::read(document, place, name));
+            match read {
+                Ok(operation) => served.push(operation),
+                Err(refusal) => refused.push(RefusedOperation {
+                    source: format!("{} {}", place.method.to_ascii_uppercase(), clean(place.path, 200)),
+                    operation_id: text_of(place.operation, "operationId").map(|id| clean(id, 100)),
+                    refusal,
+                }),
+            }
+        }
+        let info = root.get("info").and_then(Value::as_object).unwrap_or(&empty);
+        let title = text_of(root, "x-deputy-api").or_else(|| text_of(info, "title")).unwrap_or("your API");
+        Ok(Self {
+            api: clean(title, 100),
+            version: clean(text_of(info, "version").unwrap_or_default(), 40),
+            instructions: text_of(root, "x-deputy-instructions").map(|text| clean(text, 2000)),
+            operations: served,
+            refused,
+            scope_descriptions: security::descriptions(root),
+            base_path: base_path(root),
+        })
+    }
+
+    /// Every scope that an operation needs, in alphabetical order.
+    pub fn scopes(&self) -> Vec<String> {
+        let scopes: BTreeSet<_> = self.operations.iter().flat_map(|operation| &operation.scopes).collect();
+        scopes.into_iter().cloned().collect()
+    }
+
+    /// The value of `API_SCOPES` for these operations, if they need at most 64 scopes.
+    pub fn api_scopes(&self) -> Option<String> {
+        let scopes = self.scopes().join(" ");
+        Scopes::parse(&scopes).ok().filter(|scopes| !scopes.is_empty()).map(|_| scopes)
+    }
+}
+
+/// The operations of a path item.
+fn operations<'a>(root: &'a Object, path: &'a str, item: &'a Object) -> Vec<Place<'a>> {
+    let of_method = |method: &&'a str| {
+        let operation = item.get(*method)?.as_object()?;
+        Some(Place { path, method, root, item, operation })
+    };
+    METHODS.iter().copied().filter_map(|method| of_method(&method)).collect()
+}
+
+/// The name of each operation. Operations whose names are the same get different ones, that do not depend on their order.
+fn names(places: &[Place<'_>]) -> Vec<Result<String, Refusal>> {
+    let plain: Vec<Result<(String, bool), Refusal>> = places
+        .iter()
+        .map(|place| {
+            if let Some(name) = place.name()? {
+                return Ok((name.to_owned(), true));
+            }
+            let id = text_of(place.operation, "operationId");
+            Ok((name(place.prefix()?, id, place.method, place.path), false))
+        })
+        .collect();
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (name, is_chosen) in plain.iter().flatten() {
+        let (all, chosen) = counts.entry(name.clone()).or_default();
+        *all += 1;
+        *chosen += usize::from(*is_chosen);
+    }
+    let named = places.iter().zip(plain).map(|(place, plain)| {
+        let (name, is_chosen) = plain?;
+        match (counts.get(&name), is_chosen) {
+            (Some((_, 2..)), true) => Err(Refusal::NameTaken(name)),
+            (Some((2.., _)), false) => Ok(distinguished(&name, &format!("{} {}", place.method, place.path))),
+            _ => Ok(name),
+        }
+    });
+    named.collect()
+}
+
+/// The path of the first server.
+fn base_path(root: &Object) -> Option<String> {
+    let url = root.get("servers")?.get(0)?.get("url")?.as_str()?;
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
+        None => url.trim_start_matches('/'),
+    };
+    let path = path.trim_end_matches('/');
+    (!path.is_empty() && !path.contains('{')).then(|| format!("/{}", clean(path, 200)))
+}
+
+/// The fields of a path item that are operations.
+const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
+
+const MAX_OPERATIONS: usize = 5000;

@@ -1,0 +1,131 @@
+//! The keys `x-deputy-*`, which decide about operations: in the document, or added by an overlay.
+
+use serde_json::Value;
+
+use crate::{
+    document::{Object, text_of},
+    refusal::Refusal,
+};
+
+/// An operation, and the objects around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a str,
+    /// In lower case, as in the document.
+    pub(crate) method: &'a str,
+    pub(crate) root: &'a Object,
+    pub(crate) item: &'a Object,
+    pub(crate) operation: &'a Object,
+}
+
+impl<'a> Place<'a> {
+    /// The value of a key at the operation, or else at its path, or else at the document.
+    fn nearest(&self, key: &str) -> Option<&'a Value> {
+        [self.operation, self.item, self.root].into_iter().find_map(|object| object.get(key))
+    }
+
+    fn flag(value: Option<&Value>, key: &'static str) -> Result<Option<bool>, Refusal> {
+        value.map(|value| value.as_bool().ok_or(Refusal::Curation(key))).transpose()
+    }
+
+    /// Refuses an operation that is hidden, or that is deprecated and not included by name.
+    pub(crate) fn check_hidden(&self) -> Result<(), Refusal> {
+        let own = Self::flag(self.operation.get(HIDE), HIDE)?;
+        let is_hidden = Self::flag(self.nearest(HIDE), HIDE)?;
+        if is_hidden == Some(true) {
+            return Err(Refusal::Hidden);
+        }
+        let is_deprecated = self.operation.get("deprecated") == Some(&Value::Bool(true));
+        if is_deprecated && own != Some(false) { Err(Refusal::Deprecated) } else { Ok(()) }
+    }
+
+    /// The scopes that the curation decides for an operation without scopes.
+    pub(crate) fn scopes(&self) -> Result<Option<Vec<String>>, Refusal> {
+        self.nearest(SCOPES).map(|value| texts(value, SCOPES)).transpose()
+    }
+
+    /// The scopes that the curation decides for this operation alone, whatever the document says.
+    pub(crate) fn own_scopes(&self) -> Result<Option<Vec<String>>, Refusal> {
+        self.operation.get(SCOPES).map(|value| texts(value, SCOPES)).transpose()
+    }
+
+    pub(crate) fn is_destructive(&self) -> Result<bool, Refusal> {
+        let marked = Self::flag(self.operation.get(DESTRUCTIVE), DESTRUCTIVE)?;
+        Ok(marked.unwrap_or(self.method == "delete"))
+    }
+
+    pub(crate) fn is_read_only(&self) -> Result<bool, Refusal> {
+        let marked = Self::flag(self.operation.get(READ_ONLY), READ_ONLY)?;
+        Ok(marked.unwrap_or(self.method == "get") && !self.is_destructive()?)
+    }
+
+    /// The name of the tool, if the curation gives it one.
+    pub(crate) fn name(&self) -> Result<Option<&'a str>, Refusal> {
+        let Some(name) = self.operation.get(NAME) else { return Ok(None) };
+        let is_name = |name: &&str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && !name.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+        };
+        name.as_str().filter(is_name).map(Some).ok_or(Refusal::Curation(NAME))
+    }
+
+    /// A prefix of the tool's name, for a group of operations.
+    pub(crate) fn prefix(&self) -> Result<&'a str, Refusal> {
+        let Some(prefix) = self.nearest(PREFIX) else { return Ok("") };
+        let is_prefix = |prefix: &&str| {
+            prefix.len() <= 32 && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        prefix.as_str().filter(is_prefix).ok_or(Refusal::Curation(PREFIX))
+    }
+
+    /// Arguments with a fixed value, and whether an operation without the argument is a mistake.
+    pub(crate) fn fixed(&self) -> Result<Vec<(&'a str, &'a Value, bool)>, Refusal> {
+        let mut fixed: Vec<(&str, &Value, bool)> = Vec::new();
+        for (object, is_own) in [(self.operation, true), (self.item, false), (self.root, false)] {
+            let Some(values) = object.get(FIXED) else { continue };
+            for (name, value) in values.as_object().ok_or(Refusal::Curation(FIXED))? {
+                if !fixed.iter().any(|(other, ..)| other == name) {
+                    fixed.push((name, value, is_own));
+                }
+            }
+        }
+        Ok(fixed)
+    }
+
+    /// The members of the response to keep, and those to drop, as paths such as `items.id`.
+    pub(crate) fn fields(&self) -> Result<(Option<Vec<String>>, Vec<String>), Refusal> {
+        let keep = self.operation.get(FIELDS).map(|value| texts(value, FIELDS)).transpose()?;
+        let drop = self.operation.get(DROP).map(|value| texts(value, DROP)).transpose()?;
+        Ok((keep, drop.unwrap_or_default()))
+    }
+
+    /// The title of the tool.
+    pub(crate) fn summary(&self) -> &'a str {
+        text_of(self.operation, "summary").or_else(|| text_of(self.item, "summary")).unwrap_or_default()
+    }
+
+    /// The description of the tool.
+    pub(crate) fn description(&self) -> &'a str {
+        text_of(self.operation, "description")
+            .or_else(|| text_of(self.item, "description"))
+            .unwrap_or_default()
+    }
+}
+
+fn texts(value: &Value, key: &'static str) -> Result<Vec<String>, Refusal> {
+    let texts = value
+        .as_array()
+        .and_then(|values| values.iter().map(|value| value.as_str().map(str::to_owned)).collect());
+    texts.ok_or(Refusal::Curation(key))
+}
+
+const DESTRUCTIVE: &str = "x-deputy-destructive";
+const DROP: &str = "x-deputy-drop";
+const FIELDS: &str = "x-deputy-fields";
+const FIXED: &str = "x-deputy-fixed";
+const HIDE: &str = "x-deputy-hide";
+const NAME: &str = "x-deputy-name";
+const PREFIX: &str = "x-deputy-prefix";
+const READ_ONLY: &str = "x-deputy-read-only";
+const SCOPES: &str = "x-deputy-scopes";

@@ -1,0 +1,145 @@
+//! An OpenAPI document as JSON, and the references inside it.
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use crate::{
+    refusal::{DocumentError, Refusal},
+    text,
+};
+
+/// A JSON object of a document.
+pub(crate) type Object = Map<String, Value>;
+
+/// An OpenAPI 3.0 or 3.1 document. Its parts are read when an operation needs them, so that a mistake affects the operations
+/// that contain it and no other.
+pub(crate) struct Document {
+    root: Value,
+}
+
+impl Document {
+    pub(crate) fn parse(text: &str) -> Result<Self, DocumentError> {
+        Self::new(text::parse(text)?)
+    }
+
+    pub(crate) fn new(root: Value) -> Result<Self, DocumentError> {
+        if root.get("swagger").is_some() {
+            return Err(DocumentError::Swagger);
+        }
+        let version = match root.get("openapi") {
+            Some(Value::String(version)) => version.clone(),
+            // Such as `openapi: 3.1` in YAML.
+            Some(Value::Number(version)) => version.to_string(),
+            _ => return Err(DocumentError::NotOpenApi),
+        };
+        let minor = version.split('.').take(2).collect::<Vec<_>>();
+        match minor[..] {
+            ["3", "0" | "1"] => Ok(Self { root }),
+            _ => Err(DocumentError::Version(version.chars().take(20).collect())),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// The object that `value` is or refers to (Reference Object).
+    pub(crate) fn object<'a>(&'a self, value: &'a Value) -> Result<&'a Object, Refusal> {
+        let mut value = value;
+        for _ in 0..MAX_HOPS {
+            let object = value.as_object().ok_or(Refusal::Malformed("an object is missing"))?;
+            match object.get("$ref") {
+                Some(Value::String(reference)) => value = self.target(reference)?,
+                _ => return Ok(object),
+            }
+        }
+        Err(Refusal::Cycle)
+    }
+
+    /// The target of a reference (RFC 6901 in a URI fragment).
+    pub(crate) fn target(&self, reference: &str) -> Result<&Value, Refusal> {
+        let Some(pointer) = reference.strip_prefix('#') else {
+            return Err(Refusal::ExternalReference(shorten(reference)));
+        };
+        let pointer = percent_decode_str(pointer).decode_utf8_lossy();
+        self.root.pointer(&pointer).ok_or_else(|| Refusal::NoTarget(shorten(reference)))
+    }
+}
+
+/// The text of a member that is a string.
+pub(crate) fn text_of<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str)
+}
+
+/// Whether a member is `true`.
+pub(crate) fn is_true(object: &Object, name: &str) -> bool {
+    object.get(name) == Some(&Value::Bool(true))
+}
+
+/// One line of at most 100 characters, for messages.
+pub(crate) fn shorten(text: &str) -> String {
+    clean(text, 100)
+}
+
+/// One line of at most `most` characters: each run of white space and control characters is one space.
+pub(crate) fn clean(text: &str, most: usize) -> String {
+    let visible = |c: char| if c.is_control() || is_bidirectional(c) { ' ' } else { c };
+    let words: String = text.chars().take(most * 8).map(visible).collect();
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= most {
+        return line;
+    }
+    line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Characters that change the direction of the text around them.
+const fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// References from one object to the next.
+const MAX_HOPS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn document_of_another_version_is_refused() {
+        let error = |value| Document::new(value).err();
+        assert_eq!(error(json!({ "openapi": "3.0.4" })), None);
+        assert_eq!(error(json!({ "openapi": 3.1 })), None);
+        assert_eq!(error(json!({ "swagger": "2.0" })), Some(DocumentError::Swagger));
+        assert_eq!(error(json!({ "openapi": "3.2.0" })), Some(DocumentError::Version("3.2.0".to_owned())));
+        for other in [json!({}), json!([]), json!("openapi"), json!({ "openapi": {} })] {
+            assert_eq!(error(other), Some(DocumentError::NotOpenApi));
+        }
+    }
+
+    #[test]
+    fn reference_is_followed_inside_the_document_only() {
+        let document = Document::new(json!({
+            "openapi": "3.0.0",
+            "paths": { "/a/{b}": { "x": 1 } },
+            "components": { "a": { "$ref": "#/components/b" }, "b": { "found": true }, "loop": { "$ref": "#/components/loop" } },
+        }))
+        .unwrap();
+        let object =
+            |reference: &str| document.object(&json!({ "$ref": reference })).map(|object| json!(object));
+        assert_eq!(object("#/components/a"), Ok(json!({ "found": true })));
+        assert_eq!(object("#/paths/~1a~1%7Bb%7D"), Ok(json!({ "x": 1 })));
+        assert_eq!(object("#/components/loop"), Err(Refusal::Cycle));
+        assert_eq!(object("#/nowhere"), Err(Refusal::NoTarget("#/nowhere".to_owned())));
+        for external in ["other.yaml#/a", "https://evil.example/a.json", "/etc/passwd"] {
+            assert_eq!(object(external), Err(Refusal::ExternalReference(external.to_owned())));
+        }
+    }
+
+    #[test]
+    fn cleaned_text_is_one_bounded_line() {
+        assert_eq!(clean(" a\n\tb\u{202e}c ", 10), "a b c");
+        assert_eq!(clean("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,293 @@
+//! Parameters of an operation (OpenAPI §4.8.12, Parameter Object).
+
+use http::HeaderName;
+use serde_json::{Value, json};
+
+use crate::{
+    curation::Place,
+    document::{Document, Object, clean, is_true, shorten, text_of},
+    names,
+    refusal::Refusal,
+    schema::{Unwritable, Writer},
+    style::Style,
+};
+
+/// A parameter, as a value is sent in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    /// The name of the tool's argument.
+    pub(crate) argument: String,
+    /// The name in the request.
+    pub(crate) name: String,
+    pub(crate) location: Location,
+    pub(crate) encoding: Encoding,
+    pub(crate) is_required: bool,
+}
+
+/// `in`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    Header,
+    Path,
+    Query,
+}
+
+/// The way in which a value is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Encoding {
+    /// As JSON (`content`).
+    Json,
+    Style {
+        style: Style,
+        explode: bool,
+        /// The members of an exploded object in a query.
+        declared: Vec<String>,
+    },
+}
+
+/// The parameters of an operation, each with the schema of its argument, and those that are left out.
+pub(crate) struct Parameters {
+    pub(crate) sent: Vec<(Parameter, Value)>,
+    /// Optional parameters that are never sent.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Reads the parameters of an operation and of its path.
+pub(crate) fn read(
+    document: &Document,
+    place: &Place<'_>,
+    writer: &mut Writer<'_>,
+) -> Result<Parameters, Unwritable> {
+    let mut objects: Vec<(&str, &str, &Object)> = Vec::new();
+    for owner in [place.operation, place.item] {
+        let listed = owner.get("parameters").and_then(Value::as_array).into_iter().flatten();
+        for parameter in listed {
+            let parameter = document.object(parameter)?;
+            let name = text_of(parameter, "name").ok_or(Refusal::Malformed("a parameter has no name"))?;
+            let location = text_of(parameter, "in").ok_or(Refusal::Malformed("a parameter has no `in`"))?;
+            // A parameter of the operation replaces that of its path.
+            if !objects.iter().any(|(other, at, _)| *other == name && *at == location) {
+                objects.push((name, location, parameter));
+            }
+        }
+    }
+    if objects.len() > MAX_PARAMETERS {
+        return Err(Refusal::Malformed("it has more than 100 parameters").into());
+    }
+    let mut parameters = Parameters { sent: Vec::new(), left_out: Vec::new() };
+    for (name, location, object) in objects {
+        let is_required = is_true(object, "required");
+        let location = match (location, is_required) {
+            ("path", _) => Location::Path,
+            ("query", _) => Location::Query,
+            // The specification says to ignore these.
+            ("header", _) if IGNORED_HEADERS.iter().any(|ignored| name.eq_ignore_ascii_case(ignored)) => {
+                continue;
+            }
+            ("header", _) if may_be_sent(name) => Location::Header,
+            (location, true) => {
+                return Err(
+                    Refusal::Parameter(format!("the {} `{}`", shorten(location), shorten(name))).into()
+                );
+            }
+            (location, false) => {
+                parameters.left_out.push(format!("the {} `{}`", shorten(location), shorten(name)));
+                continue;
+            }
+        };
+        let (encoding, schema) = encoding(document, object, name, location, writer)?;
+        let is_required = is_required || location == Location::Path;
+        let argument = names::argument(name);
+        let parameter = Parameter { argument, name: name.to_owned(), location, encoding, is_required };
+        parameters.sent.push((parameter, schema));
+    }
+    name_arguments(&mut parameters.sent)?;
+    check_declared(&parameters.sent)?;
+    Ok(parameters)
+}
+
+fn encoding(
+    document: &Document,
+    object: &Object,
+    name: &str,
+    location: Location,
+    writer: &mut Writer<'_>,
+) -> Result<(Encoding, Value), Unwritable> {
+    let (mut schema, is_json) = match object.get("content").and_then(Value::as_object) {
+        Some(content) => {
+            let json = content.iter().find(|(media, _)| crate::media::is_json(media));
+            let refused =
+                || Refusal::Parameter(format!("the parameter `{}` in another form than JSON", shorten(name)));
+            (json.ok_or_else(refused)?.1.get("schema"), true)
+        }
+        None => (object.get("schema"), false),
+    };
+    let any = json!({});
+    let text = json!({ "type": "string" });
+    let schema = schema.take().unwrap_or(if is_json { &any } else { &text });
+    // The argument's own schema is in its place, so that its type and its members are known.
+    let own = if schema.is_object() { &Value::Object(document.object(schema)?.clone()) } else { schema };
+    let mut written = writer.write(own)?;
+    if let (Some(description), Some(members)) = (text_of(object, "description"), written.as_object_mut()) {
+        let hints = members.get("description").and_then(Value::as_str).unwrap_or_default();
+        // The description of the parameter replaces that of its schema, and the hints stay.
+        let of_schema =
+            own.get("description").and_then(Value::as_str).map(|text| clean(text, 500)).unwrap_or_default();
+        let hints = hints.strip_prefix(of_schema.as_str()).unwrap_or_default().trim();
+        let text = format!("{} {hints}", clean(description, 500));
+        members.insert("description".to_owned(), text.trim().into());
+    }
+    if is_json {
+        return Ok((Encoding::Json, written));
+    }
+    let default = if location == Location::Query { "form" } else { "simple" };
+    let style = text_of(object, "style").unwrap_or(default);
+    let fits = match location {
+        Location::Header => style == "simple",
+        Location::Path => ["label", "matrix", "simple"].contains(&style),
+        Location::Query => ["deepObject", "form", "pipeDelimited", "spaceDelimited"].contains(&style),
+    };
+    let style = Style::parse(style)
+        .filter(|_| fits)
+        .ok_or(Refusal::Malformed("a parameter has a style of another place"))?;
+    let explode = object.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form);
+    let declared = declared(&written);
+    let is_exploded_object =
+        location == Location::Query && explode && style != Style::DeepObject && accepts_objects(&written);
+    if is_exploded_object && declared.is_empty() {
+        return Err(Refusal::FreeParameters(shorten(name)).into());
+    }
+    Ok((Encoding::Style { style, explode, declared }, written))
+}
+
+/// The names of the declared members of a schema, also those of its alternatives.
+fn declared(schema: &Value) -> Vec<String> {
+    let branches = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let properties =
+        |schema: &Value| schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let names = std::iter::once(schema)
+        .chain(branches)
+        .flat_map(|schema| properties(schema).into_iter().map(|(name, _)| name));
+    names.collect()
+}
+
+fn accepts_objects(schema: &Value) -> bool {
+    let mut branches = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let is_object = |schema: &Value| {
+        schema.get("type").is_some_and(|kind| kind == "object") || schema.get("$ref").is_some()
+    };
+    is_object(schema) || branches.any(is_object)
+}
+
+/// Gives each argument a name of its own: a parameter of the path keeps its name, others get their place as a suffix.
+fn name_arguments(parameters: &mut [(Parameter, Value)]) -> Result<(), Refusal> {
+    parameters.sort_by_key(|(parameter, _)| parameter.location != Location::Path);
+    let mut taken = vec![crate::body::ARGUMENT.to_owned()];
+    for (parameter, _) in parameters {
+        if taken.contains(&parameter.argument) {
+            let place = match parameter.location {
+                Location::Header => "header",
+                Location::Path => "path",
+                Location::Query => "query",
+            };
+            let name: String = parameter.argument.chars().take(57).collect();
+            parameter.argument = format!("{name}_{place}");
+        }
+        if taken.contains(&parameter.argument) {
+            return Err(Refusal::AmbiguousArgument(parameter.argument.clone()));
+        }
+        taken.push(parameter.argument.clone());
+    }
+    Ok(())
+}
+
+/// Refuses an exploded object with a member that is a parameter of its own.
+fn check_declared(parameters: &[(Parameter, Value)]) -> Result<(), Refusal> {
+    let in_query = |(parameter, _): &&(Parameter, Value)| parameter.location == Location::Query;
+    for (parameter, schema) in parameters.iter().filter(in_query) {
+        if let Encoding::Style { explode: true, style, declared } = &parameter.encoding
+            && *style != Style::DeepObject
+            && accepts_objects(schema)
+            && let Some((other, _)) =
+                parameters.iter().filter(in_query).find(|(other, _)| declared.contains(&other.name))
+        {
+            return Err(Refusal::AmbiguousArgument(other.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a client may choose the value of a header: not if it concerns the connection, the host, credentials, or the way to
+/// the API.
+fn may_be_sent(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let prefixes = [
+        "access-control-",
+        "cf-",
+        "proxy-",
+        "sec-",
+        "x-forwarded",
+        "x-http-method",
+        "x-original-",
+        "x-rewrite-",
+    ];
+    HeaderName::try_from(&name).is_ok()
+        && !REFUSED_HEADERS.contains(&name.as_str())
+        && !prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Headers that a parameter cannot describe (OpenAPI §4.8.12.2, `name`). Deputy sends its own.
+const IGNORED_HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
+
+const REFUSED_HEADERS: [&str; 24] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "referer",
+    "te",
+    "trailer",
+    "traceparent",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-method-override",
+    "x-real-ip",
+];
+
+const MAX_PARAMETERS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_that_concerns_the_way_to_the_api_is_not_sent() {
+        for name in [
+            "Host",
+            "Cookie",
+            "X-HTTP-Method-Override",
+            "X-Forwarded-For",
+            "Proxy-Authorization",
+            "a b",
+            "a:b",
+            "",
+        ] {
+            assert!(!may_be_sent(name), "{name}");
+        }
+        for name in ["If-Match", "Idempotency-Key", "X-Request-Id", "Prefer"] {
+            assert!(may_be_sent(name), "{name}");
+        }
+    }
+}

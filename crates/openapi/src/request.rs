@@ -1,0 +1,259 @@
+//! Requests of a tool: arguments in their places, and nothing else.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, header};
+use serde_json::Value;
+
+use crate::{
+    body::{self, Body},
+    document::Object,
+    parameter::{Encoding, Location, Parameter},
+    refusal::Refusal,
+    schema::{Mismatch, Schema, fit_input},
+    style::{Style, StyleError, check_segment, encode, in_header, in_path, in_query, json_in_header},
+};
+
+/// The requests of one operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) method: Method,
+    pub(crate) path: Path,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: Option<Body>,
+    pub(crate) accept: HeaderValue,
+    /// Arguments with a fixed value, which no client can send.
+    pub(crate) fixed: Vec<(String, Value)>,
+    /// The schema of the arguments without the fixed ones.
+    pub(crate) arguments: Schema,
+}
+
+/// The segments of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Path(Vec<Vec<Part>>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// Encoded text.
+    Literal(String),
+    /// The name of a parameter.
+    Parameter(String),
+}
+
+/// Why a request cannot be made from arguments. The text is for the model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    #[error("The arguments cannot be used: {0}.")]
+    Mismatch(Mismatch),
+    #[error("The argument {0} cannot be used: it {1}.")]
+    Place(String, StyleError),
+    #[error("The arguments are too long for a request.")]
+    TooLong,
+}
+
+impl Path {
+    /// Parses a path template (OpenAPI §4.8.2). The text outside of parameters is taken as it is, if it can be.
+    pub(crate) fn parse(template: &str) -> Result<Self, Refusal> {
+        let rest = template.strip_prefix('/').ok_or(Refusal::Path("it does not begin with `/`"))?;
+        if rest.contains(['?', '#', '\\']) {
+            return Err(Refusal::Path("it has a query, a fragment or a backslash"));
+        }
+        let mut segments = Vec::new();
+        for segment in rest.split('/') {
+            let mut parts = Vec::new();
+            let mut rest = segment;
+            while let Some((literal, after)) = rest.split_once('{') {
+                let (name, after) = after.split_once('}').ok_or(Refusal::Path("a `{` has no `}`"))?;
+                parts.extend(Part::literal(literal)?);
+                parts.push(Part::Parameter(name.to_owned()));
+                rest = after;
+            }
+            parts.extend(Part::literal(rest)?);
+            if let [Part::Literal(literal)] = &parts[..] {
+                check_segment(literal).map_err(|_| Refusal::Path("it has a segment `.` or `..`"))?;
+            }
+            segments.push(parts);
+        }
+        // An empty segment is one of the document: at the end it is the slash after the path.
+        let last = segments.len() - 1;
+        if segments.iter().take(last).any(Vec::is_empty) {
+            return Err(Refusal::Path("it has an empty segment"));
+        }
+        Ok(Self(segments))
+    }
+
+    /// The names of the parameters in it.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Parameter(name) => Some(name.as_str()),
+        })
+    }
+}
+
+impl Part {
+    fn literal(text: &str) -> Result<Option<Self>, Refusal> {
+        if text.contains('}') {
+            return Err(Refusal::Path("a `}` has no `{`"));
+        }
+        // A path may be encoded already.
+        let decoded = percent_encoding::percent_decode_str(text)
+            .decode_utf8()
+            .map_err(|_| Refusal::Path("it is not UTF-8"))?;
+        if decoded.chars().any(|c| matches!(c, '/' | '\\' | '%') || c.is_control()) {
+            return Err(Refusal::Path("it has an encoded separator"));
+        }
+        let keep =
+            |c: char| matches!(c, ':' | '@' | '!' | '$' | '&' | '(' | ')' | '*' | '+' | ',' | '=' | ';');
+        let encoded: String =
+            decoded.chars().map(|c| if keep(c) { c.to_string() } else { encode(&c.to_string()) }).collect();
+        Ok(Some(Self::Literal(encoded)).filter(|_| !text.is_empty()))
+    }
+}
+
+impl Plan {
+    /// The request that these arguments make. Its URI is a path below `API_URL`.
+    pub(crate) fn request(&self, mut arguments: Object) -> Result<Request<Bytes>, ArgumentError> {
+        self.fit(&mut arguments)?;
+        let mut query = Vec::new();
+        let mut headers = Vec::new();
+        for parameter in &self.parameters {
+            let Some(value) = arguments.get(&parameter.argument) else { continue };
+            let unplaced = |error| ArgumentError::Place(parameter.argument.clone(), error);
+            match (parameter.location, &parameter.encoding) {
+                (Location::Path, _) => {}
+                (Location::Query, Encoding::Json) => {
+                    query.push(format!("{}={}", encode(&parameter.name), encode(&value.to_string())));
+                }
+                (Location::Query, Encoding::Style { style, explode, declared }) => {
+                    query.extend(
+                        in_query(&parameter.name, value, *style, *explode, Some(declared))
+                            .map_err(unplaced)?,
+                    );
+                }
+                (Location::Header, encoding) => {
+                    let text = match encoding {
+                        Encoding::Json => json_in_header(value),
+                        Encoding::Style { explode, .. } => in_header(value, *explode),
+                    };
+                    let unplaced_header = |_| unplaced(StyleError::Header);
+                    let name =
+                        HeaderName::try_from(&parameter.name).map_err(|_| unplaced(StyleError::Header))?;
+                    let text = text.map_err(unplaced)?;
+                    headers.push((name, HeaderValue::try_from(text).map_err(unplaced_header)?));
+                }
+            }
+        }
+        let mut target = self.path(&arguments)?;
+        if !query.is_empty() {
+            target = format!("{target}?{}", query.join("&"));
+        }
+        let head: usize = headers.iter().map(|(_, value)| value.len()).sum();
+        if target.len() + head > MAX_HEAD {
+            return Err(ArgumentError::TooLong);
+        }
+        let mut request =
+            Request::builder().method(&self.method).uri(target).header(header::ACCEPT, &self.accept);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let mut bytes = Bytes::new();
+        if let (Some(body), Some(value)) = (&self.body, arguments.get(body::ARGUMENT)) {
+            let unplaced = |error| ArgumentError::Place(body::ARGUMENT.to_owned(), error);
+            bytes = body.write(value).map_err(unplaced)?;
+            request = request.header(header::CONTENT_TYPE, &body.content_type);
+        }
+        // The URI was made of encoded parts.
+        request.body(bytes).map_err(|_| ArgumentError::TooLong)
+    }
+
+    /// Checks and corrects the arguments of a client, and adds the fixed ones.
+    pub(crate) fn fit(&self, arguments: &mut Object) -> Result<(), ArgumentError> {
+        // Some models send `null` for an argument that they leave out.
+        arguments.retain(|_, value| !value.is_null());
+        let mut value = Value::Object(std::mem::take(arguments));
+        fit_input(&mut value, &self.arguments).map_err(ArgumentError::Mismatch)?;
+        if let Value::Object(fitted) = value {
+            *arguments = fitted;
+        }
+        arguments.extend(self.fixed.iter().cloned());
+        Ok(())
+    }
+
+    fn path(&self, arguments: &Object) -> Result<String, ArgumentError> {
+        let mut path = String::new();
+        for segment in &self.path.0 {
+            path.push('/');
+            let mut text = String::new();
+            let mut argument = None;
+            for part in segment {
+                match part {
+                    Part::Literal(literal) => text += literal,
+                    Part::Parameter(name) => {
+                        let (named, written) = self.in_path(name, arguments)?;
+                        argument = Some(named);
+                        text += &written;
+                    }
+                }
+            }
+            if let Some(argument) = argument {
+                check_segment(&text).map_err(|error| ArgumentError::Place(argument.to_owned(), error))?;
+            }
+            path += &text;
+        }
+        Ok(path)
+    }
+
+    /// The argument of a parameter in the path, and its text there.
+    fn in_path(&self, name: &str, arguments: &Object) -> Result<(&str, String), ArgumentError> {
+        let mut placed = self.parameters.iter().filter(|parameter| parameter.location == Location::Path);
+        // The plan was made with all of them, and they are required.
+        let missing = || ArgumentError::Place(name.to_owned(), StyleError::Segment);
+        let parameter = placed.find(|parameter| parameter.name == name).ok_or_else(missing)?;
+        let value = arguments.get(&parameter.argument).ok_or_else(missing)?;
+        let written = match &parameter.encoding {
+            Encoding::Json => in_path_as_json(value),
+            Encoding::Style { style, explode, .. } => in_path(name, value, *style, *explode),
+        };
+        let argument = parameter.argument.as_str();
+        written.map(|text| (argument, text)).map_err(|error| ArgumentError::Place(argument.to_owned(), error))
+    }
+}
+
+fn in_path_as_json(value: &Value) -> Result<String, StyleError> {
+    in_path("", &Value::String(value.to_string()), Style::Simple, false)
+}
+
+/// Bytes of the target and of the headers of a request.
+const MAX_HEAD: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_that_could_leave_the_api_is_refused() {
+        for path in [
+            "invoices",
+            "",
+            "/a/../b",
+            "/..",
+            "/%2e%2e/a",
+            "/a%2fb",
+            "/a//b",
+            "/a\\b",
+            "/a?b=c",
+            "/a#b",
+            "/{a",
+            "/a}",
+            "//evil.example/a",
+            "/a%00",
+            "/%ff",
+            "/./a",
+        ] {
+            assert!(matches!(Path::parse(path), Err(Refusal::Path(_))), "{path}");
+        }
+        for path in ["/", "/a/", "/a/{b}.json", "/{a}/{b}", "/v1/things:batch", "/a b", "/Items('{id}')"] {
+            assert!(Path::parse(path).is_ok(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Values that fit a schema of the subset.
+//!
+//! Some clients send every argument as text, and some models send an id of digits as a number: both are accepted where they are
+//! unambiguous. Some APIs return `null` for what they do not have: members that are `null` are removed where the schema has no
+//! `null`.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Direction, Schema, is_of_type};
+use crate::document::{Object, shorten};
+
+/// Where a value does not fit its schema, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mismatch {
+    /// The path of names and indexes, from the inside to the outside.
+    path: Vec<String>,
+    reason: String,
+}
+
+impl Mismatch {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { path: Vec::new(), reason: reason.into() }
+    }
+
+    fn within(mut self, step: impl ToString) -> Self {
+        self.path.push(shorten(&step.to_string()));
+        self
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.path.iter().rev().enumerate() {
+            write!(f, "{}{step}", if index == 0 { "" } else { "." })?;
+        }
+        write!(f, "{}{}", if self.path.is_empty() { "" } else { " " }, self.reason)
+    }
+}
+
+/// Checks an argument, and corrects its type where that is unambiguous.
+pub(crate) fn fit_input(value: &mut Value, schema: &Schema) -> Result<(), Mismatch> {
+    let mut fitting =
+        Fitting { definitions: &schema.definitions, direction: Direction::Request, steps: MAX_STEPS };
+    fitting.fit(value, &schema.schema, 0, true)
+}
+
+/// Checks a part of a response, and removes members that are `null` and may not be.
+pub(crate) fn fit_output(value: &mut Value, schema: &Schema) -> Result<(), Mismatch> {
+    let mut fitting =
+        Fitting { definitions: &schema.definitions, direction: Direction::Response, steps: MAX_STEPS };
+    fitting.fit(value, &schema.schema, 0, true)
+}
+
+struct Fitting<'a> {
+    definitions: &'a Object,
+    direction: Direction,
+    /// Steps that are left: alternatives inside alternatives multiply.
+    steps: usize,
+}
+
+impl Fitting<'_> {
+    fn fit(
+        &mut self,
+        value: &mut Value,
+        schema: &Value,
+        depth: usize,
+        lenient: bool,
+    ) -> Result<(), Mismatch> {
+        self.steps = self.steps.checked_sub(1).filter(|_| depth < MAX_DEPTH).ok_or_else(too_complex)?;
+        let Some(schema) = schema.as_object() else { return Ok(()) };
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            let name = reference.strip_prefix("#/$defs/").unwrap_or_default();
+            let definitions = self.definitions;
+            return definitions
+                .get(name)
+                .map_or(Ok(()), |schema| self.fit(value, schema, depth + 1, lenient));
+        }
+        if let Some(kind) = schema.get("type").and_then(Value::as_str) {
+            if lenient && self.direction == Direction::Request && !is_of_type(value, kind) {
+                correct(value, kind);
+            }
+            if !is_of_type(value, kind) {
+                return Err(Mismatch::new(format!("must be {}", with_article(kind))));
+            }
+        }
+        if let Some(values) = schema.get("enum").and_then(Value::as_array)
+            && !values.contains(value)
+        {
+            let all = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(Mismatch::new(format!("must be one of {}", shorten(&all))));
+        }
+        for every in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            self.fit(value, every, depth + 1, lenient)?;
+        }
+        if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
+            self.any(value, branches, depth, lenient)?;
+        }
+        match value {
+            Value::Array(items) => {
+                let Some(schema) = schema.get("items") else { return Ok(()) };
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.fit(item, schema, depth + 1, lenient).map_err(|mismatch| mismatch.within(index))?;
+                }
+                Ok(())
+            }
+            Value::Object(members) => self.members(members, schema, depth, lenient),
+            _ => Ok(()),
+        }
+    }
+
+    /// The first branch that fits as it is, or else the first that fits after a correction.
+    fn any(
+        &mut self,
+        value: &mut Value,
+        branches: &[Value],
+        depth: usize,
+        lenient: bool,
+    ) -> Result<(), Mismatch> {
+        let mut first = None;
+        for lenient in [false, true].into_iter().take(if lenient { 2 } else { 1 }) {
+            for branch in branches {
+                let mut tried = value.clone();
+                match self.fit(&mut tried, branch, depth + 1, lenient) {
+                    Ok(()) => {
+                        *value = tried;
+                        return Ok(());
+                    }
+                    Err(_) if self.steps == 0 => return Err(too_complex()),
+                    Err(mismatch) => {
+                        first.get_or_insert(mismatch);
+                    }
+                }
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn members(
+        &mut self,
+        members: &mut Object,
+        schema: &Object,
+        depth: usize,
+        lenient: bool,
+    ) -> Result<(), Mismatch> {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        let mut nulls = Vec::new();
+        for (name, value) in members.iter_mut() {
+            let schema = match properties.and_then(|properties| properties.get(name)) {
+                Some(schema) => schema,
+                None if is_closed => return Err(Mismatch::new("is not an argument").within(name)),
+                None => continue,
+            };
+            if let Err(mismatch) = self.fit(value, schema, depth + 1, lenient) {
+                if self.direction == Direction::Request || !value.is_null() {
+                    return Err(mismatch.within(name));
+                }
+                nulls.push(name.clone());
+            }
+        }
+        for name in nulls {
+            members.remove(&name);
+        }
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        match required.filter_map(Value::as_str).find(|name| !members.contains_key(*name)) {
+            Some(name) => Err(Mismatch::new("is missing").within(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a text as the value that it spells, or a number as its text.
+fn correct(value: &mut Value, kind: &str) {
+    let corrected = match (&*value, kind) {
+        (Value::String(text), "array" | "boolean" | "integer" | "number" | "object")
+            if text.len() <= MAX_TEXT =>
+        {
+            serde_json::from_str(text.trim()).ok()
+        }
+        (Value::Number(number), "string") => Some(Value::String(number.to_string())),
+        _ => None,
+    };
+    if let Some(corrected) = corrected.filter(|corrected| is_of_type(corrected, kind)) {
+        *value = corrected;
+    }
+}
+
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
+    if kind == "null" { kind.to_owned() } else { format!("{article} {kind}") }
+}
+
+fn too_complex() -> Mismatch {
+    Mismatch::new("is too complex")
+}
+
+/// Schemas that one value is compared with.
+const MAX_STEPS: usize = 200_000;
+const MAX_DEPTH: usize = 200;
+/// Bytes of a text that is read as another value.
+const MAX_TEXT: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema(schema: Value) -> Schema {
+        let definitions =
+            json!({ "node": { "type": "object", "properties": { "next": { "$ref": "#/$defs/node" } } } });
+        Schema { schema, definitions: definitions.as_object().unwrap().clone() }
+    }
+
+    fn input(mut value: Value, of: &Value) -> Result<Value, String> {
+        fit_input(&mut value, &schema(of.clone())).map(|()| value).map_err(|mismatch| mismatch.to_string())
+    }
+
+    #[test]
+    fn argument_of_unambiguous_form_is_corrected() {
+        for (value, of, fitted) in [
+            (json!("5"), json!({ "type": "integer" }), json!(5)),
+            (json!("true"), json!({ "type": "boolean" }), json!(true)),
+            (json!("[1]"), json!({ "type": "array", "items": { "type": "integer" } }), json!([1])),
+            (json!("{\"a\":1}"), json!({ "type": "object" }), json!({ "a": 1 })),
+            (json!(17), json!({ "type": "string" }), json!("17")),
+            (json!(17), json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }), json!(17)),
+            (json!("5"), json!({ "anyOf": [{ "type": "null" }, { "type": "integer" }] }), json!(5)),
+            (json!(2.0), json!({ "type": "integer" }), json!(2.0)),
+            (
+                json!({ "next": { "next": {} } }),
+                json!({ "$ref": "#/$defs/node" }),
+                json!({ "next": { "next": {} } }),
+            ),
+        ] {
+            assert_eq!(input(value.clone(), &of), Ok(fitted), "{value} {of}");
+        }
+    }
+
+    #[test]
+    fn argument_that_does_not_fit_names_its_place() {
+        let person = json!({
+            "type": "object", "required": ["name"], "additionalProperties": false,
+            "properties": { "name": { "type": "string" }, "tags": { "type": "array", "items": { "enum": ["a", "b"] } } },
+        });
+        for (value, error) in [
+            (json!({}), "name is missing"),
+            (json!({ "name": [] }), "name must be a string"),
+            (json!({ "name": "x", "tags": ["a", "c"] }), "tags.1 must be one of \"a\", \"b\""),
+            (json!({ "name": "x", "role": "admin" }), "role is not an argument"),
+            (json!(5), "must be an object"),
+        ] {
+            assert_eq!(input(value, &person), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn null_of_response_is_removed_where_it_does_not_fit() {
+        let of = json!({ "type": "object", "properties": { "a": { "type": "string" }, "b": { "anyOf": [{ "type": "string" }, { "type": "null" }] } } });
+        let mut value = json!({ "a": null, "b": null, "c": null });
+        fit_output(&mut value, &schema(of.clone())).unwrap();
+        assert_eq!(value, json!({ "b": null, "c": null }));
+        let mut wrong = json!({ "a": 5 });
+        assert_eq!(fit_output(&mut wrong, &schema(of)).unwrap_err().to_string(), "a must be a string");
+    }
+
+    #[test]
+    fn alternatives_inside_alternatives_are_bounded() {
+        let recursive = json!({ "anyOf": [
+            { "type": "array", "items": { "$ref": "#/$defs/deep" } }, { "type": "array", "items": { "$ref": "#/$defs/deep" } },
+        ] });
+        let mut value = json!(5);
+        for _ in 0..60 {
+            value = json!([value]);
+        }
+        let definitions = json!({ "deep": recursive, "loop": { "$ref": "#/$defs/loop" } });
+        let definitions = definitions.as_object().unwrap();
+        for start in ["deep", "loop"] {
+            let schema = Schema {
+                schema: json!({ "$ref": format!("#/$defs/{start}") }),
+                definitions: definitions.clone(),
+            };
+            let error = fit_input(&mut value.clone(), &schema).unwrap_err();
+            assert!(error.to_string().ends_with("is too complex"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Schemas of OpenAPI 3.0 and 3.1 as JSON Schema 2020-12, in the subset that the models' providers accept.
+//!
+//! The subset is that of [`deputy::testing::tool_problems`]: there are no lists of types, no `oneOf`, `const` or `format` (except
+//! `date-time`), and enumerations are of strings. A keyword
+//! outside the subset becomes a word of the description, or is left out: the schema then accepts more, and the API decides.
+//! References are replaced by their targets. A schema that is recursive or large has them in `$defs` instead.
+
+mod fit;
+mod keywords;
+mod merge;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{
+    document::{Document, Object, clean, is_true, text_of},
+    refusal::Refusal,
+};
+pub(crate) use fit::{Mismatch, fit_input, fit_output};
+use keywords::{MAX_DESCRIPTION, constraints, described, enumeration, is_of_type, or_null, types};
+use merge::merged;
+
+/// The direction of a value. Members that the other direction alone has are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the client to the API.
+    Request,
+    /// From the API. Its schema has types and no constraints, since a client refuses a result that violates it.
+    Response,
+}
+
+/// A schema, and the definitions to which it refers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Schema {
+    pub(crate) schema: Value,
+    pub(crate) definitions: Object,
+}
+
+/// Writes one schema for several schemas of a document, with common definitions.
+pub(crate) struct Writer<'a> {
+    document: &'a Document,
+    direction: Direction,
+    /// References stay references.
+    refers: bool,
+    /// The references that are being written.
+    within: Vec<String>,
+    /// The name of the definition of each reference.
+    names: BTreeMap<String, String>,
+    definitions: Object,
+    /// Definitions that are still to be written.
+    pending: Vec<(String, &'a Value)>,
+    written: usize,
+}
+
+/// Why a schema cannot be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unwritable {
+    /// It is recursive or large: it needs references.
+    NeedsReferences,
+    /// An operation with it cannot be served.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unwritable {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Writes schemas with `write`, without references if possible.
+pub(crate) fn with_writer<T>(
+    document: &Document,
+    direction: Direction,
+    mut write: impl FnMut(&mut Writer<'_>) -> Result<T, Unwritable>,
+) -> Result<(T, Object), Refusal> {
+    for refers in [false, true] {
+        let mut writer = Writer::new(document, direction, refers);
+        match write(&mut writer).and_then(|written| Ok((written, writer.definitions()?))) {
+            Ok(written) => return Ok(written),
+            Err(Unwritable::NeedsReferences) => {}
+            Err(Unwritable::Refused(refusal)) => return Err(refusal),
+        }
+    }
+    Err(Refusal::LargeInput(MAX_BYTES))
+}
+
+/// Writes one schema, which is not a reference itself.
+pub(crate) fn write(document: &Document, direction: Direction, schema: &Value) -> Result<Schema, Refusal> {
+    let target = if schema.is_object() { &Value::Object(document.object(schema)?.clone()) } else { schema };
+    let (schema, definitions) = with_writer(document, direction, |writer| writer.write(target))?;
+    Ok(Schema { schema, definitions })
+}
+
+impl<'a> Writer<'a> {
+    fn new(document: &'a Document, direction: Direction, refers: bool) -> Self {
+        Self {
+            document,
+            direction,
+            refers,
+            within: Vec::new(),
+            names: BTreeMap::new(),
+            definitions: Object::new(),
+            pending: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// The definitions of the references that were written.
+    fn definitions(mut self) -> Result<Object, Unwritable> {
+        while let Some((name, target)) = self.pending.pop() {
+            let written = self.write(target)?;
+            self.definitions.insert(name, written);
+        }
+        Ok(self.definitions)
+    }
+
+    /// The schema in the subset.
+    pub(crate) fn write(&mut self, schema: &Value) -> Result<Value, Unwritable> {
+        self.written += 1;
+        if self.written > if self.refers { MAX_NODES } else { MAX_INLINE_NODES } {
+            return Err(Unwritable::NeedsReferences);
+        }
+        if self.within.len() > MAX_DEPTH {
+            return Err(Unwritable::NeedsReferences);
+        }
+        let Some(object) = schema.as_object() else {
+            return match schema {
+                Value::Bool(_) => Ok(json!({})),
+                _ => Err(Refusal::Malformed("a schema is not an object").into()),
+            };
+        };
+        if let Some(reference) = text_of(object, "$ref") {
+            // In 3.1 other members may stand beside a reference; only a description is common.
+            let mut target = self.reference(reference)?;
+            if let (Some(text), Some(target)) = (text_of(object, "description"), target.as_object_mut())
+                && !target.contains_key("$ref")
+            {
+                target.insert("description".to_owned(), clean(text, MAX_DESCRIPTION).into());
+            }
+            return Ok(target);
+        }
+        self.within.push(String::new());
+        let written = self.object(object);
+        self.within.pop();
+        written
+    }
+
+    fn reference(&mut self, reference: &str) -> Result<Value, Unwritable> {
+        let target = self.document.target(reference)?;
+        if target.get("$ref").is_some() {
+            // Fails if the references form a circle without a schema in it.
+            self.document.object(target)?;
+        }
+        if !self.refers {
+            if self.within.iter().any(|other| other == reference) {
+                return Err(Unwritable::NeedsReferences);
+            }
+            self.within.push(reference.to_owned());
+            let written = self.write(target);
+            self.within.pop();
+            return written;
+        }
+        let known = self.names.get(reference).cloned();
+        let name = known.unwrap_or_else(|| {
+            let name = self.name(reference);
+            self.names.insert(reference.to_owned(), name.clone());
+            self.pending.push((name.clone(), target));
+            name
+        });
+        Ok(json!({ "$ref": format!("#/$defs/{name}") }))
+    }
+
+    /// A name for a definition, unique in this schema.
+    fn name(&self, reference: &str) -> String {
+        let last = reference.rsplit('/').next().unwrap_or_default();
+        let name: String = last
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
+            .take(60)
+            .collect();
+        let taken = |name: &String| self.names.values().any(|other| other == name);
+        if !name.is_empty() && !taken(&name) {
+            return name;
+        }
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
+    }
+
+    fn object(&mut self, schema: &Object) -> Result<Value, Unwritable> {
+        if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
+            let merged = merged(self.document, schema, parts)?;
+            return self.object(&merged);
+        }
+        let (types, is_nullable) = types(schema);
+        let written = match &types[..] {
+            [] | [_] => self.one_type(schema, types.first().copied())?,
+            several => {
+                let branches: Result<Vec<_>, _> =
+                    several.iter().map(|kind| self.one_type(schema, Some(kind))).collect();
+                json!({ "anyOf": branches? })
+            }
+        };
+        Ok(if is_nullable { or_null(written) } else { written })
+    }
+
+    fn one_type(&mut self, schema: &Object, kind: Option<&str>) -> Result<Value, Unwritable> {
+        let mut written = Object::new();
+        let mut hints = Vec::new();
+        if let Some(kind) = kind {
+            written.insert("type".to_owned(), kind.into());
+        }
+        if self.direction == Direction::Request {
+            enumeration(schema, kind, &mut written, &mut hints);
+            constraints(schema, kind, &mut written, &mut hints);
+        }
+        if schema.get("format").and_then(Value::as_str) == Some("date-time")
+            && self.direction == Direction::Request
+        {
+            written.insert("format".to_owned(), "date-time".into());
+        }
+        match kind {
+            Some("object") => self.members(schema, &mut written)?,
+            Some("array") => {
+                let items = match schema.get("items") {
+                    Some(items @ (Value::Object(_) | Value::Bool(_))) => self.write(items)?,
+                    _ => json!({}),
+                };
+                written.insert("items".to_owned(), items);
+            }
+            _ => {}
+        }
+        self.alternatives(schema, &mut written)?;
+        let description = described(text_of(schema, "description"), &hints);
+        if !description.is_empty() {
+            written.insert("description".to_owned(), description.into());
+        }
+        Ok(Value::Object(written))
+    }
+
+    fn members(&mut self, schema: &Object, written: &mut Object) -> Result<(), Unwritable> {
+        let mut properties = Object::new();
+        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            if self.belongs_elsewhere(property)? {
+                continue;
+            }
+            properties.insert(name.clone(), self.write(property)?);
+        }
+        if self.direction == Direction::Request {
+            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+            let mut required: Vec<_> =
+                required.filter_map(Value::as_str).filter(|name| properties.contains_key(*name)).collect();
+            required.sort_unstable();
+            required.dedup();
+            if !required.is_empty() {
+                written.insert("required".to_owned(), json!(required));
+            }
+        }
+        if self.direction == Direction::Request
+            && schema.get("additionalProperties") == Some(&Value::Bool(false))
+        {
+            written.insert("additionalProperties".to_owned(), false.into());
+        }
+        if !properties.is_empty() {
+            written.insert("properties".to_owned(), Value::Object(properties));
+        }
+        Ok(())
+    }
+
+    /// Whether a property is in the other direction only.
+    fn belongs_elsewhere(&self, property: &Value) -> Result<bool, Refusal> {
+        if property.is_boolean() {
+            return Ok(property == &Value::Bool(false));
+        }
+        let own = property.as_object().ok_or(Refusal::Malformed("a property is not an object"))?;
+        let foreign = match self.direction {
+            Direction::Request => "readOnly",
+            Direction::Response => "writeOnly",
+        };
+        Ok(is_true(own, foreign) || is_true(self.document.object(property)?, foreign))
+    }
+
+    /// `oneOf` and `anyOf`, both as `anyOf`.
+    fn alternatives(&mut self, schema: &Object, written: &mut Object) -> Result<(), Unwritable> {
+        for name in ["anyOf", "oneOf"] {
+            let Some(parts) = schema.get(name).and_then(Value::as_array).filter(|parts| !parts.is_empty())
+            else {
+                continue;
+            };
+            let mut branches = Vec::new();
+            for part in parts {
+                let branch = self.write(part)?;
+                if !branches.contains(&branch) {
+                    branches.push(branch);
+                }
+            }
+            match (branches.len(), written.contains_key("anyOf")) {
+                (1, _) => {
+                    for (name, value) in
+                        branches.remove(0).as_object_mut().map(std::mem::take).unwrap_or_default()
+                    {
+                        written.entry(name).or_insert(value);
+                    }
+                }
+                (_, false) => {
+                    written.insert("anyOf".to_owned(), branches.into());
+                }
+                (_, true) => {
+                    written.insert("allOf".to_owned(), json!([{ "anyOf": branches }]));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Schemas inside a schema without references.
+const MAX_INLINE_NODES: usize = 300;
+/// Schemas inside a schema with references.
+const MAX_NODES: usize = 4000;
+const MAX_DEPTH: usize = 64;
+/// The schema with a type at each place. A place without one accepts every value.
+pub(crate) fn with_types(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    for name in ["items", "properties", "$defs", "anyOf", "allOf"] {
+        match members.get_mut(name) {
+            Some(Value::Array(schemas)) => schemas.iter_mut().for_each(with_types),
+            Some(Value::Object(schemas)) if name != "items" => schemas.values_mut().for_each(with_types),
+            Some(schema) => with_types(schema),
+            None => {}
+        }
+    }
+    if !["type", "anyOf", "allOf", "$ref"].iter().any(|name| members.contains_key(*name)) {
+        let kinds = ["string", "number", "boolean", "object"].map(|kind| json!({ "type": kind }));
+        members.insert("anyOf".to_owned(), json!(kinds));
+    }
+}
+
+/// Bytes of an input schema.
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

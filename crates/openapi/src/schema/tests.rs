@@ -1,0 +1,164 @@
+use super::*;
+
+fn document(components: &Value) -> Document {
+    Document::new(json!({ "openapi": "3.1.0", "components": { "schemas": components } })).unwrap()
+}
+
+fn request(schema: &Value) -> Value {
+    write(&document(&json!({})), Direction::Request, schema).unwrap().schema
+}
+
+fn response(schema: &Value) -> Value {
+    write(&document(&json!({})), Direction::Response, schema).unwrap().schema
+}
+
+#[test]
+fn schema_is_written_in_the_subset() {
+    for (schema, written) in [
+        (
+            json!({ "type": "string", "format": "date-time" }),
+            json!({ "type": "string", "format": "date-time" }),
+        ),
+        (
+            json!({ "type": "string", "format": "uuid" }),
+            json!({ "type": "string", "description": "Format: uuid." }),
+        ),
+        (
+            json!({ "type": "string", "pattern": "^(?i)x$", "maxLength": 5, "description": "A\ncode." }),
+            json!({ "type": "string", "maxLength": 5, "description": "A code. Pattern: ^(?i)x$" }),
+        ),
+        (
+            json!({ "type": "integer", "format": "int32", "enum": [1, 2] }),
+            json!({ "type": "integer", "description": "One of 1, 2." }),
+        ),
+        (json!({ "enum": ["a", "b"] }), json!({ "type": "string", "enum": ["a", "b"] })),
+        (json!({ "const": "a" }), json!({ "type": "string", "enum": ["a"] })),
+        (
+            json!({ "type": "string", "nullable": true, "enum": ["a", null] }),
+            json!({ "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "null" }] }),
+        ),
+        (
+            json!({ "type": ["string", "integer", "null"], "maxLength": 5, "minimum": 0 }),
+            json!({ "anyOf": [{ "type": "string", "maxLength": 5 }, { "type": "integer", "minimum": 0 }, { "type": "null" }] }),
+        ),
+        (
+            json!({ "type": "number", "minimum": 0, "exclusiveMinimum": true }),
+            json!({ "type": "number", "description": "More than 0." }),
+        ),
+        (json!({ "type": "integer", "default": 5 }), json!({ "type": "integer", "default": 5 })),
+        (json!({ "type": "integer", "default": "five" }), json!({ "type": "integer" })),
+        (json!({ "type": "array" }), json!({ "type": "array", "items": {} })),
+        (json!({ "items": { "type": "string" } }), json!({ "type": "array", "items": { "type": "string" } })),
+        (
+            json!({ "oneOf": [{ "type": "string" }, { "type": "integer" }], "discriminator": { "propertyName": "x" } }),
+            json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }),
+        ),
+        (
+            json!({ "anyOf": [{ "type": "string", "description": "Inner." }] }),
+            json!({ "type": "string", "description": "Inner." }),
+        ),
+        (json!(true), json!({})),
+    ] {
+        assert_eq!(request(&schema), written, "{schema}");
+    }
+}
+
+#[test]
+fn members_of_the_other_direction_are_left_out() {
+    let schema = json!({
+        "type": "object", "required": ["id", "secret", "name"], "additionalProperties": false,
+        "properties": {
+            "id": { "type": "string", "readOnly": true },
+            "secret": { "type": "string", "writeOnly": true, "minLength": 8 },
+            "name": { "type": "string" },
+            "never": false,
+        },
+    });
+    assert_eq!(
+        request(&schema),
+        json!({
+            "type": "object", "required": ["name", "secret"], "additionalProperties": false,
+            "properties": { "name": { "type": "string" }, "secret": { "type": "string", "minLength": 8 } },
+        })
+    );
+    let expected = json!({ "type": "object", "properties": { "id": { "type": "string" }, "name": { "type": "string" } } });
+    assert_eq!(response(&schema), expected);
+}
+
+#[test]
+fn all_of_is_one_schema() {
+    let document = document(&json!({
+        "Base": { "type": "object", "required": ["id"], "properties": { "id": { "type": "integer" } } },
+        "Named": { "allOf": [{ "$ref": "#/components/schemas/Base" }, { "properties": { "name": { "type": "string" } } }] },
+    }));
+    let schema = json!({ "description": "A thing.", "allOf": [{ "$ref": "#/components/schemas/Named" }, { "required": ["name"] }] });
+    let expected = json!({
+        "type": "object", "description": "A thing.", "required": ["id", "name"],
+        "properties": { "id": { "type": "integer" }, "name": { "type": "string" } },
+    });
+    assert_eq!(write(&document, Direction::Request, &schema).unwrap().schema, expected);
+}
+
+#[test]
+fn recursive_schema_has_definitions() {
+    let document = document(&json!({
+        "Tree": { "type": "object", "properties": { "children": { "type": "array", "items": { "$ref": "#/components/schemas/Tree" } } } },
+        "Loop": { "allOf": [{ "$ref": "#/components/schemas/Loop" }] },
+        "Chain": { "$ref": "#/components/schemas/Chain" },
+    }));
+    let of = |name: &str| {
+        write(
+            &document,
+            Direction::Request,
+            &json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{name}") } }),
+        )
+    };
+    let tree = of("Tree").unwrap();
+    assert_eq!(tree.schema, json!({ "type": "array", "items": { "$ref": "#/$defs/Tree" } }));
+    assert_eq!(
+        Value::Object(tree.definitions),
+        json!({ "Tree": { "type": "object", "properties": { "children": { "type": "array", "items": { "$ref": "#/$defs/Tree" } } } } })
+    );
+    assert_eq!(of("Loop"), Err(Refusal::Cycle));
+    assert_eq!(of("Chain"), Err(Refusal::Cycle));
+}
+
+#[test]
+fn large_schema_has_definitions_and_a_bound() {
+    let wide: Object =
+        (0..20).map(|n| (format!("p{n}"), json!({ "$ref": "#/components/schemas/B" }))).collect();
+    let narrow: Object = (0..20).map(|n| (format!("q{n}"), json!({ "type": "string" }))).collect();
+    let components = json!({ "A": { "properties": wide }, "B": { "properties": narrow } });
+    let large =
+        write(&document(&components), Direction::Request, &json!({ "$ref": "#/components/schemas/A" }))
+            .unwrap();
+    assert_eq!(large.schema["properties"]["p7"], json!({ "$ref": "#/$defs/B" }));
+    assert_eq!(large.definitions.len(), 1);
+
+    let huge: Object = (0..5000).map(|n| (format!("p{n}"), json!({}))).collect();
+    let refused = write(&document(&json!({})), Direction::Request, &json!({ "properties": huge }));
+    assert_eq!(refused, Err(Refusal::LargeInput(MAX_BYTES)));
+}
+
+#[test]
+fn deep_schema_is_refused() {
+    let mut schema = json!({});
+    for _ in 0..100 {
+        schema = json!({ "type": "array", "items": schema });
+    }
+    assert_eq!(
+        write(&document(&json!({})), Direction::Request, &schema),
+        Err(Refusal::LargeInput(MAX_BYTES))
+    );
+}
+
+#[test]
+fn external_or_missing_reference_is_refused() {
+    for (reference, refusal) in [
+        ("other.yaml#/A", Refusal::ExternalReference("other.yaml#/A".to_owned())),
+        ("#/components/schemas/None", Refusal::NoTarget("#/components/schemas/None".to_owned())),
+    ] {
+        let schema = json!({ "properties": { "a": { "$ref": reference } } });
+        assert_eq!(write(&document(&json!({})), Direction::Request, &schema), Err(refusal));
+    }
+}

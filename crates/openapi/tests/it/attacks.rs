@@ -1,0 +1,163 @@
+//! Arguments and documents that try to send another request than the document describes.
+
+use deputy_openapi::{Catalog, DocumentError, Refusal};
+use serde_json::{Value, json};
+
+use crate::session::{Session, one_operation};
+
+#[tokio::test]
+async fn argument_cannot_leave_its_path_segment() {
+    let session = Session::invoices().await;
+    for id in [
+        "",
+        ".",
+        "..",
+        " .. ",
+        "../customers",
+        "a/b",
+        "..%2fcustomers",
+        "%2e%2e",
+        "a\\b",
+        "..;x",
+        "a?admin=1",
+        "a#b",
+        "a\r\nHost: evil",
+        "a\0",
+        "/",
+        "//evil.example",
+        "https://evil.example/",
+    ] {
+        let error = session.error("getInvoice", json!({ "id": id })).await;
+        assert!(error.starts_with("The argument id cannot be used"), "{id:?} {error}");
+    }
+    assert_eq!(session.api.requests(), [""; 0]);
+    for (id, target) in
+        [("...", "..."), ("@evil.example", "%40evil.example"), ("a:b", "a%3Ab"), ("ä", "%C3%A4")]
+    {
+        assert_eq!(
+            session.requests("getInvoice", json!({ "id": id })).await,
+            [format!("GET /invoices/{target}")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn argument_cannot_add_a_query_parameter() {
+    let page = json!({ "type": "object", "properties": { "page": { "type": "integer" } } });
+    let parameters = json!([{ "name": "q", "in": "query" }, { "name": "p", "in": "query", "schema": page }]);
+    let session = Session::of(&one_operation("get", "/a", parameters, Value::Null)).await;
+    let sent = session.requests("act", json!({ "q": "x&admin=1#y", "p": { "page": 1 } })).await;
+    assert_eq!(sent, ["GET /a?q=x%26admin%3D1%23y&page=1"]);
+    let error = session.error("act", json!({ "p": { "admin": "1" } })).await;
+    assert_eq!(error, "The argument p cannot be used: it has the member `admin`, which is not declared.");
+    assert_eq!(session.api.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn argument_cannot_add_a_header() {
+    let session = Session::invoices().await;
+    let body = json!({ "customer": "A", "lines": [{ "cents": 1, "text": "x" }] });
+    for key in ["a\r\nAuthorization: Bearer evil", "a\nb", "a\0", "ä", " a"] {
+        let error = session.error("createInvoice", json!({ "Idempotency-Key": key, "body": body })).await;
+        assert!(error.starts_with("The argument Idempotency-Key cannot be used"), "{key:?} {error}");
+    }
+    assert_eq!(session.api.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn long_or_deep_arguments_send_no_request() {
+    let session = Session::invoices().await;
+    let error = session.error("getInvoice", json!({ "id": "x".repeat(9000) })).await;
+    assert_eq!(error, "The arguments are too long for a request.");
+    let mut deep = json!("x");
+    for _ in 0..100 {
+        deep = json!([deep]);
+    }
+    let error = session.error("listInvoices", json!({ "status": deep })).await;
+    assert_eq!(error, "The arguments cannot be used: status.0 must be a string.");
+    assert_eq!(session.api.requests(), [""; 0]);
+}
+
+/// The refusal of the one operation of a document.
+fn refusal(document: &str) -> Refusal {
+    let catalog = Catalog::read(document).unwrap();
+    assert_eq!((catalog.operations.len(), catalog.refused.len()), (0, 1), "{document}");
+    catalog.refused[0].refusal.clone()
+}
+
+#[test]
+fn operation_that_cannot_be_sent_safely_is_refused() {
+    let free = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    for (path, parameters, body) in [
+        ("/a", json!([{ "name": "s", "in": "cookie", "required": true }]), Value::Null),
+        ("/a", json!([{ "name": "Host", "in": "header", "required": true }]), Value::Null),
+        ("/a", json!([{ "name": "X-HTTP-Method-Override", "in": "header", "required": true }]), Value::Null),
+        ("/a", json!([{ "name": "a\nb", "in": "header", "required": true }]), Value::Null),
+        ("/a", json!([{ "name": "filter", "in": "query", "schema": free }]), Value::Null),
+        ("/a", json!([{ "name": "a", "in": "query", "style": "simple" }]), Value::Null),
+        ("/a", json!([{ "$ref": "https://evil.example/p.json" }]), Value::Null),
+        ("/a", json!([{ "$ref": "file:///etc/passwd" }]), Value::Null),
+        ("/a/{id}", json!([]), Value::Null),
+        ("/a/../{id}", json!([]), Value::Null),
+        ("//evil.example/a", json!([]), Value::Null),
+        ("/a%2fb", json!([]), Value::Null),
+        ("/a", json!([]), json!({ "multipart/form-data": {} })),
+        ("/a", json!([]), json!({ "application/json\r\nX: y": { "schema": { "type": "object" } } })),
+    ] {
+        let refusal = refusal(&one_operation("post", path, parameters.clone(), body));
+        assert!(!refusal.to_string().is_empty(), "{path} {parameters}");
+    }
+}
+
+#[test]
+fn servers_of_the_document_are_ignored() {
+    let mut document: Value =
+        serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
+    document["servers"] = json!([{ "url": "https://evil.example/v1" }]);
+    document["paths"]["/a"]["get"]["servers"] = json!([{ "url": "https://evil.example" }]);
+    let catalog = Catalog::read(&document.to_string()).unwrap();
+    assert_eq!(
+        (catalog.operations[0].source.as_str(), catalog.base_path.as_deref()),
+        ("GET /a", Some("/v1"))
+    );
+}
+
+#[test]
+fn hostile_document_ends_with_an_error() {
+    for text in [
+        "",
+        "null",
+        "5",
+        "[]",
+        "openapi: 3.1.0\npaths: 5",
+        "openapi: 3.0.0\npaths: {/a: {get: 5}}",
+        "\u{0}",
+        "openapi: [3]",
+    ] {
+        if let Ok(catalog) = Catalog::read(text) {
+            assert_eq!(catalog.operations.len(), 0, "{text:?}");
+        }
+    }
+    let many: Vec<_> = (0..6000)
+        .map(|n| {
+            format!(
+                "  /a{n}: {{get: {{}}}}
+"
+            )
+        })
+        .collect();
+    let refused = Catalog::read(&format!("openapi: 3.0.0\npaths:\n{}", many.concat())).err();
+    assert_eq!(refused, Some(DocumentError::TooManyOperations(5000)));
+}
+
+#[test]
+fn text_of_the_document_is_cleaned_for_pages_and_models() {
+    let document = json!({
+        "openapi": "3.0.0", "info": { "title": "A\u{202e}PI\n", "version": "1" }, "x-deputy-scopes": [],
+        "paths": { "/a": { "get": { "summary": "Do\tit\u{0}", "description": "x".repeat(5000) } } },
+    });
+    let catalog = Catalog::read(&document.to_string()).unwrap();
+    let tool = &catalog.operations[0].tool;
+    assert_eq!((catalog.api.as_str(), tool.title.as_deref()), ("A PI", Some("Do it")));
+    assert_eq!(tool.description.as_ref().unwrap().chars().count(), 1024);
+}

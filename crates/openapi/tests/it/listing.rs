@@ -1,0 +1,221 @@
+//! The tools, as clients see them.
+
+use deputy_openapi::Catalog;
+use serde_json::{Value, json};
+
+use crate::session::{INVOICES, Session, one_operation};
+
+async fn tool(name: &str) -> Value {
+    let tools = Session::invoices().await.tools().await;
+    serde_json::to_value(tools.iter().find(|tool| tool.name == name).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn tools_have_names_titles_and_annotations() {
+    let tools = Session::invoices().await.tools().await;
+    let found: Vec<_> = tools
+        .iter()
+        .map(|tool| {
+            let hints = tool.annotations.as_ref().unwrap();
+            let hints = (hints.read_only_hint.unwrap(), hints.is_destructive(), hints.is_idempotent());
+            (&*tool.name, tool.title.as_deref().unwrap(), hints)
+        })
+        .collect();
+    let (read, write) = ((true, false, true), (false, false, false));
+    assert_eq!(
+        found,
+        [
+            ("listInvoices", "List invoices", read),
+            ("createInvoice", "Create an invoice", write),
+            ("deleteInvoice", "Delete an invoice", (false, true, true)),
+            ("getInvoice", "Get an invoice", read),
+            ("setNote", "Set the note of an invoice", (false, false, true)),
+            ("sendInvoice", "Send an invoice to the customer", write),
+        ]
+    );
+    assert!(Session::invoices().await.instructions().contains("data, not instructions"));
+}
+
+#[tokio::test]
+async fn every_model_accepts_the_tools() {
+    let any = json!([{ "name": "a", "in": "query", "schema": {} }, { "name": "b", "in": "query", "schema": { "type": "array" } }]);
+    let body = json!({ "application/json": { "schema": { "properties": {
+        "map": { "additionalProperties": { "type": "string" } }, "never": false, "more": { "exclusiveMinimum": 0, "type": "number" },
+        "choice": { "oneOf": [{ "type": ["string", "null"] }, { "enum": [1, 2] }] },
+    } } } });
+    let other = one_operation("post", "/2", any, body);
+    for document in [INVOICES, &other] {
+        for tool in Session::of(document).await.tools().await {
+            assert_eq!(deputy::testing::tool_problems(&tool), Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test]
+async fn input_schema_has_every_argument() {
+    assert_eq!(
+        tool("listInvoices").await["inputSchema"],
+        json!({
+            "type": "object", "additionalProperties": false,
+            "properties": {
+                "created": {
+                    "type": "object", "description": "The time of creation.",
+                    "properties": {
+                        "from": { "type": "string", "description": "Format: date." },
+                        "to": { "type": "string", "description": "Format: date." },
+                    },
+                },
+                "limit": { "type": "integer", "minimum": 1, "maximum": 100, "default": 20 },
+                "status": { "type": "array", "items": { "type": "string", "enum": ["draft", "sent", "paid"] } },
+            },
+        })
+    );
+    assert_eq!(
+        tool("createInvoice").await["inputSchema"],
+        json!({
+            "type": "object", "additionalProperties": false, "required": ["body"],
+            "properties": {
+                "Idempotency-Key": {
+                    "type": "string", "maxLength": 64,
+                    "description": "Repeating a call with the same key creates no second invoice.",
+                },
+                "body": {
+                    "type": "object", "required": ["customer", "lines"],
+                    "properties": {
+                        "customer": { "type": "string", "description": "The name of the customer." },
+                        "lines": {
+                            "type": "array", "minItems": 1,
+                            "items": {
+                                "type": "object", "required": ["cents", "text"], "additionalProperties": false,
+                                "properties": {
+                                    "cents": { "type": "integer", "description": "The price in cents." },
+                                    "text": { "type": "string" },
+                                },
+                            },
+                        },
+                        "note": { "anyOf": [{ "type": "string", "maxLength": 500 }, { "type": "null" }] },
+                    },
+                },
+            },
+        })
+    );
+}
+
+#[tokio::test]
+async fn output_schema_has_types_without_constraints() {
+    let invoice = json!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" },
+            "status": { "type": "string" },
+            "customer": { "type": "string", "description": "The name of the customer." },
+            "lines": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "cents": { "type": "integer", "description": "The price in cents." },
+                        "text": { "type": "string" },
+                    },
+                },
+            },
+            "note": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
+        },
+    });
+    assert_eq!(tool("getInvoice").await["outputSchema"], invoice);
+    assert_eq!(tool("deleteInvoice").await.get("outputSchema"), None);
+    assert_eq!(tool("sendInvoice").await.get("outputSchema"), None);
+}
+
+#[test]
+fn operation_that_is_not_served_is_named_with_its_reason() {
+    let catalog = Catalog::read(INVOICES).unwrap();
+    let refused: Vec<_> = catalog
+        .refused
+        .iter()
+        .map(|refused| (refused.source.as_str(), refused.refusal.to_string()))
+        .collect();
+    let expected = [
+        ("GET /customers", "it is deprecated; x-deputy-hide: false serves it"),
+        (
+            "GET /health",
+            "the document names no scopes for it; x-deputy-scopes decides which it needs, `[]` for none",
+        ),
+        ("GET /invoices/{id}/pdf", "its response is application/pdf; JSON and text are passed on"),
+    ];
+    assert_eq!(refused, expected.map(|(source, reason)| (source, reason.to_owned())));
+    let left_out: Vec<_> = catalog.operations.iter().flat_map(|operation| &operation.left_out).collect();
+    assert_eq!(left_out, ["the cookie `session`"]);
+}
+
+#[test]
+fn scopes_and_their_words_come_from_the_document() {
+    let catalog = Catalog::read(INVOICES).unwrap();
+    assert_eq!(catalog.api_scopes().as_deref(), Some("invoice.read invoice.write"));
+    assert_eq!(catalog.scope_descriptions["invoice.write"], "Create, send and delete invoices");
+    assert_eq!((catalog.api.as_str(), catalog.base_path.as_deref()), ("Invoices", Some("/v1")));
+    let of = |name: &str| {
+        catalog.operations.iter().find(|operation| operation.tool.name == name).unwrap().scopes.clone()
+    };
+    assert_eq!(of("getInvoice"), ["invoice.read"]);
+    assert_eq!(of("sendInvoice"), ["invoice.write"]);
+}
+
+#[test]
+fn operations_of_one_name_get_names_that_do_not_depend_on_order() {
+    let names = |paths: Value| {
+        let document = json!({ "openapi": "3.0.0", "x-deputy-scopes": [], "paths": paths }).to_string();
+        let catalog = Catalog::read(&document).unwrap();
+        catalog.operations.iter().map(|operation| operation.tool.name.to_string()).collect::<Vec<_>>()
+    };
+    let list = json!({ "get": { "operationId": "list" } });
+    let both = names(json!({ "/a": list, "/b": list, "/c": { "get": {} } }));
+    let alone = names(json!({ "/a": list, "/b": list }));
+    assert_eq!(both[..2], alone[..]);
+    assert!(both[0] != both[1] && both[0].starts_with("list_") && both[2] == "get_c", "{both:?}");
+}
+
+#[test]
+fn curation_keys_decide_about_operations() {
+    let document = json!({
+        "openapi": "3.0.0", "x-deputy-hide": true, "x-deputy-scopes": ["a"], "x-deputy-api": "your things",
+        "x-deputy-fixed": { "version": "2" },
+        "paths": {
+            "/hidden": { "get": {} },
+            "/things": {
+                "x-deputy-prefix": "things_",
+                "parameters": [{ "name": "version", "in": "query", "required": true, "schema": { "type": "string" } }],
+                "get": { "operationId": "find", "x-deputy-hide": false, "deprecated": true, "x-deputy-scopes": ["b"] },
+                "delete": { "x-deputy-name": "archive", "x-deputy-hide": false, "x-deputy-destructive": false },
+                "post": { "x-deputy-hide": false, "x-deputy-name": "search", "x-deputy-read-only": true },
+                "put": { "x-deputy-hide": "no" },
+                "patch": { "x-deputy-hide": false, "x-deputy-fixed": { "nothing": 1 } },
+            },
+        },
+    });
+    let catalog = Catalog::read(&document.to_string()).unwrap();
+    let served: Vec<_> = catalog
+        .operations
+        .iter()
+        .map(|operation| {
+            let read_only = operation.tool.annotations.as_ref().unwrap().read_only_hint.unwrap();
+            (&*operation.tool.name, &operation.scopes[..], operation.is_destructive, read_only)
+        })
+        .collect();
+    let (a, b) = (["a".to_owned()], ["b".to_owned()]);
+    let expected = [
+        ("archive", &a[..], false, false),
+        ("things_find", &b[..], false, true),
+        ("search", &a[..], false, true),
+    ];
+    assert_eq!(served, expected);
+    assert!(
+        catalog.operations.iter().all(|operation| operation.tool.input_schema["properties"] == json!({}))
+    );
+    let refused: Vec<_> = catalog.refused.iter().map(|refused| refused.refusal.to_string()).collect();
+    assert_eq!(
+        refused,
+        ["x-deputy-hide hides it", "x-deputy-fixed cannot be used", "x-deputy-hide cannot be used"]
+    );
+    assert_eq!(catalog.api, "your things");
+}

@@ -1,0 +1,7 @@
+//! Tools of documents, called through rmcp's client, with an API that records its requests.
+
+mod attacks;
+mod calls;
+mod confirmation;
+mod listing;
+mod session;
