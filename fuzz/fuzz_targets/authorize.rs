@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use deputy::{
     config::Config,
-    host::Timestamp,
     oauth::{AuthMethod, AuthorizationRequest, AuthorizeError, Client, Params, RedirectTarget},
     types::{ClientId, RedirectUri, RegisteredId},
 };
@@ -21,7 +20,6 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| Client {
         .into(),
     auth_method: AuthMethod::None,
     secret: None,
-    issued_at: Timestamp(0),
 });
 
 fuzz_target!(|query: &[u8]| {

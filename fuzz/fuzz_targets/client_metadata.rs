@@ -4,16 +4,18 @@
 use std::sync::LazyLock;
 
 use deputy::{
+    config::Config,
     host::Timestamp,
-    oauth::{Client, RegistrationParams, register},
-    types::{ClientIdUrl, Scopes},
+    oauth::{Client, RegistrationParams, SealedClient, register},
+    types::{ClientId, ClientIdUrl},
 };
+use deputy_fuzz::config;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 const DOCUMENT: &str = "https://client.example/metadata.json";
 
-static SCOPES: LazyLock<Scopes> = LazyLock::new(|| Scopes::of(["todo:read", "todo:write"]));
+static CONFIG: LazyLock<Config> = LazyLock::new(config);
 
 fuzz_target!(|body: &[u8]| {
     if let Ok(text) = std::str::from_utf8(body)
@@ -24,15 +26,21 @@ fuzz_target!(|body: &[u8]| {
         assert_eq!((parsed.scheme(), parsed.username(), parsed.fragment()), ("https", "", None));
         assert_eq!(parsed.host_str(), Some(url.host()));
     }
-    if let Ok(params) = RegistrationParams::parse(body, &[]) {
-        let (client, response) = register(params, &SCOPES, Timestamp(1), &|buffer: &mut [u8]| buffer.fill(7));
+    if let Ok(text) = std::str::from_utf8(body) {
+        assert_eq!(SealedClient::open(text, &CONFIG), None, "a client_id cannot be forged");
+    }
+    if let Ok(params) = RegistrationParams::parse(body, &CONFIG.private_use_redirect_uris) {
+        let (id, response) = register(params, &CONFIG, Timestamp(1), &|buffer: &mut [u8]| buffer.fill(7));
+        assert!(id.len() <= ClientId::LONGEST, "{} bytes", id.len());
+        let SealedClient { client, is_retiring } = SealedClient::open(&id, &CONFIG).expect("its own client_id");
+        assert!(!is_retiring);
         assert_safe(&client);
         let response: Value = serde_json::from_str(response.expose()).expect("JSON");
         assert_eq!(response["redirect_uris"].as_array().map(Vec::len), Some(client.redirect_uris.len()));
         assert_eq!(response["client_secret"].is_string(), client.secret.is_some());
     }
     let url = ClientIdUrl::parse(DOCUMENT).expect("a valid URL");
-    if let Ok(client) = Client::from_document(&url, body, &[], Timestamp(1)) {
+    if let Ok(client) = Client::from_document(&url, body, &[]) {
         assert_eq!(client.id.as_str(), DOCUMENT);
         assert!(client.secret.is_none() && client.name.is_some());
         assert_safe(&client);

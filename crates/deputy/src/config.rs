@@ -73,6 +73,25 @@ pub struct Config {
     pub refresh_token_lifetime: Duration,
 }
 
+/// A configuration for tests, with these variables changed.
+#[cfg(test)]
+pub(crate) fn test_config(variables: &[(&str, &str)]) -> Config {
+    let config = Config::parse(|name| {
+        let changed = variables.iter().find(|(changed, _)| *changed == name).map(|(_, value)| *value);
+        let value = changed.or(match name {
+            "PUBLIC_URL" => Some("https://deputy.example"),
+            "PINGONE_ISSUER" => Some("https://auth.pingone.eu/x/as"),
+            "PINGONE_DV_POLICY_ID" => Some("8b560eda9614e47d163c8bb92750ac3b"),
+            "API_IDENTIFIER" | "API_URL" => Some("https://todo.example"),
+            "SERVER_KEY" => Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+            "PINGONE_CLIENT_ID" | "PINGONE_CLIENT_SECRET" => Some("x"),
+            _ => None,
+        });
+        value.map(str::to_owned)
+    });
+    config.expect("a valid configuration")
+}
+
 /// Every error of a configuration. It has the names of variables and no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);

@@ -70,7 +70,7 @@
 //! | --- | --- |
 //! | OAuth 2.1, draft-ietf-oauth-v2-1-13 | §4.1 code, §4.3 refresh with rotation, §2.4 client authentication, §3.2.4 errors |
 //! | RFC 7636 | `S256` only |
-//! | RFC 7591 | registration of public and confidential clients; `client_id_expires_at` says when an unused one expires |
+//! | RFC 7591 | registration of public and confidential clients, whose `client_id` contains their metadata |
 //! | RFC 7009 | revocation; either token ends the grant |
 //! | Client ID Metadata Document, draft 00 | clients whose `client_id` is the URL of their metadata; public clients |
 //! | RFC 8252 §7.3 | loopback redirect URIs with any port |

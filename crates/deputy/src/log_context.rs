@@ -68,7 +68,7 @@ pub(crate) fn note(name: &'static str, value: impl Into<String>) {
     });
 }
 
-/// Adds the client: its `client_id`, and the name that it chose.
+/// Adds the client: its short identifier, and the name that it chose.
 pub(crate) fn note_client(id: impl Into<String>, name: Option<&str>) {
     note("client", id);
     if let Some(name) = name {

@@ -80,11 +80,8 @@ impl SealingKey {
     /// Encrypts and authenticates `plaintext`, together with `associated_data`, which is not stored.
     pub fn seal(&self, associated_data: &[u8], plaintext: &[u8], random: Random<'_>) -> Sealed {
         let nonce: [u8; NONCE] = random_bytes(random);
-        let cipher = XChaCha20Poly1305::new(self.0.expose().into());
         let mut sealed = nonce.to_vec();
-        let payload = Payload { msg: plaintext, aad: associated_data };
-        // Encryption fails only for messages above 256 GiB. An empty ciphertext can never be opened.
-        sealed.extend(cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default());
+        sealed.extend(self.encrypt(nonce, associated_data, plaintext));
         Sealed(sealed)
     }
 
@@ -92,9 +89,41 @@ impl SealingKey {
     /// altered.
     pub fn open(&self, associated_data: &[u8], sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE>()?;
+        self.decrypt(*nonce, associated_data, ciphertext)
+    }
+
+    /// Encrypts and authenticates `plaintext` as the content of `name`, which is the nonce and not in the result. The
+    /// caller draws a new name for each plaintext.
+    pub fn seal_as(&self, name: &[u8; NAME], associated_data: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        self.encrypt(nonce_of(name), associated_data, plaintext)
+    }
+
+    /// Decrypts the result of [`SealingKey::seal_as`]. `None` as for [`SealingKey::open`], and for another name.
+    pub fn open_as(
+        &self,
+        name: &[u8; NAME],
+        associated_data: &[u8],
+        ciphertext: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        self.decrypt(nonce_of(name), associated_data, ciphertext)
+    }
+
+    fn encrypt(&self, nonce: [u8; NONCE], associated_data: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        let cipher = XChaCha20Poly1305::new(self.0.expose().into());
+        let payload = Payload { msg: plaintext, aad: associated_data };
+        // Encryption fails only for messages above 256 GiB. An empty ciphertext can never be opened.
+        cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default()
+    }
+
+    fn decrypt(
+        &self,
+        nonce: [u8; NONCE],
+        associated_data: &[u8],
+        ciphertext: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let cipher = XChaCha20Poly1305::new(self.0.expose().into());
         let payload = Payload { msg: ciphertext, aad: associated_data };
-        cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+        cipher.decrypt(&XNonce::from(nonce), payload).ok().map(Zeroizing::new)
     }
 
     /// Seals this key under `other`.
@@ -153,7 +182,16 @@ pub fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(one, other).into()
 }
 
+/// The nonce of a name: zeros follow it. `XChaCha20` derives a key of its own from the first 16 bytes of a nonce.
+fn nonce_of(name: &[u8; NAME]) -> [u8; NONCE] {
+    let mut nonce = [0; NONCE];
+    nonce[..NAME].copy_from_slice(name);
+    nonce
+}
+
 const NONCE: usize = 24;
+/// Bytes of the name in [`SealingKey::seal_as`].
+const NAME: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -174,6 +212,16 @@ mod tests {
         altered.0[30] ^= 1;
         assert_eq!(key.open(b"here", &altered), None);
         assert_eq!(key.open(b"here", &Sealed(vec![1, 2, 3])), None);
+    }
+
+    #[test]
+    fn content_opens_only_under_its_own_name() {
+        let key = SealingKey::derive(b"secret", "test");
+        let sealed = key.seal_as(&[1; 16], b"here", b"text");
+        assert_eq!(key.open_as(&[1; 16], b"here", &sealed).as_deref(), Some(&b"text".to_vec()));
+        assert_eq!(key.open_as(&[2; 16], b"here", &sealed), None);
+        assert_eq!(key.open_as(&[1; 16], b"there", &sealed), None);
+        assert_eq!(key.open_as(&[1; 16], b"here", &[]), None);
     }
 
     #[test]

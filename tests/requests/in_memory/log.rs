@@ -18,7 +18,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::world::{API, PINGONE, World, list_todos, with_expiring_token};
+use crate::world::{API, PINGONE, World, known_name, list_todos, with_expiring_token};
 
 /// The log of this thread, at every level.
 #[derive(Clone, Default)]
@@ -291,7 +291,7 @@ async fn line_of_the_log_names_its_request() {
     for field in [
         format!("request=\"{request}\""),
         format!("grant={grant}"),
-        format!("client=\"{}\"", tokens.client),
+        format!("client=\"{}\"", known_name(&tokens.client)),
         "name=\"Test client\"".to_owned(),
         "user=\"a11ce000-0000-4000-8000-000000000001\"".to_owned(),
         "mcp_method=\"tools/call\" tool=\"get_my_todo_list\"".to_owned(),

@@ -130,6 +130,11 @@ pub(crate) fn code_at_client(page: &Page) -> Option<String> {
     page.query("code").filter(|_| page.url.origin().ascii_serialization() != DEPUTY)
 }
 
+/// The name of a client that registered, which stands for its `client_id` in logs, audit events and lists.
+pub(crate) fn known_name(client_id: &str) -> &str {
+    client_id.split('.').next().unwrap_or_default()
+}
+
 /// The handle in the form of an approval page.
 pub(crate) fn handle_in(page: &str) -> Option<&str> {
     page.split_once("name=\"handle\" value=\"")?.1.split('"').next()

@@ -26,7 +26,7 @@ pub(crate) use self::{
     agents::{agent_ids, agents_url, form_token},
     login::{
         HOUR, Tokens, authorization_error, claims, code_at_client, cookie_header, error_at_client,
-        finished_at_pingone, handle_in, login_error, with_expiring_token,
+        finished_at_pingone, handle_in, known_name, login_error, with_expiring_token,
     },
     mcp::{
         FORM, JSON, add_todo, call_delete, create_call, delete_call, delete_stream, list_todos,

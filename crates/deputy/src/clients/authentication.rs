@@ -7,7 +7,7 @@ use crate::{
     host::Timestamp,
     http::list,
     oauth::{Client, ClientAuthError, ClientCredentials, Params},
-    records::{self, RecordError},
+    records::{self, MetadataSource, RecordError},
     types::ClientId,
 };
 
@@ -22,24 +22,25 @@ pub(crate) enum AuthenticationError {
     Refused(#[from] ClientAuthError),
 }
 
-/// Authenticates the client of a request. Returns it, and when its registration expires.
+/// Authenticates the client of a request. Returns it, and where its metadata is.
 pub(crate) async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     params: &Params,
     now: Timestamp,
-) -> Result<(Client, Timestamp), AuthenticationError> {
+) -> Result<(Client, MetadataSource), AuthenticationError> {
     // `Authorization` is not a list. Some runtimes join several lines of it with commas.
     let credentials = ClientCredentials::parse(list(headers, &header::AUTHORIZATION), params)?;
-    let client = match ClientId::parse(credentials.client_id()) {
+    let id = credentials.client_id();
+    let client = match ClientId::parse(id) {
         // The document is not fetched: authentication does not depend on it.
         Ok(ClientId::Document(url)) if app.config.client_id_metadata_documents => {
-            Some((Client::at_url(url, now), now))
+            Some((Client::at_url(url.clone()), MetadataSource::Document(url)))
         }
-        Ok(ClientId::Registered(id)) => records::client(app.host(), &id, now).await?,
+        Ok(ClientId::Registered(_)) => records::registered_client(app.host(), &app.config, id, now).await?,
         Ok(ClientId::Document(_)) | Err(_) => None,
     };
-    let (client, expires_at) = client.ok_or(ClientAuthError::Wrong)?;
+    let (client, source) = client.ok_or(ClientAuthError::Wrong)?;
     credentials.authenticate(&client)?;
-    Ok((client, expires_at))
+    Ok((client, source))
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::{
     app::App,
-    host::{FetchError, FetchLimits, Reach, Timestamp},
+    host::{FetchError, FetchLimits, Reach},
     http::{has_json, list},
     oauth::{Client, DocumentError},
     types::ClientIdUrl,
@@ -35,7 +35,6 @@ pub(super) async fn fetch(
     app: &App,
     url: &ClientIdUrl,
     source: Option<IpAddr>,
-    now: Timestamp,
 ) -> Result<(Client, Freshness), DocumentFetchError> {
     let _permit = app.document_fetches.begin(source).ok_or(DocumentFetchError::Busy)?;
     let request = Request::builder()
@@ -72,8 +71,8 @@ pub(super) async fn fetch(
         return Err(DocumentFetchError::Response);
     }
     let private_use = &app.config.private_use_redirect_uris;
-    let client = Client::from_document(url, response.body(), private_use, now)
-        .map_err(DocumentFetchError::Document)?;
+    let client =
+        Client::from_document(url, response.body(), private_use).map_err(DocumentFetchError::Document)?;
     Ok((client, freshness(response.headers())))
 }
 

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) enum ClientLookupError {
     #[error(transparent)]
     Document(#[from] DocumentFetchError),
-    #[error("This application is not registered here, or its registration has expired.")]
+    #[error("This application is not registered here, or its registration has ended.")]
     NotRegistered,
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -75,9 +75,9 @@ pub(crate) async fn authorizing_client(
     match ClientId::parse(id) {
         Ok(ClientId::Document(url)) if accepts_documents => described_client(app, url, source, now).await,
         Err(ClientIdError::Url(error)) if accepts_documents => Err(ClientLookupError::Url(error)),
-        Ok(ClientId::Registered(id)) => {
-            records::authorizing_client(app.host(), &id, now).await?.ok_or(ClientLookupError::NotRegistered)
-        }
+        Ok(ClientId::Registered(_)) => records::authorizing_client(app.host(), &app.config, id, now)
+            .await?
+            .ok_or(ClientLookupError::NotRegistered),
         Ok(ClientId::Document(_)) | Err(ClientIdError::Url(_) | ClientIdError::Unknown) => {
             Err(ClientLookupError::NotRegistered)
         }
@@ -97,7 +97,7 @@ async fn described_client(
         Some(Document { client, .. }) => Some(client),
         None => None,
     };
-    match document::fetch(app, &url, source, now).await {
+    match document::fetch(app, &url, source).await {
         Ok((client, Freshness { seconds, may_be_stale })) => {
             let fresh_until = now.plus(seconds);
             let stale_until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };

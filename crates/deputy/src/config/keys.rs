@@ -25,6 +25,8 @@ pub struct ServerKeys {
     pub cookies: SealingKey,
     /// State of MCP requests, sealed and kept by clients.
     pub states: SealingKey,
+    /// Metadata of clients, sealed in their identifiers.
+    pub clients: SealingKey,
     /// The chain of the audit log.
     pub audit: SealingKey,
 }
@@ -38,6 +40,7 @@ impl Keys {
                     tokens: SealingKey::derive(secret, "deputy token tags v1"),
                     cookies: SealingKey::derive(secret, "deputy cookies v1"),
                     states: SealingKey::derive(secret, "deputy request states v1"),
+                    clients: SealingKey::derive(secret, "deputy client metadata v1"),
                     audit: SealingKey::derive(secret, "deputy audit chain v1"),
                 })
                 .collect(),
@@ -89,9 +92,11 @@ pub(crate) fn test_keys() -> Keys {
 pub(super) static SERVER_KEY: Variable = Variable {
     name: "SERVER_KEY",
     former_name: Some("COOKIE_ENCRYPTION_KEY"),
-    summary: "secret from which Deputy derives its keys for tokens and cookies",
+    summary: "secret from which Deputy derives its keys for tokens, cookies and client identifiers",
     details: "To rotate it, give two values with a comma between them, the new one first: Deputy makes tokens with \
-              the first and accepts those of both. Without the old value every login ends.",
+              the first and accepts those of both. A client that gets tokens during this time keeps its `client_id`; \
+              every other registered client has to register again when the old value is removed. Without the old \
+              value every login ends.",
     syntax: Syntax::Text(
         "base64 of 32 random bytes or more, as from `openssl rand -base64 32`; during a rotation two of them",
     ),

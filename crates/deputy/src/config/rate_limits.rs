@@ -49,8 +49,7 @@ pub(super) static RATE_LIMITS: Variable = Variable {
     summary: "requests a minute that Deputy accepts from one address",
     details: "`token` is the limit of `/token` and `/revoke` together; an endpoint that is left out keeps its \
               default. Further requests get `429`. Requests that pages of other sites make in browsers have limits \
-              of their own, with the same numbers. One address can register at most 60 times its number of clients \
-              in a day. `off` is for load tests.",
+              of their own, with the same numbers. `off` is for load tests.",
     syntax: Syntax::Text(
         "`on`, `off`, or `authorize=<number>`, `register=<number>` and `token=<number>` with commas between them, \
          each number at least 1",

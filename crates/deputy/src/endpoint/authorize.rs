@@ -85,7 +85,7 @@ impl Refusal for AuthorizationRefusal {
     fn client(&self) -> Option<String> {
         match self {
             // Other text may be a secret in the wrong parameter, and is not logged.
-            Self::Client { id, .. } => ClientId::is_well_formed(id).then(|| displayable(id)).flatten(),
+            Self::Client { id, .. } => ClientId::loggable(id).and_then(displayable),
             Self::Blocked(id) => Some(id.to_string()),
             Self::Redirect { target, .. } => Some(target.client_id().to_string()),
             Self::Background
@@ -118,6 +118,7 @@ impl Refusal for AuthorizationRefusal {
             }
             Self::Client { id, error } => {
                 // Shown so that the user can find it in the settings of the application.
+                let id = ClientId::loggable(id).unwrap_or(id);
                 let text = format!("{error} Its client_id is {}", displayable(id).unwrap_or_default());
                 about.page(StatusCode::BAD_REQUEST,
                     error.title(),

@@ -22,7 +22,7 @@ use crate::{
         Client, Due, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
         RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
     },
-    records::{self, RecordError},
+    records::{self, MetadataSource, RecordError},
     types::Scopes,
 };
 
@@ -107,7 +107,7 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
     // Parsed before the client is authenticated: an unsupported grant type is an error for every client.
     let request = TokenRequest::parse(&params, &app.config)?;
     let token = presented_token(app, trail, &request);
-    let (client, registered_until) = authenticate(app, &head.headers, &params, now).await?;
+    let (client, source) = authenticate(app, &head.headers, &params, now).await?;
     trail.has_client(&client.id, client.name.as_deref());
     let token = token?;
     let issued = match request {
@@ -117,13 +117,13 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
             let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
             metrics::login(LoginStep::Redemption, outcome);
             let issued = issued?;
-            keep(app, &client, registered_until, now).await;
+            keep(app, &client, source, now).await;
             issued
         }
         TokenRequest::RefreshToken { scopes, .. } => {
             let (issued, is_new) = refresh(app, &client, &token, scopes.as_ref(), now).await?;
             if is_new {
-                keep(app, &client, registered_until, now).await;
+                keep(app, &client, source, now).await;
             }
             issued
         }
@@ -308,10 +308,9 @@ async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bo
     entered.is_ok()
 }
 
-/// Prolongs the registration of a client that is in use. If this fails, the next use tries again.
-async fn keep(app: &App, client: &Client, registered_until: Timestamp, now: Timestamp) {
-    let host = app.host();
-    if let Err(error) = records::keep_client(host, &app.config, client, registered_until, now).await {
+/// Prolongs the record of a client that is in use. If this fails, the next use tries again.
+async fn keep(app: &App, client: &Client, source: MetadataSource, now: Timestamp) {
+    if let Err(error) = records::keep_client(app.host(), &app.config, client, source, now).await {
         tracing::error!(client = %client.id, %error, "a client could not be kept");
     }
 }

@@ -35,8 +35,8 @@ pub(super) fn for_silence(at: Step, none_returned: bool) -> (&'static str, &'sta
 pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
     let fix = match (at, code) {
         (Step::Authorize, "not_registered") => {
-            "remove the server in the application and add it again, so that it registers again; registrations end when unused, \
-             and with the storage that holds them"
+            "remove the server in the application and add it again, so that it registers again; registrations end with the \
+             SERVER_KEY and the PUBLIC_URL that they were made with"
         }
         (Step::Authorize, "document" | "url") => {
             "open the client_id in a browser; let Deputy reach it through the firewall or proxy, or set \

@@ -67,7 +67,7 @@ impl Serialize for AuditedAccess {
 /// The client of an audit event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditedClient {
-    /// `client_id`.
+    /// `client_id`, or its name if the client registered ([`RegisteredId`](crate::types::RegisteredId)).
     pub id: String,
     /// The name that the client chose.
     #[serde(skip_serializing_if = "Option::is_none")]

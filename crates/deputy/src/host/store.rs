@@ -165,8 +165,7 @@ pub enum RecordKey {
     Approval(GrantId),
     /// The clients that the operator has blocked. There is one such record.
     Blocklist(Digest),
-    /// A registered client by its `client_id`, or a metadata document. Lives 30 days, and 90 days or more after each issue of
-    /// tokens. Reads may be stale.
+    /// A metadata document, a copy of the blocklist, or a stored registration. Reads may be stale.
     Client(String),
     /// A grant. Lives as long as its refresh token.
     Grant(GrantId),
@@ -192,7 +191,7 @@ impl RecordKey {
         }
     }
 
-    /// The name within its kind: the `client_id` for clients, otherwise lower-case hexadecimal.
+    /// The name within its kind: short text for clients, otherwise lower-case hexadecimal.
     pub fn name(&self) -> String {
         match self {
             Self::Approval(id) | Self::Grant(id) | Self::Login(id) => hex(&id.0),

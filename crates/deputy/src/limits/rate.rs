@@ -32,7 +32,7 @@ pub(crate) async fn admit(
 ///
 /// Requests from a loopback address are not counted. They come from the operator, or through a proxy that does not name
 /// its clients, where one client could use up the limit of all. Cross-site browser traffic on this computer is counted.
-pub(super) fn counted(headers: &HeaderMap, extensions: &Extensions) -> Option<Source> {
+fn counted(headers: &HeaderMap, extensions: &Extensions) -> Option<Source> {
     let address = extensions.get::<ClientAddress>()?.source();
     let source = Source { address, page: Initiator::of(headers) == Initiator::OtherSite };
     (source.page || !address.is_loopback()).then_some(source)

@@ -190,7 +190,7 @@ pub enum Confirmation {
 /// The MCP client of a request. Its name is untrusted text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// `client_id`.
+    /// `client_id`, or its name if the client registered ([`RegisteredId`](crate::types::RegisteredId)).
     pub id: String,
     /// `client_name`, if it registered one.
     pub name: Option<String>,

@@ -66,7 +66,7 @@ pub enum AuthorizeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum TargetError {
-    /// `client_id` is missing, repeated or longer than 2048 bytes.
+    /// `client_id` is missing, repeated or longer than [`ClientId::LONGEST`].
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,
     /// The redirect URI leads to this server.
@@ -127,7 +127,7 @@ impl AuthorizationRequest {
     /// The `client_id` of a request, to look the client up.
     pub fn client_id(params: &Params) -> Result<&str, TargetError> {
         match params.one("client_id") {
-            Ok(Some(id)) if id.len() <= 2048 => Ok(id),
+            Ok(Some(id)) if id.len() <= ClientId::LONGEST => Ok(id),
             _ => Err(TargetError::ClientId),
         }
     }

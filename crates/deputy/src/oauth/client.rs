@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::Config,
-    host::{DAY, Digest, Timestamp},
+    host::{DAY, Digest},
     types::{ClientId, RedirectUri},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 /// except a registered id, and nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
-    /// `client_id`.
+    /// `client_id`, without sealed metadata.
     pub id: ClientId,
     /// `client_name`, as pages can show it: without control characters and direction overrides, at most 100 characters.
     pub name: Option<String>,
@@ -22,8 +22,6 @@ pub struct Client {
     pub auth_method: AuthMethod,
     /// The digest of the `client_secret`. Only a confidential client has one.
     pub secret: Option<Digest>,
-    /// `client_id_issued_at` (RFC 7591 §3.2.1).
-    pub issued_at: Timestamp,
 }
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2).
@@ -41,12 +39,11 @@ pub enum AuthMethod {
 }
 
 impl Client {
-    /// Seconds for which a registration is kept before the first login with it: 30 days. The registration response says
-    /// so. Each authorization request starts the time again.
+    /// Seconds for which a stored registration is kept after an authorization request: 30 days.
     pub const UNUSED_LIFETIME: u64 = 30 * DAY;
 
-    /// Seconds for which a registration is kept after the client got tokens: 90 days, or longer if the refresh tokens
-    /// live longer. The record is written once a day at most, so one day is added.
+    /// Seconds for which a stored registration is kept after the client got tokens: 90 days, or longer if the refresh
+    /// tokens live longer. The record is written once a day at most, so one day is added.
     pub fn lifetime(config: &Config) -> u64 {
         (90 * DAY).max(config.refresh_token_lifetime.as_secs() + DAY)
     }

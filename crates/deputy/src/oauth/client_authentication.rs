@@ -3,8 +3,8 @@
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::{AuthMethod, Client, ErrorCode, Params, registration::secret_digest};
-use crate::{encoding::base64_decode, seal, secret::Secret};
+use super::{AuthMethod, Client, ErrorCode, Params, sealed_client::secret_digest};
+use crate::{encoding::base64_decode, seal, secret::Secret, types::ClientId};
 
 /// The `client_id` of a request, and the secret that the client authenticates with, if it sent one.
 #[derive(Debug)]
@@ -85,7 +85,8 @@ impl ClientCredentials {
             }
             _ => false,
         };
-        if is_valid && client.id.as_str() == self.client_id { Ok(()) } else { Err(ClientAuthError::Wrong) }
+        let is_same = ClientId::parse(&self.client_id).is_ok_and(|id| id == client.id);
+        if is_valid && is_same { Ok(()) } else { Err(ClientAuthError::Wrong) }
     }
 }
 
@@ -102,7 +103,7 @@ fn basic_credentials(header: &[u8]) -> Option<&[u8]> {
 /// Decodes `client_id` and `client_secret`, each `None` if it is empty. Clients form-encode both before they join them
 /// with a colon (OAuth 2.1 §2.4.1).
 fn parse_basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<String>>)> {
-    if credentials.len() > 4096 {
+    if credentials.len() > LONGEST_BASIC {
         return None;
     }
     let decoded = Zeroizing::new(base64_decode(credentials)?);
@@ -113,6 +114,9 @@ fn parse_basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<Stri
     };
     Some((decode(id), decode(secret).map(Secret::new)))
 }
+
+/// Bytes of the credentials in a Basic header: a `client_id` and a secret.
+const LONGEST_BASIC: usize = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -171,7 +175,7 @@ mod tests {
 
     #[test]
     fn malformed_basic_header_is_refused() {
-        for header in ["Basic !", "Basic YQ==", "Basic /w==", &basic(&"x".repeat(4096))] {
+        for header in ["Basic !", "Basic YQ==", "Basic /w==", &basic(&"x".repeat(8192))] {
             assert_eq!(parse(&[header], "client_id=a"), Err(ClientAuthError::Header), "{header}");
         }
         assert_eq!(parse(&[], ""), Err(ClientAuthError::Missing));

@@ -121,7 +121,16 @@ impl ClientMetadata {
     /// Reads the metadata. A member that is null or empty counts as omitted. `private_use` are the private-use redirect URIs
     /// that the operator allows.
     pub(super) fn read(members: &Members, private_use: &[RedirectUri]) -> Result<Self, MetadataError> {
-        let redirect_uris = read_redirect_uris(members, private_use)?;
+        let redirect_uris = match members.get("redirect_uris") {
+            Some(Value::Array(uris)) if !uris.is_empty() => {
+                let uris = uris.iter().filter_map(Value::as_str).filter(|uri| !uri.is_empty());
+                usable_redirect_uris(uris, private_use)?
+            }
+            _ => {
+                let problem = "redirect_uris must be a list of at least one redirect URI";
+                return Err(MetadataError::RedirectUris(problem));
+            }
+        };
         let auth_method = match members.string("token_endpoint_auth_method")? {
             None => None,
             Some("client_secret_basic") => Some(AuthMethod::ClientSecretBasic),
@@ -149,19 +158,15 @@ impl ClientMetadata {
     }
 }
 
-/// Reads `redirect_uris`, and drops malformed ones. Fails if a URI runs script, or if no URI can be used here.
-fn read_redirect_uris(
-    members: &Members,
+/// The redirect URIs of a client, without malformed ones. Fails if a URI runs script, or if no URI can be used here.
+pub(super) fn usable_redirect_uris<'a>(
+    uris: impl Iterator<Item = &'a str>,
     private_use: &[RedirectUri],
 ) -> Result<Vec<RedirectUri>, MetadataError> {
     use MetadataError::RedirectUris;
 
-    let uris = match members.get("redirect_uris") {
-        Some(Value::Array(uris)) if !uris.is_empty() => uris,
-        _ => return Err(RedirectUris("redirect_uris must be a list of at least one redirect URI")),
-    };
     let (mut kept, mut first_error) = (Vec::new(), None);
-    for uri in uris.iter().filter_map(Value::as_str).filter(|uri| !uri.is_empty()) {
+    for uri in uris {
         match RedirectUri::parse(uri) {
             Ok(uri) if !kept.contains(&uri) => kept.push(uri),
             Ok(_) => {}
@@ -207,7 +212,7 @@ fn is_within_limits(uris: &[RedirectUri]) -> bool {
 const MAX_URIS: usize = 16;
 
 /// Bytes of the redirect URIs of one client together.
-const MAX_URI_BYTES: usize = 4096;
+const MAX_URI_BYTES: usize = 2048;
 
 /// JSON values in client metadata, including nested values and names of members. Clients send about 40, and a few more
 /// with a `jwks`.

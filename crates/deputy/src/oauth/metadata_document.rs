@@ -7,10 +7,7 @@ use super::{
     AuthMethod, Client,
     client_metadata::{ClientMetadata, Members, MetadataError},
 };
-use crate::{
-    host::Timestamp,
-    types::{ClientId, ClientIdUrl, RedirectUri},
-};
+use crate::types::{ClientId, ClientIdUrl, RedirectUri};
 
 /// Why the metadata document of a client is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +36,6 @@ impl Client {
         url: &ClientIdUrl,
         document: &[u8],
         private_use: &[RedirectUri],
-        now: Timestamp,
     ) -> Result<Self, DocumentError> {
         let members = Members::parse(document)?;
         if members.string("client_id") != Ok(Some(url.as_str())) {
@@ -58,20 +54,18 @@ impl Client {
             redirect_uris: metadata.redirect_uris,
             auth_method: AuthMethod::None,
             secret: None,
-            issued_at: now,
         })
     }
 
     /// The client with this URL, without the content of its document. The token and revocation endpoints need no more:
     /// the client has no secret, and its code or token shows which client it was issued to.
-    pub fn at_url(url: ClientIdUrl, now: Timestamp) -> Self {
+    pub const fn at_url(url: ClientIdUrl) -> Self {
         Self {
             id: ClientId::Document(url),
             name: None,
             redirect_uris: Vec::new(),
             auth_method: AuthMethod::None,
             secret: None,
-            issued_at: now,
         }
     }
 }
@@ -101,7 +95,7 @@ mod tests {
         });
         change(&mut document);
         let url = ClientIdUrl::parse(URL).unwrap();
-        Client::from_document(&url, document.to_string().as_bytes(), &[], Timestamp(1))
+        Client::from_document(&url, document.to_string().as_bytes(), &[])
     }
 
     #[test]
@@ -192,11 +186,11 @@ mod tests {
     fn document_that_is_not_a_json_object_is_refused() {
         let url = ClientIdUrl::parse(URL).unwrap();
         for document in ["", "{", "[]", "null", "<html>", "\"x\"", "\u{feff}{}"] {
-            let client = Client::from_document(&url, document.as_bytes(), &[], Timestamp(1));
+            let client = Client::from_document(&url, document.as_bytes(), &[]);
             assert_eq!(client, Err(MetadataError::Json.into()), "{document}");
         }
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        let client = Client::from_document(&url, deep.as_bytes(), &[], Timestamp(1));
+        let client = Client::from_document(&url, deep.as_bytes(), &[]);
         assert_eq!(client, Err(MetadataError::TooManyValues.into()));
     }
 }

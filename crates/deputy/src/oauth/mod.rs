@@ -15,6 +15,7 @@ mod params;
 mod pkce;
 mod reference_token;
 mod registration;
+mod sealed_client;
 mod token_request;
 mod user_session;
 
@@ -41,5 +42,6 @@ pub use params::{Params, Repeated};
 pub use pkce::{CodeChallenge, PkceError};
 pub use reference_token::{ReferenceToken, TokenKind};
 pub use registration::{RegistrationParams, register};
+pub use sealed_client::SealedClient;
 pub use token_request::{TokenRequest, TokenRequestError};
 pub use user_session::UserSession;

@@ -3,15 +3,16 @@
 use serde_json::json;
 
 use super::{
-    AuthMethod, Client,
+    AuthMethod,
     client_metadata::{ClientMetadata, Members, MetadataError},
+    sealed_client::{client_secret, seal_client},
 };
 use crate::{
-    encoding::base64url_encode,
+    config::Config,
     host::Timestamp,
-    seal::{self, Random, random_bytes},
+    seal::Random,
     secret::Secret,
-    types::{ClientId, RedirectUri, RegisteredId, Scopes},
+    types::{RedirectUri, Scopes},
 };
 
 /// A valid registration request (RFC 7591 §2).
@@ -33,63 +34,53 @@ impl RegistrationParams {
         Ok(Self { metadata, scopes })
     }
 
+    /// `client_name`, as pages can show it.
+    pub fn client_name(&self) -> Option<&str> {
+        self.metadata.name.as_deref()
+    }
+
     /// `redirect_uris`
     pub fn redirect_uris(&self) -> &[RedirectUri] {
         &self.metadata.redirect_uris
     }
 }
 
-/// Registers a client: returns the client to store and the body of the response (RFC 7591 §3.2.1). Only the response
-/// has the secret. It also says when the registration expires if the client is not used.
+/// Registers a client: returns its `client_id` and the body of the response (RFC 7591 §3.2.1). The `client_id` contains
+/// the metadata, so nothing is stored, and the registration does not expire.
 pub fn register(
     params: RegistrationParams,
-    offered: &Scopes,
+    config: &Config,
     now: Timestamp,
     random: Random<'_>,
-) -> (Client, Secret<String>) {
+) -> (String, Secret<String>) {
     let RegistrationParams { metadata, scopes } = params;
     let ClientMetadata { redirect_uris, auth_method, name, uses_refresh_tokens } = metadata;
     // RFC 7591 §2: an omitted method means `client_secret_basic`.
     let auth_method = auth_method.unwrap_or(AuthMethod::ClientSecretBasic);
-    let id = ClientId::Registered(RegisteredId::new(&random_bytes(random)));
-    let secret = (auth_method != AuthMethod::None)
-        .then(|| Secret::new(format!("dps_{}", base64url_encode(&random_bytes::<32>(random)))));
-    let client = Client {
-        secret: secret.as_ref().map(|secret| secret_digest(secret.expose())),
-        id,
-        name,
-        redirect_uris,
-        auth_method,
-        issued_at: now,
-    };
+    let id = seal_client(name.as_deref(), &redirect_uris, auth_method, config, random);
     // RFC 7591 §3.2.1: the response may replace requested metadata. A client that names only unknown scopes gets the
     // scopes on offer; its authorization requests with unknown scopes are refused.
+    let offered = &config.api.scopes;
     let scopes = scopes.granted(offered).unwrap_or_else(|_| offered.clone());
-    let until = now.plus(Client::UNUSED_LIFETIME);
     let mut response = json!({
-        "client_id": client.id,
-        // An extension (RFC 7591 §3.2.1): a public client has no `client_secret_expires_at`.
-        "client_id_expires_at": until.0,
+        "client_id": id,
         "client_id_issued_at": now.0,
-        "redirect_uris": client.redirect_uris,
+        "redirect_uris": redirect_uris,
         "token_endpoint_auth_method": auth_method,
         "grant_types": if uses_refresh_tokens { &["authorization_code", "refresh_token"][..] } else { &["authorization_code"] },
         "response_types": ["code"],
         "scope": scopes.to_string(),
     });
-    if let Some(name) = &client.name {
+    if let Some(name) = &name {
         response["client_name"] = json!(name);
     }
-    if let Some(secret) = &secret {
-        response["client_secret"] = json!(secret.expose());
-        response["client_secret_expires_at"] = json!(until.0);
+    if auth_method != AuthMethod::None {
+        response["client_secret"] = json!(client_secret(&id, config.keys.newest()).expose());
+        // RFC 7591 §3.2.1: 0 if it does not expire.
+        response["client_secret_expires_at"] = json!(0);
     }
-    (client, Secret::new(response.to_string()))
-}
-
-/// The digest of a client secret, which is stored instead of it.
-pub(super) fn secret_digest(secret: &str) -> crate::host::Digest {
-    seal::digest("client secret", secret.as_bytes())
+    let response = Secret::new(response.to_string());
+    (id, response)
 }
 
 #[cfg(test)]
@@ -97,6 +88,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::{config::test_config, oauth::SealedClient};
 
     fn parse(body: &Value) -> Result<RegistrationParams, MetadataError> {
         RegistrationParams::parse(body.to_string().as_bytes(), &[])
@@ -105,7 +97,9 @@ mod tests {
     #[test]
     fn omitted_auth_method_means_client_secret_basic() {
         let params = parse(&json!({"redirect_uris": ["https://a.example/cb"]})).unwrap();
-        let (client, _) = register(params, &Scopes::of(["a"]), Timestamp(5), &|b| b.fill(7));
+        let config = test_config(&[]);
+        let (id, _) = register(params, &config, Timestamp(5), &|b| b.fill(7));
+        let SealedClient { client, .. } = SealedClient::open(&id, &config).unwrap();
         assert_eq!(client.auth_method, AuthMethod::ClientSecretBasic);
     }
 
@@ -127,15 +121,5 @@ mod tests {
                 assert_eq!(parse(&members), Ok(omitted.clone()), "{name}: {value}");
             }
         }
-    }
-
-    #[test]
-    fn client_secret_is_stored_as_a_digest_only() {
-        let params = parse(&json!({"redirect_uris": ["https://a.example/cb"]})).unwrap();
-        let (client, response) = register(params, &Scopes::of(["a"]), Timestamp(5), &|b| b.fill(7));
-        let response: Value = serde_json::from_str(response.expose()).unwrap();
-        let secret = response["client_secret"].as_str().unwrap();
-        assert_eq!(client.secret, Some(secret_digest(secret)));
-        assert!(!serde_json::to_string(&client).unwrap().contains(secret));
     }
 }

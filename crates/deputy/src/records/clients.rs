@@ -1,4 +1,8 @@
-//! Registered clients, and clients that a metadata document describes.
+//! Clients that a metadata document describes, and stored registrations.
+//!
+//! Registrations are not stored: the `client_id` contains the metadata. There are two exceptions. A client that gets tokens
+//! while the server key changes is stored, and so keeps its `client_id` when the old key is removed. And earlier versions
+//! stored every registration.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,33 +11,61 @@ use crate::{
     config::Config,
     encoding::base64url_encode,
     host::{DAY, Host, RecordKey, Timestamp},
-    oauth::Client,
+    oauth::{Client, SealedClient},
     seal,
-    types::{ClientId, ClientIdUrl, RegisteredId},
+    types::ClientIdUrl,
 };
 
-/// Loads the client of an authorization request, and prolongs its registration: a client that seldom finishes a login must not
-/// lose its `client_id`.
+/// Where the metadata of a client is. The use of a client prolongs its record.
+#[derive(Debug)]
+pub(crate) enum MetadataSource {
+    /// In its document.
+    Document(ClientIdUrl),
+    /// In its `client_id`, under a key that the operator is about to remove.
+    Retiring(RecordKey),
+    /// In its `client_id`, or in the configuration.
+    NotStored,
+    /// In a record that expires then.
+    Stored(RecordKey, Timestamp),
+}
+
+/// Finds a client that registered, and where its metadata is.
+pub(crate) async fn registered_client(
+    host: &Host,
+    config: &Config,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<Option<(Client, MetadataSource)>, RecordError> {
+    match SealedClient::open(client_id, config) {
+        Some(SealedClient { client, is_retiring: false }) => Ok(Some((client, MetadataSource::NotStored))),
+        Some(SealedClient { client, is_retiring: true }) => {
+            Ok(Some((client, MetadataSource::Retiring(registration_key(client_id)))))
+        }
+        None => {
+            let key = registration_key(client_id);
+            let Some(record) = host.store().get(&key, now).await? else { return Ok(None) };
+            Ok(Some((decode(&record.value)?, MetadataSource::Stored(key, record.expires_at))))
+        }
+    }
+}
+
+/// Finds the client of an authorization request, and prolongs a stored registration: a client that seldom finishes a login
+/// must not lose its `client_id`.
 pub(crate) async fn authorizing_client(
     host: &Host,
-    id: &RegisteredId,
+    config: &Config,
+    client_id: &str,
     now: Timestamp,
 ) -> Result<Option<Client>, RecordError> {
-    let Some((client, expires_at)) = client(host, id, now).await? else { return Ok(None) };
-    if let Err(error) = prolong_client(host, &client, expires_at, Client::UNUSED_LIFETIME, now).await {
+    let Some((client, source)) = registered_client(host, config, client_id, now).await? else {
+        return Ok(None);
+    };
+    if let MetadataSource::Stored(key, expires_at) = source
+        && let Err(error) = prolong(host, key, &client, expires_at, Client::UNUSED_LIFETIME, now).await
+    {
         tracing::error!(client = %client.id, %error, "a registration could not be prolonged");
     }
     Ok(Some(client))
-}
-
-/// Loads a client, and when its registration expires.
-pub(crate) async fn client(
-    host: &Host,
-    id: &RegisteredId,
-    now: Timestamp,
-) -> Result<Option<(Client, Timestamp)>, RecordError> {
-    let record = host.store().get(&RecordKey::Client(id.to_string()), now).await?;
-    record.map(|record| Ok((decode(&record.value)?, record.expires_at))).transpose()
 }
 
 /// The client that a metadata document describes.
@@ -91,32 +123,32 @@ fn document_key(url: &ClientIdUrl) -> RecordKey {
     RecordKey::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
-/// Stores a new registration. Anybody can register clients and fill the store, so a registration lives for a shorter time until
-/// a user has logged in with it.
-pub(crate) async fn put_new_client(host: &Host, client: &Client, now: Timestamp) -> Result<(), RecordError> {
-    put_client(host, client, now.plus(Client::UNUSED_LIFETIME)).await
-}
-
-/// Prolongs a client that was issued tokens to its whole lifetime from now. Its registration, as this request read it, expires
-/// at `expires_at`.
+/// Keeps a client that was issued tokens for its whole lifetime from now.
 pub(crate) async fn keep_client(
     host: &Host,
     config: &Config,
     client: &Client,
-    expires_at: Timestamp,
+    source: MetadataSource,
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    match &client.id {
-        ClientId::Document(url) => keep_document(host, url, now).await,
-        ClientId::Registered(_) => {
-            prolong_client(host, client, expires_at, Client::lifetime(config), now).await
+    let lifetime = Client::lifetime(config);
+    match source {
+        MetadataSource::Document(url) => keep_document(host, &url, now).await,
+        MetadataSource::Retiring(key) => {
+            let stored = host.store().get(&key, now).await?;
+            prolong(host, key, client, stored.map_or(now, |record| record.expires_at), lifetime, now).await
+        }
+        MetadataSource::NotStored => Ok(()),
+        MetadataSource::Stored(key, expires_at) => {
+            prolong(host, key, client, expires_at, lifetime, now).await
         }
     }
 }
 
-/// Prolongs a registration to `lifetime` seconds from now, unless that would add less than a day.
-async fn prolong_client(
+/// Stores a registration for `lifetime` seconds from now, unless that would add less than a day.
+async fn prolong(
     host: &Host,
+    key: RecordKey,
     client: &Client,
     expires_at: Timestamp,
     lifetime: u64,
@@ -125,9 +157,14 @@ async fn prolong_client(
     if expires_at.plus(DAY) > now.plus(lifetime) {
         return Ok(());
     }
-    put_client(host, client, now.plus(lifetime)).await
+    Ok(host.store().put(&key, encode(client)?, now.plus(lifetime)).await?)
 }
 
-async fn put_client(host: &Host, client: &Client, until: Timestamp) -> Result<(), RecordError> {
-    Ok(host.store().put(&RecordKey::Client(client.id.to_string()), encode(client)?, until).await?)
+/// The key of a stored registration. Earlier versions issued a `client_id` without a dot, which was the key.
+fn registration_key(client_id: &str) -> RecordKey {
+    if !client_id.contains('.') {
+        return RecordKey::Client(client_id.to_owned());
+    }
+    let digest = seal::digest("registered client", client_id.as_bytes());
+    RecordKey::Client(format!("registered-{}", base64url_encode(&digest.0)))
 }

@@ -11,8 +11,8 @@ mod users;
 pub(crate) use activity::{Activity, UnwrittenActivity};
 pub(crate) use blocklist::{Blocked, Blocklist, Subject, blocklist, blocklist_copy, change_blocklist};
 pub(crate) use clients::{
-    Document, authorizing_client, client, document, forget_document, keep_client, put_document,
-    put_new_client,
+    Document, MetadataSource, authorizing_client, document, forget_document, keep_client, put_document,
+    registered_client,
 };
 pub(crate) use grants::{end_grant, enter_in_grant_index, grant, grant_filter, replace_grant, stored_grant};
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};

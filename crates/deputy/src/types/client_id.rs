@@ -12,9 +12,10 @@ use crate::encoding::{base64url_decode, base64url_encode};
 /// ```
 /// use deputy::types::{ClientId, ClientIdError, ClientIdUrlError, RegisteredId};
 ///
-/// // From dynamic client registration: 16 random bytes.
+/// // From dynamic client registration: a name of 16 random bytes, which sealed metadata may follow.
 /// let id = RegisteredId::new(&[7; 16]);
-/// assert_eq!(ClientId::parse("BwcHBwcHBwcHBwcHBwcHBw"), Ok(ClientId::Registered(id)));
+/// assert_eq!(ClientId::parse("BwcHBwcHBwcHBwcHBwcHBw"), Ok(ClientId::Registered(id.clone())));
+/// assert_eq!(ClientId::parse("BwcHBwcHBwcHBwcHBwcHBw.1.AAAA"), Ok(ClientId::Registered(id)));
 /// // The URL of a client ID metadata document.
 /// assert!(matches!(ClientId::parse("https://client.example/client.json"), Ok(ClientId::Document(_))));
 ///
@@ -26,11 +27,14 @@ use crate::encoding::{base64url_decode, base64url_encode};
 pub enum ClientId {
     /// The URL of the client's metadata document (draft-ietf-oauth-client-id-metadata-document-00 §3).
     Document(ClientIdUrl),
-    /// An identifier that this server issued at registration (RFC 7591 §3.2.1).
+    /// The name in an identifier that this server issued at registration (RFC 7591 §3.2.1).
     Registered(RegisteredId),
 }
 
-/// A `client_id` that this server issued at registration: 16 random bytes as base64url.
+/// The name of a client that registered: 16 random bytes as base64url. It stands for the client in records and logs.
+///
+/// The `client_id` that the client sends is the name, a dot, and its sealed metadata (`oauth::SealedClient`). Earlier
+/// versions stored the metadata and issued the name alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredId(String);
 
@@ -46,7 +50,10 @@ pub enum ClientIdError {
 }
 
 impl ClientId {
-    /// Parses a `client_id` without looking the client up.
+    /// The length of an identifier of this server, in bytes. The longest registration needs 3,400.
+    pub const LONGEST: usize = 4096;
+
+    /// Parses a `client_id` without looking the client up. Sealed metadata is not opened, and is not in the result.
     pub fn parse(text: &str) -> Result<Self, ClientIdError> {
         if ClientIdUrl::looks_like_url(text) {
             return ClientIdUrl::parse(text).map(Self::Document).map_err(ClientIdError::Url);
@@ -54,13 +61,16 @@ impl ClientId {
         RegisteredId::parse(text).map(Self::Registered).ok_or(ClientIdError::Unknown)
     }
 
-    /// Whether `text` looks like a `client_id` of either kind, acceptable or not. Such a text can be shown in an error:
-    /// it is not a secret that was sent in the wrong parameter.
-    pub fn is_well_formed(text: &str) -> bool {
-        ClientIdUrl::looks_like_url(text) || RegisteredId::parse(text).is_some()
+    /// The part of `text` that a log can have, if it looks like a `client_id` of either kind, acceptable or not. Other
+    /// text may be a secret that was sent in the wrong parameter.
+    pub fn loggable(text: &str) -> Option<&str> {
+        if ClientIdUrl::looks_like_url(text) {
+            return Some(text);
+        }
+        RegisteredId::parse(text).and_then(|RegisteredId(name)| text.get(..name.len()))
     }
 
-    /// The identifier as the client sends it.
+    /// The URL of the document, or the name of a client that registered.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Document(url) => url.as_str(),
@@ -70,14 +80,18 @@ impl ClientId {
 }
 
 impl RegisteredId {
-    /// Makes an identifier of 16 random bytes.
+    /// The name of 16 random bytes.
     pub fn new(random: &[u8; 16]) -> Self {
         Self(base64url_encode(random))
     }
 
-    /// Parses an identifier. `None` if this server issues no identifiers of this form.
-    pub fn parse(text: &str) -> Option<Self> {
-        base64url_decode::<16>(text).map(|_| Self(text.to_owned()))
+    /// Parses the name in a `client_id`. `None` if this server issues no identifiers of this form.
+    pub fn parse(client_id: &str) -> Option<Self> {
+        if client_id.len() > ClientId::LONGEST {
+            return None;
+        }
+        let name = client_id.split('.').next().unwrap_or_default();
+        base64url_decode::<16>(name).map(|_| Self(name.to_owned()))
     }
 }
 
@@ -119,7 +133,10 @@ mod tests {
             ClientId::parse("http://client.example/x"),
             Err(ClientIdError::Url(ClientIdUrlError::Scheme))
         );
-        for text in ["", "client", "AAAAAAAAAAAAAAAAAAAAAAA", "document-AAAAAAAAAAAAAAAAAAAAAA"] {
+        let long = format!("{}.1.{}", "A".repeat(22), "A".repeat(ClientId::LONGEST));
+        for text in
+            ["", "client", "AAAAAAAAAAAAAAAAAAAAAAA", "document-AAAAAAAAAAAAAAAAAAAAAA", ".1.AAAA", &long]
+        {
             assert_eq!(ClientId::parse(text), Err(ClientIdError::Unknown), "{text}");
         }
     }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use deputy::{
     history::{self, Login, State},
-    types::Reference,
+    types::{ClientId, Reference},
 };
 
 use super::{
@@ -88,7 +88,9 @@ impl LoginsOptions {
     fn chooses(&self, login: &Login) -> bool {
         let is_client = |wanted: &String| {
             let name = login.client_name.as_deref().unwrap_or_default().to_lowercase();
-            login.client_id.as_ref() == Some(wanted) || name.contains(&wanted.to_lowercase())
+            // Events have a part of the `client_id` of a client that registered.
+            let id = ClientId::parse(wanted).map_or_else(|_| wanted.clone(), |id| id.to_string());
+            login.client_id == Some(id) || name.contains(&wanted.to_lowercase())
         };
         let has_failed = matches!(login.state, State::Denied | State::GivenUp | State::Refused);
         self.reference.is_none_or(|reference| reference.to_string() == login.reference)

@@ -311,7 +311,7 @@ through a deployment.
 
 /// Bindings of the Worker.
 const BINDINGS: [(&str, &str); 6] = [
-    ("OAUTH_KV", "KV namespace of registered clients"),
+    ("OAUTH_KV", "KV namespace of metadata documents"),
     ("RECORDS", "Durable Objects of every other record"),
     ("GRANTS", "Durable Object of the index of all grants"),
     ("AUTHORIZE_RATE", "rate limit of `/authorize`"),

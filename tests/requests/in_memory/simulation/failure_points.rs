@@ -36,8 +36,8 @@ async fn crash_at_any_step_keeps_responses_and_allows_a_retry() {
                 break;
             }
         }
-        // Each request has more than three operations, and two steps around each of them.
-        assert!(places > 6, "{request:?} has {places} steps");
+        // Each request has more than two operations, and two steps around each of them.
+        assert!(places > 4, "{request:?} has {places} steps");
     }
 }
 

@@ -14,6 +14,7 @@ use deputy::host::{
     HttpClient, Operation, Outcome, Page, RecordKey, Store, StoreError, Timestamp,
 };
 use harness::memory::MemoryHost;
+use serde_json::Value;
 
 use super::scheduler::{Dice, Tasks, turn};
 
@@ -83,7 +84,7 @@ impl ContendedHost {
         }
     }
 
-    /// Whether a refresh at `PingOne` has begun and nothing was written since. Only then a crash ends a grant.
+    /// Whether a refresh at `PingOne` has begun and no tokens of it were written since. Only then a crash ends a grant.
     pub(super) fn is_refreshing(&self) -> bool {
         self.refreshing.load(Ordering::SeqCst)
     }
@@ -201,6 +202,12 @@ impl ContendedStore {
     }
 }
 
+/// The sealed tokens of `PingOne` in a grant. Null for another record.
+fn pingone_tokens(record: &[u8]) -> Value {
+    let record: Value = serde_json::from_slice(record).unwrap_or_default();
+    record["upstream"]["sealed"].clone()
+}
+
 impl Store for ContendedStore {
     fn execute<'a>(
         &'a self,
@@ -208,9 +215,14 @@ impl Store for ContendedStore {
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(self.contended(async move {
-            let replaces = matches!(operation, Operation::Replace { .. });
+            let stored = self.inner.memory().get(key, self.inner.now()).await?;
+            let before = stored.map(|record| pingone_tokens(&record.value));
+            let after = match &operation {
+                Operation::Replace { value, .. } => Some(pingone_tokens(value)),
+                _ => None,
+            };
             let outcome = self.inner.memory().execute(key, operation).await?;
-            if replaces && outcome == Outcome::Written(true) {
+            if outcome == Outcome::Written(true) && after.is_some() && after != before {
                 self.refreshing.store(false, Ordering::SeqCst);
             }
             Ok(outcome)

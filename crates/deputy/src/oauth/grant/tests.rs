@@ -1,7 +1,10 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::*;
-use crate::types::{RegisteredId, ScopeError};
+use crate::{
+    config::test_config,
+    types::{RegisteredId, ScopeError},
+};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 /// RFC 7636 appendix B.
@@ -288,20 +291,7 @@ fn random(buffer: &mut [u8]) {
 }
 
 fn config() -> Config {
-    let config = Config::parse(|name| {
-        let value = match name {
-            "PUBLIC_URL" => "https://deputy.example",
-            "PINGONE_ISSUER" => "https://auth.pingone.eu/x/as",
-            "PINGONE_DV_POLICY_ID" => "8b560eda9614e47d163c8bb92750ac3b",
-            "API_IDENTIFIER" | "API_URL" => "https://todo.example",
-            "COOKIE_ENCRYPTION_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-            "MCP_SERVER_CLIENT_ID" | "MCP_SERVER_CLIENT_SECRET" => "x",
-            "ACCESS_TOKEN_LIFETIME" => "3600",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    });
-    config.unwrap()
+    test_config(&[("ACCESS_TOKEN_LIFETIME", "3600")])
 }
 
 /// Older versions stored the capabilities of the client in `agreed`.
