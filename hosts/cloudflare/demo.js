@@ -20,8 +20,6 @@ const repository = join(here, "../..");
 const programs = process.env.DEPUTY_PROGRAMS ?? join(repository, "target/debug");
 // The folder of the Worker's wrangler.jsonc. A Worker with other tools has a folder of its own.
 const deputy = resolve(process.env.DEPUTY_WORKER_FOLDER ?? repository);
-const API_IDENTIFIER = "https://todo.deputy.example";
-
 const { values: options } = parseArgs({
   // The first argument is `demo`, as for the native program.
   allowPositionals: true,
@@ -31,9 +29,19 @@ const { values: options } = parseArgs({
     "pingone-port": { type: "string", default: "8789" },
     // The URL of an API that replaces the Todo API.
     "api-url": { type: "string" },
+    "api-identifier": { type: "string", default: "https://todo.deputy.example" },
+    scopes: { type: "string", default: "todo:read todo:write" },
+    // The lists of this demo are always empty at the start.
+    empty: { type: "boolean" },
     "data-dir": { type: "string", default: "data/worker-demo" },
   },
 });
+
+const API_IDENTIFIER = options["api-identifier"];
+const API_SCOPES = options.scopes;
+// The settings that the environment may change.
+const SETTINGS = ["ACCESS_TOKEN_LIFETIME", "CLIENT_APPROVAL", "REFRESH_TOKEN_LIFETIME", "UNCONFIRMED_TOOLS", "WHO_AM_I_TOKEN"];
+const settings = Object.fromEntries(SETTINGS.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 
 const folder = resolve(options["data-dir"]);
 // Other users of this computer have no access, as on the native host.
@@ -125,7 +133,7 @@ const pingone = start(
   join(programs, "pingone-sim"),
   [
     ...["--listen", `127.0.0.1:${ports["pingone-port"]}`, "--base-url", issuer],
-    ...["--redirect-uri", `${url}/callback`, "--api-identifier", API_IDENTIFIER],
+    ...["--redirect-uri", `${url}/callback`, "--api-identifier", API_IDENTIFIER, "--scopes", API_SCOPES],
     ...["--state-file", join(folder, "pingone.json")],
   ],
   { stdout: "pipe" },
@@ -148,6 +156,7 @@ await Promise.all([
     {
       ...upstream,
       API_IDENTIFIER,
+      API_SCOPES,
       API_URL: api,
       SERVER_KEY: persistent("cookie-encryption-key", () => randomBytes(32).toString("base64")),
       PRIVATE_USE_REDIRECT_URIS: "cursor://anysphere.cursor-mcp/oauth/callback",
@@ -155,6 +164,7 @@ await Promise.all([
       WHO_AM_I_TOKEN: "full",
       // The demo sends no request to other computers.
       CLIENT_ID_METADATA_DOCUMENTS: "off",
+      ...settings,
     },
     "/health",
   ),

@@ -107,6 +107,25 @@ impl SimConfig {
         }
     }
 
+    /// The same with these scopes of the API, separated by spaces.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: &str) -> Self {
+        let known = std::mem::take(&mut self.resource.scopes);
+        let scope = |name: &str| {
+            let known = known.iter().find(|scope| scope.name == name).cloned();
+            known.unwrap_or_else(|| Scope { name: name.to_owned(), description: name.to_owned() })
+        };
+        self.resource.scopes = scopes.split_whitespace().map(scope).collect();
+        self
+    }
+
+    /// The same with one more user, who has this `sub`.
+    #[must_use]
+    pub fn with_user(mut self, id: &str, username: &str, password: &str) -> Self {
+        self.users.push(User::named(id, username, password));
+        self
+    }
+
     /// `iss` of every token.
     pub fn issuer(&self) -> String {
         format!("{}/{}/as", self.base_url, self.environment_id)

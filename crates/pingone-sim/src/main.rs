@@ -21,6 +21,12 @@ struct Options {
     /// The audience of the API's access tokens.
     #[arg(long, env = "API_IDENTIFIER", default_value = "http://localhost:8788")]
     api_identifier: String,
+    /// The scopes of the API, separated by spaces.
+    #[arg(long, env = "API_SCOPES", default_value = "todo:read todo:write")]
+    scopes: String,
+    /// One more user, as name:password. The option may be repeated.
+    #[arg(long = "user", env = "PINGONE_SIM_USERS", value_delimiter = ' ', value_parser = user)]
+    users: Vec<(String, String)>,
     /// A file for users, sessions, tokens and keys. Without it, they are lost at the end.
     #[arg(long, env = "PINGONE_SIM_STATE_FILE")]
     state_file: Option<PathBuf>,
@@ -37,9 +43,20 @@ async fn main() -> ExitCode {
     }
 }
 
+fn user(text: &str) -> Result<(String, String), &'static str> {
+    let (name, password) = text.split_once(':').ok_or("expected name:password")?;
+    Ok((name.to_owned(), password.to_owned()))
+}
+
 async fn run(options: Options) -> std::io::Result<()> {
     let base_url = options.base_url.unwrap_or_else(|| format!("http://localhost:{}", options.listen.port()));
     let config = SimConfig::demo(&base_url, &options.redirect_uri, &options.api_identifier);
+    let config = options.users.iter().zip(1..).fold(
+        config.with_scopes(&options.scopes),
+        |config, ((name, password), number)| {
+            config.with_user(&format!("05e20000-0000-4000-8000-{number:012}"), name, password)
+        },
+    );
     let environment = Arc::new(SystemEnvironment);
     let simulator = match &options.state_file {
         Some(file) => Simulator::with_state_file(config, environment, file)?,

@@ -146,6 +146,23 @@ pub(crate) struct DemoOptions {
     /// Port of the simulated PingOne
     #[arg(long, env = "DEMO_PINGONE_PORT", value_name = "PORT", default_value_t = 8789)]
     pub(crate) pingone_port: u16,
+    /// URL of your own API, instead of the Todo API
+    #[arg(long, env = "DEMO_API_URL", value_name = "URL")]
+    pub(crate) api_url: Option<String>,
+    /// Audience of the access tokens for the API
+    #[arg(
+        long,
+        env = "DEMO_API_IDENTIFIER",
+        value_name = "NAME",
+        default_value = "https://todo.deputy.example"
+    )]
+    pub(crate) api_identifier: String,
+    /// Scopes of the API, separated by spaces
+    #[arg(long, env = "DEMO_SCOPES", value_name = "SCOPES", default_value = "todo:read todo:write")]
+    pub(crate) scopes: String,
+    /// Start without the todos that show what a list looks like
+    #[arg(long, env = "DEMO_EMPTY", value_parser = BoolishValueParser::new())]
+    pub(crate) empty: bool,
     /// Folder that keeps logins, todos and users for the next start
     #[arg(long, env = "DEMO_DATA_DIR", value_name = "FOLDER", default_value = "./data/demo")]
     pub(crate) data_dir: PathBuf,
@@ -382,8 +399,11 @@ const NAMES: usize = 29;
 const WIDTH: usize = 120;
 
 const DEMO_HELP: &str = "\
-The demo listens on loopback addresses only, and calls nothing outside this computer. It ignores .env files and the
-variables of `deputy serve`.";
+The demo listens on loopback addresses only, and calls nothing outside this computer. Variables of `deputy serve` in the
+environment count, except those about PingOne, the API, the keys and the public URL: ACCESS_TOKEN_LIFETIME=60 deputy demo.
+It ignores .env files.
+
+To try your own tools: deputy demo --scopes \"calendar.read\" --api-url http://localhost:3000 --api-identifier https://calendar.example";
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ use todo_api::native::{NativeBackend, SqliteTodos};
 use crate::{
     Tools,
     commands::DemoOptions,
+    env_file::EnvFile,
     error::StartError,
     host::NativeHost,
     http_server::{self, Server as HttpServer, Shutdown},
@@ -26,40 +27,55 @@ use crate::{
     shutdown::Stop,
 };
 use banner::Banner;
-use pingone::PingOne;
+use pingone::{PingOne, User};
 use state::State;
 
 /// Runs the demo until a signal.
 pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(), StartError> {
     let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
-    let api_listening = Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?;
+    // An API of the user's own takes the place of the Todo API.
+    let api_listening = match options.api_url {
+        Some(_) => None,
+        None => Some(Listen::localhost(options.todo_api_port).bind("--todo-api-port").await?),
+    };
     let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
     let public_url = loopback_url(deputy_listening.port);
-    let api_url = loopback_url(api_listening.port);
+    let api_port = api_listening.as_ref().map_or(options.todo_api_port, |listening| listening.port);
+    let api_url = options.api_url.clone().unwrap_or_else(|| loopback_url(api_port));
     let pingone_url = loopback_url(pingone_listening.port);
 
     let state = State::open(&options.data_dir, options.reset)?;
-    let pingone = PingOne::open(&pingone_url, &public_url, &state.pingone)?;
-    let config = config(&pingone, &public_url, &api_url, &state)?;
+    let api = Api { url: &api_url, identifier: &options.api_identifier, scopes: &options.scopes };
+    let pingone = PingOne::open(&pingone_url, &public_url, &api, &state.pingone)?;
+    let config = config(&pingone, &public_url, &api, &state)?;
     let mcp = config.public_url.resource();
     let http = HttpServer { name: "deputy", ..HttpServer::default() };
     let stop = Stop::default();
     let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), tools, &http.limits, &stop, None)?;
     let shutdown = stop.shutdown.clone();
-    let api = todo_api(&pingone, &state.todo_api, deputy.host())?;
+    let api = match api_listening {
+        None => None,
+        Some(listening) => Some((
+            "todo-api",
+            listening,
+            todo_api(&pingone, &options.api_identifier, &state.todo_api, options.empty, deputy.host())?,
+        )),
+    };
 
     serve::signals(&stop, &output)?;
     // The others stop after Deputy, whose last requests need them.
     let shutdown_others = Shutdown { immediate: shutdown.immediate.clone(), ..Shutdown::default() };
-    let others = [("todo-api", api_listening, api), ("pingone", pingone_listening, pingone.router.clone())]
+    let others = api.into_iter().chain([("pingone", pingone_listening, pingone.router.clone())]);
+    let others: Vec<_> = others
         .map(|(name, listening, router)| {
             let router = only_loopback_hosts(router, listening.port);
             let http = HttpServer { name, ..HttpServer::default() };
             tokio::spawn(http_server::serve(http, listening.listeners, router, shutdown_others.clone()))
-        });
+        })
+        .collect();
     let users = &pingone.users;
     let banner =
-        Banner { mcp: &mcp, todo_api: &api_url, pingone: &pingone_url, users, data_dir: &options.data_dir };
+        Banner { mcp: &mcp, api: &api_url, pingone: &pingone_url, users, data_dir: &options.data_dir };
     output.print(&banner.to_string());
     deputy.serve(deputy_listening.listeners, http, shutdown).await;
     shutdown_others.graceful.cancel();
@@ -70,36 +86,69 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     Ok(())
 }
 
-fn config(pingone: &PingOne, public_url: &str, api_url: &str, state: &State) -> Result<Config, StartError> {
+/// The API that the tools call.
+struct Api<'a> {
+    url: &'a str,
+    /// The audience of its access tokens.
+    identifier: &'a str,
+    scopes: &'a str,
+}
+
+/// The configuration: the demo's own, the user's environment, and defaults.
+fn config(pingone: &PingOne, public_url: &str, api: &Api<'_>, state: &State) -> Result<Config, StartError> {
     let key = state.server_key()?;
     let config = Config::parse(|name| {
-        let value = match name {
-            "API_IDENTIFIER" => &pingone.api_identifier,
-            "API_URL" => api_url,
-            "SERVER_KEY" => key.expose(),
-            "PINGONE_CLIENT_ID" => &pingone.client_id,
-            "PINGONE_CLIENT_SECRET" => pingone.client_secret.expose(),
-            "PINGONE_DV_POLICY_ID" => &pingone.policy_id,
-            "PINGONE_ISSUER" => &pingone.issuer,
-            "PUBLIC_URL" => public_url,
-            // The redirect URI that Cursor registers.
-            "PRIVATE_USE_REDIRECT_URIS" => "cursor://anysphere.cursor-mcp/oauth/callback",
-            "WHO_AM_I_TOKEN" => "full",
-            // The demo calls nothing outside this computer.
-            "CLIENT_ID_METADATA_DOCUMENTS" => "off",
-            _ => return None,
+        let own = match name {
+            "API_IDENTIFIER" => Some(api.identifier),
+            "API_SCOPES" => Some(api.scopes),
+            "API_URL" => Some(api.url),
+            "SERVER_KEY" => Some(key.expose().as_str()),
+            "PINGONE_CLIENT_ID" => Some(pingone.client_id.as_str()),
+            "PINGONE_CLIENT_SECRET" => Some(pingone.client_secret.expose().as_str()),
+            "PINGONE_DV_POLICY_ID" => Some(pingone.policy_id.as_str()),
+            "PINGONE_ISSUER" => Some(pingone.issuer.as_str()),
+            "PUBLIC_URL" => Some(public_url),
+            _ => None,
         };
-        Some(value.to_owned())
+        let default = || match name {
+            // The redirect URI that Cursor registers.
+            "PRIVATE_USE_REDIRECT_URIS" => Some("cursor://anysphere.cursor-mcp/oauth/callback"),
+            "WHO_AM_I_TOKEN" => Some("full"),
+            // The demo calls nothing outside this computer.
+            "CLIENT_ID_METADATA_DOCUMENTS" => Some("off"),
+            _ => None,
+        };
+        own.map(str::to_owned).or_else(|| setting(name)).or_else(|| default().map(str::to_owned))
     })?;
     Ok(config)
 }
 
-fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<Router, StartError> {
-    let config = todo_api::Config::new(&pingone.issuer, &pingone.api_identifier).map_err(|errors| {
+/// A variable of the environment. Those for a real PingOne have no effect on the simulated one.
+fn setting(name: &str) -> Option<String> {
+    let is_own = ["API_", "COOKIE_ENCRYPTION_KEY", "MCP_SERVER_", "PINGONE_"];
+    if is_own.iter().any(|prefix| name.starts_with(prefix)) {
+        return None;
+    }
+    serve::variable(&EnvFile::default(), name)
+}
+
+fn todo_api(
+    pingone: &PingOne,
+    identifier: &str,
+    folder: &Path,
+    empty: bool,
+    host: &Arc<NativeHost>,
+) -> Result<Router, StartError> {
+    let config = todo_api::Config::new(&pingone.issuer, identifier).map_err(|errors| {
         StartError::TodoApi(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     })?;
-    let todos = SqliteTodos::open(&folder.join("todos.sqlite3"))
-        .map_err(|error| StartError::TodoApi(error.to_string()))?;
+    let file = folder.join("todos.sqlite3");
+    let is_new = !file.exists();
+    let todos = SqliteTodos::open(&file).map_err(|error| StartError::TodoApi(error.to_string()))?;
+    if is_new && !empty {
+        add_first_todos(&todos, &pingone.users)
+            .map_err(|error| StartError::TodoApi(format!("cannot write {}: {error}", file.display())))?;
+    }
     let host = Arc::clone(host);
     let backend = NativeBackend::new(todos, move |request| {
         let host = Arc::clone(&host);
@@ -107,6 +156,25 @@ fn todo_api(pingone: &PingOne, folder: &Path, host: &Arc<NativeHost>) -> Result<
     });
     Ok(todo_api::router(config, Arc::new(backend)))
 }
+
+/// Gives each user a list to begin with.
+fn add_first_todos(todos: &SqliteTodos, users: &[User]) -> Result<(), todo_api::TodosError> {
+    for user in users {
+        for (place, (text, completed)) in FIRST_TODOS.into_iter().enumerate() {
+            let id = format!("{}-{place}", user.username);
+            let todo = todo_api::Todo { id, text: text.to_owned(), completed };
+            todos.apply(&user.sub, todo_api::Operation::Create(todo))?;
+        }
+    }
+    Ok(())
+}
+
+/// The texts of the first todos, and whether they are done.
+const FIRST_TODOS: [(&str, bool); 3] = [
+    ("Start Deputy's demo", true),
+    ("Ask the agent who I am, and which token the API sees", false),
+    ("Let the agent delete this todo: it has to ask me first", false),
+];
 
 /// Limits for the key sets that the Todo API fetches.
 const KEYS: FetchLimits =

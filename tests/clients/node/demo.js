@@ -11,7 +11,6 @@ import { fileURLToPath } from "node:url";
 
 /** The folder of the repository. */
 export const repository = fileURLToPath(new URL("../../..", import.meta.url));
-const here = fileURLToPath(new URL(".", import.meta.url));
 
 /** The audience of the access tokens for the demo's Todo API. */
 export const API_IDENTIFIER = "https://todo.deputy.example";
@@ -105,9 +104,7 @@ export class Demo {
     const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const { apiUrl, env } = this.#options;
     const own = apiUrl ? ["--api-url", apiUrl] : [];
-    // The native demo has no option for another API, so a script takes its place.
-    const command = apiUrl && !binary.endsWith(".js") ? [process.execPath, join(here, "own-api.js"), binary] : [binary];
-    const deputy = spawnGroup(command[0], [...command.slice(1), "demo", ...flags, ...own, "--data-dir", this.folder], {
+    const deputy = spawnGroup(binary, ["demo", "--empty", ...flags, ...own, "--data-dir", this.folder], {
       env: { ...process.env, ...env },
     });
     this.#process = deputy;

@@ -54,7 +54,7 @@ class Demo:
         binary = os.environ.get("DEPUTY", REPOSITORY / "target/debug/deputy")
         numbers = {"port": self.port, "todo-api-port": self.todo_api_port, "pingone-port": self.pingone_port}
         flags = [f"--{name}={value}" for name, value in numbers.items()]
-        command = [binary, "demo", *flags, "--data-dir", os.path.join(self.folder, "data")]
+        command = [binary, "demo", "--empty", *flags, "--data-dir", os.path.join(self.folder, "data")]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 30
         while self.process.poll() is None and time.monotonic() < deadline:

@@ -57,7 +57,7 @@ impl Drop for Demo {
 fn run(folder: &TempDir, ports: [u16; 3]) -> (Child, [Url; 3]) {
     let [port, todo_api, pingone] = ports.map(|port| port.to_string());
     let mut process = Command::new(binary())
-        .args(["demo", "--port", &port, "--todo-api-port", &todo_api, "--pingone-port", &pingone])
+        .args(["demo", "--empty", "--port", &port, "--todo-api-port", &todo_api, "--pingone-port", &pingone])
         .arg("--data-dir")
         .arg(folder.path())
         .env("LOG", "warn")

@@ -2,25 +2,26 @@
 
 use std::{fmt, path::Path};
 
+use super::pingone::User;
+
 /// URLs, users, and how to connect a client.
 pub(super) struct Banner<'a> {
     pub(super) mcp: &'a str,
-    pub(super) todo_api: &'a str,
+    pub(super) api: &'a str,
     pub(super) pingone: &'a str,
-    /// Usernames and passwords.
-    pub(super) users: &'a [(String, String)],
+    pub(super) users: &'a [User],
     pub(super) data_dir: &'a Path,
 }
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mcp, todo_api, pingone, users, data_dir } = self;
+        let Self { mcp, api, pingone, users, data_dir } = self;
         writeln!(
             f,
             "\nDeputy's demo is ready. Everything runs on this computer, and PingOne is a simulator.\n"
         )?;
         writeln!(f, "  MCP server   {mcp}")?;
-        writeln!(f, "  Todo API     {todo_api}")?;
+        writeln!(f, "  API          {api}")?;
         writeln!(f, "  PingOne      {pingone}\n")?;
         writeln!(f, "Connect a client:\n")?;
         writeln!(
@@ -36,7 +37,7 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  Cursor          put this into .cursor/mcp.json:")?;
         writeln!(f, "                  {{\"mcpServers\":{{\"todos\":{{\"url\":\"{mcp}\"}}}}}}\n")?;
         writeln!(f, "A browser opens. Approve the client, and log in as\n")?;
-        for (username, password) in *users {
+        for User { username, password, .. } in *users {
             writeln!(f, "  {username:<12} password {password}")?;
         }
         writeln!(

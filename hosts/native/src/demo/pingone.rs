@@ -6,6 +6,7 @@ use axum::Router;
 use deputy::secret::Secret;
 use pingone_sim::{SimConfig, Simulator, SystemEnvironment};
 
+use super::Api;
 use crate::error::StartError;
 
 /// A simulator, the application that it registered for Deputy, and its users.
@@ -15,15 +16,27 @@ pub(super) struct PingOne {
     pub(super) client_id: String,
     pub(super) client_secret: Secret<String>,
     pub(super) policy_id: String,
-    pub(super) api_identifier: String,
-    /// Usernames and passwords.
-    pub(super) users: Vec<(String, String)>,
+    /// The users who can log in.
+    pub(super) users: Vec<User>,
+}
+
+/// A user of the simulator.
+pub(super) struct User {
+    pub(super) sub: String,
+    pub(super) username: String,
+    pub(super) password: String,
 }
 
 impl PingOne {
     /// A simulator at `url`, with the Deputy at `public_url` as its application and its state in `folder`.
-    pub(super) fn open(url: &str, public_url: &str, folder: &Path) -> Result<Self, StartError> {
-        let config = SimConfig::demo(url, &format!("{public_url}/callback"), API_IDENTIFIER);
+    pub(super) fn open(
+        url: &str,
+        public_url: &str,
+        api: &Api<'_>,
+        folder: &Path,
+    ) -> Result<Self, StartError> {
+        let config = SimConfig::demo(url, &format!("{public_url}/callback"), api.identifier);
+        let config = config.with_scopes(api.scopes);
         let file = folder.join("pingone.json");
         let simulator = Simulator::with_state_file(config.clone(), Arc::new(SystemEnvironment), &file);
         let simulator =
@@ -36,11 +49,13 @@ impl PingOne {
             client_id: application.client_id.clone(),
             client_secret: Secret::new(application.client_secret.clone()),
             policy_id: policy_id.clone(),
-            api_identifier: API_IDENTIFIER.to_owned(),
-            users: users.map(|user| (user.username.clone(), user.password.clone())).collect(),
+            users: users
+                .map(|user| User {
+                    sub: user.id.clone(),
+                    username: user.username.clone(),
+                    password: user.password.clone(),
+                })
+                .collect(),
         })
     }
 }
-
-/// The audience of the demo's access tokens. It is a name, and nothing listens there.
-const API_IDENTIFIER: &str = "https://todo.deputy.example";

@@ -6,6 +6,24 @@ use crate::support::{Running, approval_page, deputy, free_ports, get, register, 
 
 const READY: &str = "Control-C stops";
 
+/// An empty demo would not show what a list looks like.
+#[test]
+fn users_of_the_demo_begin_with_todos_unless_it_is_empty() {
+    for (empty, expected) in [(false, 6), (true, 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = demo(folder.path(), free_ports());
+        if empty {
+            command.arg("--empty");
+        }
+        let running = Running::start(command, READY);
+        drop(running);
+        let file = folder.path().join("data/demo/todo-api/todos.sqlite3");
+        let todos = rusqlite::Connection::open(file).unwrap();
+        let count: u32 = todos.query_row("SELECT count(*) FROM todos", (), |row| row.get(0)).unwrap();
+        assert_eq!(count, expected);
+    }
+}
+
 fn demo(folder: &Path, ports: [u16; 3]) -> Command {
     let [port, todo_api, pingone] = ports.map(|port| port.to_string());
     deputy(folder, &["demo", "--port", &port, "--todo-api-port", &todo_api, "--pingone-port", &pingone])
@@ -30,6 +48,35 @@ fn demo_prints_instructions_and_serves_all_three_ports() {
     assert_eq!(metadata["resource"], format!("http://localhost:{port}/mcp"));
     assert!(get(todo_api, "/api/todos").starts_with("HTTP/1.1 401 "));
     assert!(get(pingone, "/").starts_with("HTTP/1.1 "));
+}
+
+#[test]
+fn demo_serves_another_api_with_scopes_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports();
+    let mut command = demo(folder.path(), ports);
+    command.args(["--scopes", "notes.read notes.write", "--api-url", "http://localhost:3000"]);
+    command.args(["--api-identifier", "https://notes.example"]).env("ACCESS_TOKEN_LIFETIME", "60");
+    // Those for a real PingOne have no effect.
+    command.env("PINGONE_CLIENT_AUTH", "client_secret_post").env("API_SCOPES", "other");
+    let running = Running::start(command, READY);
+    assert!(running.printed.contains("API          http://localhost:3000"), "{}", running.printed);
+    let metadata = json(&get(ports[0], "/.well-known/oauth-authorization-server"));
+    assert_eq!(
+        metadata["scopes_supported"],
+        serde_json::json!(["notes.read", "notes.write", "offline_access"])
+    );
+    assert!(TcpListener::bind(("127.0.0.1", ports[1])).is_ok(), "there is no Todo API");
+}
+
+#[test]
+fn demo_refuses_a_wrong_setting_of_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = demo(folder.path(), free_ports());
+    command.env("ACCESS_TOKEN_LIFETIME", "1");
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ACCESS_TOKEN_LIFETIME"), "{output:?}");
 }
 
 #[test]

@@ -123,7 +123,9 @@ fn page() -> String {
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
     page += "\n### `deputy grants` and `deputy clients`\n\nThey read `ADMIN_TOKEN` and `ADMIN_LISTEN` too. [admin.md](admin.md) describes them.\n\n";
     page += &flags([of("grants")]);
-    page += "\n### `deputy demo`\n\nThe demo reads `LOG` and `LOG_FORMAT` too, and no other variable of this page.\n\n";
+    page += "\n### `deputy demo`\n\nThe demo reads `LOG` and `LOG_FORMAT` too, and the variables of this page from the environment, except those about PingOne, the API, the \
+             keys and the public URL. It has defaults of its own for `WHO_AM_I_TOKEN`, `CLIENT_ID_METADATA_DOCUMENTS` and \
+             `PRIVATE_USE_REDIRECT_URIS`.\n\n";
     page += &flags([of("demo")]);
     page += "\n## Workers\n\n";
     page += WORKERS;
