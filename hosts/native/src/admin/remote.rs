@@ -133,7 +133,7 @@ impl Remote {
             StatusCode::OK => body
                 .and_then(|body| serde_json::from_value(body).ok())
                 .ok_or_else(|| AdminError::Unexpected(base())),
-            StatusCode::NOT_FOUND if said.is_none_or(|said| said.ends_with("at this path")) => {
+            StatusCode::NOT_FOUND if said.is_none_or(|said| said.contains("no resource at this path")) => {
                 Err(AdminError::NoAdmin(base()))
             }
             status => {
