@@ -304,3 +304,31 @@ async fn malformed_reply_ends_the_call_and_deletes_nothing() {
     }
     assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
 }
+
+/// Clients of the revisions with a handshake post a notification, and leave the stream open.
+#[tokio::test]
+async fn cancelled_call_ends_and_deletes_nothing() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    let id = add_todo(&world, &token, "Buy milk").await;
+    let session = world.session(&token, json!({ "elicitation": {} })).await;
+    let cancelled = |request: Value| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": request } });
+    let mut stream = delete_stream(&world, &token, &session, &id).await;
+    let question = stream.next().await;
+    // Another program with the same token, and another request.
+    let other = world.session(&token, json!({})).await;
+    for (session, request) in
+        [(other.as_str(), json!(1)), (&session, json!(2)), (&session, json!("1")), ("", json!(1))]
+    {
+        assert_eq!(world.mcp_in(session, &token, &cancelled(request)).await.status, StatusCode::ACCEPTED);
+    }
+    assert_eq!(world.mcp_in(&session, &token, &cancelled(json!(1))).await.status, StatusCode::ACCEPTED);
+    assert!(stream.is_over().await, "without a response");
+    send_reply(&world, &token, &question, json!({ "action": "accept" })).await;
+    assert_eq!(todo_texts(&world, &token).await, ["Buy milk"]);
+    // The id of a cancelled call may be used again.
+    world.host.advance(2);
+    let mut stream = delete_stream(&world, &token, &session, &id).await;
+    send_reply(&world, &token, &stream.next().await, json!({ "action": "accept" })).await;
+    assert_eq!(stream.next().await["result"]["structuredContent"]["todos"], json!([]));
+}

@@ -145,6 +145,29 @@ async fn batch_of_calls_is_refused_and_runs_none() {
 }
 
 #[tokio::test]
+async fn batch_of_2025_03_26_calls_nothing_if_a_scope_is_missing() {
+    let world = World::new();
+    let bearer = |token: &str| format!("Bearer {token}");
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": { "name": "get_my_todo_list", "arguments": {} } });
+    let post = async |token: &str, batch: Value| {
+        let headers = [JSON, ("authorization", token)];
+        world.request("POST", "/mcp", &headers, &batch.to_string()).await
+    };
+    let all = bearer(&world.connected().await.access);
+    let response = post(&all, json!([create_call(), list])).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    let todos = &response.json()[1]["result"]["structuredContent"]["todos"];
+    assert_eq!((todos[0]["text"].as_str(), response.json()[0]["id"].as_i64()), (Some("x"), Some(1)));
+    let read = bearer(&world.connected_as("bob", &[("scope", "todo:read")]).await.access);
+    let before = world.requests_to(API, "/api/todos");
+    let response = post(&read, json!([list, create_call()])).await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN, "{}", response.text);
+    assert!(response.header("www-authenticate").contains("insufficient_scope"));
+    assert_eq!(world.requests_to(API, "/api/todos"), before);
+}
+
+#[tokio::test]
 async fn invalid_message_is_refused_and_not_executed() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.connected().await.access);
@@ -158,7 +181,7 @@ async fn invalid_message_is_refused_and_not_executed() {
         "\"x\"",
         &"[".repeat(200),
         "{\"jsonrpc\":\"2.0\"}",
-        &format!("[{{\"jsonrpc\":\"2.0\",\"id\":1,{call}}}]"),
+        &format!("[{{\"jsonrpc\":\"2.0\",\"id\":1,{call}}},"),
         &format!("{{\"jsonrpc\":\"1.0\",\"id\":1,{call}}}"),
         &format!("{{\"id\":1,{call}}}"),
         &format!("{{\"jsonrpc\":\"2.0\",\"id\":null,{call}}}"),

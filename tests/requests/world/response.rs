@@ -46,6 +46,15 @@ impl Stream {
         Self { body: response.into_body(), text: String::new() }
     }
 
+    /// Whether the stream ends without another message.
+    pub(crate) async fn is_over(&mut self) -> bool {
+        while let Some(frame) = self.body.frame().await {
+            self.text +=
+                str::from_utf8(&frame.expect("a whole stream").into_data().expect("data")).expect("UTF-8");
+        }
+        !self.text.contains("data: ")
+    }
+
     /// The next JSON-RPC message.
     pub(crate) async fn next(&mut self) -> Value {
         loop {

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use super::revoke::revoke_at_pingone;
 use crate::{
     app::{App, access_of},
-    host::{AuditedAccess, Decision, EndedBy, GrantId, Timestamp, Version},
+    host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, Timestamp, Version},
     oauth::{Grant, NarrowError, ReferenceToken},
     records::{self, Activity, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
@@ -92,6 +92,18 @@ pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<(), 
     }
     unindex(app, sub, &ids, now).await;
     Ok(())
+}
+
+/// Cancels a call of a grant, in whichever process it is under way.
+pub(super) async fn cancel(app: &App, id: GrantId, call: Digest, now: Timestamp) -> Result<(), RecordError> {
+    for _ in 0..records::MOST_RACES {
+        let Some((grant, version)) = records::grant(app.host(), id, now).await? else { return Ok(()) };
+        if records::replace_grant(app.host(), &grant.cancel(call, now), Some(version), now).await? {
+            app.changes.note();
+            return Ok(());
+        }
+    }
+    Err(RecordError::Contended("grant"))
 }
 
 /// Keeps only the scopes in `kept` in a grant of the user `sub`. Returns the new grant, or `None` if there is no such

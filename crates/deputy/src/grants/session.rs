@@ -10,13 +10,13 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
-use super::manage::finish_ending_with;
+use super::manage::{self, finish_ending_with};
 use crate::{
     app::{App, CallAudit, access_of},
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
-    host::{AuditedAccess, BoxFuture, CallOutcome, Decision, GrantId, RefusedBecause, Timestamp},
+    host::{AuditedAccess, BoxFuture, CallOutcome, Decision, Digest, GrantId, RefusedBecause, Timestamp},
     log_context,
-    mcp::{CallRecord, Challenge, DeliveryError, GrantSession},
+    mcp::{CallRecord, Challenge, DeliveryError, GrantSession, Withdrawn},
     oauth::{Grant, ValidAccessToken},
     records,
     seal::{self, Sealed, SealingKey, random_bytes},
@@ -130,14 +130,24 @@ impl GrantSession for StoredSession {
         })
     }
 
-    fn until_withdrawn(&self, required: Vec<String>) -> BoxFuture<'static, Challenge> {
+    fn until_withdrawn(&self, required: Vec<String>, call: Option<String>) -> BoxFuture<'static, Withdrawn> {
         let (app, mut watch) = (Arc::clone(&self.app), self.watch(required));
+        watch.call = call.map(|call| digest_of_call(&call));
         Box::pin(async move {
             loop {
                 app.host().sleep(LOOK_AGAIN).await;
-                if let Some(challenge) = watch.look(app.now()).await {
-                    return challenge;
+                if let Some(withdrawn) = watch.look(app.now()).await {
+                    return withdrawn;
                 }
+            }
+        })
+    }
+
+    fn cancel(&self, call: &str) -> BoxFuture<'_, ()> {
+        let call = digest_of_call(call);
+        Box::pin(async move {
+            if let Err(error) = manage::cancel(&self.app, self.grant, call, self.app.now()).await {
+                tracing::warn!(grant = ?self.grant, %error, "a cancelled call runs on");
             }
         })
     }
@@ -190,26 +200,35 @@ struct GrantWatch {
     /// The number of changes of grants in this process when the grant was last read; `read_at` is the time.
     changes: u64,
     read_at: Timestamp,
+    begun_at: Timestamp,
+    /// The call of the request, if the client can cancel it.
+    call: Option<Digest>,
 }
 
 impl GrantWatch {
-    /// The challenge for a request that the grant no longer authorizes. Reads the grant when this process has changed
-    /// any grant, and otherwise every 15 seconds, since another process may have changed it.
-    async fn look(&mut self, now: Timestamp) -> Option<Challenge> {
+    /// Why the request must end. Reads the grant when this process has changed any grant, and otherwise every 15 seconds,
+    /// since another process may have changed it.
+    async fn look(&mut self, now: Timestamp) -> Option<Withdrawn> {
         let changes = self.app.changes.count();
         if changes == self.changes && now.since(self.read_at) < REVOCATION_CHECK.as_secs() {
             return None;
         }
         (self.changes, self.read_at) = (changes, now);
         match records::stored_grant(self.app.host(), self.grant, now).await {
-            Ok(None) => Some(Challenge::LoginRequired),
+            Ok(None) => Some(Withdrawn::Unauthorized(Challenge::LoginRequired)),
             Ok(Some((grant, _))) if grant.has_ended() => {
                 finish_ending_with(&self.app, grant, self.key.clone());
-                Some(Challenge::LoginRequired)
+                Some(Withdrawn::Unauthorized(Challenge::LoginRequired))
+            }
+            Ok(Some((grant, _)))
+                if self.call.is_some_and(|call| grant.has_cancelled(call, self.begun_at)) =>
+            {
+                Some(Withdrawn::Cancelled)
             }
             Ok(Some((grant, _))) => {
                 let holds = self.scopes.iter().all(|scope| grant.scopes.contains(scope));
-                (!holds).then(|| Challenge::InsufficientScope { required: self.scopes.clone() })
+                let required = || Challenge::InsufficientScope { required: self.scopes.clone() };
+                (!holds).then(|| Withdrawn::Unauthorized(required()))
             }
             // A grant that cannot be read at the moment does not count as revoked.
             Err(_) => None,
@@ -251,6 +270,8 @@ impl StoredSession {
             scopes,
             changes: self.changes,
             read_at: self.read_at,
+            begun_at: self.read_at,
+            call: None,
         }
     }
 
@@ -259,6 +280,10 @@ impl StoredSession {
         let length = (self.associated_data.len() as u64).to_be_bytes();
         [&length, self.associated_data.as_slice(), purpose].concat()
     }
+}
+
+fn digest_of_call(call: &str) -> Digest {
+    seal::digest("cancelled call", call.as_bytes())
 }
 
 /// The user and the client of a grant, encoded unambiguously.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde_json::Value;
 
-use super::{Challenge, Peer, RpcError, rpc_error::response};
+use super::{Peer, RpcError, Withdrawn, rpc_error::response};
 use crate::host::BoxFuture;
 
 /// A timer of the host.
@@ -77,25 +77,27 @@ impl Exchange {
 }
 
 /// The end of a stream before its handler has finished, and the error that the client gets then.
-pub(super) struct Closed {
-    at: BoxFuture<'static, ()>,
-    text: &'static str,
-}
+pub(super) struct Closed(BoxFuture<'static, Option<&'static str>>);
 
 impl Closed {
     /// The stream of a subscription, which ends with the access token.
     pub(super) fn expired(at: BoxFuture<'static, ()>) -> Self {
-        let text =
-            "the access token of this request is no longer valid, or the server restarts; subscribe again";
-        Self { at, text }
+        Self(Box::pin(async {
+            at.await;
+            Some(
+                "the access token of this request is no longer valid, or the server restarts; subscribe again",
+            )
+        }))
     }
 
-    /// The stream of a call, which ends with the grant.
-    pub(super) fn withdrawn(challenge: BoxFuture<'static, Challenge>) -> Self {
-        let at = Box::pin(async {
-            challenge.await;
-        });
-        Self { at, text: "the access of this request was ended or narrowed" }
+    /// The stream of a call, which ends with the grant, or without an error if the client has cancelled it.
+    pub(super) fn withdrawn(withdrawn: BoxFuture<'static, Withdrawn>) -> Self {
+        Self(Box::pin(async {
+            match withdrawn.await {
+                Withdrawn::Cancelled => None,
+                Withdrawn::Unauthorized(_) => Some("the access of this request was ended or narrowed"),
+            }
+        }))
     }
 }
 
@@ -136,10 +138,10 @@ impl Events {
             self.keep_alive = (self.sleep)(KEEP_ALIVE);
             return Poll::Ready(Some(messages.iter().map(|text| event(text)).collect()));
         }
-        if self.closed.at.as_mut().poll(cx).is_ready() {
+        if let Poll::Ready(text) = self.closed.0.as_mut().poll(cx) {
             self.done = true;
-            let error = RpcError::new(RpcError::INTERNAL_ERROR, self.closed.text);
-            return Poll::Ready(Some(event(&response(&self.exchange.id, Err(error)))));
+            let error = text.map(|text| RpcError::new(RpcError::INTERNAL_ERROR, text));
+            return Poll::Ready(error.map(|error| event(&response(&self.exchange.id, Err(error)))));
         }
         self.keep_alive.as_mut().poll(cx).map(|()| {
             self.keep_alive = (self.sleep)(KEEP_ALIVE);

@@ -31,10 +31,17 @@ pub trait GrantSession: Send + Sync + 'static {
     fn until_closed(&self) -> BoxFuture<'static, ()>;
 
     /// Completes when a call that needs the scopes `required` must end: its grant was ended, or narrowed to other
-    /// scopes. By default it never does.
-    fn until_withdrawn(&self, required: Vec<String>) -> BoxFuture<'static, Challenge> {
-        let _ = required;
+    /// scopes, or the client has cancelled the call. `call` is the name that [`GrantSession::cancel`] gets. By default it
+    /// never completes.
+    fn until_withdrawn(&self, required: Vec<String>, call: Option<String>) -> BoxFuture<'static, Withdrawn> {
+        let _ = (required, call);
         Box::pin(std::future::pending())
+    }
+
+    /// Ends the call with this name, in whichever process it is under way. By default nothing ends.
+    fn cancel(&self, call: &str) -> BoxFuture<'_, ()> {
+        let _ = call;
+        Box::pin(std::future::ready(()))
     }
 
     /// Whether the user has approved the tool, prompt or resource with this name, which the scopes of the request open.
@@ -55,6 +62,15 @@ pub trait GrantSession: Send + Sync + 'static {
     fn refuse_call(&self, tool: Option<&str>, reason: RefusedBecause) {
         let _ = (tool, reason);
     }
+}
+
+/// Why a call ends before its tool has finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// The client has cancelled it, and expects no response.
+    Cancelled,
+    /// The grant no longer authorizes it.
+    Unauthorized(Challenge),
 }
 
 /// The record of a tool call under way. It always ends.

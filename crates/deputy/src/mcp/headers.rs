@@ -61,6 +61,11 @@ pub(super) fn named(headers: &HeaderMap) -> Result<Era, RpcError> {
     }
 }
 
+/// Whether the revision of a request has batches. 2025-03-26 is also that of a request without a version header.
+pub(super) fn has_batches(headers: &HeaderMap) -> bool {
+    named(headers).is_ok_and(|era| era.version() == "2025-03-26")
+}
+
 /// `MCP-Protocol-Version`. An empty value counts as absent.
 fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
     Ok(single(headers, &PROTOCOL_VERSION)?.filter(|version| !version.is_empty()))

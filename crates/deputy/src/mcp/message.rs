@@ -8,6 +8,10 @@ use crate::encoding::{JsonError, json as read};
 /// A well-formed message.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Message {
+    /// `notifications/cancelled`, with the id of the request that it ends.
+    Cancellation {
+        id: Value,
+    },
     Notification,
     Request {
         id: Value,
@@ -46,10 +50,28 @@ impl Message {
             }
             JsonError::TooManyValues => Malformed::invalid(&Value::Null, "the message has too many values"),
         })?;
+        Self::of_value(value)
+    }
+
+    /// The messages of a batch; `None` if the body is another value, or no JSON.
+    pub(super) fn batch(body: &[u8]) -> Option<Vec<Value>> {
+        match body.trim_ascii_start().first() {
+            Some(b'[') => match read(body, MOST_VALUES) {
+                Ok(Value::Array(messages)) => Some(messages),
+                Ok(_) | Err(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The message in one JSON value.
+    pub(super) fn of_value(value: Value) -> Result<Self, Malformed> {
         let mut members = match value {
             Value::Object(members) => members,
-            // MCP 2025-06-18 removed batches. One request would cost as much as many.
-            Value::Array(_) => return Err(Malformed::invalid(&Value::Null, "batches are not accepted")),
+            Value::Array(_) => {
+                let text = "batches are accepted in the revision 2025-03-26 only";
+                return Err(Malformed::invalid(&Value::Null, text));
+            }
             _ => return Err(Malformed::invalid(&Value::Null, "the body is not a JSON-RPC message")),
         };
         let id = members.remove("id");
@@ -78,6 +100,10 @@ impl Message {
             Some(_) => return Err("params must be an object"),
         };
         match id {
+            None if method == "notifications/cancelled" => {
+                let id = params.get("requestId").filter(|id| is_id(id));
+                Ok(id.map_or(Self::Notification, |id| Self::Cancellation { id: id.clone() }))
+            }
             None => Ok(Self::Notification),
             Some(id) if is_id(&id) => Ok(Self::Request { id, method, params }),
             Some(Value::Null) => Err("id must not be null; a notification has no id"),

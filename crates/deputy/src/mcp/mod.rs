@@ -9,6 +9,7 @@
 
 mod accept;
 mod api_error;
+mod batch;
 mod caller;
 mod catalog;
 mod challenge;
@@ -38,7 +39,7 @@ pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
 pub(crate) use catalog::Catalog;
 pub use challenge::Challenge;
 pub use era::Era;
-pub use grant_session::{CallRecord, DeliveryError, GrantSession};
+pub use grant_session::{CallRecord, DeliveryError, GrantSession, Withdrawn};
 pub use handler::{Call, Handler};
 pub use peer::Peer;
 #[cfg(feature = "rmcp-handler")]

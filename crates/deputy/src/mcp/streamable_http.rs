@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tracing::{Instrument as _, Span};
 
 use super::{
-    Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError,
+    Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError, Withdrawn,
     accept::Accept,
     declined::hide_declined,
     exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
@@ -47,7 +47,7 @@ pub struct Rules {
 }
 
 /// Why a request gets no response of its handler.
-enum Refusal {
+pub(super) enum Refusal {
     Challenge(Challenge),
     /// A JSON-RPC error. `id` is null if it could not be read.
     Error {
@@ -58,7 +58,7 @@ enum Refusal {
 }
 
 /// A request that agrees with the rules of its revision.
-struct AcceptedRequest {
+pub(super) struct AcceptedRequest {
     call: Call,
     notifications: NotificationFilter,
     form: ResponseForm,
@@ -66,7 +66,7 @@ struct AcceptedRequest {
 
 /// When a request must end although its handler has not finished.
 enum Ending {
-    Call(BoxFuture<'static, Challenge>),
+    Call(BoxFuture<'static, Withdrawn>),
     Subscription(BoxFuture<'static, ()>),
 }
 
@@ -74,6 +74,9 @@ enum Ending {
 struct ResponseForm {
     accept: Accept,
     is_stateless: bool,
+    /// The name by which the client can cancel the call with a notification. Later revisions have no such notification
+    /// over HTTP: the client closes the stream.
+    call_name: Option<String>,
     /// The `Mcp-Session-Id` that the response sets if the request succeeds.
     session_id: Option<HeaderValue>,
 }
@@ -117,7 +120,17 @@ impl StreamableHttp {
             let text = "Accept must allow application/json or text/event-stream";
             return Err(Refusal::invalid(StatusCode::NOT_ACCEPTABLE, &Value::Null, text));
         };
+        if headers::has_batches(headers)
+            && let Some(messages) = Message::batch(body)
+        {
+            return self.serve_batch(headers, messages, &caller, &session).await;
+        }
         match Message::parse(body) {
+            Ok(Message::Cancellation { id }) => {
+                let accepted = accepted(headers)?;
+                cancel(headers, &id, &*session).await;
+                Ok(accepted)
+            }
             Ok(Message::Notification) => accepted(headers),
             Ok(Message::Request { id, method, params }) => {
                 let request = self.accept_request(headers, accept, (id, method, params), &*session)?;
@@ -132,7 +145,7 @@ impl StreamableHttp {
     }
 
     /// Decides by which rules a request is served, and checks its headers by them.
-    fn accept_request(
+    pub(super) fn accept_request(
         &self,
         headers: &HeaderMap,
         accept: Accept,
@@ -158,7 +171,8 @@ impl StreamableHttp {
             (state.capabilities, notifications, session_id)
         };
         let notifications = if accept == Accept::Json { NotificationFilter::Nothing } else { notifications };
-        let form = ResponseForm { accept, is_stateless: era.is_stateless(), session_id };
+        let call_name = call_name(headers, &id).filter(|_| !era.is_stateless());
+        let form = ResponseForm { accept, is_stateless: era.is_stateless(), call_name, session_id };
         Ok(AcceptedRequest { call: Call { id, method, params, era, capabilities }, notifications, form })
     }
 
@@ -181,14 +195,13 @@ impl StreamableHttp {
     }
 
     /// Calls the handler, if the access token has the scopes for it.
-    async fn call(
+    pub(super) async fn call(
         &self,
         AcceptedRequest { call, notifications, form }: AcceptedRequest,
         caller: Caller,
         session: Arc<dyn GrantSession>,
     ) -> Result<Response<Body>, Refusal> {
         let name = headers::name(&call.method, &call.params);
-        let required = self.handler.required_scopes(&call.method, name);
         let is_tool = name.is_some_and(|name| self.is_tool(&call.method, name));
         let tool = name.filter(|_| is_tool);
         let span = span::begin(&call, tool);
@@ -199,16 +212,18 @@ impl StreamableHttp {
         if let Some(tool) = tool {
             log_context::note("tool", tool);
         }
-        if !required.iter().all(|scope| caller.has_scope(scope)) {
-            trace::fails(&span, "insufficient_scope");
-            session.refuse_call(tool, RefusedBecause::InsufficientScope);
-            return Err(self.insufficient_scope(&call.id, required));
-        }
-        if name.is_some_and(|name| !session.has_approved(name)) {
-            trace::fails(&span, "not_approved");
-            session.refuse_call(tool, RefusedBecause::NotApproved);
-            return Err(Refusal::Challenge(Challenge::NotApproved { required }));
-        }
+        let required = self
+            .required_scopes(&call.id, &call.method, &call.params, &caller, &*session)
+            .inspect_err(|refusal| {
+                let (kind, because) = match refusal {
+                    Refusal::Challenge(Challenge::NotApproved { .. }) => {
+                        ("not_approved", RefusedBecause::NotApproved)
+                    }
+                    _ => ("insufficient_scope", RefusedBecause::InsufficientScope),
+                };
+                trace::fails(&span, kind);
+                session.refuse_call(tool, because);
+            })?;
         // A client that reads events only gets them from the handler, and so does one whose user declined scopes: entries
         // of its lists are hidden.
         if form.accept != Accept::Events
@@ -229,11 +244,31 @@ impl StreamableHttp {
         // A subscription ends with its access token. Other calls end by themselves, or with their grant.
         let ending = match call.method.as_str() {
             "subscriptions/listen" => Ending::Subscription(session.until_closed()),
-            _ => Ending::Call(session.until_withdrawn(required)),
+            _ => Ending::Call(session.until_withdrawn(required, form.call_name.clone())),
         };
         let peer = Peer::new(notifications, client_requests);
         let exchange = self.begin(call, caller, session, (peer, span, is_tool))?;
         self.first_response(exchange, form, ending).await
+    }
+
+    /// The scopes that a request needs. Refuses it if the access token lacks one, or if the user has not approved the tool.
+    pub(super) fn required_scopes(
+        &self,
+        id: &Value,
+        method: &str,
+        params: &Map<String, Value>,
+        caller: &Caller,
+        session: &dyn GrantSession,
+    ) -> Result<Vec<String>, Refusal> {
+        let name = headers::name(method, params);
+        let required = self.handler.required_scopes(method, name);
+        if !required.iter().all(|scope| caller.has_scope(scope)) {
+            return Err(self.insufficient_scope(id, required));
+        }
+        if name.is_some_and(|name| !session.has_approved(name)) {
+            return Err(Refusal::Challenge(Challenge::NotApproved { required }));
+        }
+        Ok(required)
     }
 
     /// Whether the request calls a tool that exists.
@@ -297,13 +332,16 @@ impl StreamableHttp {
     async fn first_response(
         &self,
         mut exchange: Exchange,
-        ResponseForm { accept, is_stateless, session_id }: ResponseForm,
+        ResponseForm { accept, is_stateless, session_id, .. }: ResponseForm,
         ending: Ending,
     ) -> Result<Response<Body>, Refusal> {
         let (output, closed) = match ending {
             Ending::Call(withdrawn) => match select(pin!(exchange.first_output()), withdrawn).await {
                 Either::Left((output, withdrawn)) => (output, Closed::withdrawn(withdrawn)),
-                Either::Right((challenge, _)) => return Err(Refusal::Challenge(challenge)),
+                Either::Right((Withdrawn::Cancelled, _)) => return Ok(without_body()),
+                Either::Right((Withdrawn::Unauthorized(challenge), _)) => {
+                    return Err(Refusal::Challenge(challenge));
+                }
             },
             Ending::Subscription(closed) => (exchange.first_output().await, Closed::expired(closed)),
         };
@@ -343,7 +381,7 @@ impl Refusal {
         Self::Error { status, id: id.clone(), error }
     }
 
-    fn invalid(status: StatusCode, id: &Value, text: &str) -> Self {
+    pub(super) fn invalid(status: StatusCode, id: &Value, text: &str) -> Self {
         Self::Error { status, id: id.clone(), error: RpcError::new(RpcError::INVALID_REQUEST, text) }
     }
 }
@@ -351,13 +389,33 @@ impl Refusal {
 /// The response to a notification. It has no body.
 fn accepted(headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
     headers::named(headers).map_err(|error| Refusal::before_handler(&Value::Null, error))?;
+    Ok(without_body())
+}
+
+pub(super) fn without_body() -> Response<Body> {
     let mut response = crate::http::empty(StatusCode::ACCEPTED);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
+}
+
+/// The name of a call in its session. Programs that share an access token have sessions of their own, and without a
+/// session they could cancel each other's calls.
+fn call_name(headers: &HeaderMap, id: &Value) -> Option<String> {
+    let session = headers::single(headers, &SESSION_ID).ok().flatten()?;
+    (!session.is_empty()).then(|| format!("{session} {id}"))
+}
+
+/// Ends the call with this id. Revisions without a handshake end a call by closing its connection.
+pub(super) async fn cancel(headers: &HeaderMap, id: &Value, session: &dyn GrantSession) {
+    if let Some(call) = call_name(headers, id)
+        && headers::named(headers).is_ok_and(|era| !era.is_stateless())
+    {
+        session.cancel(&call).await;
+    }
 }
 
 /// Delivers the client's reply to a question. Another request waits for it, perhaps in another process.
-async fn deliver_reply(
+pub(super) async fn deliver_reply(
     headers: &HeaderMap,
     id: &Value,
     reply: Value,

@@ -126,6 +126,9 @@ pub struct Grant {
     /// Whether it was ended without a token of the client.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_ended: bool,
+    /// The calls that the client has cancelled last, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cancelled: Vec<control::CancelledCall>,
 }
 
 /// The results of a login, of which [`Grant::issue`] makes a grant.
@@ -287,6 +290,7 @@ impl Grant {
             access_tokens: Vec::new(),
             refresh_token: None,
             has_ended: false,
+            cancelled: Vec::new(),
         };
         (grant, code)
     }

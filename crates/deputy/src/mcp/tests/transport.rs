@@ -165,9 +165,35 @@ async fn batch_is_refused_as_a_whole() {
     for batch in
         [json!([]), json!([request("ping", json!({}))]), Value::from(vec![request("ping", json!({})); 200])]
     {
-        assert_eq!(response_to(&handler, &[], batch).await.outcome(), (400, RpcError::INVALID_REQUEST));
+        let headers = [("mcp-protocol-version", "2025-06-18")];
+        assert_eq!(response_to(&handler, &headers, batch).await.outcome(), (400, RpcError::INVALID_REQUEST));
     }
     assert_eq!(handler.runs(), 0);
+}
+
+/// MCP 2025-03-26, Base Protocol, Batching.
+#[tokio::test]
+async fn batch_of_2025_03_26_is_served_in_order() {
+    let handler = Arc::new(Scripted::echo());
+    let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let asked = |id: i64| json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+    let initialize = json!({ "jsonrpc": "2.0", "id": 7, "method": "initialize" });
+    for headers in [&[][..], &[("mcp-protocol-version", "2025-03-26")]] {
+        let batch = json!([asked(1), notification, 5, asked(2), initialize]);
+        let response = response_to(&handler, headers, batch).await;
+        let responses: Vec<Value> = serde_json::from_str(&response.text).unwrap();
+        let of = |place: usize| (&responses[place]["id"], &responses[place]["error"]["code"]);
+        assert_eq!((response.status.as_u16(), responses.len()), (200, 4));
+        assert_eq!([of(0), of(2)], [(&json!(1), &Value::Null), (&json!(2), &Value::Null)]);
+        assert_eq!([of(1), of(3)], [(&Value::Null, &json!(-32600)), (&json!(7), &json!(-32600))]);
+        let response = response_to(&handler, headers, json!([notification])).await;
+        assert_eq!((response.status.as_u16(), response.text.as_str()), (202, ""));
+    }
+    for batch in [json!([]), Value::from(vec![asked(1); 17])] {
+        let response = response_to(&handler, &[], batch).await;
+        assert_eq!(response.outcome(), (400, RpcError::INVALID_REQUEST));
+    }
+    assert_eq!(handler.runs(), 4);
 }
 
 #[tokio::test]

@@ -1,11 +1,23 @@
-//! Ending and narrowing of a grant, for its user, who has no token of the grant.
+//! Ending and narrowing of a grant, for its user, who has no token of the grant; and cancelling of its calls.
 //!
 //! Only a token of the grant opens the tokens of `PingOne`, so their refresh token cannot be revoked yet. The ended
 //! grant stays in the store without the claims of the user. The next request of the client is refused, and its token
 //! opens them for the revocation.
 
+use serde::{Deserialize, Serialize};
+
 use super::Grant;
-use crate::types::{Scopes, User};
+use crate::{
+    host::{Digest, Timestamp},
+    types::{Scopes, User},
+};
+
+/// A call that the client has cancelled. The process that runs it finds it here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct CancelledCall {
+    call: Digest,
+    at: Timestamp,
+}
 
 /// Why a grant is not narrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,4 +68,20 @@ impl Grant {
         self.scopes = scopes;
         Ok(self)
     }
+
+    /// Cancels the call with this name, if it is under way. Only the newest eight cancellations are kept.
+    #[must_use]
+    pub fn cancel(mut self, call: Digest, now: Timestamp) -> Self {
+        self.cancelled.insert(0, CancelledCall { call, at: now });
+        self.cancelled.truncate(CANCELLED);
+        self
+    }
+
+    /// Whether the call with this name, which began at `begun`, was cancelled. A client may use the name again later.
+    pub fn has_cancelled(&self, call: Digest, begun: Timestamp) -> bool {
+        self.cancelled.iter().any(|cancelled| cancelled.call == call && cancelled.at >= begun)
+    }
 }
+
+/// Cancellations of a grant.
+const CANCELLED: usize = 8;
