@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::{
     Caller, GrantSession, RpcError,
     accept::Accept,
-    headers,
     message::{Malformed, Message},
     rpc_error,
     streamable_http::{Refusal, StreamableHttp, cancel, deliver_reply, without_body},
