@@ -36,11 +36,11 @@ pub(crate) enum McpError {
     Body(#[from] BodyError),
     #[error("the token lacks a scope that this needs")]
     InsufficientScope { held: Scopes, required: Vec<String> },
-    #[error("log in again")]
+    #[error("the login of this application has ended or was revoked; log in again in the application")]
     InvalidToken,
     #[error("the MCP endpoint takes POST; configure the client {STREAMABLE_HTTP}")]
     Method,
-    #[error("a bearer token is needed")]
+    #[error("this is an MCP server: add its URL to an application that speaks MCP, and log in there")]
     MissingToken,
     #[error("this is new since the user approved the client, and needs their approval again")]
     NotApproved { held: Scopes, required: Vec<String> },
@@ -225,7 +225,9 @@ fn insufficient_scope(app: &App, held: &Scopes, required: &[String], text: &str)
     let challenge = format!(
         r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", resource_metadata="{url}{path}""#
     );
-    challenged(StatusCode::FORBIDDEN, challenge, ErrorCode::InsufficientScope, text)
+    // Clients that do not ask for more scopes show the body. Some read the challenge up to a comma.
+    let text = format!("{text}: connect this server again in the application, and approve it there");
+    challenged(StatusCode::FORBIDDEN, challenge, ErrorCode::InsufficientScope, &text)
 }
 
 fn challenged(status: StatusCode, challenge: String, code: ErrorCode, text: &str) -> Response {

@@ -29,7 +29,8 @@ impl fmt::Display for Banner<'_> {
             "  MCP Inspector   npx @modelcontextprotocol/inspector --transport http --server-url {mcp}"
         )?;
         writeln!(f, "  Claude Code     claude mcp add --transport http todos {mcp}")?;
-        writeln!(f, "                  then type /mcp in Claude Code and authenticate")?;
+        writeln!(f, "                  claude mcp login todos")?;
+        writeln!(f, "  Codex           codex mcp add todos --url {mcp}")?;
         writeln!(
             f,
             "  VS Code         code --add-mcp '{{\"name\":\"todos\",\"type\":\"http\",\"url\":\"{mcp}\"}}'"
