@@ -40,7 +40,8 @@ const { values: options } = parseArgs({
 const API_IDENTIFIER = options["api-identifier"];
 const API_SCOPES = options.scopes;
 // The settings that the environment may change.
-const SETTINGS = ["ACCESS_TOKEN_LIFETIME", "CLIENT_APPROVAL", "REFRESH_TOKEN_LIFETIME", "UNCONFIRMED_TOOLS", "WHO_AM_I_TOKEN"];
+const SETTINGS =
+  "ACCESS_TOKEN_LIFETIME ADMIN_TOKEN CLIENT_APPROVAL REFRESH_TOKEN_LIFETIME UNCONFIRMED_TOOLS WHO_AM_I_TOKEN".split(" ");
 const settings = Object.fromEntries(SETTINGS.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 
 const folder = resolve(options["data-dir"]);

@@ -444,6 +444,31 @@ async fn block_needs_one_client_or_host() {
     assert_eq!(world.admin("GET", "blocked", "").await.json(), json!({ "blocked": [] }));
 }
 
+#[tokio::test]
+async fn text_that_is_no_host_is_refused_and_others_are_normalized() {
+    let world = world();
+    for host in
+        ["https%3A%2F%2Fapp.example", "app.example%2Fpath", "app.example%3A443", "a%20b", "%3A", "7%3A"]
+    {
+        for (method, path) in [("POST", "block"), ("POST", "unblock"), ("POST", "grants/end")] {
+            let response = world.admin(method, path, &format!("host={host}")).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{host}: {}", response.text);
+            assert!(response.text.contains("host must be a host"), "{}", response.text);
+        }
+    }
+    for (host, stored) in [
+        ("B%C3%BCcher.Example", "xn--bcher-kva.example"),
+        ("%5B%3A%3A1%5D", "[::1]"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("Cursor%3A", "cursor:"),
+    ] {
+        block(&world, &format!("host={host}")).await;
+        let listed = world.admin("GET", "blocked", "").await.json();
+        assert_eq!(listed["blocked"][0]["host"], stored);
+        world.admin("POST", "unblock", &format!("host={host}")).await;
+    }
+}
+
 impl World {
     /// A request of the operator. POST sends `form`.
     pub(crate) async fn admin(&self, method: &str, path: &str, form: &str) -> Response {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
+use url::Host;
 
 use super::{
     About, Fault, LONGEST_QUERY, ReceiveError, Refusal, internal_failure, not_found, receive, respond,
@@ -216,11 +217,25 @@ impl AdminParams {
         client.map_err(|_| AdminError::Params("client is not a client_id of this server"))
     }
 
+    /// A host as `RedirectUri::host` gives it: a private-use scheme has a colon at its end.
+    fn host(&self) -> Result<Option<String>, AdminError> {
+        let is_scheme = |scheme: &str| {
+            scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        let canonical = |text: &str| match text.strip_suffix(':') {
+            Some(scheme) => is_scheme(scheme).then(|| text.to_ascii_lowercase()),
+            None => Host::parse(text).ok().map(|host| host.to_string()),
+        };
+        let host = self.one("host")?.map(|text| canonical(text).ok_or(AdminError::Params(NOT_A_HOST)));
+        host.transpose()
+    }
+
     fn selection(&self) -> Result<Selection, AdminError> {
         Ok(Selection {
             client: self.client()?,
             user: self.one("user")?.map(str::to_owned),
-            host: self.one("host")?.map(str::to_owned),
+            host: self.host()?,
             before: self.number("before")?.map(Timestamp),
         })
     }
@@ -246,9 +261,9 @@ impl AdminParams {
     }
 
     fn subject(&self) -> Result<Subject, AdminError> {
-        match (self.client()?, self.one("host")?) {
+        match (self.client()?, self.host()?) {
             (Some(id), None) => Ok(Subject::Client(id)),
-            (None, Some(host)) => Ok(Subject::Host(host.to_ascii_lowercase())),
+            (None, Some(host)) => Ok(Subject::Host(host)),
             _ => Err(AdminError::Params("one of client and host is needed")),
         }
     }
@@ -284,3 +299,5 @@ const MOST_LISTED: usize = 100;
 
 /// Grants that one request ends. Each is five subrequests on Workers.
 const MOST_ENDED: usize = 20;
+
+const NOT_A_HOST: &str = "host must be a host without scheme, port and path, such as app.example, or a private-use scheme with a colon";
