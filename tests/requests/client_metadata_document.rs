@@ -65,6 +65,23 @@ async fn client_with_a_metadata_document_connects_unregistered() {
 }
 
 #[tokio::test]
+async fn client_that_prefers_a_key_and_offers_none_connects() {
+    let world = World::new();
+    // The members of ChatGPT's document.
+    publish(&world, || {
+        let mut document = document();
+        document["token_endpoint_auth_method"] = json!("private_key_jwt");
+        document["token_endpoint_auth_methods_supported"] = json!(["none", "private_key_jwt"]);
+        document["token_endpoint_auth_signing_alg"] = json!("RS256");
+        document["jwks_uri"] = json!("https://app.example/oauth/jwks.json");
+        json_response(&document)
+    });
+    let code = world.code(CLIENT).await;
+    let tokens = Tokens::of(CLIENT, &world.redeem(CLIENT, &code).await);
+    assert_eq!(world.refresh(CLIENT, &tokens.refresh).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn server_metadata_says_whether_documents_are_supported() {
     for (setting, taken) in [("on", true), ("off", false)] {
         let world = World::with(&[("CLIENT_ID_METADATA_DOCUMENTS", setting)]);

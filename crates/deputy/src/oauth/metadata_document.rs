@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     AuthMethod, Client,
-    client_metadata::{ClientMetadata, Members, MetadataError},
+    client_metadata::{ClientMetadata, Members, MetadataError, offers_none},
 };
 use crate::types::{ClientId, ClientIdUrl, RedirectUri};
 
@@ -21,7 +21,8 @@ pub enum DocumentError {
     /// The document has a secret or a private key, although it is public.
     #[error("it has a secret, which everyone can read")]
     Secret,
-    /// `token_endpoint_auth_method` is not `none`: a client with a document must be a public client here.
+    /// Neither `token_endpoint_auth_method` is `none` nor the list of methods has it: a client with a document must be a
+    /// public client here.
     #[error("its token_endpoint_auth_method is not none")]
     AuthMethod,
     /// The metadata would not be accepted of a registration either.
@@ -45,7 +46,7 @@ impl Client {
             return Err(DocumentError::Secret);
         }
         let metadata = ClientMetadata::read(&members, private_use)?;
-        if !matches!(metadata.auth_method, None | Some(AuthMethod::None)) {
+        if !matches!(metadata.auth_method, None | Some(AuthMethod::None)) && !offers_none(&members) {
             return Err(DocumentError::AuthMethod);
         }
         Ok(Self {
@@ -126,6 +127,24 @@ mod tests {
             ("response_types", json!(["token"]), E::Metadata(MetadataError::ResponseTypes)),
         ] {
             assert_eq!(parse(|document| document[member] = value.clone()), Err(error), "{member} {value}");
+        }
+    }
+
+    #[test]
+    fn document_that_prefers_a_key_and_offers_none_is_public() {
+        for preferred in ["private_key_jwt", "client_secret_post"] {
+            let with = |methods: Value| {
+                parse(|document| {
+                    document["token_endpoint_auth_method"] = json!(preferred);
+                    document["token_endpoint_auth_methods_supported"] = methods;
+                })
+            };
+            assert_eq!(with(json!(["none", preferred])), parse(|_| ()), "{preferred}");
+            for methods in
+                [Value::Null, json!([]), json!([preferred]), json!("none"), json!({ "none": true })]
+            {
+                assert!(with(methods.clone()).is_err(), "{preferred} {methods}");
+            }
         }
     }
 
