@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use deputy::{
-    config::Config,
+    config::{Config, RedirectPolicy},
     host::Timestamp,
     oauth::{Client, RegistrationParams, SealedClient, register},
     types::{ClientId, ClientIdUrl},
@@ -29,7 +29,7 @@ fuzz_target!(|body: &[u8]| {
     if let Ok(text) = std::str::from_utf8(body) {
         assert_eq!(SealedClient::open(text, &CONFIG), None, "a client_id cannot be forged");
     }
-    if let Ok(params) = RegistrationParams::parse(body, &CONFIG.private_use_redirect_uris) {
+    if let Ok(params) = RegistrationParams::parse(body, &CONFIG.redirect_policy) {
         let (id, response) = register(params, &CONFIG, Timestamp(1), &|buffer: &mut [u8]| buffer.fill(7));
         assert!(id.len() <= ClientId::LONGEST, "{} bytes", id.len());
         let SealedClient { client, is_retiring } = SealedClient::open(&id, &CONFIG).expect("its own client_id");
@@ -40,7 +40,7 @@ fuzz_target!(|body: &[u8]| {
         assert_eq!(response["client_secret"].is_string(), client.secret.is_some());
     }
     let url = ClientIdUrl::parse(DOCUMENT).expect("a valid URL");
-    if let Ok(client) = Client::from_document(&url, body, &[]) {
+    if let Ok(client) = Client::from_document(&url, body, &RedirectPolicy::default()) {
         assert_eq!(client.id.as_str(), DOCUMENT);
         assert!(client.secret.is_none() && client.name.is_some());
         assert_safe(&client);

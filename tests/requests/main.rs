@@ -5,6 +5,7 @@
 //! [`in_memory`] need the host in memory; all others hold on every host.
 
 mod admin;
+mod admitted_clients;
 mod agents;
 mod agents_session;
 mod api_access;

@@ -19,12 +19,10 @@ mod vars;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use crate::types::RedirectUri;
-
 pub use admin::AdminToken;
 pub use api::Api;
 pub use brand::{Brand, Logo, LogoType};
-pub use clients::ClientApproval;
+pub use clients::{Admission, ClientApproval, ClientHosts, ConfiguredClient, RedirectPolicy};
 #[cfg(test)]
 pub(crate) use keys::test_keys;
 pub use keys::{Keys, ServerKeys};
@@ -53,10 +51,10 @@ pub struct Config {
     pub admin_token: Option<AdminToken>,
     /// `CLIENT_APPROVAL`: whether an approval is remembered in the browser that gave it.
     pub client_approval: ClientApproval,
-    /// `CLIENT_ID_METADATA_DOCUMENTS`: whether a `client_id` may be the URL of the client's metadata.
-    pub client_id_metadata_documents: bool,
-    /// `PRIVATE_USE_REDIRECT_URIS`: accepted redirect URIs with an application's own scheme (RFC 8252 §7.1).
-    pub private_use_redirect_uris: Vec<RedirectUri>,
+    /// The clients that can connect.
+    pub admission: Admission,
+    /// The redirect URIs that other clients may have.
+    pub redirect_policy: RedirectPolicy,
     /// `ALLOWED_ORIGINS`: origins besides that of `PUBLIC_URL` whose pages may call the MCP endpoint.
     pub allowed_origins: Vec<AllowedOrigin>,
     /// `UNCONFIRMED_TOOLS`: tools that may act without the user's confirmation where the client cannot ask for it.

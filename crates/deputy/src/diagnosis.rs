@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::{
     app::App,
+    config::Config,
     host::{FetchError, FetchLimits, Reach},
     oidc::{
         Authentication, Discovery, KeySet, Response, TokenError, TokenResponse, clocks_differ, code_request,
@@ -83,6 +84,7 @@ pub(crate) async fn examine(app: &App, api_path: Option<&str>) -> Vec<Finding> {
         },
     }
     findings.push(api(app, api_path).await);
+    findings.push(clients(config));
     findings.push(Finding::ok(
         "callback",
         format!(
@@ -92,6 +94,28 @@ pub(crate) async fn examine(app: &App, api_path: Option<&str>) -> Vec<Finding> {
         ),
     ));
     findings
+}
+
+/// The clients that can connect.
+fn clients(config: &Config) -> Finding {
+    let configured = config.admission.clients.len();
+    let ways = [
+        (config.admission.metadata_documents, "with a metadata document"),
+        (config.admission.registration, "that register"),
+    ];
+    let ways: Vec<_> = ways.iter().filter(|(is_on, _)| *is_on).map(|(_, clients)| *clients).collect();
+    match (configured, ways.is_empty()) {
+        (0, true) => Finding::problem(
+            "clients",
+            "no client can connect",
+            "set CLIENTS, DYNAMIC_CLIENT_REGISTRATION=on or CLIENT_ID_METADATA_DOCUMENTS=on",
+        ),
+        (_, true) => Finding::ok("clients", format!("only the {configured} in CLIENTS can connect")),
+        (_, false) => {
+            let ways = ways.join(", and ");
+            Finding::ok("clients", format!("{configured} in CLIENTS; also clients {ways}"))
+        }
+    }
 }
 
 /// The difference of the clocks, from the `Date` of a response that was just made.

@@ -4,12 +4,18 @@ use http::{HeaderMap, header};
 
 use crate::{
     app::App,
+    config::Config,
     host::Timestamp,
     http::list,
     oauth::{Client, ClientAuthError, ClientCredentials, Params},
     records::{self, MetadataSource, RecordError},
-    types::ClientId,
+    types::{ClientId, ClientIdUrl},
 };
+
+/// Whether the operator admits clients whose metadata document is at `url`.
+pub(super) fn admits_document(config: &Config, url: &ClientIdUrl) -> bool {
+    config.admission.metadata_documents && config.redirect_policy.hosts.admit(url.host())
+}
 
 /// Why a client is not authenticated.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -34,7 +40,10 @@ pub(crate) async fn authenticate(
     let id = credentials.client_id();
     let client = match ClientId::parse(id) {
         // The document is not fetched: authentication does not depend on it.
-        Ok(ClientId::Document(url)) if app.config.client_id_metadata_documents => {
+        Ok(ClientId::Configured(id)) => {
+            Client::configured(&id, &app.config).map(|client| (client, MetadataSource::NotStored))
+        }
+        Ok(ClientId::Document(url)) if admits_document(&app.config, &url) => {
             Some((Client::at_url(url.clone()), MetadataSource::Document(url)))
         }
         Ok(ClientId::Registered(_)) => records::registered_client(app.host(), &app.config, id, now).await?,

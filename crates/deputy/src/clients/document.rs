@@ -70,9 +70,8 @@ pub(super) async fn fetch(
     if response.status() != StatusCode::OK || !has_json(response.headers()) {
         return Err(DocumentFetchError::Response);
     }
-    let private_use = &app.config.private_use_redirect_uris;
-    let client =
-        Client::from_document(url, response.body(), private_use).map_err(DocumentFetchError::Document)?;
+    let client = Client::from_document(url, response.body(), &app.config.redirect_policy)
+        .map_err(DocumentFetchError::Document)?;
     Ok((client, freshness(response.headers())))
 }
 

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::document::{self, DocumentFetchError, Freshness};
+use super::{
+    authentication::admits_document,
+    document::{self, DocumentFetchError, Freshness},
+};
 use crate::{
     app::App,
     host::Timestamp,
@@ -17,6 +20,11 @@ use crate::{
 pub(crate) enum ClientLookupError {
     #[error(transparent)]
     Document(#[from] DocumentFetchError),
+    /// It is not one of those that the operator admits, and cannot register.
+    #[error(
+        "The operator of this server decides which applications can use it, and this one is not among them."
+    )]
+    NotAdmitted,
     #[error("This application is not registered here, or its registration has ended.")]
     NotRegistered,
     #[error(transparent)]
@@ -30,7 +38,7 @@ impl ClientLookupError {
     pub(crate) const fn title(&self) -> &'static str {
         match self {
             Self::NotRegistered => "This application is not known here",
-            Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
+            Self::NotAdmitted | Self::Url(_) | Self::Document(DocumentFetchError::Document(_)) => {
                 "This application cannot be used here"
             }
             // A client must not be able to distinguish the first two.
@@ -44,6 +52,9 @@ impl ClientLookupError {
     /// The advice to the user.
     pub(crate) const fn advice(&self) -> &'static str {
         match self {
+            Self::NotAdmitted => {
+                "Ask the operator of this server to admit the application. Nothing was sent to the application."
+            }
             Self::NotRegistered => {
                 "Remove and add the server again in your application, so that it registers again. Nothing was sent to the \
                  application."
@@ -71,10 +82,17 @@ pub(crate) async fn authorizing_client(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Client, ClientLookupError> {
-    let accepts_documents = app.config.client_id_metadata_documents;
+    let accepts_documents = app.config.admission.metadata_documents;
     match ClientId::parse(id) {
-        Ok(ClientId::Document(url)) if accepts_documents => described_client(app, url, source, now).await,
+        Ok(ClientId::Configured(id)) => {
+            Client::configured(&id, &app.config).ok_or(ClientLookupError::NotAdmitted)
+        }
+        Ok(ClientId::Document(url)) if admits_document(&app.config, &url) => {
+            described_client(app, url, source, now).await
+        }
+        Ok(ClientId::Document(_)) if accepts_documents => Err(ClientLookupError::NotAdmitted),
         Err(ClientIdError::Url(error)) if accepts_documents => Err(ClientLookupError::Url(error)),
+        _ if !app.config.admission.registration => Err(ClientLookupError::NotAdmitted),
         Ok(ClientId::Registered(_)) => records::authorizing_client(app.host(), &app.config, id, now)
             .await?
             .ok_or(ClientLookupError::NotRegistered),

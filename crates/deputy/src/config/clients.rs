@@ -1,10 +1,195 @@
 //! Variables about MCP clients.
 
+use serde::Deserialize;
+
 use super::{
     variable::{DefaultValue, Syntax, Variable},
     vars::SEPARATORS,
 };
-use crate::types::RedirectUri;
+use crate::{
+    encoding::unhex,
+    host::Digest,
+    types::{ConfiguredId, RedirectUri},
+};
+
+/// The clients that can connect, as far as their redirect URIs are allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// `CLIENT_ID_METADATA_DOCUMENTS`: whether a `client_id` may be the URL of the client's metadata.
+    pub metadata_documents: bool,
+    /// `DYNAMIC_CLIENT_REGISTRATION`: whether clients can register (RFC 7591).
+    pub registration: bool,
+    /// `CLIENTS`: clients that the operator registers.
+    pub clients: Vec<ConfiguredClient>,
+}
+
+/// The redirect URIs that clients may have, unless the operator configured the client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedirectPolicy {
+    /// `PRIVATE_USE_REDIRECT_URIS`: accepted redirect URIs with an application's own scheme (RFC 8252 §7.1).
+    pub private_use: Vec<RedirectUri>,
+    /// `CLIENT_HOSTS`.
+    pub hosts: ClientHosts,
+}
+
+impl RedirectPolicy {
+    /// Whether a client may have this redirect URI.
+    pub fn allows(&self, uri: &RedirectUri) -> bool {
+        if uri.is_private_use() { self.private_use.contains(uri) } else { self.hosts.admit(&uri.host()) }
+    }
+}
+
+/// `CLIENT_HOSTS`: the hosts of redirect URIs and of metadata documents that clients may have. The default is every host.
+///
+/// ```
+/// use deputy::config::ClientHosts;
+///
+/// let hosts = ClientHosts::parse("claude.ai *.example.com localhost")?;
+/// assert!(hosts.admit("claude.ai") && hosts.admit("app.example.com") && hosts.admit("localhost"));
+/// assert!(!hosts.admit("example.com") && !hosts.admit("claude.ai.evil.example"));
+/// assert!(ClientHosts::default().admit("any.example"));
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientHosts(Option<Vec<String>>);
+
+impl ClientHosts {
+    /// Parses hosts, and domains whose subdomains are meant, such as `*.example.com`. A single `*` is every host.
+    pub fn parse(value: &str) -> Result<Self, &'static str> {
+        if value == "*" {
+            return Ok(Self(None));
+        }
+        let hosts = value.split(SEPARATORS).filter(|host| !host.is_empty());
+        let hosts: Option<Vec<_>> = hosts
+            .map(|host| {
+                let name = host.strip_prefix("*.").unwrap_or(host);
+                // The URL parser writes hosts in their one form.
+                let is_normal = |parsed: &url::Host| !name.contains('*') && parsed.to_string() == name;
+                let parsed = url::Host::parse(name).ok().filter(is_normal);
+                parsed.map(|_| host.to_owned())
+            })
+            .collect();
+        hosts.map(|hosts| Self(Some(hosts))).ok_or(
+            "must be host names in lower case separated by spaces, such as claude.ai *.example.com localhost, or *",
+        )
+    }
+
+    /// Whether a client may have this host.
+    pub fn admit(&self, host: &str) -> bool {
+        self.0.as_ref().is_none_or(|admitted| {
+            admitted.iter().any(|entry| match entry.strip_prefix('*') {
+                Some(domain) => host.len() > domain.len() && host.ends_with(domain),
+                None => entry == host,
+            })
+        })
+    }
+}
+
+/// A client in `CLIENTS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredClient {
+    /// `client_id`.
+    pub id: ConfiguredId,
+    /// `client_name`.
+    pub name: String,
+    /// `redirect_uris`.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// `client_secret_sha256`: SHA-256 of the secret of a confidential client.
+    pub secret_sha256: Option<Digest>,
+}
+
+pub(super) static CLIENTS: Variable = Variable {
+    name: "CLIENTS",
+    former_name: None,
+    summary: "clients that the operator registers",
+    details: "Each has a `client_id` that begins with `client-`, a `client_name`, its `redirect_uris` and, if it has a \
+              secret, `client_secret_sha256`, the SHA-256 of the secret in hexadecimal. [clients.md](clients.md) has \
+              examples, and a command that makes a secret. `PRIVATE_USE_REDIRECT_URIS` and `CLIENT_HOSTS` do not \
+              restrict these clients.",
+    syntax: Syntax::Text("a JSON list of objects"),
+    default: DefaultValue::Value("[]"),
+    example: Some(
+        r#"[{"client_id":"client-mastra","client_name":"Mastra","redirect_uris":["https://app.example.com/callback"]}]"#,
+    ),
+    on_workers: None,
+    secret: false,
+};
+
+/// A client as the operator writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    client_id: String,
+    client_name: String,
+    redirect_uris: Vec<String>,
+    client_secret_sha256: Option<String>,
+}
+
+pub(super) fn configured_clients(value: &str) -> Result<Vec<ConfiguredClient>, &'static str> {
+    let entries: Vec<Entry> = serde_json::from_str(value).map_err(|_| {
+        "must be a JSON list of objects with client_id, client_name, redirect_uris and maybe client_secret_sha256, and \
+         without other members"
+    })?;
+    let mut clients: Vec<ConfiguredClient> = Vec::new();
+    for Entry { client_id, client_name, redirect_uris, client_secret_sha256 } in entries {
+        let id = ConfiguredId::parse(&client_id).ok_or(
+            "has a client_id that is not client- and 1 to 57 letters, digits, hyphens, underscores or dots",
+        )?;
+        if clients.iter().any(|client| client.id == id) {
+            return Err("has a client_id twice");
+        }
+        if client_name.trim().is_empty() {
+            return Err("has an empty client_name");
+        }
+        let redirect_uris: Result<Vec<_>, _> =
+            redirect_uris.iter().map(|uri| RedirectUri::parse(uri)).collect();
+        let redirect_uris = redirect_uris.ok().filter(|uris| !uris.is_empty()).ok_or(
+            "has a client without redirect_uris, or with one that is not https, http to localhost, or of an own scheme",
+        )?;
+        let secret_sha256 = client_secret_sha256
+            .map(|digest| {
+                unhex(digest.as_bytes())
+                    .map(Digest)
+                    .ok_or("has a client_secret_sha256 that is not 64 hexadecimal digits in lower case")
+            })
+            .transpose()?;
+        clients.push(ConfiguredClient { id, name: client_name, redirect_uris, secret_sha256 });
+    }
+    Ok(clients)
+}
+
+pub(super) static CLIENT_HOSTS: Variable = Variable {
+    name: "CLIENT_HOSTS",
+    former_name: None,
+    summary: "hosts that the redirect URIs and the metadata documents of clients may have",
+    details: "A client needs a redirect URI at one of these hosts, and the URL of its metadata document too. The rule \
+              applies at once, also to clients that registered before. `localhost`, `127.0.0.1` and `[::1]` stand for \
+              programs on the computers of users. Redirect URIs with an application's own scheme have a list of their \
+              own, `PRIVATE_USE_REDIRECT_URIS`.",
+    syntax: Syntax::Text(
+        "host names separated by spaces, `*.` before a domain for its subdomains, or `*` for every host",
+    ),
+    default: DefaultValue::Value("*"),
+    example: Some("claude.ai claude.com chatgpt.com localhost 127.0.0.1"),
+    on_workers: None,
+    secret: false,
+};
+
+pub(super) static DYNAMIC_CLIENT_REGISTRATION: Variable = Variable {
+    name: "DYNAMIC_CLIENT_REGISTRATION",
+    former_name: None,
+    summary: "switch for clients that register themselves",
+    details: "With `off`, clients that registered before cannot be used either. Together with \
+              `CLIENT_ID_METADATA_DOCUMENTS=off` it admits only the clients in `CLIENTS`.",
+    syntax: Syntax::Choice(&[
+        ("on", "every client can register (RFC 7591)"),
+        ("off", "no client can register, and the metadata does not offer it"),
+    ]),
+    default: DefaultValue::Value("on"),
+    example: Some("off"),
+    on_workers: None,
+    secret: false,
+};
 
 /// `CLIENT_APPROVAL`: for which redirect URIs a browser remembers the user's approval for 30 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,4 +294,49 @@ pub(super) fn tools(value: &str) -> Result<Vec<String>, &'static str> {
             if valid { Ok(name.to_owned()) } else { Err("must be names of tools separated by spaces") }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_client_with_a_mistake_is_refused() {
+        let good = r#"{"client_id":"client-a","client_name":"A","redirect_uris":["https://a.example/cb"]}"#;
+        assert_eq!(configured_clients(&format!("[{good}]")).map(|clients| clients.len()), Ok(1));
+        for (from, to) in [
+            ("client-a", "a"),
+            ("client-a", "client-"),
+            ("\"A\"", "\" \""),
+            ("https:", "javascript:"),
+            ("https:", "http:"),
+            ("[\"https://a.example/cb\"]", "[]"),
+            ("\"client_name\":\"A\",", ""),
+            ("}", ",\"client_secret\":\"x\"}"),
+            ("}", ",\"client_secret_sha256\":\"x\"}"),
+            ("}", ",\"client_secret_sha256\":7}"),
+        ] {
+            let bad = good.replace(from, to);
+            assert!(bad != good && configured_clients(&format!("[{bad}]")).is_err(), "{bad}");
+        }
+        for bad in ["", "{}", "null", good, &format!("[{good},{good}]")] {
+            assert!(configured_clients(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn client_host_that_no_url_has_is_refused() {
+        for bad in
+            ["Claude.ai", "https://claude.ai", "claude.ai:443", "a b/c", "*.", "* claude.ai", "a.*.example"]
+        {
+            assert!(ClientHosts::parse(bad).is_err(), "{bad}");
+        }
+        for (entry, host) in [
+            ("[::1]", "[::1]"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ] {
+            assert!(ClientHosts::parse(entry).unwrap().admit(host), "{entry}");
+        }
+    }
 }

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 
 use super::{
-    Api, Brand, Config, ConfigErrors, PingOne,
+    Admission, Api, Brand, Config, ConfigErrors, PingOne,
     admin::{ADMIN_TOKEN, admin_token},
     audit::{AUDIT_ARGUMENTS, LOG_USERNAMES},
     clients::{
-        CLIENT_APPROVAL, CLIENT_ID_METADATA_DOCUMENTS, PRIVATE_USE_REDIRECT_URIS, UNCONFIRMED_TOOLS,
-        client_approval, private_use, tools,
+        CLIENT_APPROVAL, CLIENT_HOSTS, CLIENT_ID_METADATA_DOCUMENTS, CLIENTS, ClientHosts,
+        DYNAMIC_CLIENT_REGISTRATION, PRIVATE_USE_REDIRECT_URIS, RedirectPolicy, UNCONFIRMED_TOOLS,
+        client_approval, configured_clients, private_use, tools,
     },
     keys::{Keys, SERVER_KEY},
     lifetimes::{ACCESS_TOKEN_LIFETIME, REFRESH_TOKEN_LIFETIME, lifetime},
@@ -59,8 +60,11 @@ impl Config {
         let keys = vars.read(&SERVER_KEY, Keys::parse);
         let admin_token = vars.read(&ADMIN_TOKEN, admin_token);
         let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
-        let client_id_metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
-        let private_use_redirect_uris = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);
+        let metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
+        let registration = vars.choose(&DYNAMIC_CLIENT_REGISTRATION, on_or_off);
+        let clients = vars.read(&CLIENTS, configured_clients);
+        let hosts = vars.read(&CLIENT_HOSTS, ClientHosts::parse);
+        let private_use = vars.read(&PRIVATE_USE_REDIRECT_URIS, private_use);
         let allowed_origins = vars.read(&ALLOWED_ORIGINS, origins);
         let unconfirmed_tools = vars.read(&UNCONFIRMED_TOOLS, tools);
         let log_usernames = vars.choose(&LOG_USERNAMES, on_or_off);
@@ -83,8 +87,12 @@ impl Config {
                 keys: keys?,
                 admin_token: admin_token?,
                 client_approval: client_approval?,
-                client_id_metadata_documents: client_id_metadata_documents?,
-                private_use_redirect_uris: private_use_redirect_uris?,
+                admission: Admission {
+                    metadata_documents: metadata_documents?,
+                    registration: registration?,
+                    clients: clients?,
+                },
+                redirect_policy: RedirectPolicy { private_use: private_use?, hosts: hosts? },
                 allowed_origins: allowed_origins?,
                 unconfirmed_tools: unconfirmed_tools?,
                 log_usernames: log_usernames?,

@@ -54,6 +54,9 @@ pub static SECTIONS: [Section; 7] = [
         variables: &[
             &clients::CLIENT_APPROVAL,
             &clients::CLIENT_ID_METADATA_DOCUMENTS,
+            &clients::DYNAMIC_CLIENT_REGISTRATION,
+            &clients::CLIENTS,
+            &clients::CLIENT_HOSTS,
             &clients::PRIVATE_USE_REDIRECT_URIS,
             &origins::ALLOWED_ORIGINS,
             &clients::UNCONFIRMED_TOOLS,

@@ -311,7 +311,7 @@ pub(super) fn is_remembered(app: &App, request: &AuthorizationRequest) -> bool {
     };
     let is_registered = match request.target.client_id() {
         ClientId::Document(_) => false,
-        ClientId::Registered(_) => true,
+        ClientId::Configured(_) | ClientId::Registered(_) => true,
     };
     let fits = request.access.approved_tools.as_ref().is_none_or(ApprovedClients::has_room_for);
     admitted && is_registered && fits

@@ -25,6 +25,10 @@ pub(crate) enum RegisterError {
     ContentType,
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    #[error(
+        "this server does not register clients; ask its operator for a client_id, or to admit the client"
+    )]
+    Off,
     #[error(transparent)]
     #[strum(transparent)]
     Receive(#[from] ReceiveError),
@@ -42,7 +46,7 @@ impl Refusal for RegisterError {
 
     fn fault(&self) -> Fault<'_> {
         match self {
-            Self::Blocked | Self::ContentType | Self::Metadata(_) => Fault::Client,
+            Self::Blocked | Self::ContentType | Self::Metadata(_) | Self::Off => Fault::Client,
             Self::Receive(refusal) => refusal.fault(),
             Self::Record(error) => Fault::Server(error),
         }
@@ -53,6 +57,7 @@ impl Refusal for RegisterError {
             Self::Blocked => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidRedirectUri, self),
             Self::ContentType => error(StatusCode::BAD_REQUEST, ErrorCode::InvalidClientMetadata, self),
             Self::Metadata(refusal) => error(StatusCode::BAD_REQUEST, refusal.code(), self),
+            Self::Off => error(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, self),
             Self::Receive(refusal) => refusal.response(ErrorCode::InvalidClientMetadata),
             Self::Record(_) => internal_failure(),
         }
@@ -67,10 +72,13 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 async fn admit(app: &App, request: Request) -> Result<Response, RegisterError> {
     let (head, body) = receive(app, request, Endpoint::Register).await?;
     let (now, config) = (app.now(), &app.config);
+    if !config.admission.registration {
+        return Err(RegisterError::Off);
+    }
     if !has_media_type(&head.headers, "application/json") {
         return Err(RegisterError::ContentType);
     }
-    let params = RegistrationParams::parse(&body, &config.private_use_redirect_uris)?;
+    let params = RegistrationParams::parse(&body, &config.redirect_policy)?;
     let blocklist = records::blocklist_copy(app.host(), now).await?;
     if params.redirect_uris().iter().any(|uri| blocklist.blocks_host(&uri.host())) {
         return Err(RegisterError::Blocked);

@@ -45,6 +45,7 @@ pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
         (Step::Authorize, "redirect_uri") => {
             "compare redirect_uri with those that the client registered; a changed one needs a new registration"
         }
+        (Step::Authorize, "not_admitted" | "host") => NOT_ADMITTED,
         (Step::Authorize, "private_use") => {
             "add the redirect URI to PRIVATE_USE_REDIRECT_URIS, or use a client with an https or loopback address"
         }
@@ -131,3 +132,5 @@ pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
     };
     Some(fix)
 }
+
+const NOT_ADMITTED: &str = "add the client to CLIENTS, or its host to CLIENT_HOSTS; DYNAMIC_CLIENT_REGISTRATION=on lets clients register";

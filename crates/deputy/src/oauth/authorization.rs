@@ -69,6 +69,11 @@ pub enum TargetError {
     /// `client_id` is missing, repeated or longer than [`ClientId::LONGEST`].
     #[error("The link that brought you here does not say which application it is from.")]
     ClientId,
+    /// The host of the redirect URI is not one that the operator admits.
+    #[error(
+        "This application asked to send you back to an address that the operator of this server does not allow."
+    )]
+    Host,
     /// The redirect URI leads to this server.
     #[error("This application asked to send you back to an address of this server itself.")]
     OwnOrigin,
@@ -184,8 +189,10 @@ impl RedirectTarget {
         if redirect_uri.has_origin(config.public_url.issuer()) {
             return Err(TargetError::OwnOrigin);
         }
-        if redirect_uri.is_private_use() && !config.private_use_redirect_uris.contains(&redirect_uri) {
-            return Err(TargetError::PrivateUse);
+        // The operator chose the redirect URIs of a configured client.
+        if !config.redirect_policy.allows(&redirect_uri) && !matches!(client.id, ClientId::Configured(_)) {
+            let is_private_use = redirect_uri.is_private_use();
+            return Err(if is_private_use { TargetError::PrivateUse } else { TargetError::Host });
         }
         Ok(Self { client_id: client.id.clone(), redirect_uri, state: None })
     }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::Config,
     host::{DAY, Digest},
-    types::{ClientId, RedirectUri},
+    types::{ClientId, ConfiguredId, RedirectUri},
 };
 
-/// A client that registered (RFC 7591), or whose metadata document was fetched. The client chose everything in it
-/// except a registered id, and nothing of it is verified.
+/// A client that registered (RFC 7591), whose metadata document was fetched, or that the operator configured. A client
+/// that is not configured chose everything in it except a registered id, and nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// `client_id`, without sealed metadata.
@@ -20,7 +20,7 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     /// `token_endpoint_auth_method`.
     pub auth_method: AuthMethod,
-    /// The digest of the `client_secret`. Only a confidential client has one.
+    /// The digest of the `client_secret`, for a configured client its SHA-256. Only a confidential client has one.
     pub secret: Option<Digest>,
 }
 
@@ -46,6 +46,18 @@ impl Client {
     /// tokens live longer. The record is written once a day at most, so one day is added.
     pub fn lifetime(config: &Config) -> u64 {
         (90 * DAY).max(config.refresh_token_lifetime.as_secs() + DAY)
+    }
+
+    /// The client in the configuration with this identifier.
+    pub fn configured(id: &ConfiguredId, config: &Config) -> Option<Self> {
+        let client = config.admission.clients.iter().find(|client| client.id == *id)?;
+        Some(Self {
+            id: ClientId::Configured(client.id.clone()),
+            name: displayable(&client.name),
+            redirect_uris: client.redirect_uris.clone(),
+            auth_method: client.secret_sha256.map_or(AuthMethod::None, |_| AuthMethod::ClientSecretBasic),
+            secret: client.secret_sha256,
+        })
     }
 
     /// The name to show on pages and to pass to `PingOne`.

@@ -1,5 +1,6 @@
 //! Client authentication (OAuth 2.1 §2.4).
 
+use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -81,7 +82,11 @@ impl ClientCredentials {
         let is_valid = match (client.auth_method, &client.secret, &self.secret) {
             (AuthMethod::None, _, None) => true,
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(digest), Some(secret)) => {
-                seal::constant_time_eq(&secret_digest(secret.expose()).0, &digest.0)
+                let presented = match client.id {
+                    ClientId::Configured(_) => Sha256::digest(secret.expose()).into(),
+                    ClientId::Document(_) | ClientId::Registered(_) => secret_digest(secret.expose()).0,
+                };
+                seal::constant_time_eq(&presented, &digest.0)
             }
             _ => false,
         };

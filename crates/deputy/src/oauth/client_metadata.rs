@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{AuthMethod, ErrorCode, client::displayable};
 use crate::{
+    config::RedirectPolicy,
     encoding::{JsonError, json},
     types::{RedirectUri, RedirectUriError, ScopeError},
 };
@@ -118,13 +119,12 @@ impl Members {
 }
 
 impl ClientMetadata {
-    /// Reads the metadata. A member that is null or empty counts as omitted. `private_use` are the private-use redirect URIs
-    /// that the operator allows.
-    pub(super) fn read(members: &Members, private_use: &[RedirectUri]) -> Result<Self, MetadataError> {
+    /// Reads the metadata. A member that is null or empty counts as omitted. `policy` is the operator's.
+    pub(super) fn read(members: &Members, policy: &RedirectPolicy) -> Result<Self, MetadataError> {
         let redirect_uris = match members.get("redirect_uris") {
             Some(Value::Array(uris)) if !uris.is_empty() => {
                 let uris = uris.iter().filter_map(Value::as_str).filter(|uri| !uri.is_empty());
-                usable_redirect_uris(uris, private_use)?
+                usable_redirect_uris(uris, policy)?
             }
             _ => {
                 let problem = "redirect_uris must be a list of at least one redirect URI";
@@ -160,7 +160,7 @@ impl ClientMetadata {
 }
 
 /// Whether the client can do without authentication. The list of methods is for a client whose preferred method the server
-/// does not support (OpenID Connect Relying Party Metadata Choices 1.0 §2). ChatGPT sends it.
+/// does not support (OpenID Connect Relying Party Metadata Choices 1.0 §2). `ChatGPT` sends it.
 pub(super) fn offers_none(members: &Members) -> bool {
     members.has("token_endpoint_auth_methods_supported", "none") == Ok(Some(true))
 }
@@ -168,7 +168,7 @@ pub(super) fn offers_none(members: &Members) -> bool {
 /// The redirect URIs of a client, without malformed ones. Fails if a URI runs script, or if no URI can be used here.
 pub(super) fn usable_redirect_uris<'a>(
     uris: impl Iterator<Item = &'a str>,
-    private_use: &[RedirectUri],
+    policy: &RedirectPolicy,
 ) -> Result<Vec<RedirectUri>, MetadataError> {
     use MetadataError::RedirectUris;
 
@@ -183,7 +183,7 @@ pub(super) fn usable_redirect_uris<'a>(
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    let is_usable = |uri: &RedirectUri| !uri.is_private_use() || private_use.contains(uri);
+    let is_usable = |uri: &RedirectUri| policy.allows(uri);
     if !kept.iter().any(is_usable) {
         return Err(match first_error {
             Some(error) if kept.is_empty() => MetadataError::RedirectUri(error),
@@ -231,12 +231,12 @@ mod tests {
 
     use super::*;
 
-    fn read(body: &Value, private_use: &[RedirectUri]) -> Result<ClientMetadata, MetadataError> {
-        ClientMetadata::read(&Members::parse(body.to_string().as_bytes())?, private_use)
+    fn read(body: &Value, policy: &RedirectPolicy) -> Result<ClientMetadata, MetadataError> {
+        ClientMetadata::read(&Members::parse(body.to_string().as_bytes())?, policy)
     }
 
     fn parse(body: &Value) -> Result<ClientMetadata, MetadataError> {
-        read(body, &[])
+        read(body, &RedirectPolicy::default())
     }
 
     #[test]
@@ -245,13 +245,28 @@ mod tests {
         assert!(parse(&json!({"redirect_uris": [cursor, "http://localhost:8787/callback"]})).is_ok());
         let alone = json!({"redirect_uris": [cursor]});
         assert!(matches!(parse(&json!({"redirect_uris": [cursor]})), Err(MetadataError::RedirectUris(_))));
-        let admitted = [RedirectUri::parse(cursor).unwrap()];
+        let private_use = vec![RedirectUri::parse(cursor).unwrap()];
+        let admitted = RedirectPolicy { private_use, ..RedirectPolicy::default() };
         assert!(read(&alone, &admitted).is_ok());
     }
 
     fn kept(uris: &[&str]) -> Result<Vec<String>, MetadataError> {
         let params = parse(&json!({ "redirect_uris": uris }))?;
         Ok(params.redirect_uris.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn redirect_uri_at_a_host_that_is_not_admitted_needs_another() {
+        let policy = RedirectPolicy {
+            hosts: crate::config::ClientHosts::parse("*.example.com localhost").unwrap(),
+            ..RedirectPolicy::default()
+        };
+        let with = |uris: &[&str]| read(&json!({ "redirect_uris": uris }), &policy);
+        assert!(with(&["https://evil.example/cb", "https://app.example.com/cb"]).is_ok());
+        assert!(with(&["http://localhost:5/cb"]).is_ok());
+        for uri in ["https://evil.example/cb", "https://example.com/cb", "http://127.0.0.1/cb"] {
+            assert!(matches!(with(&[uri]), Err(MetadataError::RedirectUris(_))), "{uri}");
+        }
     }
 
     #[test]

@@ -22,14 +22,13 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
     let mut scopes = config.api.scopes.to_vec();
     // Some clients request a refresh token with this scope. It is not a scope of the resource, whose metadata omits it.
     scopes.push("offline_access".to_owned());
-    json!({
+    let mut document = json!({
         "issuer": url.issuer(),
         "authorization_endpoint": url.at(paths::AUTHORIZE),
         "authorization_response_iss_parameter_supported": true,
-        "client_id_metadata_document_supported": config.client_id_metadata_documents,
+        "client_id_metadata_document_supported": config.admission.metadata_documents,
         "code_challenge_methods_supported": ["S256"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
-        "registration_endpoint": url.at(paths::REGISTER),
         "response_modes_supported": ["query"],
         "response_types_supported": ["code"],
         "revocation_endpoint": url.at(paths::REVOKE),
@@ -37,7 +36,11 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
         "scopes_supported": scopes,
         "token_endpoint": url.at(paths::TOKEN),
         "token_endpoint_auth_methods_supported": auth_methods,
-    })
+    });
+    if config.admission.registration {
+        document["registration_endpoint"] = json!(url.at(paths::REGISTER));
+    }
+    document
 }
 
 /// Provider metadata (OpenID Connect Discovery 1.0 §3), for clients that look for an authorization server only there.

@@ -7,7 +7,10 @@ use super::{
     AuthMethod, Client,
     client_metadata::{ClientMetadata, Members, MetadataError, offers_none},
 };
-use crate::types::{ClientId, ClientIdUrl, RedirectUri};
+use crate::{
+    config::RedirectPolicy,
+    types::{ClientId, ClientIdUrl},
+};
 
 /// Why the metadata document of a client is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,12 +34,11 @@ pub enum DocumentError {
 }
 
 impl Client {
-    /// Makes a client of the document at `url`. `private_use` are the private-use redirect URIs that the operator
-    /// allows.
+    /// Makes a client of the document at `url`. `policy` is the operator's.
     pub fn from_document(
         url: &ClientIdUrl,
         document: &[u8],
-        private_use: &[RedirectUri],
+        policy: &RedirectPolicy,
     ) -> Result<Self, DocumentError> {
         let members = Members::parse(document)?;
         if members.string("client_id") != Ok(Some(url.as_str())) {
@@ -45,7 +47,7 @@ impl Client {
         if members.string("client_secret") != Ok(None) || has_private_key(&members) {
             return Err(DocumentError::Secret);
         }
-        let metadata = ClientMetadata::read(&members, private_use)?;
+        let metadata = ClientMetadata::read(&members, policy)?;
         if !matches!(metadata.auth_method, None | Some(AuthMethod::None)) && !offers_none(&members) {
             return Err(DocumentError::AuthMethod);
         }
@@ -96,7 +98,7 @@ mod tests {
         });
         change(&mut document);
         let url = ClientIdUrl::parse(URL).unwrap();
-        Client::from_document(&url, document.to_string().as_bytes(), &[])
+        Client::from_document(&url, document.to_string().as_bytes(), &RedirectPolicy::default())
     }
 
     #[test]
@@ -205,11 +207,11 @@ mod tests {
     fn document_that_is_not_a_json_object_is_refused() {
         let url = ClientIdUrl::parse(URL).unwrap();
         for document in ["", "{", "[]", "null", "<html>", "\"x\"", "\u{feff}{}"] {
-            let client = Client::from_document(&url, document.as_bytes(), &[]);
+            let client = Client::from_document(&url, document.as_bytes(), &RedirectPolicy::default());
             assert_eq!(client, Err(MetadataError::Json.into()), "{document}");
         }
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        let client = Client::from_document(&url, deep.as_bytes(), &[]);
+        let client = Client::from_document(&url, deep.as_bytes(), &RedirectPolicy::default());
         assert_eq!(client, Err(MetadataError::TooManyValues.into()));
     }
 }

@@ -8,7 +8,7 @@ use super::{
     sealed_client::{client_secret, seal_client},
 };
 use crate::{
-    config::Config,
+    config::{Config, RedirectPolicy},
     host::Timestamp,
     seal::Random,
     secret::Secret,
@@ -23,11 +23,10 @@ pub struct RegistrationParams {
 }
 
 impl RegistrationParams {
-    /// Parses the body of a registration request. `private_use` are the private-use redirect URIs that the operator
-    /// allows.
-    pub fn parse(body: &[u8], private_use: &[RedirectUri]) -> Result<Self, MetadataError> {
+    /// Parses the body of a registration request. `policy` is the operator's.
+    pub fn parse(body: &[u8], policy: &RedirectPolicy) -> Result<Self, MetadataError> {
         let members = Members::parse(body)?;
-        let metadata = ClientMetadata::read(&members, private_use)?;
+        let metadata = ClientMetadata::read(&members, policy)?;
         // A scope that is not a string is ignored: a registration grants no scopes.
         let scope = members.string("scope").unwrap_or_default();
         let scopes = Scopes::parse(scope.unwrap_or_default()).map_err(MetadataError::Scope)?;
@@ -91,7 +90,7 @@ mod tests {
     use crate::{config::test_config, oauth::SealedClient};
 
     fn parse(body: &Value) -> Result<RegistrationParams, MetadataError> {
-        RegistrationParams::parse(body.to_string().as_bytes(), &[])
+        RegistrationParams::parse(body.to_string().as_bytes(), &RedirectPolicy::default())
     }
 
     #[test]

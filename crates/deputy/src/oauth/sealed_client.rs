@@ -63,7 +63,7 @@ impl SealedClient {
         let client = Client {
             id: ClientId::Registered(RegisteredId::new(&name)),
             name: client_name.as_deref().and_then(displayable),
-            redirect_uris: usable_redirect_uris(uris, &config.private_use_redirect_uris).ok()?,
+            redirect_uris: usable_redirect_uris(uris, &config.redirect_policy).ok()?,
             auth_method,
             secret: (auth_method != AuthMethod::None)
                 .then(|| secret_digest(client_secret(client_id, keys).expose())),
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::test_config,
+        config::{RedirectPolicy, test_config},
         host::Timestamp,
         oauth::{RegistrationParams, register},
     };
@@ -140,7 +140,8 @@ mod tests {
 
     /// The response of a registration.
     fn registered(metadata: &Value, config: &Config) -> Value {
-        let params = RegistrationParams::parse(metadata.to_string().as_bytes(), &[]).unwrap();
+        let params =
+            RegistrationParams::parse(metadata.to_string().as_bytes(), &RedirectPolicy::default()).unwrap();
         let (_, response) = register(params, config, Timestamp(5), &|buffer| {
             (1..).zip(buffer).for_each(|(n, byte)| *byte = n);
         });
@@ -258,7 +259,7 @@ mod tests {
         let allowed = test_config(&[("PRIVATE_USE_REDIRECT_URIS", "app:/cb")]);
         let params = RegistrationParams::parse(
             json!({ "redirect_uris": ["app:/cb"] }).to_string().as_bytes(),
-            &allowed.private_use_redirect_uris,
+            &allowed.redirect_policy,
         );
         let (id, _) = register(params.unwrap(), &allowed, Timestamp(5), &|buffer| buffer.fill(7));
         assert!(SealedClient::open(&id, &allowed).is_some());

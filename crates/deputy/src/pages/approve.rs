@@ -82,7 +82,7 @@ pub(crate) fn approve(
     let host = uri.host();
     let document = match &client.id {
         ClientId::Document(url) => Some((url.host(), url.as_str())),
-        ClientId::Registered(_) => None,
+        ClientId::Configured(_) | ClientId::Registered(_) => None,
     };
     render(
         StatusCode::OK,

@@ -29,13 +29,16 @@ pub(crate) enum MetadataSource {
     Stored(RecordKey, Timestamp),
 }
 
-/// Finds a client that registered, and where its metadata is.
+/// Finds a client that registered, and where its metadata is. There is none while clients cannot register.
 pub(crate) async fn registered_client(
     host: &Host,
     config: &Config,
     client_id: &str,
     now: Timestamp,
 ) -> Result<Option<(Client, MetadataSource)>, RecordError> {
+    if !config.admission.registration {
+        return Ok(None);
+    }
     match SealedClient::open(client_id, config) {
         Some(SealedClient { client, is_retiring: false }) => Ok(Some((client, MetadataSource::NotStored))),
         Some(SealedClient { client, is_retiring: true }) => {

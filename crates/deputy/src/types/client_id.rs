@@ -19,17 +19,26 @@ use crate::encoding::{base64url_decode, base64url_encode};
 /// // The URL of a client ID metadata document.
 /// assert!(matches!(ClientId::parse("https://client.example/client.json"), Ok(ClientId::Document(_))));
 ///
+/// // From the configuration.
+/// assert!(matches!(ClientId::parse("client-mastra"), Ok(ClientId::Configured(_))));
+///
 /// let not_https = ClientId::parse("http://client.example/client.json");
 /// assert_eq!(not_https, Err(ClientIdError::Url(ClientIdUrlError::Scheme)));
 /// assert_eq!(ClientId::parse("my-client"), Err(ClientIdError::Unknown));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientId {
+    /// An identifier that the operator chose.
+    Configured(ConfiguredId),
     /// The URL of the client's metadata document (draft-ietf-oauth-client-id-metadata-document-00 §3).
     Document(ClientIdUrl),
     /// The name in an identifier that this server issued at registration (RFC 7591 §3.2.1).
     Registered(RegisteredId),
 }
+
+/// The identifier of a client in the configuration: `client-` and 1 to 57 letters, digits, `-`, `_` or `.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredId(String);
 
 /// The name of a client that registered: 16 random bytes as base64url. It stands for the client in records and logs.
 ///
@@ -58,13 +67,14 @@ impl ClientId {
         if ClientIdUrl::looks_like_url(text) {
             return ClientIdUrl::parse(text).map(Self::Document).map_err(ClientIdError::Url);
         }
-        RegisteredId::parse(text).map(Self::Registered).ok_or(ClientIdError::Unknown)
+        let configured = || ConfiguredId::parse(text).map(Self::Configured);
+        configured().or_else(|| RegisteredId::parse(text).map(Self::Registered)).ok_or(ClientIdError::Unknown)
     }
 
     /// The part of `text` that a log can have, if it looks like a `client_id` of either kind, acceptable or not. Other
     /// text may be a secret that was sent in the wrong parameter.
     pub fn loggable(text: &str) -> Option<&str> {
-        if ClientIdUrl::looks_like_url(text) {
+        if ClientIdUrl::looks_like_url(text) || ConfiguredId::parse(text).is_some() {
             return Some(text);
         }
         RegisteredId::parse(text).and_then(|RegisteredId(name)| text.get(..name.len()))
@@ -74,8 +84,17 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Document(url) => url.as_str(),
-            Self::Registered(RegisteredId(text)) => text,
+            Self::Configured(ConfiguredId(text)) | Self::Registered(RegisteredId(text)) => text,
         }
+    }
+}
+
+impl ConfiguredId {
+    /// Parses an identifier. `None` if it does not have the form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("client-").filter(|rest| (1..=57).contains(&rest.len()))?;
+        let is_valid = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        is_valid.then(|| Self(text.to_owned()))
     }
 }
 
@@ -133,6 +152,13 @@ mod tests {
             ClientId::parse("http://client.example/x"),
             Err(ClientIdError::Url(ClientIdUrlError::Scheme))
         );
+        for text in ["client-a", "client-Mastra_2.0", &format!("client-{}", "x".repeat(57))] {
+            assert_eq!(ClientId::parse(text).map(|id| id.to_string()).as_deref(), Ok(text));
+        }
+        let longer = format!("client-{}", "x".repeat(58));
+        for text in ["client-", "client-a b", "Client-a", "client-é", &longer] {
+            assert_eq!(ClientId::parse(text), Err(ClientIdError::Unknown), "{text}");
+        }
         let long = format!("{}.1.{}", "A".repeat(22), "A".repeat(ClientId::LONGEST));
         for text in
             ["", "client", "AAAAAAAAAAAAAAAAAAAAAAA", "document-AAAAAAAAAAAAAAAAAAAAAA", ".1.AAAA", &long]

@@ -10,7 +10,7 @@ mod scope;
 mod user;
 
 pub use approved_tools::{ApprovedTools, ToolDigest};
-pub use client_id::{ClientId, ClientIdError, RegisteredId};
+pub use client_id::{ClientId, ClientIdError, ConfiguredId, RegisteredId};
 pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
 pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};
 pub use reference::{Reference, ReferenceError};

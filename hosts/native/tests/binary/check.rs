@@ -87,13 +87,28 @@ impl Upstream {
 }
 
 #[test]
+fn configuration_that_admits_no_client_is_a_problem() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let closed = [("DYNAMIC_CLIENT_REGISTRATION", "off"), ("CLIENT_ID_METADATA_DOCUMENTS", "off")];
+    let (output, document) = upstream.check(folder.path(), &closed);
+    let finding = |document: &Value| {
+        let checks = document["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["subject"] == "clients").unwrap()
+    };
+    assert_eq!((output.status.code(), finding(&document)["verdict"].as_str()), (Some(1), Some("problem")));
+    let client = r#"[{"client_id":"client-a","client_name":"A","redirect_uris":["https://a.example/"]}]"#;
+    let (_, document) = upstream.check(folder.path(), &[closed[0], closed[1], ("CLIENTS", client)]);
+    assert_eq!(finding(&document)["verdict"], "ok", "{document}");
+}
+
+#[test]
 fn right_configuration_has_no_problem_and_a_callback_url() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     let (output, document) = upstream.check(folder.path(), &[]);
     assert!(output.status.success(), "{document:#}");
     let verdicts: Vec<_> =
         document["checks"].as_array().unwrap().iter().map(|check| &check["verdict"]).collect();
-    assert_eq!(verdicts, ["ok"; 8], "{document:#}");
+    assert_eq!(verdicts, ["ok"; 9], "{document:#}");
     let callback = document["checks"].as_array().unwrap().iter().find(|check| check["subject"] == "callback");
     assert!(callback.unwrap()["seen"].as_str().unwrap().contains("http://localhost:8787/callback"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the check leaves a file");

@@ -287,7 +287,7 @@ fn card<'a>(app: &App, agent: &'a ConnectedAgent, read_only: &Scopes, now: Times
         name: agent.client_name.as_deref(),
         document_host: match &agent.client_id {
             ClientId::Document(url) => Some(url.host()),
-            ClientId::Registered(_) => None,
+            ClientId::Configured(_) | ClientId::Registered(_) => None,
         },
         redirect_host: agent.redirect_host.as_deref(),
         is_on_this_computer: matches!(
