@@ -47,7 +47,12 @@ pub struct RefusedOperation {
 impl Catalog {
     /// Reads the text of a document: OpenAPI 3.0 or 3.1, in JSON or YAML.
     pub fn read(text: &str) -> Result<Self, DocumentError> {
-        Self::of(&Document::parse(text)?)
+        Self::of(&Document::parse(text, None)?)
+    }
+
+    /// Reads the text of a document after the changes of an overlay (OpenAPI Overlay 1.0).
+    pub fn curated(text: &str, overlay: &str) -> Result<Self, DocumentError> {
+        Self::of(&Document::parse(text, Some(overlay))?)
     }
 
     pub(crate) fn of(document: &Document) -> Result<Self, DocumentError> {

@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::{
+    overlay,
     refusal::{DocumentError, Refusal},
     text,
 };
@@ -18,8 +19,13 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    pub(crate) fn parse(text: &str) -> Result<Self, DocumentError> {
-        Self::new(text::parse(text)?)
+    /// Parses a document, and applies an overlay to it.
+    pub(crate) fn parse(text: &str, overlay: Option<&str>) -> Result<Self, DocumentError> {
+        let mut root = text::parse(text)?;
+        if let Some(overlay) = overlay {
+            overlay::apply(overlay, &mut root)?;
+        }
+        Self::new(root)
     }
 
     pub(crate) fn new(root: Value) -> Result<Self, DocumentError> {

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Request};
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
@@ -33,6 +34,13 @@ pub struct Operation {
     pub left_out: Vec<String>,
     pub(crate) plan: Plan,
     pub(crate) output: Output,
+}
+
+impl Operation {
+    /// The request that these arguments make. Its URI is a path, and a query, below `API_URL`. The error is a text for the model.
+    pub fn request(&self, arguments: Object) -> Result<Request<Bytes>, String> {
+        self.plan.request(arguments).map_err(|error| error.to_string())
+    }
 }
 
 /// Reads an operation. The name of its tool is `name`.

@@ -6,6 +6,9 @@ pub enum DocumentError {
     /// The text is not an OpenAPI document.
     #[error("it is not an OpenAPI document: it has no `openapi` with a version such as 3.1.0")]
     NotOpenApi,
+    /// The overlay cannot be applied.
+    #[error("the overlay cannot be applied: {0}")]
+    Overlay(String),
     /// The text is in the format that preceded OpenAPI 3.
     #[error("it is Swagger 2.0: convert it to OpenAPI 3.0 first, for instance with `npx swagger2openapi`")]
     Swagger,

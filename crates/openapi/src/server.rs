@@ -102,9 +102,9 @@ impl ServerHandler for OpenApiServer {
         }
         let arguments = arguments.unwrap_or_default();
         // Before the question, so that the user is asked about a request that can be made.
-        let request = match operation.plan.request(arguments.clone()) {
+        let request = match operation.request(arguments.clone()) {
             Ok(request) => request,
-            Err(unusable) => return Ok(error(unusable.to_string()).into()),
+            Err(unusable) => return Ok(error(unusable).into()),
         };
         match confirm(operation, &arguments, caller.confirmation(), input_responses, request_state.as_deref())
         {

@@ -3,7 +3,7 @@
 use deputy_openapi::Catalog;
 use serde_json::{Value, json};
 
-use crate::session::{INVOICES, Session, one_operation};
+use crate::session::{INVOICES, OVERLAY, Session, one_operation};
 
 async fn tool(name: &str) -> Value {
     let tools = Session::invoices().await.tools().await;
@@ -218,4 +218,16 @@ fn curation_keys_decide_about_operations() {
         ["x-deputy-hide hides it", "x-deputy-fixed cannot be used", "x-deputy-hide cannot be used"]
     );
     assert_eq!(catalog.api, "your things");
+}
+
+#[test]
+fn overlay_of_the_example_leaves_no_warning_and_no_open_decision() {
+    let catalog = Catalog::curated(INVOICES, OVERLAY).unwrap();
+    assert_eq!(catalog.warnings(), Vec::<String>::new());
+    let refused: Vec<_> = catalog.refused.iter().map(|refused| refused.refusal.to_string()).collect();
+    assert_eq!(refused, ["x-deputy-hide hides it"; 2]);
+    let of = |name: &str| catalog.operations.iter().find(|operation| operation.tool.name == name).unwrap();
+    assert!(of("sendInvoice").is_destructive && of("deleteInvoice").is_destructive);
+    let output = of("getInvoice").tool.output_schema.clone().unwrap();
+    assert_eq!(output["properties"].get("note"), None);
 }

@@ -191,4 +191,5 @@ pub(crate) fn one_operation(method: &str, path: &str, parameters: Value, body: V
 }
 
 pub(crate) const INVOICES: &str = include_str!("../../../../examples/invoices/openapi.yaml");
+pub(crate) const OVERLAY: &str = include_str!("../../../../examples/invoices/overlay.yaml");
 pub(crate) const SCOPES: &[&str] = &["invoice.read", "invoice.write"];

@@ -1,0 +1,153 @@
+//! Changes to a document before it is read (OpenAPI Overlay 1.0).
+
+use serde_json::Value;
+
+use crate::{
+    document::{Object, shorten, text_of},
+    json_path::{JsonPath, Place},
+    refusal::DocumentError,
+    text,
+};
+
+/// Applies the actions of an overlay to a document, in order.
+///
+/// An action that selects nothing is an error. A document may have changed since the overlay was written, and an operation that
+/// the overlay hides would be served otherwise.
+pub(crate) fn apply(overlay: &str, document: &mut Value) -> Result<(), DocumentError> {
+    let overlay = text::parse(overlay)?;
+    let version =
+        overlay.get("overlay").map(|version| version.as_str().map_or(version.to_string(), str::to_owned));
+    if !version.is_some_and(|version| version == "1.0" || version.starts_with("1.0.")) {
+        return Err(DocumentError::Overlay("it has no `overlay: 1.0.0`".to_owned()));
+    }
+    let actions = overlay.get("actions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut left = MAX_CHANGES;
+    for (index, action) in actions.iter().enumerate() {
+        let refused = |reason: &str| DocumentError::Overlay(format!("action {}: {reason}", index + 1));
+        let action = action.as_object().ok_or_else(|| refused("it is not an object"))?;
+        let target = text_of(action, "target").ok_or_else(|| refused("it has no target"))?;
+        let named = |reason: &str| refused(&format!("{} {reason}", shorten(target)));
+        let path = JsonPath::parse(target)
+            .ok_or_else(|| named("is not a target that docs/your-api.md describes"))?;
+        let places = path.select(document, left + 1);
+        if places.is_empty() {
+            return Err(named("selects nothing"));
+        }
+        left = left.checked_sub(places.len()).ok_or_else(|| named("selects too much"))?;
+        change(action, document, &places).ok_or_else(|| named("cannot be changed so"))?;
+    }
+    Ok(())
+}
+
+/// Applies one action to the places that it selects. `None` if it has no effect that can be made.
+fn change(action: &Object, document: &mut Value, places: &[Place]) -> Option<()> {
+    if action.get("remove") == Some(&Value::Bool(true)) {
+        // Items of a list are removed from its end.
+        return places.iter().rev().try_for_each(|place| remove(document, place));
+    }
+    let update = action.get("update")?;
+    for place in places {
+        match (at(document, place)?, update) {
+            (Value::Array(items), update) => items.push(update.clone()),
+            (target @ Value::Object(_), Value::Object(_)) => merge(target, update),
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+fn at<'a>(document: &'a mut Value, place: &[String]) -> Option<&'a mut Value> {
+    place.iter().try_fold(document, |value, step| match value {
+        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
+        value => value.get_mut(step),
+    })
+}
+
+fn remove(document: &mut Value, place: &[String]) -> Option<()> {
+    let (last, parent) = place.split_last()?;
+    match at(document, parent)? {
+        Value::Array(items) => {
+            let index = last.parse::<usize>().ok().filter(|index| *index < items.len())?;
+            items.remove(index);
+        }
+        value => {
+            value.as_object_mut()?.remove(last)?;
+        }
+    }
+    Some(())
+}
+
+/// Merges objects, appends lists, and replaces other values. The keys of Deputy are replaced as a whole.
+fn merge(target: &mut Value, update: &Value) {
+    match (target, update) {
+        (Value::Object(target), Value::Object(update)) => {
+            for (name, update) in update {
+                match target.get_mut(name) {
+                    Some(target) if !name.starts_with("x-deputy-") => merge(target, update),
+                    _ => {
+                        target.insert(name.clone(), update.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(target), Value::Array(update)) => target.extend(update.iter().cloned()),
+        (target, update) => *target = update.clone(),
+    }
+}
+
+/// Places that all actions together may change.
+const MAX_CHANGES: usize = 50_000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn applied(actions: &Value) -> Result<Value, DocumentError> {
+        let mut document = json!({
+            "info": { "title": "A" },
+            "paths": { "/a": { "get": { "tags": ["x"], "x-deputy-scopes": ["a"] }, "post": {} } },
+            "servers": [1, 2, 3],
+        });
+        let overlay = json!({ "overlay": "1.0.0", "info": {}, "actions": actions }).to_string();
+        apply(&overlay, &mut document).map(|()| document)
+    }
+
+    #[test]
+    fn actions_update_append_and_remove() {
+        let changed = applied(&json!([
+            { "target": "$.info", "update": { "title": "B", "more": { "x": 1 } } },
+            { "target": "$.paths.*.get", "update": { "tags": ["y"], "x-deputy-scopes": ["b"] } },
+            { "target": "$.paths['/a'].post", "remove": true },
+            { "target": "$.servers[*]", "remove": true },
+            { "target": "$.servers", "update": 4 },
+        ]));
+        let expected = json!({
+            "info": { "title": "B", "more": { "x": 1 } },
+            "paths": { "/a": { "get": { "tags": ["x", "y"], "x-deputy-scopes": ["b"] } } },
+            "servers": [4],
+        });
+        assert_eq!(changed, Ok(expected));
+    }
+
+    #[test]
+    fn action_without_effect_is_refused() {
+        for (action, reason) in [
+            (json!({ "target": "$.paths['/b']", "remove": true }), "action 1: $.paths['/b'] selects nothing"),
+            (
+                json!({ "target": "$..x", "remove": true }),
+                "action 1: $..x is not a target that docs/your-api.md describes",
+            ),
+            (json!({ "target": "$.info" }), "action 1: $.info cannot be changed so"),
+            (json!({ "target": "$.info", "update": 5 }), "action 1: $.info cannot be changed so"),
+            (json!({ "target": "$", "remove": true }), "action 1: $ cannot be changed so"),
+            (json!({}), "action 1: it has no target"),
+            (json!(5), "action 1: it is not an object"),
+        ] {
+            assert_eq!(applied(&json!([action])), Err(DocumentError::Overlay(reason.to_owned())));
+        }
+        let other = apply("overlay: 2.0.0\nactions: []\n", &mut json!({}));
+        assert_eq!(other, Err(DocumentError::Overlay("it has no `overlay: 1.0.0`".to_owned())));
+    }
+}
