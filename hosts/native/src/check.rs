@@ -11,12 +11,22 @@ use deputy::{
         Timestamp,
     },
 };
+use deputy_openapi::Catalog;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
-    Tools, commands::DataOptions, env_file::EnvFile, error::StartError, host::NativeHost, listen::Listen,
-    logging::Output, serve::checked_config, store,
+    Tools,
+    commands::DataOptions,
+    env_file::EnvFile,
+    error::StartError,
+    host::NativeHost,
+    listen::Listen,
+    logging::Output,
+    openapi::{OpenApiOptions, ToolSource},
+    serve::checked_config,
+    store,
 };
 
 /// Options of `deputy check`.
@@ -33,6 +43,8 @@ pub(crate) struct CheckOptions {
     listen: Listen,
     #[command(flatten)]
     data: DataOptions,
+    #[command(flatten)]
+    document: OpenApiOptions,
 }
 
 /// Prints one line for each thing that was looked at.
@@ -43,7 +55,8 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<(), StartError> {
     let mut findings = Vec::new();
-    let config = checked_config(&file, options.listen.port());
+    let tools = ToolSource::open(&options.document, tools)?;
+    let config = checked_config(&file, options.listen.port(), &tools);
     let mut refused = None;
     match config {
         Err(errors) => {
@@ -56,13 +69,28 @@ pub(crate) async fn run(
             findings.push(Finding::ok("configuration", format!("Deputy is {}", config.public_url)));
             let never = CancellationToken::new();
             let host = Arc::new(NativeHost::new(1, never.clone(), never));
-            let server = tools(config, host.parts(Arc::new(NoRecords), Arc::new(NoRecords)));
+            findings.extend(tools.catalog().map(|catalog| document(catalog, &config.api.url)));
+            let server = tools.server(config, host.parts(Arc::new(NoRecords), Arc::new(NoRecords)));
             findings.extend(server.examine(options.api_path.as_deref()).await);
         }
     }
     findings.push(data_folder(&options.data.data_dir));
     print(&findings, options.json, &output);
     verdict(&findings, refused)
+}
+
+/// Whether the document has tools for an API at this URL.
+fn document(catalog: &Catalog, api_url: &Url) -> Finding {
+    const SUBJECT: &str = "OpenAPI document";
+    let seen = format!("{} tools, {} operations not served", catalog.operations.len(), catalog.refused.len());
+    match &catalog.base_path {
+        Some(path) if api_url.path().trim_end_matches('/') != path => Finding::warning(
+            SUBJECT,
+            format!("{seen}; its first server has the path {path}, and API_URL has {}", api_url.path()),
+            "add the path to API_URL, unless the API is at another path for Deputy",
+        ),
+        _ => Finding::ok(SUBJECT, seen),
+    }
 }
 
 fn print(findings: &[Finding], as_json: bool, output: &Output) {

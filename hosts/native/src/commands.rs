@@ -28,6 +28,7 @@ use crate::{
     env_file::{EnvFile, EnvFileError},
     listen::Listen,
     logging::LogFormat,
+    openapi::{OpenApiOptions, ToolsOptions},
 };
 
 /// Lets AI agents call your API on behalf of users who logged in with PingOne and consented.
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Serve Deputy for your own PingOne environment and your own API
     #[command(after_help = serve_help())]
     Serve(ServeOptions),
+    /// Show the tools of an OpenAPI document as agents would see them, and what could be better about them
+    #[command(after_help = TOOLS_HELP)]
+    Tools(ToolsOptions),
     /// Try Deputy on this computer with a simulated PingOne and a Todo API
     #[command(after_help = DEMO_HELP)]
     Demo(DemoOptions),
@@ -80,6 +84,8 @@ pub(crate) struct ServeOptions {
     pub(crate) listen: Listen,
     #[command(flatten)]
     pub(crate) data: DataOptions,
+    #[command(flatten)]
+    pub(crate) document: OpenApiOptions,
     /// Connections at a time, 1 to 100000; further ones wait. One address may hold a quarter of them, a proxy all
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512",
         value_parser = whole_number::<u32>(1..=100_000))]
@@ -365,7 +371,7 @@ fn description(variable: &Variable) -> String {
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 7] = ["audit", "backup", "check", "clients", "grants", "restore", "serve"];
+const WITH_DATA: [&str; 8] = ["audit", "backup", "check", "clients", "grants", "restore", "serve", "tools"];
 
 const AFTER_HELP: &str = "\
 Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
@@ -387,6 +393,11 @@ Each line has a verdict, the thing that was looked at, and the remedy. Deputy ma
 request with a made-up code, which its audit shows as an error. No line contains a secret.
 
 Exit status: 0 without a problem, 1 with one, 2 for a wrong configuration.";
+
+const TOOLS_HELP: &str = "\
+docs/your-api.md describes the document and the overlay. No configuration is needed.
+
+Exit status: 0, or 1 with --check and a warning or an operation that is left out by no decision of yours.";
 
 const SERVE_HELP: &str = "
 Deputy starts only with a valid configuration. The error lists every wrong variable, and every misspelled name in

@@ -23,6 +23,7 @@ use crate::{
     http_server::{self, Server as HttpServer, Shutdown},
     listen::Listen,
     logging::Output,
+    openapi::{OpenApiOptions, ToolSource},
     serve::{self, Deputy, loopback_url},
     shutdown::Stop,
 };
@@ -44,6 +45,7 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let api_url = options.api_url.clone().unwrap_or_else(|| loopback_url(api_port));
     let pingone_url = loopback_url(pingone_listening.port);
 
+    let tools = ToolSource::open(&OpenApiOptions::default(), tools)?;
     let state = State::open(&options.data_dir, options.reset)?;
     let api = Api { url: &api_url, identifier: &options.api_identifier, scopes: &options.scopes };
     let pingone = PingOne::open(&pingone_url, &public_url, &api, &state.pingone)?;
@@ -51,7 +53,7 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let mcp = config.public_url.resource();
     let http = HttpServer { name: "deputy", ..HttpServer::default() };
     let stop = Stop::default();
-    let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), tools, &http.limits, &stop, None)?;
+    let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), &tools, &http.limits, &stop, None)?;
     let shutdown = stop.shutdown.clone();
     let api = match api_listening {
         None => None,

@@ -8,6 +8,7 @@ use crate::{
     admin::AdminError,
     audit::AuditError,
     listen::BindError,
+    openapi::OpenApiError,
     store::{BackupError, OpenError},
 };
 
@@ -44,6 +45,8 @@ pub(crate) enum StartError {
     Log(String),
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    OpenApi(#[from] OpenApiError),
     #[error("metrics cannot be recorded: {0}. Start Deputy without --metrics-listen (METRICS_LISTEN)")]
     Metrics(String),
     #[error(
@@ -73,7 +76,16 @@ impl StartError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Admin(error) => error.exit_code(),
-            Self::Config(_) | Self::Log(_) | Self::NoAdminToken | Self::Traces(_) => ExitCode::from(2),
+            Self::OpenApi(
+                OpenApiError::Document(..)
+                | OpenApiError::NoDocument
+                | OpenApiError::NoOperation(_)
+                | OpenApiError::Read(..),
+            )
+            | Self::Config(_)
+            | Self::Log(_)
+            | Self::NoAdminToken
+            | Self::Traces(_) => ExitCode::from(2),
             Self::Audit(_)
             | Self::AuditChanged
             | Self::NoAuditLog(_)
@@ -83,6 +95,7 @@ impl StartError {
             | Self::DemoFile(..)
             | Self::Metrics(_)
             | Self::Open(_)
+            | Self::OpenApi(OpenApiError::Print(_) | OpenApiError::Warnings(_))
             | Self::OpenFiles { .. }
             | Self::PingOne { .. }
             | Self::Signals(_)

@@ -19,6 +19,7 @@ mod logging;
 pub mod metrics;
 mod notify;
 mod open_files;
+mod openapi;
 mod rate_limits;
 mod rs256;
 mod serve;
@@ -89,6 +90,7 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         runtime.block_on(future)
     };
     match command {
+        Command::Tools(options) => openapi::list(&options),
         Command::Clients(options) => serving(Box::pin(admin::clients(options, file, output.clone()))),
         Command::Grants(options) => serving(Box::pin(admin::grants(options, file, output.clone()))),
         Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),

@@ -27,6 +27,7 @@ use crate::{
     logging::{LogFormat, Output},
     metrics::{MeasuredStore, Metrics},
     notify, open_files,
+    openapi::ToolSource,
     shutdown::{self, Stop},
     store::{FolderLock, SqliteGrantIndex, SqliteStore},
 };
@@ -39,10 +40,11 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<(), StartError> {
     // Before anything is created or opened.
-    let mut config = checked_config(&file, options.listen.port())?;
+    let tools = ToolSource::open(&options.document, tools)?;
+    let mut config = checked_config(&file, options.listen.port(), &tools)?;
     let listening = options.listen.bind("--listen (LISTEN)").await?;
     if options.listen.port() == 0 {
-        config = config_at(&file, listening.port)?;
+        config = config_at(&file, listening.port, &tools)?;
     }
     let limits = Limits {
         // The command line admits 100,000 at most.
@@ -71,7 +73,7 @@ pub(crate) async fn run(
     let ready = ready(&config, listening.port, output.format());
     let audit = options.audit.then_some(options.audit_max_mb * 1024 * 1024);
     let folder = &options.data.data_dir;
-    let mut app = Deputy::open(config, folder, audit, tools, &http.limits, &stop, metrics)?;
+    let mut app = Deputy::open(config, folder, audit, &tools, &http.limits, &stop, metrics)?;
     if let Some(admin) = admin {
         app.serve_admin(admin);
     }
@@ -83,8 +85,8 @@ pub(crate) async fn run(
 }
 
 /// Parses the configuration, and reports misspelled names together with wrong values.
-pub(crate) fn checked_config(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
-    match (check_names(file), config_at(file, port)) {
+pub(crate) fn checked_config(file: &EnvFile, port: u16, tools: &ToolSource) -> Result<Config, ConfigErrors> {
+    match (check_names(file), config_at(file, port, tools)) {
         (Ok(()), config) => config,
         (Err(mut misspelled), config) => {
             misspelled.0.extend(config.err().map(|errors| errors.0).unwrap_or_default());
@@ -94,8 +96,11 @@ pub(crate) fn checked_config(file: &EnvFile, port: u16) -> Result<Config, Config
 }
 
 /// Parses the configuration of a server on `port`.
-fn config_at(file: &EnvFile, port: u16) -> Result<Config, ConfigErrors> {
-    let default = |name: &str| (name == "PUBLIC_URL").then(|| loopback_url(port));
+fn config_at(file: &EnvFile, port: u16, tools: &ToolSource) -> Result<Config, ConfigErrors> {
+    let default = |name: &str| match name {
+        "PUBLIC_URL" => Some(loopback_url(port)),
+        name => tools.default(name),
+    };
     Config::parse(|name| variable(file, name).or_else(|| default(name)))
 }
 
@@ -226,7 +231,7 @@ impl Deputy {
         config: Config,
         folder: &Path,
         audit_bytes: Option<u64>,
-        tools: Tools,
+        tools: &ToolSource,
         limits: &Limits,
         stop: &Stop,
         metrics: Option<Metrics>,
@@ -245,7 +250,7 @@ impl Deputy {
         if let Some(audit) = &audit {
             parts.audit = audit.clone();
         }
-        let server = tools(config, parts).with_build(BUILD);
+        let server = tools.server(config, parts).with_build(BUILD);
         let mut tasks = vec![tokio::spawn(notify::watchdog())];
         if let Some(metrics) = metrics {
             let (host, store) = (Arc::clone(&host), Arc::downgrade(&store));

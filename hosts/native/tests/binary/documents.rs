@@ -120,6 +120,8 @@ fn page() -> String {
     page += &flags([of("serve"), &cli]);
     page += "\n### `deputy check`\n\n";
     page += &flags([of("check")]);
+    page += "\n### `deputy tools`\n\n[your-api.md](your-api.md) describes the document and the overlay.\n\n";
+    page += &flags([of("tools")]);
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
     page += "\n### `deputy grants` and `deputy clients`\n\nThey read `ADMIN_TOKEN` and `ADMIN_LISTEN` too. [admin.md](admin.md) describes them.\n\n";
     page += &flags([of("grants")]);

@@ -7,6 +7,7 @@ mod demo;
 mod documents;
 mod logins;
 mod metrics;
+mod openapi;
 mod operations;
 mod remote_clients;
 mod serve;

@@ -1,0 +1,266 @@
+//! Tools from an OpenAPI document: the options that name it, and `deputy tools`.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, builder::BoolishValueParser};
+use deputy::{Server, config::Config, host::Host};
+use deputy_openapi::{Catalog, DocumentError, Operation, Refusal};
+use serde_json::{Value, json};
+
+use crate::{Tools, error::StartError};
+
+/// Options of each command that uses the tools.
+#[derive(Args, Debug, Default)]
+pub(crate) struct OpenApiOptions {
+    /// OpenAPI 3.0 or 3.1 document whose operations are the tools; docs/your-api.md describes it
+    #[arg(long, env = "OPENAPI", value_name = "FILE")]
+    pub(crate) openapi: Option<PathBuf>,
+    /// OpenAPI Overlay with changes to the document, such as which operations to hide
+    #[arg(long, env = "OPENAPI_OVERLAY", value_name = "FILE", requires = "openapi")]
+    pub(crate) openapi_overlay: Option<PathBuf>,
+}
+
+/// Options of `deputy tools`.
+#[derive(Args, Debug)]
+pub(crate) struct ToolsOptions {
+    #[command(flatten)]
+    document: OpenApiOptions,
+    /// Fail if there is a warning, or an operation that is left out by no decision of yours
+    #[arg(long, env = "TOOLS_CHECK", value_parser = BoolishValueParser::new())]
+    check: bool,
+    /// Earlier version of the document, to which the same overlay is applied: print which tools differ
+    #[arg(long, env = "TOOLS_DIFF", value_name = "FILE")]
+    diff: Option<PathBuf>,
+    /// Print one JSON document, with the schemas that agents see
+    #[arg(long, env = "TOOLS_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+    /// File of NAME=value lines. A variable of the environment wins over it, unless it is empty [default: .env if it exists]
+    #[arg(long, env = "ENV_FILE", value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+/// Why a document cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenApiError {
+    #[error("{path} (--openapi, OPENAPI) cannot be used: {1}", path = .0.display())]
+    Document(PathBuf, DocumentError),
+    #[error("no document is named. --openapi (OPENAPI) names a file with an OpenAPI document")]
+    NoDocument,
+    #[error("no operation of {} (--openapi, OPENAPI) can be served. `deputy tools` names the reasons", .0.display())]
+    NoOperation(PathBuf),
+    #[error("the tools cannot be printed: {0}")]
+    Print(io::Error),
+    #[error("{path} cannot be read: {1}", path = .0.display())]
+    Read(PathBuf, io::Error),
+    #[error("problems found: {0}")]
+    Warnings(usize),
+}
+
+/// The tools of a program, or those of the document that replaces them.
+pub(crate) struct ToolSource {
+    tools: Tools,
+    catalog: Option<Arc<Catalog>>,
+}
+
+impl ToolSource {
+    /// The tools of the document that `options` name, or else `tools`.
+    pub(crate) fn open(options: &OpenApiOptions, tools: Tools) -> Result<Self, OpenApiError> {
+        let Some(path) = &options.openapi else { return Ok(Self { tools, catalog: None }) };
+        let catalog = read(path, options.openapi_overlay.as_deref())?;
+        if catalog.operations.is_empty() {
+            return Err(OpenApiError::NoOperation(path.clone()));
+        }
+        let (tools_of_document, refused) = (catalog.operations.len(), catalog.refused.len());
+        tracing::info!(tools = tools_of_document, refused, "the tools are those of the OpenAPI document");
+        Ok(Self { tools, catalog: Some(Arc::new(catalog)) })
+    }
+
+    /// Deputy with these tools.
+    pub(crate) fn server(&self, config: Config, host: Host) -> Server {
+        match &self.catalog {
+            Some(catalog) => deputy_openapi::deputy(catalog, config, host),
+            None => (self.tools)(config, host),
+        }
+    }
+
+    /// The value of a variable if it is not set.
+    pub(crate) fn default(&self, name: &str) -> Option<String> {
+        self.catalog.as_ref().filter(|_| name == "API_SCOPES")?.api_scopes()
+    }
+
+    pub(crate) fn catalog(&self) -> Option<&Catalog> {
+        self.catalog.as_deref()
+    }
+}
+
+fn read(document: &Path, overlay: Option<&Path>) -> Result<Catalog, OpenApiError> {
+    let text =
+        |path: &Path| fs::read_to_string(path).map_err(|error| OpenApiError::Read(path.to_owned(), error));
+    let document_text = text(document)?;
+    let catalog = match overlay {
+        Some(overlay) => Catalog::curated(&document_text, &text(overlay)?),
+        None => Catalog::read(&document_text),
+    };
+    catalog.map_err(|error| OpenApiError::Document(document.to_owned(), error))
+}
+
+/// Prints the tools of a document, as agents see them.
+pub(crate) fn list(options: &ToolsOptions) -> Result<(), StartError> {
+    let OpenApiOptions { openapi, openapi_overlay } = &options.document;
+    let path = openapi.as_ref().ok_or(OpenApiError::NoDocument)?;
+    let catalog = read(path, openapi_overlay.as_deref())?;
+    if let Some(old) = &options.diff {
+        let old = read(old, openapi_overlay.as_deref())?;
+        let changes = changes(&old, &catalog);
+        let text = if options.json { json!({ "changes": changes }).to_string() } else { changes.join("\n") };
+        return print(if changes.is_empty() && !options.json { "no tool differs" } else { &text });
+    }
+    let warnings = catalog.warnings();
+    print(&if options.json { as_json(&catalog, &warnings) } else { as_text(&catalog, &warnings) })?;
+    let undecided = catalog
+        .refused
+        .iter()
+        .filter(|refused| !matches!(refused.refusal, Refusal::Hidden | Refusal::Deprecated));
+    match warnings.len() + undecided.count() {
+        problems @ 1.. if options.check => Err(OpenApiError::Warnings(problems).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints at once: the queue of the log may lose a text of megabytes.
+fn print(text: &str) -> Result<(), StartError> {
+    let mut stdout = io::stdout().lock();
+    let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    printed.map_err(|error| OpenApiError::Print(error).into())
+}
+
+fn as_json(catalog: &Catalog, warnings: &[String]) -> String {
+    let tools: Vec<_> = catalog
+        .operations
+        .iter()
+        .map(|Operation { tool, scopes, is_destructive, source, .. }| {
+            json!({ "tool": tool, "operation": source, "scopes": scopes, "asksUser": is_destructive })
+        })
+        .collect();
+    let refused: Vec<_> = catalog
+        .refused
+        .iter()
+        .map(|refused| {
+            json!({ "operation": refused.source, "operationId": refused.operation_id, "reason": refused.refusal.to_string() })
+        })
+        .collect();
+    let Catalog { api, scope_descriptions, .. } = catalog;
+    let scopes = catalog.scopes();
+    json!({
+        "api": api, "scopes": scopes, "scopeDescriptions": scope_descriptions, "tools": tools, "refused": refused,
+        "warnings": warnings,
+    })
+    .to_string()
+}
+
+fn as_text(catalog: &Catalog, warnings: &[String]) -> String {
+    let mut lines = vec![format!("{}: {}", catalog.api, count(catalog.operations.len(), "tool"))];
+    for operation in &catalog.operations {
+        lines.push(String::new());
+        lines.extend(tool_lines(operation));
+    }
+    let scopes = catalog.scopes();
+    if !scopes.is_empty() {
+        lines.extend([String::new(), "Scopes, as the approval page shows them:".to_owned()]);
+    }
+    for scope in &scopes {
+        let words = catalog.scope_descriptions.get(scope).map_or("(no description)", String::as_str);
+        lines.push(format!("  {scope}: {words}"));
+    }
+    if !catalog.refused.is_empty() {
+        let refused = count(catalog.refused.len(), "operation");
+        lines.extend([String::new(), format!("{refused} not served:")]);
+    }
+    for refused in &catalog.refused {
+        lines.push(format!("  {}: {}", refused.source, refused.refusal));
+    }
+    if !warnings.is_empty() {
+        lines.extend([String::new(), format!("{}:", count(warnings.len(), "warning"))]);
+    }
+    lines.extend(warnings.iter().map(|warning| format!("  {warning}")));
+    lines.join("\n")
+}
+
+fn tool_lines(operation: &Operation) -> Vec<String> {
+    let Operation { tool, scopes, is_destructive, source, .. } = operation;
+    let effect = match (is_read_only(operation), is_destructive) {
+        (true, _) => "read-only",
+        (false, true) => "asks the user first",
+        (false, false) => "changes data",
+    };
+    let scopes = if scopes.is_empty() { "no scope".to_owned() } else { scopes.join(" ") };
+    let mut lines = vec![format!("{} ({source}; {scopes}; {effect})", tool.name)];
+    lines.push(format!("  {}", tool.description.as_deref().unwrap_or_default()));
+    let required = tool.input_schema.get("required").and_then(Value::as_array);
+    let properties = tool.input_schema.get("properties").and_then(Value::as_object);
+    for (name, schema) in properties.into_iter().flatten() {
+        let is_required = required.is_some_and(|required| required.iter().any(|other| other == name));
+        let kind = schema.get("type").and_then(Value::as_str).unwrap_or("any");
+        let necessity = if is_required { "" } else { ", optional" };
+        let words = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!("    {name} ({kind}{necessity}) {words}").trim_end().to_owned());
+    }
+    lines
+}
+
+fn is_read_only(operation: &Operation) -> bool {
+    operation.tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(true))
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The differences that clients and users notice, one sentence each.
+fn changes(old: &Catalog, new: &Catalog) -> Vec<String> {
+    let find = |catalog: &Catalog, name: &str| {
+        catalog.operations.iter().find(|operation| operation.tool.name == name).cloned()
+    };
+    let mut changes = Vec::new();
+    for operation in &old.operations {
+        let name = &operation.tool.name;
+        if find(new, name).is_none() {
+            changes.push(format!("- {name}: clients that use it get an error"));
+        }
+    }
+    for operation in &new.operations {
+        let name = &operation.tool.name;
+        let asks = "applications that users approved before need a new approval to use it";
+        let Some(before) = find(old, name) else {
+            changes.push(format!("+ {name} ({}): {asks}", operation.scopes.join(" ")));
+            continue;
+        };
+        if before.scopes != operation.scopes {
+            let (from, to) = (before.scopes.join(" "), operation.scopes.join(" "));
+            let is_opened = !before.scopes.iter().all(|scope| operation.scopes.contains(scope));
+            let effect = if is_opened {
+                "applications that could not use it before need a new approval"
+            } else {
+                "applications have to ask for the further scopes"
+            };
+            changes.push(format!("~ {name} needs `{to}` instead of `{from}`: {effect}"));
+        }
+        if is_read_only(&before) && !is_read_only(operation) {
+            changes.push(format!("~ {name} may change data now: {asks}"));
+        }
+        if before.is_destructive != operation.is_destructive {
+            let now =
+                if operation.is_destructive { "asks the user first" } else { "no longer asks the user" };
+            changes.push(format!("~ {name} {now}"));
+        }
+        if before.tool.input_schema != operation.tool.input_schema {
+            changes.push(format!("~ {name} has other arguments"));
+        }
+    }
+    changes
+}
