@@ -71,6 +71,10 @@ async fn new_tool_under_a_granted_scope_needs_an_approval() {
     let challenge = refused.header("www-authenticate");
     assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
     assert!(challenge.contains("scope=\"todo:read todo:write\""), "{challenge}");
+    // Some clients read a parameter up to a comma.
+    let description =
+        "error_description=\"this is new since the user approved the client and needs another approval\",";
+    assert!(challenge.contains(description), "{challenge}");
     assert_eq!(list_todos(&world, &old.access).await.status, StatusCode::OK, "the other tools work");
     let page = browser.open(&world.authorize_url(&client, &[("scope", "todo:read todo:write")])).await;
     assert!(page.text.contains("Tools: Create a todo,"), "{}", page.text);

@@ -42,7 +42,7 @@ pub(crate) enum McpError {
     Method,
     #[error("this is an MCP server: add its URL to an application that speaks MCP, and log in there")]
     MissingToken,
-    #[error("this is new since the user approved the client, and needs their approval again")]
+    #[error("this is new since the user approved the client and needs another approval")]
     NotApproved { held: Scopes, required: Vec<String> },
     #[error("the Origin of this request is not allowed")]
     Origin,
