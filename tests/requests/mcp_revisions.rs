@@ -49,9 +49,12 @@ pub(crate) async fn post_mcp(
 async fn initialize_agrees_on_the_requested_revision() {
     let world = World::new();
     let token = world.connected().await.access;
-    for (asked, agreed) in
-        [("2025-03-26", "2025-03-26"), ("2025-11-25", "2025-11-25"), ("2099-01-01", "2025-11-25")]
-    {
+    for (asked, agreed) in [
+        ("2024-11-05", "2024-11-05"),
+        ("2025-03-26", "2025-03-26"),
+        ("2025-11-25", "2025-11-25"),
+        ("2099-01-01", "2025-11-25"),
+    ] {
         let params = json!({"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
         let message = json!({"jsonrpc": "2.0", "id": "one", "method": "initialize", "params": params});
         // Real clients send no version header yet, and perhaps a stale session id.
