@@ -20,6 +20,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| Client {
         .into(),
     auth_method: AuthMethod::None,
     secret: None,
+    keys: None,
 });
 
 fuzz_target!(|query: &[u8]| {

@@ -54,7 +54,8 @@ async fn server_metadata_offers_only_codes_with_s256() {
     assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
     for endpoint in ["token", "revocation"] {
         let methods = &document[format!("{endpoint}_endpoint_auth_methods_supported")];
-        assert_eq!(methods, &json!(["none", "client_secret_basic", "client_secret_post"]), "{endpoint}");
+        let expected = json!(["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        assert_eq!(methods, &expected, "{endpoint}");
     }
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(document["scopes_supported"], json!(["todo:read", "todo:write", "offline_access"]));

@@ -18,6 +18,7 @@ mod authorization_code;
 mod authorization_endpoint;
 mod bearer_token;
 mod callback_endpoint;
+mod client_assertion;
 mod client_authentication;
 mod client_metadata_document;
 mod cookies;

@@ -72,7 +72,8 @@
 //! | RFC 7636 | `S256` only |
 //! | RFC 7591 | registration of public and confidential clients, whose `client_id` contains their metadata |
 //! | RFC 7009 | revocation; either token ends the grant |
-//! | Client ID Metadata Document, draft 00 | clients whose `client_id` is the URL of their metadata; public clients |
+//! | Client ID Metadata Document, draft 00 | clients whose `client_id` is the URL of their metadata |
+//! | RFC 7523 | §2.2 client authentication with an assertion, `private_key_jwt` with RS256 and ES256 |
 //! | RFC 8252 §7.3 | loopback redirect URIs with any port |
 //! | RFC 8414, RFC 9728 | both metadata documents, at every address where clients look for them |
 //! | RFC 8707 | one resource, the MCP endpoint |
@@ -94,6 +95,7 @@ mod grants;
 pub mod history;
 pub mod host;
 mod http;
+mod jose;
 mod limits;
 pub mod log_context;
 pub mod mcp;

@@ -147,6 +147,7 @@ async fn put_and_get(trial: Trial<'_>) -> Outcome {
         trial.client("known"),
         trial.grant(0),
         trial.login(0),
+        RecordKey::Assertion(digest),
         RecordKey::Reply(digest),
         RecordKey::User(digest),
     ];

@@ -1,48 +1,56 @@
 //! Client authentication at the token and revocation endpoints (OAuth 2.1 §2.4).
 
-use http::{HeaderMap, header};
+use http::{header, request::Parts};
+
+use super::{
+    authentication_error::AuthenticationError,
+    keys,
+    lookup::{admits_document, described_client},
+};
 
 use crate::{
     app::App,
-    config::Config,
     host::Timestamp,
     http::list,
+    limits::remote_source,
     oauth::{Client, ClientAuthError, ClientCredentials, Params},
-    records::{self, MetadataSource, RecordError},
-    types::{ClientId, ClientIdUrl},
+    records::{self, MetadataSource},
+    types::ClientId,
 };
 
-/// Whether the operator admits clients whose metadata document is at `url`.
-pub(super) fn admits_document(config: &Config, url: &ClientIdUrl) -> bool {
-    config.admission.metadata_documents && config.redirect_policy.hosts.admit(url.host())
+/// A client that is authenticated, as far as it can be.
+pub(crate) struct Authenticated {
+    pub(crate) client: Client,
+    pub(crate) source: MetadataSource,
+    /// Whether the client authenticated with a key.
+    pub(crate) by_key: bool,
 }
 
-/// Why a client is not authenticated.
-#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum AuthenticationError {
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error("client authentication failed: {0}")]
-    #[strum(serialize = "client_authentication")]
-    Refused(#[from] ClientAuthError),
-}
-
-/// Authenticates the client of a request. Returns it, and where its metadata is.
+/// Authenticates the client of a request.
 pub(crate) async fn authenticate(
     app: &App,
-    headers: &HeaderMap,
+    head: &Parts,
     params: &Params,
     now: Timestamp,
-) -> Result<(Client, MetadataSource), AuthenticationError> {
+) -> Result<Authenticated, AuthenticationError> {
     // `Authorization` is not a list. Some runtimes join several lines of it with commas.
-    let credentials = ClientCredentials::parse(list(headers, &header::AUTHORIZATION), params)?;
+    let credentials = ClientCredentials::parse(list(&head.headers, &header::AUTHORIZATION), params)?;
     let id = credentials.client_id();
+    if let Some(assertion) = credentials.assertion() {
+        let url = match ClientId::parse(id) {
+            Ok(ClientId::Document(url)) if admits_document(&app.config, &url) => url,
+            _ => return Err(ClientAuthError::Wrong.into()),
+        };
+        let remote = remote_source(&head.extensions);
+        let client = described_client(app, url.clone(), remote, now).await?;
+        keys::verify(app, &client, assertion, remote, now).await?;
+        return Ok(Authenticated { client, source: MetadataSource::Document(url), by_key: true });
+    }
     let client = match ClientId::parse(id) {
-        // The document is not fetched: authentication does not depend on it.
         Ok(ClientId::Configured(id)) => {
             Client::configured(&id, &app.config).map(|client| (client, MetadataSource::NotStored))
         }
+        // The document is not fetched: the grant says whether the client has to sign an assertion.
         Ok(ClientId::Document(url)) if admits_document(&app.config, &url) => {
             Some((Client::at_url(url.clone()), MetadataSource::Document(url)))
         }
@@ -51,5 +59,5 @@ pub(crate) async fn authenticate(
     };
     let (client, source) = client.ok_or(ClientAuthError::Wrong)?;
     credentials.authenticate(&client)?;
-    Ok((client, source))
+    Ok(Authenticated { client, source, by_key: false })
 }

@@ -4,11 +4,14 @@ use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
+use serde_json::Value;
 
 use crate::{
     app::App,
+    encoding::json,
     host::{FetchError, FetchLimits, Reach},
     http::{has_json, list},
+    jose::KeySet,
     oauth::{Client, DocumentError},
     types::ClientIdUrl,
 };
@@ -36,6 +39,31 @@ pub(super) async fn fetch(
     url: &ClientIdUrl,
     source: Option<IpAddr>,
 ) -> Result<(Client, Freshness), DocumentFetchError> {
+    let response = get(app, url, source, LIMITS).await?;
+    let client = Client::from_document(url, response.body(), &app.config.redirect_policy)
+        .map_err(DocumentFetchError::Document)?;
+    Ok((client, freshness(response.headers())))
+}
+
+/// Fetches the keys at a `jwks_uri`, under the same rules. Returns the JWK set, and for how long it may be used.
+pub(super) async fn fetch_keys(
+    app: &App,
+    url: &ClientIdUrl,
+    source: Option<IpAddr>,
+) -> Result<(Value, Freshness), DocumentFetchError> {
+    let response = get(app, url, source, FetchLimits { max_bytes: LONGEST_KEYS, ..LIMITS }).await?;
+    let jwks = json(response.body(), MOST_KEY_VALUES).map_err(|_| DocumentFetchError::Response)?;
+    KeySet::of_client(&jwks).ok_or(DocumentFetchError::Response)?;
+    Ok((jwks, freshness(response.headers())))
+}
+
+/// Sends a request to a site that a client names, and returns the response if it has JSON.
+async fn get(
+    app: &App,
+    url: &ClientIdUrl,
+    source: Option<IpAddr>,
+    limits: FetchLimits,
+) -> Result<http::Response<Bytes>, DocumentFetchError> {
     let _permit = app.document_fetches.begin(source).ok_or(DocumentFetchError::Busy)?;
     let request = Request::builder()
         .method(Method::GET)
@@ -43,7 +71,7 @@ pub(super) async fn fetch(
         .header(header::ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|_| DocumentFetchError::Response)?;
-    let response = app.host().fetch(request, LIMITS).await.map_err(|error| {
+    let response = app.host().fetch(request, limits).await.map_err(|error| {
         let client = url.as_str();
         match error {
             // Anybody can name an address that does not respond, so this is a warning until one has responded.
@@ -70,9 +98,7 @@ pub(super) async fn fetch(
     if response.status() != StatusCode::OK || !has_json(response.headers()) {
         return Err(DocumentFetchError::Response);
     }
-    let client = Client::from_document(url, response.body(), &app.config.redirect_policy)
-        .map_err(DocumentFetchError::Document)?;
-    Ok((client, freshness(response.headers())))
+    Ok(response)
 }
 
 /// For how long a response may be reused.
@@ -107,6 +133,10 @@ const NO_WAY_OUT: &str = "no client metadata document could be fetched yet: clie
                           connect. Let this server reach the Internet on port 443, or set \
                           CLIENT_ID_METADATA_DOCUMENTS=off, so that clients register instead";
 
+/// Bytes of the keys of a client.
+const LONGEST_KEYS: usize = 64 * 1024;
+/// JSON values in the keys of a client.
+const MOST_KEY_VALUES: usize = 2048;
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(10), max_bytes: 5 * 1024, reach: Reach::PublicInternet };
 /// Seconds of freshness of a response that does not state it.

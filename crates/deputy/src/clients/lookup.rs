@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{
-    authentication::admits_document,
-    document::{self, DocumentFetchError, Freshness},
-};
+use super::document::{self, DocumentFetchError, Freshness};
 use crate::{
     app::App,
+    config::Config,
     host::Timestamp,
     oauth::Client,
     records::{self, Document, RecordError},
@@ -102,8 +100,13 @@ pub(crate) async fn authorizing_client(
     }
 }
 
+/// Whether the operator admits clients whose metadata document is at `url`.
+pub(super) fn admits_document(config: &Config, url: &ClientIdUrl) -> bool {
+    config.admission.metadata_documents && config.redirect_policy.hosts.admit(url.host())
+}
+
 /// The client that the document at `url` describes. The document is fetched unless a fresh one is stored.
-async fn described_client(
+pub(super) async fn described_client(
     app: &App,
     url: ClientIdUrl,
     source: Option<IpAddr>,

@@ -169,13 +169,18 @@ impl AuthenticationError {
     pub(crate) fn fault(&self) -> Fault<'_> {
         match self {
             Self::Record(error) => Fault::Server(error),
-            Self::Refused(_) => Fault::Client,
+            Self::KeysUnavailable | Self::Refused(_) => Fault::Client,
         }
     }
 
     /// The response: 401 with a challenge if authentication failed (OAuth 2.1 §3.2.4).
     pub(crate) fn response(&self) -> Response {
         let refusal = match self {
+            Self::KeysUnavailable => {
+                let code = ErrorCode::TemporarilyUnavailable;
+                let response = error(StatusCode::SERVICE_UNAVAILABLE, code, self);
+                return with_retry_after(response, RetryAfter(60));
+            }
             Self::Record(_) => return internal_failure(),
             Self::Refused(refusal) => *refusal,
         };

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::{About, Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::{App, access_of},
-    clients::{AuthenticationError, authenticate},
+    clients::{Authenticated, AuthenticationError, authenticate},
     grants::{
         manage::{self, finish_ending_with},
         revoke::revoke_at_pingone,
@@ -73,7 +73,7 @@ async fn revoke(app: &Arc<App>, request: Request) -> Result<Response, Revocation
     let params = Params::decode(&form);
     let is_form = has_media_type(&head.headers, "application/x-www-form-urlencoded");
     let token = params.one("token").ok().flatten().filter(|_| is_form).ok_or(RevocationError::Form)?;
-    let (client, _) = authenticate(app, &head.headers, &params, now).await?;
+    let Authenticated { client, .. } = authenticate(app, &head, &params, now).await?;
     // `token_type_hint` is not needed (RFC 7009 §2.1): a token tells its own kind.
     for kind in [TokenKind::RefreshToken, TokenKind::AccessToken] {
         if let Some(token) = ReferenceToken::parse(kind, token, &app.config.keys) {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{About, Fault, ReceiveError, Refusal, internal_failure, receive, respond_in_login};
 use crate::{
     app::{App, Trail, access_of},
-    clients::{AuthenticationError, authenticate},
+    clients::{Authenticated, AuthenticationError, authenticate},
     grants::{
         manage::{self, finish_ending},
         refresh::current_tokens,
@@ -19,8 +19,8 @@ use crate::{
     mcp::ApiError,
     metrics,
     oauth::{
-        Client, Due, ErrorCode, Grant, Issued, Params, RedeemError, Redemption, ReferenceToken, RefreshError,
-        RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
+        Client, ClientAuthError, Due, ErrorCode, Grant, Issued, Params, RedeemError, Redemption,
+        ReferenceToken, RefreshError, RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
     },
     records::{self, MetadataSource, RecordError},
     types::Scopes,
@@ -107,13 +107,13 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
     // Parsed before the client is authenticated: an unsupported grant type is an error for every client.
     let request = TokenRequest::parse(&params, &app.config)?;
     let token = presented_token(app, trail, &request);
-    let (client, source) = authenticate(app, &head.headers, &params, now).await?;
+    let Authenticated { client, source, by_key } = authenticate(app, &head, &params, now).await?;
     trail.has_client(&client.id, client.name.as_deref());
     let token = token?;
     let issued = match request {
         TokenRequest::AuthorizationCode { code_verifier, redirect_uri, .. } => {
             let redemption = Redemption { client_id: &client.id, redirect_uri, code_verifier };
-            let issued = redeem(app, &client, &token, &redemption, now).await;
+            let issued = redeem(app, (&client, by_key), &token, &redemption, now).await;
             let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
             metrics::login(LoginStep::Redemption, outcome);
             let issued = issued?;
@@ -121,7 +121,7 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
             issued
         }
         TokenRequest::RefreshToken { scopes, .. } => {
-            let (issued, is_new) = refresh(app, &client, &token, scopes.as_ref(), now).await?;
+            let (issued, is_new) = refresh(app, (&client, by_key), &token, scopes.as_ref(), now).await?;
             if is_new {
                 keep(app, &client, source, now).await;
             }
@@ -153,7 +153,7 @@ fn presented_token(app: &App, trail: &Trail, request: &TokenRequest) -> Result<R
 /// Redeems a code (OAuth 2.1 §4.1.3).
 async fn redeem(
     app: &App,
-    client: &Client,
+    (client, by_key): (&Client, bool),
     code: &ReferenceToken,
     redemption: &Redemption<'_>,
     now: Timestamp,
@@ -162,6 +162,7 @@ async fn redeem(
     for _ in 0..records::MOST_RACES {
         let (grant, version) =
             records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
+        require_key(&grant, client, by_key)?;
         let access = access_of(&grant);
         let (mut grant, issued) = match grant.redeem(code, redemption, config, now, &app.random()) {
             Ok(redeemed) => redeemed,
@@ -172,6 +173,7 @@ async fn redeem(
                 return Err(refusal.into());
             }
         };
+        grant.needs_key |= by_key;
         list(app, &mut grant, now).await?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             // Only the winner of the race enters the index.
@@ -184,11 +186,17 @@ async fn redeem(
     Err(RecordError::Contended("grant").into())
 }
 
+/// Refuses a client that does not sign an assertion although it has to: otherwise a stolen token would do without the key.
+fn require_key(grant: &Grant, client: &Client, by_key: bool) -> Result<(), AuthenticationError> {
+    let is_missing = grant.client_id == client.id && grant.needs_key && !by_key;
+    if is_missing { Err(ClientAuthError::KeyNeeded.into()) } else { Ok(()) }
+}
+
 /// Exchanges a refresh token (OAuth 2.1 §4.3). Returns the tokens, and whether they are new: a client whose response was lost
 /// gets the same ones again.
 async fn refresh(
     app: &Arc<App>,
-    client: &Client,
+    (client, by_key): (&Client, bool),
     token: &ReferenceToken,
     scopes: Option<&Scopes>,
     now: Timestamp,
@@ -196,6 +204,7 @@ async fn refresh(
     let config = &app.config;
     let mut loaded = records::stored_grant(app.host(), token.grant(), now).await?;
     if let Some((grant, _)) = &loaded {
+        require_key(grant, client, by_key)?;
         match login_status(app, client, token, grant, now).await {
             Login::Lasts => {}
             Login::MayHaveChanged => loaded = records::grant(app.host(), token.grant(), now).await?,

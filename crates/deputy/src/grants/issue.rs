@@ -37,6 +37,7 @@ pub(crate) async fn code(
         id,
         user,
         client_id: target.client_id().clone(),
+        needs_key: access.needs_key,
         client_name,
         redirect_uri: target.redirect_uri().clone(),
         code_challenge: access.code_challenge,

@@ -163,9 +163,11 @@ impl Outcome {
 pub enum RecordKey {
     /// An authorization request that waits for the user's approval. Lives 10 minutes.
     Approval(GrantId),
+    /// The use of a client's signed assertion, by the digest of client and `jti`. Lives as long as the assertion.
+    Assertion(Digest),
     /// The clients that the operator has blocked. There is one such record.
     Blocklist(Digest),
-    /// A metadata document, a copy of the blocklist, or a stored registration. Reads may be stale.
+    /// A metadata document, published keys of a client, a copy of the blocklist, or a stored registration. Reads may be stale.
     Client(String),
     /// A grant. Lives as long as its refresh token.
     Grant(GrantId),
@@ -182,6 +184,7 @@ impl RecordKey {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Approval(_) => "approval",
+            Self::Assertion(_) => "assertion",
             Self::Blocklist(_) => "blocklist",
             Self::Client(_) => "client",
             Self::Grant(_) => "grant",
@@ -196,7 +199,9 @@ impl RecordKey {
         match self {
             Self::Approval(id) | Self::Grant(id) | Self::Login(id) => hex(&id.0),
             Self::Client(id) => id.clone(),
-            Self::Blocklist(digest) | Self::Reply(digest) | Self::User(digest) => hex(&digest.0),
+            Self::Assertion(digest) | Self::Blocklist(digest) | Self::Reply(digest) | Self::User(digest) => {
+                hex(&digest.0)
+            }
         }
     }
 }

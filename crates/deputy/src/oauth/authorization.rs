@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
-use super::{Client, CodeChallenge, ErrorCode, Params, PkceError};
+use super::{AuthMethod, Client, CodeChallenge, ErrorCode, Params, PkceError};
 use crate::{
     config::Config,
     types::{ApprovedTools, ClientId, RedirectUri, ScopeError, Scopes},
@@ -43,6 +43,9 @@ pub struct RequestedAccess {
     /// `prompt=consent` without the scope `offline_access`: show the approval page even if the browser remembers the
     /// approval.
     pub ask_again: bool,
+    /// Whether the client has to authenticate with a key for this access.
+    #[serde(default)]
+    pub needs_key: bool,
     /// `prompt=login` or `prompt=select_account`: let the user log in with another account.
     pub log_in_again: bool,
 }
@@ -148,7 +151,10 @@ impl AuthorizationRequest {
             Err(_) => return Err(AuthorizeError::Redirect { target, error: RequestError::Repeated }),
         }
         match RequestedAccess::parse(params, config) {
-            Ok(access) => Ok(Self { target, access }),
+            Ok(access) => {
+                let needs_key = client.auth_method == AuthMethod::PrivateKeyJwt;
+                Ok(Self { target, access: RequestedAccess { needs_key, ..access } })
+            }
             Err(error) => Err(AuthorizeError::Redirect { target, error }),
         }
     }
@@ -249,6 +255,7 @@ impl RequestedAccess {
                 .and_then(|requested| requested.granted(&config.api.scopes))
                 .map_err(RequestError::Scope)?,
             declined: Scopes::default(),
+            needs_key: false,
             approved_tools: None,
             code_challenge,
             ask_again: prompts("consent") && !needs_consent,

@@ -1,11 +1,12 @@
 //! Clients and their metadata (RFC 7591 §2).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     config::Config,
     host::{DAY, Digest},
-    types::{ClientId, ConfiguredId, RedirectUri},
+    types::{ClientId, ClientIdUrl, ConfiguredId, RedirectUri},
 };
 
 /// A client that registered (RFC 7591), whose metadata document was fetched, or that the operator configured. A client
@@ -22,6 +23,20 @@ pub struct Client {
     pub auth_method: AuthMethod,
     /// The digest of the `client_secret`, for a configured client its SHA-256. Only a confidential client has one.
     pub secret: Option<Digest>,
+    /// The keys of a client that signs assertions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<ClientKeys>,
+}
+
+/// The public keys of a client (RFC 7591 §2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientKeys {
+    /// `jwks`.
+    #[serde(rename = "jwks")]
+    Inline(Value),
+    /// `jwks_uri`.
+    #[serde(rename = "jwks_uri")]
+    AtUrl(ClientIdUrl),
 }
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2).
@@ -36,6 +51,12 @@ pub enum AuthMethod {
     /// A public client does not authenticate.
     #[serde(rename = "none")]
     None,
+    /// The client signs an assertion with a key of its metadata document (RFC 7523 §2.2).
+    #[serde(rename = "private_key_jwt")]
+    PrivateKeyJwt,
+    /// Either of the last two. A login that began with a key goes on with it.
+    #[serde(rename = "private_key_jwt none")]
+    PrivateKeyJwtOrNone,
 }
 
 impl Client {
@@ -57,6 +78,7 @@ impl Client {
             redirect_uris: client.redirect_uris.clone(),
             auth_method: client.secret_sha256.map_or(AuthMethod::None, |_| AuthMethod::ClientSecretBasic),
             secret: client.secret_sha256,
+            keys: None,
         })
     }
 

@@ -4,7 +4,11 @@ use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::{AuthMethod, Client, ErrorCode, Params, sealed_client::secret_digest};
+use super::{
+    AuthMethod, Client, ErrorCode, Params,
+    client_assertion::{AssertionError, ClientAssertion},
+    sealed_client::secret_digest,
+};
 use crate::{encoding::base64_decode, seal, secret::Secret, types::ClientId};
 
 /// The `client_id` of a request, and the secret that the client authenticates with, if it sent one.
@@ -12,11 +16,21 @@ use crate::{encoding::base64_decode, seal, secret::Secret, types::ClientId};
 pub struct ClientCredentials {
     client_id: String,
     secret: Option<Secret<String>>,
+    assertion: Option<ClientAssertion>,
 }
 
 /// Why a client is not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientAuthError {
+    /// The assertion is malformed, or does not authenticate the client.
+    #[error("the client assertion is refused: {0}")]
+    Assertion(AssertionError),
+    /// The login began with a key of the client, or the client has no other method.
+    #[error("the client must authenticate with private_key_jwt")]
+    KeyNeeded,
+    /// The assertion was used before (RFC 7523 §3, 7).
+    #[error("the client assertion was used before")]
+    Replayed,
     /// The `Authorization` header has the scheme Basic, and malformed credentials.
     #[error("the Authorization header is not readable HTTP Basic")]
     Header,
@@ -37,7 +51,9 @@ impl ClientAuthError {
     /// The `error` code of the response (OAuth 2.1 §3.2.4).
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::Header | Self::Wrong => ErrorCode::InvalidClient,
+            Self::Assertion(_) | Self::Header | Self::KeyNeeded | Self::Replayed | Self::Wrong => {
+                ErrorCode::InvalidClient
+            }
             Self::Missing | Self::Several => ErrorCode::InvalidRequest,
         }
     }
@@ -61,14 +77,24 @@ impl ClientCredentials {
             (Some(credentials), None) => parse_basic(credentials).ok_or(ClientAuthError::Header)?,
             (Some(_), Some(_)) => return Err(ClientAuthError::Several),
         };
+        let assertion = (form("client_assertion_type")?, form("client_assertion")?);
+        let assertion =
+            ClientAssertion::parse(assertion.0, assertion.1).map_err(ClientAuthError::Assertion)?;
+        let has_secret = basic_secret.is_some() || form_secret.is_some();
         // RFC 6749 §2.3: a client must not use more than one method in a request.
         if basic_secret.is_some() && form_secret.is_some()
+            || has_secret && assertion.is_some()
             || basic_id.is_some() && form_id.is_some() && basic_id != form_id
         {
             return Err(ClientAuthError::Several);
         }
-        let client_id = basic_id.or(form_id).ok_or(ClientAuthError::Missing)?;
-        Ok(Self { client_id, secret: basic_secret.or(form_secret) })
+        // RFC 7521 §4.2: client_id is not needed beside an assertion, and must be that of its subject.
+        let subject = || assertion.as_ref().map(|assertion| assertion.client_id().to_owned());
+        let client_id = basic_id.or(form_id).or_else(subject).ok_or(ClientAuthError::Missing)?;
+        if subject().is_some_and(|subject| subject != client_id) {
+            return Err(ClientAuthError::Wrong);
+        }
+        Ok(Self { client_id, secret: basic_secret.or(form_secret), assertion })
     }
 
     /// The `client_id`, to look the client up.
@@ -76,11 +102,19 @@ impl ClientCredentials {
         &self.client_id
     }
 
+    /// The assertion with which the client authenticates, if it sent one.
+    pub const fn assertion(&self) -> Option<&ClientAssertion> {
+        self.assertion.as_ref()
+    }
+
     /// Checks that these are the credentials of `client`. A client with a secret may use either method, whichever it
-    /// registered: clients confuse the two, and the secret is the same.
+    /// registered: clients confuse the two, and the secret is the same. An assertion is verified elsewhere.
     pub fn authenticate(&self, client: &Client) -> Result<(), ClientAuthError> {
+        if self.assertion.is_some() {
+            return Err(ClientAuthError::Wrong);
+        }
         let is_valid = match (client.auth_method, &client.secret, &self.secret) {
-            (AuthMethod::None, _, None) => true,
+            (AuthMethod::None | AuthMethod::PrivateKeyJwtOrNone, _, None) => true,
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Some(digest), Some(secret)) => {
                 let presented = match client.id {
                     ClientId::Configured(_) => Sha256::digest(secret.expose()).into(),

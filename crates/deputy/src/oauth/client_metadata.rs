@@ -136,7 +136,8 @@ impl ClientMetadata {
             Some("client_secret_basic") => Some(AuthMethod::ClientSecretBasic),
             Some("client_secret_post") => Some(AuthMethod::ClientSecretPost),
             Some("none") => Some(AuthMethod::None),
-            Some(_) if offers_none(members) => Some(AuthMethod::None),
+            Some("private_key_jwt") => Some(AuthMethod::PrivateKeyJwt),
+            Some(_) if offers(members, "none") => Some(AuthMethod::None),
             Some(_) => return Err(MetadataError::AuthMethod),
         };
         if members.has("grant_types", "authorization_code")? == Some(false) {
@@ -159,10 +160,10 @@ impl ClientMetadata {
     }
 }
 
-/// Whether the client can do without authentication. The list of methods is for a client whose preferred method the server
-/// does not support (OpenID Connect Relying Party Metadata Choices 1.0 §2). `ChatGPT` sends it.
-pub(super) fn offers_none(members: &Members) -> bool {
-    members.has("token_endpoint_auth_methods_supported", "none") == Ok(Some(true))
+/// Whether the client lists a method among those that it can use (OpenID Connect Relying Party Metadata Choices 1.0 §2).
+/// `ChatGPT` has such a list.
+pub(super) fn offers(members: &Members, method: &str) -> bool {
+    members.has("token_endpoint_auth_methods_supported", method) == Ok(Some(true))
 }
 
 /// The redirect URIs of a client, without malformed ones. Fails if a URI runs script, or if no URI can be used here.

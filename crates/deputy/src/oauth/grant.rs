@@ -53,6 +53,7 @@ pub use refresh::{RefreshError, Refreshed};
 ///         id: GrantId([1; 16]),
 ///         user: User { sub: "alice".to_owned(), ..User::default() },
 ///         client_id: client_id.clone(),
+///         needs_key: false,
 ///         client_name: None,
 ///         redirect_uri: RedirectUri::parse("https://client.example/callback")?,
 ///         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256"))?,
@@ -94,6 +95,9 @@ pub struct Grant {
     pub user: User,
     /// The client that the user approved.
     pub client_id: ClientId,
+    /// Whether the client has to authenticate with a key: it has no other method, or it redeemed the code with one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_key: bool,
     /// `client_name`, as the client chose it.
     pub client_name: Option<String>,
     /// The host of the redirect URI, as [`RedirectUri::host`] gives it. Grants of earlier versions have none.
@@ -140,6 +144,8 @@ pub struct NewGrant {
     pub user: User,
     /// The client that the user approved.
     pub client_id: ClientId,
+    /// Whether the client has to authenticate with a key.
+    pub needs_key: bool,
     /// `client_name`, as the client chose it.
     pub client_name: Option<String>,
     /// The redirect URI that the code is sent to.
@@ -256,6 +262,7 @@ impl Grant {
             id,
             user,
             client_id,
+            needs_key,
             client_name,
             redirect_uri,
             code_challenge,
@@ -270,6 +277,7 @@ impl Grant {
             id,
             user,
             client_id,
+            needs_key,
             client_name,
             redirect_host: Some(redirect_uri.host()),
             scopes,

@@ -18,7 +18,10 @@ pub fn protected_resource_metadata(config: &Config) -> Value {
 /// Authorization server metadata (RFC 8414 §2): the issuer, its endpoints and its capabilities.
 pub fn authorization_server_metadata(config: &Config) -> Value {
     let url = &config.public_url;
-    let auth_methods = ["none", "client_secret_basic", "client_secret_post"];
+    let mut auth_methods = vec!["none", "client_secret_basic", "client_secret_post"];
+    // The keys of a client are in its metadata document.
+    let has_keys = config.admission.metadata_documents;
+    auth_methods.extend(has_keys.then_some("private_key_jwt"));
     let mut scopes = config.api.scopes.to_vec();
     // Some clients request a refresh token with this scope. It is not a scope of the resource, whose metadata omits it.
     scopes.push("offline_access".to_owned());
@@ -37,6 +40,12 @@ pub fn authorization_server_metadata(config: &Config) -> Value {
         "token_endpoint": url.at(paths::TOKEN),
         "token_endpoint_auth_methods_supported": auth_methods,
     });
+    if has_keys {
+        for endpoint in ["token", "revocation"] {
+            document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")] =
+                json!(["RS256", "ES256"]);
+        }
+    }
     if config.admission.registration {
         document["registration_endpoint"] = json!(url.at(paths::REGISTER));
     }

@@ -4,11 +4,12 @@
 use serde_json::Value;
 
 use super::{
-    AuthMethod, Client,
-    client_metadata::{ClientMetadata, Members, MetadataError, offers_none},
+    AuthMethod, Client, ClientKeys,
+    client_metadata::{ClientMetadata, Members, MetadataError, offers},
 };
 use crate::{
     config::RedirectPolicy,
+    jose::KeySet,
     types::{ClientId, ClientIdUrl},
 };
 
@@ -24,9 +25,10 @@ pub enum DocumentError {
     /// The document has a secret or a private key, although it is public.
     #[error("it has a secret, which everyone can read")]
     Secret,
-    /// Neither `token_endpoint_auth_method` is `none` nor the list of methods has it: a client with a document must be a
-    /// public client here.
-    #[error("its token_endpoint_auth_method is not none")]
+    /// `token_endpoint_auth_method` and the list of methods have neither `none` nor, with usable keys, `private_key_jwt`.
+    #[error(
+        "its token_endpoint_auth_method is neither none nor private_key_jwt with a key for RS256 or ES256"
+    )]
     AuthMethod,
     /// The metadata would not be accepted of a registration either.
     #[error(transparent)]
@@ -48,15 +50,24 @@ impl Client {
             return Err(DocumentError::Secret);
         }
         let metadata = ClientMetadata::read(&members, policy)?;
-        if !matches!(metadata.auth_method, None | Some(AuthMethod::None)) && !offers_none(&members) {
-            return Err(DocumentError::AuthMethod);
-        }
+        let keys = keys(&members);
+        let signs =
+            metadata.auth_method == Some(AuthMethod::PrivateKeyJwt) || offers(&members, "private_key_jwt");
+        let is_public =
+            matches!(metadata.auth_method, None | Some(AuthMethod::None)) || offers(&members, "none");
+        let auth_method = match (signs && keys.is_some(), is_public) {
+            (true, true) => AuthMethod::PrivateKeyJwtOrNone,
+            (true, false) => AuthMethod::PrivateKeyJwt,
+            (false, true) => AuthMethod::None,
+            (false, false) => return Err(DocumentError::AuthMethod),
+        };
         Ok(Self {
             id: ClientId::Document(url.clone()),
             name: Some(metadata.name.ok_or(DocumentError::Name)?),
             redirect_uris: metadata.redirect_uris,
-            auth_method: AuthMethod::None,
+            auth_method,
             secret: None,
+            keys,
         })
     }
 
@@ -69,8 +80,23 @@ impl Client {
             redirect_uris: Vec::new(),
             auth_method: AuthMethod::None,
             secret: None,
+            keys: None,
         }
     }
+}
+
+/// The keys of a client: `jwks`, or else `jwks_uri`, whose URL follows the rules for a `client_id`. `None` if none can be
+/// used, or if `token_endpoint_auth_signing_alg` is not RS256 or ES256.
+fn keys(members: &Members) -> Option<ClientKeys> {
+    let algorithm = members.string("token_endpoint_auth_signing_alg").ok()?;
+    if !matches!(algorithm, None | Some("RS256" | "ES256")) {
+        return None;
+    }
+    if let Some(jwks) = members.get("jwks") {
+        return KeySet::of_client(jwks).map(|_| ClientKeys::Inline(jwks.clone()));
+    }
+    let url = members.string("jwks_uri").ok()??;
+    ClientIdUrl::parse(url).ok().map(ClientKeys::AtUrl)
 }
 
 /// Whether `jwks` has a private or symmetric key: one with a member `d`, `k`, `p` or `q` (RFC 7518 §6).
@@ -124,7 +150,7 @@ mod tests {
             ("jwks", json!({ "keys": [{ "kty": "EC", "d": "x" }] }), E::Secret),
             ("jwks", json!({ "keys": [{ "kty": "oct", "k": "x" }] }), E::Secret),
             ("token_endpoint_auth_method", json!("client_secret_post"), E::AuthMethod),
-            ("token_endpoint_auth_method", json!("private_key_jwt"), E::Metadata(MetadataError::AuthMethod)),
+            ("token_endpoint_auth_method", json!("private_key_jwt"), E::AuthMethod),
             ("grant_types", json!(["client_credentials"]), E::Metadata(MetadataError::GrantTypes)),
             ("response_types", json!(["token"]), E::Metadata(MetadataError::ResponseTypes)),
         ] {
@@ -147,6 +173,36 @@ mod tests {
             {
                 assert!(with(methods.clone()).is_err(), "{preferred} {methods}");
             }
+        }
+    }
+
+    #[test]
+    fn document_with_a_key_lets_its_client_sign() {
+        let key = json!({ "kty": "EC", "crv": "P-256", "x": "A".repeat(43), "y": "A".repeat(43) });
+        let with = |method: &str, methods: Value, name: &str, keys: Value| {
+            let client = parse(|document| {
+                document["token_endpoint_auth_method"] = json!(method);
+                document["token_endpoint_auth_methods_supported"] = methods;
+                document[name] = keys;
+            });
+            client.map(|client| client.auth_method)
+        };
+        let jwks = json!({ "keys": [key] });
+        let (own, both) = ("private_key_jwt", json!(["none", "private_key_jwt"]));
+        let url = json!("https://client.example/jwks.json");
+        assert_eq!(with(own, Value::Null, "jwks", jwks.clone()), Ok(AuthMethod::PrivateKeyJwt));
+        assert_eq!(with(own, Value::Null, "jwks_uri", url.clone()), Ok(AuthMethod::PrivateKeyJwt));
+        assert_eq!(with(own, both.clone(), "jwks_uri", url.clone()), Ok(AuthMethod::PrivateKeyJwtOrNone));
+        assert_eq!(with("none", both.clone(), "jwks", jwks.clone()), Ok(AuthMethod::PrivateKeyJwtOrNone));
+        assert_eq!(with("none", Value::Null, "jwks", jwks), Ok(AuthMethod::None));
+        assert_eq!(with(own, both, "jwks_uri", json!("https://127.0.0.1/jwks.json")), Ok(AuthMethod::None));
+        for (name, keys) in [
+            ("jwks", json!({ "keys": [] })),
+            ("jwks", json!({ "keys": [{ "kty": "EC", "crv": "P-384", "x": "x", "y": "y" }] })),
+            ("jwks_uri", json!("http://client.example/jwks.json")),
+            ("jwks_uri", json!(7)),
+        ] {
+            assert_eq!(with(own, Value::Null, name, keys.clone()), Err(DocumentError::AuthMethod), "{keys}");
         }
     }
 

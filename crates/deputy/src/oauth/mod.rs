@@ -4,6 +4,7 @@
 mod approval;
 mod authorization;
 mod client;
+mod client_assertion;
 mod client_authentication;
 mod client_metadata;
 mod error;
@@ -24,7 +25,8 @@ pub use authorization::{
     AuthorizationRequest, AuthorizeError, RedirectTarget, RequestError, RequestedAccess, TargetError,
 };
 pub(crate) use client::displayable;
-pub use client::{AuthMethod, Client};
+pub use client::{AuthMethod, Client, ClientKeys};
+pub use client_assertion::{AssertionError, ClientAssertion, VerifiedAssertion};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_metadata::MetadataError;
 pub use error::{ErrorCode, ErrorResponse};

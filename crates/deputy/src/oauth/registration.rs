@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     AuthMethod,
-    client_metadata::{ClientMetadata, Members, MetadataError},
+    client_metadata::{ClientMetadata, Members, MetadataError, offers},
     sealed_client::{client_secret, seal_client},
 };
 use crate::{
@@ -26,7 +26,13 @@ impl RegistrationParams {
     /// Parses the body of a registration request. `policy` is the operator's.
     pub fn parse(body: &[u8], policy: &RedirectPolicy) -> Result<Self, MetadataError> {
         let members = Members::parse(body)?;
-        let metadata = ClientMetadata::read(&members, policy)?;
+        let mut metadata = ClientMetadata::read(&members, policy)?;
+        // Only the keys of metadata documents are kept.
+        if metadata.auth_method == Some(AuthMethod::PrivateKeyJwt) {
+            let is_public = offers(&members, "none");
+            metadata.auth_method =
+                Some(is_public.then_some(AuthMethod::None).ok_or(MetadataError::AuthMethod)?);
+        }
         // A scope that is not a string is ignored: a registration grants no scopes.
         let scope = members.string("scope").unwrap_or_default();
         let scopes = Scopes::parse(scope.unwrap_or_default()).map_err(MetadataError::Scope)?;

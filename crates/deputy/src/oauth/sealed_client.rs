@@ -67,6 +67,7 @@ impl SealedClient {
             auth_method,
             secret: (auth_method != AuthMethod::None)
                 .then(|| secret_digest(client_secret(client_id, keys).expose())),
+            keys: None,
         };
         Some(Self { client, is_retiring: age > 0 })
     }
@@ -104,7 +105,10 @@ pub(super) fn secret_digest(secret: &str) -> Digest {
 impl From<AuthMethod> for Method {
     fn from(method: AuthMethod) -> Self {
         match method {
-            AuthMethod::ClientSecretBasic => Self::Basic,
+            // The last two do not occur in registrations.
+            AuthMethod::ClientSecretBasic | AuthMethod::PrivateKeyJwt | AuthMethod::PrivateKeyJwtOrNone => {
+                Self::Basic
+            }
             AuthMethod::ClientSecretPost => Self::Post,
             AuthMethod::None => Self::None,
         }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    JwtError, KeySet,
-    jwt::{LEEWAY, audiences, decode_claims, numeric_date},
+use crate::{
+    config::Config,
+    host::Timestamp,
+    jose::{JwtError, KeySet, LEEWAY, audiences, decode_claims, numeric_date},
 };
-use crate::{config::Config, host::Timestamp};
 
 /// The claims of an access token that `PingOne` issued for the API.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,11 +4,16 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    JwtError, KeySet, Nonce, UserInfo,
+    Nonce, UserInfo,
     claims::{displayable_claim, full_name},
-    jwt::{LEEWAY, audiences, numeric_date},
 };
-use crate::{config::PingOne, encoding::base64url_encode, host::Timestamp, types::User};
+use crate::{
+    config::PingOne,
+    encoding::base64url_encode,
+    host::Timestamp,
+    jose::{JwtError, KeySet, LEEWAY, audiences, numeric_date},
+    types::User,
+};
 
 /// A verified ID token: the user logged in at `PingOne`, for this server, in this login, through the configured flow
 /// policy. Only [`VerifiedIdToken::verify`] makes it.

@@ -6,12 +6,12 @@ mod authentication;
 mod claims;
 mod discovery;
 mod id_token;
-mod jwt;
 mod token;
 mod userinfo;
 
 use bytes::Bytes;
 
+pub use crate::jose::{JwtError, KeySet};
 pub use access_token::{AccessTokenClaims, AccessTokenError};
 pub use authentication::{
     Authentication, AuthenticationRequest, CallbackError, CallbackParams, ClientAccess, CodeVerifier, Nonce,
@@ -19,7 +19,6 @@ pub use authentication::{
 pub use discovery::{Discovery, DiscoveryError};
 pub(crate) use id_token::clocks_differ;
 pub use id_token::{IdTokenError, VerifiedIdToken};
-pub use jwt::{JwtError, KeySet};
 pub(crate) use token::rotated_refresh_token;
 pub use token::{TokenError, TokenResponse, code_request, refresh_request, revocation_request};
 pub use userinfo::{UserInfo, UserInfoError};

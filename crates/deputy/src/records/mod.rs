@@ -1,6 +1,7 @@
 //! The stored records, typed, over the verbs of the store. One file for each kind.
 
 mod activity;
+mod assertions;
 mod blocklist;
 mod clients;
 mod grants;
@@ -9,6 +10,7 @@ mod tickets;
 mod users;
 
 pub(crate) use activity::{Activity, UnwrittenActivity};
+pub(crate) use assertions::{StoredKeys, client_keys, put_client_keys, use_assertion};
 pub(crate) use blocklist::{Blocked, Blocklist, Subject, blocklist, blocklist_copy, change_blocklist};
 pub(crate) use clients::{
     Document, MetadataSource, authorizing_client, document, forget_document, keep_client, put_document,

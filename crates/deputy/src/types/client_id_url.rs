@@ -1,10 +1,12 @@
 //! Client identifiers that are URLs (draft-ietf-oauth-client-id-metadata-document-00 §3).
 
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// A URL that identifies a client, and at which its metadata document is published. It is `https`, has a path and the
 /// host name of a public server, and is written as a URL parser writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ClientIdUrl {
     text: String,
     host: String,
@@ -69,6 +71,20 @@ impl ClientIdUrl {
     /// The host. Only its owner can publish the document, so it is the part that a user can trust.
     pub fn host(&self) -> &str {
         &self.host
+    }
+}
+
+impl TryFrom<String> for ClientIdUrl {
+    type Error = ClientIdUrlError;
+
+    fn try_from(text: String) -> Result<Self, ClientIdUrlError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ClientIdUrl> for String {
+    fn from(url: ClientIdUrl) -> Self {
+        url.text
     }
 }
 

@@ -48,7 +48,9 @@ fn location(key: &RecordKey) -> Location<'_> {
         RecordKey::Grant(_) => ("grant", 1),
         RecordKey::Approval(_) => ("grant", 2),
         RecordKey::Login(_) => ("grant", 3),
-        RecordKey::Blocklist(_) | RecordKey::Reply(_) | RecordKey::User(_) => (key.kind(), 1),
+        RecordKey::Assertion(_) | RecordKey::Blocklist(_) | RecordKey::Reply(_) | RecordKey::User(_) => {
+            (key.kind(), 1)
+        }
     };
     Location::Object(Place { object: format!("{kind}:{}", key.name()), slot })
 }

@@ -232,10 +232,13 @@ impl TestStore {
 
     fn key(&self, key: &RecordKey) -> RecordKey {
         match key {
+            RecordKey::Assertion(digest) => RecordKey::Assertion(self.mixed(digest)),
             RecordKey::Blocklist(digest) => RecordKey::Blocklist(self.mixed(digest)),
             RecordKey::User(digest) => RecordKey::User(self.mixed(digest)),
             // Metadata documents of one URL and the list of blocked clients differ between worlds.
-            RecordKey::Client(id) if id.starts_with("document-") || id == "blocklist" => {
+            RecordKey::Client(id)
+                if id.starts_with("document-") || id.starts_with("keys-") || id == "blocklist" =>
+            {
                 RecordKey::Client(format!("{id} {}", self.owner))
             }
             // Their names are random.

@@ -157,7 +157,8 @@ fn log_given_up(key: &RecordKey) {
         RecordKey::Login(login) => {
             tracing::info!(reference = %login.reference(), "login not back from PingOne after ten minutes");
         }
-        RecordKey::Blocklist(_)
+        RecordKey::Assertion(_)
+        | RecordKey::Blocklist(_)
         | RecordKey::Client(_)
         | RecordKey::Grant(_)
         | RecordKey::Reply(_)

@@ -54,6 +54,7 @@ fn grant(number: u8, client: &str, user: &str) -> Grant {
         id: GrantId([number; 16]),
         user: User { sub: user.to_owned(), name: Some(format!("{user}\u{1b}[31m")), ..User::default() },
         client_id: client_id.clone(),
+        needs_key: false,
         client_name: Some("A client".to_owned()),
         redirect_uri: RedirectUri::parse("https://client.example/cb").unwrap(),
         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256")).unwrap(),

@@ -261,6 +261,7 @@ fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
         id: GrantId([1; 16]),
         user: User { sub: "alice".into(), ..User::default() },
         client_id: client_id(CLIENT),
+        needs_key: false,
         client_name: None,
         redirect_uri: RedirectUri::parse(URI).unwrap(),
         code_challenge: CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap(),

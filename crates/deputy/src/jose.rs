@@ -1,28 +1,39 @@
-//! Signatures and keys of the JSON Web Tokens of `PingOne`. Only RS256 is accepted (RFC 8725 §3.1: the application
-//! names the algorithms that it supports).
+//! Signatures and keys of JSON Web Tokens. A key is for one algorithm, and a key set has those that its application
+//! supports (RFC 8725 §3.1): RS256 for `PingOne`, RS256 and ES256 for clients.
 
+use bytes::Bytes;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
-use super::{Response, json_object};
-use crate::encoding::base64url_decode_all;
+use crate::encoding::{base64url_decode, base64url_decode_all};
 
-/// The signing keys of `PingOne`, from its JWK set (RFC 7517 §5).
+/// Signing keys, from a JWK set (RFC 7517 §5).
 #[derive(Clone, Debug, Default)]
-pub struct KeySet(Vec<Jwk>);
+pub struct KeySet {
+    keys: Vec<Jwk>,
+    algorithms: &'static [Algorithm],
+}
 
 #[derive(Clone, Debug)]
 struct Jwk {
     kid: Option<String>,
-    modulus: String,
-    exponent: String,
+    key: Key,
+}
+
+/// A public key. Its type determines the algorithm, which the header of a token cannot change.
+#[derive(Clone, Debug)]
+enum Key {
+    /// For RS256.
+    Rsa { modulus: String, exponent: String },
+    /// For ES256.
+    P256 { x: String, y: String },
 }
 
 /// Why a JSON Web Token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// `alg` is not RS256.
-    #[error("the token is not signed with RS256")]
+    /// `alg` is not one of the algorithms of the key set.
+    #[error("the token is not signed with an algorithm that is accepted")]
     Algorithm,
     /// The header has `crit`: extensions that must be understood (RFC 7515 §4.1.11). This server supports no extension.
     #[error("the token has a critical extension")]
@@ -49,18 +60,35 @@ impl JwtError {
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys of other types, or for other uses, are skipped; `alg` may be missing, as in the keys of
-    /// `PingOne`. `None` if no usable key is left.
-    pub fn read(response: &Response) -> Option<Self> {
-        let members = json_object(response)?;
-        let keys: Vec<_> = members.get("keys")?.as_array()?.iter().filter_map(Jwk::read).collect();
-        (!keys.is_empty()).then_some(Self(keys))
+    /// Reads the JWK set of `PingOne` from its response. Keys of other types, or for other uses, are skipped; `alg` may be
+    /// missing, as in the keys of `PingOne`. `None` if no usable key is left.
+    pub fn read(response: &http::Response<Bytes>) -> Option<Self> {
+        if response.status() != http::StatusCode::OK {
+            return None;
+        }
+        Self::parse(&serde_json::from_slice(response.body()).ok()?, &[Algorithm::RS256], usize::MAX)
+    }
+
+    /// Reads the JWK set of a client. Only the first 16 usable keys are used, since each may be tried.
+    pub fn of_client(jwks: &Value) -> Option<Self> {
+        Self::parse(jwks, &[Algorithm::RS256, Algorithm::ES256], 16)
+    }
+
+    fn parse(jwks: &Value, algorithms: &'static [Algorithm], most: usize) -> Option<Self> {
+        let keys = jwks.get("keys")?.as_array()?.iter().filter_map(Jwk::read);
+        let keys: Vec<_> = keys.filter(|key| algorithms.contains(&key.algorithm())).take(most).collect();
+        (!keys.is_empty()).then_some(Self { keys, algorithms })
     }
 
     /// Verifies the signature of a token, and returns its claims. The caller has to verify the claims.
     pub fn verify(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
         let header = header(token).ok_or(JwtError::Malformed)?;
-        if header.get("alg").and_then(Value::as_str) != Some("RS256") {
+        let algorithm = match header.get("alg").and_then(Value::as_str) {
+            Some("RS256") => Algorithm::RS256,
+            Some("ES256") => Algorithm::ES256,
+            _ => return Err(JwtError::Algorithm),
+        };
+        if !self.algorithms.contains(&algorithm) {
             return Err(JwtError::Algorithm);
         }
         if header.contains_key("crit") {
@@ -69,9 +97,11 @@ impl KeySet {
         // The header selects one of the fetched keys. A key in the header (`jwk`, `jku`, `x5c`) is ignored. RFC 7517
         // §4.5: `kid` is optional in the token and in the key, and several keys may have the same.
         let kid = header.get("kid").and_then(Value::as_str);
-        let matches = |key: &&Jwk| kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid;
+        let matches = |key: &&Jwk| {
+            key.algorithm() == algorithm && (kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid)
+        };
         let mut result = Err(JwtError::UnknownKey);
-        for key in self.0.iter().filter(matches) {
+        for key in self.keys.iter().filter(matches) {
             result = key.verify(token);
             if result != Err(JwtError::Signature) {
                 break;
@@ -84,26 +114,45 @@ impl KeySet {
 impl Jwk {
     fn read(key: &Value) -> Option<Self> {
         let text = |name| key.get(name).and_then(Value::as_str);
-        let signs = text("kty") == Some("RSA")
-            && text("use").is_none_or(|r#use| r#use == "sig")
-            && text("alg").is_none_or(|alg| alg == "RS256");
-        let (modulus, exponent) = (text("n")?, text("e")?);
-        // RFC 7518 §3.3: the modulus must have 2048 bits or more. Both numbers must be base64url (§6.3.1).
-        let is_number = |text| base64url_decode_all(text).is_some();
-        let usable = (342..=1400).contains(&modulus.len()) && exponent.len() <= 8;
-        (signs && usable && is_number(modulus) && is_number(exponent)).then(|| Self {
-            kid: text("kid").map(str::to_owned),
-            modulus: modulus.into(),
-            exponent: exponent.into(),
-        })
+        let signs_with = |algorithm: &str| {
+            text("use").is_none_or(|r#use| r#use == "sig") && text("alg").is_none_or(|alg| alg == algorithm)
+        };
+        let key = match text("kty")? {
+            "RSA" if signs_with("RS256") => {
+                let (modulus, exponent) = (text("n")?, text("e")?);
+                // RFC 7518 §3.3: the modulus must have 2048 bits or more. Both numbers must be base64url (§6.3.1).
+                let is_number = |text| base64url_decode_all(text).is_some();
+                let usable = (342..=1400).contains(&modulus.len()) && exponent.len() <= 8;
+                let (modulus, exponent) = (usable && is_number(modulus) && is_number(exponent))
+                    .then(|| (modulus.to_owned(), exponent.to_owned()))?;
+                Key::Rsa { modulus, exponent }
+            }
+            // RFC 7518 §6.2.1: both coordinates have 32 bytes.
+            "EC" if text("crv") == Some("P-256") && signs_with("ES256") => {
+                let coordinate = |name| text(name).filter(|text| base64url_decode::<32>(text).is_some());
+                Key::P256 { x: coordinate("x")?.to_owned(), y: coordinate("y")?.to_owned() }
+            }
+            _ => return None,
+        };
+        Some(Self { kid: text("kid").map(str::to_owned), key })
+    }
+
+    const fn algorithm(&self) -> Algorithm {
+        match self.key {
+            Key::Rsa { .. } => Algorithm::RS256,
+            Key::P256 { .. } => Algorithm::ES256,
+        }
     }
 
     fn verify(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
         // A token cannot be signed with a key that is not valid.
-        let key = DecodingKey::from_rsa_components(&self.modulus, &self.exponent)
-            .map_err(|_| JwtError::Signature)?;
+        let key = match &self.key {
+            Key::Rsa { modulus, exponent } => DecodingKey::from_rsa_components(modulus, exponent),
+            Key::P256 { x, y } => DecodingKey::from_ec_components(x, y),
+        };
+        let key = key.map_err(|_| JwtError::Signature)?;
         // The library would read the system's clock. Callers verify the claims with the time that they get.
-        let mut signature_only = Validation::new(Algorithm::RS256);
+        let mut signature_only = Validation::new(self.algorithm());
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;
         signature_only.validate_aud = false;
@@ -117,8 +166,9 @@ impl Jwk {
     }
 }
 
-/// Decodes the claims of a token without verifying it. Only for a token that was verified before it was stored.
-pub(super) fn decode_claims(token: &str) -> Option<Map<String, Value>> {
+/// Decodes the claims of a token without verifying it: of a token that was verified before it was stored, or to find the
+/// keys of a client.
+pub(crate) fn decode_claims(token: &str) -> Option<Map<String, Value>> {
     let claims = token.split('.').nth(1)?;
     serde_json::from_slice(&base64url_decode_all(claims)?).ok()
 }
@@ -138,7 +188,7 @@ fn header(token: &str) -> Option<Map<String, Value>> {
 
 /// The audiences in `aud`, which is a string or a list of strings (RFC 7519 §4.1.3). Empty if the claim is missing or
 /// has another type.
-pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
+pub(crate) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
     match claims.get("aud") {
         Some(Value::String(audience)) => vec![audience],
         Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
@@ -147,26 +197,25 @@ pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
 }
 
 /// A claim of the type `NumericDate` (RFC 7519 §2: seconds since 1970, maybe with a fraction), in whole seconds.
-pub(super) fn numeric_date(claims: &Map<String, Value>, name: &str) -> Option<u64> {
+pub(crate) fn numeric_date(claims: &Map<String, Value>, name: &str) -> Option<u64> {
     let value = claims.get(name)?;
     // The fraction is dropped.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
     value.as_u64().or_else(|| value.as_f64().filter(|v| (0.0..1e12).contains(v)).map(|v| v as u64))
 }
 
-/// Seconds by which the clocks of `PingOne` and of this server may differ.
-pub(super) const LEEWAY: u64 = 60;
+/// Seconds by which the clocks of the signer and of this server may differ.
+pub(crate) const LEEWAY: u64 = 60;
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;
     use crate::encoding::base64url_encode;
 
-    const KEYS: &str = include_str!("../../../../fuzz/fixtures/keys.json");
-    const TOKEN: &str = include_str!("../../../../fuzz/fixtures/token.txt");
+    const KEYS: &str = include_str!("../../../fuzz/fixtures/keys.json");
+    const TOKEN: &str = include_str!("../../../fuzz/fixtures/token.txt");
 
     fn keys() -> KeySet {
         KeySet::read(&http::Response::new(Bytes::from(KEYS))).expect("keys")
