@@ -108,7 +108,8 @@ fn unique() -> String {
 }
 
 /// The variables that every world sets.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
+    "ACCESS_TOKEN_LIFETIME",
     "API_IDENTIFIER",
     "API_URL",
     "COOKIE_ENCRYPTION_KEY",
