@@ -88,6 +88,10 @@ need_promtool() {
     lack promtool "apt-get install prometheus, or brew install prometheus"
 }
 
+need_terminal() {
+  command -v tmux >/dev/null || apt_install tmux || lack tmux "apt-get install tmux, or brew install tmux"
+}
+
 # Ends the run if anything is missing, and names all of it.
 stop_if_missing() {
   [ -z "$missing" ] && return
@@ -96,7 +100,8 @@ stop_if_missing() {
   exit 1
 }
 
-# Installs the npm packages of the lock file in folder $1 in the cache, and links them into the folder.
+# Installs the npm packages of the lock file in folder $1 in the cache, and links them into the folder. $2 is another command of
+# npm than `ci`, which refuses a lock file without the packages for other platforms.
 install_node_packages() {
   local project="$1" folder unfinished
   folder="$cache/npm-$(git hash-object $project/package-lock.json)-$(uname -sm | tr ' ' -)"
@@ -105,19 +110,19 @@ install_node_packages() {
     mkdir -p "$unfinished" &&
       cp $project/package.json $project/package-lock.json $project/.npmrc "$unfinished" &&
       # None of them needs an install script.
-      (cd "$unfinished" && npm ci --ignore-scripts --loglevel=error) &&
+      (cd "$unfinished" && npm "${2:-ci}" --ignore-scripts --loglevel=error) &&
       mv "$unfinished" "$folder" || { rm -rf "$unfinished"; return 1; }
   fi
   rm -rf $project/node_modules && ln -s "$folder/node_modules" $project/node_modules
 }
 
-# Installs the Python packages of the tests in a virtual environment in the cache. Sets `python`.
+# Installs the Python packages in file $1 in a virtual environment in the cache. Sets `python`.
 install_python_packages() {
-  local project=tests/clients/python folder
-  folder="$cache/venv-$(git hash-object $project/requirements.txt)-$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')"
+  local folder
+  folder="$cache/venv-$(git hash-object "$1")-$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')"
   python="$folder/bin/python"
   [ -f "$folder/complete" ] && return 0
   rm -rf "$folder" && mkdir -p "$cache" && python3 -m venv "$folder" &&
-    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r $project/requirements.txt &&
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$1" &&
     "$python" -m pip check --disable-pip-version-check && touch "$folder/complete"
 }
