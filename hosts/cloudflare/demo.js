@@ -174,7 +174,7 @@ await Promise.all([
 console.log(`Deputy's demo on workerd is ready. Everything runs on this computer, and PingOne is a simulator.
 
   MCP server   ${url}/mcp
-  Todo API     ${api}
+  API          ${api}
   PingOne      ${issuer}
 
 Connect a client as in the README, and log in as

@@ -72,7 +72,7 @@ fn run(folder: &TempDir, ports: [u16; 3]) -> (Child, [Url; 3]) {
         let line = line.unwrap_or_else(|| panic!("the demo ended without printing its {label}"));
         Url::parse(line.split_whitespace().last().unwrap()).unwrap()
     };
-    let urls = [url("MCP server"), url("Todo API"), url("PingOne")];
+    let urls = [url("MCP server"), url("API"), url("PingOne")];
     // Read the rest, so that the demo never blocks on a full pipe.
     thread::spawn(move || lines.for_each(drop));
     (process, urls)
