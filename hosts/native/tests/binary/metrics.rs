@@ -27,7 +27,7 @@ fn metrics_are_served_on_their_own_port_only() {
         r#"deputy_requests_total{endpoint="register",outcome="ok"} 1"#,
         r#"deputy_requests_total{endpoint="mcp",outcome="missing_token"} 1"#,
         r#"deputy_request_seconds_bucket{endpoint="register",le="+Inf"} 1"#,
-        r#"deputy_store_seconds_count{operation="put"} 1"#,
+        r#"deputy_store_seconds_count{operation="probe"} 1"#,
         r#"http_responses_total{server="deputy",status="4xx"} 4"#,
         r#"http_connection_slots{server="deputy"} 512"#,
         "deputy_store_queue 0",
