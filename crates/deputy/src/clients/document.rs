@@ -74,7 +74,7 @@ async fn get(
     let response = app.host().fetch(request, limits).await.map_err(|error| {
         let client = url.as_str();
         match error {
-            // Anybody can name an address that does not respond, so this is a warning until one has responded.
+            // A stranger can name an address that does not respond, so this is a warning until one has responded.
             FetchError::Connection(_) | FetchError::Deadline if !app.document_fetches.has_response() => {
                 tracing::warn!(client, %error, "{NO_WAY_OUT}");
                 DocumentFetchError::OutOfReach

@@ -11,9 +11,11 @@ use serde_json::Value;
 use super::{
     Caller, GrantSession, RpcError,
     accept::Accept,
+    client_messages::{cancel, deliver_reply, without_body},
     message::{Malformed, Message},
+    refusal::Refusal,
     rpc_error,
-    streamable_http::{Refusal, StreamableHttp, cancel, deliver_reply, without_body},
+    streamable_http::StreamableHttp,
 };
 use crate::http::json_text;
 

@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
+use axum::body::Body;
 use bytes::Bytes;
+use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use serde_json::Value;
 
 use super::{Peer, RpcError, Withdrawn, rpc_error::response};
-use crate::host::BoxFuture;
+use crate::{host::BoxFuture, http::StaysOpen};
 
 /// A timer of the host.
 pub(super) type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -159,6 +161,21 @@ impl Events {
             messages.push(self.exchange.last_message(outcome));
         }
         messages
+    }
+
+    /// The response with this stream. It counts as open unless the stream is complete.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let done = self.done;
+        let mut response = Response::new(Body::new(self));
+        if !done {
+            response.extensions_mut().insert(StaysOpen);
+        }
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A proxy that buffers responses would hold events back.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        response
     }
 }
 

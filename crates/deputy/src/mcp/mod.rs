@@ -13,6 +13,7 @@ mod batch;
 mod caller;
 mod catalog;
 mod challenge;
+mod client_messages;
 mod declined;
 mod era;
 mod exchange;
@@ -24,6 +25,7 @@ mod message;
 mod methods;
 mod negotiated_state;
 mod peer;
+mod refusal;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
 mod rpc_error;

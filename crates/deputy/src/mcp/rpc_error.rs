@@ -1,5 +1,6 @@
 //! JSON-RPC errors (JSON-RPC 2.0 §5.1).
 
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -57,6 +58,21 @@ impl RpcError {
                 .to_owned(),
             data: error.get("data").cloned(),
         }
+    }
+}
+
+/// The status of a handler's result. An error of a stateless request may have one of its own (MCP 2026-07-28,
+/// Streamable HTTP). In revisions with a handshake it is 200.
+pub(super) const fn status_of_result(result: &Result<Value, RpcError>, is_stateless: bool) -> StatusCode {
+    match result {
+        Err(error) if is_stateless => match error.code {
+            RpcError::HEADER_MISMATCH
+            | RpcError::MISSING_CLIENT_CAPABILITY
+            | RpcError::UNSUPPORTED_PROTOCOL_VERSION => StatusCode::BAD_REQUEST,
+            RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+            _ => StatusCode::OK,
+        },
+        Ok(_) | Err(_) => StatusCode::OK,
     }
 }
 

@@ -5,13 +5,14 @@ use std::{pin::pin, sync::Arc};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
-use serde_json::{Map, Value, json};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts};
+use serde_json::{Map, Value};
 use tracing::{Instrument as _, Span};
 
 use super::{
     Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError, Withdrawn,
     accept::Accept,
+    client_messages::{accepted, call_name, cancel, deliver_reply, fail_question, without_body},
     declined::hide_declined,
     exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
     grant_session::shows_forms,
@@ -21,12 +22,13 @@ use super::{
     methods::METHODS,
     negotiated_state::{NegotiatedState, SESSION_ID},
     peer::{ClientRequests, NotificationFilter},
+    refusal::Refusal,
     rpc_error, span,
     tool_call::ToolCall,
 };
 use crate::{
     host::{BoxFuture, RefusedBecause},
-    http::{StaysOpen, has_media_type, json_text},
+    http::{has_media_type, json_text},
     log_context, trace,
 };
 
@@ -44,17 +46,6 @@ pub struct Rules {
     pub ungrantable: Vec<String>,
     /// `UNCONFIRMED_TOOLS`: tools that act without the user's confirmation if the client cannot ask for it.
     pub unconfirmed: Vec<String>,
-}
-
-/// Why a request gets no response of its handler.
-pub(super) enum Refusal {
-    Challenge(Challenge),
-    /// A JSON-RPC error. `id` is null if it could not be read.
-    Error {
-        status: StatusCode,
-        id: Value,
-        error: RpcError,
-    },
 }
 
 /// A request that agrees with the rules of its revision.
@@ -346,7 +337,7 @@ impl StreamableHttp {
             Ending::Subscription(closed) => (exchange.first_output().await, Closed::expired(closed)),
         };
         let events = |exchange, messages, done| {
-            event_stream(Events::new(exchange, messages, done, Arc::clone(&self.sleep), closed), done)
+            Events::new(exchange, messages, done, Arc::clone(&self.sleep), closed).into_response()
         };
         let (mut response, succeeded) = match output {
             FirstOutput::Events { messages, done } => (events(exchange, messages, done), true),
@@ -354,7 +345,8 @@ impl StreamableHttp {
                 return Err(Refusal::Challenge(Challenge::LoginRequired));
             }
             FirstOutput::Outcome(Outcome::Finished(result)) => {
-                let (status, succeeded) = (status_of_result(&result, is_stateless), result.is_ok());
+                let (status, succeeded) =
+                    (rpc_error::status_of_result(&result, is_stateless), result.is_ok());
                 let message = rpc_error::response(&exchange.id, result);
                 let response = if accept == Accept::Events && status == StatusCode::OK {
                     events(exchange, vec![message], true)
@@ -368,115 +360,6 @@ impl StreamableHttp {
             response.headers_mut().insert(SESSION_ID, session_id);
         }
         Ok(response)
-    }
-}
-
-impl Refusal {
-    /// The refusal of a request that was not handed to the handler.
-    fn before_handler(id: &Value, error: RpcError) -> Self {
-        let status = match error.code {
-            RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Self::Error { status, id: id.clone(), error }
-    }
-
-    pub(super) fn invalid(status: StatusCode, id: &Value, text: &str) -> Self {
-        Self::Error { status, id: id.clone(), error: RpcError::new(RpcError::INVALID_REQUEST, text) }
-    }
-}
-
-/// The response to a notification. It has no body.
-fn accepted(headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
-    headers::named(headers).map_err(|error| Refusal::before_handler(&Value::Null, error))?;
-    Ok(without_body())
-}
-
-pub(super) fn without_body() -> Response<Body> {
-    let mut response = crate::http::empty(StatusCode::ACCEPTED);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// The name of a call in its session. Programs that share an access token have sessions of their own, and without a
-/// session they could cancel each other's calls.
-fn call_name(headers: &HeaderMap, id: &Value) -> Option<String> {
-    let session = headers::single(headers, &SESSION_ID).ok().flatten()?;
-    (!session.is_empty()).then(|| format!("{session} {id}"))
-}
-
-/// Ends the call with this id. Revisions without a handshake end a call by closing its connection.
-pub(super) async fn cancel(headers: &HeaderMap, id: &Value, session: &dyn GrantSession) {
-    if let Some(call) = call_name(headers, id)
-        && headers::named(headers).is_ok_and(|era| !era.is_stateless())
-    {
-        session.cancel(&call).await;
-    }
-}
-
-/// Delivers the client's reply to a question. Another request waits for it, perhaps in another process.
-pub(super) async fn deliver_reply(
-    headers: &HeaderMap,
-    id: &Value,
-    reply: Value,
-    session: &dyn GrantSession,
-) -> Result<Response<Body>, Refusal> {
-    let accepted = accepted(headers)?;
-    let (status, code, text) = match session.deliver_reply(id.as_str().unwrap_or_default(), reply).await {
-        Ok(true) => return Ok(accepted),
-        Ok(false) => (
-            StatusCode::BAD_REQUEST,
-            RpcError::INVALID_REQUEST,
-            "this server has sent no request with this id",
-        ),
-        Err(error) => {
-            tracing::error!(%error, "a client's reply could not be kept");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                RpcError::INTERNAL_ERROR,
-                "the reply could not be kept; try again",
-            )
-        }
-    };
-    // Without the id, which would name a request of the client.
-    Err(Refusal::Error { status, id: Value::Null, error: RpcError::new(code, text) })
-}
-
-/// Ends the question with this id, if there is one: its reply could not be read, and no second reply will come.
-async fn fail_question(id: &Value, error: &RpcError, session: &dyn GrantSession) {
-    let Some(question) = id.as_str() else { return };
-    let text = format!("the client's reply cannot be read: {}", error.message);
-    let reply = json!({ "error": { "code": RpcError::INTERNAL_ERROR, "message": text } });
-    if let Err(error) = session.deliver_reply(question, reply).await {
-        tracing::error!(%error, "a client's reply could not be kept");
-    }
-}
-
-fn event_stream(events: Events, done: bool) -> Response<Body> {
-    let mut response = Response::new(Body::new(events));
-    if !done {
-        response.extensions_mut().insert(StaysOpen);
-    }
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // A proxy that buffers responses would hold events back.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-}
-
-/// The status of a handler's result. An error of a stateless request may have one of its own (MCP 2026-07-28,
-/// Streamable HTTP). In revisions with a handshake it is 200.
-const fn status_of_result(result: &Result<Value, RpcError>, is_stateless: bool) -> StatusCode {
-    match result {
-        Err(error) if is_stateless => match error.code {
-            RpcError::HEADER_MISMATCH
-            | RpcError::MISSING_CLIENT_CAPABILITY
-            | RpcError::UNSUPPORTED_PROTOCOL_VERSION => StatusCode::BAD_REQUEST,
-            RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-            _ => StatusCode::OK,
-        },
-        Ok(_) | Err(_) => StatusCode::OK,
     }
 }
 
