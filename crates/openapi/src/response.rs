@@ -13,7 +13,7 @@ use crate::{
     schema::{Direction, Schema, fit_output, write},
 };
 
-/// What an operation returns.
+/// The responses of an operation as the output of its tool.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     /// The schema of `structuredContent`, if the document has one.

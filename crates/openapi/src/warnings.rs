@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Catalog {
-    /// What could be better about the tools, one sentence each: for agents, for the users who approve them, and for safety.
+    /// Weaknesses of the tools for agents, for the users who approve them, and in safety: one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let count = self.operations.len();

@@ -351,7 +351,7 @@ async fn unreachable_client_document_is_a_warning_with_a_remedy() {
     assert!(line.contains("WARN") && line.contains("CLIENT_ID_METADATA_DOCUMENTS=off"), "{line}");
 }
 
-/// Anybody can name an address that does not respond.
+/// A stranger can name an address that does not respond.
 #[tokio::test]
 async fn unreachable_document_is_no_warning_after_another_came() {
     let (log, _logging) = Log::begin();

@@ -221,7 +221,7 @@ fn curation_keys_decide_about_operations() {
 }
 
 #[test]
-fn overlay_of_the_example_leaves_no_warning_and_no_open_decision() {
+fn overlay_of_the_example_leaves_no_warning() {
     let catalog = Catalog::curated(INVOICES, OVERLAY).unwrap();
     assert_eq!(catalog.warnings(), Vec::<String>::new());
     let refused: Vec<_> = catalog.refused.iter().map(|refused| refused.refusal.to_string()).collect();
