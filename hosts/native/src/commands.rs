@@ -1,24 +1,19 @@
 //! The command line, documented by `--help`.
 
-use std::{
-    ffi::OsString,
-    fmt::{Display, Write as _},
-    ops::RangeInclusive,
-    path::PathBuf,
-    str::FromStr,
-};
+mod help;
+
+use std::{ffi::OsString, fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 use clap::{
     ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::{BoolishValueParser, Resettable},
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use deputy::{
-    Build,
-    config::{self, DefaultValue, Syntax, Variable, plain},
-};
+use deputy::Build;
 use http::HeaderName;
 use url::Url;
+
+use help::{ADMIN_HELP, AFTER_HELP, AUDIT_HELP, CHECK_HELP, DEMO_HELP, LOGINS_HELP, TOOLS_HELP, serve_help};
 
 use crate::{
     admin::{self, ClientsOptions, GrantsOptions},
@@ -327,94 +322,8 @@ where
     }
 }
 
-/// The variables of the configuration, for `--help`.
-fn serve_help() -> String {
-    let mut help =
-        "Configuration, from the environment or the file; docs/configuration.md has more about each:\n"
-            .to_owned();
-    let (required, optional): (Vec<_>, Vec<_>) =
-        config::variables().partition(|variable| variable.default == DefaultValue::Required);
-    for (title, variables) in [("Required", required), ("Optional", optional)] {
-        let _ = write!(help, "\n  {title}\n");
-        for variable in variables {
-            let _ = write!(help, "  {:NAMES$}", variable.name);
-            let mut column = 2 + NAMES;
-            for word in description(variable).split(' ') {
-                if column + 1 + word.len() > WIDTH {
-                    let _ = write!(help, "\n{:1$}", "", 2 + NAMES);
-                    column = 2 + NAMES;
-                }
-                let _ = write!(help, " {word}");
-                column += 1 + word.len();
-            }
-            help.push('\n');
-        }
-    }
-    help += SERVE_HELP;
-    help
-}
-
-/// The description of a variable in `--help`.
-fn description(variable: &Variable) -> String {
-    let values = match &variable.syntax {
-        Syntax::Choice(choices) => {
-            choices.iter().map(|(word, meaning)| format!("{word} ({meaning})")).collect::<Vec<_>>().join(", ")
-        }
-        syntax => syntax.to_string(),
-    };
-    let default = match variable.default {
-        DefaultValue::Required | DefaultValue::Value("") => String::new(),
-        DefaultValue::Native(value) | DefaultValue::Value(value) => format!(" [default: {value}]"),
-    };
-    let former = variable.former_name.map(|name| format!(" [former name: {name}]")).unwrap_or_default();
-    plain(&format!("{}: {values}{default}{former}", variable.summary))
-}
-
 /// Commands that read the file with variables.
 const WITH_DATA: [&str; 8] = ["audit", "backup", "check", "clients", "grants", "restore", "serve", "tools"];
-
-const AFTER_HELP: &str = "\
-Exit status: 0 after success and after a signal to stop, 1 after a failure, 2 for wrong options or configuration, 130 after a
-second signal.";
-
-const AUDIT_HELP: &str = "\
-docs/audit.md describes the lines. Deputy may be running.";
-
-const LOGINS_HELP: &str = "\
-The logins are those of the audit log; docs/operating.md explains the steps. Deputy may be running.
-
-For Workers, give the lines of the log: npx wrangler tail --format json | jq -r '.logs[].message[]' | deputy logins --from -";
-
-const ADMIN_HELP: &str = "\
-ADMIN_TOKEN is the secret of the Deputy that the command is for. docs/admin.md describes the commands.";
-
-const CHECK_HELP: &str = "\
-Each line has a verdict, the thing that was looked at, and the remedy. Deputy may be running. PingOne gets one token
-request with a made-up code, which its audit shows as an error. No line contains a secret.
-
-Exit status: 0 without a problem, 1 with one, 2 for a wrong configuration.";
-
-const TOOLS_HELP: &str = "\
-docs/your-api.md describes the document and the overlay. No configuration is needed.
-
-Exit status: 0, or 1 with --check and a warning or an operation that is left out by no decision of yours.";
-
-const SERVE_HELP: &str = "
-Deputy starts only with a valid configuration. The error lists every wrong variable, and every misspelled name in
-the file.";
-
-/// Columns for the names of variables in the help.
-const NAMES: usize = 29;
-
-/// Columns of the help.
-const WIDTH: usize = 120;
-
-const DEMO_HELP: &str = "\
-The demo listens on loopback addresses only, and calls nothing outside this computer. Variables of `deputy serve` in the
-environment count, except those about PingOne, the API, the keys and the public URL: ACCESS_TOKEN_LIFETIME=60 deputy demo.
-It ignores .env files.
-
-To try your own tools: deputy demo --scopes \"calendar.read\" --api-url http://localhost:3000 --api-identifier https://calendar.example";
 
 #[cfg(test)]
 mod tests {
@@ -432,15 +341,6 @@ mod tests {
     #[test]
     fn command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn help_lists_every_variable_within_its_width() {
-        let help = serve_help();
-        for variable in config::variables() {
-            assert!(help.contains(&format!("\n  {} ", variable.name)), "{}", variable.name);
-        }
-        assert_eq!(help.lines().find(|line| line.len() > WIDTH), None);
     }
 
     #[test]
