@@ -31,10 +31,10 @@ use tower_service::Service as _;
 use url::form_urlencoded;
 
 #[library_benchmark(setup = prepare)]
-#[bench::unauthenticated(args = (Path::Unauthenticated), config = at_most(53_600))]
-#[bench::list(args = (Path::List), config = at_most(246_000))]
-#[bench::call(args = (Path::Call), config = at_most(408_000))]
-#[bench::refresh(args = (Path::Refresh), config = at_most(598_000))]
+#[bench::unauthenticated(args = (Path::Unauthenticated), config = at_most(41_400))]
+#[bench::list(args = (Path::List), config = at_most(237_000))]
+#[bench::call(args = (Path::Call), config = at_most(399_500))]
+#[bench::refresh(args = (Path::Refresh), config = at_most(649_000))]
 fn respond(mut prepared: Prepared) -> Prepared {
     let (status, body) = prepared.send();
     prepared.response = (status, black_box(body));

@@ -155,14 +155,19 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     let (user, declined) = (grant.user.clone(), grant.declined.to_vec());
     let api = Arc::new(ApiClient::new(app, grant, access.key, now, permit.api_responses()));
     let caller = Caller::new(user, client, access.scopes.to_vec(), now, api).declining(declined);
+    // On the heap: a request that is refused would otherwise move the space for all of it from future to future.
     let response =
-        app.mcp.respond(&head, body, caller, session).await.map_err(|challenge| match challenge {
-            Challenge::InsufficientScope { required } => {
-                McpError::InsufficientScope { held: access.scopes, required }
-            }
-            Challenge::NotApproved { required } => McpError::NotApproved { held: access.scopes, required },
-            Challenge::LoginRequired => McpError::InvalidToken,
-        })?;
+        Box::pin(app.mcp.respond(&head, body, caller, session)).await.map_err(
+            |challenge| match challenge {
+                Challenge::InsufficientScope { required } => {
+                    McpError::InsufficientScope { held: access.scopes, required }
+                }
+                Challenge::NotApproved { required } => {
+                    McpError::NotApproved { held: access.scopes, required }
+                }
+                Challenge::LoginRequired => McpError::InvalidToken,
+            },
+        )?;
     // A tool that has been called has its event already.
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
