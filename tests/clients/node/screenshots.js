@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 import { Demo, alice, repository } from "./demo.js";
+import { send } from "./mcp.js";
 
 const DESKTOP = { width: 760, height: 480 };
 const PHONE = { width: 360, height: 740 };
@@ -137,16 +138,6 @@ async function tokens(form) {
 }
 
 async function call(token, name, args) {
-  const message = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name, arguments: args } };
-  const response = await fetch(demo.mcp, {
-    method: "POST",
-    headers: {
-      accept: "application/json, text/event-stream",
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      "mcp-protocol-version": "2025-11-25",
-    },
-    body: JSON.stringify(message),
-  });
+  const response = await send(demo, token, { id: 1, method: "tools/call", params: { name, arguments: args } });
   if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
 }
