@@ -214,6 +214,9 @@ async function terminal({ home, env, person }, command, replies = []) {
   } catch (error) {
     throw new Error(`${error.message}\n${screen}`);
   } finally {
+    // A program that has a child of its own survives the end of its terminal.
+    await tmux("send-keys", "C-c", "C-c").catch(() => {});
+    await sleep(2000);
     await tmux("kill-server").catch(() => {});
   }
 }
