@@ -146,6 +146,20 @@ async fn call_without_the_scope_is_refused_with_an_event() {
 }
 
 #[tokio::test]
+async fn refused_call_of_a_batch_leaves_an_event() {
+    let world = World::new();
+    let tokens = world.connected_as("alice", &[("scope", "todo:read")]).await;
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "create_new_todo", "arguments": { "text": "x" } } });
+    let bearer = format!("Bearer {}", tokens.access);
+    let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+    let response = world.request("POST", "/mcp", &headers, &json!([call]).to_string()).await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN, "{}", response.text);
+    let refused = last(&world).await;
+    assert_eq!((&refused["event"], &refused["tool"]), (&json!("call_refused"), &json!("create_new_todo")));
+}
+
+#[tokio::test]
 async fn call_of_an_unknown_tool_leaves_no_event() {
     let world = World::new();
     let tokens = world.connected().await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     mcp_revisions::post_mcp,
-    world::{API, JSON, World, create_call},
+    world::{API, JSON, World, add_todo, create_call},
 };
 
 #[tokio::test]
@@ -165,6 +165,39 @@ async fn batch_of_2025_03_26_calls_nothing_if_a_scope_is_missing() {
     assert_eq!(response.status, StatusCode::FORBIDDEN, "{}", response.text);
     assert!(response.header("www-authenticate").contains("insufficient_scope"));
     assert_eq!(world.requests_to(API, "/api/todos"), before);
+}
+
+#[tokio::test]
+async fn reply_to_no_question_in_a_batch_loses_no_response() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.connected().await.access);
+    let batch = json!([create_call(), { "jsonrpc": "2.0", "id": "x", "result": {} }]);
+    let headers = [JSON, ("authorization", bearer.as_str())];
+    let response = world.request("POST", "/mcp", &headers, &batch.to_string()).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    assert_eq!(response.json()[0]["result"]["structuredContent"]["todos"][0]["text"], "x");
+}
+
+#[tokio::test]
+async fn batch_calls_nothing_after_a_mebibyte_of_responses() {
+    let world = World::new();
+    let token = world.connected().await.access;
+    for _ in 0..100 {
+        add_todo(&world, &token, &"x".repeat(500)).await;
+    }
+    let bearer = format!("Bearer {token}");
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": { "name": "get_my_todo_list", "arguments": {} } });
+    let headers = [JSON, ("authorization", bearer.as_str())];
+    let before = world.requests_to(API, "/api/todos");
+    let response = world.request("POST", "/mcp", &headers, &json!(vec![list; 16]).to_string()).await;
+    let responses = response.json();
+    let responses = responses.as_array().expect("responses");
+    let served = responses.iter().filter(|response| response["result"].is_object()).count();
+    let refused = responses.iter().filter(|response| response["error"]["code"] == -32600).count();
+    assert!(served > 1 && refused > 1 && served + refused == 16, "{served} {refused}");
+    assert_eq!(world.requests_to(API, "/api/todos") - before, served);
+    assert!(response.text.len() < 2 * 1024 * 1024, "{}", response.text.len());
 }
 
 #[tokio::test]

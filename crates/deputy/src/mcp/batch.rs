@@ -21,6 +21,8 @@ use crate::http::json_text;
 
 impl StreamableHttp {
     /// Responds to the messages of a batch with one JSON array. Tools cannot ask the user in a batch.
+    ///
+    /// After the first call the batch is served to its end: a client that got nothing would repeat it, and do things twice.
     pub(super) async fn serve_batch(
         &self,
         headers: &HeaderMap,
@@ -39,12 +41,19 @@ impl StreamableHttp {
                 self.required_scopes(id, method, params, caller, &**session)?;
             }
         }
-        let mut responses = Vec::new();
+        let (mut responses, mut length) = (Vec::<String>::new(), 0);
         for message in messages {
             match message {
                 Ok(Message::Request { id, method, .. }) if method == "initialize" => {
                     let error = RpcError::new(RpcError::INVALID_REQUEST, "initialize must not be in a batch");
                     responses.push(rpc_error::response(&id, Err(error)));
+                }
+                // The responses of other calls stay in memory meanwhile.
+                Ok(Message::Request { id, .. }) if length > MOST_BYTES => {
+                    let text =
+                        "this was not called: the responses of the batch are too long; send it on its own";
+                    responses
+                        .push(rpc_error::response(&id, Err(RpcError::new(RpcError::INVALID_REQUEST, text))));
                 }
                 Ok(Message::Request { id, method, params }) => {
                     let request = (id.clone(), method, params);
@@ -52,12 +61,20 @@ impl StreamableHttp {
                         Ok(request) => self.call(request, caller.clone(), Arc::clone(session)).await,
                         Err(refusal) => Err(refusal),
                     };
-                    responses.extend(text_of(&id, response).await?);
+                    let text = match response {
+                        Err(challenge @ Refusal::Challenge(_)) if responses.is_empty() => {
+                            return Err(challenge);
+                        }
+                        response => text_of(&id, response).await,
+                    };
+                    length += text.as_ref().map_or(0, String::len);
+                    responses.extend(text);
                 }
                 Ok(Message::Cancellation { id }) => cancel(headers, &id, &**session).await,
                 Ok(Message::Notification) => {}
+                // A reply has no response of its own.
                 Ok(Message::Response { id, reply }) => {
-                    deliver_reply(headers, &id, reply, &**session).await?;
+                    let _ = deliver_reply(headers, &id, reply, &**session).await;
                 }
                 Err(Malformed { id, error }) => responses.push(rpc_error::response(&id, Err(error))),
             }
@@ -69,17 +86,24 @@ impl StreamableHttp {
     }
 }
 
-/// The JSON-RPC response in an HTTP response; `None` for a call that the client has cancelled.
-async fn text_of(id: &Value, response: Result<Response<Body>, Refusal>) -> Result<Option<String>, Refusal> {
-    let body = match response {
-        Ok(response) => response.into_body(),
-        Err(Refusal::Error { error, .. }) => return Ok(Some(rpc_error::response(id, Err(error)))),
-        Err(challenge @ Refusal::Challenge(_)) => return Err(challenge),
+/// The JSON-RPC response to one request; `None` for a call that the client has cancelled.
+async fn text_of(id: &Value, response: Result<Response<Body>, Refusal>) -> Option<String> {
+    let error = match response {
+        Ok(response) => {
+            // The body is the handler's result, which is in memory already.
+            let text = axum::body::to_bytes(response.into_body(), usize::MAX).await.ok()?;
+            return String::from_utf8(text.into()).ok().filter(|text| !text.is_empty());
+        }
+        Err(Refusal::Error { error, .. }) => error,
+        Err(Refusal::Challenge(_)) => RpcError::new(
+            RpcError::INVALID_REQUEST,
+            "the access of this client has changed during the batch; send this on its own",
+        ),
     };
-    // The body is the handler's result, which is in memory already.
-    let text = axum::body::to_bytes(body, usize::MAX).await.ok();
-    Ok(text.and_then(|text| String::from_utf8(text.into()).ok()).filter(|text| !text.is_empty()))
+    Some(rpc_error::response(id, Err(error)))
 }
 
 /// Messages of a batch.
 const MOST_MESSAGES: usize = 16;
+/// Bytes of the responses of a batch, after which nothing more is called.
+const MOST_BYTES: usize = 1024 * 1024;

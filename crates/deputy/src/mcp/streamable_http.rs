@@ -206,14 +206,8 @@ impl StreamableHttp {
         let required = self
             .required_scopes(&call.id, &call.method, &call.params, &caller, &*session)
             .inspect_err(|refusal| {
-                let (kind, because) = match refusal {
-                    Refusal::Challenge(Challenge::NotApproved { .. }) => {
-                        ("not_approved", RefusedBecause::NotApproved)
-                    }
-                    _ => ("insufficient_scope", RefusedBecause::InsufficientScope),
-                };
-                trace::fails(&span, kind);
-                session.refuse_call(tool, because);
+                let is_new = matches!(refusal, Refusal::Challenge(Challenge::NotApproved { .. }));
+                trace::fails(&span, if is_new { "not_approved" } else { "insufficient_scope" });
             })?;
         // A client that reads events only gets them from the handler, and so does one whose user declined scopes: entries
         // of its lists are hidden.
@@ -242,7 +236,8 @@ impl StreamableHttp {
         self.first_response(exchange, form, ending).await
     }
 
-    /// The scopes that a request needs. Refuses it if the access token lacks one, or if the user has not approved the tool.
+    /// The scopes that a request needs. Refuses it, with an audit event, if the access token lacks one or if the user has not
+    /// approved the tool.
     pub(super) fn required_scopes(
         &self,
         id: &Value,
@@ -252,11 +247,14 @@ impl StreamableHttp {
         session: &dyn GrantSession,
     ) -> Result<Vec<String>, Refusal> {
         let name = headers::name(method, params);
+        let tool = name.filter(|name| self.is_tool(method, name));
         let required = self.handler.required_scopes(method, name);
         if !required.iter().all(|scope| caller.has_scope(scope)) {
+            session.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(id, required));
         }
         if name.is_some_and(|name| !session.has_approved(name)) {
+            session.refuse_call(tool, RefusedBecause::NotApproved);
             return Err(Refusal::Challenge(Challenge::NotApproved { required }));
         }
         Ok(required)
