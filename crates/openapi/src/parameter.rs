@@ -201,7 +201,7 @@ fn name_arguments(parameters: &mut [(Parameter, Value)]) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Refuses an exploded object with a member that is a parameter of its own.
+/// Refuses an object with a member that is a parameter of its own.
 fn check_declared(parameters: &[(Parameter, Value)]) -> Result<(), Refusal> {
     let in_query = |(parameter, _): &&(Parameter, Value)| parameter.location == Location::Query;
     for (parameter, schema) in parameters.iter().filter(in_query) {
@@ -210,6 +210,14 @@ fn check_declared(parameters: &[(Parameter, Value)]) -> Result<(), Refusal> {
             && accepts_objects(schema)
             && let Some((other, _)) =
                 parameters.iter().filter(in_query).find(|(other, _)| declared.contains(&other.name))
+        {
+            return Err(Refusal::AmbiguousArgument(other.name.clone()));
+        }
+        // `filter[id]` beside the members of `filter`.
+        let member = format!("{}[", parameter.name);
+        if matches!(parameter.encoding, Encoding::Style { style: Style::DeepObject, .. })
+            && let Some((other, _)) =
+                parameters.iter().filter(in_query).find(|(other, _)| other.name.starts_with(&member))
         {
             return Err(Refusal::AmbiguousArgument(other.name.clone()));
         }

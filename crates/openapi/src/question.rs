@@ -1,6 +1,6 @@
 //! The question to the user before a destructive operation.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use deputy::mcp::Confirmation;
 use rmcp::model::{
@@ -41,49 +41,55 @@ pub(crate) fn confirm(
         Confirmation::Unavailable => return Answer::Refuse(unavailable(&operation.tool.name)),
         Confirmation::Waived => return Answer::Act,
     }
-    let message = message(operation, arguments);
+    let Some(message) = message(operation, arguments) else { return Answer::Refuse(TOO_MUCH.to_owned()) };
     let reply = responses
         .and_then(|mut responses| responses.remove(QUESTION))
         .filter(|_| state == Some(message.as_str()));
     let Some(reply) = reply else { return Answer::Ask(Box::new(question(message))) };
-    let accepted = serde_json::from_value(reply)
-        .is_ok_and(|reply: ElicitResult| reply.action == ElicitationAction::Accept);
-    if accepted { Answer::Act } else { Answer::Refuse(DECLINED.to_owned()) }
+    match serde_json::from_value(reply).map(|reply: ElicitResult| reply.action) {
+        Ok(ElicitationAction::Accept) => Answer::Act,
+        Ok(ElicitationAction::Decline) => Answer::Refuse(DECLINED.to_owned()),
+        _ => Answer::Refuse(UNANSWERED.to_owned()),
+    }
 }
 
-/// The operation and its arguments in words.
-fn message(operation: &Operation, arguments: &Object) -> String {
+/// The operation and its arguments in words. `None` if the user could not see all of them.
+fn message(operation: &Operation, arguments: &Object) -> Option<String> {
     let title = operation.tool.title.as_deref().unwrap_or(&operation.tool.name);
     let mut message = format!("{}?", title.trim_end_matches(['.', '?', '!']));
     let mut words = Vec::new();
     for (name, value) in arguments {
-        in_words(name, value, &mut words);
-    }
-    for line in words.iter().take(MAX_ARGUMENTS) {
-        message.push('\n');
-        message += line;
+        in_words(name, value, &mut words)?;
     }
     if words.len() > MAX_ARGUMENTS {
-        // Writing to a `String` cannot fail.
-        let _ = write!(message, "\nand {} more", words.len() - MAX_ARGUMENTS);
+        return None;
     }
-    message + "\nThis may not be undone."
+    for line in words {
+        message.push('\n');
+        message += &line;
+    }
+    Some(message + "\nThis may not be undone.")
 }
 
-/// A line for each value. Texts are in quotes, so that they cannot imitate a line.
-fn in_words(name: &str, value: &Value, words: &mut Vec<String>) {
+/// A line for each value. Texts are in quotes, so that they cannot imitate a line. `None` for a text that is too long.
+fn in_words(name: &str, value: &Value, words: &mut Vec<String>) -> Option<()> {
     match value {
         Value::Object(members) if !members.is_empty() => {
-            members.iter().for_each(|(member, value)| in_words(&format!("{name}.{member}"), value, words));
+            members.iter().try_for_each(|(member, value)| in_words(&format!("{name}.{member}"), value, words))
         }
         Value::Array(items) if !items.is_empty() => {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(index, value)| in_words(&format!("{name}.{index}"), value, words));
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(index, value)| in_words(&format!("{name}.{index}"), value, words))
         }
-        Value::String(text) => words.push(format!("{}: {}", clean(name, 60), Value::from(clean(text, 200)))),
-        value => words.push(format!("{}: {value}", clean(name, 60))),
+        value => {
+            let fits = |text: &str, most| text.chars().count() <= most;
+            let written = match value {
+                Value::String(text) if !fits(text, MAX_TEXT) => return None,
+                Value::String(text) => Value::from(clean(text, MAX_TEXT)).to_string(),
+                value => value.to_string(),
+            };
+            fits(name, MAX_NAME).then(|| words.push(format!("{}: {written}", clean(name, MAX_NAME))))
+        }
     }
 }
 
@@ -108,6 +114,74 @@ fn unavailable(tool: &str) -> String {
 
 const DECLINED: &str = "The user was asked and did not agree, so nothing was done. Do not try again unless the user asks for it.";
 
+const UNANSWERED: &str = "The user gave no answer, so nothing was done. Some clients close the question themselves, for example when \
+                          they run without a window. Tell the user, and try again only if the user asks for it.";
+
+const TOO_MUCH: &str = "Nothing was done: the user has to confirm this, and a question cannot show so many or so long arguments. Use \
+                        fewer or shorter ones.";
+
 const QUESTION: &str = "confirm";
 /// Values that a question shows.
-const MAX_ARGUMENTS: usize = 12;
+const MAX_ARGUMENTS: usize = 40;
+/// Characters of a text in a question.
+const MAX_TEXT: usize = 500;
+/// Characters of the name of a value in a question.
+const MAX_NAME: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn catalog() -> Catalog {
+        Catalog::read(include_str!("../../../examples/invoices/openapi.yaml")).expect("a document")
+    }
+
+    /// The answer to a deletion with these arguments, after a reply with this action and state.
+    fn answer(arguments: &Value, reply: Option<(&str, &str)>) -> Answer {
+        let catalog = catalog();
+        let operation = catalog.operations.iter().find(|operation| operation.tool.name == "deleteInvoice");
+        let arguments = arguments.as_object().expect("arguments");
+        let responses = reply.map(|(action, _)| {
+            serde_json::from_value(json!({ QUESTION: { "action": action } })).expect("responses")
+        });
+        let state = reply.map(|(_, state)| state);
+        confirm(operation.expect("a tool"), arguments, Confirmation::Ask, responses, state)
+    }
+
+    fn question_about(arguments: &Value) -> String {
+        match answer(arguments, None) {
+            Answer::Ask(question) => question.request_state.clone().expect("a state"),
+            Answer::Act | Answer::Refuse(_) => panic!("the user is not asked"),
+        }
+    }
+
+    #[test]
+    fn tool_acts_only_after_the_user_accepted_this_question() {
+        let arguments = json!({ "id": "1" });
+        let question = question_about(&arguments);
+        assert!(question.contains("id: \"1\""), "{question}");
+        assert!(matches!(answer(&arguments, Some(("accept", &question))), Answer::Act));
+        assert!(matches!(answer(&arguments, Some(("accept", "another question"))), Answer::Ask(_)));
+        assert!(matches!(answer(&json!({ "id": "2" }), Some(("accept", &question))), Answer::Ask(_)));
+        for (action, text) in [("decline", DECLINED), ("cancel", UNANSWERED), ("invented", UNANSWERED)] {
+            let Answer::Refuse(refusal) = answer(&arguments, Some((action, &question))) else {
+                panic!("{action}")
+            };
+            assert_eq!(refusal, text, "{action}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_a_question_cannot_show_are_refused() {
+        let many: Vec<_> = (0..=MAX_ARGUMENTS).collect();
+        let long = "x".repeat(MAX_TEXT + 1);
+        let name = "x".repeat(MAX_NAME + 1);
+        for arguments in [json!({ "id": many }), json!({ "id": long }), json!({ name: 1 })] {
+            let Answer::Refuse(refusal) = answer(&arguments, None) else { panic!("{arguments}") };
+            assert_eq!(refusal, TOO_MUCH);
+        }
+    }
+}
