@@ -157,7 +157,7 @@ async fn closed_server_admits_only_configured_clients() {
 #[tokio::test]
 async fn redirect_uri_at_another_host_is_refused() {
     let world = World::new();
-    let earlier = world.client().await;
+    let earlier = world.connected().await;
     world.start(&[("CLIENT_HOSTS", "*.example.com localhost")]);
     let register =
         async |uris: &[&str]| world.post_json("/register", &json!({ "redirect_uris": uris })).await;
@@ -177,8 +177,17 @@ async fn redirect_uri_at_another_host_is_refused() {
         let page = world.get(&world.authorize_path(&id, &[("redirect_uri", uri)])).await;
         assert_eq!((page.status, page.header("location")), (status, String::new()), "{uri}");
     }
-    assert_eq!(page(&world, &earlier).await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(refresh_error(&world, &earlier).await.1, "invalid_client");
+    // A client that registered before.
+    let (status, text) = page(&world, &earlier.client).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(!text.contains("registers again"), "{text}");
+    let refused = world.refresh(&earlier.client, &earlier.refresh).await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]),
+        (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
+    );
+    world.start(&[]);
+    assert_eq!(world.refresh(&earlier.client, &earlier.refresh).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

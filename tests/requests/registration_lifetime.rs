@@ -207,7 +207,14 @@ async fn stricter_rules_apply_to_earlier_registrations() {
     let world = World::with(&[("PRIVATE_USE_REDIRECT_URIS", uri)]);
     let metadata = json!({ "redirect_uris": [uri], "token_endpoint_auth_method": "none" });
     let client = world.register(&metadata).await["client_id"].as_str().unwrap().to_owned();
-    assert!(is_known(&world, &client).await);
+    let page = async || world.get(&world.authorize_path(&client, &[("redirect_uri", uri)])).await;
+    assert_eq!(page().await.status, StatusCode::OK);
     world.start(&[]);
-    assert!(!is_known(&world, &client).await);
+    let refused = page().await;
+    assert_eq!((refused.status, refused.header("location")), (StatusCode::BAD_REQUEST, String::new()));
+    assert!(
+        refused.text.contains("PRIVATE_USE_REDIRECT_URIS") || refused.text.contains("operator"),
+        "{}",
+        refused.text
+    );
 }

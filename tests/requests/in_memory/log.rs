@@ -360,6 +360,6 @@ async fn unreachable_document_is_no_warning_after_another_came() {
     world.get(&world.authorize_path("https://app.example/client.json", &[])).await;
     world.get(&world.authorize_path("https://other.example/client.json", &[])).await;
     let text = log.text();
-    assert!(text.contains("a client metadata document could not be fetched"), "{text}");
+    assert!(text.contains("a document of a client could not be fetched"), "{text}");
     assert!(!text.contains("CLIENT_ID_METADATA_DOCUMENTS"), "{text}");
 }

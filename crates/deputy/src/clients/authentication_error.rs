@@ -19,9 +19,10 @@ pub(crate) enum AuthenticationError {
 impl From<ClientLookupError> for AuthenticationError {
     fn from(error: ClientLookupError) -> Self {
         match error {
-            ClientLookupError::Document(DocumentFetchError::Busy | DocumentFetchError::OutOfReach) => {
-                Self::KeysUnavailable
-            }
+            // A site that responds with something else may have a bad minute.
+            ClientLookupError::Document(
+                DocumentFetchError::Busy | DocumentFetchError::OutOfReach | DocumentFetchError::Response,
+            ) => Self::KeysUnavailable,
             ClientLookupError::Record(error) => Self::Record(error),
             ClientLookupError::Document(_)
             | ClientLookupError::NotAdmitted

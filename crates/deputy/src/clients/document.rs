@@ -72,22 +72,14 @@ async fn get(
         .body(Bytes::new())
         .map_err(|_| DocumentFetchError::Response)?;
     let response = app.host().fetch(request, limits).await.map_err(|error| {
-        let client = url.as_str();
-        match error {
-            // A stranger can name an address that does not respond, so this is a warning until one has responded.
-            FetchError::Connection(_) | FetchError::Deadline if !app.document_fetches.has_response() => {
-                tracing::warn!(client, %error, "{NO_WAY_OUT}");
-                DocumentFetchError::OutOfReach
-            }
-            FetchError::Connection(_) | FetchError::Deadline => {
-                tracing::info!(client, %error, "a client metadata document could not be fetched");
-                DocumentFetchError::OutOfReach
-            }
-            FetchError::NotPublic | FetchError::TooLarge | FetchError::TooMany => {
-                tracing::info!(client, %error, "a client metadata document could not be fetched");
-                DocumentFetchError::Response
-            }
+        let is_out_of_reach = matches!(error, FetchError::Connection(_) | FetchError::Deadline);
+        // A stranger can name an address that does not respond, so this is a warning until one has responded.
+        if is_out_of_reach && !app.document_fetches.has_response() {
+            tracing::warn!(url = url.as_str(), %error, "{NO_WAY_OUT}");
+        } else {
+            tracing::info!(url = url.as_str(), %error, "a document of a client could not be fetched");
         }
+        if is_out_of_reach { DocumentFetchError::OutOfReach } else { DocumentFetchError::Response }
     })?;
     app.document_fetches.note_response();
     // These statuses say nothing about the document.

@@ -78,8 +78,9 @@ async fn fetch(
         Ok((jwks, Freshness { seconds, may_be_stale })) => {
             // Kept for a minute at least: each assertion needs them.
             let fresh_until = now.plus(seconds.max(PAUSE));
-            let until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
-            let keys = StoredKeys { jwks, fetched_at: now, fresh_until };
+            let stale_until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
+            let keys = StoredKeys { jwks, fetched_at: now, fresh_until, stale_until };
+            let until = fresh_until.min(now.plus(UNUSED));
             if let Err(error) = records::put_client_keys(app.host(), url, &keys, until).await {
                 tracing::warn!(url = url.as_str(), %error, "the keys of a client could not be kept");
             }
@@ -96,6 +97,8 @@ async fn fetch(
     }
 }
 
+/// Seconds for which keys are stored until the client gets tokens with one of them: a stranger can cause the storage.
+const UNUSED: u64 = 600;
 /// Seconds between two fetches of the keys of a client.
 const PAUSE: u64 = 60;
 /// Seconds for which stale keys are used while newer ones cannot be fetched.

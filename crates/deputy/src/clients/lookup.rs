@@ -147,8 +147,11 @@ pub(super) async fn described_client(
 async fn store(app: &App, url: &ClientIdUrl, document: Option<Document>, was_stored: bool, now: Timestamp) {
     let host = app.host();
     let stored = match document {
-        // Kept for longer once a user has logged in with it. Until then anybody can cause the storage.
-        Some(document) => records::put_document(host, url, &document, document.fresh_until).await,
+        // Kept for longer once a user has logged in with it: until then a stranger can cause the storage.
+        Some(document) => {
+            let until = document.fresh_until.min(now.plus(UNUSED));
+            records::put_document(host, url, &document, until).await
+        }
         None if was_stored => records::forget_document(host, url, now).await,
         None => Ok(()),
     };
@@ -157,5 +160,7 @@ async fn store(app: &App, url: &ClientIdUrl, document: Option<Document>, was_sto
     }
 }
 
+/// Seconds for which a document is stored until a user has logged in with it, which takes ten minutes at most.
+const UNUSED: u64 = 600;
 /// Seconds for which a stale document is used while the new one cannot be fetched.
 const STALE: u64 = 24 * 3600;

@@ -37,6 +37,15 @@ impl RedirectPolicy {
     pub fn allows(&self, uri: &RedirectUri) -> bool {
         if uri.is_private_use() { self.private_use.contains(uri) } else { self.hosts.admit(&uri.host()) }
     }
+
+    /// Whether a redirect URI with this host, as [`RedirectUri::host`] returns it, may be one that is allowed.
+    pub fn admits_host(&self, host: &str) -> bool {
+        if host.ends_with(':') {
+            self.private_use.iter().any(|uri| uri.host() == host)
+        } else {
+            self.hosts.admit(host)
+        }
+    }
 }
 
 /// `CLIENT_HOSTS`: the hosts of redirect URIs and of metadata documents that clients may have. The default is every host.

@@ -295,7 +295,8 @@ fn titles(app: &App, is_meant: impl Fn(&ToolSummary) -> bool) -> Vec<&str> {
 }
 
 /// Whether an approval of this request may be remembered, so that the page is not shown again. The operator allows it
-/// for kinds of redirect URIs. It is never allowed for a client with a metadata document, which anybody can present.
+/// for kinds of redirect URIs. It is never allowed for a client whose `client_id` any program can present: one with a
+/// metadata document, or a public one of the configuration.
 ///
 /// A browser that a program opened still reports the user as the initiator after a redirect by another site. So a link
 /// that the user did not intend may pass without the page, and a new code goes to the client's redirect URI. On a
@@ -311,7 +312,10 @@ pub(super) fn is_remembered(app: &App, request: &AuthorizationRequest) -> bool {
     };
     let is_registered = match request.target.client_id() {
         ClientId::Document(_) => false,
-        ClientId::Configured(_) | ClientId::Registered(_) => true,
+        ClientId::Configured(id) => {
+            Client::configured(id, &app.config).is_some_and(|client| client.secret.is_some())
+        }
+        ClientId::Registered(_) => true,
     };
     let fits = request.access.approved_tools.as_ref().is_none_or(ApprovedClients::has_room_for);
     admitted && is_registered && fits

@@ -23,7 +23,7 @@ use crate::{
         ReferenceToken, RefreshError, RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
     },
     records::{self, MetadataSource, RecordError},
-    types::Scopes,
+    types::{ClientId, Scopes},
 };
 
 /// Why no tokens are issued.
@@ -162,7 +162,7 @@ async fn redeem(
     for _ in 0..records::MOST_RACES {
         let (grant, version) =
             records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
-        require_key(&grant, client, by_key)?;
+        check_client(app, &grant, client, by_key)?;
         let access = access_of(&grant);
         let (mut grant, issued) = match grant.redeem(code, redemption, config, now, &app.random()) {
             Ok(redeemed) => redeemed,
@@ -186,10 +186,22 @@ async fn redeem(
     Err(RecordError::Contended("grant").into())
 }
 
-/// Refuses a client that does not sign an assertion although it has to: otherwise a stolen token would do without the key.
-fn require_key(grant: &Grant, client: &Client, by_key: bool) -> Result<(), AuthenticationError> {
-    let is_missing = grant.client_id == client.id && grant.needs_key && !by_key;
-    if is_missing { Err(ClientAuthError::KeyNeeded.into()) } else { Ok(()) }
+/// Refuses the client of a grant if the operator no longer admits it, and if it does not sign an assertion although it has to:
+/// otherwise a stolen token would do without the key.
+fn check_client(app: &App, grant: &Grant, client: &Client, by_key: bool) -> Result<(), AuthenticationError> {
+    if grant.client_id != client.id {
+        return Ok(());
+    }
+    if grant.needs_key && !by_key {
+        return Err(ClientAuthError::KeyNeeded.into());
+    }
+    // The operator chose the redirect URIs of a configured client.
+    let is_configured = matches!(client.id, ClientId::Configured(_));
+    let admits = |host: &String| app.config.redirect_policy.admits_host(host);
+    if !is_configured && !grant.redirect_host.as_ref().is_none_or(admits) {
+        return Err(ClientAuthError::NotAdmitted.into());
+    }
+    Ok(())
 }
 
 /// Exchanges a refresh token (OAuth 2.1 §4.3). Returns the tokens, and whether they are new: a client whose response was lost
@@ -204,7 +216,7 @@ async fn refresh(
     let config = &app.config;
     let mut loaded = records::stored_grant(app.host(), token.grant(), now).await?;
     if let Some((grant, _)) = &loaded {
-        require_key(grant, client, by_key)?;
+        check_client(app, grant, client, by_key)?;
         match login_status(app, client, token, grant, now).await {
             Login::Lasts => {}
             Login::MayHaveChanged => loaded = records::grant(app.host(), token.grant(), now).await?,

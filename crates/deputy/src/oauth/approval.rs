@@ -207,7 +207,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{config::Config, types::ToolDigest};
+    use crate::{config::test_config, types::ToolDigest};
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
 
@@ -226,25 +226,9 @@ mod tests {
         serde_json::from_value(json!({ "target": target, "access": access })).expect("a request")
     }
 
-    fn keys() -> Keys {
-        let config = Config::parse(|name| {
-            let value = match name {
-                "PUBLIC_URL" => "https://deputy.example",
-                "PINGONE_ISSUER" => "https://auth.pingone.eu/x/as",
-                "PINGONE_DV_POLICY_ID" => "8b560eda9614e47d163c8bb92750ac3b",
-                "API_IDENTIFIER" | "API_URL" => "https://todo.example",
-                "SERVER_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-                "PINGONE_CLIENT_ID" | "PINGONE_CLIENT_SECRET" => "x",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        });
-        config.expect("a configuration").keys
-    }
-
     #[test]
     fn cookie_with_many_tools_keeps_the_newest_approvals() {
-        let keys = keys();
+        let keys = test_config(&[]).keys;
         for (tools, kept) in [(0, 16), (5, 16), (50, 9), (570, 1), (571, 0)] {
             let mut approved = ApprovedClients::default();
             for client in 0..20 {

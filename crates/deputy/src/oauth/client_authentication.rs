@@ -28,6 +28,9 @@ pub enum ClientAuthError {
     /// The login began with a key of the client, or the client has no other method.
     #[error("the client must authenticate with private_key_jwt")]
     KeyNeeded,
+    /// The operator does not admit clients with this redirect URI, or no longer.
+    #[error("the operator of this server does not admit the client")]
+    NotAdmitted,
     /// The assertion was used before (RFC 7523 §3, 7).
     #[error("the client assertion was used before")]
     Replayed,
@@ -51,9 +54,12 @@ impl ClientAuthError {
     /// The `error` code of the response (OAuth 2.1 §3.2.4).
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::Assertion(_) | Self::Header | Self::KeyNeeded | Self::Replayed | Self::Wrong => {
-                ErrorCode::InvalidClient
-            }
+            Self::Assertion(_)
+            | Self::Header
+            | Self::KeyNeeded
+            | Self::NotAdmitted
+            | Self::Replayed
+            | Self::Wrong => ErrorCode::InvalidClient,
             Self::Missing | Self::Several => ErrorCode::InvalidRequest,
         }
     }

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthMethod, Client, client::displayable, client_metadata::usable_redirect_uris};
+use super::{AuthMethod, Client, client::displayable};
 use crate::{
     config::{Config, ServerKeys},
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
@@ -45,8 +45,8 @@ enum Method {
 }
 
 impl SealedClient {
-    /// Opens a `client_id`. `None` if this server did not issue it, has lost the key, or would not accept the metadata
-    /// in a registration of today.
+    /// Opens a `client_id`. `None` if this server did not issue it, has lost the key, or accepts none of its redirect URIs in any
+    /// configuration. The use of a redirect URI is checked against the configuration of today.
     pub fn open(client_id: &str, config: &Config) -> Option<Self> {
         if client_id.len() > ClientId::LONGEST {
             return None;
@@ -58,12 +58,16 @@ impl SealedClient {
             Some((age, keys, keys.clients.open_as(&name, issuer.as_bytes(), &ciphertext)?))
         })?;
         let Contents(method, client_name, uris) = serde_json::from_slice(&contents).ok()?;
-        let uris = uris.iter().map(String::as_str);
+        let uris = uris.iter().filter_map(|uri| RedirectUri::parse(uri).ok());
+        let redirect_uris: Vec<_> = uris.collect();
+        if redirect_uris.is_empty() {
+            return None;
+        }
         let auth_method = method.into();
         let client = Client {
             id: ClientId::Registered(RegisteredId::new(&name)),
             name: client_name.as_deref().and_then(displayable),
-            redirect_uris: usable_redirect_uris(uris, &config.redirect_policy).ok()?,
+            redirect_uris,
             auth_method,
             secret: (auth_method != AuthMethod::None)
                 .then(|| secret_digest(client_secret(client_id, keys).expose())),
@@ -256,17 +260,5 @@ mod tests {
         let [id, secret] = ["client_id", "client_secret"].map(|name| response[name].as_str().unwrap());
         let SealedClient { client, is_retiring } = SealedClient::open(id, &both).unwrap();
         assert_eq!((is_retiring, client.secret), (true, Some(secret_digest(secret))));
-    }
-
-    #[test]
-    fn metadata_that_no_longer_suffices_is_refused() {
-        let allowed = test_config(&[("PRIVATE_USE_REDIRECT_URIS", "app:/cb")]);
-        let params = RegistrationParams::parse(
-            json!({ "redirect_uris": ["app:/cb"] }).to_string().as_bytes(),
-            &allowed.redirect_policy,
-        );
-        let (id, _) = register(params.unwrap(), &allowed, Timestamp(5), &|buffer| buffer.fill(7));
-        assert!(SealedClient::open(&id, &allowed).is_some());
-        assert_eq!(SealedClient::open(&id, &test_config(&[])), None);
     }
 }

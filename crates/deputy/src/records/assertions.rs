@@ -29,6 +29,8 @@ pub(crate) struct StoredKeys {
     pub(crate) fetched_at: Timestamp,
     /// When they have to be fetched again.
     pub(crate) fresh_until: Timestamp,
+    /// Until when they may be used while newer ones cannot be fetched.
+    pub(crate) stale_until: Timestamp,
 }
 
 /// The stored keys of `url`, fresh or stale.
@@ -39,6 +41,20 @@ pub(crate) async fn client_keys(
 ) -> Result<Option<StoredKeys>, RecordError> {
     let record = host.store().get(&keys_key(url), now).await?;
     record.map(|record| decode(&record.value)).transpose()
+}
+
+/// Stores keys for as long as they may be used stale, since the client got tokens with one of them. Writes once.
+pub(super) async fn keep_client_keys(
+    host: &Host,
+    url: &ClientIdUrl,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let Some(record) = host.store().get(&keys_key(url), now).await? else { return Ok(()) };
+    let keys: StoredKeys = decode(&record.value)?;
+    if record.expires_at >= keys.stale_until {
+        return Ok(());
+    }
+    put_client_keys(host, url, &keys, keys.stale_until).await
 }
 
 /// Stores keys.

@@ -6,12 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, decode, encode};
+use super::{RecordError, assertions::keep_client_keys, decode, encode};
 use crate::{
     config::Config,
     encoding::base64url_encode,
     host::{DAY, Host, RecordKey, Timestamp},
-    oauth::{Client, SealedClient},
+    oauth::{Client, ClientKeys, SealedClient},
     seal,
     types::ClientIdUrl,
 };
@@ -122,7 +122,8 @@ pub(crate) async fn forget_document(
 }
 
 fn document_key(url: &ClientIdUrl) -> RecordKey {
-    let digest = seal::digest("described client", url.as_str().as_bytes());
+    // Earlier versions cannot read the authentication methods of today, and keep their own records.
+    let digest = seal::digest("described client 2", url.as_str().as_bytes());
     RecordKey::Client(format!("document-{}", base64url_encode(&digest.0)))
 }
 
@@ -136,7 +137,12 @@ pub(crate) async fn keep_client(
 ) -> Result<(), RecordError> {
     let lifetime = Client::lifetime(config);
     match source {
-        MetadataSource::Document(url) => keep_document(host, &url, now).await,
+        MetadataSource::Document(url) => {
+            if let Some(ClientKeys::AtUrl(keys)) = &client.keys {
+                keep_client_keys(host, keys, now).await?;
+            }
+            keep_document(host, &url, now).await
+        }
         MetadataSource::Retiring(key) => {
             let stored = host.store().get(&key, now).await?;
             prolong(host, key, client, stored.map_or(now, |record| record.expires_at), lifetime, now).await
