@@ -9,7 +9,7 @@ mod log;
 mod outgoing;
 mod panics;
 mod reactor;
-mod rs256;
+mod signatures;
 mod tasks;
 mod timer;
 mod trace;
@@ -41,7 +41,7 @@ pub use timer::Timer;
 pub fn start() {
     log::to_console();
     trace::enable();
-    rs256::install_verifier();
+    signatures::install_verifier();
 }
 
 /// Responds to a request with the server that `router` returns, or with 503 if that fails. Returns a response, or a promise
