@@ -100,8 +100,8 @@ pub(crate) async fn examine(app: &App, api_path: Option<&str>) -> Vec<Finding> {
 fn clients(config: &Config) -> Finding {
     let configured = config.admission.clients.len();
     let ways = [
-        (config.admission.metadata_documents, "with a metadata document"),
-        (config.admission.registration, "that register"),
+        (config.admission.metadata_documents, "clients with a metadata document"),
+        (config.admission.registration, "clients that register"),
     ];
     let ways: Vec<_> = ways.iter().filter(|(is_on, _)| *is_on).map(|(_, clients)| *clients).collect();
     match (configured, ways.is_empty()) {
@@ -111,10 +111,7 @@ fn clients(config: &Config) -> Finding {
             "set CLIENTS, DYNAMIC_CLIENT_REGISTRATION=on or CLIENT_ID_METADATA_DOCUMENTS=on",
         ),
         (_, true) => Finding::ok("clients", format!("only the {configured} in CLIENTS can connect")),
-        (_, false) => {
-            let ways = ways.join(", and ");
-            Finding::ok("clients", format!("{configured} in CLIENTS; also clients {ways}"))
-        }
+        (_, false) => Finding::ok("clients", format!("{configured} in CLIENTS, {}", ways.join(", "))),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deputy::types::Scopes;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -106,10 +105,9 @@ impl Catalog {
         scopes.into_iter().cloned().collect()
     }
 
-    /// The value of `API_SCOPES` for these operations, if they need at most 64 scopes.
+    /// The value of `API_SCOPES` for these operations; `None` if they need no scope.
     pub fn api_scopes(&self) -> Option<String> {
-        let scopes = self.scopes().join(" ");
-        Scopes::parse(&scopes).ok().filter(|scopes| !scopes.is_empty()).map(|_| scopes)
+        Some(self.scopes().join(" ")).filter(|scopes| !scopes.is_empty())
     }
 }
 

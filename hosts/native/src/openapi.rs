@@ -31,7 +31,7 @@ pub(crate) struct ToolsOptions {
     #[command(flatten)]
     document: OpenApiOptions,
     /// Fail if there is a warning, or an operation that is left out by no decision of yours
-    #[arg(long, env = "TOOLS_CHECK", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "TOOLS_CHECK", conflicts_with = "diff", value_parser = BoolishValueParser::new())]
     check: bool,
     /// Earlier version of the document, to which the same overlay is applied: print which tools differ
     #[arg(long, env = "TOOLS_DIFF", value_name = "FILE")]
@@ -91,6 +91,11 @@ impl ToolSource {
     /// The value of a variable if it is not set.
     pub(crate) fn default(&self, name: &str) -> Option<String> {
         self.catalog.as_ref().filter(|_| name == "API_SCOPES")?.api_scopes()
+    }
+
+    /// Whether `API_SCOPES` has no default: the tools are those of a document, and need no scope.
+    pub(crate) fn lacks_scopes(&self) -> bool {
+        self.catalog.as_ref().is_some_and(|catalog| catalog.api_scopes().is_none())
     }
 
     pub(crate) fn catalog(&self) -> Option<&Catalog> {
@@ -221,11 +226,12 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+fn find<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a Operation> {
+    catalog.operations.iter().find(|operation| operation.tool.name == name)
+}
+
 /// The differences that clients and users notice, one sentence each.
 fn changes(old: &Catalog, new: &Catalog) -> Vec<String> {
-    let find = |catalog: &Catalog, name: &str| {
-        catalog.operations.iter().find(|operation| operation.tool.name == name).cloned()
-    };
     let mut changes = Vec::new();
     for operation in &old.operations {
         let name = &operation.tool.name;
@@ -250,7 +256,7 @@ fn changes(old: &Catalog, new: &Catalog) -> Vec<String> {
             };
             changes.push(format!("~ {name} needs `{to}` instead of `{from}`: {effect}"));
         }
-        if is_read_only(&before) && !is_read_only(operation) {
+        if is_read_only(before) && !is_read_only(operation) {
             changes.push(format!("~ {name} may change data now: {asks}"));
         }
         if before.is_destructive != operation.is_destructive {

@@ -101,6 +101,11 @@ fn config_at(file: &EnvFile, port: u16, tools: &ToolSource) -> Result<Config, Co
         "PUBLIC_URL" => Some(loopback_url(port)),
         name => tools.default(name),
     };
+    if tools.lacks_scopes() && variable(file, "API_SCOPES").is_none() {
+        let problem =
+            "is not set, and no tool of the OpenAPI document needs a scope: set it to a scope of the API";
+        return Err(ConfigErrors(vec![ConfigError { name: "API_SCOPES".into(), problem: problem.into() }]));
+    }
     Config::parse(|name| variable(file, name).or_else(|| default(name)))
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Direction, Schema, is_of_type};
 use crate::document::{Object, shorten};
 
-/// Where a value does not fit its schema, and why.
+/// The place at which a value does not fit its schema, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mismatch {
     /// The path of names and indexes, from the inside to the outside.

@@ -10,7 +10,7 @@ use crate::{
 /// The schema that has the members of `schema` and of all `parts`, without `allOf`.
 ///
 /// Properties and required names are united. For every other keyword the first schema that has it counts, with `schema` itself
-/// before its parts. `nullable` has to be in all.
+/// before its parts. `nullable` counts in `schema` itself only.
 pub(super) fn merged(document: &Document, schema: &Object, parts: &[Value]) -> Result<Object, Refusal> {
     let mut merged = schema.clone();
     merged.remove("allOf");

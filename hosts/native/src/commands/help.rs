@@ -71,7 +71,8 @@ Exit status: 0 without a problem, 1 with one, 2 for a wrong configuration.";
 pub(super) const TOOLS_HELP: &str = "\
 docs/your-api.md describes the document and the overlay. No configuration is needed.
 
-Exit status: 0, or 1 with --check and a warning or an operation that is left out by no decision of yours.";
+Exit status: 0; 1 with --check and a warning or an operation that is left out by no decision of yours; 2 for a document that
+cannot be used.";
 
 const SERVE_HELP: &str = "
 Deputy starts only with a valid configuration. The error lists every wrong variable, and every misspelled name in
@@ -84,7 +85,7 @@ const NAMES: usize = 29;
 const WIDTH: usize = 120;
 
 pub(super) const DEMO_HELP: &str = "\
-The demo listens on loopback addresses only, and calls nothing outside this computer. Variables of `deputy serve` in the
+The demo listens on loopback addresses only, and calls nothing outside this computer unless you set an API. Variables of `deputy serve` in the
 environment count, except those about PingOne, the API, the keys and the public URL: ACCESS_TOKEN_LIFETIME=60 deputy demo.
 It ignores .env files.
 

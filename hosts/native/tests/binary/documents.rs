@@ -125,7 +125,7 @@ fn page() -> String {
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
     page += "\n### `deputy grants` and `deputy clients`\n\nThey read `ADMIN_TOKEN` and `ADMIN_LISTEN` too. [admin.md](admin.md) describes them.\n\n";
     page += &flags([of("grants")]);
-    page += "\n### `deputy demo`\n\nThe demo reads `LOG` and `LOG_FORMAT` too, and the variables of this page from the environment, except those about PingOne, the API, the \
+    page += "\n### `deputy demo`\n\nThe demo reads `LOG` and `LOG_FORMAT` too, and the variables of the [overview](#overview) from the environment, except those about PingOne, the API, the \
              keys and the public URL. It has defaults of its own for `WHO_AM_I_TOKEN`, `CLIENT_ID_METADATA_DOCUMENTS` and \
              `PRIVATE_USE_REDIRECT_URIS`.\n\n";
     page += &flags([of("demo")]);
@@ -315,7 +315,10 @@ through a deployment.
 
 /// Bindings of the Worker.
 const BINDINGS: [(&str, &str); 6] = [
-    ("OAUTH_KV", "KV namespace of metadata documents"),
+    (
+        "OAUTH_KV",
+        "KV namespace of the metadata documents and keys of clients, and of a copy of the list of blocked clients",
+    ),
     ("RECORDS", "Durable Objects of every other record"),
     ("GRANTS", "Durable Object of the index of all grants"),
     ("AUTHORIZE_RATE", "rate limit of `/authorize`"),

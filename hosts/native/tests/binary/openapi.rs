@@ -101,6 +101,8 @@ fn document_that_cannot_be_used_is_a_wrong_option() {
     let empty = file(folder.path(), "empty.yaml", "openapi: 3.0.0\npaths: {}\n");
     let overlay =
         file(folder.path(), "overlay.yaml", "overlay: 1.0.0\nactions: [{target: $.paths.x, remove: true}]\n");
+    let unscoped = r#"{"openapi": "3.0.0", "x-deputy-scopes": [], "paths": {"/a": {"get": {}}}}"#;
+    let unscoped = file(folder.path(), "unscoped.json", unscoped);
     for (arguments, reason) in [
         (&["tools"][..], "--openapi (OPENAPI) names a file"),
         (&["tools", "--openapi", "nowhere.yaml"], "nowhere.yaml cannot be read"),
@@ -111,6 +113,7 @@ fn document_that_cannot_be_used_is_a_wrong_option() {
         ),
         (&["serve", "--openapi", &bad], "it is Swagger 2.0"),
         (&["serve", "--openapi", &empty], "no operation of"),
+        (&["serve", "--openapi", &unscoped], "API_SCOPES: is not set"),
         (&["check", "--openapi", &bad], "it is Swagger 2.0"),
     ] {
         let mut command = deputy(folder.path(), arguments);
