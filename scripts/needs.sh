@@ -90,6 +90,7 @@ need_promtool() {
 
 need_terminal() {
   command -v tmux >/dev/null || apt_install tmux || lack tmux "apt-get install tmux, or brew install tmux"
+  command -v curl >/dev/null || apt_install curl || lack curl "apt-get install curl"
 }
 
 # Ends the run if anything is missing, and names all of it.
@@ -109,7 +110,7 @@ install_node_packages() {
     unfinished="$folder.$$"
     mkdir -p "$unfinished" &&
       cp $project/package.json $project/package-lock.json $project/.npmrc "$unfinished" &&
-      # None of them needs an install script.
+      # Install scripts are not run.
       (cd "$unfinished" && npm "${2:-ci}" --ignore-scripts --loglevel=error) &&
       mv "$unfinished" "$folder" || { rm -rf "$unfinished"; return 1; }
   fi

@@ -50,7 +50,7 @@ pub enum JwtError {
 }
 
 impl JwtError {
-    /// Whether the token could be valid with keys that `PingOne` published since the key set was fetched.
+    /// Whether the token could be valid with keys that the signer published since the key set was fetched.
     pub const fn may_pass_with_other_keys(self) -> bool {
         match self {
             Self::Signature | Self::UnknownKey => true,

@@ -1,4 +1,4 @@
-//! Checks for the tests of a crate with tools.
+//! Checks of tools, for the tests of a crate with tools and for `deputy tools`.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -36,7 +36,7 @@ export class Model {
     return `Do task ${this.#tasks.push(calls)}.`;
   }
 
-  /** What the tools of the last task returned, as text. */
+  /** The results of the tools of the last task, as text. */
   get results() {
     return this.#results.at(-1);
   }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{Response, StatusCode};
 
 use super::{Frame, render};
-use crate::{config::Brand, oauth::displayable, types::Reference};
+use crate::{config::Brand, types::Reference};
 
 /// The authorization response that the page passes on.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ struct ReturnTemplate<'a> {
     frame: Frame<'a>,
     url: &'a str,
     scheme: &'a str,
-    client: Option<String>,
+    client: Option<&'a str>,
     text: String,
     advice: &'a str,
 }
@@ -47,7 +47,7 @@ pub(crate) fn return_to_application(brand: &Brand, page: ReturnPage<'_>) -> Resp
     let (title, client, text, advice) = match ending {
         Ending::Connected(name) => (
             if name.is_some() { "Connected to" } else { "Connected" },
-            name.and_then(displayable),
+            name,
             "The login is complete.".to_owned(),
             "If the application does not open, use the button within two minutes. After that, start the connection again \
              from the application.",

@@ -16,7 +16,7 @@ use crate::{
     types::ClientIdUrl,
 };
 
-/// Where the metadata of a client is. The use of a client prolongs its record.
+/// The place of a client's metadata. The use of a client prolongs its record.
 #[derive(Debug)]
 pub(crate) enum MetadataSource {
     /// In its document.

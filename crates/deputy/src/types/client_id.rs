@@ -71,7 +71,7 @@ impl ClientId {
         configured().or_else(|| RegisteredId::parse(text).map(Self::Registered)).ok_or(ClientIdError::Unknown)
     }
 
-    /// The part of `text` that a log can have, if it looks like a `client_id` of either kind, acceptable or not. Other
+    /// The part of `text` that a log can have, if it looks like a `client_id` of any kind, acceptable or not. Other
     /// text may be a secret that was sent in the wrong parameter.
     pub fn loggable(text: &str) -> Option<&str> {
         if ClientIdUrl::looks_like_url(text) || ConfiguredId::parse(text).is_some() {
@@ -80,7 +80,7 @@ impl ClientId {
         RegisteredId::parse(text).and_then(|RegisteredId(name)| text.get(..name.len()))
     }
 
-    /// The URL of the document, or the name of a client that registered.
+    /// The URL of the document, the configured identifier, or the name of a client that registered.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Document(url) => url.as_str(),

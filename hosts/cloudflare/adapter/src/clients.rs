@@ -1,4 +1,4 @@
-//! Metadata documents of clients and a copy of the blocklist, in KV. Writes are rare, and a copy may be a minute old.
+//! Metadata documents and keys of clients, and a copy of the blocklist, in KV. Writes are rare, and a copy may be a minute old.
 
 use std::fmt::Write as _;
 
