@@ -81,12 +81,15 @@ pub(crate) fn reset_password(sim: &Simulator, user: &str, password: &str) -> Res
     Ok(())
 }
 
-/// Whether a recorded consent covers every scope of the request.
+/// Whether a recorded consent covers every scope of the request, or the flow asks for none.
 pub(crate) fn has_consented(sim: &Simulator, session: &Session, request: &AuthenticationRequest) -> bool {
     let state = sim.state();
     let covers = |consent: &Consent| {
         consent.user == session.user && request.scopes.iter().all(|scope| consent.scopes.contains(scope))
     };
+    if !state.settings.tenant.flow.asks_consent {
+        return true;
+    }
     !state.settings.always_prompt && state.consents.iter().any(covers)
 }
 

@@ -13,6 +13,8 @@ pub struct SimConfig {
     pub application: Application,
     /// The custom resource.
     pub resource: Resource,
+    /// The worker that reads the management API.
+    pub worker: Worker,
     /// The users at the start.
     pub users: Vec<User>,
 }
@@ -28,6 +30,15 @@ pub struct Application {
     pub client_secret: String,
     /// Redirect URIs are compared as text; loopback URIs match with any port.
     pub redirect_uris: Vec<String>,
+}
+
+/// A worker application, with `CLIENT_SECRET_BASIC`.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// A UUID.
+    pub client_id: String,
+    /// The client secret, of 64 characters.
+    pub client_secret: String,
 }
 
 /// A custom resource. The application may request all of its scopes.
@@ -102,6 +113,10 @@ impl SimConfig {
                     scope("todo:read", "See your to-do list"),
                     scope("todo:write", "Add to-dos, check them off and delete them"),
                 ],
+            },
+            worker: Worker {
+                client_id: "b0e2ce20-0000-4000-8000-0000000000d0".to_owned(),
+                client_secret: "demo-worker-secret~that.opens_nothing-but-the-simulator.01234567".to_owned(),
             },
             users,
         }

@@ -5,6 +5,8 @@ pub(crate) mod control;
 pub(crate) mod discovery;
 pub(crate) mod flow;
 pub(crate) mod jwks;
+pub(crate) mod management;
+pub(crate) mod par;
 pub(crate) mod revoke;
 pub(crate) mod sign_off;
 pub(crate) mod token;

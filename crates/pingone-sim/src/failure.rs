@@ -35,6 +35,8 @@ pub enum Failure {
     JwksAfterMillis(u64),
     /// The key set responds with status 200 and this body.
     JwksBody(String),
+    /// The management API responds with this status.
+    Management(u16),
     /// A refresh is refused with `invalid_grant`.
     RefreshInvalidGrant,
     /// The token endpoint responds with this status and body.

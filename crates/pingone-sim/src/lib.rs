@@ -27,6 +27,10 @@
 //! | `POST /sim/reset` | starts again with a new environment |
 //! | `GET /sim/state` | returns users, settings, requests by endpoint, and the rotations and revocation of each login |
 //!
+//! The management API below `/v1` answers `GET` for a worker ([`Worker`]): environment, bill of materials, resources, scopes,
+//! applications with their grants, roles and policies, flow policies, flows, connector instances, subscriptions and users.
+//! [`Settings::tenant`] changes what it shows, and the OAuth endpoints act accordingly.
+//!
 //! The modules form layers: `router` → `endpoints` → `flow` → `outcome`, `tokens`, `accounts`, `pages` → `simulator` →
 //! `state`.
 
@@ -51,10 +55,15 @@ mod settings;
 mod simulator;
 mod state;
 mod state_file;
+mod tenant;
 mod tokens;
 
-pub use config::{Application, Resource, Scope, SimConfig, User};
+pub use config::{Application, Resource, Scope, SimConfig, User, Worker};
 pub use environment::{SimEnvironment, SystemEnvironment};
 pub use failure::{Failure, Signature};
 pub use settings::{ResourceMode, Settings};
 pub use simulator::Simulator;
+pub use tenant::{
+    ApplicationSettings, ConnectorSettings, FlowSettings, PolicySettings, ResourceSettings, Subscription,
+    Tenant,
+};

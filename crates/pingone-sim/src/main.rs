@@ -65,10 +65,17 @@ async fn run(options: Options) -> std::io::Result<()> {
     simulator.prepare_keys();
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     let config = simulator.config();
-    println!("PINGONE_ISSUER={}", config.issuer());
-    println!("PINGONE_DV_POLICY_ID={}", config.policy_id);
-    println!("PINGONE_CLIENT_ID={}", config.application.client_id);
-    println!("PINGONE_CLIENT_SECRET={}", config.application.client_secret);
+    let variables = [
+        ("PINGONE_ISSUER", config.issuer()),
+        ("PINGONE_DV_POLICY_ID", config.policy_id.clone()),
+        ("PINGONE_CLIENT_ID", config.application.client_id.clone()),
+        ("PINGONE_CLIENT_SECRET", config.application.client_secret.clone()),
+        ("PINGONE_WORKER_CLIENT_ID", config.worker.client_id.clone()),
+        ("PINGONE_WORKER_CLIENT_SECRET", config.worker.client_secret.clone()),
+    ];
+    // In one write: some readers close the pipe when they have what they need.
+    let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    println!("{}", lines.join("\n"));
     axum::serve(listener, simulator.router())
         .with_graceful_shutdown(async {
             // If the system has no such signal, the program ends at once.

@@ -1,9 +1,10 @@
 //! The end of a login: a redirect to the application, with a code or an error.
 
-use axum::response::Response;
+use axum::{http::StatusCode, response::Response};
 
 use crate::{
     failure::Failure,
+    pages,
     response::{Correlation, error_to_application, to_application},
     simulator::Simulator,
     state::{AuthenticationRequest, Code, Session},
@@ -35,7 +36,13 @@ pub(crate) fn decline(
     request: &AuthenticationRequest,
     correlation: &Correlation,
 ) -> Response {
-    let error = sim.state().settings.decline_error.clone();
+    let (error, has_response) = {
+        let state = sim.state();
+        (state.settings.decline_error.clone(), state.settings.tenant.flow.error_response)
+    };
+    if !has_response {
+        return pages::error(StatusCode::BAD_REQUEST, "The flow ended without a response", &correlation.0);
+    }
     error_to_application(request, &error, "The user declined the request", correlation)
 }
 

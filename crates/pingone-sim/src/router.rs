@@ -1,5 +1,7 @@
 //! The routes.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -10,7 +12,9 @@ use axum::{
 };
 
 use crate::{
-    endpoints::{authorize, control, discovery, flow, jwks, revoke, sign_off, token, userinfo},
+    endpoints::{
+        authorize, control, discovery, flow, jwks, management, par, revoke, sign_off, token, userinfo,
+    },
     pages,
     response::{Correlation, text},
     simulator::Simulator,
@@ -24,6 +28,7 @@ impl Simulator {
             .route("/.well-known/openid-configuration", get(discovery::get))
             .route("/authorize", get(authorize::get).post(authorize::post))
             .route("/jwks", get(jwks::get))
+            .route("/par", post(par::post))
             .route("/revoke", post(revoke::post))
             .route("/signoff", get(sign_off::get).post(sign_off::get))
             .route("/token", post(token::post))
@@ -32,6 +37,7 @@ impl Simulator {
             .nest(&format!("/{environment}/as"), issuer)
             .route(&format!("/{environment}/davinci/flow"), post(flow::post))
             .route("/", get(async |State(sim): State<Self>| pages::index(&sim)))
+            .route("/v1/{*path}", get(management::get))
             .merge(control::router())
             .layer(middleware::from_fn_with_state(self.clone(), add_headers))
             .with_state(self.clone())
@@ -55,6 +61,13 @@ async fn add_headers(State(sim): State<Simulator>, mut request: Request, next: N
     };
     let headers = response.headers_mut();
     headers.insert("x-pingone-simulator", HeaderValue::from_static("true"));
+    // The HTTP server adds the time of this computer to other responses.
+    if sim.state().settings.clock_offset_seconds != 0
+        && let Ok(date) =
+            HeaderValue::try_from(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(sim.now())))
+    {
+        headers.insert(header::DATE, date);
+    }
     if let Ok(correlation) = HeaderValue::try_from(correlation) {
         headers.insert("correlation-id", correlation);
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::tenant::Tenant;
+
 /// Settings of the PingOne environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -29,6 +31,8 @@ pub struct Settings {
     pub resource_mode: ResourceMode,
     /// Whether refresh tokens outlive their session.
     pub skip_token_session_validation: bool,
+    /// Settings that an administrator makes.
+    pub tenant: Tenant,
 }
 
 /// The treatment of the parameter `resource`. PingOne does not document its own.
@@ -57,6 +61,7 @@ impl Default for Settings {
             decline_error: "access_denied".to_owned(),
             resource_mode: ResourceMode::Honored,
             skip_token_session_validation: false,
+            tenant: Tenant::default(),
         }
     }
 }

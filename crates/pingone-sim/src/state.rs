@@ -27,6 +27,9 @@ pub(crate) struct State {
     /// By the code.
     pub(crate) codes: BTreeMap<String, Code>,
     pub(crate) families: Vec<Family>,
+    /// Pushed authorization requests (RFC 9126), by their request URI.
+    #[serde(default)]
+    pub(crate) pushed: BTreeMap<String, Pushed>,
     pub(crate) settings: Settings,
 }
 
@@ -101,6 +104,13 @@ pub(crate) struct Registration {
     pub(crate) email: String,
 }
 
+/// A pushed authorization request that has not been used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pushed {
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) expires_at: u64,
+}
+
 /// An authorization code that has not been redeemed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Code {
@@ -134,6 +144,7 @@ impl State {
             flows: BTreeMap::new(),
             codes: BTreeMap::new(),
             families: Vec::new(),
+            pushed: BTreeMap::new(),
             settings: Settings::default(),
         }
     }
@@ -178,6 +189,7 @@ impl State {
     pub(crate) fn remove_expired(&mut self, now: u64) {
         self.flows.retain(|_, flow| flow.expires_at > now);
         self.codes.retain(|_, code| code.expires_at > now);
+        self.pushed.retain(|_, pushed| pushed.expires_at > now);
         self.sessions.retain(|session| session.expires_at > now);
     }
 }

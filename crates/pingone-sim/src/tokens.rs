@@ -26,9 +26,24 @@ pub(crate) fn for_refresh(sim: &Simulator, family: &Family) -> Response {
     token_response(sim, &family.session, &family.scopes, None, Some(family.current.clone()))
 }
 
+/// The token response for the worker.
+pub(crate) fn for_worker(sim: &Simulator) -> Response {
+    let now = sim.now();
+    let key = sim.state().keys[0].clone();
+    let claims = json!({
+        "client_id": sim.config().worker.client_id,
+        "iss": sim.config().issuer(),
+        "aud": [PINGONE_API],
+        "iat": now,
+        "exp": now + 3600,
+    });
+    let token = key.sign(claims.as_object().unwrap_or(&Map::new()));
+    document(StatusCode::OK, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }))
+}
+
 fn start_family(sim: &Simulator, session: &Session, scopes: &[String]) -> String {
     let now = sim.now();
-    let token = sim.secret();
+    let token = refresh_token(sim);
     sim.change(|state| {
         state.families.push(Family {
             session: session.clone(),
@@ -41,6 +56,20 @@ fn start_family(sim: &Simulator, session: &Session, scopes: &[String]) -> String
         });
     });
     token
+}
+
+/// An opaque token, or a JWT if the application is set to that.
+pub(crate) fn refresh_token(sim: &Simulator) -> String {
+    let secret = sim.secret();
+    let (kind, key) = {
+        let state = sim.state();
+        (state.settings.tenant.application.refresh_token_type.clone(), state.keys[0].clone())
+    };
+    if kind == "OPAQUE_TOKEN" {
+        return secret;
+    }
+    let claims = json!({ "jti": secret, "iss": sim.config().issuer() });
+    key.sign(claims.as_object().unwrap_or(&Map::new()))
 }
 
 fn token_response(
@@ -77,7 +106,9 @@ fn token_response(
 fn access_token(sim: &Simulator, session: &Session, scopes: &[String], iat: u64, exp: u64) -> String {
     let config = sim.config();
     let custom = scopes.iter().any(|scope| config.resource.has_scope(scope));
-    let audience = if custom { config.resource.audience.as_str() } else { "https://api.pingone.example" };
+    let resource = sim.state().settings.tenant.resource.clone();
+    let audience = resource.audience.unwrap_or_else(|| config.resource.audience.clone());
+    let audience = if custom { audience.as_str() } else { PINGONE_API };
     let mut claims = Map::new();
     for (name, value) in [
         ("client_id", json!(config.application.client_id)),
@@ -93,6 +124,10 @@ fn access_token(sim: &Simulator, session: &Session, scopes: &[String], iat: u64,
         ("env", json!(config.environment_id)),
     ] {
         claims.insert(name.to_owned(), value);
+    }
+    if resource.subject_is_username {
+        let username = sim.state().user(&session.user).map(|user| user.username.clone());
+        claims.extend(username.map(|username| ("sub".to_owned(), json!(username))));
     }
     apply_forced(sim, &mut claims, |failure| match failure {
         Failure::AccessTokenClaim(name, value) => Some((name.clone(), value.clone())),
@@ -129,6 +164,10 @@ fn id_token(
         claims.insert(name.to_owned(), value);
     }
     claims.extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
+    if sim.state().settings.tenant.flow.overrides_subject {
+        let username = sim.state().user(&session.user).map(|user| user.username.clone());
+        claims.extend(username.map(|username| ("sub".to_owned(), json!(username))));
+    }
     apply_forced(sim, &mut claims, |failure| match failure {
         Failure::IdTokenClaim(name, value) => Some((name.clone(), value.clone())),
         _ => None,
@@ -149,3 +188,6 @@ fn id_token(
 fn contains(scopes: &[String], scope: &str) -> bool {
     scopes.iter().any(|held| held == scope)
 }
+
+/// The audience of the management API.
+pub(crate) const PINGONE_API: &str = "https://api.pingone.example";

@@ -15,6 +15,7 @@ use crate::{
     settings::ResourceMode,
     simulator::Simulator,
     state::AuthenticationRequest,
+    tenant::{ResourceSettings, Tenant},
 };
 
 pub(crate) async fn get(
@@ -43,14 +44,50 @@ fn authorize(
     correlation: &Correlation,
 ) -> Response {
     sim.count("authorize");
+    let pushed = form::field(parameters, "request_uri").map(|uri| pushed_request(sim, &uri));
+    let required = sim.state().settings.tenant.application.par_requirement == "REQUIRED";
+    let parameters = match &pushed {
+        Some(Some(pushed)) => pushed.as_slice(),
+        Some(None) => {
+            return show_error(headers, "request_uri", "The request URI is invalid or expired", correlation);
+        }
+        None => parameters,
+    };
+    let prompt = form::field(parameters, "prompt").unwrap_or_default();
+    match validate(sim, parameters) {
+        Ok(request) if pushed.is_none() && required => {
+            let detail = "A pushed authorization request is required";
+            error_to_application(&request, "invalid_request", detail, correlation)
+        }
+        Ok(request) => log_in(sim, headers, request, &prompt, correlation),
+        Err(Refusal::Shown { target, message }) => show_error(headers, target, message, correlation),
+        Err(Refusal::Redirected { request, error, detail }) => {
+            error_to_application(&request, error, detail, correlation)
+        }
+    }
+}
+
+/// Why an authentication request is refused.
+pub(crate) enum Refusal {
+    /// The redirect URI may not be the application's, so nothing is sent there.
+    Shown { target: &'static str, message: &'static str },
+    /// The application is told.
+    Redirected { request: Box<AuthenticationRequest>, error: &'static str, detail: &'static str },
+}
+
+/// Checks the parameters of an authentication request.
+pub(crate) fn validate(
+    sim: &Simulator,
+    parameters: &[(String, String)],
+) -> Result<AuthenticationRequest, Refusal> {
     let parameter = |name: &str| form::field(parameters, name).filter(|value| !value.is_empty());
     let application = &sim.config().application;
     if parameter("client_id").as_ref() != Some(&application.client_id) {
-        return show_error(headers, "client_id", "The application does not exist", correlation);
+        return Err(Refusal::Shown { target: "client_id", message: "The application does not exist" });
     }
     let redirect_uri = parameter("redirect_uri").unwrap_or_default();
-    if !application.redirect_uris.iter().any(|registered| is_registered(&redirect_uri, registered)) {
-        return show_error(headers, "redirect_uri", "Redirect URI mismatch", correlation);
+    if !redirect_uris(sim).iter().any(|registered| is_registered(&redirect_uri, registered)) {
+        return Err(Refusal::Shown { target: "redirect_uri", message: "Redirect URI mismatch" });
     }
     let scopes = parameter("scope").unwrap_or_default();
     let request = AuthenticationRequest {
@@ -63,10 +100,22 @@ fn authorize(
         mcp_client_name: parameter("mcp_client_name"),
         mcp_redirect_host: parameter("mcp_redirect_host"),
     };
-    if let Err((error, detail)) = check(sim, &request, &parameter) {
-        return error_to_application(&request, error, detail, correlation);
+    match check(sim, &request, &parameter) {
+        Ok(()) => Ok(request),
+        Err((error, detail)) => Err(Refusal::Redirected { request: Box::new(request), error, detail }),
     }
-    log_in(sim, headers, request, &parameter("prompt").unwrap_or_default(), correlation)
+}
+
+/// The redirect URIs of the application.
+pub(crate) fn redirect_uris(sim: &Simulator) -> Vec<String> {
+    let replaced = sim.state().settings.tenant.application.redirect_uris.clone();
+    replaced.unwrap_or_else(|| sim.config().application.redirect_uris.clone())
+}
+
+/// Takes the parameters of a pushed request, unless they have expired.
+fn pushed_request(sim: &Simulator, request_uri: &str) -> Option<Vec<(String, String)>> {
+    let pushed = sim.change(|state| state.pushed.remove(request_uri))?;
+    (pushed.expires_at > sim.now()).then_some(pushed.parameters)
 }
 
 /// Responds with a code if the user needs no page, otherwise with the next page.
@@ -101,22 +150,39 @@ fn check(
     request: &AuthenticationRequest,
     parameter: &impl Fn(&str) -> Option<String>,
 ) -> Result<(), (&'static str, &'static str)> {
+    let Tenant { application, policy, flow, resource: ResourceSettings { audience, .. }, .. } =
+        sim.state().settings.tenant.clone();
+    if !application.enabled || !application.grant_types.iter().any(|held| held == "AUTHORIZATION_CODE") {
+        return Err(("unauthorized_client", "client is missing required grant type: AUTHORIZATION_CODE"));
+    }
     if parameter("response_type").as_deref() != Some("code") {
         return Err(("unsupported_response_type", "Unsupported response type"));
     }
-    // The application is configured with S256_REQUIRED.
-    if request.code_challenge.is_empty() || parameter("code_challenge_method").as_deref() != Some("S256") {
+    let is_s256 =
+        !request.code_challenge.is_empty() && parameter("code_challenge_method").as_deref() == Some("S256");
+    if application.pkce_enforcement == "S256_REQUIRED" && !is_s256 {
         return Err(("invalid_request", "PKCE with code_challenge_method S256 is required"));
     }
-    if parameter("acr_values").is_some_and(|acr| acr != sim.config().policy_id) {
+    if application.require_signed_request && parameter("request").is_none() {
+        return Err(("invalid_request", "A signed request object is required"));
+    }
+    if parameter("acr_values").is_some_and(|acr| acr != sim.config().policy_id || !policy.is_usable()) {
         return Err(("invalid_request", "Invalid sign-on policy provided in acr_values parameter"));
+    }
+    // PingOne reports a flow that dies like a user who is not logged in.
+    if !flow.starts() {
+        return Err(("login_required", "User authentication is required"));
     }
     let resource = &sim.config().resource;
     let of_pingone = |scope: &String| scope.starts_with("p1:");
     if request.scopes.iter().any(|scope| resource.has_scope(scope)) && request.scopes.iter().any(of_pingone) {
         return Err(("invalid_scope", "May not request scopes for multiple resources"));
     }
-    let granted = |scope: &String| resource.has_scope(scope) || OIDC_SCOPES.contains(&scope.as_str());
+    let granted = |scope: &String| match &application.api_scopes {
+        _ if scope == "openid" => true,
+        Some(scopes) if resource.has_scope(scope) => scopes.contains(scope),
+        _ => resource.has_scope(scope) || application.openid_scopes.contains(scope),
+    };
     if !request.scopes.iter().all(granted) {
         return Err(("invalid_scope", "At least one scope must be granted"));
     }
@@ -125,7 +191,9 @@ fn check(
         (Some(_), ResourceMode::Rejected) => {
             Err(("invalid_scope", "May not request scopes for multiple resources"))
         }
-        (Some(requested), ResourceMode::Honored) if requested != resource.audience => {
+        (Some(requested), ResourceMode::Honored)
+            if requested != *audience.as_ref().unwrap_or(&resource.audience) =>
+        {
             Err(("invalid_target", "The requested resource is invalid"))
         }
         (_, ResourceMode::Honored | ResourceMode::Ignored) | (None, ResourceMode::Rejected) => Ok(()),
@@ -156,5 +224,3 @@ fn show_error(headers: &HeaderMap, target: &str, message: &str, correlation: &Co
         pages::error(StatusCode::BAD_REQUEST, message, &correlation.0)
     }
 }
-
-const OIDC_SCOPES: [&str; 6] = ["address", "email", "offline_access", "openid", "phone", "profile"];

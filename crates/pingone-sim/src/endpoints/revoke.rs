@@ -22,10 +22,11 @@ pub(crate) async fn post(
     form: Bytes,
 ) -> Response {
     sim.count("revoke");
-    if !is_authenticated(&sim, &headers) {
+    let form = parse(&form);
+    if !is_authenticated(&sim, &headers, &form) {
         return invalid_client(&correlation);
     }
-    let token = field(&parse(&form), "token").unwrap_or_default();
+    let token = field(&form, "token").unwrap_or_default();
     sim.change(|state| {
         if let Some(family) = state.family(&token) {
             family.revoked = true;

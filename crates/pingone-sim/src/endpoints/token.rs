@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    client_authentication::is_authenticated,
+    client_authentication::{is_authenticated, is_worker},
     failure::Failure,
     form,
     response::{Correlation, invalid_client, oauth_error, status_code, text},
@@ -38,7 +38,10 @@ pub(crate) async fn post(
     if let Some(response) = forced(&sim, refresh, &correlation) {
         return response;
     }
-    if !is_authenticated(&sim, &headers) {
+    if field("grant_type") == "client_credentials" {
+        return worker_token(&sim, &headers, &correlation);
+    }
+    if !is_authenticated(&sim, &headers, &parameters) {
         return invalid_client(&correlation);
     }
     let response = process(&sim, &field, &correlation);
@@ -52,7 +55,15 @@ pub(crate) async fn post(
 }
 
 fn process(sim: &Simulator, field: &dyn Fn(&str) -> String, correlation: &Correlation) -> Response {
-    let result = match field("grant_type").as_str() {
+    let grant_type = field("grant_type");
+    let needed = grant_type.to_uppercase();
+    if GRANT_TYPES.contains(&needed.as_str())
+        && !sim.state().settings.tenant.application.grant_types.contains(&needed)
+    {
+        let detail = format!("client is missing required grant type: {needed}");
+        return oauth_error(StatusCode::BAD_REQUEST, "unauthorized_client", &detail, correlation);
+    }
+    let result = match grant_type.as_str() {
         "authorization_code" => redeem(sim, &field("code"), &field("redirect_uri"), &field("code_verifier"))
             .map(|code| tokens::for_code(sim, &code)),
         "refresh_token" => {
@@ -64,6 +75,18 @@ fn process(sim: &Simulator, field: &dyn Fn(&str) -> String, correlation: &Correl
         }
     };
     result.unwrap_or_else(|detail| invalid_grant(detail, correlation))
+}
+
+/// A token for the management API. A worker without a role gets none.
+fn worker_token(sim: &Simulator, headers: &HeaderMap, correlation: &Correlation) -> Response {
+    if !is_worker(sim, headers) {
+        return invalid_client(correlation);
+    }
+    if sim.state().settings.tenant.worker_roles.is_empty() {
+        let detail = "The application has no roles";
+        return oauth_error(StatusCode::BAD_REQUEST, "unauthorized_client", detail, correlation);
+    }
+    tokens::for_worker(sim)
 }
 
 /// Redeems an authorization code: once, in time, with the redirect URI and the verifier of its request.
@@ -82,7 +105,7 @@ fn redeem(sim: &Simulator, code: &str, redirect_uri: &str, verifier: &str) -> Re
 /// Rotates a refresh token, and returns its family with the next one. A rotated token is accepted again within the
 /// grace period; after it, its reuse revokes the family.
 fn rotate(sim: &Simulator, token: &str) -> Result<Family, &'static str> {
-    let (now, next) = (sim.now(), sim.secret());
+    let (now, next) = (sim.now(), tokens::refresh_token(sim));
     // Not this PingOne's clock, which tests set back: that must not make a rotated token valid again.
     let steady_now = sim.environment().now();
     sim.change(|state| {
@@ -148,3 +171,6 @@ fn with_status(status: u16, body: &str) -> Response {
 fn invalid_grant(detail: &str, correlation: &Correlation) -> Response {
     oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", detail, correlation)
 }
+
+/// The grant types of the application, in the words of the management API.
+const GRANT_TYPES: [&str; 2] = ["AUTHORIZATION_CODE", "REFRESH_TOKEN"];

@@ -29,13 +29,13 @@ pub(crate) async fn get(State(sim): State<Simulator>, headers: HeaderMap) -> Res
     if let Some(response) = forced.into_iter().next() {
         return response;
     }
-    let Some(token) = valid_claims(&sim, &headers) else {
+    let Some((token, user)) = valid_claims(&sim, &headers) else {
         let message = "The request could not be completed. You do not have access to this resource.";
         let body = json!({ "code": "ACCESS_FAILED", "message": message });
         return document(StatusCode::UNAUTHORIZED, &body);
     };
     let scopes: Vec<_> = token["scope"].as_str().unwrap_or_default().split(' ').map(str::to_owned).collect();
-    let mut members = claims::of_user(&sim, token["sub"].as_str().unwrap_or_default(), &scopes);
+    let mut members = claims::of_user(&sim, &user, &scopes);
     claims::apply_forced(&sim, &mut members, |failure| match failure {
         Failure::UserInfoSub(sub) => Some(("sub".to_owned(), json!(sub))),
         _ => None,
@@ -43,12 +43,14 @@ pub(crate) async fn get(State(sim): State<Simulator>, headers: HeaderMap) -> Res
     document(StatusCode::OK, &members.into())
 }
 
-/// The claims of the bearer token, if it has not expired and its session has not ended. The signature is not checked.
-fn valid_claims(sim: &Simulator, headers: &HeaderMap) -> Option<Value> {
+/// The claims of the bearer token and the id of its user, if it has not expired and its session has not ended. The signature
+/// is not checked.
+fn valid_claims(sim: &Simulator, headers: &HeaderMap) -> Option<(Value, String)> {
     let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let token = header.strip_prefix("Bearer ")?;
     let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token).ok()?.claims;
     let (now, session) = (sim.now(), claims["sid"].as_str().unwrap_or_default());
     let live = claims["exp"].as_u64().is_some_and(|exp| exp > now);
-    (live && sim.state().session(session, now).is_some()).then_some(claims)
+    let user = sim.state().session(session, now).filter(|_| live)?.user.clone();
+    Some((claims, user))
 }

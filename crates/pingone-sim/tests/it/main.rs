@@ -2,6 +2,7 @@
 
 mod authorize;
 mod control;
+mod management;
 mod sign_on;
 mod token;
 mod world;

@@ -1,0 +1,47 @@
+//! The pushed authorization request endpoint (RFC 9126).
+
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde_json::json;
+
+use crate::{
+    client_authentication::is_authenticated,
+    endpoints::authorize::{Refusal, validate},
+    form,
+    response::{Correlation, document, invalid_client, oauth_error},
+    simulator::Simulator,
+    state::Pushed,
+};
+
+pub(crate) async fn post(
+    State(sim): State<Simulator>,
+    Extension(correlation): Extension<Correlation>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    sim.count("par");
+    let parameters = form::parse(&body);
+    if !is_authenticated(&sim, &headers, &parameters) {
+        return invalid_client(&correlation);
+    }
+    let (error, detail) = match validate(&sim, &parameters) {
+        Ok(_) => {
+            let request_uri = format!("urn:ietf:params:oauth:request_uri:{}", sim.uuid());
+            let pushed = Pushed { parameters, expires_at: sim.now() + SECONDS };
+            sim.change(|state| state.pushed.insert(request_uri.clone(), pushed));
+            let body = json!({ "request_uri": request_uri, "expires_in": SECONDS });
+            return document(StatusCode::CREATED, &body);
+        }
+        Err(Refusal::Shown { message, .. }) => ("invalid_request", message),
+        Err(Refusal::Redirected { error, detail, .. }) => (error, detail),
+    };
+    oauth_error(StatusCode::BAD_REQUEST, error, detail, &correlation)
+}
+
+/// The default of `parTimeout`.
+const SECONDS: u64 = 60;
