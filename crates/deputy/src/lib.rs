@@ -88,7 +88,6 @@
 mod app;
 mod clients;
 pub mod config;
-mod diagnosis;
 mod encoding;
 mod endpoint;
 mod grants;
@@ -117,7 +116,6 @@ pub mod trace;
 pub mod types;
 
 pub use app::Build;
-pub use diagnosis::{Finding, Verdict};
 pub use pages::Wording;
 pub use router::only_loopback_hosts;
 pub use server::Server;

@@ -7,7 +7,6 @@ use axum::Router;
 use crate::{
     app::{App, Build},
     config::Config,
-    diagnosis::{self, Finding},
     host::Host,
     mcp::Handler,
     pages::Wording,
@@ -39,11 +38,6 @@ impl Server {
             let issuer = app.config.pingone.issuer.as_str();
             tracing::warn!(issuer, %error, "PINGONE_ISSUER cannot be used: no user can log in until it is corrected");
         }
-    }
-
-    /// Looks at `PingOne` and the API, without serving. `api_path` is a path below `API_URL` that needs a token.
-    pub async fn examine(&self, api_path: Option<&str>) -> Vec<Finding> {
-        diagnosis::examine(&self.0, api_path).await
     }
 
     /// The HTTP interface, without the admin interface.

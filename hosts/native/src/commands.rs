@@ -13,13 +13,13 @@ use deputy::Build;
 use http::HeaderName;
 use url::Url;
 
-use help::{ADMIN_HELP, AFTER_HELP, AUDIT_HELP, CHECK_HELP, DEMO_HELP, LOGINS_HELP, TOOLS_HELP, serve_help};
+use help::{ADMIN_HELP, AFTER_HELP, AUDIT_HELP, DEMO_HELP, DOCTOR_HELP, LOGINS_HELP, TOOLS_HELP, serve_help};
 
 use crate::{
     admin::{self, ClientsOptions, GrantsOptions},
     audit::{AuditOptions, LoginsOptions},
     build::BUILD,
-    check::CheckOptions,
+    doctor::{self, DoctorOptions},
     env_file::{EnvFile, EnvFileError},
     listen::Listen,
     logging::LogFormat,
@@ -46,12 +46,12 @@ pub(crate) enum Command {
     Audit(AuditOptions),
     /// Copy the database to a new file; Deputy may be running
     Backup(BackupOptions),
-    /// Look at the configuration, PingOne, the API and the data folder, without serving
-    #[command(after_help = CHECK_HELP)]
-    Check(CheckOptions),
     /// Block clients, of this or of another Deputy
     #[command(after_help = ADMIN_HELP)]
     Clients(ClientsOptions),
+    /// Look at the configuration, PingOne, the API and a deployment, and say what to change
+    #[command(visible_alias = "check", after_help = DOCTOR_HELP)]
+    Doctor(Box<DoctorOptions>),
     /// List and end the access of clients, of this or of another Deputy
     #[command(after_help = ADMIN_HELP)]
     Grants(GrantsOptions),
@@ -247,7 +247,7 @@ fn with_source(
     error
 }
 
-/// The variables of the flags, except for the one that names the file with variables.
+/// The variables of the command line, except for the one that names the file with variables.
 pub fn variables() -> impl Iterator<Item = String> {
     let command = Cli::command();
     let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
@@ -261,6 +261,7 @@ pub fn variables() -> impl Iterator<Item = String> {
                 .collect::<Vec<_>>()
         })
         .filter(|name| name != "ENV_FILE")
+        .chain(doctor::VARIABLES.map(str::to_owned))
 }
 
 fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Option<String>) -> clap::Arg {
@@ -323,7 +324,7 @@ where
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 8] = ["audit", "backup", "check", "clients", "grants", "restore", "serve", "tools"];
+const WITH_DATA: [&str; 8] = ["audit", "backup", "clients", "doctor", "grants", "restore", "serve", "tools"];
 
 #[cfg(test)]
 mod tests {

@@ -35,6 +35,15 @@ impl EnvFile {
         Ok(Self(variables))
     }
 
+    /// The same, over variables that count where this file has none.
+    #[must_use]
+    pub(crate) fn over(&self, others: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut variables: BTreeMap<_, _> = others.into_iter().collect();
+        let own = self.0.iter().filter(|(_, value)| !value.is_empty());
+        variables.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        Self(variables)
+    }
+
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -31,8 +31,6 @@ pub(crate) enum StartError {
     Backup(#[from] BackupError),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("problems found: {0}")]
-    Check(usize),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// A file or folder of the demo.
@@ -41,6 +39,8 @@ pub(crate) enum StartError {
         path = .0.display()
     )]
     DemoFile(PathBuf, io::Error),
+    #[error("problems found: {0}")]
+    Doctor(usize),
     #[error("{0}")]
     Log(String),
     #[error(transparent)]
@@ -65,6 +65,8 @@ pub(crate) enum StartError {
     TodoApi(String),
     #[error("traces cannot be sent: {0}. Start Deputy without --otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)")]
     Traces(String),
+    #[error("{path} (--wrangler, DOCTOR_WRANGLER) cannot be used: {1}", path = .0.display())]
+    Wrangler(PathBuf, String),
 }
 
 impl StartError {
@@ -85,14 +87,15 @@ impl StartError {
             | Self::Config(_)
             | Self::Log(_)
             | Self::NoAdminToken
-            | Self::Traces(_) => ExitCode::from(2),
+            | Self::Traces(_)
+            | Self::Wrangler(..) => ExitCode::from(2),
             Self::Audit(_)
             | Self::AuditChanged
             | Self::NoAuditLog(_)
             | Self::Backup(_)
             | Self::Bind(_)
-            | Self::Check(_)
             | Self::DemoFile(..)
+            | Self::Doctor(_)
             | Self::Metrics(_)
             | Self::Open(_)
             | Self::OpenApi(OpenApiError::Print(_) | OpenApiError::Warnings(_))

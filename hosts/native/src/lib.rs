@@ -7,9 +7,9 @@ mod admin;
 mod audit;
 mod backup;
 mod build;
-mod check;
 pub mod commands;
 mod demo;
+mod doctor;
 pub mod env_file;
 mod error;
 pub mod host;
@@ -96,8 +96,8 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
         Command::Logins(options) => audit::list_logins(&options),
         Command::Backup(options) => backup::back_up(&options, output),
-        Command::Check(options) => serving(Box::pin(check::run(options, file, tools, output.clone()))),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
+        Command::Doctor(options) => serving(Box::pin(doctor::run(*options, file, tools, output.clone()))),
         Command::Restore(options) => backup::restore(&options, output),
         Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),
     }

@@ -11,7 +11,7 @@ pub(super) fn for_silence(at: Step, none_returned: bool) -> (&'static str, &'sta
         ),
         Step::Pingone if none_returned => (
             "no login comes back from PingOne: PUBLIC_URL/callback is probably not a redirect URI of the application at PingOne",
-            "run `deputy check`, which prints the redirect URI, and add it to the application in PingOne",
+            "run `deputy doctor`, which prints the redirect URI, and add it to the application in PingOne",
         ),
         Step::Pingone => (
             "the browser did not come back from PingOne within ten minutes: the user closed the window or did not finish \
@@ -79,7 +79,7 @@ pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
         }
         (Step::Approval, "nothing_left") => "the user unchecked every scope; ask for at least one",
         (Step::Pingone, _) | (Step::Callback, "discovery" | "fetch" | "keys" | "not_yet") => {
-            "run `deputy check`: PINGONE_ISSUER must be reachable from here, and right"
+            "run `deputy doctor`: PINGONE_ISSUER must be reachable from here, and right"
         }
         (Step::Callback, "token") => {
             "compare PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET with the application in PingOne"

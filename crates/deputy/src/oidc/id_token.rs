@@ -153,7 +153,7 @@ impl IdTokenError {
 }
 
 /// A text that says by how many seconds the clock of this server is ahead of `PingOne`'s, or behind it.
-pub(crate) fn clocks_differ(ahead: i64) -> String {
+pub fn clocks_differ(ahead: i64) -> String {
     let seconds = ahead.unsigned_abs();
     let which = if ahead < 0 { "behind" } else { "ahead of" };
     format!("the clock of this server is {seconds} seconds {which} PingOne's; set it, or let NTP do so")

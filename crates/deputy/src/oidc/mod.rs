@@ -17,10 +17,9 @@ pub use authentication::{
     Authentication, AuthenticationRequest, CallbackError, CallbackParams, ClientAccess, CodeVerifier, Nonce,
 };
 pub use discovery::{Discovery, DiscoveryError};
-pub(crate) use id_token::clocks_differ;
-pub use id_token::{IdTokenError, VerifiedIdToken};
+pub use id_token::{IdTokenError, VerifiedIdToken, clocks_differ};
 pub(crate) use token::rotated_refresh_token;
-pub use token::{TokenError, TokenResponse, code_request, refresh_request, revocation_request};
+pub use token::{TokenError, TokenResponse, code_request, form_request, refresh_request, revocation_request};
 pub use userinfo::{UserInfo, UserInfoError};
 
 /// A request to `PingOne`, which the host sends.

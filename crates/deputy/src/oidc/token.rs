@@ -68,17 +68,17 @@ pub fn code_request(
         ("code_verifier", verifier.as_str()),
         ("redirect_uri", redirect_uri),
     ];
-    post(endpoint, pingone, &form)
+    form_request(endpoint, pingone, &form)
 }
 
 /// The request that refreshes the tokens (OpenID Connect Core §12.1).
 pub fn refresh_request(endpoint: &Url, pingone: &PingOne, refresh_token: &str) -> Request {
-    post(endpoint, pingone, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+    form_request(endpoint, pingone, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
 }
 
 /// The request that revokes a refresh token (RFC 7009 §2.1).
 pub fn revocation_request(endpoint: &Url, pingone: &PingOne, token: &str) -> Request {
-    post(endpoint, pingone, &[("token", token), ("token_type_hint", "refresh_token")])
+    form_request(endpoint, pingone, &[("token", token), ("token_type_hint", "refresh_token")])
 }
 
 impl TokenResponse {
@@ -127,7 +127,8 @@ fn refusal(response: &Response) -> TokenError {
     }
 }
 
-fn post(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)]) -> Request {
+/// A request with this form, and with Deputy's client authentication (OpenID Connect Core §9).
+pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)]) -> Request {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
     let secret = pingone.client_secret.expose();

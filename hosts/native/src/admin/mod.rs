@@ -14,6 +14,7 @@ use crate::{
 
 pub(crate) use commands::{ClientsOptions, GrantsOptions, clients, grants};
 pub(crate) use remote::AdminError;
+pub(crate) use table::printable;
 
 /// The sockets of the admin interface.
 pub(crate) struct Admin(Listening);

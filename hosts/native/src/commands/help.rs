@@ -62,11 +62,16 @@ For Workers, give the lines of the log: npx wrangler tail --format json | jq -r 
 pub(super) const ADMIN_HELP: &str = "\
 ADMIN_TOKEN is the secret of the Deputy that the command is for. docs/admin.md describes the commands.";
 
-pub(super) const CHECK_HELP: &str = "\
-Each line has a verdict, the thing that was looked at, and the remedy. Deputy may be running. PingOne gets one token
-request with a made-up code, which its audit shows as an error. No line contains a secret.
+pub(super) const DOCTOR_HELP: &str = "\
+Each line has a verdict, an observation, the remedy, and its place in PingOne. Deputy may be running. PingOne gets a few requests
+that cannot succeed, which its audit shows as errors. No line contains a secret. docs/doctor.md lists what is looked at.
 
-Exit status: 0 without a problem, 1 with one, 2 for a wrong configuration.";
+With PINGONE_WORKER_CLIENT_ID and PINGONE_WORKER_CLIENT_SECRET, a worker application with the roles Configuration Read Only and
+DaVinci Admin Read Only, the tenant is looked at too.
+
+For Workers: deputy doctor --wrangler wrangler.jsonc --env-file .dev.vars --deployment https://deputy.example.com
+
+Exit status: 0 without a failure, 1 with one (with --strict also with a warning), 2 for a wrong configuration.";
 
 pub(super) const TOOLS_HELP: &str = "\
 docs/your-api.md describes the document and the overlay. No configuration is needed.

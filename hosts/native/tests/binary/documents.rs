@@ -118,8 +118,9 @@ fn page() -> String {
     let of = |name: &str| cli.find_subcommand(name).unwrap();
     page += "\n### `deputy serve`\n\n";
     page += &flags([of("serve"), &cli]);
-    page += "\n### `deputy check`\n\n";
-    page += &flags([of("check")]);
+    page += "\n### `deputy doctor`\n\n";
+    page += DOCTOR;
+    page += &flags([of("doctor")]);
     page += "\n### `deputy tools`\n\n[your-api.md](your-api.md) describes the document and the overlay.\n\n";
     page += &flags([of("tools")]);
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
@@ -306,6 +307,12 @@ Behind a proxy, set `CLIENT_ADDRESS_HEADER` to the header in which the proxy sen
 `forwarded` is read as RFC 7239 specifies it. Requests without a usable address in the header share one rate limit. Only the proxy may reach
 Deputy's port, since anyone else could forge the header. Without `CLIENT_ADDRESS_HEADER`, requests from this computer are not limited,
 and every other address has at most a quarter of the connections. [native.md](native.md) has examples for nginx and Caddy.
+";
+
+const DOCTOR: &str = "\
+It reads the configuration too, and `PINGONE_WORKER_CLIENT_ID` and `PINGONE_WORKER_CLIENT_SECRET`, the credentials of a worker in PingOne
+that reads the tenant. [doctor.md](doctor.md) describes it.
+
 ";
 
 const WORKERS: &str = "\

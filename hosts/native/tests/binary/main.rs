@@ -1,9 +1,10 @@
 //! The binary as a child process.
 
 mod admin;
-mod check;
+
 mod configuration;
 mod demo;
+mod doctor;
 mod documents;
 mod logins;
 mod metrics;

@@ -114,7 +114,7 @@ fn document_that_cannot_be_used_is_a_wrong_option() {
         (&["serve", "--openapi", &bad], "it is Swagger 2.0"),
         (&["serve", "--openapi", &empty], "no operation of"),
         (&["serve", "--openapi", &unscoped], "API_SCOPES: is not set"),
-        (&["check", "--openapi", &bad], "it is Swagger 2.0"),
+        (&["doctor", "--openapi", &bad], "it is Swagger 2.0"),
     ] {
         let mut command = deputy(folder.path(), arguments);
         command.envs(GOOD);
@@ -141,12 +141,12 @@ fn serve_offers_the_tools_and_scopes_of_the_document() {
 fn check_compares_the_path_of_the_document_with_api_url() {
     let folder = tempfile::tempdir().unwrap();
     let check = |api_url: &str| {
-        let mut command = deputy(folder.path(), &["check", "--openapi", DOCUMENT]);
+        let mut command = deputy(folder.path(), &["doctor", "--openapi", DOCUMENT]);
         command.envs(GOOD).env("API_URL", api_url);
         stdout(&run(command))
     };
     let other = check("http://localhost:9/api");
-    assert!(other.contains("warning OpenAPI document: 6 tools, 3 operations not served; its first server has the path /v1, and API_URL has /api"), "{other}");
+    assert!(other.contains("warning  OpenAPI document: 6 tools, 3 operations not served; its first server has the path /v1, and API_URL has /api"), "{other}");
     let same = check("http://localhost:9/v1");
-    assert!(same.contains("ok      OpenAPI document: 6 tools, 3 operations not served\n"), "{same}");
+    assert!(same.contains("ok       OpenAPI document: 6 tools, 3 operations not served\n"), "{same}");
 }

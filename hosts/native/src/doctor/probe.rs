@@ -1,0 +1,134 @@
+//! Requests, each with a time limit, all of them within one.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use deputy::host::{FetchError, FetchLimits, HttpClient as _, Reach};
+use http::{Request, Response, StatusCode, header};
+use serde_json::Value;
+use tokio::time::Instant;
+use url::Url;
+
+use super::check::Unknown;
+use crate::host::NativeHost;
+
+/// Sends requests until its deadline.
+#[derive(Clone)]
+pub(super) struct Probe {
+    host: Arc<NativeHost>,
+    deadline: Instant,
+}
+
+/// A JSON document of the management API.
+pub(super) type Read = Result<Value, Unread>;
+
+/// Why a document was not read.
+#[derive(Clone, Debug)]
+pub(super) enum Unread {
+    /// There is no such object.
+    Absent,
+    /// It is not known whether there is one.
+    Unknown(String),
+}
+
+impl Probe {
+    /// A probe whose requests all end within `duration`.
+    pub(super) fn within(host: Arc<NativeHost>, duration: Duration) -> Self {
+        Self { host, deadline: Instant::now() + duration }
+    }
+
+    pub(super) fn host(&self) -> &Arc<NativeHost> {
+        &self.host
+    }
+
+    pub(super) async fn fetch(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
+        let deadline = self.deadline.saturating_duration_since(Instant::now()).min(EACH);
+        let limits = FetchLimits { deadline, max_bytes: 4 * 1024 * 1024, reach: Reach::Anywhere };
+        self.host.fetch(request, limits).await
+    }
+
+    /// Sends a `GET` request, with a bearer token if there is one.
+    pub(super) async fn get(&self, url: &str, token: Option<&str>) -> Result<Response<Bytes>, FetchError> {
+        let mut request = Request::get(url).header(header::ACCEPT, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Bytes::new());
+        self.fetch(request.map_err(|_| FetchError::Connection("this is not a URL".to_owned()))?).await
+    }
+
+    /// Reads a document of the management API.
+    pub(super) async fn read(&self, url: &str, token: &str) -> Read {
+        let unknown = |reason: String| Unread::Unknown(format!("{url} {reason}"));
+        let response = self.get(url, Some(token)).await.map_err(|error| unknown(error.to_string()))?;
+        match response.status() {
+            StatusCode::OK => {
+                serde_json::from_slice(response.body()).map_err(|_| unknown("is not JSON".to_owned()))
+            }
+            StatusCode::NOT_FOUND => Err(Unread::Absent),
+            status @ (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => Err(unknown(format!(
+                "responds with {}; the worker needs the roles Configuration Read Only and DaVinci Admin Read Only",
+                status.as_u16()
+            ))),
+            status => Err(unknown(format!("responds with {}", status.as_u16()))),
+        }
+    }
+
+    /// Reads all pages of a collection, and returns its items.
+    pub(super) async fn read_all(&self, url: &str, token: &str, name: &str) -> Read {
+        let mut items = Vec::new();
+        let mut next = Some(url.to_owned());
+        for _ in 0..PAGES {
+            let Some(url) = next.take() else { break };
+            let mut page = self.read(&url, token).await?;
+            if let Value::Array(found) = page["_embedded"][name].take() {
+                items.extend(found);
+            }
+            // The token is for the management API alone.
+            next = page["_links"]["next"]["href"]
+                .as_str()
+                .filter(|next| is_same_origin(next, &url))
+                .map(str::to_owned);
+        }
+        Ok(Value::Array(items))
+    }
+}
+
+fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
+    origin(one).is_some() && origin(one) == origin(other)
+}
+
+impl From<Unread> for Unknown {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Absent => Self("it does not exist, as another line says".to_owned()),
+            Unread::Unknown(reason) => Self(reason),
+        }
+    }
+}
+
+/// The longest time for one request.
+const EACH: Duration = Duration::from_secs(4);
+
+const PAGES: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_follows_no_link_to_another_origin() {
+        let page = "https://api.pingone.eu/v1/environments/x/resources";
+        assert!(is_same_origin("https://api.pingone.eu/v1/environments/x/resources?cursor=2", page));
+        for other in [
+            "https://evil.example/",
+            "http://api.pingone.eu/",
+            "https://api.pingone.eu:444/",
+            "/resources",
+            "",
+        ] {
+            assert!(!is_same_origin(other, page), "{other}");
+        }
+    }
+}

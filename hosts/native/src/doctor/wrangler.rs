@@ -1,0 +1,18 @@
+//! The variables of a Worker, from its `wrangler.jsonc`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{env_file::EnvFile, error::StartError};
+
+/// The `vars` of the file, and the variables of `secrets` over them.
+pub(super) fn variables(path: &Path, secrets: &EnvFile) -> Result<EnvFile, StartError> {
+    let unusable = |cause: String| StartError::Wrangler(path.to_owned(), cause);
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let document: Value = jsonc_parser::parse_to_serde_value(&text, &jsonc_parser::ParseOptions::default())
+        .map_err(|error| unusable(format!("it is not JSONC: {error}")))?;
+    let vars = document["vars"].as_object().ok_or_else(|| unusable("it has no vars".to_owned()))?;
+    let texts = vars.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    Ok(secrets.over(texts))
+}
