@@ -26,7 +26,7 @@ pub fn tool_problems(tool: &impl Serialize) -> Vec<String> {
     let tool = serde_json::to_value(tool).unwrap_or_default();
     let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
     let mut problems = Problems { tool: name, found: Vec::new() };
-    if !is_name(name) {
+    if !is_tool_name(name) {
         problems.add("name", "must be 1 to 64 letters, digits, _ or -, and begin with a letter or _");
     }
     for member in ["inputSchema", "outputSchema"] {
@@ -37,6 +37,15 @@ pub fn tool_problems(tool: &impl Serialize) -> Vec<String> {
         }
     }
     problems.found
+}
+
+/// Whether every provider accepts this name of a tool.
+#[must_use]
+pub fn is_tool_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len())
+        && name.bytes().all(known)
+        && !name.starts_with(|first: char| first.is_ascii_digit() || first == '-')
 }
 
 struct Problems<'a> {
@@ -98,13 +107,6 @@ impl Problems<'_> {
             _ => self.add(path, "must be a schema"),
         }
     }
-}
-
-fn is_name(name: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    (1..=64).contains(&name.len())
-        && name.bytes().all(known)
-        && !name.starts_with(|first: char| first.is_ascii_digit() || first == '-')
 }
 
 /// Keywords that Gemini does not know, or that `OpenAI` does not.

@@ -1,5 +1,6 @@
 //! The keys `x-deputy-*`, which decide about operations: in the document, or added by an overlay.
 
+use deputy::testing::is_tool_name;
 use serde_json::Value;
 
 use crate::{
@@ -62,12 +63,7 @@ impl<'a> Place<'a> {
     /// The name of the tool, if the curation gives it one.
     pub(crate) fn name(&self) -> Result<Option<&'a str>, Refusal> {
         let Some(name) = self.operation.get(NAME) else { return Ok(None) };
-        let is_name = |name: &&str| {
-            (1..=64).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-                && !name.starts_with(|first: char| first.is_ascii_digit() || first == '-')
-        };
-        name.as_str().filter(is_name).map(Some).ok_or(Refusal::Curation(NAME))
+        name.as_str().filter(|name| is_tool_name(name)).map(Some).ok_or(Refusal::Curation(NAME))
     }
 
     /// A prefix of the tool's name, for a group of operations.

@@ -51,12 +51,16 @@ impl Document {
 
     /// The object that `value` is or refers to (Reference Object).
     pub(crate) fn object<'a>(&'a self, value: &'a Value) -> Result<&'a Object, Refusal> {
+        self.resolved(value)?.as_object().ok_or(Refusal::Malformed("an object is missing"))
+    }
+
+    /// The value that `value` is or refers to.
+    pub(crate) fn resolved<'a>(&'a self, value: &'a Value) -> Result<&'a Value, Refusal> {
         let mut value = value;
         for _ in 0..MAX_HOPS {
-            let object = value.as_object().ok_or(Refusal::Malformed("an object is missing"))?;
-            match object.get("$ref") {
+            match value.get("$ref") {
                 Some(Value::String(reference)) => value = self.target(reference)?,
-                _ => return Ok(object),
+                _ => return Ok(value),
             }
         }
         Err(Refusal::Cycle)

@@ -37,9 +37,15 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether it changes nothing.
+    pub fn is_read_only(&self) -> bool {
+        self.tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(true))
+    }
+
     /// The request that these arguments make. Its URI is a path, and a query, below `API_URL`. The error is a text for the model.
     pub fn request(&self, arguments: Object) -> Result<Request<Bytes>, String> {
-        self.plan.request(arguments).map_err(|error| error.to_string())
+        let fitted = self.plan.fit(arguments).and_then(|arguments| self.plan.request(&arguments));
+        fitted.map_err(|error| error.to_string())
     }
 }
 

@@ -113,7 +113,7 @@ fn encoding(
     location: Location,
     writer: &mut Writer<'_>,
 ) -> Result<(Encoding, Value), Unwritable> {
-    let (mut schema, is_json) = match object.get("content").and_then(Value::as_object) {
+    let (schema, is_json) = match object.get("content").and_then(Value::as_object) {
         Some(content) => {
             let json = content.iter().find(|(media, _)| crate::media::is_json(media));
             let refused =
@@ -124,9 +124,9 @@ fn encoding(
     };
     let any = json!({});
     let text = json!({ "type": "string" });
-    let schema = schema.take().unwrap_or(if is_json { &any } else { &text });
+    let schema = schema.unwrap_or(if is_json { &any } else { &text });
     // The argument's own schema is in its place, so that its type and its members are known.
-    let own = if schema.is_object() { &Value::Object(document.object(schema)?.clone()) } else { schema };
+    let own = document.resolved(schema)?;
     let mut written = writer.write(own)?;
     if let (Some(description), Some(members)) = (text_of(object, "description"), written.as_object_mut()) {
         let hints = members.get("description").and_then(Value::as_str).unwrap_or_default();

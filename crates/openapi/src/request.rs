@@ -111,9 +111,8 @@ impl Part {
 }
 
 impl Plan {
-    /// The request that these arguments make. Its URI is a path below `API_URL`.
-    pub(crate) fn request(&self, mut arguments: Object) -> Result<Request<Bytes>, ArgumentError> {
-        self.fit(&mut arguments)?;
+    /// The request that arguments make after [`fit`](Self::fit). Its URI is a path below `API_URL`.
+    pub(crate) fn request(&self, arguments: &Object) -> Result<Request<Bytes>, ArgumentError> {
         let mut query = Vec::new();
         let mut headers = Vec::new();
         for parameter in &self.parameters {
@@ -143,7 +142,7 @@ impl Plan {
                 }
             }
         }
-        let mut target = self.path(&arguments)?;
+        let mut target = self.path(arguments)?;
         if !query.is_empty() {
             target = format!("{target}?{}", query.join("&"));
         }
@@ -166,17 +165,15 @@ impl Plan {
         request.body(bytes).map_err(|_| ArgumentError::TooLong)
     }
 
-    /// Checks and corrects the arguments of a client, and adds the fixed ones.
-    pub(crate) fn fit(&self, arguments: &mut Object) -> Result<(), ArgumentError> {
+    /// The arguments of a client, checked and corrected, and the fixed ones.
+    pub(crate) fn fit(&self, mut arguments: Object) -> Result<Object, ArgumentError> {
         // Some models send `null` for an argument that they leave out.
         arguments.retain(|_, value| !value.is_null());
-        let mut value = Value::Object(std::mem::take(arguments));
+        let mut value = Value::Object(arguments);
         fit_input(&mut value, &self.arguments).map_err(ArgumentError::Mismatch)?;
-        if let Value::Object(fitted) = value {
-            *arguments = fitted;
-        }
+        let mut arguments = value.as_object_mut().map(std::mem::take).unwrap_or_default();
         arguments.extend(self.fixed.iter().cloned());
-        Ok(())
+        Ok(arguments)
     }
 
     fn path(&self, arguments: &Object) -> Result<String, ArgumentError> {

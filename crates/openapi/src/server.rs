@@ -100,16 +100,13 @@ impl ServerHandler for OpenApiServer {
             );
             return Ok(error(text).into());
         }
-        let mut arguments = arguments.unwrap_or_default();
-        // Before the question, so that the user is asked about a request that can be made.
-        let request = match operation.request(arguments.clone()) {
-            Ok(request) => request,
-            Err(unusable) => return Ok(error(unusable).into()),
+        // Before the question, so that the user is asked about a request that can be made, and sees its values.
+        let fitted = operation.plan.fit(arguments.unwrap_or_default());
+        let made = fitted.and_then(|arguments| Ok((operation.plan.request(&arguments)?, arguments)));
+        let (request, arguments) = match made {
+            Ok(made) => made,
+            Err(unusable) => return Ok(error(unusable.to_string()).into()),
         };
-        // The user sees the values of the request.
-        if let Err(unusable) = operation.plan.fit(&mut arguments) {
-            return Ok(error(unusable.to_string()).into());
-        }
         match confirm(operation, &arguments, caller.confirmation(), input_responses, request_state.as_deref())
         {
             Answer::Act => {}

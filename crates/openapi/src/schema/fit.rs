@@ -60,6 +60,17 @@ struct Fitting<'a> {
     steps: usize,
 }
 
+/// Bytes that a copy of a value takes, roughly.
+fn size(value: &Value) -> usize {
+    let content = match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        Value::String(text) => text.len(),
+        Value::Bool(_) | Value::Null | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + content
+}
+
 impl Fitting<'_> {
     fn fit(
         &mut self,
@@ -68,7 +79,7 @@ impl Fitting<'_> {
         depth: usize,
         lenient: bool,
     ) -> Result<(), Mismatch> {
-        self.steps = self.steps.checked_sub(1).filter(|_| depth < MAX_DEPTH).ok_or_else(too_complex)?;
+        self.take(if depth < MAX_DEPTH { 1 } else { usize::MAX })?;
         let Some(schema) = schema.as_object() else { return Ok(()) };
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let name = reference.strip_prefix("#/$defs/").unwrap_or_default();
@@ -110,6 +121,13 @@ impl Fitting<'_> {
         }
     }
 
+    /// Takes steps from those that are left.
+    fn take(&mut self, steps: usize) -> Result<(), Mismatch> {
+        let left = self.steps.checked_sub(steps);
+        self.steps = left.unwrap_or_default();
+        left.map(|_| ()).ok_or_else(too_complex)
+    }
+
     /// The first branch that fits as it is, or else the first that fits after a correction.
     fn any(
         &mut self,
@@ -119,8 +137,11 @@ impl Fitting<'_> {
         lenient: bool,
     ) -> Result<(), Mismatch> {
         let mut first = None;
+        let copied = size(value);
         for lenient in [false, true].into_iter().take(if lenient { 2 } else { 1 }) {
             for branch in branches {
+                // The copy, and its correction.
+                self.take(2 * copied / BYTES_OF_STEP)?;
                 let mut tried = value.clone();
                 match self.fit(&mut tried, branch, depth + 1, lenient) {
                     Ok(()) => {
@@ -199,6 +220,8 @@ fn too_complex() -> Mismatch {
 /// Schemas that one value is compared with.
 const MAX_STEPS: usize = 200_000;
 const MAX_DEPTH: usize = 200;
+/// Bytes that one step copies.
+const BYTES_OF_STEP: usize = 256;
 /// Bytes of a text that is read as another value.
 const MAX_TEXT: usize = 256 * 1024;
 
@@ -264,6 +287,34 @@ mod tests {
         assert_eq!(value, json!({ "b": null, "c": null }));
         let mut wrong = json!({ "a": 5 });
         assert_eq!(fit_output(&mut wrong, &schema(of)).unwrap_err().to_string(), "a must be a string");
+    }
+
+    #[test]
+    fn copies_of_large_values_count_as_many_steps() {
+        // Each level copies the whole value for each branch.
+        let branch = json!({ "type": "array", "items": { "$ref": "#/$defs/deep" } });
+        let text = json!({ "type": "string", "enum": ["a"] });
+        let definitions = json!({ "deep": { "anyOf": [branch, text] } });
+        let schema = Schema {
+            schema: json!({ "$ref": "#/$defs/deep" }),
+            definitions: definitions.as_object().unwrap().clone(),
+        };
+        let mut value = json!(["x".repeat(1024 * 1024)]);
+        for _ in 0..10 {
+            value = json!([value]);
+        }
+        let mut fitting =
+            Fitting { definitions: &schema.definitions, direction: Direction::Request, steps: MAX_STEPS };
+        let error = fitting.fit(&mut value, &schema.schema, 0, true).unwrap_err();
+        assert!(error.to_string().ends_with("is too complex"), "{error}");
+        assert_eq!(fitting.steps, 0);
+    }
+
+    #[test]
+    fn large_value_fits_one_of_several_alternatives() {
+        let text = "x".repeat(1024 * 1024);
+        let of = json!({ "anyOf": [{ "type": "object" }, { "type": "array" }, { "type": "string" }, { "type": "null" }] });
+        assert_eq!(input(json!(text), &of), Ok(json!(text)));
     }
 
     #[test]

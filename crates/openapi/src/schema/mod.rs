@@ -85,10 +85,10 @@ pub(crate) fn with_writer<T>(
     Err(Refusal::LargeInput(MAX_BYTES))
 }
 
-/// Writes one schema, which is not a reference itself.
+/// Writes one schema. It is in its place, and no reference to a definition.
 pub(crate) fn write(document: &Document, direction: Direction, schema: &Value) -> Result<Schema, Refusal> {
-    let target = if schema.is_object() { &Value::Object(document.object(schema)?.clone()) } else { schema };
-    let (schema, definitions) = with_writer(document, direction, |writer| writer.write(target))?;
+    let schema = document.resolved(schema)?;
+    let (schema, definitions) = with_writer(document, direction, |writer| writer.write(schema))?;
     Ok(Schema { schema, definitions })
 }
 
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
         let target = self.document.target(reference)?;
         if target.get("$ref").is_some() {
             // Fails if the references form a circle without a schema in it.
-            self.document.object(target)?;
+            self.document.resolved(target)?;
         }
         if !self.refers {
             if self.within.iter().any(|other| other == reference) {
