@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deputy::config::{Config, ConfigError, ConfigErrors};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -105,9 +106,19 @@ impl Catalog {
         scopes.into_iter().cloned().collect()
     }
 
-    /// The value of `API_SCOPES` for these operations; `None` if they need no scope.
-    pub fn api_scopes(&self) -> Option<String> {
-        Some(self.scopes().join(" ")).filter(|scopes| !scopes.is_empty())
+    /// The configuration with these variables. `API_SCOPES` has the scopes of the operations, unless it is set.
+    pub fn config(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let scopes = variable("API_SCOPES").unwrap_or_else(|| self.scopes().join(" "));
+        if scopes.is_empty() {
+            let problem =
+                "is not set, and no tool of the OpenAPI document needs a scope: set it to a scope of the API";
+            return Err(ConfigErrors(vec![ConfigError {
+                name: "API_SCOPES".into(),
+                problem: problem.into(),
+            }]));
+        }
+        Config::parse(|name| if name == "API_SCOPES" { Some(scopes.clone()) } else { variable(name) })
     }
 }
 

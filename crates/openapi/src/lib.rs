@@ -15,6 +15,7 @@ mod catalog;
 mod curation;
 mod document;
 mod json_path;
+mod listing;
 mod media;
 mod names;
 mod operation;

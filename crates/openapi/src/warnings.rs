@@ -68,7 +68,7 @@ fn of_operation(operation: &Operation) -> Vec<String> {
     } else if description.chars().count() >= MAX_DESCRIPTION {
         warnings.push(format!("its description is cut after {MAX_DESCRIPTION} characters"));
     }
-    let is_read_only = tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(true));
+    let is_read_only = operation.is_read_only();
     if operation.scopes.is_empty() && !is_read_only {
         warnings.push("it changes something and needs no scope, so that every client may call it".to_owned());
     }

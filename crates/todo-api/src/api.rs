@@ -18,6 +18,7 @@ use crate::{
     backend::Backend,
     config::Config,
     error::{ApiError, MAX_BODY_BYTES, json},
+    invoices::{self, Invoices},
     keys::{KeyError, Keys},
     todos::{self, Operation, Todo},
     token::{self, AccessToken, TokenError},
@@ -25,22 +26,26 @@ use crate::{
 
 /// The API for tokens that `config` accepts, on `backend`.
 pub fn router(config: Config, backend: Arc<dyn Backend>) -> Router {
-    let api = Arc::new(Api { config, backend, keys: Keys::default() });
+    let api = Arc::new(Api { config, backend, keys: Keys::default(), invoices: Invoices::default() });
     Router::new()
         .route("/api/todos", get(list).post(create))
         .route("/api/todos/{id}", patch(set_completed).delete(delete))
-        .fallback(async || ApiError::NotFound("unknown path; the todos are at /api/todos"))
+        .nest("/v1", invoices::routes())
+        .fallback(async || {
+            ApiError::NotFound("unknown path; the todos are at /api/todos, and the invoices at /v1/invoices")
+        })
         .method_not_allowed_fallback(async || ApiError::Method)
         .with_state(api)
 }
 
-struct Api {
+pub(crate) struct Api {
     config: Config,
-    backend: Arc<dyn Backend>,
+    pub(crate) backend: Arc<dyn Backend>,
     keys: Keys,
+    pub(crate) invoices: Invoices,
 }
 
-type ApiResult = Result<Response, ApiError>;
+pub(crate) type ApiResult = Result<Response, ApiError>;
 
 async fn list(State(api): State<Arc<Api>>, request: Request) -> ApiResult {
     let token = api.authorize(request.headers(), READ).await?;
@@ -91,7 +96,11 @@ async fn delete(
 
 impl Api {
     /// Verifies the token of a request, which must have `scope`.
-    async fn authorize(&self, headers: &HeaderMap, scope: &'static str) -> Result<AccessToken, ApiError> {
+    pub(crate) async fn authorize(
+        &self,
+        headers: &HeaderMap,
+        scope: &'static str,
+    ) -> Result<AccessToken, ApiError> {
         let token = bearer(headers)?;
         let now = self.backend.now();
         let verified = async {
@@ -135,7 +144,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 }
 
 /// Parses the body as JSON; `expected` describes it in the error.
-async fn read<T: DeserializeOwned>(parts: &Parts, body: Body, expected: &'static str) -> Result<T, ApiError> {
+pub(crate) async fn read<T: DeserializeOwned>(
+    parts: &Parts,
+    body: Body,
+    expected: &'static str,
+) -> Result<T, ApiError> {
     if !is_json(&parts.headers) {
         return Err(ApiError::MediaType);
     }
@@ -143,7 +156,7 @@ async fn read<T: DeserializeOwned>(parts: &Parts, body: Body, expected: &'static
     serde_json::from_slice(&body).map_err(|_| ApiError::Malformed(expected))
 }
 
-async fn whole(body: Body) -> Result<Bytes, ApiError> {
+pub(crate) async fn whole(body: Body) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
         let error = error.into_inner();
         if error.is::<LengthLimitError>() { ApiError::BodyTooLarge } else { ApiError::Malformed("complete") }

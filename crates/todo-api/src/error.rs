@@ -125,7 +125,7 @@ impl IntoResponse for ApiError {
 
 /// A response with a JSON body and `Cache-Control: no-store`.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // All bodies are structs of strings and booleans, which always serialize.
+    // All bodies are strings, numbers, booleans, and lists and structs of them, which always serialize.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let headers = [
         (header::CONTENT_TYPE, "application/json"),

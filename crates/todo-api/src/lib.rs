@@ -11,6 +11,8 @@
 //! | `PATCH /api/todos/{id}` with `{"completed"}` | `todo:write` | `200`, the same list |
 //! | `DELETE /api/todos/{id}` | `todo:write` | `200`, the same list |
 //!
+//! Below `/v1` it is also the API of `examples/invoices/openapi.yaml`, with invoices in memory.
+//!
 //! Every error is JSON, `{"error","message"}`. Errors about the token also have a challenge (RFC 6750 §3).
 //!
 //! The [`router`] gets clock, randomness, outgoing HTTP and storage from a [`Backend`], so that it runs natively and as
@@ -23,6 +25,7 @@ mod api;
 mod backend;
 mod config;
 mod error;
+mod invoices;
 mod keys;
 #[cfg(feature = "native")]
 pub mod native;
@@ -32,4 +35,5 @@ mod token;
 pub use api::router;
 pub use backend::{Backend, BoxFuture, TodosError};
 pub use config::{Config, ConfigError};
+pub use invoices::OPERATIONS as INVOICE_OPERATIONS;
 pub use todos::{MAX_TEXT_CHARACTERS, MAX_TODOS, Operation, Todo};

@@ -147,6 +147,8 @@ pub(crate) struct DemoOptions {
     /// Port of the simulated PingOne
     #[arg(long, env = "DEMO_PINGONE_PORT", value_name = "PORT", default_value_t = 8789)]
     pub(crate) pingone_port: u16,
+    #[command(flatten)]
+    pub(crate) document: OpenApiOptions,
     /// URL of your own API, instead of the Todo API
     #[arg(long, env = "DEMO_API_URL", value_name = "URL")]
     pub(crate) api_url: Option<String>,
@@ -158,9 +160,9 @@ pub(crate) struct DemoOptions {
         default_value = "https://todo.deputy.example"
     )]
     pub(crate) api_identifier: String,
-    /// Scopes of the API, separated by spaces
-    #[arg(long, env = "DEMO_SCOPES", value_name = "SCOPES", default_value = "todo:read todo:write")]
-    pub(crate) scopes: String,
+    /// Scopes of the API, separated by spaces [default: those of the OpenAPI document, or else todo:read todo:write]
+    #[arg(long, env = "DEMO_SCOPES", value_name = "SCOPES")]
+    pub(crate) scopes: Option<String>,
     /// Start without the todos that show what a list looks like
     #[arg(long, env = "DEMO_EMPTY", value_parser = BoolishValueParser::new())]
     pub(crate) empty: bool,

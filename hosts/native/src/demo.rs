@@ -12,6 +12,7 @@ use deputy::{
     host::{FetchLimits, HttpClient as _, Reach},
     only_loopback_hosts,
 };
+use deputy_openapi::Catalog;
 use todo_api::native::{NativeBackend, SqliteTodos};
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     http_server::{self, Server as HttpServer, Shutdown},
     listen::Listen,
     logging::Output,
-    openapi::{OpenApiOptions, ToolSource},
+    openapi::{OpenApiError, ToolSource},
     serve::{self, Deputy, loopback_url},
     shutdown::Stop,
 };
@@ -33,6 +34,10 @@ use state::State;
 
 /// Runs the demo until a signal.
 pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> Result<(), StartError> {
+    let tools = ToolSource::open(&options.document, tools)?;
+    if options.api_url.is_none() && !tools.catalog().is_none_or(is_of_invoices) {
+        return Err(OpenApiError::NoApi.into());
+    }
     let deputy_listening = Listen::localhost(options.port).bind("--port").await?;
     // An API of the user's own takes the place of the Todo API.
     let api_listening = match options.api_url {
@@ -42,14 +47,16 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let pingone_listening = Listen::localhost(options.pingone_port).bind("--pingone-port").await?;
     let public_url = loopback_url(deputy_listening.port);
     let api_port = api_listening.as_ref().map_or(options.todo_api_port, |listening| listening.port);
-    let api_url = options.api_url.clone().unwrap_or_else(|| loopback_url(api_port));
+    let base_path = tools.catalog().and_then(|catalog| catalog.base_path.as_deref()).unwrap_or_default();
+    let api_url = options.api_url.clone().unwrap_or_else(|| loopback_url(api_port) + base_path);
     let pingone_url = loopback_url(pingone_listening.port);
 
-    let tools = ToolSource::open(&OpenApiOptions::default(), tools)?;
+    let scopes = options.scopes.clone().or_else(|| tools.catalog().map(|catalog| catalog.scopes().join(" ")));
+    let scopes = scopes.unwrap_or_else(|| "todo:read todo:write".to_owned());
     let state = State::open(&options.data_dir, options.reset)?;
-    let api = Api { url: &api_url, identifier: &options.api_identifier, scopes: &options.scopes };
+    let api = Api { url: &api_url, identifier: &options.api_identifier, scopes: &scopes };
     let pingone = PingOne::open(&pingone_url, &public_url, &api, &state.pingone)?;
-    let config = config(&pingone, &public_url, &api, &state)?;
+    let config = config(&pingone, &public_url, &api, &state, &tools)?;
     let mcp = config.public_url.resource();
     let http = HttpServer { name: "deputy", ..HttpServer::default() };
     let stop = Stop::default();
@@ -76,8 +83,14 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
         })
         .collect();
     let users = &pingone.users;
-    let banner =
-        Banner { mcp: &mcp, api: &api_url, pingone: &pingone_url, users, data_dir: &options.data_dir };
+    let banner = Banner {
+        mcp: &mcp,
+        api: &api_url,
+        document: tools.catalog().map(|catalog| catalog.api.as_str()),
+        pingone: &pingone_url,
+        users,
+        data_dir: &options.data_dir,
+    };
     output.print(&banner.to_string());
     deputy.serve(deputy_listening.listeners, http, shutdown).await;
     shutdown_others.graceful.cancel();
@@ -97,9 +110,15 @@ struct Api<'a> {
 }
 
 /// The configuration: the demo's own, the user's environment, and defaults.
-fn config(pingone: &PingOne, public_url: &str, api: &Api<'_>, state: &State) -> Result<Config, StartError> {
+fn config(
+    pingone: &PingOne,
+    public_url: &str,
+    api: &Api<'_>,
+    state: &State,
+    tools: &ToolSource,
+) -> Result<Config, StartError> {
     let key = state.server_key()?;
-    let config = Config::parse(|name| {
+    let config = tools.config(|name| {
         let own = match name {
             "API_IDENTIFIER" => Some(api.identifier),
             "API_SCOPES" => Some(api.scopes),
@@ -115,7 +134,7 @@ fn config(pingone: &PingOne, public_url: &str, api: &Api<'_>, state: &State) -> 
         let default = || match name {
             // The redirect URI that Cursor registers.
             "PRIVATE_USE_REDIRECT_URIS" => Some("cursor://anysphere.cursor-mcp/oauth/callback"),
-            "WHO_AM_I_TOKEN" => Some("full"),
+            "WHO_AM_I_TOKEN" if tools.catalog().is_none() => Some("full"),
             // The demo calls nothing outside this computer.
             "CLIENT_ID_METADATA_DOCUMENTS" => Some("off"),
             _ => None,
@@ -157,6 +176,11 @@ fn todo_api(
         Box::pin(async move { host.fetch(request, KEYS).await.map_err(|error| error.to_string()) })
     });
     Ok(todo_api::router(config, Arc::new(backend)))
+}
+
+/// Whether the demo's API has every operation of a document.
+fn is_of_invoices(catalog: &Catalog) -> bool {
+    catalog.operations.iter().all(|operation| todo_api::INVOICE_OPERATIONS.contains(&&*operation.source))
 }
 
 /// Gives each user a list to begin with.

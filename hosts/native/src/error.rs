@@ -80,6 +80,7 @@ impl StartError {
             Self::Admin(error) => error.exit_code(),
             Self::OpenApi(
                 OpenApiError::Document(..)
+                | OpenApiError::NoApi
                 | OpenApiError::NoDocument
                 | OpenApiError::NoOperation(_)
                 | OpenApiError::Read(..),

@@ -8,9 +8,13 @@ use std::{
 };
 
 use clap::{Args, builder::BoolishValueParser};
-use deputy::{Server, config::Config, host::Host};
+use deputy::{
+    Server,
+    config::{Config, ConfigErrors},
+    host::Host,
+};
 use deputy_openapi::{Catalog, DocumentError, Operation, Refusal};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{Tools, error::StartError};
 
@@ -51,6 +55,10 @@ pub(crate) enum OpenApiError {
     Document(PathBuf, DocumentError),
     #[error("no document is named. --openapi (OPENAPI) names a file with an OpenAPI document")]
     NoDocument,
+    #[error(
+        "the demo has an API for examples/invoices only. --api-url (DEMO_API_URL) names the API of your document"
+    )]
+    NoApi,
     #[error("no operation of {} (--openapi, OPENAPI) can be served. `deputy tools` names the reasons", .0.display())]
     NoOperation(PathBuf),
     #[error("the tools cannot be printed: {0}")]
@@ -88,14 +96,12 @@ impl ToolSource {
         }
     }
 
-    /// The value of a variable if it is not set.
-    pub(crate) fn default(&self, name: &str) -> Option<String> {
-        self.catalog.as_ref().filter(|_| name == "API_SCOPES")?.api_scopes()
-    }
-
-    /// Whether `API_SCOPES` has no default: the tools are those of a document, and need no scope.
-    pub(crate) fn lacks_scopes(&self) -> bool {
-        self.catalog.as_ref().is_some_and(|catalog| catalog.api_scopes().is_none())
+    /// The configuration with these variables.
+    pub(crate) fn config(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+        match &self.catalog {
+            Some(catalog) => catalog.config(variable),
+            None => Config::parse(variable),
+        }
     }
 
     pub(crate) fn catalog(&self) -> Option<&Catalog> {
@@ -126,7 +132,7 @@ pub(crate) fn list(options: &ToolsOptions) -> Result<(), StartError> {
         return print(if changes.is_empty() && !options.json { "no tool differs" } else { &text });
     }
     let warnings = catalog.warnings();
-    print(&if options.json { as_json(&catalog, &warnings) } else { as_text(&catalog, &warnings) })?;
+    print(&if options.json { as_json(&catalog, &warnings) } else { catalog.listing() })?;
     let undecided = catalog
         .refused
         .iter()
@@ -168,64 +174,6 @@ fn as_json(catalog: &Catalog, warnings: &[String]) -> String {
     .to_string()
 }
 
-fn as_text(catalog: &Catalog, warnings: &[String]) -> String {
-    let mut lines = vec![format!("{}: {}", catalog.api, count(catalog.operations.len(), "tool"))];
-    for operation in &catalog.operations {
-        lines.push(String::new());
-        lines.extend(tool_lines(operation));
-    }
-    let scopes = catalog.scopes();
-    if !scopes.is_empty() {
-        lines.extend([String::new(), "Scopes, as the approval page shows them:".to_owned()]);
-    }
-    for scope in &scopes {
-        let words = catalog.scope_descriptions.get(scope).map_or("(no description)", String::as_str);
-        lines.push(format!("  {scope}: {words}"));
-    }
-    if !catalog.refused.is_empty() {
-        let refused = count(catalog.refused.len(), "operation");
-        lines.extend([String::new(), format!("{refused} not served:")]);
-    }
-    for refused in &catalog.refused {
-        lines.push(format!("  {}: {}", refused.source, refused.refusal));
-    }
-    if !warnings.is_empty() {
-        lines.extend([String::new(), format!("{}:", count(warnings.len(), "warning"))]);
-    }
-    lines.extend(warnings.iter().map(|warning| format!("  {warning}")));
-    lines.join("\n")
-}
-
-fn tool_lines(operation: &Operation) -> Vec<String> {
-    let Operation { tool, scopes, is_destructive, source, .. } = operation;
-    let effect = match (is_read_only(operation), is_destructive) {
-        (true, _) => "read-only",
-        (false, true) => "asks the user first",
-        (false, false) => "changes data",
-    };
-    let scopes = if scopes.is_empty() { "no scope".to_owned() } else { scopes.join(" ") };
-    let mut lines = vec![format!("{} ({source}; {scopes}; {effect})", tool.name)];
-    lines.push(format!("  {}", tool.description.as_deref().unwrap_or_default()));
-    let required = tool.input_schema.get("required").and_then(Value::as_array);
-    let properties = tool.input_schema.get("properties").and_then(Value::as_object);
-    for (name, schema) in properties.into_iter().flatten() {
-        let is_required = required.is_some_and(|required| required.iter().any(|other| other == name));
-        let kind = schema.get("type").and_then(Value::as_str).unwrap_or("any");
-        let necessity = if is_required { "" } else { ", optional" };
-        let words = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        lines.push(format!("    {name} ({kind}{necessity}) {words}").trim_end().to_owned());
-    }
-    lines
-}
-
-fn is_read_only(operation: &Operation) -> bool {
-    operation.tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(true))
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 fn find<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a Operation> {
     catalog.operations.iter().find(|operation| operation.tool.name == name)
 }
@@ -256,7 +204,7 @@ fn changes(old: &Catalog, new: &Catalog) -> Vec<String> {
             };
             changes.push(format!("~ {name} needs `{to}` instead of `{from}`: {effect}"));
         }
-        if is_read_only(before) && !is_read_only(operation) {
+        if before.is_read_only() && !operation.is_read_only() {
             changes.push(format!("~ {name} may change data now: {asks}"));
         }
         if before.is_destructive != operation.is_destructive {

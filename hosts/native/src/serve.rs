@@ -97,16 +97,8 @@ pub(crate) fn checked_config(file: &EnvFile, port: u16, tools: &ToolSource) -> R
 
 /// Parses the configuration of a server on `port`.
 fn config_at(file: &EnvFile, port: u16, tools: &ToolSource) -> Result<Config, ConfigErrors> {
-    let default = |name: &str| match name {
-        "PUBLIC_URL" => Some(loopback_url(port)),
-        name => tools.default(name),
-    };
-    if tools.lacks_scopes() && variable(file, "API_SCOPES").is_none() {
-        let problem =
-            "is not set, and no tool of the OpenAPI document needs a scope: set it to a scope of the API";
-        return Err(ConfigErrors(vec![ConfigError { name: "API_SCOPES".into(), problem: problem.into() }]));
-    }
-    Config::parse(|name| variable(file, name).or_else(|| default(name)))
+    let default = |name: &str| (name == "PUBLIC_URL").then(|| loopback_url(port));
+    tools.config(|name| variable(file, name).or_else(|| default(name)))
 }
 
 /// The keys of the server, without the rest of the configuration.

@@ -151,7 +151,7 @@ fn operation_that_is_not_served_is_named_with_its_reason() {
 #[test]
 fn scopes_and_their_words_come_from_the_document() {
     let catalog = Catalog::read(INVOICES).unwrap();
-    assert_eq!(catalog.api_scopes().as_deref(), Some("invoice.read invoice.write"));
+    assert_eq!(catalog.scopes(), ["invoice.read", "invoice.write"]);
     assert_eq!(catalog.scope_descriptions["invoice.write"], "Create, send and delete invoices");
     assert_eq!((catalog.api.as_str(), catalog.base_path.as_deref()), ("Invoices", Some("/v1")));
     let of = |name: &str| {

@@ -94,7 +94,8 @@ The demo listens on loopback addresses only, and calls nothing outside this comp
 environment count, except those about PingOne, the API, the keys and the public URL: ACCESS_TOKEN_LIFETIME=60 deputy demo.
 It ignores .env files.
 
-To try your own tools: deputy demo --scopes \"calendar.read\" --api-url http://localhost:3000 --api-identifier https://calendar.example";
+To try your own tools: deputy demo --scopes \"calendar.read\" --api-url http://localhost:3000 --api-identifier https://calendar.example
+To try your document: deputy demo --openapi openapi.yaml --api-url http://localhost:3000 --api-identifier https://calendar.example";
 
 #[cfg(test)]
 mod tests {

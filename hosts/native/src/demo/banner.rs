@@ -8,6 +8,8 @@ use super::pingone::User;
 pub(super) struct Banner<'a> {
     pub(super) mcp: &'a str,
     pub(super) api: &'a str,
+    /// The words for the API of an OpenAPI document.
+    pub(super) document: Option<&'a str>,
     pub(super) pingone: &'a str,
     pub(super) users: &'a [User],
     pub(super) data_dir: &'a Path,
@@ -15,7 +17,7 @@ pub(super) struct Banner<'a> {
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mcp, api, pingone, users, data_dir } = self;
+        let Self { mcp, api, document, pingone, users, data_dir } = self;
         writeln!(
             f,
             "\nDeputy's demo is ready. Everything runs on this computer, and PingOne is a simulator.\n"
@@ -41,11 +43,15 @@ impl fmt::Display for Banner<'_> {
         for User { username, password, .. } in *users {
             writeln!(f, "  {username:<12} password {password}")?;
         }
-        writeln!(
-            f,
-            "\nor register a new user. Then ask for your todos, and who you are: the demo shows the PingOne access"
-        )?;
-        writeln!(f, "token (WHO_AM_I_TOKEN=full), which deputy serve does not show by default.\n")?;
+        if let Some(words) = document {
+            writeln!(f, "\nor register a new user. Then ask for something of {words}.\n")?;
+        } else {
+            writeln!(
+                f,
+                "\nor register a new user. Then ask for your todos, and who you are: the demo shows the PingOne access"
+            )?;
+            writeln!(f, "token (WHO_AM_I_TOKEN=full), which deputy serve does not show by default.\n")?;
+        }
         writeln!(
             f,
             "Logins and todos are kept in {}; --reset deletes them. Control-C stops.",

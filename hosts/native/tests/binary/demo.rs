@@ -135,3 +135,40 @@ fn registration_is_kept_until_the_demo_is_reset() {
     let _reset = Running::start(command, READY);
     assert!(get(port, &page).starts_with("HTTP/1.1 400 "));
 }
+
+#[test]
+fn demo_serves_a_document_with_its_scopes_and_the_api_of_the_invoices() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports();
+    let mut command = demo(folder.path(), ports);
+    command.args(["--openapi", INVOICES]);
+    let running = Running::start(command, READY);
+    let url = format!("http://localhost:{}/v1", ports[1]);
+    for text in [format!("API          {url}"), "ask for something of Invoices".to_owned()] {
+        assert!(running.printed.contains(&text), "{text} in {}", running.printed);
+    }
+    let metadata = json(&get(ports[0], "/.well-known/oauth-authorization-server"));
+    let scopes = serde_json::json!(["invoice.read", "invoice.write", "offline_access"]);
+    assert_eq!(metadata["scopes_supported"], scopes);
+    assert!(get(ports[1], "/v1/invoices").starts_with("HTTP/1.1 401 "));
+    assert!(get(ports[1], "/v1/health").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn demo_of_another_document_needs_the_url_of_its_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("openapi.yaml");
+    let text = "openapi: 3.1.0\nx-deputy-scopes: [notes.read]\npaths: {/notes: {get: {responses: {}}}}\n";
+    fs::write(&document, text).unwrap();
+    let mut command = demo(folder.path(), free_ports());
+    command.arg("--openapi").arg(&document);
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--api-url (DEMO_API_URL)"), "{output:?}");
+    let mut command = demo(folder.path(), free_ports());
+    command.args(["--api-url", "http://localhost:3000", "--openapi"]).arg(&document);
+    let running = Running::start(command, READY);
+    assert!(running.printed.contains("API          http://localhost:3000"), "{}", running.printed);
+}
+
+const INVOICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/invoices/openapi.yaml");
