@@ -39,6 +39,7 @@ mod mcp_tools;
 mod mcp_transport;
 mod media_types;
 mod new_tools;
+mod openapi_tools;
 mod pingone_backoff;
 mod pingone_failures;
 mod pingone_keys;

@@ -1,19 +1,65 @@
-//! Another deployment of the same tools: some are missing, or need another scope.
+//! The tools of a deployment: the Todo tools, some of which may be missing or need another scope, or those of an OpenAPI document.
 
 use std::sync::Arc;
 
 use deputy::{
-    host::BoxFuture,
+    Server,
+    config::{Config, ConfigErrors},
+    host::{BoxFuture, Host},
     mcp::{Call, Caller, Handler, Peer, RpcError, ToolSummary},
 };
+use deputy_openapi::Catalog;
 use serde_json::{Map, Value};
 
 /// The name of the variable with the changes of a deployment.
 pub const VARIABLE: &str = "TEST_TOOLS";
 
+/// The name of the variable of a deployment with the tools of `examples/invoices`.
+pub const INVOICES: &str = "TEST_INVOICES";
+
+/// A deployment.
+#[derive(Debug)]
+pub enum Deployment {
+    /// The Todo tools, with changes if there are some.
+    Todo(Option<String>),
+    /// The tools of a document.
+    Document(Arc<Catalog>),
+}
+
+impl Deployment {
+    /// The deployment that these variables describe.
+    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        if variable(INVOICES).is_none() {
+            return Self::Todo(variable(VARIABLE));
+        }
+        let document = include_str!("../../../examples/invoices/openapi.yaml");
+        let overlay = include_str!("../../../examples/invoices/overlay.yaml");
+        Self::Document(Arc::new(Catalog::curated(document, overlay).expect("a document")))
+    }
+
+    /// The configuration with these variables.
+    pub fn config(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+        match self {
+            Self::Document(catalog) => catalog.config(variable),
+            Self::Todo(_) => Config::parse(variable),
+        }
+    }
+
+    /// Deputy with these tools.
+    pub fn server(&self, config: Config, host: Host) -> Server {
+        match self {
+            Self::Document(catalog) => deputy_openapi::deputy(catalog, config, host),
+            Self::Todo(None) => todo::deputy(config, host),
+            Self::Todo(Some(changes)) => {
+                Server::new(config, host, changed(todo::tools(), changes), todo::wording())
+            }
+        }
+    }
+}
+
 /// The tools, prompts and resources of `handler` with changes, separated by spaces: `-name` is missing, `name=scope` needs
 /// this scope alone, and the tool `name!` declares that it changes nothing.
-pub fn changed(handler: Arc<dyn Handler>, changes: &str) -> Arc<dyn Handler> {
+fn changed(handler: Arc<dyn Handler>, changes: &str) -> Arc<dyn Handler> {
     let change = |text: &str| match (text.strip_prefix('-'), text.strip_suffix('!'), text.split_once('=')) {
         (Some(name), _, _) => (name.to_owned(), Change::Missing),
         (_, Some(name), _) => (name.to_owned(), Change::ReadOnly),

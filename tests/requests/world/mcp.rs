@@ -116,7 +116,18 @@ pub(crate) async fn list_todos(world: &World, token: &str) -> Response {
 
 /// A call of `delete_todo` by a client of MCP 2026-07-28 with elicitation. `earlier` has the results of earlier rounds.
 pub(crate) async fn call_delete(world: &World, token: &str, id: &str, earlier: Value) -> Response {
-    let mut params = json!({ "name": "delete_todo", "arguments": { "id": id }, "_meta": {
+    call_asking(world, token, "delete_todo", json!({ "id": id }), earlier).await
+}
+
+/// A call by a client of MCP 2026-07-28 with elicitation. `earlier` has the results of earlier rounds.
+pub(crate) async fn call_asking(
+    world: &World,
+    token: &str,
+    tool: &str,
+    arguments: Value,
+    earlier: Value,
+) -> Response {
+    let mut params = json!({ "name": tool, "arguments": arguments, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
         "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
@@ -131,7 +142,7 @@ pub(crate) async fn call_delete(world: &World, token: &str, id: &str, earlier: V
         ("accept", "application/json, text/event-stream"),
         ("mcp-protocol-version", "2026-07-28"),
         ("mcp-method", "tools/call"),
-        ("mcp-name", "delete_todo"),
+        ("mcp-name", tool),
     ];
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     world.request("POST", "/mcp", &headers, &message.to_string()).await

@@ -17,7 +17,12 @@ use deputy::{
     config::Config,
     host::{ClientAddress, Clock as _, Host, SecureRandom as _},
 };
-use harness::{browser::Browser, deployment, memory::MemoryHost, network::Network};
+use harness::{
+    browser::Browser,
+    deployment::{Deployment, INVOICES},
+    memory::MemoryHost,
+    network::Network,
+};
 use pingone_sim::{SimConfig, SimEnvironment, Simulator};
 use serde_json::Value;
 use url::form_urlencoded;
@@ -29,7 +34,7 @@ pub(crate) use self::{
         finished_at_pingone, handle_in, known_name, login_error, with_expiring_token,
     },
     mcp::{
-        FORM, JSON, add_todo, call_delete, create_call, delete_call, delete_stream, list_todos,
+        FORM, JSON, add_todo, call_asking, call_delete, create_call, delete_call, delete_stream, list_todos,
         open_question, send_reply, todo_texts,
     },
     response::{Response, Stream},
@@ -54,6 +59,7 @@ pub(crate) struct World {
     pub(crate) config: SimConfig,
     /// A remote address for the header `x-test-address`, unique to this world.
     pub(crate) address: String,
+    serves_invoices: bool,
     on_native: Option<OnNative>,
     on_workers: Option<OnWorkers>,
 }
@@ -80,11 +86,20 @@ impl World {
         Self::with(&[])
     }
 
+    /// A world with the tools of `examples/invoices`, and their API.
+    pub(crate) fn of_invoices() -> Self {
+        Self::with(&[(INVOICES, "on")])
+    }
+
     /// A world with these variables.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
         let network = Network::default();
         let host = MemoryHost::new(1, network.clone());
-        let config = SimConfig::demo(PINGONE, &format!("{DEPUTY}/callback"), API);
+        let serves_invoices = variables.iter().any(|(name, _)| *name == INVOICES);
+        let mut config = SimConfig::demo(PINGONE, &format!("{DEPUTY}/callback"), API);
+        if serves_invoices {
+            config = config.with_scopes("invoice.read invoice.write");
+        }
         // The simulator has its own stream of randomness, so that its keys do not depend on Deputy.
         let environment = Environment(host.with_seed(2));
         let pingone = Simulator::new(config.clone(), Arc::new(environment));
@@ -93,7 +108,8 @@ impl World {
         network.serve(API, api);
         let on_workers = OnWorkers::from_environment(&host, &network);
         let on_native = OnNative::from_environment(&host);
-        let world = Self { host, network, pingone, config, address: address(), on_native, on_workers };
+        let address = address();
+        let world = Self { host, network, pingone, config, address, serves_invoices, on_native, on_workers };
         world.start(variables);
         world
     }
@@ -108,9 +124,9 @@ impl World {
             self.network.serve(DEPUTY, on_workers.start(variables, variable));
             return;
         }
-        let changes = variable(deployment::VARIABLE);
-        let config = Config::parse(variable).expect("usable");
-        let router = |host| server(config, host, changes.as_deref()).router_with_admin();
+        let deployment = Deployment::of(variable);
+        let config = deployment.config(variable).expect("usable");
+        let router = |host| deployment.server(config, host).router_with_admin();
         let router = match &self.on_native {
             Some(on_native) => on_native.start(router),
             None => router(self.host.host()).layer(map_request(from_test_address)),
@@ -120,7 +136,7 @@ impl World {
 
     /// A second Deputy, on `host`.
     pub(crate) fn server(&self, host: Host) -> Server {
-        server(self.deputy_config(), host, None)
+        todo::deputy(self.deputy_config(), host)
     }
 
     /// The configuration of this world's Deputy, with an admin interface.
@@ -136,7 +152,10 @@ impl World {
             "PINGONE_DV_POLICY_ID" => self.config.policy_id.clone(),
             "MCP_SERVER_CLIENT_ID" => self.config.application.client_id.clone(),
             "MCP_SERVER_CLIENT_SECRET" => self.config.application.client_secret.clone(),
+            // The document has this path before all others.
+            "API_URL" if self.serves_invoices => format!("{API}/v1"),
             "API_IDENTIFIER" | "API_URL" => API.into(),
+            INVOICES if self.serves_invoices => "on".into(),
             // That of PingOne's tokens, so that both expire in one test.
             "ACCESS_TOKEN_LIFETIME" => "3600".into(),
             "COOKIE_ENCRYPTION_KEY" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(),
@@ -264,14 +283,4 @@ fn address() -> String {
     getrandom::fill(&mut random).expect("randomness");
     let network = (0x2001_0db8_u128 << 96) | (u128::from(u64::from_be_bytes(random)) << 32);
     Ipv6Addr::from_bits(network).to_string()
-}
-
-/// Deputy with the Todo tools, as both hosts ship it, or with changes of the tools.
-fn server(config: Config, host: Host, changes: Option<&str>) -> Server {
-    match changes {
-        None => todo::deputy(config, host),
-        Some(changes) => {
-            Server::new(config, host, deployment::changed(todo::tools(), changes), todo::wording())
-        }
-    }
 }

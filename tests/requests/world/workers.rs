@@ -12,6 +12,7 @@ use std::{
 use axum::{Router, extract::Request};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use harness::{
+    deployment::INVOICES,
     memory::MemoryHost,
     network::Network,
     remote::{Remote, listen},
@@ -108,7 +109,7 @@ fn unique() -> String {
 }
 
 /// The variables that every world sets.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     "ACCESS_TOKEN_LIFETIME",
     "API_IDENTIFIER",
     "API_URL",
@@ -118,4 +119,5 @@ const VARIABLES: [&str; 9] = [
     "PINGONE_DV_POLICY_ID",
     "PINGONE_ISSUER",
     "PUBLIC_URL",
+    INVOICES,
 ];

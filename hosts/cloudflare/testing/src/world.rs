@@ -21,18 +21,14 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use deputy::{
-    Server,
-    config::Config,
-    host::{
-        AuditEvent, AuditLog, BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits,
-        Host, HttpClient, Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
-    },
+use deputy::host::{
+    AuditEvent, AuditLog, BoxFuture, Capacity, ClientAddress, Clock, Digest, FetchError, FetchLimits, Host,
+    HttpClient, Operation, Outcome, Reach, RecordKey, Store, StoreError, Timestamp,
 };
 use deputy_workers::{RateLimits, WorkersGrantIndex, WorkersRuntime, WorkersStore};
 use harness::{
     counted::{Counted, Counts},
-    deployment,
+    deployment::Deployment,
 };
 use http::{HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
@@ -128,8 +124,9 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         world.now.store(description.now, Ordering::Relaxed);
         return Ok(world);
     }
-    let config =
-        Config::parse(|name| description.variables.get(name).cloned()).map_err(|error| error.to_string())?;
+    let variable = |name: &str| description.variables.get(name).cloned();
+    let deployment = Deployment::of(variable);
+    let config = deployment.config(variable).map_err(|error| error.to_string())?;
     let store = WorkersStore::new(env).map_err(|error| error.to_string())?;
     let now = Arc::new(AtomicU64::new(description.now));
     let (stored, fetched) = (Counts::default(), Arc::<AtomicU64>::default());
@@ -150,13 +147,7 @@ fn world(description: Description, env: &Env) -> Result<World, String> {
         audit: audited.clone(),
         capacity: Capacity::default(),
     };
-    let server = match description.variables.get(deployment::VARIABLE) {
-        None => todo::deputy(config, host),
-        Some(changes) => {
-            Server::new(config, host, deployment::changed(todo::tools(), changes), todo::wording())
-        }
-    };
-    let router = server.router_with_admin();
+    let router = deployment.server(config, host).router_with_admin();
     let world = World { router, now, stored, fetched, audited };
     WORLDS.with_borrow_mut(|worlds| worlds.insert(description.id, world.clone()));
     Ok(world)
