@@ -1,7 +1,10 @@
 //! Accounts: signing on, registration, passwords and recorded consents.
 
+use serde::Deserialize;
+
 use crate::{
     config::User,
+    outbox::Happening,
     simulator::Simulator,
     state::{AuthenticationRequest, Consent, Registration, Session},
 };
@@ -12,6 +15,9 @@ pub(crate) fn sign_on(sim: &Simulator, username: &str, password: &str) -> Result
     let (id, now) = (sim.uuid(), sim.now());
     sim.change(|state| {
         let user = state.user_named(username).ok_or(WRONG)?;
+        if user.disabled {
+            return Err("Your account is disabled.".to_owned());
+        }
         if user.locked || user.failures >= MAX_FAILURES {
             return Err(
                 "Your account is locked. Use Having trouble signing on? to reset your password.".to_owned()
@@ -19,12 +25,75 @@ pub(crate) fn sign_on(sim: &Simulator, username: &str, password: &str) -> Result
         }
         if user.password != password {
             user.failures += 1;
-            return Err(format!("{WRONG} {} attempts remaining.", MAX_FAILURES - user.failures));
+            let (id, left) = (user.id.clone(), MAX_FAILURES - user.failures);
+            if left == 0 {
+                state.happenings.push(Happening::to(&id, "USER.LOCKED"));
+            }
+            return Err(format!("{WRONG} {left} attempts remaining."));
         }
         user.failures = 0;
         let user = user.id.clone();
         Ok(state.start_session(id, &user, now))
     })
+}
+
+/// What an administrator does to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserAction {
+    /// Locks the account.
+    Lock,
+    /// Unlocks it.
+    Unlock,
+    /// Disables the user.
+    Disable,
+    /// Enables the user.
+    Enable,
+    /// Deletes the user.
+    Delete,
+    /// Demands a new password at the next sign-on. The simulator only reports it.
+    ForcePasswordChange,
+    /// Revokes the consent to the application.
+    RevokeConsent,
+    /// Ends the sessions of the user.
+    EndSessions,
+}
+
+impl Simulator {
+    /// Acts on a user. `false`: there is no such user.
+    pub fn act_on(&self, username: &str, action: UserAction) -> bool {
+        self.change(|state| {
+            let Some(user) = state.user_named(username) else { return false };
+            let id = user.id.clone();
+            let mut happened = |kind| state.happenings.push(Happening::to(&id, kind));
+            match action {
+                UserAction::Lock => happened("USER.LOCKED"),
+                UserAction::Unlock => happened("USER.UNLOCKED"),
+                UserAction::Disable => happened("USER.DISABLED"),
+                UserAction::Enable => happened("USER.ENABLED"),
+                UserAction::Delete => happened("USER.DELETED"),
+                UserAction::ForcePasswordChange => happened("PASSWORD.FORCE_CHANGE"),
+                UserAction::RevokeConsent => happened("OAUTH_CONSENT.REVOKED"),
+                UserAction::EndSessions => state.end_sessions(|session| session.user == id),
+            }
+            match action {
+                UserAction::Delete => state.users.retain(|user| user.id != id),
+                UserAction::RevokeConsent => state.consents.retain(|consent| consent.user != id),
+                _ => {}
+            }
+            if let Some(user) = state.user_named(username) {
+                match action {
+                    UserAction::Lock | UserAction::Unlock => user.locked = action == UserAction::Lock,
+                    UserAction::Disable | UserAction::Enable => user.disabled = action == UserAction::Disable,
+                    _ => {}
+                }
+                if action == UserAction::Unlock {
+                    user.failures = 0;
+                }
+            }
+            true
+        })
+    }
 }
 
 /// A session for a user who sees no pages, and whether this user approves.
@@ -61,6 +130,7 @@ pub(crate) fn register(sim: &Simulator, registration: Registration) -> Session {
         family_name,
         email,
         locked: false,
+        disabled: false,
         failures: 0,
         headless: None,
     };
@@ -75,7 +145,9 @@ pub(crate) fn reset_password(sim: &Simulator, user: &str, password: &str) -> Res
     check_password(password)?;
     sim.change(|state| {
         if let Some(user) = state.users.iter_mut().find(|held| held.id == user) {
+            let id = user.id.clone();
             (user.password, user.failures) = (password.to_owned(), 0);
+            state.happenings.push(Happening::to(&id, "PASSWORD.RESET"));
         }
     });
     Ok(())

@@ -76,6 +76,9 @@ pub struct User {
     pub email: String,
     /// Whether the account is locked.
     pub locked: bool,
+    /// Whether an administrator disabled the user.
+    #[serde(default)]
+    pub disabled: bool,
     /// The number of wrong passwords since the last login.
     pub failures: u32,
     /// Whether this user approves without seeing pages, when `login_hint` names the user. `None`: the user sees pages.
@@ -173,6 +176,7 @@ fn user(id: &str, username: &str, password: &str, given_name: &str, family_name:
         family_name: family_name.into(),
         email: format!("{username}@example.com"),
         locked: false,
+        disabled: false,
         failures: 0,
         headless: None,
     }

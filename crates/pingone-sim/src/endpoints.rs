@@ -11,3 +11,4 @@ pub(crate) mod revoke;
 pub(crate) mod sign_off;
 pub(crate) mod token;
 pub(crate) mod userinfo;
+pub(crate) mod users;

@@ -23,16 +23,18 @@
 //! | `POST /sim/keys/foreign` with `{"count"}` | publishes that many foreign keys before the current key |
 //! | `POST /sim/keys/drop-old` | publishes only the current and the next key |
 //! | `POST /sim/users` with `{"username", "password"}` | adds a user |
+//! | `POST /sim/users/<username>/<action>` | acts on a user ([`UserAction`]), as in `lock` or `revoke-consent` |
 //! | `DELETE /sim/sessions` | ends all sessions |
 //! | `POST /sim/reset` | starts again with a new environment |
 //! | `GET /sim/state` | returns users, settings, requests by endpoint, and the rotations and revocation of each login |
+//! | `GET /sim/webhook` | returns the deliveries of the [`Webhook`], which the settings configure |
 //!
 //! The management API below `/v1` answers `GET` for a worker ([`Worker`]): environment, bill of materials, resources, scopes,
 //! applications with their grants, roles and policies, flow policies, flows, connector instances, subscriptions and users.
 //! [`Settings::tenant`] changes what it shows, and the OAuth endpoints act accordingly.
 //!
-//! The modules form layers: `router` → `endpoints` → `flow` → `outcome`, `tokens`, `accounts`, `pages` → `simulator` →
-//! `state`.
+//! The modules form layers: `router` → `endpoints` → `flow` → `outcome`, `tokens`, `accounts`, `pages`, `webhook` →
+//! `simulator` → `events` → `state` → `outbox`.
 
 mod accounts;
 mod claims;
@@ -40,11 +42,13 @@ mod client_authentication;
 mod config;
 mod endpoints;
 mod environment;
+mod events;
 mod failure;
 mod flow;
 mod forgery;
 mod form;
 mod keys;
+mod outbox;
 mod outcome;
 mod pages;
 mod random;
@@ -57,13 +61,16 @@ mod state;
 mod state_file;
 mod tenant;
 mod tokens;
+mod webhook;
 
+pub use accounts::UserAction;
 pub use config::{Application, Resource, Scope, SimConfig, User, Worker};
 pub use environment::{SimEnvironment, SystemEnvironment};
 pub use failure::{Failure, Signature};
-pub use settings::{ResourceMode, Settings};
+pub use settings::{ResourceMode, Settings, Webhook};
 pub use simulator::Simulator;
 pub use tenant::{
     ApplicationSettings, ConnectorSettings, FlowSettings, PolicySettings, ResourceSettings, Subscription,
     Tenant,
 };
+pub use webhook::Delivery;

@@ -30,6 +30,12 @@ struct Options {
     /// A file for users, sessions, tokens and keys. Without it, they are lost at the end.
     #[arg(long, env = "PINGONE_SIM_STATE_FILE")]
     state_file: Option<PathBuf>,
+    /// The destination of the webhook, as `http://localhost:8787/pingone/events`. Without it, there is none.
+    #[arg(long, env = "PINGONE_SIM_WEBHOOK_URL", requires = "webhook_secret")]
+    webhook_url: Option<String>,
+    /// The secret that the webhook sends as a bearer token.
+    #[arg(long, env = "PINGONE_SIM_WEBHOOK_SECRET", hide_env_values = true)]
+    webhook_secret: Option<String>,
 }
 
 #[tokio::main]
@@ -62,7 +68,16 @@ async fn run(options: Options) -> std::io::Result<()> {
         Some(file) => Simulator::with_state_file(config, environment, file)?,
         None => Simulator::new(config, environment),
     };
+    simulator.configure(|settings| {
+        settings.webhook.url = options.webhook_url;
+        let secret =
+            options.webhook_secret.map(|secret| ("authorization".to_owned(), format!("Bearer {secret}")));
+        settings.webhook.headers = secret.into_iter().collect();
+    });
     simulator.prepare_keys();
+    // This fails if there is a provider already, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::spawn(simulator.clone().send_deliveries());
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     let config = simulator.config();
     let variables = [

@@ -13,7 +13,7 @@ use axum::{
 
 use crate::{
     endpoints::{
-        authorize, control, discovery, flow, jwks, management, par, revoke, sign_off, token, userinfo,
+        authorize, control, discovery, flow, jwks, management, par, revoke, sign_off, token, userinfo, users,
     },
     pages,
     response::{Correlation, text},
@@ -38,6 +38,7 @@ impl Simulator {
             .route(&format!("/{environment}/davinci/flow"), post(flow::post))
             .route("/", get(async |State(sim): State<Self>| pages::index(&sim)))
             .route("/v1/{*path}", get(management::get))
+            .route("/users", get(users::page))
             .merge(control::router())
             .layer(middleware::from_fn_with_state(self.clone(), add_headers))
             .with_state(self.clone())

@@ -1,5 +1,7 @@
 //! Settings of the PingOne environment that tests change.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::tenant::Tenant;
@@ -33,6 +35,39 @@ pub struct Settings {
     pub skip_token_session_validation: bool,
     /// Settings that an administrator makes.
     pub tenant: Tenant,
+    /// The webhook.
+    pub webhook: Webhook,
+}
+
+/// The settings of the webhook.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Webhook {
+    /// The destination. `None`: there is no webhook, and no event is kept.
+    pub url: Option<String>,
+    /// Header fields of each delivery.
+    pub headers: BTreeMap<String, String>,
+    /// Events of a delivery at most. PingOne's are 500.
+    pub batch: usize,
+    /// Seconds for which an event is held back.
+    pub delay_seconds: u64,
+    /// Whether the newest events come first.
+    pub newest_first: bool,
+    /// Whether each delivery is sent once more after its success.
+    pub twice: bool,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            url: None,
+            headers: BTreeMap::new(),
+            batch: 500,
+            delay_seconds: 0,
+            newest_first: false,
+            twice: false,
+        }
+    }
 }
 
 /// The treatment of the parameter `resource`. PingOne does not document its own.
@@ -62,6 +97,7 @@ impl Default for Settings {
             resource_mode: ResourceMode::Honored,
             skip_token_session_validation: false,
             tenant: Tenant::default(),
+            webhook: Webhook::default(),
         }
     }
 }

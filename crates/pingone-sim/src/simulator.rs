@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::{
     config::{SimConfig, User},
     environment::SimEnvironment,
+    events,
     failure::Failure,
     keys::SigningKey,
     random,
@@ -166,7 +167,7 @@ impl Simulator {
 
     /// Ends every session.
     pub fn end_sessions(&self) {
-        self.change(|state| state.sessions.clear());
+        self.change(|state| state.end_sessions(|_| true));
     }
 
     /// Replaces the state by that of a new environment, and clears the failures.
@@ -190,10 +191,18 @@ impl Simulator {
         locked(&self.0.state)
     }
 
-    /// Changes the state, removes what has expired, and saves the state if there is a file.
+    /// Changes the state, adds the events that the webhook delivers, removes what has expired, and saves the state if there is a
+    /// file.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = act(&mut state);
+        for happening in std::mem::take(&mut state.happenings) {
+            if state.settings.webhook.url.is_some() {
+                let ids = [self.uuid(), self.uuid()];
+                let event = events::event(self.config(), &state, &happening, self.now(), ids);
+                state.outbox.waiting.push(event);
+            }
+        }
         state.remove_expired(self.now());
         if let Some(Err(error)) = self.0.file.as_ref().map(|file| file.save(&state)) {
             eprintln!("the simulator cannot save its state: {error}");

@@ -8,6 +8,7 @@ use crate::{
     config::{SimConfig, User},
     environment::SimEnvironment,
     keys::SigningKey,
+    outbox::{Happening, Outbox},
     settings::Settings,
 };
 
@@ -31,6 +32,11 @@ pub(crate) struct State {
     #[serde(default)]
     pub(crate) pushed: BTreeMap<String, Pushed>,
     pub(crate) settings: Settings,
+    #[serde(default)]
+    pub(crate) outbox: Outbox,
+    /// What the change that is under way makes happen.
+    #[serde(skip)]
+    pub(crate) happenings: Vec<Happening>,
 }
 
 /// A session of a user in one browser.
@@ -146,6 +152,8 @@ impl State {
             families: Vec::new(),
             pushed: BTreeMap::new(),
             settings: Settings::default(),
+            outbox: Outbox::default(),
+            happenings: Vec::new(),
         }
     }
 
@@ -163,20 +171,33 @@ impl State {
             Session { id, user: user.to_owned(), auth_time: now, expires_at: now + SESSION_SECONDS };
         while self.sessions.iter().filter(|held| held.user == user).count() >= SESSIONS {
             if let Some(oldest) = self.sessions.iter().position(|held| held.user == user) {
-                self.sessions.remove(oldest);
+                let oldest = self.sessions.remove(oldest);
+                self.happenings.push(Happening::end_of_session(&oldest.id, user));
             }
         }
         self.sessions.push(session.clone());
         session
     }
 
+    /// Ends the sessions that `ends` selects.
+    pub(crate) fn end_sessions(&mut self, ends: impl Fn(&Session) -> bool) {
+        let ended = self.sessions.extract_if(.., |session| ends(session));
+        self.happenings.extend(ended.map(|session| Happening::end_of_session(&session.id, &session.user)));
+    }
+
+    /// Whether the user may have tokens.
+    pub(crate) fn is_active(&self, user: &str) -> bool {
+        self.user(user).is_some_and(|user| !user.locked && !user.disabled)
+    }
+
     pub(crate) fn session(&self, id: &str, now: u64) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id && session.expires_at > now)
     }
 
-    /// Whether tokens of this session are still valid.
+    /// Whether refresh tokens of this session are still valid.
     pub(crate) fn is_alive(&self, session: &Session, now: u64) -> bool {
-        self.settings.skip_token_session_validation || self.session(&session.id, now).is_some()
+        let lasts = self.settings.skip_token_session_validation || self.session(&session.id, now).is_some();
+        lasts && self.is_active(&session.user)
     }
 
     /// The family of a current or rotated refresh token.

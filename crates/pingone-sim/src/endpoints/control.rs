@@ -10,6 +10,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::json;
 
+use super::users;
 use crate::{failure::Failure, response::document, settings::Settings, simulator::Simulator};
 
 pub(crate) fn router() -> Router<Simulator> {
@@ -25,6 +26,8 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/sim/settings", get(settings).put(configure))
         .route("/sim/state", get(state))
         .route("/sim/users", post(add_user))
+        .route("/sim/users/{username}/{action}", post(users::act))
+        .route("/sim/webhook", get(webhook))
 }
 
 #[derive(Deserialize)]
@@ -115,6 +118,10 @@ async fn configure(State(sim): State<Simulator>, Json(settings): Json<Settings>)
 async fn reset(State(sim): State<Simulator>) -> StatusCode {
     sim.reset();
     StatusCode::NO_CONTENT
+}
+
+async fn webhook(State(sim): State<Simulator>) -> Response {
+    document(StatusCode::OK, &sim.webhook_json())
 }
 
 async fn state(State(sim): State<Simulator>) -> Response {
