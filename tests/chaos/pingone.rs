@@ -24,10 +24,13 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    pub(crate) fn start(port: u16, callback: &str, audience: &str) -> Self {
+    /// Its Deputy is at `deputy`.
+    pub(crate) fn start(port: u16, deputy: &str, audience: &str, webhook_secret: &str) -> Self {
         let mut process = Command::new(program("pingone-sim"))
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--redirect-uri", callback])
-            .args(["--api-identifier", audience])
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--api-identifier", audience])
+            .args(["--redirect-uri", &format!("{deputy}/callback")])
+            .args(["--webhook-url", &format!("{deputy}/pingone/events")])
+            .args(["--webhook-secret", webhook_secret])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -94,6 +97,18 @@ impl PingOne {
         self.send("POST", "/sim/users", Some(json!({ "username": username, "password": password }))).await;
     }
 
+    /// Acts on a user: `lock`, `disable`, `delete`, `revoke-consent` or `end-sessions`.
+    pub(crate) async fn act_on(&self, username: &str, action: &str) {
+        self.send("POST", &format!("/sim/users/{username}/{action}"), None).await;
+    }
+
+    /// `sub` of every user.
+    pub(crate) async fn subs(&self) -> Vec<String> {
+        let state = self.state().await;
+        let users = state["users"].as_array().unwrap().iter();
+        users.map(|user| user["id"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// The number of requests to all endpoints so far.
     pub(crate) async fn requests(&self) -> u64 {
         self.state().await["requests"].as_object().unwrap().values().filter_map(Value::as_u64).sum()
@@ -108,10 +123,12 @@ impl PingOne {
     pub(crate) async fn rotations(&self, username: &str) -> u64 {
         let state = self.state().await;
         let users = state["users"].as_array().unwrap();
-        let user = &users.iter().find(|user| user["username"] == username).unwrap()["id"];
+        let user = users.iter().find(|user| user["username"] == username);
+        // A deleted user has none.
+        let user = user.map(|user| user["id"].clone()).unwrap_or_default();
         let families = state["families"].as_array().unwrap().iter();
         families
-            .filter(|family| family["user"] == *user)
+            .filter(|family| family["user"] == user)
             .filter_map(|family| family["rotations"].as_u64())
             .sum()
     }

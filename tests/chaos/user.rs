@@ -98,6 +98,11 @@ impl User {
         }
     }
 
+    /// Whether Deputy accepts the access token.
+    pub(crate) async fn has_access(&mut self) -> bool {
+        self.list().await.is_some()
+    }
+
     /// Lists the todos; `None` if Deputy refuses the access token.
     async fn list(&mut self) -> Option<Outcome> {
         let call = json!({ "name": "get_my_todo_list", "arguments": {} });

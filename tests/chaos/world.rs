@@ -76,12 +76,13 @@ impl World {
         let (deputy, simulator) = if is_worker() {
             (Deputy::worker(folder.path(), port, pingone_port, &api.url()), None)
         } else {
-            let simulator = Simulator::start(pingone_port, &format!("{url}/callback"), AUDIENCE);
+            let simulator = Simulator::start(pingone_port, &url, AUDIENCE, WEBHOOK_SECRET);
             let own = [
                 ("API_IDENTIFIER", AUDIENCE),
                 ("API_URL", &api.url()),
                 ("CLIENT_ID_METADATA_DOCUMENTS", "off"),
                 ("COOKIE_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+                ("PINGONE_WEBHOOK_SECRET", WEBHOOK_SECRET),
                 ("PUBLIC_URL", &url),
                 ("RATE_LIMITS", "off"),
             ];
@@ -277,6 +278,11 @@ pub(crate) fn outage() -> u64 {
     setting("DEPUTY_CHAOS_SECONDS", 6)
 }
 
+/// The number of events that PingOne reports.
+pub(crate) fn events() -> usize {
+    setting("DEPUTY_CHAOS_EVENTS", 40)
+}
+
 fn setting<T: FromStr<Err: Debug>>(name: &str, otherwise: T) -> T {
     env::var(name).map_or(otherwise, |value| value.parse().unwrap())
 }
@@ -285,6 +291,9 @@ fn setting<T: FromStr<Err: Debug>>(name: &str, otherwise: T) -> T {
 fn pace() -> Duration {
     Duration::from_millis(if users() > 50 { 1_000 } else { 400 })
 }
+
+/// Secret of the simulated PingOne's webhook.
+const WEBHOOK_SECRET: &str = "webhook-of-chaos-0123456789abcdef";
 
 const AUDIENCE: &str = "https://todo.deputy.example";
 

@@ -41,6 +41,8 @@ mod media_types;
 mod new_tools;
 mod openapi_tools;
 mod pingone_backoff;
+mod pingone_checks;
+mod pingone_events;
 mod pingone_failures;
 mod pingone_keys;
 mod pingone_refresh;

@@ -16,6 +16,7 @@ mod rate_limits;
 mod variable;
 mod variables;
 mod vars;
+mod webhook;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -33,6 +34,7 @@ pub use public_url::PublicUrl;
 pub use rate_limits::RateLimits;
 pub use variable::{DefaultValue, Syntax, Variable, plain};
 pub use variables::{SECTIONS, Section, variables};
+pub use webhook::Webhook;
 
 /// The configuration of a server. [`Config::parse`] has checked every value.
 #[derive(Clone, Debug)]

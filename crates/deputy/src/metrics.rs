@@ -57,13 +57,13 @@ pub fn enable(monotonic: fn() -> Duration) {
 /// A measurement, for a host that keeps each of them and no sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point<'a> {
-    /// `request`, `tool_call`, `login_step`, `refresh`, `pingone_request` or `api_request`.
+    /// `request`, `tool_call`, `login_step`, `refresh`, `pingone_event`, `pingone_request` or `api_request`.
     pub kind: &'static str,
-    /// The endpoint, the tool, the step, or the purpose of the request to `PingOne`. Empty for the other kinds.
+    /// The endpoint, the tool, the step, the event, or the purpose of the request to `PingOne`. Empty for the other kinds.
     pub name: &'a str,
     /// As in the metric of this kind.
     pub outcome: &'static str,
-    /// The duration. 0 for steps and refreshes.
+    /// The duration. 0 for steps, refreshes and events.
     pub seconds: f64,
 }
 
@@ -147,6 +147,14 @@ pub(crate) fn refresh(outcome: &'static str) {
     }
 }
 
+/// Counts an event that `PingOne` reported.
+pub(crate) fn pingone_event(event: &'static str, outcome: &'static str) {
+    if CLOCK.get().is_some() {
+        counter!(PINGONE_EVENTS, "event" => event, "outcome" => outcome).increment(1);
+        write("pingone_event", event, outcome, 0.0);
+    }
+}
+
 /// Tells whether the circuit breaker is open.
 pub(crate) fn refreshes_are_paused(paused: bool) {
     if CLOCK.get().is_some() {
@@ -176,13 +184,14 @@ const TOOL_CALLS: &str = "deputy_tool_calls_total";
 const TOOL_CALL_SECONDS: &str = "deputy_tool_call_seconds";
 const REFRESHES: &str = "deputy_refreshes_total";
 const REFRESHES_PAUSED: &str = "deputy_refreshes_paused";
+const PINGONE_EVENTS: &str = "deputy_pingone_events_total";
 const PINGONE_REQUESTS: &str = "deputy_pingone_requests_total";
 const PINGONE_REQUEST_SECONDS: &str = "deputy_pingone_request_seconds";
 const API_REQUESTS: &str = "deputy_api_requests_total";
 const API_REQUEST_SECONDS: &str = "deputy_api_request_seconds";
 
 /// The metrics of this crate.
-pub const METRICS: [Metric; 11] = [
+pub const METRICS: [Metric; 12] = [
     Metric {
         name: REQUESTS,
         kind: Kind::Counter,
@@ -224,6 +233,13 @@ pub const METRICS: [Metric; 11] = [
         kind: Kind::Gauge,
         labels: &[],
         meaning: "1 while the circuit breaker is open because PingOne's token endpoint fails, otherwise 0",
+    },
+    Metric {
+        name: PINGONE_EVENTS,
+        kind: Kind::Counter,
+        labels: &["event", "outcome"],
+        meaning: "Events that PingOne's webhook delivered; the outcome is `accepted` or the reason why an event has no effect, \
+                  such as `type` or `old`",
     },
     Metric {
         name: PINGONE_REQUESTS,

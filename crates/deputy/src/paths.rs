@@ -13,6 +13,7 @@ pub(crate) const HOME: &str = "/";
 pub(crate) const ICON: &str = "/icon";
 pub(crate) const JWKS: &str = "/jwks";
 pub(crate) const MCP: &str = "/mcp";
+pub(crate) const PINGONE_EVENTS: &str = "/pingone/events";
 pub(crate) const READYZ: &str = "/readyz";
 pub(crate) const REGISTER: &str = "/register";
 pub(crate) const REVOKE: &str = "/revoke";

@@ -74,7 +74,7 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     serve::signals(&stop, &output)?;
     // The others stop after Deputy, whose last requests need them.
     let shutdown_others = Shutdown { immediate: shutdown.immediate.clone(), ..Shutdown::default() };
-    let others = api.into_iter().chain([("pingone", pingone_listening, pingone.router.clone())]);
+    let others = api.into_iter().chain([("pingone", pingone_listening, pingone.simulator.router())]);
     let others: Vec<_> = others
         .map(|(name, listening, router)| {
             let router = only_loopback_hosts(router, listening.port);
@@ -82,6 +82,7 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
             tokio::spawn(http_server::serve(http, listening.listeners, router, shutdown_others.clone()))
         })
         .collect();
+    let webhook = tokio::spawn(pingone.simulator.clone().send_deliveries());
     let users = &pingone.users;
     let banner = Banner {
         mcp: &mcp,
@@ -93,6 +94,7 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     };
     output.print(&banner.to_string());
     deputy.serve(deputy_listening.listeners, http, shutdown).await;
+    webhook.abort();
     shutdown_others.graceful.cancel();
     for other in others {
         // A panic of the server is logged.
@@ -128,6 +130,7 @@ fn config(
             "PINGONE_CLIENT_SECRET" => Some(pingone.client_secret.expose().as_str()),
             "PINGONE_DV_POLICY_ID" => Some(pingone.policy_id.as_str()),
             "PINGONE_ISSUER" => Some(pingone.issuer.as_str()),
+            "PINGONE_WEBHOOK_SECRET" => Some(pingone.webhook_secret.expose().as_str()),
             "PUBLIC_URL" => Some(public_url),
             _ => None,
         };

@@ -1,5 +1,7 @@
 //! The process itself: kills and stops, the disk, the log, and connections. For the native host only.
 
+mod events;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;

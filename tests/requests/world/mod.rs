@@ -1,6 +1,7 @@
 //! The environment of a test: Deputy, the simulated PingOne and the Todo API in one process, and browsers of users.
 
 mod agents;
+mod events;
 mod login;
 mod mcp;
 mod native;
@@ -29,6 +30,7 @@ use url::form_urlencoded;
 
 pub(crate) use self::{
     agents::{agent_ids, agents_url, form_token},
+    events::WEBHOOK_SECRET,
     login::{
         HOUR, Tokens, authorization_error, claims, code_at_client, cookie_header, error_at_client,
         finished_at_pingone, handle_in, known_name, login_error, with_expiring_token,
@@ -139,10 +141,14 @@ impl World {
         todo::deputy(self.deputy_config(), host)
     }
 
-    /// The configuration of this world's Deputy, with an admin interface.
+    /// The configuration of this world's Deputy, with an admin interface and a webhook.
     pub(crate) fn deputy_config(&self) -> Config {
-        let admin_token = |name: &str| (name == "ADMIN_TOKEN").then(|| ADMIN_TOKEN.to_owned());
-        Config::parse(|name| admin_token(name).or_else(|| self.variable(name))).expect("usable")
+        let more = |name: &str| match name {
+            "ADMIN_TOKEN" => Some(ADMIN_TOKEN.to_owned()),
+            "PINGONE_WEBHOOK_SECRET" => Some(WEBHOOK_SECRET.to_owned()),
+            _ => None,
+        };
+        Config::parse(|name| more(name).or_else(|| self.variable(name))).expect("usable")
     }
 
     fn variable(&self, name: &str) -> Option<String> {

@@ -3,8 +3,10 @@
 use url::Url;
 
 use super::{
+    Webhook,
     variable::{DefaultValue, Syntax, Variable},
     vars::{Vars, bare, on_or_off, secure, unpadded},
+    webhook::{CHECK_INTERVAL, check_interval},
 };
 use crate::secret::Secret;
 
@@ -23,6 +25,10 @@ pub struct PingOne {
     pub client_auth: ClientAuth,
     /// `PINGONE_SEND_RESOURCE`: whether authorization requests carry `resource` (RFC 8707).
     pub send_resource: bool,
+    /// `PINGONE_WEBHOOK_SECRET`: the webhook, if there is one.
+    pub webhook: Option<Webhook>,
+    /// `PINGONE_CHECK_INTERVAL`: seconds after which a login in use is checked, if it is.
+    pub check_interval: Option<u64>,
 }
 
 /// How Deputy authenticates at the token endpoint of PingOne (OpenID Connect Core §9).
@@ -42,6 +48,8 @@ impl PingOne {
         let client_secret = vars.read(&CLIENT_SECRET, unpadded).map(Secret::new);
         let client_auth = vars.choose(&CLIENT_AUTH, client_auth);
         let send_resource = vars.choose(&SEND_RESOURCE, on_or_off);
+        let webhook = Webhook::read(vars);
+        let check_interval = vars.read(&CHECK_INTERVAL, check_interval);
         Some(Self {
             issuer: issuer?,
             policy_id: policy_id?,
@@ -49,7 +57,16 @@ impl PingOne {
             client_secret: client_secret?,
             client_auth: client_auth?,
             send_resource: send_resource?,
+            webhook: Some(webhook?).filter(Webhook::has_secret),
+            check_interval: check_interval?,
         })
+    }
+
+    /// The id of the environment, if the issuer has it. The issuer of a custom domain has none.
+    pub fn environment(&self) -> Option<&str> {
+        let id = self.issuer.strip_suffix("/as")?.rsplit('/').next()?;
+        let is_uuid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        is_uuid.then_some(id)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::{
     Variable, admin, api, audit, brand, clients, keys, lifetimes, origins, pingone, public_url, rate_limits,
+    webhook,
 };
 
 /// Variables that belong together.
@@ -43,6 +44,9 @@ pub static SECTIONS: [Section; 7] = [
             &pingone::CLIENT_SECRET,
             &pingone::CLIENT_AUTH,
             &pingone::SEND_RESOURCE,
+            &webhook::WEBHOOK_SECRET,
+            &webhook::PASSWORD_EVENTS,
+            &webhook::CHECK_INTERVAL,
         ],
     },
     Section {

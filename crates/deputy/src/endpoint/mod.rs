@@ -12,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod home;
 pub(crate) mod mcp;
 pub(crate) mod metadata;
+pub(crate) mod pingone_events;
 pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;

@@ -317,8 +317,13 @@ async fn list(app: &App, grant: &mut Grant, now: Timestamp) -> Result<(), TokenE
 /// Adds the grant to the index of its user. Tokens are issued even if this fails. Then the next refresh tries again.
 async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
     let entered = async {
-        for oldest in records::index_grant(app.host(), &app.config, grant, until, now).await? {
+        let indexed = records::index_grant(app.host(), &app.config, grant, until, now).await?;
+        for oldest in indexed.surplus {
             manage::end_by(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
+        }
+        if indexed.login_has_ended {
+            let by = EndedBy::Pingone { cause: None };
+            manage::end(app, grant.id, Some(&grant.user.sub), by, now).await?;
         }
         Ok::<_, RecordError>(())
     };

@@ -17,7 +17,7 @@ use crate::{
     limits::ApiResponses,
     mcp::{Api, ApiError, ApiToken, lacks_scope},
     metrics::{Stopwatch, outcome},
-    oauth::{EARLY, Grant, RefreshWhen},
+    oauth::{Due, Grant, RefreshWhen},
     oidc::AccessTokenClaims,
     retry,
     seal::SealingKey,
@@ -117,8 +117,10 @@ impl ApiClient {
     fn admitted_tokens(&self) -> Option<CurrentTokens> {
         let (grant, at) = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let now = self.app.now();
-        let tokens =
-            grant.open_pingone_tokens(&self.key).filter(|tokens| tokens.expires_at > now.plus(EARLY))?;
+        if grant.pingone.due(RefreshWhen::Expiring, now) != Due::Nothing {
+            return None;
+        }
+        let tokens = grant.open_pingone_tokens(&self.key)?;
         (now.since(at) <= REUSE).then_some(CurrentTokens { tokens, generation: grant.pingone.generation })
     }
 

@@ -3,11 +3,12 @@
 use crate::{
     app::{App, access_of},
     grants::login::LoginError,
-    host::{Decision, GrantId, Timestamp},
+    host::{Decision, Digest, GrantId, Timestamp},
     oauth::{AuthorizationRequest, Grant, NewGrant, PingOneTokens},
     oidc::{AccessTokenClaims, TokenResponse},
     pingone::Authenticated,
     records::{self, RecordError},
+    seal::digest,
     secret::Secret,
 };
 
@@ -17,7 +18,7 @@ pub(crate) async fn code(
     id: GrantId,
     request: AuthorizationRequest,
     client_name: Option<String>,
-    Authenticated { tokens, access_token, user }: Authenticated,
+    Authenticated { tokens, access_token, login, user }: Authenticated,
     now: Timestamp,
 ) -> Result<Secret<String>, LoginError> {
     let AuthorizationRequest { target, access } = request;
@@ -29,7 +30,7 @@ pub(crate) async fn code(
     if scopes.is_empty() {
         return Err(LoginError::NoScopes);
     }
-    let pingone_tokens = pingone_tokens(tokens, &access_token, now);
+    let pingone_tokens = pingone_tokens(app, tokens, &access_token, now);
     if pingone_tokens.refresh_token.is_none() && pingone_tokens.expires_at <= now {
         return Err(LoginError::ExpiredToken);
     }
@@ -44,6 +45,7 @@ pub(crate) async fn code(
         scopes,
         declined: access.declined,
         approved_tools: access.approved_tools,
+        login,
         pingone_tokens,
     };
     let (grant, code) = Grant::issue(new, now, &app.random());
@@ -57,14 +59,19 @@ pub(crate) async fn code(
 
 /// The part of a token response that a grant keeps. The response came `now`.
 pub(super) fn pingone_tokens(
+    app: &App,
     tokens: TokenResponse,
     claims: &AccessTokenClaims,
     now: Timestamp,
 ) -> PingOneTokens {
+    // A part of the interval that differs for each token: grants of the same moment are checked at different moments.
+    let Digest([part, ..]) = digest("time of a check", tokens.access_token.expose().as_bytes());
+    let check_after = |interval| interval + interval / 10 * u64::from(part) / 256;
     PingOneTokens {
         access_token: tokens.access_token,
         refresh_token: tokens.refresh_token,
         expires_at: now.plus(claims.lifetime(tokens.expires_in)),
+        check_at: app.config.pingone.check_interval.map(|interval| now.plus(check_after(interval))),
         subject: claims.sub.clone(),
     }
 }

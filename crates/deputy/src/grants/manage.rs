@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 use super::revoke::revoke_at_pingone;
 use crate::{
     app::{App, access_of},
-    host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, Timestamp, Version},
-    oauth::{Grant, NarrowError, ReferenceToken},
+    host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, PingOneEvent, Timestamp},
+    oauth::{Grant, LoginsEnd, NarrowError, ReferenceToken},
     records::{self, Activity, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
     types::{ClientId, Scopes},
@@ -116,7 +116,10 @@ pub(crate) async fn narrow(
     now: Timestamp,
 ) -> Result<Option<Grant>, NarrowFailure> {
     for _ in 0..records::MOST_RACES {
-        let Some((grant, version)) = owned(app, id, Some(sub), now).await? else { return Ok(None) };
+        let found = records::grant(app.host(), id, now).await?;
+        let Some((grant, version)) = found.filter(|(grant, _)| owned(grant, sub)) else {
+            return Ok(None);
+        };
         let mut grant = grant.narrow(kept)?;
         let opened = app.catalog.opened_by(&grant.scopes);
         grant.approved_tools = grant.approved_tools.map(|approved| approved.intersection(&opened));
@@ -189,8 +192,42 @@ pub(crate) async fn end_by(
     by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
+    end_if(app, id, |grant| sub.is_none_or(|sub| owned(grant, sub)), by, now).await
+}
+
+/// Ends the grants of the user `sub` whose login has ended at `PingOne`, as `event` says. Returns their number.
+pub(crate) async fn end_logins(
+    app: &App,
+    sub: &str,
+    logins: LoginsEnd,
+    event: PingOneEvent,
+    now: Timestamp,
+) -> Result<usize, RecordError> {
+    let indexed = records::end_logins(app.host(), &app.config, sub, logins, now).await?;
+    let by = EndedBy::Pingone { cause: Some(event) };
+    let mut ended = Vec::new();
+    for ids in indexed.chunks(AT_A_TIME) {
+        let selects = |grant: &Grant| owned(grant, sub) && logins.ends(grant);
+        let grants = try_join_all(ids.iter().map(|id| end_if(app, *id, selects, by, now))).await?;
+        ended.extend(grants.into_iter().flatten().map(|grant| grant.id));
+    }
+    if !ended.is_empty() {
+        unindex(app, sub, &ended, now).await;
+    }
+    Ok(ended.len())
+}
+
+/// Ends a grant if `selects` selects it.
+async fn end_if(
+    app: &App,
+    id: GrantId,
+    selects: impl Fn(&Grant) -> bool,
+    by: EndedBy,
+    now: Timestamp,
+) -> Result<Option<Grant>, RecordError> {
     for _ in 0..records::MOST_RACES {
-        let Some((grant, version)) = owned(app, id, sub, now).await? else { return Ok(None) };
+        let found = records::grant(app.host(), id, now).await?;
+        let Some((grant, version)) = found.filter(|(grant, _)| selects(grant)) else { return Ok(None) };
         let has_ended = if grant.was_redeemed() {
             records::replace_grant(app.host(), &grant.clone().end(), Some(version), now).await?
         } else {
@@ -206,14 +243,9 @@ pub(crate) async fn end_by(
     Err(RecordError::Contended("grant"))
 }
 
-async fn owned(
-    app: &App,
-    id: GrantId,
-    sub: Option<&str>,
-    now: Timestamp,
-) -> Result<Option<(Grant, Version)>, RecordError> {
-    let found = records::grant(app.host(), id, now).await?;
-    Ok(found.filter(|(grant, _)| sub.is_none_or(|sub| grant.user.sub == sub)))
+/// Whether the grant is one of the user `sub`.
+fn owned(grant: &Grant, sub: &str) -> bool {
+    grant.user.sub == sub
 }
 
 /// Removes ended grants from the index of their user. After a failure, the entries stay until they expire.

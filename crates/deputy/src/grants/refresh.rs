@@ -201,7 +201,7 @@ impl Refresh {
         claims: &AccessTokenClaims,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        let tokens = pingone_tokens(response, claims, now);
+        let tokens = pingone_tokens(&self.app, response, claims, now);
         let random = self.app.random();
         let finish = |grant: Grant| grant.finish_refresh(self.lease, self.reason, now, &random);
         self.store(&tokens, finish).await
@@ -238,7 +238,9 @@ impl Refresh {
         let (app, now) = (&self.app, self.app.now());
         let grant = records::grant(app.host(), self.grant, now).await.map_err(internal)?;
         if let Some((grant, _)) = grant {
-            remove(app, access_of(&grant), grant.id, EndedBy::Pingone, now).await.map_err(internal)?;
+            remove(app, access_of(&grant), grant.id, EndedBy::Pingone { cause: None }, now)
+                .await
+                .map_err(internal)?;
         }
         Err(ENDED)
     }

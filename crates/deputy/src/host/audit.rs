@@ -131,6 +131,7 @@ pub enum Decision {
     /// A grant ended before it expired.
     GrantEnded {
         /// The party that ended it.
+        #[serde(flatten)]
         by: EndedBy,
     },
     /// The operator blocked a client, or every client of a host.
@@ -185,7 +186,7 @@ pub enum LoginStep {
 
 /// The party that ended a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "by", rename_all = "snake_case")]
 pub enum EndedBy {
     /// The client revoked a token (RFC 7009).
     Client,
@@ -194,11 +195,58 @@ pub enum EndedBy {
     /// The operator.
     Operator,
     /// `PingOne` ended the login.
-    Pingone,
+    Pingone {
+        /// The event that its webhook reported. `None`: it refused a refresh.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<PingOneEvent>,
+    },
     /// This server, because a code or a refresh token was used twice (OAuth 2.1 §4.1.3, §4.3.1).
     Replay,
     /// The user, on the page *Your agents*.
     User,
+}
+
+/// An event at `PingOne` that ends logins, as its audit names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr)]
+#[serde(into = "&'static str")]
+pub enum PingOneEvent {
+    /// The user, or an administrator, revoked the consent to an application.
+    #[strum(serialize = "OAUTH_CONSENT.REVOKED")]
+    ConsentRevoked,
+    /// The user has to change the password.
+    #[strum(serialize = "PASSWORD.FORCE_CHANGE")]
+    PasswordForceChange,
+    /// The user recovered the account.
+    #[strum(serialize = "PASSWORD.RECOVERY")]
+    PasswordRecovery,
+    /// The password was reset.
+    #[strum(serialize = "PASSWORD.RESET")]
+    PasswordReset,
+    /// An administrator set the password.
+    #[strum(serialize = "PASSWORD.SET")]
+    PasswordSet,
+    /// A session ended.
+    #[strum(serialize = "SESSION.DELETED")]
+    SessionDeleted,
+    /// The user was deleted.
+    #[strum(serialize = "USER.DELETED")]
+    UserDeleted,
+    /// The user was disabled.
+    #[strum(serialize = "USER.DISABLED")]
+    UserDisabled,
+    /// The account was locked.
+    #[strum(serialize = "USER.LOCKED")]
+    UserLocked,
+}
+
+impl PingOneEvent {
+    /// Whether it is about the user's password.
+    pub const fn is_of_password(self) -> bool {
+        matches!(
+            self,
+            Self::PasswordForceChange | Self::PasswordRecovery | Self::PasswordReset | Self::PasswordSet
+        )
+    }
 }
 
 /// The outcome of a tool call.

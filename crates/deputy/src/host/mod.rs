@@ -44,7 +44,7 @@ use crate::log_context;
 pub use crate::types::public_address::is_public;
 pub use audit::{
     AuditEvent, AuditLog, AuditedAccess, AuditedClient, CallOutcome, Decision, EndedBy, LoginStep,
-    NoAuditLog, RefusedBecause,
+    NoAuditLog, PingOneEvent, RefusedBecause,
 };
 pub use grant_index::{GrantEntry, GrantFilter, GrantIndex, Page};
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};

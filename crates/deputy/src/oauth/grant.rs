@@ -5,6 +5,7 @@
 //! So a code is redeemed once, and a refresh token is rotated once.
 
 mod control;
+mod login;
 mod pingone;
 mod refresh;
 
@@ -20,15 +21,16 @@ use crate::{
 };
 
 pub use control::NarrowError;
+pub use login::{LoginsEnd, PingOneLogin, session_digest};
 pub use pingone::{Due, LeaseError, PingOneSession, PingOneTokens, RefreshWhen};
-pub(crate) use pingone::{EARLY, LEASE, LONGEST_WAIT};
+pub(crate) use pingone::{LEASE, LONGEST_WAIT};
 pub use refresh::{RefreshError, Refreshed};
 
 /// The record of a successful login: user, client, scopes, the sealed tokens of `PingOne`, and digests of the tokens
 /// that this server issued.
 ///
 /// ```
-/// use deputy::oauth::{CodeChallenge, Grant, NewGrant, PingOneTokens, RedeemError, Redemption};
+/// use deputy::oauth::{CodeChallenge, Grant, NewGrant, PingOneLogin, PingOneTokens, RedeemError, Redemption};
 /// # use deputy::{config::Config, host::{GrantId, Timestamp}, seal::Random, secret::Secret};
 /// # use deputy::types::{ClientId, RedirectUri, RegisteredId, Scopes, User};
 /// # let config = Config::parse(|name| {
@@ -60,10 +62,12 @@ pub use refresh::{RefreshError, Refreshed};
 ///         scopes: Scopes::parse("todo:read")?,
 ///         declined: Scopes::default(),
 ///         approved_tools: None,
+///         login: PingOneLogin { session: None, at: now },
 ///         pingone_tokens: PingOneTokens {
 ///             access_token: Secret::new("from PingOne".to_owned()),
 ///             refresh_token: None,
 ///             expires_at: now.plus(3600),
+///             check_at: None,
 ///             subject: "alice".to_owned(),
 ///         },
 ///     },
@@ -114,6 +118,9 @@ pub struct Grant {
     pub approved_tools: Option<ApprovedTools>,
     /// The time of the login.
     pub created_at: Timestamp,
+    /// The login at `PingOne`. Grants of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<PingOneLogin>,
     /// The time at which the record is deleted, unless a refresh moves it.
     pub expires_at: Timestamp,
     /// The time until which the index of the user's grants keeps this grant.
@@ -158,6 +165,8 @@ pub struct NewGrant {
     pub declined: Scopes,
     /// The tools that the scopes opened when the user approved them.
     pub approved_tools: Option<ApprovedTools>,
+    /// The login at `PingOne`.
+    pub login: PingOneLogin,
     /// The tokens of `PingOne`.
     pub pingone_tokens: PingOneTokens,
 }
@@ -269,6 +278,7 @@ impl Grant {
             scopes,
             declined,
             approved_tools,
+            login,
             pingone_tokens,
         } = new;
         let code = ReferenceToken::generate(TokenKind::AuthorizationCode, id, random);
@@ -284,6 +294,7 @@ impl Grant {
             declined,
             approved_tools,
             created_at: now,
+            login: Some(login),
             expires_at,
             indexed_until: now,
             listed_until: Timestamp::default(),

@@ -31,10 +31,11 @@ pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_metadata::MetadataError;
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Due, Grant, Issued, LeaseError, NarrowError, NewGrant, PingOneSession, PingOneTokens, RedeemError,
-    Redemption, RefreshError, RefreshWhen, Refreshed, ValidAccessToken,
+    Due, Grant, Issued, LeaseError, LoginsEnd, NarrowError, NewGrant, PingOneLogin, PingOneSession,
+    PingOneTokens, RedeemError, Redemption, RefreshError, RefreshWhen, Refreshed, ValidAccessToken,
+    session_digest,
 };
-pub(crate) use grant::{EARLY, LEASE, LONGEST_WAIT};
+pub(crate) use grant::{LEASE, LONGEST_WAIT};
 pub use handle::{Handle, HandleKind};
 pub use metadata::{
     authorization_server_metadata, key_set, openid_provider_metadata, protected_resource_metadata,

@@ -23,6 +23,8 @@ pub struct VerifiedIdToken {
     name: Option<String>,
     preferred_username: Option<String>,
     email: Option<String>,
+    sid: Option<String>,
+    issued_at: Timestamp,
 }
 
 /// Why an ID token is rejected.
@@ -123,6 +125,8 @@ impl VerifiedIdToken {
             name: full_name(&claims),
             preferred_username: displayable_claim(&claims, "preferred_username"),
             email: displayable_claim(&claims, "email"),
+            sid: text("sid").map(str::to_owned),
+            issued_at: Timestamp(iat),
         })
     }
 
@@ -131,9 +135,19 @@ impl VerifiedIdToken {
         &self.sub
     }
 
+    /// `sid`: the session at `PingOne`, if the token has it.
+    pub fn session(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+
+    /// `iat`: the time by the clock of `PingOne`.
+    pub const fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
     /// The user, with `sub` of the ID token. The other claims of `UserInfo` take precedence over those of the ID token.
     pub fn into_user(self, info: Option<UserInfo>) -> User {
-        let Self { sub, name, preferred_username, email } = self;
+        let Self { sub, name, preferred_username, email, .. } = self;
         let (info_name, info_username, info_email) =
             info.map(|info| (info.name, info.preferred_username, info.email)).unwrap_or_default();
         User {

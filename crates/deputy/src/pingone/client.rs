@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     host::{FetchLimits, Host, Reach, Timestamp},
     metrics::{Stopwatch, outcome},
+    oauth::{PingOneLogin, session_digest},
     oidc::{
         AccessTokenClaims, AccessTokenError, CodeVerifier, Discovery, DiscoveryError, IdTokenError, KeySet,
         Nonce, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, VerifiedIdToken,
@@ -71,6 +72,7 @@ enum Purpose {
 pub(crate) struct Authenticated {
     pub(crate) tokens: TokenResponse,
     pub(crate) access_token: AccessTokenClaims,
+    pub(crate) login: PingOneLogin,
     pub(crate) user: User,
 }
 
@@ -150,7 +152,9 @@ impl PingOneClient {
             }
             Err(error @ UserInfoError::Subject) => return Err(PingOneError::UserInfo(error)),
         };
-        Ok(Authenticated { tokens, access_token: claims, user: id_token.into_user(info) })
+        let session = id_token.session().map(session_digest);
+        let login = PingOneLogin { session, at: id_token.issued_at() };
+        Ok(Authenticated { tokens, access_token: claims, login, user: id_token.into_user(info) })
     }
 
     /// Verifies the ID token of a login that only tells this server the user. The access token is for nothing.

@@ -1,9 +1,11 @@
-//! `PingOne` over the network: requests, its documents as this process caches them, and the circuit breaker.
+//! `PingOne` over the network: requests, its documents as this process caches them, the circuit breaker, and events.
 
 mod breaker;
 mod client;
 mod document;
 mod error;
+mod event;
 
 pub(crate) use client::{Authenticated, PingOneClient};
 pub(crate) use error::PingOneError;
+pub(crate) use event::{DeliveredEvent, LoginEvent, RefusedDelivery, read_delivery};

@@ -20,7 +20,7 @@ pub(crate) use grants::{end_grant, enter_in_grant_index, grant, grant_filter, re
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
 pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};
 pub(crate) use users::{
-    UserGrant, UserGrants, add_activity, index_grant, sign_out, unindex_grants, user_grants,
+    UserGrant, UserGrants, add_activity, end_logins, index_grant, sign_out, unindex_grants, user_grants,
 };
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -6,7 +6,7 @@ use super::{Activity, MOST_RACES, RecordError, decode, encode};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Host, RecordKey, Timestamp},
-    oauth::Grant,
+    oauth::{Grant, LoginsEnd},
     seal,
 };
 
@@ -17,6 +17,17 @@ pub(crate) struct UserGrants {
     /// Sessions of *Your agents* that the user signed out of, until they would have expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     signed_out: Vec<SignedOut>,
+    /// Ends of logins that `PingOne` reported, for grants that enter the index later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ended: Vec<Ended>,
+}
+
+/// An end of the user's logins that `PingOne` reported.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Ended {
+    #[serde(flatten)]
+    logins: LoginsEnd,
+    until: Timestamp,
 }
 
 /// A session of *Your agents* that the user signed out of.
@@ -31,6 +42,11 @@ impl UserGrants {
     fn forget_expired(&mut self, now: Timestamp) {
         self.grants.retain(|entry| entry.until > now);
         self.signed_out.retain(|entry| entry.until > now);
+        self.ended.retain(|entry| entry.until > now);
+    }
+
+    fn grant_ids(&self) -> Vec<GrantId> {
+        self.grants.iter().map(|entry| entry.id).collect()
     }
 
     /// Whether the user signed out of this session.
@@ -55,6 +71,12 @@ const GRANTS_OF_ONE_USER: usize = 100;
 /// Sessions that one user signed out of, at a time. One more forgets the oldest.
 const SIGNED_OUT: usize = 16;
 
+/// Ends of one user's logins that are kept. One more forgets the oldest.
+const ENDED: usize = 32;
+
+/// Seconds for which an end is kept: a login whose tokens `PingOne` has issued enters the index within that time.
+const KEPT: u64 = 2 * Grant::CODE_LIFETIME;
+
 /// The key of a user's index.
 pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
     RecordKey::User(user_digest(config, sub))
@@ -65,25 +87,59 @@ pub(super) fn user_digest(config: &Config, sub: &str) -> Digest {
     seal::digest("user", format!("{}\n{sub}", config.pingone.issuer).as_bytes())
 }
 
-/// Enters a grant into its user's index until `until`, or prolongs its entry. Returns the oldest grants beyond the bound,
-/// which the caller ends.
+/// The result of [`index_grant`].
+#[derive(Debug, Default)]
+pub(crate) struct Indexed {
+    /// The oldest grants beyond the bound, which the caller ends.
+    pub(crate) surplus: Vec<GrantId>,
+    /// Whether `PingOne` has reported the end of its login, so that the caller ends the grant.
+    pub(crate) login_has_ended: bool,
+}
+
+/// Enters a grant into its user's index until `until`, or prolongs its entry.
 pub(crate) async fn index_grant(
     host: &Host,
     config: &Config,
     grant: &Grant,
     until: Timestamp,
     now: Timestamp,
-) -> Result<Vec<GrantId>, RecordError> {
-    let mut surplus = Vec::new();
+) -> Result<Indexed, RecordError> {
+    let mut indexed = Indexed::default();
     update_index(host, config, &grant.user.sub, now, |index| {
         let known = index.grants.iter().position(|entry| entry.id == grant.id);
         let activity = known.map(|at| index.grants.remove(at).activity).unwrap_or_default();
         index.grants.push(UserGrant { id: grant.id, until, activity });
         let count = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
-        surplus = index.grants.drain(..count).map(|entry| entry.id).collect();
+        indexed.surplus = index.grants.drain(..count).map(|entry| entry.id).collect();
+        indexed.login_has_ended = index.ended.iter().any(|ended| ended.logins.ends(grant));
     })
     .await?;
-    Ok(surplus)
+    Ok(indexed)
+}
+
+/// Keeps the end of a user's logins for a while. Returns the grants in the index. A grant that is about to enter it finds the
+/// end there ([`Indexed`]).
+pub(crate) async fn end_logins(
+    host: &Host,
+    config: &Config,
+    sub: &str,
+    logins: LoginsEnd,
+    now: Timestamp,
+) -> Result<Vec<GrantId>, RecordError> {
+    let index = user_grants(host, config, sub, now).await?;
+    if index.ended.iter().any(|ended| ended.logins == logins) {
+        // PingOne delivers an event again after a failure.
+        return Ok(index.grant_ids());
+    }
+    let mut ids = Vec::new();
+    update_index(host, config, sub, now, |index| {
+        index.ended.push(Ended { logins, until: now.plus(KEPT) });
+        let surplus = index.ended.len().saturating_sub(ENDED);
+        index.ended.drain(..surplus);
+        ids = index.grant_ids();
+    })
+    .await?;
+    Ok(ids)
 }
 
 /// The index of a user's grants. A grant in it may have ended since.
@@ -162,6 +218,7 @@ async fn update_index(
         // An empty index expires at once. Taking it could take an entry that was written meanwhile.
         let ends = index.grants.iter().map(|entry| entry.until);
         let ends = ends.chain(index.signed_out.iter().map(|entry| entry.until));
+        let ends = ends.chain(index.ended.iter().map(|entry| entry.until));
         let until = ends.max().unwrap_or(now.plus(1));
         if host.store().replace(&key, version, encode(&index)?, until, now).await? {
             return Ok(());

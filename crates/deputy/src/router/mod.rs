@@ -23,7 +23,7 @@ use crate::{
     app::App,
     endpoint::{
         admin, agents, approve, authorize, callback, health, home, mcp, metadata, method_not_allowed,
-        not_found, register, revoke, token,
+        not_found, pingone_events, register, revoke, token,
     },
     host::ClientAddress,
     log_context::{self, LogContext, REQUEST_ID},
@@ -66,6 +66,10 @@ pub(crate) fn routes(app: &Arc<App>, admin: Admin) -> Router {
         .route(paths::READYZ, get(health::ready))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(plain_bodies::required));
+    // Pages of other origins cannot send the secret, so this route has no CORS.
+    let for_pingone = Router::new()
+        .route(paths::PINGONE_EVENTS, any(pingone_events::any))
+        .layer(from_fn(plain_bodies::required));
     let mcp_endpoint = Router::new()
         .route(paths::MCP, any(mcp::any))
         // Some users configure the URL with a final slash. Every document names it without.
@@ -74,6 +78,7 @@ pub(crate) fn routes(app: &Arc<App>, admin: Admin) -> Router {
     Router::new()
         .merge(for_programs)
         .merge(for_browsers)
+        .merge(for_pingone)
         .merge(mcp_endpoint)
         .merge(for_operators)
         .fallback(not_found)

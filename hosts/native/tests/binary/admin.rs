@@ -5,7 +5,7 @@ use std::{path::Path, process::Output, time::SystemTime};
 use deputy::{
     config::Config,
     host::{GrantId, RecordKey, Store as _, Timestamp},
-    oauth::{CodeChallenge, Grant, NewGrant, PingOneTokens, Redemption},
+    oauth::{CodeChallenge, Grant, NewGrant, PingOneLogin, PingOneTokens, Redemption},
     secret::Secret,
     types::{ClientId, RedirectUri, Scopes, User},
 };
@@ -61,10 +61,12 @@ fn grant(number: u8, client: &str, user: &str) -> Grant {
         scopes: Scopes::parse("todo:read").unwrap(),
         declined: Scopes::default(),
         approved_tools: None,
+        login: PingOneLogin { session: None, at: now },
         pingone_tokens: PingOneTokens {
             access_token: Secret::new("from PingOne".to_owned()),
             refresh_token: Some(Secret::new("from PingOne".to_owned())),
             expires_at: now.plus(3600),
+            check_at: None,
             subject: user.to_owned(),
         },
     };

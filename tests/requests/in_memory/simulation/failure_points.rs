@@ -17,16 +17,23 @@ enum GrantRequest {
     Redeem,
     /// A refresh by the client, while PingOne's token is about to expire.
     Refresh,
+    /// PingOne's report of an event.
+    Report,
     Revoke,
 }
 
-const ALL: [GrantRequest; 4] =
-    [GrantRequest::Call, GrantRequest::Redeem, GrantRequest::Refresh, GrantRequest::Revoke];
+const ALL: [GrantRequest; 5] = [
+    GrantRequest::Call,
+    GrantRequest::Redeem,
+    GrantRequest::Refresh,
+    GrantRequest::Report,
+    GrantRequest::Revoke,
+];
 
 #[tokio::test]
 async fn crash_at_any_step_keeps_responses_and_allows_a_retry() {
     for request in ALL {
-        let world = World::new();
+        let world = World::with_webhook(&[]);
         let mut places = 0;
         for step in 0.. {
             let faults = Faults { crash_after: Some(step), ..NO_FAULTS };
@@ -44,7 +51,7 @@ async fn crash_at_any_step_keeps_responses_and_allows_a_retry() {
 #[tokio::test]
 async fn store_failure_at_any_step_keeps_responses_and_allows_retry() {
     for request in ALL {
-        let world = World::new();
+        let world = World::with_webhook(&[]);
         for chance in 0.. {
             let faults = Faults { store_failures: Failures::At(chance), ..NO_FAULTS };
             let (end, chances) = request.run_and_check(&world, faults).await;
@@ -64,6 +71,7 @@ impl GrantRequest {
         let end = match self {
             Self::Redeem => redeemed(&mut run).await,
             Self::Call | Self::Refresh => refreshed(&mut run, self).await,
+            Self::Report => reported(&mut run).await,
             Self::Revoke => revoked(&mut run).await,
         };
         (end, run.host.chances())
@@ -121,6 +129,20 @@ async fn refreshed(run: &mut Run<'_>, request: GrantRequest) -> End {
         run.world.pingone.requests("refresh") - before <= most,
         "PingOne was asked {most} times and once more"
     );
+    end
+}
+
+async fn reported(run: &mut Run<'_>) -> End {
+    let tokens = run.world.connected().await;
+    run.report();
+    let end = run.run_to_end();
+    if !run.was_reported() {
+        // PingOne delivers it again.
+        let again = run.world.event("USER.LOCKED", "alice");
+        assert_eq!(run.world.post_events(&again).await.status, StatusCode::OK);
+    }
+    assert!(run.is_revoked(&tokens).await, "the grant of a locked user lives");
+    run.world.host.advance(1);
     end
 }
 

@@ -4,6 +4,7 @@
 //! A seed determines a run. `DEPUTY_SEEDS` is the number of seeds (150), and `DEPUTY_SEED` repeats one of them.
 //! [`failure_points`] covers every failure of a single request.
 
+mod events;
 mod failure_points;
 mod host;
 mod logins;

@@ -24,6 +24,9 @@ pub struct PingOneSession {
     lease: Option<Lease>,
     /// The time at which the access token expires.
     pub expires_at: Timestamp,
+    /// The time from which a use of the access token has it refreshed, to check the login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_at: Option<Timestamp>,
     /// The number of refreshes so far.
     pub generation: u32,
     #[serde(default)]
@@ -57,6 +60,8 @@ pub struct PingOneTokens {
     pub refresh_token: Option<Secret<String>>,
     /// The time at which the access token expires.
     pub expires_at: Timestamp,
+    /// The time from which a use of the access token has it refreshed, to check the login.
+    pub check_at: Option<Timestamp>,
     /// `sub` of the access token: the user, as the API knows them.
     pub subject: String,
 }
@@ -64,7 +69,7 @@ pub struct PingOneTokens {
 /// Why a request wants the tokens refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshWhen {
-    /// The access token expires within a minute.
+    /// The access token expires within a minute, or the login is to be checked.
     Expiring,
     /// The API refused the access token of this [generation](PingOneSession::generation).
     Refused(u32),
@@ -125,6 +130,7 @@ impl PingOneSession {
             refreshable: tokens.refresh_token.is_some(),
             lease: None,
             expires_at: tokens.expires_at,
+            check_at: tokens.check_at,
             generation: 0,
             pauses: Pauses::default(),
         }
@@ -143,7 +149,10 @@ impl PingOneSession {
     /// Decides what a request has to do before it uses the access token.
     pub fn due(&self, reason: RefreshWhen, now: Timestamp) -> Due {
         let (wanted, not_before) = match reason {
-            RefreshWhen::Expiring => (self.expires_at <= now.plus(EARLY), self.pauses.not_before),
+            RefreshWhen::Expiring => {
+                let is_to_check = self.refreshable && self.check_at.is_some_and(|check_at| check_at <= now);
+                (is_to_check || self.expires_at <= now.plus(EARLY), self.pauses.not_before)
+            }
             RefreshWhen::Refused(generation) => {
                 let Pauses { failures, not_before, not_before_for_api, .. } = self.pauses;
                 let after_failure = if failures > 0 { not_before } else { Timestamp(0) };
@@ -175,6 +184,7 @@ impl Grant {
             access_token: Secret::new(plain.access_token),
             refresh_token: plain.refresh_token.map(Secret::new),
             expires_at: self.pingone.expires_at,
+            check_at: self.pingone.check_at,
             subject: plain.subject,
         })
     }
@@ -203,9 +213,9 @@ impl Grant {
         random: Random<'_>,
     ) -> Option<Self> {
         self.pingone.lease.as_ref().filter(|lease| lease.id == id)?;
-        let PingOneSession { sealed, refreshable, expires_at, .. } =
+        let PingOneSession { sealed, refreshable, expires_at, check_at, .. } =
             PingOneSession::seal(tokens, key, self.id, random);
-        self.pingone = PingOneSession { sealed, refreshable, expires_at, ..self.pingone };
+        self.pingone = PingOneSession { sealed, refreshable, expires_at, check_at, ..self.pingone };
         Some(self)
     }
 
@@ -268,7 +278,7 @@ fn pingone_associated_data(id: GrantId) -> Vec<u8> {
 }
 
 /// Seconds before its expiration at which an access token is refreshed.
-pub(crate) const EARLY: u64 = 60;
+const EARLY: u64 = 60;
 /// Seconds between two refreshes of a grant, at least.
 const FLOOR: u64 = 10;
 /// Seconds after which a lease ends: longer than the timeout of the request to `PingOne`.

@@ -268,6 +268,7 @@ fn issued(refreshable: bool) -> (Grant, ReferenceToken) {
         scopes: Scopes::of(["todo:read", "todo:write"]),
         declined: Scopes::default(),
         approved_tools: None,
+        login: PingOneLogin { session: None, at: NOW },
         pingone_tokens: pingone_tokens(refreshable),
     };
     Grant::issue(new, NOW, &random)
@@ -278,6 +279,7 @@ fn pingone_tokens(refreshable: bool) -> PingOneTokens {
         access_token: Secret::new("upstream-access".into()),
         refresh_token: refreshable.then(|| Secret::new("upstream-refresh".into())),
         expires_at: NOW.plus(300),
+        check_at: None,
         subject: "alice".into(),
     }
 }
@@ -303,4 +305,23 @@ fn grant_with_a_member_of_an_older_version_is_read() {
     stored["agreed"] = serde_json::json!({ "capabilities": { "elicitation": {} }, "log_level": 3 });
     let grant: Grant = serde_json::from_value(stored).unwrap();
     assert!(redeem(grant, &code, NOW).is_ok());
+}
+
+#[test]
+fn end_of_logins_ends_earlier_logins_of_its_session() {
+    let (one, other) = (session_digest("one"), session_digest("other"));
+    let (mut grant, _) = connected();
+    let mut ends = |login: Option<PingOneLogin>, at: Timestamp, session: Option<Digest>| {
+        grant.login = login;
+        LoginsEnd { at, session }.ends(&grant)
+    };
+    let login = Some(PingOneLogin { session: Some(one), at: NOW });
+    let before = Timestamp(NOW.0 - 1);
+    assert!(ends(login, NOW, None) && ends(login, NOW, Some(one)));
+    assert!(!ends(login, NOW, Some(other)));
+    assert!(!ends(login, before, None) && !ends(login, before, Some(one)));
+    // A grant of an earlier version, and one whose ID token had no `sid`.
+    for login in [None, Some(PingOneLogin { session: None, at: NOW })] {
+        assert!(ends(login, NOW, None) && !ends(login, NOW, Some(one)) && !ends(login, before, None));
+    }
 }
