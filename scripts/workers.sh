@@ -10,9 +10,11 @@ build_workers() (
   done
 )
 
-# Makes entry.js the main module of the Worker in the folder $1.
+# Adds the main module to the Worker in the folder $1: its own src/index.js, or else that of most Workers.
 add_entry() {
-  mv "$1/build/index.js" "$1/build/module.js" && cp $workers/runtime/src/entry.js "$1/build/index.js"
+  local main="$1/src/index.js"
+  [ -f "$main" ] || main="$workers/runtime/src/index.js"
+  mv "$1/build/index.js" "$1/build/module.js" && cp "$main" "$workers/runtime/src/entry.js" "$1/build/"
 }
 
 # Adds the classes of the Durable Objects, which are in JavaScript, to the built Worker in the folder $1 if it is a Deputy.

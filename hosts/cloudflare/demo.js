@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
     port: { type: "string", default: "8787" },
     "todo-api-port": { type: "string", default: "8788" },
     "pingone-port": { type: "string", default: "8789" },
-    // The URL of an API that replaces the Todo API.
+    // The URL of an API that replaces the Todo API, unless it is that of the Todo API with another path.
     "api-url": { type: "string" },
     "api-identifier": { type: "string", default: "https://todo.deputy.example" },
     scopes: { type: "string", default: "todo:read todo:write" },
@@ -142,7 +142,7 @@ const pingone = start(
 const upstream = await readVariables(pingone, 4);
 
 await Promise.all([
-  api === todoApi &&
+  new URL(api).origin === todoApi &&
     startWorker(
       join(here, "todo-api"),
       "workerd-todo-api",

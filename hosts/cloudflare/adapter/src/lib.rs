@@ -39,10 +39,27 @@ pub use store::WorkersStore;
 /// A Worker calls it when its module starts.
 pub use workers_runtime::start;
 
-/// Responds to a request with the server that `server` builds from the variables and bindings of `env`. Returns a response,
-/// or a promise of one.
-pub fn serve(request: Request, env: Env, server: fn(Config, Host) -> Server) -> JsValue {
-    workers_runtime::serve(request, move || router(&env, server))
+/// The tools of a Worker, such as the function that makes a Deputy with them.
+pub trait Tools {
+    /// The configuration with these variables.
+    fn config(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+        Config::parse(variable)
+    }
+
+    /// Deputy with these tools.
+    fn server(&self, config: Config, host: Host) -> Server;
+}
+
+impl<F: Fn(Config, Host) -> Server> Tools for F {
+    fn server(&self, config: Config, host: Host) -> Server {
+        self(config, host)
+    }
+}
+
+/// Responds to a request with a Deputy that has `tools`, and the variables and bindings of `env`. Returns a response, or a
+/// promise of one.
+pub fn serve(request: Request, env: Env, tools: impl Tools + 'static) -> JsValue {
+    workers_runtime::serve(request, move || router(&env, &tools))
 }
 
 thread_local! {
@@ -50,13 +67,13 @@ thread_local! {
     static ROUTER: RefCell<Option<Router>> = const { RefCell::new(None) };
 }
 
-fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, String> {
+fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     if let Some(router) = ROUTER.with_borrow(Clone::clone) {
         return Ok(router);
     }
     let variable = |name: &str| env.var(name).ok().map(|value| value.to_string());
     let misspelled = check_names(env, |name| variable(name).is_some_and(|value| !value.is_empty()));
-    let config = match (misspelled, Config::parse(variable)) {
+    let config = match (misspelled, tools.config(&variable)) {
         (Ok(()), config) => config.map_err(|errors| errors.to_string())?,
         (Err(mut misspelled), config) => {
             misspelled.extend(config.err().map(|errors| errors.0).unwrap_or_default());
@@ -68,7 +85,7 @@ fn router(env: &Env, server: fn(Config, Host) -> Server) -> Result<Router, Strin
     }
     let host = host::host(env).map_err(|error| format!("a binding is missing: {error}"))?;
     metrics::enable(env);
-    let router = server(config, host).router_with_admin();
+    let router = tools.server(config, host).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
 }
