@@ -26,7 +26,8 @@ export class Demo {
 
   /**
    * Starts the demo and waits until it is ready. `env` is added to its environment. With `apiUrl`, that API replaces the
-   * Todo API.
+   * Todo API. With `apiPath`, the tools call the Todo API at that path; `scopes` are those of its tokens. `deputy` is the
+   * program.
    */
   static async start(options = {}) {
     const demo = new Demo();
@@ -96,14 +97,15 @@ export class Demo {
   }
 
   async #run() {
-    const binary = process.env.DEPUTY ?? join(repository, "target/debug/deputy");
+    const { apiPath, apiUrl, env, scopes } = this.#options;
+    const binary = this.#options.deputy ?? process.env.DEPUTY ?? join(repository, "target/debug/deputy");
     if (!existsSync(binary)) {
       throw new Error(`${binary} does not exist; build it with: cargo build -p deputy-native`);
     }
     const numbers = { port: this.port, "todo-api-port": this.todoApiPort, "pingone-port": this.pingonePort };
     const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const { apiUrl, env } = this.#options;
-    const own = apiUrl ? ["--api-url", apiUrl] : [];
+    const url = apiUrl ?? (apiPath && `http://localhost:${this.todoApiPort}${apiPath}`);
+    const own = [...(url ? ["--api-url", url] : []), ...(scopes ? ["--scopes", scopes] : [])];
     const deputy = spawnGroup(binary, ["demo", "--empty", ...flags, ...own, "--data-dir", this.folder], {
       env: { ...process.env, ...env },
     });

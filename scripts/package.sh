@@ -1,0 +1,109 @@
+# Sourced after workers.sh. Makes the packages of a release in the folder target/package.
+
+# Makes the packages $@, or all of them, their checksums, and the list of their components.
+package() {
+  local made
+  out="${CARGO_TARGET_DIR:-$PWD/target}/package"
+  version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)"
+  mkdir -p "$out" || return 1
+  [ $# -gt 0 ] || set -- npm binary deb image
+  for made in "$@"; do
+    case "$made" in
+      npm | binary | deb | image) "package_$made" || { echo "The package $made could not be made." >&2; return 1; } ;;
+      *) echo "./dev package makes: npm binary deb image" >&2; return 2 ;;
+    esac
+  done
+  node scripts/sbom.js >"$out/deputy-$version.cdx.json" || return 1
+  (cd "$out" && rm -f SHA256SUMS && sha256sum -- *"$version"* >SHA256SUMS && ls -l)
+}
+
+# The ready-built Worker of an OpenAPI document, with what makes a folder for it.
+package_npm() {
+  local folder="$out/create-deputy" source=$workers/openapi file wrangler
+  build_workers openapi || return 1
+  wrangler="$(node -p "require('./$workers/package.json').devDependencies.wrangler")" || return 1
+  rm -rf "$folder" && mkdir -p "$folder" && cp -R $source/create/. "$folder" && cp LICENSE-* "$folder" &&
+    mkdir "$folder/deputy" && cp $source/src/tools.js "$folder/deputy" || return 1
+  for file in entry.js grant_index_object.js index.js index_bg.wasm module.js record_object.js; do
+    cp "$source/build/$file" "$folder/deputy" || return 1
+  done
+  sed "s/\"version\": \".*\"/\"version\": \"$version\"/" $source/create/package.json >"$folder/package.json" &&
+    sed "s/<version>/$wrangler/" $source/create/template/package.json >"$folder/template/package.json" &&
+    worker_configuration >"$folder/template/wrangler.jsonc" && (cd "$out" && npm pack --silent ./create-deputy)
+}
+
+# Prints wrangler.jsonc with the main module and the document of the package.
+worker_configuration() {
+  sed -e '/^  "build": /d' -e 's|"hosts/cloudflare/node_modules/|"node_modules/|' \
+    -e 's|^  "main": .*|  "main": "index.js",\
+  // The document and the overlay are texts for the main module.\
+  "rules": [{ "type": "Text", "globs": ["**/*.yaml", "**/*.json"], "fallthrough": true }],|' wrangler.jsonc
+}
+
+# The targets of the native program, each with Debian's name of its architecture.
+static_targets="x86_64-unknown-linux-musl:amd64 aarch64-unknown-linux-musl:arm64"
+
+# Static programs for Linux, in archives. Zig is their C compiler and linker, for it has musl for every architecture.
+package_binary() {
+  local target folder
+  install_python_packages scripts/package.txt || return 1
+  for target in $static_targets; do
+    target="${target%:*}"
+    rustup --quiet target add "$target" || return 1
+    PATH="$(dirname "$python"):$PATH" CARGO_PROFILE_RELEASE_STRIP=symbols \
+      cargo zigbuild --quiet --release --locked -p deputy-native --target "$target" || return 1
+    folder="$out/deputy-$version-$target"
+    rm -rf "$folder" && mkdir -p "$folder" && cp "$(static_program "$target")" README.md LICENSE-* .env.example "$folder" &&
+      tar -czf "$folder.tar.gz" --owner=0 --group=0 -C "$out" "$(basename "$folder")" && rm -rf "$folder" || return 1
+  done
+}
+
+static_program() {
+  local program="${CARGO_TARGET_DIR:-$PWD/target}/$1/release/deputy"
+  [ -x "$program" ] || { echo "$program is missing: ./dev package binary makes it" >&2; return 1; }
+  echo "$program"
+}
+
+# Debian packages with the unit of docs/native.md.
+package_deb() {
+  local target root architecture
+  for target in $static_targets; do
+    architecture="${target#*:}"
+    root="$out/deb-$architecture"
+    rm -rf "$root" && mkdir -p "$root/DEBIAN" "$root/usr/bin" "$root/lib/systemd/system" "$root/usr/share/doc/deputy" "$root/etc/deputy" &&
+      cp "$(static_program "${target%:*}")" "$root/usr/bin/deputy" && cp LICENSE-* .env.example README.md "$root/usr/share/doc/deputy" &&
+      systemd_unit >"$root/lib/systemd/system/deputy.service" && deb_control "$architecture" >"$root/DEBIAN/control" &&
+      printf '#!/bin/sh\nset -e\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n' >"$root/DEBIAN/postinst" &&
+      chmod 755 "$root/DEBIAN/postinst" && chmod 700 "$root/etc/deputy" &&
+      dpkg-deb --root-owner-group --build "$root" "$out/deputy_${version}_$architecture.deb" >/dev/null && rm -rf "$root" || return 1
+  done
+}
+
+systemd_unit() {
+  sed -n '/^```ini$/,/^```$/p' docs/native.md | sed -e '/^```/d' -e 's|/usr/local/bin/deputy|/usr/bin/deputy|'
+}
+
+deb_control() {
+  cat <<EOF
+Package: deputy
+Version: $version
+Architecture: $1
+Maintainer: The authors of Deputy <deputy@localhost>
+Section: net
+Priority: optional
+Recommends: ca-certificates
+Description: MCP server that lets AI agents call an API on behalf of a user
+ Deputy is an OAuth 2.1 authorization server for MCP clients, and an OpenID
+ Connect client of PingOne. Its tools call your API with the user's own token.
+EOF
+}
+
+# An OCI image in an archive. Its only layers are the program and the certificates of this computer.
+package_image() {
+  local context="$out/image" image="deputy:$version"
+  rm -rf "$context" && mkdir -p "$context/data" && cp "$(static_program x86_64-unknown-linux-musl)" "$context/deputy" &&
+    cp /etc/ssl/certs/ca-certificates.crt deploy/Containerfile "$context" || return 1
+  buildah --storage-driver vfs build --quiet --isolation chroot --timestamp 0 --tag "$image" "$context" >/dev/null &&
+    rm -f "$out/deputy-$version-image.tar" &&
+    buildah --storage-driver vfs push --quiet "$image" "oci-archive:$out/deputy-$version-image.tar:$image" && rm -rf "$context"
+}
