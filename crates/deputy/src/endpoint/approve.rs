@@ -172,13 +172,9 @@ async fn decide(
         Err(LoginError::Denied)
     } else {
         let chosen = if decision == "read-only" { Some(read_only_scopes(&app.tools)) } else { chosen };
-        if let Some(chosen) = chosen {
-            if !request.access.keep_scopes(&chosen) {
-                return Err(DecisionError::Form);
-            }
-            if !request.access.declined.is_empty() {
-                request.access.keep_tools(&app.catalog.opened_by(&request.access.scopes));
-            }
+        let opened_by = |scopes: &Scopes| app.catalog.opened_by(scopes);
+        if chosen.is_some_and(|chosen| !request.access.keep_scopes(&chosen, opened_by)) {
+            return Err(DecisionError::Form);
         }
         if is_remembered(app, &request) {
             approved.add(&request, client_name.as_deref(), now);

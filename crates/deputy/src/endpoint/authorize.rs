@@ -194,7 +194,7 @@ async fn authorize(
     app.login_step(trail, Decision::LoginBegun { scopes: request.access.scopes.to_string() });
     let choice = remembered_choice(app, headers, &request, &client);
     if let Some(choice) = choice.as_ref().filter(|choice| is_enough(app, headers, &request, choice))
-        && request.access.keep_scopes(&choice.scopes)
+        && request.access.keep_scopes(&choice.scopes, |scopes| app.catalog.opened_by(scopes))
     {
         request.access.approved_tools = Some(choice.tools.clone());
         let target = request.target.clone();

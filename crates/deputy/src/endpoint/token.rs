@@ -112,8 +112,8 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
     let token = token?;
     let issued = match request {
         TokenRequest::AuthorizationCode { code_verifier, redirect_uri, .. } => {
-            let redemption = Redemption { client_id: &client.id, redirect_uri, code_verifier };
-            let issued = redeem(app, (&client, by_key), &token, &redemption, now).await;
+            let redemption = Redemption { client_id: &client.id, by_key, redirect_uri, code_verifier };
+            let issued = redeem(app, &client, &token, &redemption, now).await;
             let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
             metrics::login(LoginStep::Redemption, outcome);
             let issued = issued?;
@@ -153,7 +153,7 @@ fn presented_token(app: &App, trail: &Trail, request: &TokenRequest) -> Result<R
 /// Redeems a code (OAuth 2.1 §4.1.3).
 async fn redeem(
     app: &App,
-    (client, by_key): (&Client, bool),
+    client: &Client,
     code: &ReferenceToken,
     redemption: &Redemption<'_>,
     now: Timestamp,
@@ -162,7 +162,7 @@ async fn redeem(
     for _ in 0..records::MOST_RACES {
         let (grant, version) =
             records::grant(app.host(), code.grant(), now).await?.ok_or(RedeemError::Ended)?;
-        check_client(app, &grant, client, by_key)?;
+        check_client(app, &grant, client, redemption.by_key)?;
         let access = access_of(&grant);
         let (mut grant, issued) = match grant.redeem(code, redemption, config, now, &app.random()) {
             Ok(redeemed) => redeemed,
@@ -173,7 +173,6 @@ async fn redeem(
                 return Err(refusal.into());
             }
         };
-        grant.needs_key |= by_key;
         list(app, &mut grant, now).await?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             // Only the winner of the race enters the index.

@@ -8,7 +8,7 @@ use super::revoke::revoke_at_pingone;
 use crate::{
     app::{App, access_of},
     host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, PingOneEvent, Timestamp},
-    oauth::{Grant, LoginsEnd, NarrowError, ReferenceToken},
+    oauth::{Grant, LoginsEnd, ReferenceToken},
     records::{self, Activity, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
     types::{ClientId, Scopes},
@@ -30,9 +30,9 @@ pub(crate) struct ConnectedAgent {
 
 /// Why a grant is not narrowed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NarrowFailure {
-    #[error(transparent)]
-    Refused(#[from] NarrowError),
+pub(crate) enum NarrowError {
+    #[error("no scope would be left")]
+    NothingLeft,
     #[error(transparent)]
     Record(#[from] RecordError),
 }
@@ -114,15 +114,14 @@ pub(crate) async fn narrow(
     sub: &str,
     kept: &Scopes,
     now: Timestamp,
-) -> Result<Option<Grant>, NarrowFailure> {
+) -> Result<Option<Grant>, NarrowError> {
     for _ in 0..records::MOST_RACES {
         let found = records::grant(app.host(), id, now).await?;
         let Some((grant, version)) = found.filter(|(grant, _)| owned(grant, sub)) else {
             return Ok(None);
         };
-        let mut grant = grant.narrow(kept)?;
-        let opened = app.catalog.opened_by(&grant.scopes);
-        grant.approved_tools = grant.approved_tools.map(|approved| approved.intersection(&opened));
+        let grant =
+            grant.narrow(kept, |scopes| app.catalog.opened_by(scopes)).ok_or(NarrowError::NothingLeft)?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             app.changes.note();
             app.audit(access_of(&grant), Decision::GrantNarrowed { scopes: grant.scopes.to_string() });

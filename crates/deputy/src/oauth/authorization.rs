@@ -161,22 +161,22 @@ impl AuthorizationRequest {
 }
 
 impl RequestedAccess {
-    /// Keeps only the scopes in `kept`, as the user chose. `false` if none would be left; then nothing is changed.
+    /// Keeps only the scopes in `kept`, as the user chose, and only the tools that these scopes open. `false` if no scope
+    /// would be left; then nothing is changed.
     #[must_use]
-    pub fn keep_scopes(&mut self, kept: &Scopes) -> bool {
+    pub fn keep_scopes(&mut self, kept: &Scopes, opened_by: impl FnOnce(&Scopes) -> ApprovedTools) -> bool {
         let scopes = self.scopes.intersection(kept);
         if scopes.is_empty() {
             return false;
         }
         let declined = self.scopes.iter().filter(|scope| !kept.contains(scope));
         self.declined = Scopes::of(self.declined.iter().chain(declined));
+        if !self.declined.is_empty() {
+            self.approved_tools =
+                self.approved_tools.take().map(|shown| shown.intersection(&opened_by(&scopes)));
+        }
         self.scopes = scopes;
         true
-    }
-
-    /// Keeps only the tools that are also in `opened`, since the user declined scopes.
-    pub fn keep_tools(&mut self, opened: &ApprovedTools) {
-        self.approved_tools = self.approved_tools.take().map(|shown| shown.intersection(opened));
     }
 }
 

@@ -31,7 +31,7 @@ pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_metadata::MetadataError;
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Due, Grant, Issued, LeaseError, LoginsEnd, NarrowError, NewGrant, PingOneLogin, PingOneSession,
+    Due, Grant, Issued, LeaseError, LoginsEnd, NewGrant, PingOneLogin, PingOneSession,
     PingOneTokens, RedeemError, Redemption, RefreshError, RefreshWhen, Refreshed, ValidAccessToken,
     session_digest,
 };

@@ -72,7 +72,8 @@ fn grant(number: u8, client: &str, user: &str) -> Grant {
     };
     let (grant, code) = Grant::issue(new, now, &random);
     let verifier = Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
-    let redemption = Redemption { client_id: &client_id, redirect_uri: None, code_verifier: verifier };
+    let redemption =
+        Redemption { client_id: &client_id, by_key: false, redirect_uri: None, code_verifier: verifier };
     grant.redeem(&code, &redemption, &config, now, &random).unwrap().0
 }
 

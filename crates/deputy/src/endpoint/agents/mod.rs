@@ -21,13 +21,13 @@ use crate::{
     encoding::{base64url_decode, base64url_encode},
     grants::{
         Failure,
-        manage::{self, ConnectedAgent, NarrowFailure},
+        manage::{self, ConnectedAgent, NarrowError},
     },
     host::{EndedBy, Endpoint, GrantId, RetryAfter, Timestamp},
     http::{BodyError, Response, cookies, is_in_background, read_body},
     limits,
     mcp::read_only_scopes,
-    oauth::{ApprovedClients, NarrowError, Params, UserSession},
+    oauth::{ApprovedClients, Params, UserSession},
     pages::{self, AgentCard, AgentsPage, Notice},
     records::{self, RecordError, UserGrants},
     types::{ClientId, Scopes},
@@ -221,11 +221,11 @@ async fn narrow(
             Ok((notice, Changed::Client(grant.client_id)))
         }
         Ok(None) => Ok((GONE, Changed::Nothing)),
-        Err(NarrowFailure::Refused(NarrowError::NothingLeft)) => {
+        Err(NarrowError::NothingLeft) => {
             let text = "Nothing was changed: keep at least one permission, or disconnect the application.";
             Ok((Notice::Problem(text), Changed::Nothing))
         }
-        Err(NarrowFailure::Record(error)) => Err(error.into()),
+        Err(NarrowError::Record(error)) => Err(error.into()),
     }
 }
 

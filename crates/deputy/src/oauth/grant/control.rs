@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Grant;
 use crate::{
     host::{Digest, Timestamp},
-    types::{Scopes, User},
+    types::{ApprovedTools, Scopes, User},
 };
 
 /// A call that the client has cancelled. The process that runs it finds it here.
@@ -17,14 +17,6 @@ use crate::{
 pub(super) struct CancelledCall {
     call: Digest,
     at: Timestamp,
-}
-
-/// Why a grant is not narrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NarrowError {
-    /// None of the scopes to keep is in the grant.
-    #[error("no scope would be left")]
-    NothingLeft,
 }
 
 impl Grant {
@@ -54,19 +46,22 @@ impl Grant {
         self.refresh_token.is_some()
     }
 
-    /// Keeps only the scopes in `kept`, in the grant and in every access token.
-    pub fn narrow(mut self, kept: &Scopes) -> Result<Self, NarrowError> {
+    /// Keeps only the scopes in `kept`, in the grant and in every access token, and only the approved tools that these scopes
+    /// open. `None` if no scope would be left.
+    #[must_use]
+    pub fn narrow(mut self, kept: &Scopes, opened_by: impl FnOnce(&Scopes) -> ApprovedTools) -> Option<Self> {
         let scopes = self.scopes.intersection(kept);
         if scopes.is_empty() {
-            return Err(NarrowError::NothingLeft);
+            return None;
         }
         let lost = self.scopes.iter().filter(|scope| !kept.contains(scope));
         self.declined = Scopes::of(self.declined.iter().chain(lost));
         for held in &mut self.access_tokens {
             held.scopes = held.scopes.intersection(&scopes);
         }
+        self.approved_tools = self.approved_tools.map(|approved| approved.intersection(&opened_by(&scopes)));
         self.scopes = scopes;
-        Ok(self)
+        Some(self)
     }
 
     /// Cancels the call with this name, if it is under way. Only the newest eight cancellations are kept.

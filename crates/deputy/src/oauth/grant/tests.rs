@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::*;
 use crate::{
     config::test_config,
+    secret::Secret,
     types::{RegisteredId, ScopeError},
 };
 
@@ -31,6 +32,7 @@ fn code_with_wrong_client_redirect_or_verifier_is_refused() {
     let redeem = |client, uri: &str, verifier: &str| {
         let redemption = Redemption {
             client_id: &client_id(client),
+            by_key: false,
             redirect_uri: Some(uri.to_owned()),
             code_verifier: Secret::new(verifier.to_owned()),
         };
@@ -250,6 +252,7 @@ fn refresh(grant: &Grant, token: &ReferenceToken, now: Timestamp) -> Result<Refr
 fn redeem(grant: Grant, code: &ReferenceToken, now: Timestamp) -> Result<(Grant, Issued), RedeemError> {
     let redemption = Redemption {
         client_id: &client_id(CLIENT),
+        by_key: false,
         redirect_uri: Some(URI.to_owned()),
         code_verifier: Secret::new(VERIFIER.to_owned()),
     };
