@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     authorization_code::redemption,
+    client_assertion::{post_signed, rsa_jwk, serve_key, signed_by},
     world::{ADMIN_TOKEN, CALLBACK, Tokens, World},
 };
 
@@ -43,6 +44,30 @@ async fn page(world: &World, client: &str) -> (StatusCode, String) {
 async fn refresh_error(world: &World, client: &str) -> (StatusCode, Value) {
     let response = world.refresh(client, "x").await;
     (response.status, response.json()["error"].clone())
+}
+
+#[tokio::test]
+async fn configured_client_with_a_key_connects_by_assertions() {
+    let at_url = ("jwks_uri", json!("https://app.example/oauth/jwks.json"));
+    for (member, value) in [("jwks", json!({ "keys": [rsa_jwk("one")] })), at_url] {
+        let mut client = public_client();
+        client[member] = value;
+        let world = world_with(&client, &CLOSED);
+        serve_key(&world, "https://app.example");
+        let code = world.code(CLIENT).await;
+        let unsigned = world.redeem(CLIENT, &code).await;
+        assert_eq!(unsigned.json()["error"], "invalid_client", "{member}");
+        let assertion = signed_by(&world, CLIENT);
+        let redeemed = post_signed(&world, "/token", &redemption(CLIENT, &code), &assertion).await;
+        assert_eq!(redeemed.status, StatusCode::OK, "{member}: {}", redeemed.text);
+        let tokens = Tokens::of(CLIENT, &redeemed);
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
+        let replayed = post_signed(&world, "/token", &refresh, &assertion).await;
+        assert_eq!(replayed.status, StatusCode::UNAUTHORIZED, "{member}");
+        let assertion = signed_by(&world, CLIENT);
+        let refreshed = post_signed(&world, "/token", &refresh, &assertion).await;
+        assert_eq!(refreshed.status, StatusCode::OK, "{member}: {}", refreshed.text);
+    }
 }
 
 #[tokio::test]

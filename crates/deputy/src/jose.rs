@@ -3,9 +3,13 @@
 
 use bytes::Bytes;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::encoding::{base64url_decode, base64url_decode_all};
+use crate::{
+    encoding::{base64url_decode, base64url_decode_all},
+    types::ClientIdUrl,
+};
 
 /// Signing keys, from a JWK set (RFC 7517 §5).
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,33 @@ enum Key {
     Rsa { modulus: String, exponent: String },
     /// For ES256.
     P256 { x: String, y: String },
+}
+
+/// The public keys of a client (RFC 7591 §2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientKeys {
+    /// `jwks`.
+    #[serde(rename = "jwks")]
+    Inline(Value),
+    /// `jwks_uri`.
+    #[serde(rename = "jwks_uri")]
+    AtUrl(ClientIdUrl),
+}
+
+impl ClientKeys {
+    /// Reads `jwks`, or else `jwks_uri`, whose URL follows the rules for a `client_id`. `None` if no key can be used.
+    pub fn read(jwks: Option<&Value>, jwks_uri: Option<&str>) -> Option<Self> {
+        match jwks {
+            Some(jwks) => KeySet::of_client(jwks).map(|_| Self::Inline(jwks.clone())),
+            None => ClientIdUrl::parse(jwks_uri?).ok().map(Self::AtUrl),
+        }
+    }
+}
+
+/// Whether `jwks` has a private or symmetric key: one with a member `d`, `k`, `p` or `q` (RFC 7518 §6).
+pub(crate) fn has_private_key(jwks: &Value) -> bool {
+    let keys = jwks.get("keys").and_then(Value::as_array);
+    keys.into_iter().flatten().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some()))
 }
 
 /// Why a JSON Web Token is rejected.

@@ -37,14 +37,19 @@ pub(crate) async fn authenticate(
     let credentials = ClientCredentials::parse(list(&head.headers, &header::AUTHORIZATION), params)?;
     let id = credentials.client_id();
     if let Some(assertion) = credentials.assertion() {
-        let url = match ClientId::parse(id) {
-            Ok(ClientId::Document(url)) if admits_document(&app.config, &url) => url,
+        let remote = remote_source(&head.extensions);
+        let (client, source) = match ClientId::parse(id) {
+            Ok(ClientId::Configured(id)) => {
+                let client = Client::configured(&id, &app.config).ok_or(ClientAuthError::Wrong)?;
+                (client, MetadataSource::NotStored)
+            }
+            Ok(ClientId::Document(url)) if admits_document(&app.config, &url) => {
+                (described_client(app, url.clone(), remote, now).await?, MetadataSource::Document(url))
+            }
             _ => return Err(ClientAuthError::Wrong.into()),
         };
-        let remote = remote_source(&head.extensions);
-        let client = described_client(app, url.clone(), remote, now).await?;
         keys::verify(app, &client, assertion, remote, now).await?;
-        return Ok(Authenticated { client, source: MetadataSource::Document(url), by_key: true });
+        return Ok(Authenticated { client, source, by_key: true });
     }
     let client = match ClientId::parse(id) {
         Ok(ClientId::Configured(id)) => {

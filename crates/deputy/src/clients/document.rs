@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     encoding::json,
-    host::{FetchError, FetchLimits, Reach},
+    host::{FetchError, FetchLimits, Reach, Timestamp},
     http::{has_json, list},
     jose::KeySet,
     oauth::{Client, DocumentError},
@@ -98,7 +98,24 @@ async fn get(
 pub(super) struct Freshness {
     pub(super) seconds: u64,
     /// Whether it may be used later while the origin cannot be reached (RFC 9111 §4.2.4).
-    pub(super) may_be_stale: bool,
+    may_be_stale: bool,
+}
+
+/// The times until which a document is used and stored.
+pub(super) struct Lifetime {
+    pub(super) fresh_until: Timestamp,
+    pub(super) stale_until: Timestamp,
+    /// Until when it is stored, unless the client gets tokens with it: until then a stranger can cause the storage.
+    pub(super) stored_until: Timestamp,
+}
+
+impl Freshness {
+    /// The lifetime of a document that was fetched at `now` and stays fresh for at least `least` seconds.
+    pub(super) fn from(self, now: Timestamp, least: u64) -> Lifetime {
+        let fresh_until = now.plus(self.seconds.max(least));
+        let stale_until = if self.may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
+        Lifetime { fresh_until, stale_until, stored_until: fresh_until.min(now.plus(UNUSED)) }
+    }
 }
 
 /// The freshness that a response allows a shared cache (RFC 9111 §5.2.2), a day at most.
@@ -135,6 +152,10 @@ const LIMITS: FetchLimits =
 const DEFAULT: u64 = 3600;
 /// Seconds of freshness at most.
 const LONGEST: u64 = 24 * 3600;
+/// Seconds for which a document is stored until the client gets tokens: a login takes ten minutes at most.
+const UNUSED: u64 = 600;
+/// Seconds for which a stale document is used while the new one cannot be fetched.
+const STALE: u64 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use super::{
     authentication_error::AuthenticationError,
-    document::{self, DocumentFetchError, Freshness},
+    document::{self, DocumentFetchError, Lifetime},
 };
 use crate::{
     app::App,
     host::Timestamp,
-    jose::KeySet,
-    oauth::{AssertionError, Client, ClientAssertion, ClientAuthError, ClientKeys},
+    jose::{ClientKeys, KeySet},
+    oauth::{AssertionError, Client, ClientAssertion, ClientAuthError},
     records::{self, StoredKeys},
     types::ClientIdUrl,
 };
@@ -29,7 +29,7 @@ pub(super) async fn verify(
             assertion.verify(&keys, &app.config, now).map_err(ClientAuthError::Assertion)?
         }
         ClientKeys::AtUrl(url) => {
-            let stored = records::client_keys(app.host(), url, now).await?;
+            let stored = records::fetched::<StoredKeys>(app.host(), url, now).await?;
             let (keys, is_new) = match stored {
                 Some(stored) if stored.fresh_until > now => (stored, false),
                 stale => (fetch(app, url, stale, source, now).await?, true),
@@ -75,31 +75,22 @@ async fn fetch(
     now: Timestamp,
 ) -> Result<StoredKeys, AuthenticationError> {
     match document::fetch_keys(app, url, source).await {
-        Ok((jwks, Freshness { seconds, may_be_stale })) => {
+        Ok((jwks, freshness)) => {
             // Kept for a minute at least: each assertion needs them.
-            let fresh_until = now.plus(seconds.max(PAUSE));
-            let stale_until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
+            let Lifetime { fresh_until, stale_until, stored_until } = freshness.from(now, PAUSE);
             let keys = StoredKeys { jwks, fetched_at: now, fresh_until, stale_until };
-            let until = fresh_until.min(now.plus(UNUSED));
-            if let Err(error) = records::put_client_keys(app.host(), url, &keys, until).await {
+            if let Err(error) = records::put_fetched(app.host(), url, &keys, stored_until).await {
                 tracing::warn!(url = url.as_str(), %error, "the keys of a client could not be kept");
             }
             Ok(keys)
         }
-        Err(error) => {
-            tracing::info!(url = url.as_str(), %error, "the keys of a client could not be fetched");
-            match (error, stale) {
-                (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, Some(stale)) => Ok(stale),
-                // The client is not told apart from one whose keys cannot be read at the moment.
-                _ => Err(AuthenticationError::KeysUnavailable),
-            }
-        }
+        Err(error) => match (error, stale) {
+            (DocumentFetchError::Busy | DocumentFetchError::OutOfReach, Some(stale)) => Ok(stale),
+            // A client must not be able to distinguish these.
+            _ => Err(AuthenticationError::KeysUnavailable),
+        },
     }
 }
 
-/// Seconds for which keys are stored until the client gets tokens with one of them: a stranger can cause the storage.
-const UNUSED: u64 = 600;
 /// Seconds between two fetches of the keys of a client.
 const PAUSE: u64 = 60;
-/// Seconds for which stale keys are used while newer ones cannot be fetched.
-const STALE: u64 = 24 * 3600;

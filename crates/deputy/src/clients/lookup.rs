@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::document::{self, DocumentFetchError, Freshness};
+use super::document::{self, DocumentFetchError, Lifetime};
 use crate::{
     app::App,
     config::Config,
@@ -112,18 +112,17 @@ pub(super) async fn described_client(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Client, ClientLookupError> {
-    let stored = records::document(app.host(), &url, now).await?;
+    let stored = records::fetched(app.host(), &url, now).await?;
     let stale = match stored {
         Some(Document { client, fresh_until, .. }) if fresh_until > now => return Ok(client),
         Some(Document { client, .. }) => Some(client),
         None => None,
     };
     match document::fetch(app, &url, source).await {
-        Ok((client, Freshness { seconds, may_be_stale })) => {
-            let fresh_until = now.plus(seconds);
-            let stale_until = if may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
+        Ok((client, freshness)) => {
+            let Lifetime { fresh_until, stale_until, stored_until } = freshness.from(now, 0);
             let document = Document { client: client.clone(), fresh_until, stale_until };
-            let document = (seconds > 0).then_some(document);
+            let document = (fresh_until > now).then_some((document, stored_until));
             store(app, &url, document, stale.is_some(), now).await;
             Ok(client)
         }
@@ -144,23 +143,20 @@ pub(super) async fn described_client(
 }
 
 /// Stores a document that may be reused, or removes the stored one. If that fails, the document is fetched again.
-async fn store(app: &App, url: &ClientIdUrl, document: Option<Document>, was_stored: bool, now: Timestamp) {
+async fn store(
+    app: &App,
+    url: &ClientIdUrl,
+    document: Option<(Document, Timestamp)>,
+    was_stored: bool,
+    now: Timestamp,
+) {
     let host = app.host();
     let stored = match document {
-        // Kept for longer once a user has logged in with it: until then a stranger can cause the storage.
-        Some(document) => {
-            let until = document.fresh_until.min(now.plus(UNUSED));
-            records::put_document(host, url, &document, until).await
-        }
-        None if was_stored => records::forget_document(host, url, now).await,
+        Some((document, until)) => records::put_fetched(host, url, &document, until).await,
+        None if was_stored => records::forget_fetched::<Document>(host, url, now).await,
         None => Ok(()),
     };
     if let Err(error) = stored {
         tracing::warn!(client = url.as_str(), %error, "a client metadata document could not be kept");
     }
 }
-
-/// Seconds for which a document is stored until a user has logged in with it, which takes ten minutes at most.
-const UNUSED: u64 = 600;
-/// Seconds for which a stale document is used while the new one cannot be fetched.
-const STALE: u64 = 24 * 3600;

@@ -1,6 +1,7 @@
 //! Variables about MCP clients.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     variable::{DefaultValue, Syntax, Variable},
@@ -9,6 +10,7 @@ use super::{
 use crate::{
     encoding::unhex,
     host::Digest,
+    jose::{ClientKeys, has_private_key},
     types::{ConfiguredId, RedirectUri},
 };
 
@@ -105,6 +107,8 @@ pub struct ConfiguredClient {
     pub redirect_uris: Vec<RedirectUri>,
     /// `client_secret_sha256`: SHA-256 of the secret of a confidential client.
     pub secret_sha256: Option<Digest>,
+    /// `jwks` or `jwks_uri`: the keys of a client that signs assertions.
+    pub keys: Option<ClientKeys>,
 }
 
 pub(super) static CLIENTS: Variable = Variable {
@@ -112,7 +116,8 @@ pub(super) static CLIENTS: Variable = Variable {
     former_name: None,
     summary: "clients that the operator registers",
     details: "Each has a `client_id` that begins with `client-`, a `client_name`, its `redirect_uris` and, if it has a \
-              secret, `client_secret_sha256`, the SHA-256 of the secret in hexadecimal. [clients.md](clients.md) has \
+              secret, `client_secret_sha256`, the SHA-256 of the secret in hexadecimal. A client that signs assertions \
+              (`private_key_jwt`) has its public keys in `jwks`, or their URL in `jwks_uri`. [clients.md](clients.md) has \
               examples, and a command that makes a secret. `PRIVATE_USE_REDIRECT_URIS` and `CLIENT_HOSTS` do not \
               restrict these clients.",
     syntax: Syntax::Text("a JSON list of objects"),
@@ -132,15 +137,17 @@ struct Entry {
     client_name: String,
     redirect_uris: Vec<String>,
     client_secret_sha256: Option<String>,
+    jwks: Option<Value>,
+    jwks_uri: Option<String>,
 }
 
 pub(super) fn configured_clients(value: &str) -> Result<Vec<ConfiguredClient>, &'static str> {
     let entries: Vec<Entry> = serde_json::from_str(value).map_err(|_| {
-        "must be a JSON list of objects with client_id, client_name, redirect_uris and maybe client_secret_sha256, and \
-         without other members"
+        "must be a JSON list of objects with client_id, client_name, redirect_uris and maybe client_secret_sha256, jwks \
+         or jwks_uri, and without other members"
     })?;
     let mut clients: Vec<ConfiguredClient> = Vec::new();
-    for Entry { client_id, client_name, redirect_uris, client_secret_sha256 } in entries {
+    for Entry { client_id, client_name, redirect_uris, client_secret_sha256, jwks, jwks_uri } in entries {
         let id = ConfiguredId::parse(&client_id).ok_or(
             "has a client_id that is not client- and 1 to 57 letters, digits, hyphens, underscores or dots",
         )?;
@@ -162,7 +169,20 @@ pub(super) fn configured_clients(value: &str) -> Result<Vec<ConfiguredClient>, &
                     .ok_or("has a client_secret_sha256 that is not 64 hexadecimal digits in lower case")
             })
             .transpose()?;
-        clients.push(ConfiguredClient { id, name: client_name, redirect_uris, secret_sha256 });
+        let has_keys = jwks.is_some() || jwks_uri.is_some();
+        if secret_sha256.is_some() && has_keys || jwks.is_some() && jwks_uri.is_some() {
+            return Err("has a client with more than one of client_secret_sha256, jwks and jwks_uri");
+        }
+        if jwks.as_ref().is_some_and(has_private_key) {
+            return Err("has a jwks with a private key. Give the client that key, and Deputy the public one");
+        }
+        let keys = ClientKeys::read(jwks.as_ref(), jwks_uri.as_deref());
+        if has_keys && keys.is_none() {
+            return Err(
+                "has a jwks without a key for RS256 or ES256, or a jwks_uri that is no https URL with a public host and a path",
+            );
+        }
+        clients.push(ConfiguredClient { id, name: client_name, redirect_uris, secret_sha256, keys });
     }
     Ok(clients)
 }
@@ -313,6 +333,9 @@ mod tests {
     fn configured_client_with_a_mistake_is_refused() {
         let good = r#"{"client_id":"client-a","client_name":"A","redirect_uris":["https://a.example/cb"]}"#;
         assert_eq!(configured_clients(&format!("[{good}]")).map(|clients| clients.len()), Ok(1));
+        let digest = "0".repeat(64);
+        let both =
+            format!(",\"jwks_uri\":\"https://a.example/jwks.json\",\"client_secret_sha256\":\"{digest}\"}}");
         for (from, to) in [
             ("client-a", "a"),
             ("client-a", "client-"),
@@ -324,6 +347,11 @@ mod tests {
             ("}", ",\"client_secret\":\"x\"}"),
             ("}", ",\"client_secret_sha256\":\"x\"}"),
             ("}", ",\"client_secret_sha256\":7}"),
+            ("}", ",\"jwks\":{\"keys\":[]}}"),
+            ("}", ",\"jwks\":{\"keys\":[{\"kty\":\"oct\",\"k\":\"x\"}]}}"),
+            ("}", ",\"jwks_uri\":\"http://a.example/jwks.json\"}"),
+            ("}", ",\"jwks_uri\":7}"),
+            ("}", &both),
         ] {
             let bad = good.replace(from, to);
             assert!(bad != good && configured_clients(&format!("[{bad}]")).is_err(), "{bad}");

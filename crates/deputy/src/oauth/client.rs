@@ -1,12 +1,12 @@
 //! Clients and their metadata (RFC 7591 §2).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     config::Config,
     host::{DAY, Digest},
-    types::{ClientId, ClientIdUrl, ConfiguredId, RedirectUri},
+    jose::ClientKeys,
+    types::{ClientId, ConfiguredId, RedirectUri},
 };
 
 /// A client that registered (RFC 7591), whose metadata document was fetched, or that the operator configured. A client
@@ -28,17 +28,6 @@ pub struct Client {
     pub keys: Option<ClientKeys>,
 }
 
-/// The public keys of a client (RFC 7591 §2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClientKeys {
-    /// `jwks`.
-    #[serde(rename = "jwks")]
-    Inline(Value),
-    /// `jwks_uri`.
-    #[serde(rename = "jwks_uri")]
-    AtUrl(ClientIdUrl),
-}
-
 /// How a client authenticates at the token endpoint (RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthMethod {
@@ -51,7 +40,7 @@ pub enum AuthMethod {
     /// A public client does not authenticate.
     #[serde(rename = "none")]
     None,
-    /// The client signs an assertion with a key of its metadata document (RFC 7523 §2.2).
+    /// The client signs an assertion with one of its keys (RFC 7523 §2.2).
     #[serde(rename = "private_key_jwt")]
     PrivateKeyJwt,
     /// Either of the last two. A login that began with a key goes on with it.
@@ -76,9 +65,13 @@ impl Client {
             id: ClientId::Configured(client.id.clone()),
             name: displayable(&client.name),
             redirect_uris: client.redirect_uris.clone(),
-            auth_method: client.secret_sha256.map_or(AuthMethod::None, |_| AuthMethod::ClientSecretBasic),
+            auth_method: match (&client.keys, client.secret_sha256) {
+                (Some(_), _) => AuthMethod::PrivateKeyJwt,
+                (None, Some(_)) => AuthMethod::ClientSecretBasic,
+                (None, None) => AuthMethod::None,
+            },
             secret: client.secret_sha256,
-            keys: None,
+            keys: client.keys.clone(),
         })
     }
 

@@ -1,15 +1,13 @@
 //! Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document-00 §4): the `client_id` is the URL of a
 //! document that describes the client, and the client does not register.
 
-use serde_json::Value;
-
 use super::{
-    AuthMethod, Client, ClientKeys,
+    AuthMethod, Client,
     client_metadata::{ClientMetadata, Members, MetadataError, offers},
 };
 use crate::{
     config::RedirectPolicy,
-    jose::KeySet,
+    jose::{ClientKeys, has_private_key},
     types::{ClientId, ClientIdUrl},
 };
 
@@ -46,7 +44,7 @@ impl Client {
         if members.string("client_id") != Ok(Some(url.as_str())) {
             return Err(DocumentError::ClientId);
         }
-        if members.string("client_secret") != Ok(None) || has_private_key(&members) {
+        if members.string("client_secret") != Ok(None) || members.get("jwks").is_some_and(has_private_key) {
             return Err(DocumentError::Secret);
         }
         let metadata = ClientMetadata::read(&members, policy)?;
@@ -85,29 +83,18 @@ impl Client {
     }
 }
 
-/// The keys of a client: `jwks`, or else `jwks_uri`, whose URL follows the rules for a `client_id`. `None` if none can be
-/// used, or if `token_endpoint_auth_signing_alg` is not RS256 or ES256.
+/// The keys of a client. `None` if none can be used, or if `token_endpoint_auth_signing_alg` is not RS256 or ES256.
 fn keys(members: &Members) -> Option<ClientKeys> {
     let algorithm = members.string("token_endpoint_auth_signing_alg").ok()?;
     if !matches!(algorithm, None | Some("RS256" | "ES256")) {
         return None;
     }
-    if let Some(jwks) = members.get("jwks") {
-        return KeySet::of_client(jwks).map(|_| ClientKeys::Inline(jwks.clone()));
-    }
-    let url = members.string("jwks_uri").ok()??;
-    ClientIdUrl::parse(url).ok().map(ClientKeys::AtUrl)
-}
-
-/// Whether `jwks` has a private or symmetric key: one with a member `d`, `k`, `p` or `q` (RFC 7518 §6).
-fn has_private_key(members: &Members) -> bool {
-    let keys = members.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
-    keys.into_iter().flatten().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some()))
+    ClientKeys::read(members.get("jwks"), members.string("jwks_uri").ok()?)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::oauth::ErrorCode;

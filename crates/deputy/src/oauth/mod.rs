@@ -20,12 +20,13 @@ mod sealed_client;
 mod token_request;
 mod user_session;
 
+pub use crate::jose::ClientKeys;
 pub use approval::{ApprovedClients, Choice, approval_cookie, browser_is_bound, login_cookie};
 pub use authorization::{
     AuthorizationRequest, AuthorizeError, RedirectTarget, RequestError, RequestedAccess, TargetError,
 };
 pub(crate) use client::displayable;
-pub use client::{AuthMethod, Client, ClientKeys};
+pub use client::{AuthMethod, Client};
 pub use client_assertion::{AssertionError, ClientAssertion, VerifiedAssertion};
 pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_metadata::MetadataError;

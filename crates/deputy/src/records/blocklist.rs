@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_RACES, RecordError, decode, encode};
+use super::{MOST_RACES, RecordError, decode, encode, read};
 use crate::{
     host::{DAY, Host, Record, RecordKey, Timestamp},
     seal,
@@ -65,12 +65,12 @@ impl Blocklist {
 
 /// The list.
 pub(crate) async fn blocklist(host: &Host, now: Timestamp) -> Result<Blocklist, RecordError> {
-    list_in(host.store().get(&list_key(), now).await?)
+    Ok(read(host, &list_key(), now).await?.unwrap_or_default())
 }
 
 /// The copy of the list, which may be a minute old.
 pub(crate) async fn blocklist_copy(host: &Host, now: Timestamp) -> Result<Blocklist, RecordError> {
-    list_in(host.store().get(&copy_key(), now).await?)
+    Ok(read(host, &copy_key(), now).await?.unwrap_or_default())
 }
 
 /// Applies a change to the list and to its copy. `false`: the change is refused, and nothing was written.

@@ -4,14 +4,17 @@
 //! while the server key changes is stored, and so keeps its `client_id` when the old key is removed. And earlier versions
 //! stored every registration.
 
-use serde::{Deserialize, Serialize};
-
-use super::{RecordError, assertions::keep_client_keys, decode, encode};
+use super::{
+    RecordError, decode,
+    documents::{Document, StoredKeys, keep_fetched},
+    encode,
+};
 use crate::{
     config::Config,
     encoding::base64url_encode,
     host::{DAY, Host, RecordKey, Timestamp},
-    oauth::{Client, ClientKeys, SealedClient},
+    jose::ClientKeys,
+    oauth::{Client, SealedClient},
     seal,
     types::ClientIdUrl,
 };
@@ -71,62 +74,6 @@ pub(crate) async fn authorizing_client(
     Ok(Some(client))
 }
 
-/// The client that a metadata document describes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Document {
-    pub(crate) client: Client,
-    /// When the document has to be fetched again.
-    pub(crate) fresh_until: Timestamp,
-    /// Until when it may be used while it is out of reach.
-    pub(crate) stale_until: Timestamp,
-}
-
-/// The stored document of `url`, fresh or stale.
-pub(crate) async fn document(
-    host: &Host,
-    url: &ClientIdUrl,
-    now: Timestamp,
-) -> Result<Option<Document>, RecordError> {
-    let record = host.store().get(&document_key(url), now).await?;
-    record.map(|record| decode(&record.value)).transpose()
-}
-
-/// Stores a document.
-pub(crate) async fn put_document(
-    host: &Host,
-    url: &ClientIdUrl,
-    document: &Document,
-    until: Timestamp,
-) -> Result<(), RecordError> {
-    Ok(host.store().put(&document_key(url), encode(document)?, until).await?)
-}
-
-/// Stores a document for as long as it may be used stale, since a user has logged in with it. Writes once.
-async fn keep_document(host: &Host, url: &ClientIdUrl, now: Timestamp) -> Result<(), RecordError> {
-    let Some(record) = host.store().get(&document_key(url), now).await? else { return Ok(()) };
-    let document: Document = decode(&record.value)?;
-    if record.expires_at >= document.stale_until {
-        return Ok(());
-    }
-    put_document(host, url, &document, document.stale_until).await
-}
-
-/// Removes a document.
-pub(crate) async fn forget_document(
-    host: &Host,
-    url: &ClientIdUrl,
-    now: Timestamp,
-) -> Result<(), RecordError> {
-    host.store().take(&document_key(url), now).await?;
-    Ok(())
-}
-
-fn document_key(url: &ClientIdUrl) -> RecordKey {
-    // Earlier versions cannot read the authentication methods of today, and keep their own records.
-    let digest = seal::digest("described client 2", url.as_str().as_bytes());
-    RecordKey::Client(format!("document-{}", base64url_encode(&digest.0)))
-}
-
 /// Keeps a client that was issued tokens for its whole lifetime from now.
 pub(crate) async fn keep_client(
     host: &Host,
@@ -136,13 +83,11 @@ pub(crate) async fn keep_client(
     now: Timestamp,
 ) -> Result<(), RecordError> {
     let lifetime = Client::lifetime(config);
+    if let Some(ClientKeys::AtUrl(keys)) = &client.keys {
+        keep_fetched::<StoredKeys>(host, keys, now).await?;
+    }
     match source {
-        MetadataSource::Document(url) => {
-            if let Some(ClientKeys::AtUrl(keys)) = &client.keys {
-                keep_client_keys(host, keys, now).await?;
-            }
-            keep_document(host, &url, now).await
-        }
+        MetadataSource::Document(url) => keep_fetched::<Document>(host, &url, now).await,
         MetadataSource::Retiring(key) => {
             let stored = host.store().get(&key, now).await?;
             prolong(host, key, client, stored.map_or(now, |record| record.expires_at), lifetime, now).await

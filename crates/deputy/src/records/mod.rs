@@ -4,18 +4,17 @@ mod activity;
 mod assertions;
 mod blocklist;
 mod clients;
+mod documents;
 mod grants;
 mod replies;
 mod tickets;
 mod users;
 
 pub(crate) use activity::{Activity, UnwrittenActivity};
-pub(crate) use assertions::{StoredKeys, client_keys, put_client_keys, use_assertion};
+pub(crate) use assertions::use_assertion;
 pub(crate) use blocklist::{Blocked, Blocklist, Subject, blocklist, blocklist_copy, change_blocklist};
-pub(crate) use clients::{
-    Document, MetadataSource, authorizing_client, document, forget_document, keep_client, put_document,
-    registered_client,
-};
+pub(crate) use clients::{MetadataSource, authorizing_client, keep_client, registered_client};
+pub(crate) use documents::{Document, StoredKeys, fetched, forget_fetched, put_fetched};
 pub(crate) use grants::{end_grant, enter_in_grant_index, grant, grant_filter, replace_grant, stored_grant};
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
 pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};
@@ -25,7 +24,7 @@ pub(crate) use users::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::host::StoreError;
+use crate::host::{Host, RecordKey, StoreError, Timestamp};
 
 /// Why a record is not read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +42,15 @@ pub(crate) enum RecordError {
 
 /// How often a compare-and-swap is tried.
 pub(crate) const MOST_RACES: usize = 64;
+
+/// Reads a record.
+async fn read<T: DeserializeOwned>(
+    host: &Host,
+    key: &RecordKey,
+    now: Timestamp,
+) -> Result<Option<T>, RecordError> {
+    host.store().get(key, now).await?.map(|record| decode(&record.value)).transpose()
+}
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
     serde_json::to_vec(value).map_err(|_| RecordError::Malformed)

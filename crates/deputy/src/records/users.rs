@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Activity, MOST_RACES, RecordError, decode, encode};
+use super::{Activity, MOST_RACES, RecordError, decode, encode, read};
 use crate::{
     config::Config,
     host::{Digest, GrantId, Host, RecordKey, Timestamp},
@@ -149,8 +149,7 @@ pub(crate) async fn user_grants(
     sub: &str,
     now: Timestamp,
 ) -> Result<UserGrants, RecordError> {
-    let record = host.store().get(&user_key(config, sub), now).await?;
-    let mut index: UserGrants = record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
+    let mut index: UserGrants = read(host, &user_key(config, sub), now).await?.unwrap_or_default();
     index.forget_expired(now);
     Ok(index)
 }
