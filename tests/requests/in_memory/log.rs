@@ -18,7 +18,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::world::{API, PINGONE, World, known_name, list_todos, with_expiring_token};
+use crate::world::{API, JSON, PINGONE, World, create_call, known_name, list_todos, with_expiring_token};
 
 /// The log of this thread, at every level.
 #[derive(Clone, Default)]
@@ -301,6 +301,27 @@ async fn line_of_the_log_names_its_request() {
     }
     let login = |line: &&str| line.contains("login ") && !line.contains("reference=");
     assert_eq!(text.lines().find(login), None);
+}
+
+#[tokio::test]
+async fn line_of_a_call_in_a_batch_names_its_own_tool() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let token = format!("Bearer {}", world.connected().await.access);
+    let missing = json!({ "name": "toggle_todo_status", "arguments": { "id": "a", "completed": true } });
+    let batch = json!([
+        create_call(),
+        { "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": missing },
+    ]);
+    let response =
+        world.request("POST", "/mcp", &[JSON, ("authorization", &token)], &batch.to_string()).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    let text = log.text();
+    let refused = text.lines().find(|line| line.contains("a tool call ended with an error")).expect("a line");
+    assert!(
+        refused.contains("tool=\"toggle_todo_status\"") && !refused.contains("create_new_todo"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

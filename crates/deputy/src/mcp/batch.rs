@@ -17,7 +17,7 @@ use super::{
     rpc_error,
     streamable_http::StreamableHttp,
 };
-use crate::http::json_text;
+use crate::{http::json_text, log_context};
 
 impl StreamableHttp {
     /// Responds to the messages of a batch with one JSON array. Tools cannot ask the user in a batch.
@@ -58,7 +58,10 @@ impl StreamableHttp {
                 Ok(Message::Request { id, method, params }) => {
                     let request = (id.clone(), method, params);
                     let response = match self.accept_request(headers, Accept::Json, request, &**session) {
-                        Ok(request) => self.call(request, caller.clone(), Arc::clone(session)).await,
+                        // A line of the log names the tool of its own call.
+                        Ok(request) => {
+                            log_context::apart(self.call(request, caller.clone(), Arc::clone(session))).await
+                        }
                         Err(refusal) => Err(refusal),
                     };
                     let text = match response {
