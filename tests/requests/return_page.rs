@@ -107,7 +107,7 @@ async fn log_in(world: &World, browser: &mut Browser, client: &str) -> Page {
     world.log_in(browser, "alice", &authorize_url(world, client, &[])).await
 }
 
-fn opened_url(page: &Page) -> Url {
+pub(crate) fn opened_url(page: &Page) -> Url {
     assert!(!page.headers.contains_key("location"), "{:?}", page.headers);
     opened_in(&page.text)
 }
