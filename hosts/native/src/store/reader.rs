@@ -40,7 +40,9 @@ pub(super) struct Readers {
 struct Direct {
     /// `None` after [`Readers::close`], and after an error until a read on another thread has succeeded.
     connection: Option<Connection>,
-    /// After a slow read, the time until which blocking threads read instead.
+    /// Slow reads in a row.
+    slow: u32,
+    /// After some slow reads in a row, the time until which blocking threads read instead.
     rests_until: Option<Instant>,
 }
 
@@ -52,7 +54,8 @@ impl Direct {
             return Err(NotHere);
         }
         let found = read(self.connection.as_ref().ok_or(NotHere)?, kind, name, now);
-        self.rests_until = (begin.elapsed() > SLOW).then(|| begin + REST);
+        self.slow = if begin.elapsed() > SLOW { self.slow + 1 } else { 0 };
+        self.rests_until = (self.slow >= SLOW_READS).then(|| begin + REST);
         match found {
             Ok(found) => Ok(found),
             Err(error) if is_locked(&error) => Err(NotHere),
@@ -73,7 +76,7 @@ impl Readers {
         let failed = |error| OpenError::from_sqlite(path, &error);
         let direct = || {
             let connection = file::open_reader(path).and_then(without_waiting).map_err(failed)?;
-            Ok(Mutex::new(Direct { connection: Some(connection), rests_until: None }))
+            Ok(Mutex::new(Direct { connection: Some(connection), slow: 0, rests_until: None }))
         };
         Ok(Self {
             direct: (0..direct_readers()).map(|_| direct()).collect::<Result<_, _>>()?,
@@ -98,11 +101,22 @@ impl Readers {
         name: String,
         now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
-        let direct = self.direct.iter().find_map(free).ok_or(NotHere);
-        match direct.and_then(|mut direct| direct.get(kind, &name, now)) {
+        match self.free_direct().and_then(|mut direct| direct.get(kind, &name, now)) {
             Ok(found) => Ok(found),
             Err(NotHere) => self.get_on_another_thread(kind, name, now).await,
         }
+    }
+
+    /// A direct connection, if one is free or becomes free within a few microseconds: the switch to another thread takes
+    /// longer than a read.
+    fn free_direct(&self) -> Result<MutexGuard<'_, Direct>, NotHere> {
+        for _ in 0..SPINS {
+            if let Some(direct) = self.direct.iter().find_map(free) {
+                return Ok(direct);
+            }
+            std::hint::spin_loop();
+        }
+        Err(NotHere)
     }
 
     async fn get_on_another_thread(
@@ -175,8 +189,14 @@ const READERS: usize = 4;
 /// Time that a read waits for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time that a read takes only from a slow disk. A read from an SSD is faster.
+/// Time that a read takes only from a slow disk, or if the thread has to wait for a processor. A read from an SSD is faster.
 const SLOW: Duration = Duration::from_millis(2);
+
+/// Slow reads in a row that tell a slow disk from a busy processor, which seldom interrupts two reads one after the other.
+const SLOW_READS: u32 = 3;
+
+/// Attempts to find a free direct connection: some tens of microseconds.
+const SPINS: u32 = 1_000;
 
 const REST: Duration = Duration::from_secs(1);
 
