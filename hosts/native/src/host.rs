@@ -77,6 +77,14 @@ impl NativeHost {
     }
 }
 
+/// The time of this computer.
+pub(crate) fn wall_clock() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
+    let now = SystemTime::now();
+    // A clock before 1970 is not set. Nothing is expired then.
+    Timestamp(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
 /// Time since the first call.
 pub(crate) fn since_start() -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -85,10 +93,7 @@ pub(crate) fn since_start() -> Duration {
 
 impl Clock for NativeHost {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the clock of this host")]
-        let now = SystemTime::now();
-        // A clock before 1970 is not set. Nothing is expired then.
-        Timestamp(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+        wall_clock()
     }
 
     fn monotonic(&self) -> Duration {

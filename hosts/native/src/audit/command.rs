@@ -1,10 +1,6 @@
 //! `deputy audit`.
 
-use std::{
-    io,
-    io::Write as _,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{io, io::Write as _, time::Duration};
 
 use chrono::DateTime;
 use clap::{Args, ValueEnum};
@@ -12,7 +8,7 @@ use deputy::config::Keys;
 use serde::Deserialize;
 
 use super::{AuditError, files, folder, verify::verify};
-use crate::{commands::DataOptions, error::StartError, logging::Output};
+use crate::{commands::DataOptions, error::StartError, host::wall_clock, logging::Output};
 
 /// Options of `deputy audit`.
 #[derive(Args, Debug)]
@@ -108,15 +104,9 @@ impl Since {
     pub(crate) fn seconds(self) -> u64 {
         match self {
             Self::At(seconds) => seconds,
-            Self::Ago(duration) => seconds_now().saturating_sub(duration.as_secs()),
+            Self::Ago(duration) => wall_clock().0.saturating_sub(duration.as_secs()),
         }
     }
-}
-
-/// The wall clock, in seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "for a command that a person runs")]
-pub(super) fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -13,12 +13,8 @@ use deputy::{
     types::{ClientId, Reference},
 };
 
-use super::{
-    AuditError,
-    command::{Since, seconds_now},
-    files, folder,
-};
-use crate::{commands::DataOptions, error::StartError};
+use super::{AuditError, command::Since, files, folder};
+use crate::{commands::DataOptions, error::StartError, host::wall_clock};
 
 /// Options of `deputy logins`.
 #[derive(Args, Debug)]
@@ -52,7 +48,7 @@ pub(crate) struct LoginsOptions {
 pub(crate) fn run(options: &LoginsOptions) -> Result<(), StartError> {
     let folder = folder(&options.data.data_dir);
     let source = options.from.as_deref().unwrap_or(&folder);
-    let now = seconds_now();
+    let now = wall_clock().0;
     let failed = |cause| StartError::Audit(AuditError { path: source.to_owned(), cause });
     let lines = match &options.from {
         Some(file) => read_file(file),

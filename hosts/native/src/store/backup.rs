@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use rusqlite::{
@@ -15,6 +14,7 @@ use super::{
     file::{self, NAME, OpenError, beside},
     lock::{self, FolderLock},
 };
+use crate::host::wall_clock;
 
 /// Why a backup was not made or not restored.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +87,7 @@ pub fn restore(folder: &Path, from: &Path) -> Result<Restored, BackupError> {
     // Also closes SQLite's log, in case the backup is the database to be replaced.
     drop(source);
     give_to_owner_of(folder, &[&restored, &folder.join(lock::NAME)]).map_err(failed)?;
-    let replaced = path.exists().then(|| unused_beside(&path, &format!(".replaced-{}", seconds())));
+    let replaced = path.exists().then(|| unused_beside(&path, &format!(".replaced-{}", wall_clock().0)));
     if let Some(replaced) = &replaced {
         set_aside(&path, replaced).map_err(failed)?;
     }
@@ -195,10 +195,4 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-fn seconds() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "for the name of a file")]
-    let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
