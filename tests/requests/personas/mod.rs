@@ -207,7 +207,7 @@ impl Client<'_> {
                 assert_eq!(has_secret, !self.secret.is_empty(), "{registered}");
             }
             Known::Document(document) => {
-                self.id = document["client_id"].as_str().expect("a URL").to_owned();
+                document["client_id"].as_str().expect("a URL").clone_into(&mut self.id);
                 publish_client(self.world, document.clone());
             }
         }
@@ -258,7 +258,7 @@ impl Client<'_> {
         match self.persona.method {
             TokenMethod::None => form.push(("client_id", &self.id)),
             TokenMethod::SecretPost => {
-                form.extend([("client_id", &*self.id), ("client_secret", &*self.secret)])
+                form.extend([("client_id", &*self.id), ("client_secret", &*self.secret)]);
             }
             TokenMethod::SecretBasic => {
                 basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", self.id, self.secret)));

@@ -101,20 +101,20 @@ pub(super) struct Freshness {
     may_be_stale: bool,
 }
 
-/// The times until which a document is used and stored.
+/// The times until which a document is fresh, used stale, and stored.
 pub(super) struct Lifetime {
-    pub(super) fresh_until: Timestamp,
-    pub(super) stale_until: Timestamp,
-    /// Until when it is stored, unless the client gets tokens with it: until then a stranger can cause the storage.
-    pub(super) stored_until: Timestamp,
+    pub(super) fresh: Timestamp,
+    pub(super) stale: Timestamp,
+    /// If the client gets tokens with it, it is stored for longer. Until then a stranger can cause the storage.
+    pub(super) stored: Timestamp,
 }
 
 impl Freshness {
     /// The lifetime of a document that was fetched at `now` and stays fresh for at least `least` seconds.
     pub(super) fn from(self, now: Timestamp, least: u64) -> Lifetime {
-        let fresh_until = now.plus(self.seconds.max(least));
-        let stale_until = if self.may_be_stale { fresh_until.plus(STALE) } else { fresh_until };
-        Lifetime { fresh_until, stale_until, stored_until: fresh_until.min(now.plus(UNUSED)) }
+        let fresh = now.plus(self.seconds.max(least));
+        let stale = if self.may_be_stale { fresh.plus(STALE) } else { fresh };
+        Lifetime { fresh, stale, stored: fresh.min(now.plus(UNUSED)) }
     }
 }
 

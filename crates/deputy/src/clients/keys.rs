@@ -77,9 +77,9 @@ async fn fetch(
     match document::fetch_keys(app, url, source).await {
         Ok((jwks, freshness)) => {
             // Kept for a minute at least: each assertion needs them.
-            let Lifetime { fresh_until, stale_until, stored_until } = freshness.from(now, PAUSE);
-            let keys = StoredKeys { jwks, fetched_at: now, fresh_until, stale_until };
-            if let Err(error) = records::put_fetched(app.host(), url, &keys, stored_until).await {
+            let Lifetime { fresh, stale, stored } = freshness.from(now, PAUSE);
+            let keys = StoredKeys { jwks, fetched_at: now, fresh_until: fresh, stale_until: stale };
+            if let Err(error) = records::put_fetched(app.host(), url, &keys, stored).await {
                 tracing::warn!(url = url.as_str(), %error, "the keys of a client could not be kept");
             }
             Ok(keys)

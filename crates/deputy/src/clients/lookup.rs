@@ -120,9 +120,9 @@ pub(super) async fn described_client(
     };
     match document::fetch(app, &url, source).await {
         Ok((client, freshness)) => {
-            let Lifetime { fresh_until, stale_until, stored_until } = freshness.from(now, 0);
-            let document = Document { client: client.clone(), fresh_until, stale_until };
-            let document = (fresh_until > now).then_some((document, stored_until));
+            let Lifetime { fresh, stale: stale_until, stored } = freshness.from(now, 0);
+            let document = Document { client: client.clone(), fresh_until: fresh, stale_until };
+            let document = (fresh > now).then_some((document, stored));
             store(app, &url, document, stale.is_some(), now).await;
             Ok(client)
         }
