@@ -93,6 +93,29 @@ async fn refusals_and_failures_are_counted_by_their_kind() {
 }
 
 #[tokio::test]
+async fn events_of_pingone_are_counted_by_type_and_outcome() {
+    let metrics = Recording::begin();
+    let world = World::with_webhook(&[]);
+    let mut failed = world.event("USER.DELETED", "alice");
+    failed["result"]["status"] = json!("FAILED");
+    let events = json!([
+        world.event("USER.LOCKED", "alice"),
+        world.event("INVENTED", "alice"),
+        world.event("x\"y", "alice"),
+        failed,
+    ]);
+    world.post_events(&events).await;
+    world.post_events_as("Bearer x", "[]").await;
+    metrics.assert_has(&[
+        r#"deputy_pingone_events_total{event="USER.LOCKED",outcome="accepted"} 1"#,
+        r#"deputy_pingone_events_total{event="USER.DELETED",outcome="unsuccessful"} 1"#,
+        r#"deputy_pingone_events_total{event="other",outcome="type"} 2"#,
+        r#"deputy_requests_total{endpoint="pingone_events",outcome="ok"} 1"#,
+        r#"deputy_requests_total{endpoint="pingone_events",outcome="unauthorized"} 1"#,
+    ]);
+}
+
+#[tokio::test]
 async fn client_with_invented_names_creates_no_series() {
     let metrics = Recording::begin();
     let world = World::new();

@@ -5,4 +5,5 @@ mod control;
 mod management;
 mod sign_on;
 mod token;
+mod webhook;
 mod world;
