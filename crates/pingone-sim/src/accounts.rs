@@ -37,7 +37,7 @@ pub(crate) fn sign_on(sim: &Simulator, username: &str, password: &str) -> Result
     })
 }
 
-/// What an administrator does to a user.
+/// An act of an administrator on a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserAction {

@@ -1,4 +1,4 @@
-//! What happened to users, the events that the webhook is to deliver, and its deliveries.
+//! Happenings to users, the events that the webhook is to deliver, and its deliveries.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -34,7 +34,7 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     #[serde(default)]
     pub(crate) outbox: Outbox,
-    /// What the change that is under way makes happen.
+    /// Happenings of the change that is under way.
     #[serde(skip)]
     pub(crate) happenings: Vec<Happening>,
 }

@@ -97,7 +97,7 @@ impl Simulator {
         }
     }
 
-    /// What the webhook has sent and has still to send, as `GET /sim/webhook` shows it.
+    /// The deliveries, and the number of events that wait, as `GET /sim/webhook` shows them.
     pub(crate) fn webhook_json(&self) -> Value {
         let state = self.state();
         let Outbox { waiting, batch, sent, .. } = &state.outbox;
