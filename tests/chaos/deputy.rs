@@ -91,6 +91,14 @@ impl Deputy {
         panic!("Deputy did not become healthy\n{}", self.log());
     }
 
+    /// The value of a metric without labels, if there is one.
+    pub(crate) async fn metric(&self, http: &reqwest::Client, name: &str) -> Option<String> {
+        let (_, address) = self.variables.iter().find(|(variable, _)| variable == "METRICS_LISTEN").unwrap();
+        let metrics = http.get(format!("http://{address}/metrics")).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")).map(str::to_owned))
+    }
+
     /// The output of `deputy audit`.
     pub(crate) fn audit(&self, action: &str) -> Output {
         let data = self.folder.join("data");

@@ -82,6 +82,7 @@ impl World {
                 ("API_URL", &api.url()),
                 ("CLIENT_ID_METADATA_DOCUMENTS", "off"),
                 ("COOKIE_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+                ("METRICS_LISTEN", &format!("127.0.0.1:{}", free_port())),
                 ("PINGONE_WEBHOOK_SECRET", WEBHOOK_SECRET),
                 ("PUBLIC_URL", &url),
                 ("RATE_LIMITS", "off"),
