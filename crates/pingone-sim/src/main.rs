@@ -90,7 +90,8 @@ async fn run(options: Options) -> std::io::Result<()> {
     ];
     // In one write: some readers close the pipe when they have what they need.
     let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    println!("{}", lines.join("\n"));
+    // `println!` would write the last line break by itself.
+    print!("{}", lines.join("\n") + "\n");
     axum::serve(listener, simulator.router())
         .with_graceful_shutdown(async {
             // If the system has no such signal, the program ends at once.
