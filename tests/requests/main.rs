@@ -1,6 +1,7 @@
 //! Requests to the whole server, and its responses, with a simulated PingOne and the real Todo API.
 //!
-//! Deputy runs on a host in memory. With `DEPUTY_NATIVE` set, it runs on the SQLite store and HTTP server of the native host.
+//! Deputy runs on a host in memory. With `DEPUTY_NATIVE` set, it runs on the SQLite store and HTTP server of the native host,
+//! or on the PostgreSQL store if the value is `postgres`.
 //! With `DEPUTY_WORKER` set to the URL of `hosts/cloudflare/testing`, it runs there, on the Workers runtime. The tests of
 //! [`in_memory`] need the host in memory; all others hold on every host.
 
@@ -40,6 +41,7 @@ mod mcp_tools;
 mod mcp_transport;
 mod media_types;
 mod new_tools;
+mod on_postgres;
 mod openapi_tools;
 mod personas;
 mod pingone_backoff;

@@ -8,6 +8,8 @@ mod html;
 pub mod index_suite;
 pub mod memory;
 pub mod network;
+#[cfg(all(feature = "postgres", unix))]
+pub mod postgres;
 #[cfg(feature = "remote")]
 pub mod remote;
 pub mod store_suite;

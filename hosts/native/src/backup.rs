@@ -3,6 +3,7 @@
 use crate::{commands::BackupOptions, error::StartError, logging::Output, store};
 
 pub(crate) fn back_up(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
+    refuse_postgres(options)?;
     store::back_up(&options.data.data_dir, &options.file)?;
     output.print(&format!(
         "Copied the database in {} to {}. Keep SERVER_KEY (formerly COOKIE_ENCRYPTION_KEY) as well, which the backup does not \
@@ -14,6 +15,7 @@ pub(crate) fn back_up(options: &BackupOptions, output: &Output) -> Result<(), St
 }
 
 pub(crate) fn restore(options: &BackupOptions, output: &Output) -> Result<(), StartError> {
+    refuse_postgres(options)?;
     let restored = store::restore(&options.data.data_dir, &options.file)?;
     output.print(&format!(
         "Restored {} as the database in {}. Grants that were revoked since the backup are valid again.",
@@ -24,4 +26,9 @@ pub(crate) fn restore(options: &BackupOptions, output: &Output) -> Result<(), St
         output.print(&format!("Kept the previous database as {}.", replaced.display()));
     }
     Ok(())
+}
+
+/// A backup of a file without the grants would be a surprise.
+fn refuse_postgres(options: &BackupOptions) -> Result<(), StartError> {
+    if options.store_url.is_some() { Err(StartError::BackupOfPostgres) } else { Ok(()) }
 }

@@ -1,6 +1,7 @@
 //! The command line, documented by `--help`.
 
 mod help;
+mod store;
 
 use std::{ffi::OsString, fmt::Display, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
@@ -13,7 +14,11 @@ use deputy::Build;
 use http::HeaderName;
 use url::Url;
 
-use help::{ADMIN_HELP, AFTER_HELP, AUDIT_HELP, DEMO_HELP, DOCTOR_HELP, LOGINS_HELP, TOOLS_HELP, serve_help};
+use help::{
+    ADMIN_HELP, AFTER_HELP, AUDIT_HELP, COPY_HELP, DEMO_HELP, DOCTOR_HELP, LOGINS_HELP, TOOLS_HELP,
+    serve_help,
+};
+pub(crate) use store::{CopyOptions, StoreAction, StoreOptions};
 
 use crate::{
     admin::{self, ClientsOptions, GrantsOptions},
@@ -24,6 +29,8 @@ use crate::{
     listen::Listen,
     logging::LogFormat,
     openapi::{OpenApiOptions, ToolsOptions},
+    secret_files,
+    store::StoreUrl,
 };
 
 /// Lets AI agents call your API on behalf of users who logged in with PingOne and consented.
@@ -64,6 +71,9 @@ pub(crate) enum Command {
     /// Serve Deputy for your own PingOne environment and your own API
     #[command(after_help = serve_help())]
     Serve(ServeOptions),
+    /// Copy all records to another, empty database; every Deputy that uses them must be stopped
+    #[command(after_help = COPY_HELP)]
+    Store(CopyOptions),
     /// Show the tools of an OpenAPI document as agents would see them, and what could be better about them
     #[command(after_help = TOOLS_HELP)]
     Tools(ToolsOptions),
@@ -79,6 +89,8 @@ pub(crate) struct ServeOptions {
     pub(crate) listen: Listen,
     #[command(flatten)]
     pub(crate) data: DataOptions,
+    #[command(flatten)]
+    pub(crate) store: StoreOptions,
     #[command(flatten)]
     pub(crate) document: OpenApiOptions,
     /// Connections at a time, 1 to 100000; further ones wait. One address may hold a quarter of them, a proxy all
@@ -134,6 +146,16 @@ pub(crate) struct BackupOptions {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) data: DataOptions,
+    /// Set for `deputy serve`; the command is then refused, since PostgreSQL has tools of its own
+    #[arg(
+        long,
+        env = "STORE_URL",
+        value_name = "URL",
+        hide = true,
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) store_url: Option<StoreUrl>,
 }
 
 #[derive(Args, Debug)]
@@ -200,7 +222,12 @@ pub(crate) fn parse(
     // For the name of the file only. The second pass reports errors.
     let first = Cli::command().ignore_errors(true).try_get_matches_from(arguments.clone())?;
     let file = match first.subcommand() {
-        Some((command, matches)) if WITH_DATA.contains(&command) => read_env_file(command, matches)?,
+        Some((command, matches)) if WITH_DATA.contains(&command) => {
+            let mut file = read_env_file(command, matches)?;
+            secret_files::read(&mut file, &variable)
+                .map_err(|error| with_usage(command, ErrorKind::Io, error.to_string()))?;
+            file
+        }
         _ => EnvFile::default(),
     };
     let command = Cli::command()
@@ -249,7 +276,8 @@ fn with_source(
     error
 }
 
-/// The variables of the command line, except for the one that names the file with variables.
+/// The variables of the command line, except for the one that names the file with variables, and those that name files
+/// with secrets.
 pub fn variables() -> impl Iterator<Item = String> {
     let command = Cli::command();
     let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
@@ -264,6 +292,7 @@ pub fn variables() -> impl Iterator<Item = String> {
         })
         .filter(|name| name != "ENV_FILE")
         .chain(doctor::VARIABLES.map(str::to_owned))
+        .chain(secret_files::variables())
 }
 
 fn with_default(arg: clap::Arg, file: &EnvFile, variable: impl Fn(&str) -> Option<String>) -> clap::Arg {
@@ -291,14 +320,18 @@ fn read_env_file(command: &str, matches: &ArgMatches) -> Result<EnvFile, clap::E
         Err(error) => {
             let message =
                 format!("the file {} (--env-file, ENV_FILE) cannot be used: {error}", path.display());
-            // The usage below the message is that of this command.
-            let mut cli = Cli::command();
-            cli.build();
-            Err(match cli.find_subcommand_mut(command) {
-                Some(command) => command.error(ErrorKind::Io, message),
-                None => cli.error(ErrorKind::Io, message),
-            })
+            Err(with_usage(command, ErrorKind::Io, message))
         }
+    }
+}
+
+/// An error with the usage of this command below it.
+fn with_usage(command: &str, kind: ErrorKind, message: String) -> clap::Error {
+    let mut cli = Cli::command();
+    cli.build();
+    match cli.find_subcommand_mut(command) {
+        Some(command) => command.error(kind, message),
+        None => cli.error(kind, message),
     }
 }
 
@@ -326,7 +359,8 @@ where
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 8] = ["audit", "backup", "clients", "doctor", "grants", "restore", "serve", "tools"];
+const WITH_DATA: [&str; 9] =
+    ["audit", "backup", "clients", "doctor", "grants", "restore", "serve", "store", "tools"];
 
 #[cfg(test)]
 mod tests {

@@ -25,8 +25,9 @@ use crate::{
     listen::Listen,
     logging::Output,
     openapi::{OpenApiError, ToolSource},
-    serve::{self, Deputy, loopback_url},
+    serve::{self, AuditPlace, Deputy, loopback_url},
     shutdown::Stop,
+    store::Place,
 };
 use banner::Banner;
 use pingone::{PingOne, User};
@@ -60,7 +61,9 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
     let mcp = config.public_url.resource();
     let http = HttpServer { name: "deputy", ..HttpServer::default() };
     let stop = Stop::default();
-    let deputy = Deputy::open(config, &state.deputy, Some(AUDIT_BYTES), &tools, &http.limits, &stop, None)?;
+    let audit = Some(AuditPlace { folder: state.deputy.clone(), bytes: AUDIT_BYTES });
+    let place = Place::Folder(&state.deputy);
+    let deputy = Deputy::open(config, place, audit, &tools, &http.limits, &stop, None).await?;
     let shutdown = stop.shutdown.clone();
     let api = match api_listening {
         None => None,

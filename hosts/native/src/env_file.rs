@@ -49,6 +49,11 @@ impl EnvFile {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Sets a variable.
+    pub(crate) fn insert(&mut self, name: String, value: String) {
+        self.0.insert(name, value);
+    }
+
     /// The names of the variables in alphabetical order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

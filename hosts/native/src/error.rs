@@ -9,7 +9,7 @@ use crate::{
     audit::AuditError,
     listen::BindError,
     openapi::OpenApiError,
-    store::{BackupError, OpenError},
+    store::{BackupError, CopyError, OpenError, PostgresError, StoreOpenError},
 };
 
 /// Why a command fails. The text is one paragraph for the operator.
@@ -29,8 +29,19 @@ pub(crate) enum StartError {
     NoAuditLog(PathBuf),
     #[error(transparent)]
     Backup(#[from] BackupError),
+    #[error(
+        "STORE_URL is set, and this command is for the SQLite file of a folder. Back up PostgreSQL with its own tools, such as \
+         pg_dump and pg_restore"
+    )]
+    BackupOfPostgres,
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(
+        "STORE_URL is set, and {path} is a database too, whose grants would be lost. Copy them with `deputy store copy`, and \
+         move {path} and the files beside it that end in -wal and -shm to another place; or start without STORE_URL",
+        path = .0.display()
+    )]
+    BothStores(PathBuf),
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// A file or folder of the demo.
@@ -46,6 +57,12 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
+    Copy(#[from] CopyError),
+    #[error(
+        "STORE_URL is not set. Set it to the PostgreSQL database, as postgres://user:password@host/database"
+    )]
+    NoStoreUrl,
+    #[error(transparent)]
     OpenApi(#[from] OpenApiError),
     #[error("metrics cannot be recorded: {0}. Start Deputy without --metrics-listen (METRICS_LISTEN)")]
     Metrics(String),
@@ -57,6 +74,8 @@ pub(crate) enum StartError {
     /// The state of the demo's PingOne.
     #[error("cannot use {path}: {cause}. Let the demo make a new one with --reset", path = path.display())]
     PingOne { path: PathBuf, cause: String },
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
     #[error("threads cannot be started: {0}")]
@@ -67,6 +86,15 @@ pub(crate) enum StartError {
     Traces(String),
     #[error("{path} (--wrangler, DOCTOR_WRANGLER) cannot be used: {1}", path = .0.display())]
     Wrangler(PathBuf, String),
+}
+
+impl From<StoreOpenError> for StartError {
+    fn from(error: StoreOpenError) -> Self {
+        match error {
+            StoreOpenError::Postgres(error) => error.into(),
+            StoreOpenError::Sqlite(error) => error.into(),
+        }
+    }
 }
 
 impl StartError {
@@ -85,9 +113,13 @@ impl StartError {
                 | OpenApiError::NoOperation(_)
                 | OpenApiError::Read(..),
             )
+            | Self::BackupOfPostgres
+            | Self::BothStores(_)
             | Self::Config(_)
             | Self::Log(_)
             | Self::NoAdminToken
+            | Self::NoStoreUrl
+            | Self::Postgres(PostgresError::Authorities(_) | PostgresError::Url(_))
             | Self::Traces(_)
             | Self::Wrangler(..) => ExitCode::from(2),
             Self::Audit(_)
@@ -95,6 +127,7 @@ impl StartError {
             | Self::NoAuditLog(_)
             | Self::Backup(_)
             | Self::Bind(_)
+            | Self::Copy(_)
             | Self::DemoFile(..)
             | Self::Doctor(_)
             | Self::Metrics(_)
@@ -102,6 +135,9 @@ impl StartError {
             | Self::OpenApi(OpenApiError::Print(_) | OpenApiError::Warnings(_))
             | Self::OpenFiles { .. }
             | Self::PingOne { .. }
+            | Self::Postgres(
+                PostgresError::Encoding(..) | PostgresError::Newer(..) | PostgresError::Unusable(..),
+            )
             | Self::Signals(_)
             | Self::Threads(_)
             | Self::TodoApi(_) => ExitCode::FAILURE,

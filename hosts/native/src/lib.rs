@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod build;
 pub mod commands;
+mod copy;
 mod demo;
 mod doctor;
 pub mod env_file;
@@ -22,6 +23,7 @@ mod open_files;
 mod openapi;
 mod rate_limits;
 mod rs256;
+mod secret_files;
 mod serve;
 mod shutdown;
 pub mod store;
@@ -99,6 +101,7 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
         Command::Doctor(options) => serving(Box::pin(doctor::run(*options, file, tools, output.clone()))),
         Command::Restore(options) => backup::restore(&options, output),
+        Command::Store(options) => serving(Box::pin(copy::run(options, output.clone()))),
         Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),
     }
 }

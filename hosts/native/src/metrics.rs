@@ -3,7 +3,6 @@
 mod measured_store;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -17,14 +16,14 @@ use deputy::{
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     build::BUILD,
     error::StartError,
     host::{NativeHost, since_start},
     listen::{Listen, Listening},
-    store::{SqliteStore, count},
+    store::NativeStore,
 };
 use measured_store::{STORE_FAILURES, STORE_SECONDS};
 
@@ -61,13 +60,14 @@ impl Metrics {
     }
 
     /// Serves the metrics until the task is aborted.
-    pub(crate) async fn serve(self, host: Arc<NativeHost>, store: Weak<SqliteStore>, folder: PathBuf) {
+    pub(crate) async fn serve(self, host: Arc<NativeHost>, store: Weak<dyn NativeStore>) {
         let Self { handle, listening, is_loopback } = self;
         let render = handle.clone();
+        let counted = store.clone();
         let page = move || {
             // A page that renders while the store closes does not keep it open.
             if let Some(store) = store.upgrade() {
-                gauge!(STORE_QUEUE).set(store.queued());
+                gauge!(STORE_QUEUE).set(store.waiting());
             }
             std::future::ready(([(header::CONTENT_TYPE, TEXT)], render.render()))
         };
@@ -76,7 +76,7 @@ impl Metrics {
         let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
         let server = Server { limits, health_paths: &[], name: "metrics", ..Server::default() };
         let serve = server.serve(listening.listeners, router, Shutdown::default());
-        tokio::join!(serve, upkeep(handle), count_grants(host, folder));
+        tokio::join!(serve, upkeep(handle), count_grants(host, counted));
     }
 }
 
@@ -88,15 +88,14 @@ async fn upkeep(handle: PrometheusHandle) {
     }
 }
 
-async fn count_grants(host: Arc<NativeHost>, folder: PathBuf) {
-    loop {
-        let (folder, now) = (folder.clone(), host.now());
-        match spawn_blocking(move || count(&folder, "grant", now)).await {
-            Ok(Ok(grants)) => gauge!(GRANTS).set(u32::try_from(grants).unwrap_or(u32::MAX)),
-            Ok(Err(error)) => tracing::warn!(%error, "the grants could not be counted for the metrics"),
-            // The runtime stops.
-            Err(_) => return,
+/// Counts until the store is closed.
+async fn count_grants(host: Arc<NativeHost>, store: Weak<dyn NativeStore>) {
+    while let Some(store) = store.upgrade() {
+        match store.count("grant", host.now()).await {
+            Ok(grants) => gauge!(GRANTS).set(u32::try_from(grants).unwrap_or(u32::MAX)),
+            Err(error) => tracing::warn!(%error, "the grants could not be counted for the metrics"),
         }
+        drop(store);
         sleep(COUNT_GRANTS).await;
     }
 }
@@ -135,7 +134,7 @@ pub const METRICS: [Metric; 9] = [
         name: STORE_QUEUE,
         kind: Kind::Gauge,
         labels: &[],
-        meaning: "Writes that wait for the disk, as the metrics are read",
+        meaning: "Operations that wait as the metrics are read: writes for the disk, or with PostgreSQL all for a connection",
     },
     Metric { name: meters::CONNECTIONS, kind: Kind::Gauge, labels: &["server"], meaning: "Open connections" },
     Metric {

@@ -1,6 +1,6 @@
 //! `deputy serve`, and the parts that the demo shares with it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use deputy::{
     Server,
@@ -29,7 +29,7 @@ use crate::{
     notify, open_files,
     openapi::ToolSource,
     shutdown::{self, Stop},
-    store::{FolderLock, SqliteGrantIndex, SqliteStore},
+    store::{self, FolderLock, NativeStore, Place},
 };
 
 /// Serves until a signal.
@@ -72,8 +72,9 @@ pub(crate) async fn run(
     warn_about_addresses(&config, &options.listen, http.client_address_header.is_some());
     let ready = ready(&config, listening.port, output.format());
     let audit = options.audit.then_some(options.audit_max_mb * 1024 * 1024);
-    let folder = &options.data.data_dir;
-    let mut app = Deputy::open(config, folder, audit, &tools, &http.limits, &stop, metrics)?;
+    let place = options.store.place(&options.data.data_dir)?;
+    let audit = audit.map(|bytes| AuditPlace { folder: options.data.data_dir.clone(), bytes });
+    let mut app = Deputy::open(config, place, audit, &tools, &http.limits, &stop, metrics).await?;
     if let Some(admin) = admin {
         app.serve_admin(admin);
     }
@@ -214,36 +215,50 @@ pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
 pub(crate) struct Deputy {
     server: Server,
     host: Arc<NativeHost>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn NativeStore>,
     audit: Option<Arc<AuditFiles>>,
-    lock: FolderLock,
+    lock: Option<FolderLock>,
     /// Work beside the requests, until the shutdown.
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// The place for an audit log.
+pub(crate) struct AuditPlace {
+    /// The folder of the data.
+    pub(crate) folder: PathBuf,
+    /// The bytes to keep.
+    pub(crate) bytes: u64,
+}
+
 impl Deputy {
-    /// Opens the store in `folder`, with its lock, and an audit log of `audit_bytes` at most, if any. With `metrics`, the
+    /// Opens the store, and an audit log, if any. Locks the folder of the data, unless nothing is in it. With `metrics`, the
     /// operations of the store are measured, and the metrics are served.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         config: Config,
-        folder: &Path,
-        audit_bytes: Option<u64>,
+        place: Place<'_>,
+        audit: Option<AuditPlace>,
         tools: &ToolSource,
         limits: &Limits,
         stop: &Stop,
         metrics: Option<Metrics>,
     ) -> Result<Self, StartError> {
-        let lock = FolderLock::take(folder)?;
-        let store = Arc::new(SqliteStore::open(folder)?);
+        let folder = match place {
+            Place::Folder(folder) => Some(folder),
+            Place::Postgres(..) => audit.as_ref().map(|audit| audit.folder.as_path()),
+        };
+        let lock = folder.map(FolderLock::take).transpose()?;
+        let store = store::open(place).await?;
         let Stop { shutdown, draining, .. } = stop;
         let host = Arc::new(NativeHost::new(limits.connections, shutdown.graceful.clone(), draining.clone()));
-        let audit = audit_bytes.map(|bytes| AuditFiles::open(&audit::folder(folder), &config.keys, bytes));
+        let audit = audit.map(|AuditPlace { folder, bytes }| {
+            AuditFiles::open(&audit::folder(&folder), &config.keys, bytes)
+        });
         let audit = audit.transpose()?.map(Arc::new);
         let records: Arc<dyn Store> = match &metrics {
-            Some(_) => Arc::new(MeasuredStore(Arc::clone(&store))),
+            Some(_) => Arc::new(MeasuredStore(store.clone())),
             None => store.clone(),
         };
-        let mut parts = host.parts(records, Arc::new(SqliteGrantIndex::of(folder)));
+        let mut parts = host.parts(records, store.grant_index());
         if let Some(audit) = &audit {
             parts.audit = audit.clone();
         }
@@ -251,7 +266,7 @@ impl Deputy {
         let mut tasks = vec![tokio::spawn(notify::watchdog())];
         if let Some(metrics) = metrics {
             let (host, store) = (Arc::clone(&host), Arc::downgrade(&store));
-            tasks.push(tokio::spawn(metrics.serve(host, store, folder.to_owned())));
+            tasks.push(tokio::spawn(metrics.serve(host, store)));
         }
         Ok(Self { server, host, store, audit, lock, tasks })
     }
@@ -296,18 +311,18 @@ impl Deputy {
         if let Some(audit) = audit {
             audit.sync();
         }
-        // The database is closed before another process may open it.
+        // A database in the folder is closed before another process may open it.
         drop((host, store));
         drop(lock);
         tracing::info!("stopped");
     }
 }
 
-/// Checks that the files of the database are in place.
-async fn watch(store: Arc<SqliteStore>) {
+/// Looks for a loss of the database.
+async fn watch(store: Arc<dyn NativeStore>) {
     loop {
         sleep(WATCH_EVERY).await;
-        store.files_are_in_place();
+        store.watch();
     }
 }
 

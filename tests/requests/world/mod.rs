@@ -95,6 +95,15 @@ impl World {
 
     /// A world with these variables.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+        Self::on(variables, OnNative::from_environment)
+    }
+
+    /// A world on the native host, with its records in an SQLite file.
+    pub(crate) fn in_a_folder() -> Self {
+        Self::on(&[], |host| Some(OnNative::in_a_folder(host)))
+    }
+
+    fn on(variables: &[(&str, &str)], on_native: impl FnOnce(&MemoryHost) -> Option<OnNative>) -> Self {
         let network = Network::default();
         let host = MemoryHost::new(1, network.clone());
         let serves_invoices = variables.iter().any(|(name, _)| *name == INVOICES);
@@ -109,11 +118,16 @@ impl World {
         let api = todo_api::router(&config.issuer(), API, &host, &network);
         network.serve(API, api);
         let on_workers = OnWorkers::from_environment(&host, &network);
-        let on_native = OnNative::from_environment(&host);
+        let on_native = on_native(&host);
         let address = address();
         let world = Self { host, network, pingone, config, address, serves_invoices, on_native, on_workers };
         world.start(variables);
         world
+    }
+
+    /// The place of the records on the native host.
+    pub(crate) fn native(&mut self) -> &mut OnNative {
+        self.on_native.as_mut().expect("a world on the native host")
     }
 
     /// Starts Deputy, or restarts it with the same records.

@@ -73,6 +73,13 @@ For Workers: deputy doctor --wrangler wrangler.jsonc --env-file .dev.vars --depl
 
 Exit status: 0 without a failure, 1 with one (with --strict also with a warning), 2 for a wrong configuration.";
 
+pub(super) const COPY_HELP: &str = "\
+    deputy store copy ./data STORE_URL      from SQLite to PostgreSQL
+    deputy store copy STORE_URL ./data      and back
+
+The word STORE_URL keeps the password out of the command line. Users stay logged in, as long as SERVER_KEY stays the same.
+docs/replicas.md describes the move.";
+
 pub(super) const TOOLS_HELP: &str = "\
 docs/your-api.md describes the document and the overlay. No configuration is needed.
 

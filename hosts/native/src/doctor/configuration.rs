@@ -7,7 +7,7 @@ use deputy_openapi::Catalog;
 use url::{Host, Url};
 
 use super::check::{Check, Finding, Group, Seen, judge};
-use crate::store;
+use crate::{error::StartError, store};
 
 /// A line for each wrong variable.
 pub(super) fn errors(errors: &ConfigErrors) -> Vec<Finding> {
@@ -144,6 +144,16 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
         ),
     };
     Finding::new(Group::Configuration, ("data folder", "--data-dir (DATA_DIR)", ""), Ok(seen))
+}
+
+/// What was seen of the PostgreSQL database.
+pub(super) fn database(examined: Result<String, StartError>) -> Finding {
+    let seen = match examined {
+        Ok(seen) => Seen::ok(seen),
+        Err(error) => Seen::failure(error.to_string(), "correct STORE_URL or the database"),
+    };
+    let place = ("database", "--store-url (STORE_URL)", "docs/replicas.md");
+    Finding::new(Group::Configuration, place, Ok(seen))
 }
 
 /// The nearest folder above a path that exists.

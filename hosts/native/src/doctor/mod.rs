@@ -29,7 +29,7 @@ use url::Url;
 
 use crate::{
     Tools,
-    commands::DataOptions,
+    commands::{DataOptions, StoreOptions},
     env_file::EnvFile,
     error::StartError,
     host::NativeHost,
@@ -37,6 +37,7 @@ use crate::{
     logging::Output,
     openapi::{OpenApiOptions, ToolSource},
     serve::{checked_config, variable},
+    store::{Place, PostgresStore},
 };
 use api::Api;
 use check::{Finding, Group, Verdict};
@@ -74,6 +75,8 @@ pub(crate) struct DoctorOptions {
     #[command(flatten)]
     data: DataOptions,
     #[command(flatten)]
+    store: StoreOptions,
+    #[command(flatten)]
     document: OpenApiOptions,
 }
 
@@ -104,6 +107,7 @@ pub(crate) async fn run(
     let mut findings = configuration::findings(&config);
     findings.extend(tools.catalog().map(|catalog| configuration::document(catalog, &config.api.url)));
     findings.extend(data_folder(&options));
+    findings.extend(database(&options).await);
     findings.extend(Box::pin(look(&options, &config, &file, &output)).await);
     print(&findings, options.json, &output);
     verdict(&findings, options.strict)
@@ -150,6 +154,20 @@ async fn look(options: &DoctorOptions, config: &Config, file: &EnvFile, output: 
 /// A Worker has no data folder.
 fn data_folder(options: &DoctorOptions) -> Option<Finding> {
     options.wrangler.is_none().then(|| configuration::data_folder(&options.data.data_dir))
+}
+
+/// The PostgreSQL database, if there is one.
+async fn database(options: &DoctorOptions) -> Option<Finding> {
+    let place = options.wrangler.is_none().then(|| options.store.place(&options.data.data_dir))?;
+    let examined = match place {
+        Ok(Place::Folder(_)) => return None,
+        Ok(Place::Postgres(url, _)) => match PostgresStore::new(url, 1) {
+            Ok(store) => store.examine().await.map_err(StartError::from),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error),
+    };
+    Some(configuration::database(examined))
 }
 
 /// The worker that reads the tenant, if one is set.

@@ -6,15 +6,13 @@ use deputy::host::{BoxFuture, Operation, Outcome, RecordKey, Store, StoreError, 
 use metrics::{counter, histogram};
 use tokio::time::Instant;
 
-use crate::store::SqliteStore;
-
 /// Durations of operations.
 pub(super) const STORE_SECONDS: &str = "deputy_store_seconds";
 /// Operations that failed.
 pub(super) const STORE_FAILURES: &str = "deputy_store_failures_total";
 
 /// The store, with the durations and failures of its operations in metrics.
-pub(crate) struct MeasuredStore(pub(crate) Arc<SqliteStore>);
+pub(crate) struct MeasuredStore(pub(crate) Arc<dyn Store>);
 
 impl Store for MeasuredStore {
     fn execute<'a>(

@@ -124,6 +124,9 @@ fn page() -> String {
     page += "\n### `deputy tools`\n\n[your-api.md](your-api.md) describes the document and the overlay.\n\n";
     page += &flags([of("tools")]);
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
+    page +=
+        "\n### `deputy store`\n\n[replicas.md](replicas.md#moving-from-sqlite) describes the command.\n\n";
+    page += &flags([of("store")]);
     page += "\n### `deputy grants` and `deputy clients`\n\nThey read `ADMIN_TOKEN` and `ADMIN_LISTEN` too. [admin.md](admin.md) describes them.\n\n";
     page += &flags([of("grants")]);
     page += "\n### `deputy demo`\n\nThe demo reads `LOG` and `LOG_FORMAT` too, and the variables of the [overview](#overview) from the environment, except those about PingOne, the API, the \
@@ -307,6 +310,10 @@ Behind a proxy, set `CLIENT_ADDRESS_HEADER` to the header in which the proxy sen
 `forwarded` is read as RFC 7239 specifies it. Requests without a usable address in the header share one rate limit. Only the proxy may reach
 Deputy's port, since anyone else could forge the header. Without `CLIENT_ADDRESS_HEADER`, requests from this computer are not limited,
 and every other address has at most a quarter of the connections. [native.md](native.md) has examples for nginx and Caddy.
+
+A secret can be in a file of its own, whose path is in a variable with `_FILE` at its end: `SERVER_KEY_FILE`, `PINGONE_CLIENT_SECRET_FILE`,
+`PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for `deputy doctor`. A line break
+at the end of the file does not count. If the variable itself is set too, Deputy does not start.
 ";
 
 const DOCTOR: &str = "\

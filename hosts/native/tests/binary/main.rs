@@ -13,5 +13,6 @@ mod operations;
 mod remote_clients;
 mod serve;
 mod shutdown;
+mod store;
 mod support;
 mod traces;

@@ -1,8 +1,10 @@
-//! The SQLite store: the suite that every store passes, and the properties of a file.
+//! The stores: the suite that every store passes, and the properties of a file and of a server.
 
 mod backup;
 mod durability;
 mod failures;
+#[cfg(unix)]
+mod on_postgres;
 mod opening;
 
 use std::sync::Arc;

@@ -16,7 +16,10 @@ use deputy::host::{
 use harness::memory::MemoryHost;
 use serde_json::Value;
 
-use super::scheduler::{Dice, Tasks, turn};
+use super::{
+    mirror::Mirror,
+    scheduler::{Dice, Tasks, turn},
+};
 
 /// The host in memory, which yields between all operations, with a store that fails as often as it is told.
 #[derive(Clone)]
@@ -41,6 +44,7 @@ struct TokenEndpoint {
 
 struct ContendedStore {
     inner: MemoryHost,
+    mirror: Option<Mirror>,
     dice: Mutex<Dice>,
     failures: Failures,
     /// Chances to fail so far: two for each operation.
@@ -63,6 +67,7 @@ impl ContendedHost {
         let refreshing = Arc::new(AtomicBool::default());
         let store = ContendedStore {
             inner: inner.clone(),
+            mirror: Mirror::from_environment(),
             dice: dice.into(),
             failures,
             chances: AtomicUsize::default(),
@@ -215,13 +220,18 @@ impl Store for ContendedStore {
         operation: Operation,
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(self.contended(async move {
-            let stored = self.inner.memory().get(key, self.inner.now()).await?;
-            let before = stored.map(|record| pingone_tokens(&record.value));
+            let now = self.inner.now();
+            let stored = self.inner.memory().get(key, now).await?;
+            let before = stored.as_ref().map(|record| pingone_tokens(&record.value));
             let after = match &operation {
                 Operation::Replace { value, .. } => Some(pingone_tokens(value)),
                 _ => None,
             };
-            let outcome = self.inner.memory().execute(key, operation).await?;
+            let outcome = self.inner.memory().execute(key, operation.clone()).await?;
+            if let Some(mirror) = &self.mirror {
+                let changed = self.inner.memory().get(key, now).await?;
+                mirror.execute(key, operation, (stored, changed), &outcome, now);
+            }
             if outcome == Outcome::Written(true) && after.is_some() && after != before {
                 self.refreshing.store(false, Ordering::SeqCst);
             }

@@ -2,12 +2,14 @@
 //! and the process ends.
 //!
 //! A seed determines a run. `DEPUTY_SEEDS` is the number of seeds (150), and `DEPUTY_SEED` repeats one of them.
-//! [`failure_points`] covers every failure of a single request.
+//! [`failure_points`] covers every failure of a single request. With `DEPUTY_SIMULATION=postgres`, every operation runs on
+//! PostgreSQL too ([`mirror`]).
 
 mod events;
 mod failure_points;
 mod host;
 mod logins;
+mod mirror;
 mod operator;
 mod scheduler;
 

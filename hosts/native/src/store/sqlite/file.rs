@@ -127,7 +127,7 @@ fn is_full(_: &Path) -> bool {
 }
 
 /// The path of the file in `folder`.
-pub(super) fn path(folder: &Path) -> PathBuf {
+pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
@@ -144,7 +144,7 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, OpenError> {
 ///
 /// A database in the newest schema is not written to. It opens while another program writes, and on a full disk with room
 /// for the index of SQLite.
-pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+pub(in crate::store) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     let is_empty = !schema::has_tables(&connection).map_err(failed)?;

@@ -16,23 +16,34 @@ mod schema;
 mod watch;
 mod writer;
 
-use std::{path::Path, thread::JoinHandle, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
-use deputy::host::{BoxFuture, Operation, Outcome, Record, RecordKey, Store, StoreError, Timestamp, Version};
+use deputy::host::{
+    BoxFuture, GrantIndex, Operation, Outcome, Record, RecordKey, Store, StoreError, Timestamp, Version,
+};
 use tokio::{
     sync::{mpsc, oneshot},
+    task::spawn_blocking,
     time::timeout,
 };
 
+use super::{NativeStore, SWEEP, integer, swept};
+
 pub use backup::{BackupError, Restored, back_up, restore};
-pub(crate) use count::count;
 use damage::DamageCheck;
 pub use file::OpenError;
-pub(crate) use file::{create_folder, private};
+pub(super) use file::open;
+pub(crate) use file::{create_folder, path, private};
 pub use grant_index::SqliteGrantIndex;
 pub use lock::FolderLock;
 use reader::Readers;
 use watch::Watch;
+pub(super) use writer::insert;
 use writer::{Job, Write};
 
 /// The store of the native host.
@@ -44,6 +55,7 @@ pub struct SqliteStore {
     damage_check: Option<DamageCheck>,
     writer: Option<JoinHandle<()>>,
     watch: Watch,
+    folder: PathBuf,
 }
 
 impl SqliteStore {
@@ -59,18 +71,19 @@ impl SqliteStore {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let watch = Watch::of(&path).map_err(|error| OpenError::Io(path.clone(), error))?;
         let writer = writer::start(connection, queue).map_err(|error| OpenError::Io(path, error))?;
-        Ok(Self { jobs: Some(jobs), readers, damage_check, writer: Some(writer), watch })
+        Ok(Self {
+            jobs: Some(jobs),
+            readers,
+            damage_check,
+            writer: Some(writer),
+            watch,
+            folder: folder.to_owned(),
+        })
     }
 
     /// Whether the files of the database are still those that were opened. Logs every change.
     pub fn files_are_in_place(&self) -> bool {
         self.watch.files_are_in_place()
-    }
-
-    /// Writes that wait for the writer.
-    pub(crate) fn queued(&self) -> u32 {
-        let queued = self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity());
-        u32::try_from(queued).unwrap_or(u32::MAX)
     }
 
     async fn write(
@@ -118,7 +131,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let done = self.write(|reply| Job { write: Write::Sweep { now }, reply }).await?;
             for key in &done.given_up {
-                log_given_up(key);
+                swept::log(key.kind(), &key.name());
             }
             Ok(done.count)
         })
@@ -149,25 +162,28 @@ impl Store for SqliteStore {
     }
 }
 
-fn log_given_up(key: &RecordKey) {
-    match key {
-        RecordKey::Approval(login) => {
-            tracing::info!(reference = %login.reference(), "no decision on the approval page after ten minutes");
-        }
-        RecordKey::Login(login) => {
-            tracing::info!(reference = %login.reference(), "login not back from PingOne after ten minutes");
-        }
-        RecordKey::Assertion(_)
-        | RecordKey::Blocklist(_)
-        | RecordKey::Client(_)
-        | RecordKey::Grant(_)
-        | RecordKey::Reply(_)
-        | RecordKey::User(_) => {}
+impl NativeStore for SqliteStore {
+    fn grant_index(&self) -> Arc<dyn GrantIndex> {
+        Arc::new(SqliteGrantIndex::of(&self.folder))
+    }
+
+    fn waiting(&self) -> u32 {
+        let waiting = self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity());
+        u32::try_from(waiting).unwrap_or(u32::MAX)
+    }
+
+    fn count(&self, kind: &'static str, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let folder = self.folder.clone();
+        Box::pin(async move {
+            let counted = spawn_blocking(move || count::count(&folder, kind, now)).await;
+            counted.map_err(|_| StoreError("a count was canceled".to_owned()))?.map_err(failed)
+        })
+    }
+
+    fn watch(&self) {
+        self.files_are_in_place();
     }
 }
-
-/// Records that one sweep removes at most. A sweep this small delays a login imperceptibly.
-pub const SWEEP: usize = 250;
 
 impl Drop for SqliteStore {
     /// Closes the readers, then waits for the queued writes and for the checkpoint of the writer. After that the database is
@@ -181,11 +197,6 @@ impl Drop for SqliteStore {
             let _ = writer.join();
         }
     }
-}
-
-/// SQLite's integers are signed. No time or version comes near the limit.
-fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {

@@ -167,6 +167,19 @@ fn apply(transaction: &Transaction<'_>, write: &Write, versions: &mut Versions) 
     Ok(Done { count, record: None, given_up: Vec::new() })
 }
 
+/// Inserts records, each with its kind, name, value and expiry, in a transaction of the caller.
+pub(in crate::store) fn insert<'a>(
+    connection: &Connection,
+    records: impl Iterator<Item = (&'a str, &'a str, &'a [u8], i64)>,
+) -> rusqlite::Result<()> {
+    for (kind, name, value, expires_at) in records {
+        let version: i64 =
+            connection.prepare_cached(schema::TAKE_VERSIONS)?.query_row([1], |row| row.get(0))?;
+        connection.prepare_cached(PUT)?.execute(params![kind, name, value, version, expires_at])?;
+    }
+    Ok(())
+}
+
 /// Removes the oldest expired records.
 fn sweep(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<Done> {
     let mut statement = transaction.prepare_cached(SWEEP)?;
