@@ -88,6 +88,17 @@ need_promtool() {
     lack promtool "apt-get install prometheus, or brew install prometheus"
 }
 
+# Debian's programs of PostgreSQL are not in PATH.
+need_postgres() {
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || apt_install postgresql ||
+    lack PostgreSQL "apt-get install postgresql, or brew install postgresql, or set DEPUTY_POSTGRES to the folder of its programs"
+  command -v openssl >/dev/null || apt_install openssl || lack openssl "apt-get install openssl"
+}
+
+need_haproxy() {
+  command -v haproxy >/dev/null || apt_install haproxy || lack HAProxy "apt-get install haproxy, or brew install haproxy"
+}
+
 need_terminal() {
   command -v tmux >/dev/null || apt_install tmux || lack tmux "apt-get install tmux, or brew install tmux"
   command -v curl >/dev/null || apt_install curl || lack curl "apt-get install curl"

@@ -80,7 +80,7 @@ impl Deputy {
         }
         self.process = Some(command.spawn().unwrap());
         for _ in 0..600 {
-            let health = http.get(self.at("/health")).send().await;
+            let health = http.get(self.at("/health")).header("host", self.host()).send().await;
             if health.is_ok_and(|health| health.status() == 200) {
                 return;
             }
@@ -133,6 +133,13 @@ impl Deputy {
         let pid = self.process.as_ref().unwrap().id().to_string();
         let limit = if full { "--fsize=1:unlimited" } else { "--fsize=unlimited:unlimited" };
         assert!(Command::new("prlimit").args(["--pid", &pid, limit]).status().unwrap().success());
+    }
+
+    /// The host of the URL at which clients reach Deputy: behind a proxy, that of the proxy.
+    fn host(&self) -> String {
+        let own = || format!("localhost:{}", self.port);
+        let public = self.variables.iter().find(|(name, _)| name == "PUBLIC_URL");
+        public.map_or_else(own, |(_, url)| url.trim_start_matches("http://").to_owned())
     }
 
     pub(crate) fn at(&self, path: &str) -> String {

@@ -15,6 +15,7 @@
 mod api;
 mod deputy;
 mod pingone;
+mod proxy;
 mod scenarios;
 mod user;
 mod world;

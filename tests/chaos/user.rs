@@ -9,6 +9,7 @@ use url::{Url, form_urlencoded};
 use crate::pingone::PingOne;
 
 /// A user who has logged in with a client.
+#[derive(Clone)]
 pub(crate) struct User {
     http: reqwest::Client,
     deputy: String,
@@ -37,13 +38,25 @@ pub(crate) enum Outcome {
 impl User {
     /// Registers a client and logs in with it through a browser.
     pub(crate) async fn log_in(http: &reqwest::Client, deputy: &str, pingone: &PingOne, name: &str) -> Self {
+        let (mut user, code) = Self::authorized(http, deputy, pingone, name).await;
+        assert_eq!(user.redeem(&code).await, Outcome::Ok, "{name}");
+        user
+    }
+
+    /// Registers a client and gets a code for it through a browser.
+    pub(crate) async fn authorized(
+        http: &reqwest::Client,
+        deputy: &str,
+        pingone: &PingOne,
+        name: &str,
+    ) -> (Self, String) {
         pingone.add_user(name, PASSWORD).await;
         let registration = json!({ "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none" });
         let request = http.post(format!("{deputy}/register")).header("content-type", "application/json");
         let response = request.body(registration.to_string()).send().await.unwrap().bytes().await.unwrap();
         let registered: Value = serde_json::from_slice(&response).unwrap();
         let client_id = registered["client_id"].as_str().unwrap_or_else(|| panic!("{registered}")).to_owned();
-        let mut user = Self {
+        let user = Self {
             http: http.clone(),
             deputy: deputy.to_owned(),
             name: name.to_owned(),
@@ -54,10 +67,18 @@ impl User {
             unanswered: 0,
         };
         let code = user.authorize(pingone).await;
-        let code = [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)];
-        let redeemed = user.token(&[&code[..], &[("redirect_uri", REDIRECT_URI)]].concat()).await;
-        assert_eq!(redeemed, Outcome::Ok, "{name}");
-        user
+        (user, code)
+    }
+
+    /// Redeems a code.
+    pub(crate) async fn redeem(&mut self, code: &str) -> Outcome {
+        let code = [("grant_type", "authorization_code"), ("code", code), ("code_verifier", VERIFIER)];
+        self.token(&[&code[..], &[("redirect_uri", REDIRECT_URI)]].concat()).await
+    }
+
+    /// Whether this and another copy of the user have the same refresh token.
+    pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
+        self.refresh_token == other.refresh_token
     }
 
     async fn authorize(&self, pingone: &PingOne) -> String {
@@ -120,6 +141,8 @@ impl User {
             return Some(Outcome::Failed(format!("{status}, and a body that was cut off")));
         };
         self.results += u64::from(status == 200);
+        // A proxy says so of a replica that was killed.
+        self.unanswered += u64::from(status == 502);
         Some(match status {
             200 => outcome(&text),
             401 => return None,

@@ -3,4 +3,5 @@
 mod api;
 mod keys;
 mod native;
+mod replicas;
 mod token_endpoint;
