@@ -1,0 +1,134 @@
+"""The chart and the Compose file in deploy/: rendered, and compared with the schemas of Kubernetes and with the documents."""
+
+import re
+import unittest
+from pathlib import Path
+
+import helm_python
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy/helm/deputy"
+COMPOSE = ROOT / "deploy/compose"
+KUBERNETES = ["1.27", "1.33"]
+EVERYTHING = {
+    "autoscaling": {"enabled": True},
+    "audit": {"enabled": False},
+    "ingress": {"enabled": True, "annotations": {"example.com/a": "b"}},
+    "imagePullSecrets": [{"name": "registry"}],
+    "metrics": {"podMonitor": True},
+    "networkPolicy": {"extraEgress": [{"ports": [{"port": 8080}]}]},
+    "nodeSelector": {"kubernetes.io/arch": "amd64"},
+    "podAnnotations": {"example.com/c": "d"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+}
+NOTHING = {"metrics": {"enabled": False}, "networkPolicy": {"enabled": False}}
+
+
+def rendered(values=None):
+    """The resources of the chart by their kinds."""
+    with helm_python.Chart.load(CHART) as chart:
+        files = chart.render(values or {}, name="deputy", namespace="deputy")
+    documents = [yaml.safe_load(text) for name, text in files.items() if name.endswith(".yaml")]
+    return {document["kind"]: document for document in documents if document}
+
+
+def pod(resources):
+    workload = resources.get("StatefulSet") or resources["Deployment"]
+    return workload["spec"]["template"]["spec"]
+
+
+class Chart(unittest.TestCase):
+    def test_lint_finds_nothing(self):
+        report = helm_python.lint(CHART, strict=True)
+        problems = [message for message in report["messages"] if message["severity"] > 1]
+        self.assertEqual((problems, report["errors"]), ([], []))
+
+    def test_resources_fit_the_schemas_of_kubernetes(self):
+        for values in ({}, EVERYTHING, NOTHING):
+            for kind, resource in rendered(values).items():
+                if kind == "PodMonitor":
+                    continue
+                for version in KUBERNETES:
+                    kubernetes_validate.validate(resource, version, strict=True)
+
+    def test_default_resources(self):
+        kinds = {"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "StatefulSet"}
+        self.assertEqual(set(rendered()), kinds)
+        more = kinds - {"StatefulSet"} | {"Deployment", "HorizontalPodAutoscaler", "Ingress", "PodMonitor"}
+        self.assertEqual(set(rendered(EVERYTHING)), more)
+
+    def test_selectors_match_the_pods(self):
+        resources = rendered(EVERYTHING)
+        labels = resources["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+        selectors = [
+            resources["Deployment"]["spec"]["selector"]["matchLabels"],
+            resources["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+            resources["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+            resources["PodMonitor"]["spec"]["selector"]["matchLabels"],
+            resources["Service"]["spec"]["selector"],
+        ]
+        for selector in selectors:
+            self.assertLessEqual(selector.items(), labels)
+        target = resources["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+        self.assertEqual((target["kind"], target["name"]), ("Deployment", "deputy"))
+        self.assertNotIn("replicas", resources["Deployment"]["spec"])
+
+    def test_pods_have_no_rights_and_no_secrets_in_variables(self):
+        for values in ({}, EVERYTHING):
+            resources = rendered(values)
+            spec = pod(resources)
+            (container,) = spec["containers"]
+            self.assertTrue(spec["securityContext"]["runAsNonRoot"])
+            self.assertFalse(spec["automountServiceAccountToken"])
+            self.assertTrue(container["securityContext"]["readOnlyRootFilesystem"])
+            self.assertNotIn("env", container)
+            variables = resources["ConfigMap"]["data"]
+            for secret in ("SERVER_KEY", "PINGONE_CLIENT_SECRET", "STORE_URL"):
+                self.assertNotIn(secret, variables)
+                self.assertEqual(variables[f"{secret}_FILE"], f"/run/secrets/deputy/{secret}")
+
+    def test_pods_stop_later_than_deputy(self):
+        resources = rendered({"drainSeconds": 30})
+        self.assertEqual(resources["ConfigMap"]["data"]["DRAIN_SECONDS"], "30")
+        # Ten seconds for requests, and four for work after responses: docs/limits.md.
+        self.assertGreaterEqual(pod(resources)["terminationGracePeriodSeconds"], 30 + 14)
+
+
+class Documents(unittest.TestCase):
+    def test_variables_exist(self):
+        known = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
+        set_by = {
+            "chart": rendered()["ConfigMap"]["data"],
+            "compose": yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["deputy"]["environment"],
+            "example": re.findall(r"^([A-Z_]+)=", (COMPOSE / "deputy.env.example").read_text(), re.MULTILINE),
+        }
+        for place, names in set_by.items():
+            for name in names:
+                self.assertIn(name.removesuffix("_FILE"), known, place)
+
+    def test_compose_files_exist(self):
+        compose = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+        for name, service in compose["services"].items():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                if source.startswith("."):
+                    self.assertTrue((COMPOSE / source).exists(), f"{name}: {source}")
+                else:
+                    self.assertIn(source, compose["volumes"], name)
+            for secret in service.get("secrets", []):
+                self.assertIn(secret, compose["secrets"], name)
+        build = compose["services"]["deputy"]["build"]
+        self.assertTrue((COMPOSE / build["context"] / build["dockerfile"]).exists())
+
+    def test_proxies_are_configured_alike(self):
+        documented = (ROOT / "docs/replicas.md").read_text().split("```haproxy")[1].split("```")[0]
+        settings = {line.strip() for line in documented.splitlines()}
+        settings = {line for line in settings if line and not line.startswith(("bind", "server "))}
+        configured = {line.strip() for line in (COMPOSE / "haproxy.cfg").read_text().splitlines()}
+        self.assertLessEqual(settings, configured)
+
+
+if __name__ == "__main__":
+    unittest.main()
