@@ -12,7 +12,8 @@ pub(super) static ACCESS_TOKEN_LIFETIME: Variable = Variable {
               new process of a program with the Python SDK sends the user to log in again instead of refreshing. The \
               lifetime does not delay the end of an access. Deputy reads the grant for each request, so that a \
               revocation and a change in *Your agents* take effect at once. The end of the user's login at PingOne takes \
-              effect when PingOne's own token expires. The lifetime bounds the use of a token that leaks unnoticed. A \
+              effect when PingOne's webhook reports it, or else with the next refresh at PingOne \
+              (`PINGONE_CHECK_INTERVAL`). The lifetime bounds the use of a token that leaks unnoticed. A \
               client keeps its refresh token beside the access token, so a shorter lifetime helps only where an access \
               token can leak alone, such as in the log of a proxy.",
     syntax: Syntax::Seconds(SECONDS),

@@ -44,7 +44,8 @@ pub(super) static WEBHOOK_SECRET: Variable = Variable {
     former_name: None,
     summary: "secret with which PingOne reports events to Deputy",
     details: "With it, `POST /pingone/events` takes the events of a webhook of PingOne, and ends the grants of a user who is \
-              locked, disabled or deleted, or whose consent or session ends. Without it there is no such endpoint. \
+              locked, disabled or deleted, or whose consent or session ends. Without it there is no such endpoint. Its \
+              holder can end grants, and nothing else. \
               [pingone.md](pingone.md#6-the-webhook) describes the set-up, and how to replace the secret.",
     syntax: Syntax::Text(
         "32 visible ASCII characters or more, without commas, as from `openssl rand -base64 32`; while it is \
