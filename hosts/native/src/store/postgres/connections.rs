@@ -144,7 +144,7 @@ impl Connections {
                     (cause(&error), passes(&error))
                 }
                 Err(PoolError::Timeout(_)) => {
-                    ("no connection to PostgreSQL became free in time".to_owned(), false)
+                    ("no connection to PostgreSQL was free or could be opened in time".to_owned(), false)
                 }
                 Err(error) => (error.to_string(), false),
             };
