@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -82,6 +82,7 @@ describe("packages", () => {
     mkdirSync(files);
     for (const { digest } of manifest.layers) run("tar", "-xf", blob(digest), "-C", files);
     assert.ok(existsSync(join(files, "etc/ssl/certs/ca-certificates.crt")));
+    if (process.getuid() === 0) assert.equal(statSync(join(files, "data")).uid, 65532);
     if (process.getuid() === 0) assert.match(run("chroot", "--userspec=65532:65532", files, "/usr/bin/deputy", "--version"), /^deputy 0/);
   });
 });
