@@ -14,7 +14,11 @@ package() {
     esac
   done
   node scripts/sbom.js >"$out/deputy-$version.cdx.json" || return 1
-  (cd "$out" && rm -f SHA256SUMS && sha256sum -- *"$version"* >SHA256SUMS && ls -l)
+  (cd "$out" && rm -f SHA256SUMS && checksums *"$version"* >SHA256SUMS && ls -l)
+}
+
+checksums() {
+  if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
 }
 
 # The ready-built Worker of an OpenAPI document, with what makes a folder for it.
