@@ -36,6 +36,44 @@ pub fn cluster() -> &'static Cluster {
 impl Cluster {
     /// Creates and starts a server without durability.
     pub fn start() -> Self {
+        let cluster = Self::new();
+        cluster.create();
+        cluster.resume();
+        cluster.sql("postgres", "CREATE ROLE deputy LOGIN PASSWORD 'correct horse'");
+        cluster.sql("postgres", "CREATE DATABASE tests OWNER deputy");
+        cluster
+    }
+
+    /// Creates and starts a synchronous standby of this server: from now on, a write is confirmed when both have it.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let standby = Self::new();
+        let mut copy = standby.program("pg_basebackup");
+        copy.args(["-R", "-X", "stream", "-c", "fast", "-U", "postgres", "-p", &self.port.to_string(), "-h"]);
+        standby.run(copy.arg(&self.folder).arg("-D").arg(standby.data()));
+        standby.resume();
+        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn become_primary(&self) {
+        self.run(self.program("pg_ctl").args(["promote", "--wait", "--silent"]).arg("-D").arg(self.data()));
+    }
+
+    /// The URL of a schema of this server, on whichever of this and another server accepts writes.
+    pub fn url_with(&self, other: &Self, url: &str) -> String {
+        let host = |cluster: &Self| {
+            let folder = cluster.folder.display().to_string();
+            format!("{}:{}", folder.replace('/', "%2F"), cluster.port)
+        };
+        let options = url.split('&').find(|part| part.starts_with("options=")).unwrap_or_default();
+        format!("postgres://deputy@{},{}/tests?{options}", host(self), host(other))
+    }
+
+    /// An empty folder, and the process that stops its server.
+    fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("deputy-postgres-{}-{number}", std::process::id()));
@@ -55,12 +93,7 @@ impl Cluster {
         let port = free_port();
         let programs = programs();
         let names = AtomicU32::default();
-        let cluster = Self { folder, programs, user, port, names, _alive: write_end, _watcher: watcher };
-        cluster.create();
-        cluster.resume();
-        cluster.sql("postgres", "CREATE ROLE deputy LOGIN PASSWORD 'correct horse'");
-        cluster.sql("postgres", "CREATE DATABASE tests OWNER deputy");
-        cluster
+        Self { folder, programs, user, port, names, _alive: write_end, _watcher: watcher }
     }
 
     fn create(&self) {
@@ -90,7 +123,7 @@ impl Cluster {
         ];
         let mut openssl = self.as_user(Path::new("openssl"));
         self.run(openssl.args(certificate).current_dir(&data));
-        let access = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhostssl all all ::1/128 scram-sha-256\n";
+        let access = "local all all trust\nlocal replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhostssl all all ::1/128 scram-sha-256\n";
         fs::write(data.join("pg_hba.conf"), access).expect("the file of accesses");
     }
 

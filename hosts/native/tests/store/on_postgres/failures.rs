@@ -140,3 +140,42 @@ async fn confirmed_writes_survive_a_crash_of_the_server() {
     assert!(count > 100, "{count} writes");
     assert_eq!(store.probe(NOW).await, Ok(()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn failover_to_a_synchronous_standby_loses_no_confirmed_write() {
+    let primary = Arc::new(Cluster::start());
+    let url = primary.schema();
+    let standby = Arc::new(primary.standby());
+    let store = Arc::new(opened(&primary.url_with(&standby, &url)).await);
+    let (stop, writing) = (Arc::new(AtomicBool::new(false)), Arc::clone(&store));
+    let stopped = Arc::clone(&stop);
+    let writer = tokio::spawn(async move {
+        let mut confirmed = Vec::new();
+        for number in 0.. {
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            if writing.put(&grant(number), b"kept".to_vec(), LATER).await.is_ok() {
+                confirmed.push(number);
+            }
+        }
+        confirmed
+    });
+    sleep(Duration::from_millis(500)).await;
+    let promoted = Arc::clone(&standby);
+    tokio::task::spawn_blocking(move || {
+        primary.stop("immediate");
+        promoted.become_primary();
+    })
+    .await
+    .unwrap();
+    sleep(Duration::from_millis(500)).await;
+    store.put(&grant(1_000_000), b"after".to_vec(), LATER).await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let confirmed = writer.await.unwrap();
+    assert!(confirmed.len() > 20, "{} writes", confirmed.len());
+    for number in confirmed {
+        assert!(store.get(&grant(number), NOW).await.unwrap().is_some(), "write {number} is lost");
+    }
+}
