@@ -80,7 +80,19 @@ fn subscriptions(settings: &Settings) -> Vec<Value> {
             "verifyTlsCertificates": held.verify_tls,
         })
     });
-    subscription.collect()
+    // The webhook that this simulator sends to.
+    let sending = settings.webhook.url.iter().map(|url| {
+        json!({
+            "id": "50b50000-0000-4000-8000-000000000000",
+            "name": "Webhook",
+            "enabled": true,
+            "format": "ACTIVITY",
+            "httpEndpoint": { "url": url },
+            "filterOptions": { "includedActionTypes": EVENTS },
+            "verifyTlsCertificates": true,
+        })
+    });
+    sending.chain(subscription).collect()
 }
 
 fn user(user: &User) -> Value {
@@ -100,6 +112,10 @@ pub(super) const OPENID: &str = "0be21d00-0000-4000-8000-000000000001";
 pub(super) const API: &str = "a9100000-0000-4000-8000-000000000002";
 
 const OPENID_SCOPES: [&str; 6] = ["address", "email", "offline_access", "openid", "phone", "profile"];
+
+/// The events that the simulator sends.
+const EVENTS: [&str; 5] =
+    ["OAUTH_CONSENT.REVOKED", "SESSION.DELETED", "USER.DELETED", "USER.DISABLED", "USER.LOCKED"];
 
 const ROLES: [&str; 8] = [
     "Client Application Developer",

@@ -44,11 +44,21 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
 fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
     let url = tenant.config.public_url.at("/pingone/events");
     let all = items(&tenant.subscriptions)?;
-    let Some(webhook) = all.iter().find(|webhook| webhook["httpEndpoint"]["url"] == url.as_str()) else {
-        return Err(Unknown(format!(
-            "no webhook sends events to {url}: a login that ends at PingOne ends with its next refresh"
-        )));
+    let found = all.iter().find(|webhook| webhook["httpEndpoint"]["url"] == url.as_str());
+    let has_secret = tenant.config.pingone.webhook.is_some();
+    let Some(webhook) = found else {
+        if has_secret {
+            let seen = format!("PINGONE_WEBHOOK_SECRET is set, and no webhook sends events to {url}");
+            return Ok(Seen::warning(seen, "make the webhook, as docs/pingone.md describes it"));
+        }
+        let reason =
+            "Deputy has no webhook (PINGONE_WEBHOOK_SECRET): it asks PingOne about a login now and then";
+        return Err(Unknown(reason.to_owned()));
     };
+    if !has_secret {
+        let fix = "set PINGONE_WEBHOOK_SECRET to the secret of the webhook";
+        return Ok(Seen::failure("a webhook sends events, and Deputy refuses them without a secret", fix));
+    }
     if webhook["enabled"] != true {
         return Ok(Seen::warning("the webhook is disabled", "enable it"));
     }
@@ -68,6 +78,5 @@ fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
     Ok(Seen::warning_unless(missing.is_empty(), seen, "add these events to it"))
 }
 
-/// The events that end logins.
-const ACTIONS: [&str; 5] =
-    ["OAUTH_CONSENT.REVOKED", "SESSION.DELETED", "USER.DELETED", "USER.DISABLED", "USER.LOCKED"];
+/// The events that every Deputy needs. An operator may leave out those of locked users and of sessions.
+const ACTIONS: [&str; 3] = ["OAUTH_CONSENT.REVOKED", "USER.DELETED", "USER.DISABLED"];
