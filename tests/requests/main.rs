@@ -46,6 +46,7 @@ mod openapi_tools;
 mod personas;
 mod pingone_backoff;
 mod pingone_checks;
+mod pingone_client_key;
 mod pingone_events;
 mod pingone_failures;
 mod pingone_keys;

@@ -4,6 +4,7 @@ mod admin;
 mod api;
 mod audit;
 mod brand;
+mod client_key;
 mod clients;
 mod keys;
 mod lifetimes;
@@ -20,6 +21,7 @@ mod webhook;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+pub use crate::jose::ClientKey;
 pub use admin::AdminToken;
 pub use api::Api;
 pub use brand::{Brand, Logo, LogoType};

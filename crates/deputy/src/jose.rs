@@ -1,15 +1,20 @@
 //! Signatures and keys of JSON Web Tokens. A key is for one algorithm, and a key set has those that its application
-//! supports (RFC 8725 §3.1): RS256 for `PingOne`, RS256 and ES256 for clients.
+//! supports (RFC 8725 §3.1): RS256 for `PingOne`, RS256 and ES256 for clients. Deputy itself signs with RS256.
+
+mod client_key;
 
 use bytes::Bytes;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     encoding::{base64url_decode, base64url_decode_all},
+    secret::Secret,
     types::ClientIdUrl,
 };
+
+pub use client_key::ClientKey;
 
 /// Signing keys, from a JWK set (RFC 7517 §5).
 #[derive(Clone, Debug, Default)]
@@ -195,6 +200,13 @@ impl Jwk {
             Err(_) => Err(JwtError::Signature),
         }
     }
+}
+
+/// Signs a token with RS256. `None` if the numbers of the key do not belong together.
+pub(crate) fn sign(claims: &Value, key: &ClientKey) -> Option<Secret<String>> {
+    let mut header = Header::new(Algorithm::RS256);
+    header.kid.clone_from(&key.kid);
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_der(key.der.expose())).ok().map(Secret::new)
 }
 
 /// Decodes the claims of a token without verifying it: of a token that was verified before it was stored, or to find the

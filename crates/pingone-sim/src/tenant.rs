@@ -1,6 +1,7 @@
 //! Settings of the tenant that an administrator makes. The management API shows them, and the OAuth endpoints obey them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Settings of the tenant that an administrator makes. The defaults are those of docs/pingone.md.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub struct ApplicationSettings {
     pub enabled: bool,
     /// `grantTypes`
     pub grant_types: Vec<String>,
+    /// `jwks`: the public keys of `PRIVATE_KEY_JWT`.
+    pub jwks: Option<Value>,
     /// Whether a key rotation policy signs its tokens.
     pub key_rotation_policy: bool,
     /// The scopes of OpenID Connect that are granted, besides `openid`.
@@ -155,6 +158,7 @@ impl Default for ApplicationSettings {
             api_scopes: None,
             enabled: true,
             grant_types: texts(&["AUTHORIZATION_CODE", "REFRESH_TOKEN"]),
+            jwks: None,
             key_rotation_policy: true,
             openid_scopes: texts(&["address", "email", "offline_access", "phone", "profile"]),
             par_requirement: "OPTIONAL".to_owned(),

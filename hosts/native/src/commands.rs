@@ -15,8 +15,8 @@ use http::HeaderName;
 use url::Url;
 
 use help::{
-    ADMIN_HELP, AFTER_HELP, AUDIT_HELP, COPY_HELP, DEMO_HELP, DOCTOR_HELP, LOGINS_HELP, TOOLS_HELP,
-    serve_help,
+    ADMIN_HELP, AFTER_HELP, AUDIT_HELP, COPY_HELP, DEMO_HELP, DOCTOR_HELP, KEYS_HELP, LOGINS_HELP,
+    TOOLS_HELP, serve_help,
 };
 pub(crate) use store::{CopyOptions, StoreAction, StoreOptions};
 
@@ -24,6 +24,7 @@ use crate::{
     admin::{self, ClientsOptions, GrantsOptions},
     audit::{AuditOptions, LoginsOptions},
     build::BUILD,
+    client_key::KeysOptions,
     doctor::{self, DoctorOptions},
     env_file::{EnvFile, EnvFileError},
     listen::Listen,
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     /// List and end the access of clients, of this or of another Deputy
     #[command(after_help = ADMIN_HELP)]
     Grants(GrantsOptions),
+    /// Make a key with which Deputy authenticates at PingOne instead of a client secret
+    #[command(after_help = KEYS_HELP)]
+    Keys(KeysOptions),
     /// Show logins step by step, and why they failed
     #[command(after_help = LOGINS_HELP)]
     Logins(LoginsOptions),

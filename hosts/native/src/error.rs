@@ -52,6 +52,8 @@ pub(crate) enum StartError {
     DemoFile(PathBuf, io::Error),
     #[error("problems found: {0}")]
     Doctor(usize),
+    #[error("{path} cannot be created: {1}. Name a new file in a folder that this user can write", path = .0.display())]
+    KeyFile(PathBuf, io::Error),
     #[error("{0}")]
     Log(String),
     #[error(transparent)]
@@ -130,6 +132,7 @@ impl StartError {
             | Self::Copy(_)
             | Self::DemoFile(..)
             | Self::Doctor(_)
+            | Self::KeyFile(..)
             | Self::Metrics(_)
             | Self::Open(_)
             | Self::OpenApi(OpenApiError::Print(_) | OpenApiError::Warnings(_))

@@ -7,6 +7,7 @@ mod admin;
 mod audit;
 mod backup;
 mod build;
+mod client_key;
 pub mod commands;
 mod copy;
 mod demo;
@@ -100,6 +101,7 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         Command::Backup(options) => backup::back_up(&options, output),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
         Command::Doctor(options) => serving(Box::pin(doctor::run(*options, file, tools, output.clone()))),
+        Command::Keys(options) => client_key::make(&options),
         Command::Restore(options) => backup::restore(&options, output),
         Command::Store(options) => serving(Box::pin(copy::run(options, output.clone()))),
         Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),

@@ -4,11 +4,12 @@ use url::Url;
 
 use super::{
     Webhook,
+    client_key::{CLIENT_KEY, client_key},
     variable::{DefaultValue, Syntax, Variable},
     vars::{Vars, bare, on_or_off, secure, unpadded},
     webhook::{CHECK_INTERVAL, check_interval},
 };
-use crate::secret::Secret;
+use crate::{jose::ClientKey, secret::Secret};
 
 /// Deputy's client at PingOne, and what it asks for.
 #[derive(Clone, Debug)]
@@ -19,9 +20,7 @@ pub struct PingOne {
     pub policy_id: String,
     /// `PINGONE_CLIENT_ID`.
     pub client_id: String,
-    /// `PINGONE_CLIENT_SECRET`.
-    pub client_secret: Secret<String>,
-    /// `PINGONE_CLIENT_AUTH`.
+    /// `PINGONE_CLIENT_AUTH`, with the secret or the key.
     pub client_auth: ClientAuth,
     /// `PINGONE_SEND_RESOURCE`: whether authorization requests carry `resource` (RFC 8707).
     pub send_resource: bool,
@@ -32,12 +31,14 @@ pub struct PingOne {
 }
 
 /// How Deputy authenticates at the token endpoint of PingOne (OpenID Connect Core §9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum ClientAuth {
-    /// `client_secret_basic`
-    Basic,
-    /// `client_secret_post`
-    Post,
+    /// `client_secret_basic`, with `PINGONE_CLIENT_SECRET`.
+    Basic(Secret<String>),
+    /// `client_secret_post`, with `PINGONE_CLIENT_SECRET`.
+    Post(Secret<String>),
+    /// `private_key_jwt`, with `PINGONE_CLIENT_KEY`.
+    Key(Box<ClientKey>),
 }
 
 impl PingOne {
@@ -45,8 +46,7 @@ impl PingOne {
         let issuer = vars.read(&ISSUER, pingone_issuer);
         let policy_id = vars.read(&POLICY_ID, policy_id);
         let client_id = vars.read(&CLIENT_ID, unpadded);
-        let client_secret = vars.read(&CLIENT_SECRET, unpadded).map(Secret::new);
-        let client_auth = vars.choose(&CLIENT_AUTH, client_auth);
+        let client_auth = ClientAuth::read(vars);
         let send_resource = vars.choose(&SEND_RESOURCE, on_or_off);
         let webhook = Webhook::read(vars);
         let check_interval = vars.read(&CHECK_INTERVAL, check_interval);
@@ -54,7 +54,6 @@ impl PingOne {
             issuer: issuer?,
             policy_id: policy_id?,
             client_id: client_id?,
-            client_secret: client_secret?,
             client_auth: client_auth?,
             send_resource: send_resource?,
             webhook: Some(webhook?).filter(Webhook::has_secret),
@@ -68,6 +67,42 @@ impl PingOne {
         let is_uuid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         is_uuid.then_some(id)
     }
+}
+
+impl ClientAuth {
+    fn read(vars: &Vars<'_>) -> Option<Self> {
+        let method = vars.choose(&CLIENT_AUTH, method);
+        let key = vars.read(&CLIENT_KEY, client_key);
+        if method == Some(Method::Key) {
+            let key = key?.map(Box::new).map(Self::Key);
+            if key.is_none() {
+                vars.report(
+                    CLIENT_KEY.name,
+                    "is not set, and PINGONE_CLIENT_AUTH is private_key_jwt; make a key with: deputy keys",
+                );
+            }
+            return key;
+        }
+        let secret = Secret::new(vars.read(&CLIENT_SECRET, unpadded)?);
+        Some(if method? == Method::Post { Self::Post(secret) } else { Self::Basic(secret) })
+    }
+
+    /// The name of the method in metadata (RFC 8414 §2).
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Basic(_) => "client_secret_basic",
+            Self::Post(_) => "client_secret_post",
+            Self::Key(_) => "private_key_jwt",
+        }
+    }
+}
+
+/// A value of `PINGONE_CLIENT_AUTH`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Basic,
+    Post,
+    Key,
 }
 
 pub(super) static ISSUER: Variable = Variable {
@@ -149,7 +184,8 @@ pub(super) static CLIENT_SECRET: Variable = Variable {
     name: "PINGONE_CLIENT_SECRET",
     former_name: Some("MCP_SERVER_CLIENT_SECRET"),
     summary: "client secret of Deputy's application at PingOne",
-    details: "[pingone.md](pingone.md#a-new-client-secret) says how to replace it.",
+    details: "[pingone.md](pingone.md#a-new-client-secret) says how to replace it. It is not needed if \
+              `PINGONE_CLIENT_AUTH` is `private_key_jwt`.",
     syntax: Syntax::Text("text without white space around it"),
     default: DefaultValue::Required,
     example: None,
@@ -160,11 +196,12 @@ pub(super) static CLIENT_SECRET: Variable = Variable {
 pub(super) static CLIENT_AUTH: Variable = Variable {
     name: "PINGONE_CLIENT_AUTH",
     former_name: Some("MCP_SERVER_CLIENT_AUTH"),
-    summary: "way in which Deputy sends its client secret to PingOne's token endpoint",
+    summary: "way in which Deputy authenticates at PingOne's token endpoint",
     details: "It must be what the application in PingOne is set to.",
     syntax: Syntax::Choice(&[
-        ("client_secret_basic", "in the `Authorization` header"),
-        ("client_secret_post", "in the body"),
+        ("client_secret_basic", "with the client secret in the `Authorization` header"),
+        ("client_secret_post", "with the client secret in the body"),
+        ("private_key_jwt", "with an assertion that `PINGONE_CLIENT_KEY` signs"),
     ]),
     default: DefaultValue::Value("client_secret_basic"),
     example: Some("client_secret_post"),
@@ -172,10 +209,11 @@ pub(super) static CLIENT_AUTH: Variable = Variable {
     secret: false,
 };
 
-fn client_auth(value: &str) -> Option<ClientAuth> {
+fn method(value: &str) -> Option<Method> {
     match value {
-        "client_secret_basic" => Some(ClientAuth::Basic),
-        "client_secret_post" => Some(ClientAuth::Post),
+        "client_secret_basic" => Some(Method::Basic),
+        "client_secret_post" => Some(Method::Post),
+        "private_key_jwt" => Some(Method::Key),
         _ => None,
     }
 }

@@ -4,8 +4,8 @@
 //! docs/configuration.md and .env.example, of the error for a missing value, and of the check for misspelled names.
 
 use super::{
-    Variable, admin, api, audit, brand, clients, keys, lifetimes, origins, pingone, public_url, rate_limits,
-    webhook,
+    Variable, admin, api, audit, brand, client_key, clients, keys, lifetimes, origins, pingone, public_url,
+    rate_limits, webhook,
 };
 
 /// Variables that belong together.
@@ -43,6 +43,7 @@ pub static SECTIONS: [Section; 7] = [
             &pingone::CLIENT_ID,
             &pingone::CLIENT_SECRET,
             &pingone::CLIENT_AUTH,
+            &client_key::CLIENT_KEY,
             &pingone::SEND_RESOURCE,
             &webhook::WEBHOOK_SECRET,
             &webhook::PASSWORD_EVENTS,

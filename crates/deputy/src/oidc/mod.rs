@@ -19,7 +19,9 @@ pub use authentication::{
 pub use discovery::{Discovery, DiscoveryError};
 pub use id_token::{IdTokenError, VerifiedIdToken, clocks_differ};
 pub(crate) use token::rotated_refresh_token;
-pub use token::{TokenError, TokenResponse, code_request, form_request, refresh_request, revocation_request};
+pub use token::{
+    Proof, TokenError, TokenResponse, code_request, form_request, refresh_request, revocation_request,
+};
 pub use userinfo::{UserInfo, UserInfoError};
 
 /// A request to `PingOne`, which the host sends.

@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use super::{CodeVerifier, Request, Response, json_object};
 use crate::{
     config::{ClientAuth, PingOne},
-    encoding::base64_encode,
+    encoding::{base64_encode, base64url_encode},
+    host::Timestamp,
+    jose::{ClientKey, sign},
+    seal::{Random, random_bytes},
     secret::Secret,
 };
 
@@ -32,7 +35,7 @@ pub struct TokenResponse {
 pub enum TokenError {
     /// Client authentication failed. `PingOne` returns the same error for a wrong secret and for a wrong method.
     #[error(
-        "PingOne refuses Deputy's client authentication: wrong PINGONE_CLIENT_SECRET, or wrong PINGONE_CLIENT_AUTH"
+        "PingOne refuses Deputy's client authentication: wrong PINGONE_CLIENT_SECRET or PINGONE_CLIENT_KEY, or wrong PINGONE_CLIENT_AUTH"
     )]
     Client,
     /// The code or refresh token is used, expired or revoked. A retry cannot succeed.
@@ -61,6 +64,7 @@ pub fn code_request(
     code: &Secret<String>,
     verifier: &CodeVerifier,
     redirect_uri: &str,
+    proof: Proof<'_>,
 ) -> Request {
     let form = [
         ("grant_type", "authorization_code"),
@@ -68,17 +72,18 @@ pub fn code_request(
         ("code_verifier", verifier.as_str()),
         ("redirect_uri", redirect_uri),
     ];
-    form_request(endpoint, pingone, &form)
+    form_request(endpoint, pingone, &form, proof)
 }
 
 /// The request that refreshes the tokens (OpenID Connect Core §12.1).
-pub fn refresh_request(endpoint: &Url, pingone: &PingOne, refresh_token: &str) -> Request {
-    form_request(endpoint, pingone, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+pub fn refresh_request(endpoint: &Url, pingone: &PingOne, refresh_token: &str, proof: Proof<'_>) -> Request {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+    form_request(endpoint, pingone, &form, proof)
 }
 
 /// The request that revokes a refresh token (RFC 7009 §2.1).
-pub fn revocation_request(endpoint: &Url, pingone: &PingOne, token: &str) -> Request {
-    form_request(endpoint, pingone, &[("token", token), ("token_type_hint", "refresh_token")])
+pub fn revocation_request(endpoint: &Url, pingone: &PingOne, token: &str, proof: Proof<'_>) -> Request {
+    form_request(endpoint, pingone, &[("token", token), ("token_type_hint", "refresh_token")], proof)
 }
 
 impl TokenResponse {
@@ -128,19 +133,19 @@ fn refusal(response: &Response) -> TokenError {
 }
 
 /// A request with this form, and with Deputy's client authentication (OpenID Connect Core §9).
-pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)]) -> Request {
+pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)], proof: Proof<'_>) -> Request {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
-    let secret = pingone.client_secret.expose();
     let mut request = super::get(endpoint);
     *request.method_mut() = Method::POST;
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    match pingone.client_auth {
-        ClientAuth::Basic => {
+    match &pingone.client_auth {
+        ClientAuth::Basic(secret) => {
             // OAuth 2.1 §2.4.1: the client id and the secret are form-encoded before they are joined.
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = zeroize::Zeroizing::new(format!("{}:{}", encode(&pingone.client_id), encode(secret)));
+            let (id, secret) = (encode(&pingone.client_id), encode(secret.expose()));
+            let pair = zeroize::Zeroizing::new(format!("{id}:{secret}"));
             // Base64 is a valid header value.
             if let Ok(mut value) = HeaderValue::try_from(format!("Basic {}", base64_encode(pair.as_bytes())))
             {
@@ -148,10 +153,48 @@ pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)]) ->
                 headers.insert(header::AUTHORIZATION, value);
             }
         }
-        ClientAuth::Post => {
-            body.append_pair("client_id", &pingone.client_id).append_pair("client_secret", secret);
+        ClientAuth::Post(secret) => {
+            body.append_pair("client_id", &pingone.client_id).append_pair("client_secret", secret.expose());
+        }
+        ClientAuth::Key(key) => {
+            body.append_pair("client_id", &pingone.client_id);
+            // PingOne refuses a request without an assertion. The log then names the setting.
+            if let Some(assertion) = proof.assertion(endpoint, &pingone.client_id, key) {
+                body.append_pair("client_assertion_type", JWT_BEARER)
+                    .append_pair("client_assertion", assertion.expose());
+            }
         }
     }
     *request.body_mut() = Bytes::from(body.finish());
     request
 }
+
+/// The things that make each client assertion another one.
+#[derive(Clone, Copy)]
+pub struct Proof<'a> {
+    /// The time of the request.
+    pub now: Timestamp,
+    /// For `jti`.
+    pub random: Random<'a>,
+}
+
+impl Proof<'_> {
+    /// An assertion for a request to `endpoint` (RFC 7523 §3), which is valid for a few minutes.
+    fn assertion(&self, endpoint: &Url, client_id: &str, key: &ClientKey) -> Option<Secret<String>> {
+        let claims = json!({
+            "iss": client_id,
+            "sub": client_id,
+            "aud": endpoint.as_str(),
+            "iat": self.now.0,
+            "exp": self.now.plus(ASSERTION_LIFETIME).0,
+            "jti": base64url_encode(&random_bytes::<16>(self.random)),
+        });
+        sign(&claims, key)
+    }
+}
+
+/// `client_assertion_type` (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Seconds: more than the clocks may differ by, and less than the hour that PingOne accepts.
+const ASSERTION_LIFETIME: u64 = 300;

@@ -24,7 +24,7 @@ use crate::{
     oauth::{PingOneLogin, session_digest},
     oidc::{
         AccessTokenClaims, AccessTokenError, CodeVerifier, Discovery, DiscoveryError, IdTokenError, KeySet,
-        Nonce, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, VerifiedIdToken,
+        Nonce, Proof, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, VerifiedIdToken,
         clocks_differ, code_request, error_code, get, refresh_request, revocation_request,
         rotated_refresh_token,
     },
@@ -119,8 +119,9 @@ impl PingOneClient {
     ) -> Result<TokenResponse, PingOneError> {
         let discovery = self.discovery(host, config).await?;
         let callback = config.public_url.callback();
-        let request =
-            code_request(&discovery.token_endpoint, &config.pingone, code, code_verifier, &callback);
+        let (endpoint, random) = (&discovery.token_endpoint, random(host));
+        let proof = Proof { now: host.now(), random: &random };
+        let request = code_request(endpoint, &config.pingone, code, code_verifier, &callback, proof);
         let response = self.fetch(host, Purpose::Code, request, TOKEN_LIMITS).await;
         let tokens =
             response.and_then(|response| TokenResponse::read(&response).map_err(PingOneError::Token));
@@ -196,7 +197,9 @@ impl PingOneClient {
     ) -> Result<TokenResponse, RefreshFailure> {
         let result = async {
             let endpoint = &self.discovery(host, config).await?.token_endpoint;
-            let request = refresh_request(endpoint, &config.pingone, refresh_token.expose());
+            let random = random(host);
+            let proof = Proof { now: host.now(), random: &random };
+            let request = refresh_request(endpoint, &config.pingone, refresh_token.expose(), proof);
             self.fetch(host, Purpose::Refresh, request, REFRESH_LIMITS).await
         };
         let result = result.await;
@@ -223,7 +226,9 @@ impl PingOneClient {
     ) -> Result<(), PingOneError> {
         let discovery = self.discovery(host, config).await?;
         let Some(endpoint) = &discovery.revocation_endpoint else { return Ok(()) };
-        let request = revocation_request(endpoint, &config.pingone, refresh_token.expose());
+        let random = random(host);
+        let proof = Proof { now: host.now(), random: &random };
+        let request = revocation_request(endpoint, &config.pingone, refresh_token.expose(), proof);
         let status = self.fetch(host, Purpose::Revocation, request, TOKEN_LIMITS).await?.status();
         // Any other refusal is final (RFC 7009 §2.2.1).
         let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
@@ -351,6 +356,11 @@ impl PingOneClient {
             tracing::warn!(seconds = ahead, "{}", clocks_differ(ahead));
         }
     }
+}
+
+/// The randomness of `host`, as the pure modules take it.
+fn random(host: &Host) -> impl Fn(&mut [u8]) + Sync + '_ {
+    |buffer| host.fill_random(buffer)
 }
 
 /// A login may send five requests, one after the other, while the user waits.

@@ -1,34 +1,43 @@
-//! RS256 and ES256 for `jsonwebtoken`: PingOne signs with the first, clients with both. The code for the others would be a
-//! tenth of the Worker.
+//! RS256 and ES256 for `jsonwebtoken`: PingOne and Deputy sign with the first, clients with both. The code for the others would
+//! be a tenth of the Worker.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind, EncodingKey,
     crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
     errors::{ErrorKind, Result},
-    signature::{Error, Verifier},
+    signature::{Error, Signer, Verifier},
 };
 use p256::ecdsa::{Signature, VerifyingKey};
 use rsa::{
-    BigUint, Pkcs1v15Sign, RsaPublicKey,
+    BigUint, Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey,
+    pkcs1::DecodeRsaPrivateKey as _,
+    rand_core::{
+        CryptoRng, RngCore,
+        impls::{next_u32_via_fill, next_u64_via_fill},
+    },
     sha2::{Digest as _, Sha256},
 };
 
-/// Makes `jsonwebtoken` verify RS256 and ES256 and reject every other algorithm.
+/// Makes `jsonwebtoken` verify RS256 and ES256, sign with RS256, and reject every other algorithm.
 pub(crate) fn install_verifier() {
     // Fails if a provider is installed already, which is this one.
     let _ = PROVIDER.install_default();
 }
 
 static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: no_signer,
+    signer_factory: signer,
     verifier_factory: verifier,
     // No key is created or exported here.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is that of the library")]
-fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
-    Err(ErrorKind::InvalidAlgorithm.into())
+fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    if *algorithm != Algorithm::RS256 {
+        return Err(ErrorKind::InvalidAlgorithm.into());
+    }
+    let key = RsaPrivateKey::from_pkcs1_der(key.as_bytes()).map_err(|_| ErrorKind::InvalidKeyFormat)?;
+    Ok(Box::new(Rs256Signer(key)))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is that of the library")]
@@ -62,6 +71,48 @@ impl JwtVerifier for Es256 {
         Algorithm::ES256
     }
 }
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3), with a private key.
+struct Rs256Signer(RsaPrivateKey);
+
+impl Signer<Vec<u8>> for Rs256Signer {
+    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Error> {
+        let digest = Sha256::digest(message);
+        // Blinded: the time tells nothing about the key.
+        let signature = self.0.sign_with_rng(&mut SystemRandom, Pkcs1v15Sign::new::<Sha256>(), &digest);
+        signature.map_err(|_| Error::new())
+    }
+}
+
+impl JwtSigner for Rs256Signer {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}
+
+/// The randomness of the runtime, for `rsa`.
+struct SystemRandom;
+
+impl RngCore for SystemRandom {
+    fn next_u32(&mut self) -> u32 {
+        next_u32_via_fill(self)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        next_u64_via_fill(self)
+    }
+
+    fn fill_bytes(&mut self, buffer: &mut [u8]) {
+        crate::fill_random(buffer);
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> std::result::Result<(), rsa::rand_core::Error> {
+        self.fill_bytes(buffer);
+        Ok(())
+    }
+}
+
+impl CryptoRng for SystemRandom {}
 
 /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
 struct Rs256(RsaPublicKey);

@@ -80,6 +80,10 @@ pub(super) const COPY_HELP: &str = "\
 The word STORE_URL keeps the password out of the command line. Users stay logged in, as long as SERVER_KEY stays the same.
 docs/replicas.md describes the move.";
 
+pub(super) const KEYS_HELP: &str = "\
+The file gets PINGONE_CLIENT_AUTH and PINGONE_CLIENT_KEY, for the environment, a .env file or the secrets of a Worker. Standard output
+gets the public key as a JWKS, for the application in PingOne. docs/pingone.md describes both.";
+
 pub(super) const TOOLS_HELP: &str = "\
 docs/your-api.md describes the document and the overlay. No configuration is needed.
 

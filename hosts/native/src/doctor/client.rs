@@ -46,12 +46,17 @@ pub(super) async fn findings(probe: &Probe, config: &Config, documents: &Documen
         let form: Vec<_> = url.query_pairs().into_owned().collect();
         let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         match &par {
-            Some(par) => Some(probe.fetch(form_request(par, &config.pingone, &form)).await),
+            Some(par) => Some(probe.fetch(form_request(par, &config.pingone, &form, probe.proof())).await),
             None => None,
         }
     };
     let (refresh, authorization, pushed) = join!(
-        probe.fetch(refresh_request(&discovery.token_endpoint, &config.pingone, "made-up-by-deputy-doctor")),
+        probe.fetch(refresh_request(
+            &discovery.token_endpoint,
+            &config.pingone,
+            "made-up-by-deputy-doctor",
+            probe.proof(),
+        )),
         probe.get(url.as_str(), None),
         push,
     );
@@ -166,7 +171,8 @@ fn client_secret(responses: &Responses) -> Seen {
         Err(error @ TokenError::Client) => Seen::failure(
             error.to_string(),
             "copy PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET from the application again, and set PINGONE_CLIENT_AUTH to its \
-             token endpoint authentication method",
+             token endpoint authentication method. With private_key_jwt, the application needs the public key of \
+             PINGONE_CLIENT_KEY",
         ),
         Err(error @ TokenError::Unavailable) => {
             Seen::failure(error.to_string(), "look at PingOne's status page, and try again")

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chrono::DateTime;
 use deputy::{
-    config::{ClientAuth, Config},
+    config::Config,
     host::{Clock as _, FetchError, Timestamp},
     oidc::{Discovery, KeySet, clocks_differ},
 };
@@ -21,7 +21,8 @@ pub(super) struct Documents {
     /// The discovery document, with all of its members.
     pub(super) members: Value,
     issuer: String,
-    auth: ClientAuth,
+    /// The method of client authentication.
+    method: &'static str,
     /// Seconds by which the clock of this computer is ahead of PingOne's, if a response tells its time.
     ahead: Option<i64>,
     keys: Option<Result<Response<Bytes>, FetchError>>,
@@ -34,7 +35,7 @@ impl Documents {
             discovery: Err(Seen::failure("the issuer is not a URL", FIX)),
             members: Value::Null,
             issuer: issuer.to_owned(),
-            auth: config.pingone.client_auth,
+            method: config.pingone.client_auth.method(),
             ahead: None,
             keys: None,
         };
@@ -127,7 +128,7 @@ const CHECKS: &[Check<Documents>] = &[
         looked_at: "token_endpoint_auth_methods_supported",
         place: "PINGONE_CLIENT_AUTH",
         look: |documents| {
-            let method = method(documents.auth);
+            let method = documents.method;
             let lists = documents.lists("token_endpoint_auth_methods_supported", method)?;
             Ok(Seen::failure_unless(
                 lists,
@@ -173,14 +174,6 @@ fn pingone_time(response: &Response<Bytes>) -> Option<Timestamp> {
         response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE))?;
     let date = DateTime::parse_from_rfc2822(date.to_str().ok()?).ok()?;
     Some(Timestamp(u64::try_from(date.timestamp()).ok()?))
-}
-
-/// The name of a client authentication method in metadata.
-pub(super) const fn method(auth: ClientAuth) -> &'static str {
-    match auth {
-        ClientAuth::Basic => "client_secret_basic",
-        ClientAuth::Post => "client_secret_post",
-    }
 }
 
 pub(super) fn unreachable(url: &str, variable: &str, error: &FetchError) -> Seen {

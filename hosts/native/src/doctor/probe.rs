@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use deputy::host::{FetchError, FetchLimits, HttpClient as _, Reach};
+use deputy::{
+    host::{Clock as _, FetchError, FetchLimits, HttpClient as _, Reach},
+    oidc::Proof,
+};
 use http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
 use super::check::Unknown;
-use crate::host::NativeHost;
+use crate::host::{NativeHost, fill_random};
 
 /// Sends requests until its deadline.
 #[derive(Clone)]
@@ -39,6 +42,11 @@ impl Probe {
 
     pub(super) fn host(&self) -> &Arc<NativeHost> {
         &self.host
+    }
+
+    /// The time and the randomness for a client assertion.
+    pub(super) fn proof(&self) -> Proof<'_> {
+        Proof { now: self.host.now(), random: &fill_random }
     }
 
     pub(super) async fn fetch(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {

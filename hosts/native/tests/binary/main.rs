@@ -6,6 +6,7 @@ mod configuration;
 mod demo;
 mod doctor;
 mod documents;
+mod keys;
 mod logins;
 mod metrics;
 mod openapi;

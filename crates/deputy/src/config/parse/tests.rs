@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::DefaultValue;
-use crate::config::{ClientApproval, RateLimits, Syntax, variables};
+use crate::config::{ClientApproval, ClientAuth, RateLimits, Syntax, variables};
 
 const GOOD: [(&str, &str); 8] = [
     ("PUBLIC_URL", "https://deputy.example"),
@@ -78,7 +78,8 @@ const RENAMED: [(&str, &str); 3] = [
 fn name_and_former_name_set_the_same_variable() {
     let of = |changes: &[(&str, &str)]| {
         let config = parse_with(changes).expect("good");
-        let secret = config.pingone.client_secret.expose().clone();
+        let ClientAuth::Basic(secret) = &config.pingone.client_auth else { panic!("{config:?}") };
+        let secret = secret.expose().clone();
         (config.pingone.client_id, secret, config.keys.newest().tokens.mac(&[]))
     };
     let renamed = RENAMED.map(|(name, former)| {
@@ -89,7 +90,7 @@ fn name_and_former_name_set_the_same_variable() {
     let both = renamed.map(|[new, _]| new);
     assert_eq!(of(&both), of(&[]), "both names with the same value");
     let post = parse_with(&[("PINGONE_CLIENT_AUTH", "client_secret_post")]).expect("good");
-    assert_eq!(post.pingone.client_auth, crate::config::ClientAuth::Post);
+    assert!(matches!(post.pingone.client_auth, ClientAuth::Post(_)));
 }
 
 #[test]
@@ -129,9 +130,25 @@ fn documented_examples_and_defaults_are_valid() {
 }
 
 #[test]
+fn client_key_takes_the_place_of_the_client_secret() {
+    let method = ("PINGONE_CLIENT_AUTH", "private_key_jwt");
+    let no_secret = ("MCP_SERVER_CLIENT_SECRET", "");
+    assert_eq!(refused(&[method, no_secret]), ["PINGONE_CLIENT_KEY"]);
+    assert_eq!(refused(&[no_secret, ("PINGONE_CLIENT_KEY", CLIENT_KEY)]), ["PINGONE_CLIENT_SECRET"]);
+    let config = parse_with(&[method, no_secret, ("PINGONE_CLIENT_KEY", CLIENT_KEY)]).expect("good");
+    assert!(matches!(config.pingone.client_auth, ClientAuth::Key(_)));
+    let private: serde_json::Value = serde_json::from_str(CLIENT_KEY).expect("JSON");
+    assert!(!format!("{config:?}").contains(&private["d"].as_str().expect("a key")[..20]));
+}
+
+const CLIENT_KEY: &str = include_str!("../../../../../tests/requests/pingone_client_key.json");
+
+#[test]
 fn documented_words_and_bounds_are_those_accepted() {
+    // One of the words needs the key.
+    let key = ("PINGONE_CLIENT_KEY", CLIENT_KEY);
     let refused_with =
-        |name: &str, value: String| parse_with(&[(name, &value)]).err().map(|errors| errors.to_string());
+        |name: &str, value: String| parse_with(&[key, (name, &value)]).err().map(|errors| errors.to_string());
     for variable in variables() {
         match &variable.syntax {
             Syntax::Choice(choices) => {

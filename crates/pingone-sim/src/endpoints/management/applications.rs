@@ -68,6 +68,9 @@ fn deputy(sim: &Simulator, settings: &Settings) -> Value {
         "skipTokenSessionValidation": settings.skip_token_session_validation,
         "requestScopesForMultipleResourcesEnabled": false,
     });
+    if let Some(jwks) = &application.jwks {
+        object["jwks"] = json!(jwks.to_string());
+    }
     if application.key_rotation_policy {
         object["signing"] = json!({ "keyRotationPolicy": { "id": "2e90e000-0000-4000-8000-000000000001" } });
     }

@@ -91,6 +91,7 @@ async fn log_in(
         &code,
         &authentication.code_verifier,
         &redirect_uri,
+        probe.proof(),
     );
     // The requests before the login have used the time of the first probe.
     let probe = Probe::within(probe.host().clone(), super::AFTER_LOGIN);
@@ -119,7 +120,7 @@ impl Login {
         let Some(first) = self.tokens.refresh_token.clone() else { return self };
         let (endpoint, pingone) = (&discovery.token_endpoint, &config.pingone);
         let refresh = async |token: &Secret<String>| {
-            request_tokens(&probe, refresh_request(endpoint, pingone, token.expose())).await
+            request_tokens(&probe, refresh_request(endpoint, pingone, token.expose(), probe.proof())).await
         };
         let refreshed = refresh(&first).await;
         let mut last = first.clone();
@@ -133,7 +134,8 @@ impl Login {
         }
         self.refreshed = Some(refreshed);
         if let Some(revocation) = &discovery.revocation_endpoint {
-            let response = probe.fetch(revocation_request(revocation, pingone, last.expose())).await;
+            let response =
+                probe.fetch(revocation_request(revocation, pingone, last.expose(), probe.proof())).await;
             let accepted = response.is_ok_and(|response| response.status().is_success());
             self.revoked = Some(accepted && refresh(&last).await.is_err());
         }

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
+use deputy::config::ClientAuth;
 use serde_json::Value;
 
 use super::{Tenant, Unread, known, texts};
-use crate::doctor::{
-    check::{Check, Seen, Unknown},
-    network::method,
-};
+use crate::doctor::check::{Check, Seen, Unknown};
 
 pub(super) const CHECKS: &[Check<Tenant>] = &[
     Check {
@@ -40,7 +38,7 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
         look: |tenant| {
             let at_pingone =
                 known(&tenant.application)?["tokenEndpointAuthMethod"].as_str().unwrap_or_default();
-            let ours = method(tenant.config.pingone.client_auth);
+            let ours = tenant.config.pingone.client_auth.method();
             let seen = format!("PingOne has {at_pingone}, and Deputy uses {ours} (PINGONE_CLIENT_AUTH)");
             Ok(Seen::failure_unless(
                 at_pingone.eq_ignore_ascii_case(ours),
@@ -48,6 +46,12 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
                 "set both to the same method",
             ))
         },
+    },
+    Check {
+        name: "client key",
+        looked_at: "GET /applications/<PINGONE_CLIENT_ID>: jwks",
+        place: "Applications → Deputy → Configuration → JWKS",
+        look: client_key,
     },
     Check {
         name: "redirect URIs",
@@ -157,6 +161,23 @@ fn grant_types(tenant: &Tenant) -> Result<Seen, Unknown> {
     }
     let seen = grants.join(", ");
     Ok(Seen::warning_unless(grants.len() == 2, seen, "disable the grant types that Deputy does not use"))
+}
+
+/// Whether the application has the public key of `PINGONE_CLIENT_KEY`.
+fn client_key(tenant: &Tenant) -> Result<Seen, Unknown> {
+    let application = known(&tenant.application)?;
+    let ClientAuth::Key(key) = &tenant.config.pingone.client_auth else {
+        return Err(Unknown("Deputy has a client secret (PINGONE_CLIENT_AUTH)".to_owned()));
+    };
+    let Some(jwks) = application["jwks"].as_str() else {
+        return Err(Unknown("the application names a URL, or has no key".to_owned()));
+    };
+    let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
+    let ours = key.public_jwk();
+    let is_there = jwks["keys"].as_array().into_iter().flatten().any(|key| key["n"] == ours["n"]);
+    let seen =
+        if is_there { "the application has Deputy's public key" } else { "the application has other keys" };
+    Ok(Seen::failure_unless(is_there, seen, format!("add this key to the JWKS of the application: {ours}")))
 }
 
 fn redirect_uris(tenant: &Tenant) -> Result<Seen, Unknown> {

@@ -79,12 +79,11 @@ pub(super) async fn findings(
     let client_id = worker.client_id.clone();
     let pingone = PingOne {
         client_id: worker.client_id,
-        client_secret: worker.client_secret,
-        client_auth: ClientAuth::Basic,
+        client_auth: ClientAuth::Basic(worker.client_secret),
         ..config.pingone.clone()
     };
     let form = [("grant_type", "client_credentials")];
-    let response = probe.fetch(form_request(&discovery.token_endpoint, &pingone, &form)).await;
+    let response = probe.fetch(form_request(&discovery.token_endpoint, &pingone, &form, probe.proof())).await;
     let token = match response.map(|response| TokenResponse::read(&response)) {
         Ok(Ok(token)) => token.access_token,
         Err(error) => return vec![no_token(&error.to_string())],

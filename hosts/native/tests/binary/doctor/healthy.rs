@@ -1,6 +1,9 @@
 //! Right set-ups, which cause no alarm.
 
+use deputy::config::ClientKey;
 use pingone_sim::{ResourceMode, Settings, Simulator, Subscription};
+
+use serde_json::{Value, json};
 
 use super::upstream::{KEY, Run, Upstream};
 use crate::support::{READY, Running, deputy, free_ports};
@@ -13,7 +16,7 @@ struct SetUp {
     login: bool,
 }
 
-const SET_UPS: [SetUp; 4] = [
+const SET_UPS: [SetUp; 5] = [
     SetUp { name: "docs/pingone.md, with a login", make: |_| (), variables: &[], login: true },
     SetUp {
         name: "client_secret_post, no resource in requests",
@@ -22,6 +25,15 @@ const SET_UPS: [SetUp; 4] = [
             settings.resource_mode = ResourceMode::Rejected;
         },
         variables: &[("PINGONE_CLIENT_AUTH", "client_secret_post"), ("PINGONE_SEND_RESOURCE", "off")],
+        login: true,
+    },
+    SetUp {
+        name: "a key instead of the client secret",
+        make: |settings| {
+            settings.tenant.application.token_endpoint_auth_method = "PRIVATE_KEY_JWT".into();
+            settings.tenant.application.jwks = Some(json!({ "keys": [public_key()] }));
+        },
+        variables: &KEY_VARIABLES,
         login: true,
     },
     SetUp {
@@ -47,7 +59,7 @@ const SET_UPS: [SetUp; 4] = [
             tenant.flow.consent_scopes =
                 Some(["profile", "todo:read", "todo:write"].map(str::to_owned).to_vec());
         },
-        variables: &[],
+        variables: &WEBHOOK_VARIABLES,
         login: false,
     },
 ];
@@ -63,10 +75,15 @@ pub(super) fn webhook() -> Subscription {
     }
 }
 
+/// The public key that belongs to [`CLIENT_KEY`].
+pub(super) fn public_key() -> Value {
+    ClientKey::parse(CLIENT_KEY).unwrap().public_jwk()
+}
+
 /// Every secret that a run gets or receives.
-pub(super) fn secrets(pingone: &Simulator) -> [&str; 3] {
+pub(super) fn secrets(pingone: &Simulator) -> [&str; 5] {
     let config = pingone.config();
-    [&config.application.client_secret, &config.worker.client_secret, KEY]
+    [&config.application.client_secret, &config.worker.client_secret, KEY, PRIVATE_EXPONENT, WEBHOOK_SECRET]
 }
 
 #[test]
@@ -114,3 +131,18 @@ fn running_deputy_of_this_configuration_causes_no_alarm() {
     let absent = run("http://localhost:9");
     assert_eq!(absent.verdict("TLS"), "failure", "{:#}", absent.document);
 }
+
+/// Variables of a Deputy that authenticates with a key.
+pub(super) const KEY_VARIABLES: [(&str, &str); 2] =
+    [("PINGONE_CLIENT_AUTH", "private_key_jwt"), ("PINGONE_CLIENT_KEY", CLIENT_KEY)];
+
+/// Variables of a Deputy with a webhook.
+pub(super) const WEBHOOK_VARIABLES: [(&str, &str); 1] = [("PINGONE_WEBHOOK_SECRET", WEBHOOK_SECRET)];
+
+const WEBHOOK_SECRET: &str = "secret-of-the-webhook-0123456789abcdef";
+
+/// A private key.
+const CLIENT_KEY: &str = include_str!("../../../../../tests/requests/pingone_client_key.json");
+
+/// The beginning of the private exponent of [`CLIENT_KEY`].
+const PRIVATE_EXPONENT: &str = "juKgokLZpFCOtN9vsoxQTXGYwc25nr8Mo9j_nAbx";

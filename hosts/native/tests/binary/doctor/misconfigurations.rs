@@ -1,10 +1,10 @@
 //! Misconfigurations, each with every alarm that it causes.
 
-use pingone_sim::{Failure, Settings, Tenant};
+use pingone_sim::{Failure, Settings, Subscription, Tenant};
 use serde_json::{Value, json};
 
 use super::{
-    healthy::webhook,
+    healthy::{KEY_VARIABLES, WEBHOOK_VARIABLES, public_key, webhook},
     seeds::{Make, Seed},
 };
 
@@ -19,6 +19,17 @@ pub(super) const SEEDS: &[Seed] = &[
         &[("PINGONE_CLIENT_AUTH", "client_secret_post")],
         &["failure client: client secret", "failure tenant: client authentication"],
     ),
+    Seed {
+        name: "public key of another Deputy",
+        make: Make::Tenant(|tenant| {
+            let mut other = public_key();
+            other["n"] = json!(other["n"].as_str().unwrap_or_default().replace('A', "B"));
+            tenant.application.token_endpoint_auth_method = "PRIVATE_KEY_JWT".into();
+            tenant.application.jwks = Some(json!({ "keys": [other] }));
+        }),
+        variables: &KEY_VARIABLES,
+        alarms: &["failure client: client secret", "failure tenant: client key"],
+    },
     variables(
         "client id of another application",
         &[("PINGONE_CLIENT_ID", "00000000-0000-4000-8000-000000000001")],
@@ -238,20 +249,28 @@ pub(super) const SEEDS: &[Seed] = &[
         |tenant| tenant.worker_roles.push("Environment Admin".to_owned()),
         &["warning tenant: worker"],
     ),
-    tenant(
-        "disabled webhook",
-        |tenant| tenant.subscriptions.push(pingone_sim::Subscription { enabled: false, ..webhook() }),
-        &["warning tenant: webhook"],
-    ),
-    tenant(
-        "webhook without the event of a deleted user",
-        |tenant| {
+    Seed {
+        name: "disabled webhook",
+        make: Make::Tenant(|tenant| tenant.subscriptions.push(Subscription { enabled: false, ..webhook() })),
+        variables: &WEBHOOK_VARIABLES,
+        alarms: &["warning tenant: webhook"],
+    },
+    Seed {
+        name: "webhook without the event of a deleted user",
+        make: Make::Tenant(|tenant| {
             let mut webhook = webhook();
             webhook.action_types.retain(|action| action != "USER.DELETED");
             tenant.subscriptions.push(webhook);
-        },
-        &["warning tenant: webhook"],
+        }),
+        variables: &WEBHOOK_VARIABLES,
+        alarms: &["warning tenant: webhook"],
+    },
+    tenant(
+        "webhook whose secret Deputy lacks",
+        |tenant| tenant.subscriptions.push(webhook()),
+        &["failure tenant: webhook"],
     ),
+    variables("secret of a webhook that is not there", &WEBHOOK_VARIABLES, &["warning tenant: webhook"]),
     login(
         "login through another policy",
         || Failure::IdTokenClaim("acr".into(), json!("Single_Factor")),
