@@ -108,6 +108,19 @@ fn right_set_up_causes_no_alarm() {
 }
 
 #[test]
+fn login_without_a_redirect_uri_here_takes_the_pasted_address() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    upstream.pingone.configure(|settings| {
+        settings.tenant.application.redirect_uris = Some(vec!["https://deputy.example/callback".to_owned()]);
+    });
+    let variables = [&upstream.worker()[..], &[("PUBLIC_URL", "https://deputy.example")]].concat();
+    let run = upstream.doctor_with_login(folder.path(), &["--strict"], &variables);
+    assert_eq!(run.alarms(), [""; 0], "{:#}", run.document);
+    assert_eq!((run.verdict("acr"), run.verdict("API with the token")), ("ok", "ok"), "{:#}", run.document);
+    assert!(run.printed().contains("paste it here"), "{}", run.printed());
+}
+
+#[test]
 fn running_deputy_of_this_configuration_causes_no_alarm() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     let [port] = free_ports();

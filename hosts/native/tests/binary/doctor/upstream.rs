@@ -1,9 +1,9 @@
 //! A simulated PingOne and an API, and runs of `deputy doctor` against them.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::Arc,
 };
 
@@ -118,7 +118,7 @@ impl Upstream {
         variables: &[(&str, &str)],
     ) -> Run {
         let mut command = self.command(folder, arguments, variables);
-        command.arg("--login").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("--login").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut printed = String::new();
@@ -129,7 +129,7 @@ impl Upstream {
         }
         // Without an address, the run has ended.
         if let Some(address) = printed.lines().last().filter(|line| line.starts_with("http")) {
-            self.log_in(address);
+            self.log_in(address, &mut child);
         }
         let mut rest = String::new();
         lines.read_to_string(&mut rest).unwrap();
@@ -138,12 +138,16 @@ impl Upstream {
         Run::from(output)
     }
 
-    /// The part of the browser: PingOne's redirect leads to the doctor.
-    fn log_in(&self, address: &str) {
+    /// The part of the browser: PingOne's redirect leads to the doctor. If it leads elsewhere, the user pastes its address.
+    fn log_in(&self, address: &str, doctor: &mut Child) {
         let path = address.split_once(&format!(":{}", self.pingone_port)).unwrap().1;
         let response = support::get(self.pingone_port, &format!("{path}&login_hint=auto"));
         let location = response.lines().find_map(|line| line.strip_prefix("location: ")).expect(&response);
-        let (port, path) = location.strip_prefix("http://localhost:").unwrap().split_once('/').unwrap();
+        let Some(here) = location.strip_prefix("http://localhost:") else {
+            writeln!(doctor.stdin.take().unwrap(), "{location}").unwrap();
+            return;
+        };
+        let (port, path) = here.split_once('/').unwrap();
         let page = support::get(port.parse().unwrap(), &format!("/{path}"));
         assert!(page.contains("You can close this window"), "{page}");
     }
