@@ -105,20 +105,20 @@ pub(crate) async fn within<F: Future>(context: Arc<LogContext>, work: F) -> F::O
 
 /// Does `work` as a part of the current request, also after its response.
 pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    within_some(CURRENT.with_borrow(Clone::clone), work)
+    within_optional(CURRENT.with_borrow(Clone::clone), work)
 }
 
-/// Does `work` with the fields that the current request has by now. The fields that it adds are its own.
-pub(crate) fn apart<F: Future>(work: F) -> impl Future<Output = F::Output> {
+/// Does `work` with a copy of the current fields. The fields that it adds are its own.
+pub(crate) fn with_copied_fields<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let context = CURRENT.with_borrow(|current| {
         let LogContext(fields) = current.as_deref()?;
         let fields = fields.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Some(Arc::new(LogContext(Mutex::new(fields))))
     });
-    within_some(context, work)
+    within_optional(context, work)
 }
 
-async fn within_some<F: Future>(context: Option<Arc<LogContext>>, work: F) -> F::Output {
+async fn within_optional<F: Future>(context: Option<Arc<LogContext>>, work: F) -> F::Output {
     match context {
         Some(context) => within(context, work).await,
         None => work.await,

@@ -116,7 +116,7 @@ pub(crate) struct ServeOptions {
     /// Header in which your proxy names the client's address, such as `x-forwarded-for`; the last address in it counts
     #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
     pub(crate) client_address_header: Option<HeaderName>,
-    /// Address and port of `/metrics` for Prometheus, without authentication: a loopback address, as `127.0.0.1:9464`
+    /// Address and port of `/metrics` for Prometheus, without authentication: a loopback address, as `127.0.0.1:9464`, or one that only Prometheus reaches
     #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     pub(crate) metrics_listen: Option<Listen>,
     /// Address and port of the admin interface, for which `ADMIN_TOKEN` is needed: a loopback address, as `127.0.0.1:8790`
@@ -134,7 +134,7 @@ pub(crate) struct ServeOptions {
 /// Options of each command that uses the database.
 #[derive(Args, Debug)]
 pub(crate) struct DataOptions {
-    /// Folder of the database, for one Deputy at a time. A missing folder is created, readable by this user only
+    /// Folder of the SQLite database and of the audit log, for one Deputy at a time. A missing folder is created, readable by this user only
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER", default_value = "./data")]
     pub(crate) data_dir: PathBuf,
     /// File of NAME=value lines. A variable of the environment wins over it, unless it is empty [default: .env if it exists]

@@ -91,19 +91,19 @@ macro_rules! personas {
 }
 
 personas! {
-    chatgpt_lives: chatgpt,
-    claude_code_lives: claude_code,
-    claude_lives: claude,
-    claude_that_registers_lives: claude_that_registers,
-    codex_lives: codex,
-    copilot_cli_lives: copilot_cli,
-    copilot_studio_lives: copilot_studio,
-    cursor_lives: cursor,
-    gemini_cli_lives: gemini_cli,
-    inspector_lives: inspector,
-    mcp_hub_lives: mcp_hub,
-    mcp_remote_lives: mcp_remote,
-    vs_code_lives: vs_code,
+    chatgpt_stays_connected: chatgpt,
+    claude_code_stays_connected: claude_code,
+    claude_stays_connected: claude,
+    claude_that_registers_stays_connected: claude_that_registers,
+    codex_stays_connected: codex,
+    copilot_cli_stays_connected: copilot_cli,
+    copilot_studio_stays_connected: copilot_studio,
+    cursor_stays_connected: cursor,
+    gemini_cli_stays_connected: gemini_cli,
+    inspector_stays_connected: inspector,
+    mcp_hub_stays_connected: mcp_hub,
+    mcp_remote_stays_connected: mcp_remote,
+    vs_code_stays_connected: vs_code,
 }
 
 async fn live(persona: Persona) {

@@ -105,7 +105,7 @@ pub(super) struct Freshness {
 pub(super) struct Lifetime {
     pub(super) fresh: Timestamp,
     pub(super) stale: Timestamp,
-    /// If the client gets tokens with it, it is stored for longer. Until then a stranger can cause the storage.
+    /// If the client gets tokens with it, it is stored for longer. Until then an unauthenticated client can fill the storage.
     pub(super) stored: Timestamp,
 }
 

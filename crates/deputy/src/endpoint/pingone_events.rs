@@ -1,7 +1,7 @@
 //! The endpoint of `PingOne`'s webhook: an event that ends a user's logins ends their grants at once.
 //!
-//! `PingOne` delivers a batch again until the response is 200, and nothing after it meanwhile. So an event without effect is
-//! no error. A failure of storage is, and the delivery after it does what is left.
+//! `PingOne` repeats a batch until the response is 200, and sends nothing else meanwhile. So an event without effect is
+//! accepted. After a failure of storage, the repeated batch does the rest.
 
 use std::{collections::BTreeMap, sync::Arc};
 

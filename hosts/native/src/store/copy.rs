@@ -17,7 +17,7 @@ pub enum CopyError {
     #[error("{0} failed, so nothing was copied: {1}")]
     Failed(String, String),
     /// Processes use the database.
-    #[error("Deputy has {1} connections to {0}. Stop every replica, and copy then")]
+    #[error("Deputy has {1} connections to {0}. Stop every replica, then copy again")]
     InUse(String, i64),
     /// The store to copy from does not exist.
     #[error("there is no database {path}, so nothing was copied", path = .0.display())]

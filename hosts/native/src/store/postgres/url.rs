@@ -39,7 +39,7 @@ pub enum StoreUrlError {
     )]
     SslMode,
     /// Not a URL of this kind.
-    #[error("STORE_URL is no valid URL. It looks like postgres://user:password@host:5432/database")]
+    #[error("STORE_URL is not a valid PostgreSQL URL. Write postgres://user:password@host:5432/database")]
     Syntax,
 }
 
