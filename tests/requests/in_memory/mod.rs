@@ -14,3 +14,4 @@ mod simulation;
 mod source;
 mod store;
 mod transcript;
+mod unreadable_records;

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::{Request, State};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
@@ -149,13 +149,21 @@ async fn process(app: &App, events: Vec<DeliveredEvent>, now: Timestamp) -> Resu
             }
         }
     }
-    let mut ended = 0;
+    let (mut ended, mut failure) = (0, None);
     let of_users: Vec<_> = of_users.into_iter().collect();
     for users in of_users.chunks(AT_A_TIME) {
-        let counts = try_join_all(users.iter().map(|(sub, ends)| end(app, sub, ends, now))).await?;
-        ended += counts.into_iter().sum::<usize>();
+        for result in join_all(users.iter().map(|(sub, ends)| end(app, sub, ends, now))).await {
+            match result {
+                Ok(count) => ended += count,
+                // PingOne would repeat the batch for ever, and send nothing else.
+                Err(error @ RecordError::Malformed) => {
+                    tracing::error!(%error, "an event of PingOne has no effect on a grant");
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
     }
-    Ok(ended)
+    failure.map_or(Ok(ended), Err)
 }
 
 async fn end(
@@ -164,11 +172,14 @@ async fn end(
     ends: &[(PingOneEvent, LoginsEnd)],
     now: Timestamp,
 ) -> Result<usize, RecordError> {
-    let mut ended = 0;
+    let (mut ended, mut failure) = (0, None);
     for (event, logins) in ends {
-        ended += manage::end_logins(app, sub, *logins, *event, now).await?;
+        match manage::end_logins(app, sub, *logins, *event, now).await {
+            Ok(count) => ended += count,
+            Err(error) => failure = Some(error),
+        }
     }
-    Ok(ended)
+    failure.map_or(Ok(ended), Err)
 }
 
 /// Bytes of a delivery: 500 events of 8 KiB each.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use super::revoke::revoke_at_pingone;
 use crate::{
@@ -144,16 +144,15 @@ pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) 
     let owner = Arc::clone(app);
     app.host().detach(Box::pin(async move {
         let app = owner;
-        match records::end_grant(app.host(), grant.id, app.now()).await {
-            Ok(true) => {
-                let tokens = grant.open_pingone_tokens(&key);
-                revoke_at_pingone(&app, tokens.and_then(|mut tokens| tokens.refresh_token.take()));
-            }
-            // Another request has removed it.
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(grant = ?grant.id, %error, "an ended grant could not be removed yet");
-            }
+        let removed = records::end_grant(app.host(), grant.id, app.now()).await;
+        if let Err(error) = &removed {
+            tracing::warn!(grant = ?grant.id, %error, "an ended grant could not be removed yet");
+        }
+        // After a failure it may have been removed, and the key with it. A second revocation does no harm.
+        let is_removed_by_another = removed == Ok(false);
+        if !is_removed_by_another {
+            let tokens = grant.open_pingone_tokens(&key);
+            revoke_at_pingone(&app, tokens.and_then(|mut tokens| tokens.refresh_token.take()));
         }
     }));
 }
@@ -204,16 +203,21 @@ pub(crate) async fn end_logins(
 ) -> Result<usize, RecordError> {
     let indexed = records::end_logins(app.host(), &app.config, sub, logins, now).await?;
     let by = EndedBy::Pingone { cause: Some(event) };
-    let mut ended = Vec::new();
+    let (mut ended, mut failure) = (Vec::new(), None);
     for ids in indexed.chunks(AT_A_TIME) {
         let selects = |grant: &Grant| owned(grant, sub) && logins.ends(grant);
-        let grants = try_join_all(ids.iter().map(|id| end_if(app, *id, selects, by, now))).await?;
-        ended.extend(grants.into_iter().flatten().map(|grant| grant.id));
+        // A grant that cannot be read does not keep the others.
+        for grant in join_all(ids.iter().map(|id| end_if(app, *id, selects, by, now))).await {
+            match grant {
+                Ok(grant) => ended.extend(grant.map(|grant| grant.id)),
+                Err(error) => failure = Some(error),
+            }
+        }
     }
     if !ended.is_empty() {
         unindex(app, sub, &ended, now).await;
     }
-    Ok(ended.len())
+    failure.map_or(Ok(ended.len()), Err)
 }
 
 /// Ends a grant if `selects` selects it.

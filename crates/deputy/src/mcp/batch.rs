@@ -60,7 +60,12 @@ impl StreamableHttp {
                     let response = match self.accept_request(headers, Accept::Json, request, &**session) {
                         // A line of the log names the tool of its own call.
                         Ok(request) => {
-                            log_context::with_copied_fields(self.call(request, caller.clone(), Arc::clone(session))).await
+                            log_context::with_copied_fields(self.call(
+                                request,
+                                caller.clone(),
+                                Arc::clone(session),
+                            ))
+                            .await
                         }
                         Err(refusal) => Err(refusal),
                     };

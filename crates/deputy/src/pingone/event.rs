@@ -33,8 +33,6 @@ pub(crate) enum NoEffect {
     Application,
     /// It is about another environment.
     Environment,
-    /// Its time is later than a difference of the clocks explains.
-    Future,
     /// Its time is missing, or cannot be read.
     NoTime,
     /// It names no user, or no session.
@@ -108,9 +106,8 @@ impl<'a> Event<'a> {
         if now.since(at) > OLDEST {
             return Err(NoEffect::Old);
         }
-        if at.since(now) > LEEWAY {
-            return Err(NoEffect::Future);
-        }
+        // This computer's clock may be slow. The event must not be lost, and must not end logins to come.
+        let at = at.min(now.plus(LEEWAY));
         let mut users = self.named("USER", "users");
         let ends = match kind {
             PingOneEvent::SessionDeleted => {
@@ -132,8 +129,8 @@ impl<'a> Event<'a> {
         };
         let ends: Vec<_> = users
             .iter()
-            .flat_map(|user| ends.iter().map(|end| ((*user).to_owned(), *end)))
-            .take(MOST_NAMED)
+            .take(MOST_USERS)
+            .flat_map(|user| ends.iter().take(MOST_SESSIONS).map(|end| ((*user).to_owned(), *end)))
             .collect();
         if ends.is_empty() { Err(NoEffect::NoUser) } else { Ok(ends) }
     }
@@ -178,8 +175,10 @@ impl<'a> Event<'a> {
 /// Seconds after which an event has no effect. A webhook that was disabled may deliver late.
 const OLDEST: u64 = 14 * DAY;
 
-/// Ends of logins that one event tells.
-const MOST_NAMED: usize = 16;
+/// Users that one event names: the user whom it is about, and the one who acted.
+const MOST_USERS: usize = 4;
+/// Sessions that one event names. A user has ten at `PingOne`.
+const MOST_SESSIONS: usize = 16;
 
 /// Values in the JSON of a delivery: 500 events have about 25,000.
 const MOST_VALUES: usize = 100_000;
@@ -261,10 +260,21 @@ mod tests {
             (with("/result/status", json!("FAILED")), NoEffect::Unsuccessful),
             (with("/recordedAt", json!("yesterday")), NoEffect::NoTime),
             (with("/recordedAt", json!("2026-12-31T00:00:00Z")), NoEffect::Old),
-            (with("/recordedAt", json!("2027-01-15T08:01:01Z")), NoEffect::Future),
             (with("/recordedAt", json!("1969-01-01T00:00:00Z")), NoEffect::NoTime),
         ] {
             assert_eq!(read(&event), Err(expected), "{event}");
+        }
+    }
+
+    #[test]
+    fn event_of_the_future_ends_no_login_after_a_minute() {
+        let mut locked = event("USER.LOCKED", json!([{ "type": "USER", "id": "u" }]));
+        for (time, at) in
+            [("2027-01-15T08:00:59Z", 59), ("2027-01-15T08:01:01Z", 60), ("2099-01-01T00:00:00Z", 60)]
+        {
+            locked["recordedAt"] = json!(time);
+            let end = LoginsEnd { at: NOW.plus(at), session: None };
+            assert_eq!(read(&locked), Ok(vec![("u".to_owned(), end)]), "{time}");
         }
     }
 

@@ -81,6 +81,10 @@ impl StoreUrl {
                 _ => return Err(StoreUrlError::Parameter),
             }
         }
+        // The part after an `@` of the password would be the host, which is logged and looked up.
+        if base.matches('@').count() > 1 {
+            return Err(StoreUrlError::Host);
+        }
         // The driver knows neither `verify-full` nor `sslrootcert`.
         let known = format!("{base}?{}", others.join("&"));
         let mut config: Config = known.parse().map_err(|_| StoreUrlError::Syntax)?;
@@ -210,6 +214,7 @@ mod tests {
             ("postgres://deputy:hunter2@db.example/deputy?channel_binding=require", StoreUrlError::Parameter),
             ("postgres://deputy:what?hunter2@db.example/deputy", StoreUrlError::Parameter),
             ("postgres://deputy:p@hunter2!@db.example/deputy", StoreUrlError::Host),
+            ("postgres://deputy:p@hunter2/x@db.example/deputy", StoreUrlError::Host),
             ("postgres:///deputy?user=deputy", StoreUrlError::Host),
         ] {
             let seen = parse(url).unwrap_err();
