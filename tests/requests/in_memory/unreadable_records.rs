@@ -20,6 +20,11 @@ async fn unreadable_grant_does_not_stop_the_webhook() {
     let tokens = world.connected().await;
     let events = json!([world.event("USER.LOCKED", "bob"), world.event("USER.LOCKED", "alice")]);
     let response = world.post_events(&events).await;
-    assert_eq!((response.status, &response.json()["ended"]), (StatusCode::OK, &json!(1)), "{}", response.text);
+    assert_eq!(
+        (response.status, &response.json()["ended"]),
+        (StatusCode::OK, &json!(1)),
+        "{}",
+        response.text
+    );
     assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
 }
