@@ -50,7 +50,7 @@ pub(crate) enum StartError {
         path = .0.display()
     )]
     DemoFile(PathBuf, io::Error),
-    #[error("problems found: {0}")]
+    #[error("checks that failed: {0}. The line of each has its remedy")]
     Doctor(usize),
     #[error("{path} cannot be created: {1}. Name a new file in a folder that this user can write", path = .0.display())]
     KeyFile(PathBuf, io::Error),

@@ -102,7 +102,8 @@ pub(super) static CHECK_INTERVAL: Variable = Variable {
     former_name: None,
     summary: "time after which a login that is in use is checked at PingOne",
     details: "The check is a refresh of PingOne's tokens in the background of a tool call: PingOne refuses it if the login has \
-              ended, and any other failure ends nothing. An access token of PingOne that expires earlier is refreshed earlier. \
+              ended, and any other failure ends nothing. Set a grace period in PingOne before you shorten the time, since a \
+              lost response to a refresh costs the login otherwise. An access token of PingOne that expires earlier is refreshed earlier. \
               With PingOne's default of an hour, the default costs no request. A shorter time finds an ended login sooner where \
               no webhook reports it, and costs a request to PingOne for each grant in use. Up to a tenth is added at \
               random.",

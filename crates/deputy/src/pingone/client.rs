@@ -230,6 +230,11 @@ impl PingOneClient {
         let proof = Proof { now: host.now(), random: &random };
         let request = revocation_request(endpoint, &config.pingone, refresh_token.expose(), proof);
         let status = self.fetch(host, Purpose::Revocation, request, TOKEN_LIMITS).await?.status();
+        if status == StatusCode::UNAUTHORIZED {
+            tracing::warn!(
+                "PingOne refused the client authentication of a revocation: a token stays valid there"
+            );
+        }
         // Any other refusal is final (RFC 7009 §2.2.1).
         let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         if again { Err(PingOneError::Token(TokenError::Unavailable)) } else { Ok(()) }

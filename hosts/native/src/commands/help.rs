@@ -64,7 +64,7 @@ ADMIN_TOKEN is the secret of the Deputy that the command is for. docs/admin.md d
 
 pub(super) const DOCTOR_HELP: &str = "\
 Each line has a verdict, an observation, the remedy, and its place in PingOne. Deputy may be running. PingOne gets a few requests
-that cannot succeed, which its audit shows as errors. No line contains a secret. docs/doctor.md lists what is looked at.
+that fail, which its audit shows as errors, and a pushed authorization request that nothing uses. No line contains a secret. docs/doctor.md lists what is looked at.
 
 With PINGONE_WORKER_CLIENT_ID and PINGONE_WORKER_CLIENT_SECRET, a worker application with the roles Configuration Read Only and
 DaVinci Admin Read Only, the tenant is looked at too.

@@ -25,14 +25,14 @@ impl Api<'_> {
         Finding::new(
             Group::Api,
             ("API", looked_at, "API_URL, --api-path (DOCTOR_API_PATH)"),
-            Ok(self.refuses_none().await),
+            Ok(self.without_a_token().await),
         )
     }
 
-    async fn refuses_none(&self) -> Seen {
+    async fn without_a_token(&self) -> Seen {
         let url = self.url();
         if Url::parse(&url).is_err() {
-            return Seen::failure(format!("{url} is not a URL"), "correct the path that the check names");
+            return Seen::failure(format!("{url} is not a URL"), "correct --api-path (DOCTOR_API_PATH)");
         }
         let response = match self.get(None).await {
             Err(error) => return unreachable(&url, "API_URL", &error),
@@ -50,7 +50,7 @@ impl Api<'_> {
             status if status.is_success() => {
                 Seen::failure(seen, "protect this path: the API must require a token of PingOne")
             }
-            _ => Seen::failure(seen, "correct API_URL, or the path that the check names"),
+            _ => Seen::failure(seen, "correct API_URL, or --api-path (DOCTOR_API_PATH)"),
         }
     }
 
@@ -61,7 +61,7 @@ impl Api<'_> {
             Seen::failure_unless(
                 !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
                 format!("it responds with {} to the user's access token", status.as_u16()),
-                "let the API accept PINGONE_ISSUER, its key set, RS256, the audience API_IDENTIFIER, and typ at+jwt or none",
+                "let the API accept PINGONE_ISSUER, its key set, RS256, the audience API_IDENTIFIER, and typ at+jwt, or no typ",
             )
         });
         let refuses = self.judge(id_token, |status| {

@@ -1,4 +1,4 @@
-//! C: Deputy's client at PingOne, without a user.
+//! Deputy's client at PingOne, without a user.
 
 use bytes::Bytes;
 use deputy::{

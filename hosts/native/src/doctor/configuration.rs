@@ -1,4 +1,4 @@
-//! A: the configuration, without a request.
+//! The configuration, without a request.
 
 use std::{fs, io::Write as _, path::Path};
 

@@ -62,7 +62,7 @@ const CHECKS: &[Check<Deployment>] = &[
                     "check the name, its DNS record and its certificate, and whether Deputy runs",
                 ),
                 Ok(_) if is_https => Seen::ok("the certificate is valid"),
-                Ok(_) => Seen::ok("none: the address is on this computer"),
+                Ok(_) => Seen::ok("no TLS: the address is on this computer"),
             })
         },
     },

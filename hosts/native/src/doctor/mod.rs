@@ -51,7 +51,7 @@ pub(crate) struct DoctorOptions {
     /// Path below `API_URL` that needs a token, such as `/api/todos`
     #[arg(long, env = "DOCTOR_API_PATH", value_name = "PATH")]
     api_path: Option<String>,
-    /// Let a user log in with a browser, and look at the tokens; no refresh token is left
+    /// Let a user log in with a browser, in a private window, and look at the tokens; no refresh token is left
     #[arg(long, env = "DOCTOR_LOGIN", value_parser = BoolishValueParser::new())]
     login: bool,
     /// URL of a running Deputy with this configuration, to look at too, such as `https://deputy.example.com`
@@ -99,18 +99,22 @@ pub(crate) async fn run(
         Ok(config) => config,
         Err(errors) => {
             let mut findings = configuration::errors(&errors);
-            findings.extend(data_folder(&options));
-            print(&findings, options.json, &output);
+            findings.extend(data_folder(&options, &file));
+            print(&findings, &options, &output);
             return Err(errors.into());
         }
     };
     let mut findings = configuration::findings(&config);
     findings.extend(tools.catalog().map(|catalog| configuration::document(catalog, &config.api.url)));
-    findings.extend(data_folder(&options));
-    findings.extend(database(&options).await);
-    findings.extend(Box::pin(look(&options, &config, &file, &output)).await);
-    print(&findings, options.json, &output);
-    verdict(&findings, options.strict)
+    findings.extend(data_folder(&options, &file));
+    let (database, others) = join!(database(&options), Box::pin(look(&options, &config, &file, &output)));
+    findings.extend(database);
+    findings.extend(others);
+    print(&findings, &options, &output);
+    match problems(&findings, options.strict) {
+        0 => Ok(()),
+        problems => Err(StartError::Doctor(problems)),
+    }
 }
 
 /// The findings of the groups that send requests.
@@ -151,9 +155,13 @@ async fn look(options: &DoctorOptions, config: &Config, file: &EnvFile, output: 
     findings
 }
 
-/// A Worker has no data folder.
-fn data_folder(options: &DoctorOptions) -> Option<Finding> {
-    options.wrangler.is_none().then(|| configuration::data_folder(&options.data.data_dir))
+/// A Worker has no data folder, and neither has a Deputy on PostgreSQL without an audit log.
+fn data_folder(options: &DoctorOptions, file: &EnvFile) -> Option<Finding> {
+    let is_on_postgres =
+        || matches!(options.store.place(&options.data.data_dir), Ok(Place::Postgres(..)) | Err(_));
+    let has_audit_log = variable(file, "AUDIT").is_none_or(|value| value != "off");
+    let is_needed = options.wrangler.is_none() && (has_audit_log || !is_on_postgres());
+    is_needed.then(|| configuration::data_folder(&options.data.data_dir))
 }
 
 /// The PostgreSQL database, if there is one.
@@ -183,23 +191,25 @@ fn worker(options: &DoctorOptions, file: &EnvFile) -> Option<Worker> {
 }
 
 /// Prints at once, after what was said to the user: the queue of the output may lose lines when the computer is busy.
-fn print(findings: &[Finding], as_json: bool, output: &Output) {
+fn print(findings: &[Finding], options: &DoctorOptions, output: &Output) {
     output.flush();
-    let report = if as_json { report::json(findings) } else { report::text(findings) };
+    let report = if options.json {
+        report::json(findings, problems(findings, options.strict) == 0)
+    } else {
+        report::text(findings)
+    };
     // A closed pipe has no reader who could be told.
     let _ = writeln!(io::stdout().lock(), "{report}");
 }
 
-fn verdict(findings: &[Finding], strict: bool) -> Result<(), StartError> {
+/// The number of findings that make the command fail.
+fn problems(findings: &[Finding], strict: bool) -> usize {
     let fails = |finding: &&Finding| match finding.verdict {
         Verdict::Failure => true,
         Verdict::Warning => strict,
         Verdict::Ok | Verdict::Skipped => false,
     };
-    match findings.iter().filter(fails).count() {
-        0 => Ok(()),
-        problems => Err(StartError::Doctor(problems)),
-    }
+    findings.iter().filter(fails).count()
 }
 
 const WORKER_CLIENT_ID: &str = "PINGONE_WORKER_CLIENT_ID";

@@ -1,4 +1,4 @@
-//! B: PingOne's documents, as an unauthenticated client sees them.
+//! PingOne's documents, as an unauthenticated client sees them.
 
 use bytes::Bytes;
 use chrono::DateTime;

@@ -33,8 +33,8 @@ pub(super) fn text(findings: &[Finding]) -> String {
     text
 }
 
-/// One JSON document.
-pub(super) fn json(findings: &[Finding]) -> String {
+/// One JSON document. `ok`: the command succeeds.
+pub(super) fn json(findings: &[Finding], ok: bool) -> String {
     let checks: Vec<_> = findings
         .iter()
         .map(|finding| {
@@ -46,7 +46,6 @@ pub(super) fn json(findings: &[Finding]) -> String {
             })
         })
         .collect();
-    let ok = findings.iter().all(|finding| finding.verdict != Verdict::Failure);
     json!({ "ok": ok, "checks": checks }).to_string()
 }
 

@@ -1,4 +1,4 @@
-//! E: a login by a user, in a browser that the user opens.
+//! A login by a user, in a browser that the user opens.
 
 mod browser;
 mod tokens;

@@ -59,7 +59,7 @@ pub(super) const CHECKS: &[Check<Login>] = &[
         place: "Applications → Deputy → Configuration",
         look: |login| {
             let kind =
-                part(login.tokens.access_token.expose(), 0)["typ"].as_str().unwrap_or("none").to_owned();
+                part(login.tokens.access_token.expose(), 0)["typ"].as_str().unwrap_or("missing").to_owned();
             let later = if kind.eq_ignore_ascii_case("at+jwt") {
                 ""
             } else {

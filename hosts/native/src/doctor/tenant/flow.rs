@@ -169,8 +169,11 @@ fn consent_worker(tenant: &Tenant) -> Result<Seen, Unknown> {
         .into_iter()
         .filter(|role| !roles.contains(role))
         .collect();
-    let seen =
-        format!("its roles are {}", if roles.is_empty() { "none".to_owned() } else { roles.join(", ") });
+    let seen = if roles.is_empty() {
+        "it has no roles".to_owned()
+    } else {
+        format!("its roles are {}", roles.join(", "))
+    };
     let fix = format!("give it the role {}", missing.join(" and "));
     Ok(Seen::failure_unless(missing.is_empty(), seen, fix))
 }

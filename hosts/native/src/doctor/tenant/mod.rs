@@ -1,4 +1,4 @@
-//! D: the tenant, as the management API shows it to a worker that only reads.
+//! The tenant, as the management API shows it to a worker that only reads.
 
 mod application;
 mod environment;

@@ -47,7 +47,11 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
         look: |tenant| {
             known(&tenant.application)?;
             let count = items(&tenant.sign_on_policies)?.len();
-            let seen = if count == 0 { "none".to_owned() } else { format!("{count} assigned") };
+            let seen = if count == 0 {
+                "no PingOne policy is assigned".to_owned()
+            } else {
+                format!("{count} assigned")
+            };
             Ok(Seen::failure_unless(count == 0, seen, "remove them: their logins ask for no consent"))
         },
     },
@@ -66,7 +70,7 @@ fn flow_policy(tenant: &Tenant) -> Result<Seen, Unknown> {
     if policy["enabled"] == false {
         return Ok(Seen::failure("the flow policy is disabled", "enable it"));
     }
-    let trigger = policy["trigger"]["type"].as_str().unwrap_or("none");
+    let trigger = policy["trigger"]["type"].as_str().unwrap_or("missing");
     let fix = "make a flow policy of the type PingOne, for a flow with the setting PingOne Flow";
     Ok(Seen::failure_unless(
         trigger == "AUTHENTICATION",
