@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn acting_user_counts_only_from_the_own_environment() {
+    fn acting_user_of_another_environment_is_ignored() {
         let mut revoked = event("OAUTH_CONSENT.REVOKED", json!([{ "type": "OAUTH_CONSENT", "id": "c" }]));
         for (environment, users) in [(ENVIRONMENT, 1), ("00000000-0000-4000-8000-00000000000f", 0)] {
             revoked["actors"]["user"] = json!({ "id": "u", "environment": { "id": environment } });

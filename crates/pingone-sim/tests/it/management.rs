@@ -135,7 +135,7 @@ async fn setting_shows_in_management_api_and_takes_effect() {
 }
 
 #[tokio::test]
-async fn flow_without_consent_node_asks_for_none() {
+async fn flow_without_consent_node_shows_no_consent() {
     let world = World::new();
     world.sim.configure(|settings| settings.tenant.flow.asks_consent = false);
     assert!(world.sign_on("alice", "Alice-demo-1").await.parameter("code").is_some());

@@ -146,7 +146,7 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
     Finding::new(Group::Configuration, ("data folder", "--data-dir (DATA_DIR)", ""), Ok(seen))
 }
 
-/// What was seen of the PostgreSQL database.
+/// The finding about the PostgreSQL database.
 pub(super) fn database(examined: Result<String, StartError>) -> Finding {
     let seen = match examined {
         Ok(seen) => Seen::ok(seen),

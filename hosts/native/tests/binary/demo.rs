@@ -137,7 +137,7 @@ fn registration_is_kept_until_the_demo_is_reset() {
 }
 
 #[test]
-fn demo_serves_a_document_with_its_scopes_and_the_api_of_the_invoices() {
+fn demo_serves_invoices_document_with_its_scopes() {
     let folder = tempfile::tempdir().unwrap();
     let ports = free_ports();
     let mut command = demo(folder.path(), ports);

@@ -123,7 +123,7 @@ fn wrong_configuration_is_a_line_for_each_mistake() {
 }
 
 #[test]
-fn warning_fails_only_where_that_is_asked_for() {
+fn warning_fails_with_strict_only() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     let warned = [("PINGONE_CLIENT_ID", "not-a-uuid")];
     let run =

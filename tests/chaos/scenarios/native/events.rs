@@ -45,7 +45,7 @@ async fn forge(http: reqwest::Client, url: String, subs: Vec<String>, count: usi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_under_load_end_their_grants_and_forged_ones_none() {
+async fn forged_events_under_load_end_no_grant() {
     const ACTIONS: [&str; 5] = ["lock", "disable", "delete", "revoke-consent", "end-sessions"];
     let mut world = World::start_with(Log::File, users() + events()).await;
     world.pingone.configure(json!({ "access_token_seconds": 3600 })).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::{Price, World, outage, users};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn window_of_failing_endpoints_leads_to_no_herd() {
+async fn outage_leads_to_one_refresh_for_each_grant() {
     let mut world = World::start().await;
     let pingone = world.pingone.clone();
     for failure in [json!({ "token": [500, "{}"] }), json!({ "jwks": 500 }), json!({ "discovery": 500 })] {

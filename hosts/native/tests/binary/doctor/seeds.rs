@@ -23,7 +23,7 @@ pub(super) struct Seed {
     pub(super) alarms: &'static [&'static str],
 }
 
-/// What is wrong at PingOne.
+/// A fault of PingOne.
 pub(super) enum Make {
     /// A setting of the tenant.
     Tenant(fn(&mut Tenant)),
