@@ -75,7 +75,7 @@ impl Connections {
                 )
             }))
             .build()
-            .map_err(|error| PostgresError::Authorities(error.to_string()))?;
+            .map_err(|error| PostgresError::Unusable(place.clone(), error.to_string()))?;
         Ok(Self { pool, place })
     }
 
