@@ -4,7 +4,7 @@ use deputy::host::{Record, RecordKey, Store as _};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::world::{World, list_todos};
+use crate::world::{HOUR, World, list_todos};
 
 #[tokio::test]
 async fn unreadable_grant_does_not_stop_the_webhook() {
@@ -27,4 +27,28 @@ async fn unreadable_grant_does_not_stop_the_webhook() {
         response.text
     );
     assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn grant_outside_the_index_ends_at_its_refresh_after_an_event() {
+    let world = World::with_webhook(&[]);
+    world.connected().await;
+    let (store, now) = (world.host.memory(), world.host.now());
+    let is_index = |(key, _): &(RecordKey, Record)| matches!(key, RecordKey::User(_));
+    let (key, index) = store.records(now).into_iter().find(is_index).expect("an index");
+    store.put(&key, b"{".to_vec(), index.expires_at).await.expect("a store");
+    let outside = world.connected().await;
+    store.put(&key, index.value, index.expires_at).await.expect("a store");
+    let response = world.post_events(&json!([world.event("USER.LOCKED", "alice")])).await;
+    assert_eq!(
+        (response.status, &response.json()["ended"]),
+        (StatusCode::OK, &json!(1)),
+        "{}",
+        response.text
+    );
+    assert_eq!(list_todos(&world, &outside.access).await.status, StatusCode::OK);
+    world.host.advance(HOUR - 60);
+    let refreshed = world.refresh(&outside.client, &outside.refresh).await;
+    assert_eq!(refreshed.json()["error"], "invalid_grant");
+    assert_eq!(list_todos(&world, &outside.access).await.status, StatusCode::UNAUTHORIZED);
 }

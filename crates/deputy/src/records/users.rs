@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Activity, MOST_RACES, RecordError, decode, encode, read};
 use crate::{
     config::Config,
-    host::{Digest, GrantId, Host, RecordKey, Timestamp},
+    host::{DAY, Digest, GrantId, Host, RecordKey, Timestamp},
     oauth::{Grant, LoginsEnd},
     seal,
 };
@@ -74,8 +74,9 @@ const SIGNED_OUT: usize = 16;
 /// Ends of one user's logins that are kept. One more forgets the oldest.
 const ENDED: usize = 32;
 
-/// Seconds for which an end is kept: a login whose tokens `PingOne` has issued enters the index within that time.
-const KEPT: u64 = 2 * Grant::CODE_LIFETIME;
+/// Seconds for which an end is kept. A login whose tokens `PingOne` has issued enters the index within minutes, or at its first
+/// refresh if that failed. And `PingOne` may deliver a large batch several times, of which each time does a part.
+const KEPT: u64 = DAY;
 
 /// The key of a user's index.
 pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
