@@ -67,6 +67,8 @@ pub async fn copy_records(from: Place<'_>, to: Place<'_>, now: Timestamp) -> Res
         copied.records += page.len();
         copied.grants += page.iter().filter(|row| row.kind == "grant").count();
     }
+    from.check_unused().await?;
+    to.check_unused().await?;
     to.finish().await?;
     Ok(copied)
 }
@@ -111,22 +113,19 @@ impl Side {
                     .await
                     .map_err(|StoreError(cause)| CopyError::Failed(place.clone(), cause))?;
                 let side = Self { place, access: Access::Postgres(client) };
-                match side.connections().await? {
-                    0 => Ok(side),
-                    others => Err(CopyError::InUse(side.place, others)),
-                }
+                side.check_unused().await?;
+                Ok(side)
             }
         }
     }
 
-    /// The connections of running replicas.
-    async fn connections(&self) -> Result<i64, CopyError> {
-        match &self.access {
-            Access::Sqlite { .. } => Ok(0),
-            Access::Postgres(client) => {
-                let row = client.query_one(CONNECTIONS, &[&postgres::APPLICATION]).await;
-                row.and_then(|row| row.try_get(0)).map_err(|error| self.refused(&error))
-            }
+    /// Fails if replicas have connections. The lock of a folder says the same of SQLite.
+    async fn check_unused(&self) -> Result<(), CopyError> {
+        let Access::Postgres(client) = &self.access else { return Ok(()) };
+        let row = client.query_one(CONNECTIONS, &[&postgres::APPLICATION]).await;
+        match row.and_then(|row| row.try_get(0)).map_err(|error| self.refused(&error))? {
+            0 => Ok(()),
+            others => Err(CopyError::InUse(self.place.clone(), others)),
         }
     }
 
@@ -212,7 +211,8 @@ const APPLICATION: &str = "deputy store copy";
 
 const PAGE_SIZE: i64 = 500;
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+/// A replica that starts meanwhile cannot write.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE deputy_record IN EXCLUSIVE MODE";
 
 /// Connections with this name to the same database. A user sees those of the same user.
 const CONNECTIONS: &str = "
