@@ -63,5 +63,5 @@ async fn code_that_is_redeemed_during_an_event_gives_no_access() {
         }
     })
     .await;
-    println!("{raced} redemptions came before the end");
+    assert!(raced > 0, "no redemption came before the end");
 }

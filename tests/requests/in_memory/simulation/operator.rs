@@ -81,5 +81,5 @@ async fn blocked_and_ended_client_keeps_no_code_that_is_under_way() {
         assert_ne!(world.redeem(&client, &code).await.status, StatusCode::OK);
     })
     .await;
-    println!("{raced} redemptions came before the end");
+    assert!(raced > 0, "no redemption came before the end");
 }
