@@ -29,7 +29,7 @@ fn database_url_beside_an_sqlite_file_is_refused() {
 fn wrong_database_url_is_refused_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
     for (url, reason, status) in [
-        ("mysql://deputy:hunter2@127.0.0.1/deputy", "STORE_URL is no valid URL", 2),
+        ("mysql://deputy:hunter2@127.0.0.1/deputy", "STORE_URL is not a valid PostgreSQL URL", 2),
         ("postgres://deputy:hunter2@db.example/deputy?sslmode=prefer", "sslmode=verify-full", 2),
         ("postgres://deputy:hunter2@127.0.0.1:1/deputy", "deputy at 127.0.0.1:1 cannot be used", 1),
     ] {
