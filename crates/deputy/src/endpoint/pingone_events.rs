@@ -159,7 +159,7 @@ async fn process(app: &App, events: Vec<DeliveredEvent>, now: Timestamp) -> Resu
                 Err(error @ RecordError::Malformed) => {
                     tracing::error!(%error, "an event of PingOne has no effect on a grant");
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => error.add_to(&mut failure),
             }
         }
     }
@@ -176,7 +176,7 @@ async fn end(
     for (event, logins) in ends {
         match manage::end_logins(app, sub, *logins, *event, now).await {
             Ok(count) => ended += count,
-            Err(error) => failure = Some(error),
+            Err(error) => error.add_to(&mut failure),
         }
     }
     failure.map_or(Ok(ended), Err)

@@ -210,7 +210,7 @@ pub(crate) async fn end_logins(
         for grant in join_all(ids.iter().map(|id| end_if(app, *id, selects, by, now))).await {
             match grant {
                 Ok(grant) => ended.extend(grant.map(|grant| grant.id)),
-                Err(error) => failure = Some(error),
+                Err(error) => error.add_to(&mut failure),
             }
         }
     }

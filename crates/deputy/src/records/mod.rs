@@ -40,6 +40,16 @@ pub(crate) enum RecordError {
     Store(#[from] StoreError),
 }
 
+impl RecordError {
+    /// Adds an error to those of several records, of which one is kept: rather one that a repetition may overcome than a record
+    /// that cannot be read.
+    pub(crate) fn add_to(self, failure: &mut Option<Self>) {
+        if matches!(failure, None | Some(Self::Malformed)) {
+            *failure = Some(self);
+        }
+    }
+}
+
 /// How often a compare-and-swap is tried.
 pub(crate) const MOST_RACES: usize = 64;
 
@@ -59,4 +69,21 @@ fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
     // The error's text may quote the record.
     serde_json::from_slice(bytes).map_err(|_| RecordError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_that_may_pass_outweighs_an_unreadable_record() {
+        let failed = || RecordError::Store(StoreError("x".to_owned()));
+        for errors in [[failed(), RecordError::Malformed], [RecordError::Malformed, failed()]] {
+            let mut failure = None;
+            for error in errors {
+                error.add_to(&mut failure);
+            }
+            assert_eq!(failure, Some(failed()));
+        }
+    }
 }
