@@ -1,4 +1,5 @@
-// The cost of the runtime without Deputy: each path reads a JSON-RPC request and has the same result of `tools/list`.
+// The cost of the runtime without Deputy: each path reads a JSON-RPC request and has the same result of `tools/list`. A tool call
+// sends one request to the API, as Deputy's does.
 
 import { DurableObject } from "cloudflare:workers";
 
@@ -6,8 +7,14 @@ let result;
 
 async function respond(request, env) {
   result ??= JSON.parse(env.TOOLS);
-  const { id } = await request.json();
-  return Response.json({ jsonrpc: "2.0", id, result });
+  const { id, method } = await request.json();
+  return Response.json({ jsonrpc: "2.0", id, result: method === "tools/call" ? await call(env) : result });
+}
+
+async function call({ API, TOKEN }) {
+  const response = await fetch(API, { headers: { authorization: `Bearer ${TOKEN}` } });
+  const todos = await response.json();
+  return { content: [{ type: "text", text: JSON.stringify(todos) }], structuredContent: todos, isError: false };
 }
 
 export class Floor extends DurableObject {

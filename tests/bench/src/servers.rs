@@ -182,11 +182,12 @@ impl Site {
         let port = self.ports.workerd_floors;
         let mut command = node()?;
         command.args(["floors", &port.to_string()]).arg(self.folder(port));
-        command.arg(format!("TOOLS={tools}"));
+        let api = format!("http://127.0.0.1:{}/api/todos", self.ports.api);
+        command.args([format!("TOOLS={tools}"), format!("API={api}"), format!("TOKEN={TOKEN}")]);
         let pid = self.start_program(&mut command)?;
         let floors = [
             ("constant Worker", "/worker", &[Scenario::Health, Scenario::List][..]),
-            ("constant Durable Object", "/object", &[Scenario::List]),
+            ("constant Durable Object", "/object", &[Scenario::List, Scenario::Call]),
             ("Worker that reads KV", "/kv", &[Scenario::List]),
         ];
         let mut servers = Vec::new();
