@@ -18,7 +18,6 @@ use crate::{
     },
     host::LoginStep,
     http::{BodyError, Response, cookies, read_body, set_cookie},
-    mcp::read_only_scopes,
     metrics,
     oauth::{ApprovedClients, Handle, HandleKind, Params, approval_cookie, browser_is_bound},
     records::{self, Approval, TicketError},
@@ -171,7 +170,8 @@ async fn decide(
         approved.forget(target.client_id());
         Err(LoginError::Denied)
     } else {
-        let chosen = if decision == "read-only" { Some(read_only_scopes(&app.tools)) } else { chosen };
+        let chosen =
+            if decision == "read-only" { Some(app.catalog.read_only_scopes.clone()) } else { chosen };
         let opened_by = |scopes: &Scopes| app.catalog.opened_by(scopes);
         if chosen.is_some_and(|chosen| !request.access.keep_scopes(&chosen, opened_by)) {
             return Err(DecisionError::Form);

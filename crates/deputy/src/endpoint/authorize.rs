@@ -19,7 +19,7 @@ use crate::{
     host::{Decision, Endpoint, GrantId, LoginStep, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, set_cookie},
     limits::{self, remote_source},
-    mcp::{ToolSummary, read_only_scopes},
+    mcp::ToolSummary,
     metrics,
     oauth::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Choice, Client, Handle, Params,
@@ -233,7 +233,7 @@ async fn approval_page(
 ) -> Result<Response, Failure> {
     let handle = records::new_handle::<Approval>(app.host(), login, &app.config.keys, now);
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
-    let readable = request.access.scopes.intersection(&read_only_scopes(&app.tools));
+    let readable = request.access.scopes.intersection(&app.catalog.read_only_scopes);
     let new_tools = choice.iter().flat_map(|choice| app.catalog.not_approved(&choice.scopes, &choice.tools));
     let form = ApprovalForm {
         reference: login.reference(),

@@ -1,11 +1,15 @@
 //! The tools, prompts and resources of the server, as approvals know them.
 
-use super::Handler;
+use super::{Handler, tool_summary::read_only_scopes};
 use crate::types::{ApprovedTools, Scopes, ToolDigest};
 
 /// The tools that pages list, and the prompts and resources for which scopes are declared.
 #[derive(Debug)]
-pub(crate) struct Catalog(Vec<Entry>);
+pub(crate) struct Catalog {
+    entries: Vec<Entry>,
+    /// The scopes of the read-only tools. Empty if a tool that changes something needs no other scopes.
+    pub(crate) read_only_scopes: Scopes,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -28,7 +32,9 @@ impl Catalog {
             title,
             scopes,
         };
-        let tools = handler.tools().into_iter();
+        let tools = handler.tools();
+        let read_only_scopes = read_only_scopes(&tools);
+        let tools = tools.into_iter();
         let mut entries: Vec<_> =
             tools.map(|tool| entry(tool.name, tool.title, tool.scopes, tool.is_read_only)).collect();
         let tools = entries.len();
@@ -39,7 +45,7 @@ impl Catalog {
                 None => entries.push(entry(name.clone(), name, vec![scope], true)),
             }
         }
-        Self(entries)
+        Self { entries, read_only_scopes }
     }
 
     /// The tools that `scopes` open.
@@ -58,11 +64,11 @@ impl Catalog {
 
     /// Whether the tool, prompt or resource with this name is in `approved`. One that is on no page needs no approval.
     pub(crate) fn is_approved(&self, name: &str, approved: &ApprovedTools) -> bool {
-        self.0.iter().find(|entry| entry.name == name).is_none_or(|entry| entry.is_in(approved))
+        self.entries.iter().find(|entry| entry.name == name).is_none_or(|entry| entry.is_in(approved))
     }
 
     fn opened<'a>(&'a self, scopes: &'a Scopes) -> impl Iterator<Item = &'a Entry> {
-        self.0.iter().filter(|entry| entry.scopes.iter().all(|scope| scopes.contains(scope)))
+        self.entries.iter().filter(|entry| entry.scopes.iter().all(|scope| scopes.contains(scope)))
     }
 }
 

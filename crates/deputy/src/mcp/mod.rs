@@ -49,7 +49,6 @@ pub use rmcp_handler::{RmcpHandler, rmcp};
 pub use rpc_error::RpcError;
 pub use streamable_http::{Rules, StreamableHttp};
 pub use tool_summary::ToolSummary;
-pub(crate) use tool_summary::read_only_scopes;
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,6 @@ use crate::{
     host::{EndedBy, Endpoint, GrantId, RetryAfter, Timestamp},
     http::{BodyError, Response, cookies, is_in_background, read_body},
     limits,
-    mcp::read_only_scopes,
     oauth::{ApprovedClients, Params, UserSession},
     pages::{self, AgentCard, AgentsPage, Notice},
     records::{self, RecordError, UserGrants},
@@ -174,7 +173,7 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
             let kept = Scopes::of(params.all("scope"));
             narrow(app, sub, grant_id(&params)?, &kept, now).await?
         }
-        "read-only" => narrow(app, sub, grant_id(&params)?, &read_only_scopes(&app.tools), now).await?,
+        "read-only" => narrow(app, sub, grant_id(&params)?, &app.catalog.read_only_scopes, now).await?,
         "sign-out" => return Ok(sign_out(app, &session, now).await?),
         _ => return Err(AgentsRefusal::Form),
     };
@@ -265,18 +264,17 @@ async fn agents_page(
     let agents = manage::list_of_user(app, &session.user.sub, index, now).await?;
     let user = &session.user;
     let name = user.name.as_deref().or(user.username.as_deref()).or(user.email.as_deref());
-    let read_only = read_only_scopes(&app.tools);
     let page = AgentsPage {
         user: name.unwrap_or(&user.sub),
         notice,
         token: &session.form_token(&app.config.keys),
-        agents: agents.iter().map(|agent| card(app, agent, &read_only, now)).collect(),
+        agents: agents.iter().map(|agent| card(app, agent, now)).collect(),
     };
     Ok(pages::agents(&app.config.brand, &page, &app.wording))
 }
 
-fn card<'a>(app: &App, agent: &'a ConnectedAgent, read_only: &Scopes, now: Timestamp) -> AgentCard<'a> {
-    let kept = agent.scopes.intersection(read_only);
+fn card<'a>(app: &App, agent: &'a ConnectedAgent, now: Timestamp) -> AgentCard<'a> {
+    let kept = agent.scopes.intersection(&app.catalog.read_only_scopes);
     let tools = app.tools.iter();
     let title_of = |name: &str| {
         let tool = tools.clone().find(|tool| tool.name == name);
