@@ -138,22 +138,26 @@ impl SealingKey {
     }
 
     /// Computes HMAC-SHA256 (RFC 2104) over the parts, each preceded by its length, so that every list of parts has its
-    /// own encoding.
+    /// own encoding. Returns the first `N` bytes, at most 32.
     ///
     /// ```
     /// # let key = deputy::seal::SealingKey::derive(b"a secret of the server", "example v1");
-    /// assert_ne!(key.mac(&[b"ab", b"c"]), key.mac(&[b"a", b"bc"]));
+    /// let mac: [u8; 32] = key.mac(&[b"ab", b"c"]);
+    /// assert_ne!(mac, key.mac(&[b"a", b"bc"]));
+    /// assert_eq!(mac[..16], key.mac::<16>(&[b"ab", b"c"]));
     /// ```
-    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+    pub fn mac<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
+        const { assert!(N <= 32, "an HMAC-SHA256 has 32 bytes") };
         // HMAC takes keys of any length.
         let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.0.expose()) else {
-            return [0; 32];
+            return [0; N];
         };
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        mac.finalize().into_bytes().into()
+        let whole: [u8; 32] = mac.finalize().into_bytes().into();
+        std::array::from_fn(|place| whole[place])
     }
 }
 

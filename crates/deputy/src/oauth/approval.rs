@@ -32,8 +32,8 @@ pub fn browser_is_bound(purpose: &str, secret: &str, cookies: &[(String, String)
 // several tabs can go on at the same time.
 fn browser_cookie(purpose: &str, secret: &str, key: &seal::SealingKey) -> (String, String) {
     let digest = seal::digest(purpose, secret.as_bytes());
-    let mac = key.mac(&[purpose.as_bytes(), secret.as_bytes()]);
-    (format!("__Host-mcp-{purpose}-{}", hex(&digest.0[..4])), base64url_encode(&mac[..16]))
+    let mac: [u8; 16] = key.mac(&[purpose.as_bytes(), secret.as_bytes()]);
+    (format!("__Host-mcp-{purpose}-{}", hex(&digest.0[..4])), base64url_encode(&mac))
 }
 
 /// The approvals that one browser remembers, in a cookie that is authenticated with a key of the server.
@@ -135,7 +135,7 @@ impl ApprovedClients {
     }
 
     fn tag(payload: &str, key: &seal::SealingKey) -> String {
-        base64url_encode(&key.mac(&[b"approved clients, scopes and tools", payload.as_bytes()])[..16])
+        base64url_encode(&key.mac::<16>(&[b"approved clients, scopes and tools", payload.as_bytes()]))
     }
 }
 

@@ -80,10 +80,7 @@ impl HandleKind {
             Self::Approval => b"approval handle",
             Self::Login => b"login handle",
         };
-        let mac = key.mac(&[purpose, tagged]);
-        let mut tag = [0; TAG];
-        tag.copy_from_slice(&mac[..TAG]);
-        tag
+        key.mac(&[purpose, tagged])
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn seal_client(
 
 /// The `client_secret` of a confidential client.
 pub(super) fn client_secret(client_id: &str, keys: &ServerKeys) -> Secret<String> {
-    let mac = keys.clients.subkey("client secret").mac(&[client_id.as_bytes()]);
+    let mac: [u8; 32] = keys.clients.subkey("client secret").mac(&[client_id.as_bytes()]);
     Secret::new(format!("dps_{}", base64url_encode(&mac)))
 }
 

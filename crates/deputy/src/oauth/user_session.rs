@@ -72,7 +72,7 @@ impl UserSession {
     }
 
     fn form_token_of(&self, key: &seal::SealingKey) -> String {
-        base64url_encode(&key.mac(&[b"agents form", &self.id, self.user.sub.as_bytes()])[..16])
+        base64url_encode(&key.mac::<16>(&[b"agents form", &self.id, self.user.sub.as_bytes()]))
     }
 }
 

@@ -80,7 +80,7 @@ fn name_and_former_name_set_the_same_variable() {
         let config = parse_with(changes).expect("good");
         let ClientAuth::Basic(secret) = &config.pingone.client_auth else { panic!("{config:?}") };
         let secret = secret.expose().clone();
-        (config.pingone.client_id, secret, config.keys.newest().tokens.mac(&[]))
+        (config.pingone.client_id, secret, config.keys.newest().tokens.mac::<32>(&[]))
     };
     let renamed = RENAMED.map(|(name, former)| {
         let value = GOOD.iter().find(|(good, _)| *good == former).expect("good").1;
