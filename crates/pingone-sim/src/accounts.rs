@@ -73,12 +73,12 @@ impl Simulator {
                 UserAction::Enable => happened("USER.ENABLED"),
                 UserAction::Delete => happened("USER.DELETED"),
                 UserAction::ForcePasswordChange => happened("PASSWORD.FORCE_CHANGE"),
-                UserAction::RevokeConsent => happened("OAUTH_CONSENT.REVOKED"),
+                UserAction::RevokeConsent => {}
                 UserAction::EndSessions => state.end_sessions(|session| session.user == id),
             }
             match action {
                 UserAction::Delete => state.users.retain(|user| user.id != id),
-                UserAction::RevokeConsent => state.consents.retain(|consent| consent.user != id),
+                UserAction::RevokeConsent => state.revoke_consents(&id),
                 _ => {}
             }
             if let Some(user) = state.user_named(username) {
@@ -157,7 +157,9 @@ pub(crate) fn reset_password(sim: &Simulator, user: &str, password: &str) -> Res
 pub(crate) fn has_consented(sim: &Simulator, session: &Session, request: &AuthenticationRequest) -> bool {
     let state = sim.state();
     let covers = |consent: &Consent| {
-        consent.user == session.user && request.scopes.iter().all(|scope| consent.scopes.contains(scope))
+        consent.user == session.user
+            && consent.client_id == request.client_id
+            && request.scopes.iter().all(|scope| consent.scopes.contains(scope))
     };
     if !state.settings.tenant.flow.asks_consent {
         return true;

@@ -6,41 +6,37 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::{form, simulator::Simulator};
+use crate::{application::OidcApplication, config::Worker, form, simulator::Simulator};
 
-/// Whether the request has the application's credentials, by the method that the application is set to.
-pub(crate) fn is_authenticated(sim: &Simulator, headers: &HeaderMap, form: &[(String, String)]) -> bool {
-    let application = &sim.config().application;
-    let (method, enabled, jwks, replaced) = {
-        let state = sim.state();
-        let settings = &state.settings.tenant.application;
-        let method = settings.token_endpoint_auth_method.clone();
-        (method, settings.enabled, settings.jwks.clone(), state.settings.client_secret.clone())
-    };
-    if method == "PRIVATE_KEY_JWT" {
-        return enabled && has_assertion(sim, form, &jwks.unwrap_or_default()).is_some();
-    }
-    let sent = match method.as_str() {
-        "CLIENT_SECRET_BASIC" => basic(headers),
-        "CLIENT_SECRET_POST" => form::field(form, "client_id").zip(form::field(form, "client_secret")),
+/// The application that authenticates with the request, by the method that it is set to.
+pub(crate) fn authenticated(
+    sim: &Simulator,
+    headers: &HeaderMap,
+    form: &[(String, String)],
+) -> Option<OidcApplication> {
+    let basic = basic(headers);
+    let client_id = basic.as_ref().map(|(id, _)| id.clone()).or_else(|| form::field(form, "client_id"))?;
+    let application = sim.application(&client_id)?;
+    let sent = match application.settings.token_endpoint_auth_method.as_str() {
+        "CLIENT_SECRET_BASIC" => basic.map(|(_, secret)| secret),
+        "CLIENT_SECRET_POST" => form::field(form, "client_secret"),
+        "PRIVATE_KEY_JWT" => {
+            has_assertion(sim, form, &application)?;
+            Some(application.client_secret.clone())
+        }
         _ => None,
     };
-    enabled
-        && sent
-            == Some((
-                application.client_id.clone(),
-                replaced.unwrap_or_else(|| application.client_secret.clone()),
-            ))
+    let is_right = application.settings.enabled && sent.as_ref() == Some(&application.client_secret);
+    is_right.then_some(application)
 }
 
-/// Whether the request has an assertion that one of the keys signed with RS256 (RFC 7523 §3). PingOne checks `iat` and `jti`
-/// not at all.
-fn has_assertion(sim: &Simulator, form: &[(String, String)], jwks: &Value) -> Option<()> {
-    let config = sim.config();
+/// Whether the request has an assertion that one of the application's keys signed with RS256 (RFC 7523 §3). PingOne checks
+/// `iat` and `jti` not at all.
+fn has_assertion(sim: &Simulator, form: &[(String, String)], application: &OidcApplication) -> Option<()> {
     let kind = form::field(form, "client_assertion_type")?;
     let assertion = form::field(form, "client_assertion")?;
     let header = jsonwebtoken::decode_header(&assertion).ok()?;
-    let keys = jwks["keys"].as_array()?.iter();
+    let keys = application.settings.jwks.as_ref()?["keys"].as_array()?.iter();
     let key = keys.into_iter().find(|key| header.kid.as_deref().is_none_or(|kid| key["kid"] == kid))?;
     let key = DecodingKey::from_rsa_components(key["n"].as_str()?, key["e"].as_str()?).ok()?;
     let mut signature_only = Validation::new(Algorithm::RS256);
@@ -48,19 +44,18 @@ fn has_assertion(sim: &Simulator, form: &[(String, String)], jwks: &Value) -> Op
     signature_only.validate_exp = false;
     signature_only.validate_aud = false;
     let claims = jsonwebtoken::decode::<Value>(&assertion, &key, &signature_only).ok()?.claims;
-    let (issuer, now) = (config.issuer(), sim.now());
-    let is_client =
-        claims["iss"] == *config.application.client_id && claims["sub"] == *config.application.client_id;
+    let (issuer, now) = (sim.config().issuer(), sim.now());
+    let is_client = claims["iss"] == *application.client_id && claims["sub"] == *application.client_id;
     let is_here = claims["aud"].as_str().is_some_and(|audience| audience.starts_with(&issuer));
     let is_valid = claims["exp"].as_u64().is_some_and(|exp| (now..=now + 3600).contains(&exp));
     (kind == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" && is_client && is_here && is_valid)
         .then_some(())
 }
 
-/// Whether the request has the worker's credentials, by `client_secret_basic`.
-pub(crate) fn is_worker(sim: &Simulator, headers: &HeaderMap) -> bool {
-    let worker = &sim.config().worker;
-    basic(headers) == Some((worker.client_id.clone(), worker.client_secret.clone()))
+/// The worker that authenticates with the request, by `client_secret_basic`.
+pub(crate) fn authenticated_worker<'a>(sim: &'a Simulator, headers: &HeaderMap) -> Option<&'a Worker> {
+    let (id, secret) = basic(headers)?;
+    sim.config().worker(&id).filter(|worker| worker.client_secret == secret)
 }
 
 /// The client id and the secret in the `Authorization` header.

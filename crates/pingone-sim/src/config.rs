@@ -13,8 +13,12 @@ pub struct SimConfig {
     pub application: Application,
     /// The custom resource.
     pub resource: Resource,
+    /// Whether application and resource are left to a client of the management API.
+    pub empty: bool,
     /// The worker that reads the management API.
     pub worker: Worker,
+    /// The worker that writes to the management API.
+    pub provisioner: Worker,
     /// The users at the start.
     pub users: Vec<User>,
 }
@@ -117,6 +121,11 @@ impl SimConfig {
                     scope("todo:write", "Add to-dos, check them off and delete them"),
                 ],
             },
+            empty: false,
+            provisioner: Worker {
+                client_id: "b0e2ce20-0000-4000-8000-0000000000d1".to_owned(),
+                client_secret: "demo-provisioner-secret~that.opens_nothing-but-the-simulator.0123".to_owned(),
+            },
             worker: Worker {
                 client_id: "b0e2ce20-0000-4000-8000-0000000000d0".to_owned(),
                 client_secret: "demo-worker-secret~that.opens_nothing-but-the-simulator.01234567".to_owned(),
@@ -137,11 +146,23 @@ impl SimConfig {
         self
     }
 
+    /// The same without application and resource, which a client of the management API creates. The flow policy is there.
+    #[must_use]
+    pub fn without_application(mut self) -> Self {
+        self.empty = true;
+        self
+    }
+
     /// The same with one more user, who has this `sub`.
     #[must_use]
     pub fn with_user(mut self, id: &str, username: &str, password: &str) -> Self {
         self.users.push(User::named(id, username, password));
         self
+    }
+
+    /// The worker with this client id.
+    pub(crate) fn worker(&self, client_id: &str) -> Option<&Worker> {
+        [&self.worker, &self.provisioner].into_iter().find(|worker| worker.client_id == client_id)
     }
 
     /// `iss` of every token.

@@ -17,7 +17,7 @@ pub(crate) fn event(
     at: u64,
     [id, correlation]: [String; 2],
 ) -> Event {
-    let Happening { kind, user, session } = happening;
+    let Happening { kind, user, session, client_id } = happening;
     let environment = json!({ "id": config.environment_id });
     let base = format!("https://api.pingone.example/v1/environments/{}", config.environment_id);
     let name = state.user(user).map(|user| user.username.clone());
@@ -29,13 +29,16 @@ pub(crate) fn event(
         let href = format!("{user_url}/sessions/{session}");
         resources.push(json!({ "type": "SESSION", "id": session, "environment": environment, "href": href }));
     }
-    let application = &config.application;
-    let of_application = json!({
-        "type": "APPLICATION", "id": application.client_id, "name": application.name, "environment": environment,
-        "href": format!("{base}/applications/{}", application.client_id),
-    });
-    if kind.starts_with("OAUTH_CONSENT.") {
-        resources.push(of_application);
+    if let Some(client_id) = client_id {
+        let created = state.directory.get(&format!("applications/{client_id}"));
+        let (id, name) = match created {
+            Some(created) => (client_id, created["name"].as_str().unwrap_or_default()),
+            None => (&config.application.client_id, config.application.name.as_str()),
+        };
+        resources.push(json!({
+            "type": "APPLICATION", "id": id, "name": name, "environment": environment,
+            "href": format!("{base}/applications/{id}"),
+        }));
     }
     let time = i64::try_from(at).ok().and_then(|at| DateTime::from_timestamp(at, 0)).unwrap_or_default();
     let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);

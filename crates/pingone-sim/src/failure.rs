@@ -37,6 +37,8 @@ pub enum Failure {
     JwksBody(String),
     /// The management API responds with this status.
     Management(u16),
+    /// The request to the management API with this number, of those that `GET /sim/state` counts, fails in this way.
+    ManagementRequest(u64, ManagementFault),
     /// A refresh is refused with `invalid_grant`.
     RefreshInvalidGrant,
     /// The token endpoint responds with this status and body.
@@ -60,6 +62,22 @@ pub enum Failure {
     UserInfoRedirect(String),
     /// The `UserInfo` response has this `sub`.
     UserInfoSub(String),
+}
+
+/// A way in which a request to the management API fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagementFault {
+    /// The connection is cut, and the request has no effect.
+    Cut,
+    /// The request takes effect, and then the connection is cut.
+    CutAfterwards,
+    /// The response is 429, with `Retry-After` in seconds.
+    RetryAfter(u64),
+    /// The response has this status, and the request has no effect.
+    Status(u16),
+    /// The request takes effect, and the response has this status.
+    StatusAfterwards(u16),
 }
 
 /// A wrong signature of an ID token.

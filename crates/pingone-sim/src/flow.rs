@@ -116,7 +116,8 @@ impl Submission<'_> {
         self.end();
         let session = self.sim.state().session(session, self.sim.now()).cloned();
         let Some(session) = session else { return start(self.sim, self.request) };
-        let consent = Consent { user: session.user.clone(), scopes: self.request.scopes.clone() };
+        let AuthenticationRequest { client_id, scopes, .. } = self.request.clone();
+        let consent = Consent { user: session.user.clone(), client_id, scopes };
         self.sim.change(|state| state.consents.push(consent));
         outcome::issue_code(self.sim, &self.request, &session, self.correlation)
     }

@@ -33,13 +33,19 @@
 //! applications with their grants, roles and policies, flow policies, flows, connector instances, subscriptions and users.
 //! [`Settings::tenant`] changes what it shows, and the OAuth endpoints act accordingly.
 //!
+//! A worker with the roles for it creates, changes and deletes resources, scopes, applications, their grants and policies, and
+//! subscriptions. Users log in to such an application as to the configured one, and its subscription gets the events.
+//! [`SimConfig::without_application`] begins without an application and a resource.
+//!
 //! The modules form layers: `router` → `endpoints` → `flow` → `outcome`, `tokens`, `accounts`, `pages`, `webhook` →
-//! `simulator` → `events` → `state` → `outbox`.
+//! `application` → `simulator` → `events` → `state` → `outbox`, `directory`.
 
 mod accounts;
+mod application;
 mod claims;
 mod client_authentication;
 mod config;
+mod directory;
 mod endpoints;
 mod environment;
 mod events;
@@ -66,7 +72,7 @@ mod webhook;
 pub use accounts::UserAction;
 pub use config::{Application, Resource, Scope, SimConfig, User, Worker};
 pub use environment::{SimEnvironment, SystemEnvironment};
-pub use failure::{Failure, Signature};
+pub use failure::{Failure, ManagementFault, Signature};
 pub use settings::{ResourceMode, Settings, Webhook};
 pub use simulator::Simulator;
 pub use tenant::{

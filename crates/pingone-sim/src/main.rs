@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
-use clap::Parser;
+use clap::{Parser, builder::BoolishValueParser};
 use pingone_sim::{SimConfig, Simulator, SystemEnvironment};
 
 /// A simulated PingOne with a DaVinci flow, for the demo and the tests. Every page says that it is a simulator.
@@ -24,6 +24,9 @@ struct Options {
     /// The scopes of the API, separated by spaces.
     #[arg(long, env = "API_SCOPES", default_value = "todo:read todo:write")]
     scopes: String,
+    /// Begin without an application and a resource: a client of the management API, such as `deputy provision`, creates them.
+    #[arg(long, env = "PINGONE_SIM_EMPTY", value_parser = BoolishValueParser::new())]
+    empty: bool,
     /// One more user, as name:password. The option may be repeated.
     #[arg(long = "user", env = "PINGONE_SIM_USERS", value_delimiter = ' ', value_parser = user)]
     users: Vec<(String, String)>,
@@ -63,6 +66,7 @@ async fn run(options: Options) -> std::io::Result<()> {
             config.with_user(&format!("05e20000-0000-4000-8000-{number:012}"), name, password)
         },
     );
+    let config = if options.empty { config.without_application() } else { config };
     let environment = Arc::new(SystemEnvironment);
     let simulator = match &options.state_file {
         Some(file) => Simulator::with_state_file(config, environment, file)?,
@@ -80,14 +84,15 @@ async fn run(options: Options) -> std::io::Result<()> {
     tokio::spawn(simulator.clone().send_deliveries());
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     let config = simulator.config();
-    let variables = [
-        ("PINGONE_ISSUER", config.issuer()),
-        ("PINGONE_DV_POLICY_ID", config.policy_id.clone()),
-        ("PINGONE_CLIENT_ID", config.application.client_id.clone()),
-        ("PINGONE_CLIENT_SECRET", config.application.client_secret.clone()),
-        ("PINGONE_WORKER_CLIENT_ID", config.worker.client_id.clone()),
-        ("PINGONE_WORKER_CLIENT_SECRET", config.worker.client_secret.clone()),
-    ];
+    let worker = if config.empty { &config.provisioner } else { &config.worker };
+    let mut variables =
+        vec![("PINGONE_ISSUER", config.issuer()), ("PINGONE_DV_POLICY_ID", config.policy_id.clone())];
+    if !config.empty {
+        variables.push(("PINGONE_CLIENT_ID", config.application.client_id.clone()));
+        variables.push(("PINGONE_CLIENT_SECRET", config.application.client_secret.clone()));
+    }
+    variables.push(("PINGONE_WORKER_CLIENT_ID", worker.client_id.clone()));
+    variables.push(("PINGONE_WORKER_CLIENT_SECRET", worker.client_secret.clone()));
     // In one write: some readers close the pipe when they have what they need.
     let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
     // `println!` would write the last line break by itself.

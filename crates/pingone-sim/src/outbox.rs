@@ -12,11 +12,17 @@ pub(crate) struct Happening {
     pub(crate) user: String,
     /// The id of the session, for `SESSION.DELETED`.
     pub(crate) session: Option<String>,
+    /// The client id of the application, for `OAUTH_CONSENT.REVOKED`; empty for the configured one.
+    pub(crate) client_id: Option<String>,
 }
 
 impl Happening {
     pub(crate) fn to(user: &str, kind: &'static str) -> Self {
-        Self { kind, user: user.to_owned(), session: None }
+        Self { kind, user: user.to_owned(), session: None, client_id: None }
+    }
+
+    pub(crate) fn revoked_consent(client_id: &str, user: &str) -> Self {
+        Self { client_id: Some(client_id.to_owned()), ..Self::to(user, "OAUTH_CONSENT.REVOKED") }
     }
 
     pub(crate) fn end_of_session(id: &str, user: &str) -> Self {

@@ -10,6 +10,7 @@ use axum::{
 use url::form_urlencoded::byte_serialize;
 
 use crate::{
+    application::OidcApplication,
     config::User,
     outbox::Sent,
     simulator::Simulator,
@@ -92,6 +93,7 @@ struct UserRow {
 pub(crate) fn step(sim: &Simulator, id: &str, flow: &Flow, message: &str) -> Response {
     let config = sim.config();
     let request = &flow.request;
+    let application = sim.application_or_configured(&request.client_id);
     let view = match &flow.step {
         Step::Consent { session } => {
             let state = sim.state();
@@ -101,9 +103,13 @@ pub(crate) fn step(sim: &Simulator, id: &str, flow: &Flow, message: &str) -> Res
                 .find(|held| held.id == *session)
                 .and_then(|held| state.user(&held.user));
             View::Consent {
-                application: &config.application.name,
+                application: &application.name,
                 user: user.map(|user| user.username.clone()).unwrap_or_default(),
-                scopes: request.scopes.iter().filter_map(|scope| scope_description(sim, scope)).collect(),
+                scopes: request
+                    .scopes
+                    .iter()
+                    .filter_map(|scope| scope_description(&application, scope))
+                    .collect(),
                 client: request.mcp_client_name.as_deref().unwrap_or_default(),
                 host: request.mcp_redirect_host.as_deref().unwrap_or_default(),
             }
@@ -178,14 +184,14 @@ fn examples(sim: &Simulator) -> Vec<User> {
 }
 
 /// A scope and its description; `None` if the consent page does not list it.
-fn scope_description<'a>(sim: &'a Simulator, scope: &'a str) -> Option<(&'a str, &'a str)> {
+fn scope_description<'a>(application: &'a OidcApplication, scope: &'a str) -> Option<(&'a str, &'a str)> {
     let description = match scope {
         "openid" | "offline_access" => return None,
         "profile" => "Know your name",
         "email" => "Know your email address",
         "address" => "Know your address",
         "phone" => "Know your phone number",
-        custom => sim.config().resource.scope(custom)?.description.as_str(),
+        custom => application.resource.scope(custom)?.description.as_str(),
     };
     Some((scope, description))
 }

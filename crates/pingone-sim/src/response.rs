@@ -99,6 +99,12 @@ pub(crate) fn forced_status(status: u16) -> Response {
     text(status_code(status), "text/html", body.to_owned())
 }
 
+/// A response that breaks off before its body: the server closes the connection.
+pub(crate) fn cut() -> Response {
+    let broken: Result<&str, std::io::Error> = Err(std::io::ErrorKind::ConnectionReset.into());
+    Response::new(Body::from_stream(futures_util::stream::iter([broken])))
+}
+
 /// The status code, or 500 if the number is not one.
 pub(crate) fn status_code(number: u16) -> StatusCode {
     StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::Response,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 
 use crate::{
@@ -37,7 +37,7 @@ impl Simulator {
             .nest(&format!("/{environment}/as"), issuer)
             .route(&format!("/{environment}/davinci/flow"), post(flow::post))
             .route("/", get(async |State(sim): State<Self>| pages::index(&sim)))
-            .route("/v1/{*path}", get(management::get))
+            .route("/v1/{*path}", any(management::respond))
             .route("/users", get(users::page))
             .merge(control::router())
             .layer(middleware::from_fn_with_state(self.clone(), add_headers))

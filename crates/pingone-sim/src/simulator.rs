@@ -93,8 +93,8 @@ impl Simulator {
         locked(&self.0.failures).clear();
     }
 
-    /// The number of requests to an endpoint so far: `authorize`, `discovery`, `jwks`, `refresh`, `revoke`, `token` or
-    /// `userinfo`.
+    /// The number of requests to an endpoint so far: `authorize`, `discovery`, `jwks`, `management`, `refresh`,
+    /// `revoke`, `token` or `userinfo`.
     pub fn requests(&self, endpoint: &str) -> u64 {
         locked(&self.0.requests).get(endpoint).copied().unwrap_or_default()
     }
@@ -197,7 +197,7 @@ impl Simulator {
         let mut state = self.state();
         let result = act(&mut state);
         for happening in std::mem::take(&mut state.happenings) {
-            if state.settings.webhook.url.is_some() {
+            if state.destination(Some(happening.kind)).is_some() {
                 let ids = [self.uuid(), self.uuid()];
                 let event = events::event(self.config(), &state, &happening, self.now(), ids);
                 state.outbox.waiting.push(event);
@@ -210,8 +210,12 @@ impl Simulator {
         result
     }
 
-    pub(crate) fn count(&self, endpoint: &'static str) {
-        *locked(&self.0.requests).entry(endpoint).or_default() += 1;
+    /// Counts a request to an endpoint, and returns its number.
+    pub(crate) fn count(&self, endpoint: &'static str) -> u64 {
+        let mut requests = locked(&self.0.requests);
+        let count = requests.entry(endpoint).or_default();
+        *count += 1;
+        *count
     }
 
     pub(crate) fn all_requests(&self) -> BTreeMap<&'static str, u64> {

@@ -1,11 +1,13 @@
 //! The state of the environment. It may be saved to a file as it is: a simulator has no secrets to protect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    application::OidcApplication,
     config::{SimConfig, User},
+    directory::Directory,
     environment::SimEnvironment,
     keys::SigningKey,
     outbox::{Happening, Outbox},
@@ -32,6 +34,9 @@ pub(crate) struct State {
     #[serde(default)]
     pub(crate) pushed: BTreeMap<String, Pushed>,
     pub(crate) settings: Settings,
+    /// Objects that the management API created.
+    #[serde(default)]
+    pub(crate) directory: Directory,
     #[serde(default)]
     pub(crate) outbox: Outbox,
     /// Happenings of the change that is under way.
@@ -54,12 +59,17 @@ pub(crate) struct Session {
 pub(crate) struct Consent {
     /// The id of the user.
     pub(crate) user: String,
+    /// The client id of the application; empty for the configured one.
+    #[serde(default)]
+    pub(crate) client_id: String,
     pub(crate) scopes: Vec<String>,
 }
 
 /// A valid authentication request (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AuthenticationRequest {
+    #[serde(default)]
+    pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
     pub(crate) nonce: Option<String>,
@@ -128,6 +138,8 @@ pub(crate) struct Code {
 /// The refresh tokens of one login: the current one and its predecessors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Family {
+    #[serde(default)]
+    pub(crate) client_id: String,
     pub(crate) session: Session,
     pub(crate) scopes: Vec<String>,
     pub(crate) started_at: u64,
@@ -136,6 +148,13 @@ pub(crate) struct Family {
     /// Rotated tokens, with the time of their rotation on the environment's clock.
     pub(crate) rotated: Vec<(String, u64)>,
     pub(crate) revoked: bool,
+}
+
+impl Family {
+    /// Whether its refresh tokens are those of the application. Records of before there were others have no client id.
+    pub(crate) fn is_of(&self, application: &OidcApplication) -> bool {
+        self.client_id.is_empty() || self.client_id == application.client_id
+    }
 }
 
 impl State {
@@ -152,6 +171,7 @@ impl State {
             families: Vec::new(),
             pushed: BTreeMap::new(),
             settings: Settings::default(),
+            directory: Directory::default(),
             outbox: Outbox::default(),
             happenings: Vec::new(),
         }
@@ -185,6 +205,16 @@ impl State {
         self.happenings.extend(ended.map(|session| Happening::end_of_session(&session.id, &session.user)));
     }
 
+    /// Revokes the consents of a user. Without a recorded one, the event names the configured application.
+    pub(crate) fn revoke_consents(&mut self, user: &str) {
+        let revoked = self.consents.extract_if(.., |consent| consent.user == user);
+        let applications: BTreeSet<_> = revoked.map(|consent| consent.client_id).collect();
+        let applications = if applications.is_empty() { [String::new()].into() } else { applications };
+        let happenings =
+            applications.into_iter().map(|client_id| Happening::revoked_consent(&client_id, user));
+        self.happenings.extend(happenings);
+    }
+
     /// Whether the user may have tokens.
     pub(crate) fn is_active(&self, user: &str) -> bool {
         self.user(user).is_some_and(|user| !user.locked && !user.disabled)
@@ -194,9 +224,9 @@ impl State {
         self.sessions.iter().find(|session| session.id == id && session.expires_at > now)
     }
 
-    /// Whether refresh tokens of this session are still valid.
-    pub(crate) fn is_alive(&self, session: &Session, now: u64) -> bool {
-        let lasts = self.settings.skip_token_session_validation || self.session(&session.id, now).is_some();
+    /// Whether refresh tokens of this session are still valid, for an application whose tokens may outlive their session.
+    pub(crate) fn is_alive(&self, session: &Session, skips_sessions: bool, now: u64) -> bool {
+        let lasts = skips_sessions || self.session(&session.id, now).is_some();
         lasts && self.is_active(&session.user)
     }
 
@@ -205,6 +235,23 @@ impl State {
         self.families.iter_mut().find(|family| {
             family.current == token || family.rotated.iter().any(|(rotated, _)| rotated == token)
         })
+    }
+
+    /// The destination of events of this type and the header fields of their delivery: those of the settings, or of the first
+    /// subscription that takes them.
+    pub(crate) fn destination(&self, kind: Option<&str>) -> Option<(String, BTreeMap<String, String>)> {
+        let webhook = &self.settings.webhook;
+        if let Some(url) = &webhook.url {
+            return Some((url.clone(), webhook.headers.clone()));
+        }
+        let subscription = self.directory.items("subscriptions").into_iter().find(|subscription| {
+            let types = subscription["filterOptions"]["includedActionTypes"].as_array();
+            let takes = |kind| types.is_some_and(|types| types.iter().any(|held| held == kind));
+            subscription["enabled"] == true && kind.is_none_or(takes)
+        })?;
+        let endpoint = &subscription["httpEndpoint"];
+        let headers = serde_json::from_value(endpoint["headers"].clone()).unwrap_or_default();
+        Some((endpoint["url"].as_str()?.to_owned(), headers))
     }
 
     pub(crate) fn remove_expired(&mut self, now: u64) {

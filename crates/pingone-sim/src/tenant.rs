@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::{SimConfig, Worker};
+
 /// Settings of the tenant that an administrator makes. The defaults are those of docs/pingone.md.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -13,8 +15,12 @@ pub struct Tenant {
     pub connector: ConnectorSettings,
     /// The DaVinci flow.
     pub flow: FlowSettings,
+    /// Reads of the management API that do not find a new object, as PingOne is consistent only after a while.
+    pub management_lag: u32,
     /// The flow policy.
     pub policy: PolicySettings,
+    /// The roles of the worker that writes to the management API. Without one it gets no token.
+    pub provisioner_roles: Vec<String>,
     /// The products of the environment: its bill of materials.
     pub products: Vec<String>,
     /// The API's resource.
@@ -141,7 +147,13 @@ impl Default for Tenant {
             application: ApplicationSettings::default(),
             connector: ConnectorSettings::default(),
             flow: FlowSettings::default(),
+            management_lag: 0,
             policy: PolicySettings::default(),
+            provisioner_roles: texts(&[
+                "Client Application Developer",
+                "Configuration Read Only",
+                "Environment Admin",
+            ]),
             products: texts(&["PING_ONE_BASE", "PING_ONE_DAVINCI"]),
             resource: ResourceSettings::default(),
             subscriptions: Vec::new(),
@@ -208,10 +220,26 @@ impl Default for ConnectorSettings {
     }
 }
 
+impl Tenant {
+    /// The roles of a worker of the configuration.
+    pub(crate) fn roles_of(&self, config: &SimConfig, worker: &Worker) -> &[String] {
+        if worker.client_id == config.provisioner.client_id {
+            &self.provisioner_roles
+        } else {
+            &self.worker_roles
+        }
+    }
+}
+
 impl PolicySettings {
     /// Whether a login through the policy can begin.
     pub(crate) fn is_usable(&self) -> bool {
-        self.assigned && self.enabled && self.trigger == AUTHENTICATION && self.sign_on_policies.is_empty()
+        self.assigned && self.enabled && self.has_trigger() && self.sign_on_policies.is_empty()
+    }
+
+    /// Whether it is a policy of the type `PingOne`.
+    pub(crate) fn has_trigger(&self) -> bool {
+        self.trigger == AUTHENTICATION
     }
 }
 

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    application::OidcApplication,
     claims::{apply_forced, of_user},
+    config::Worker,
     failure::Failure,
     forgery,
     response::document,
@@ -15,23 +17,24 @@ use crate::{
 };
 
 /// The token response for an authorization code. With the scope `offline_access` it has a refresh token.
-pub(crate) fn for_code(sim: &Simulator, code: &Code) -> Response {
+pub(crate) fn for_code(sim: &Simulator, application: &OidcApplication, code: &Code) -> Response {
     let (session, scopes) = (&code.session, &code.request.scopes);
-    let refresh_token = contains(scopes, "offline_access").then(|| start_family(sim, session, scopes));
-    token_response(sim, session, scopes, code.request.nonce.as_deref(), refresh_token)
+    let refresh_token =
+        contains(scopes, "offline_access").then(|| start_family(sim, application, session, scopes));
+    token_response(sim, application, session, scopes, code.request.nonce.as_deref(), refresh_token)
 }
 
 /// The token response for a refresh. Its ID token has no `nonce`.
-pub(crate) fn for_refresh(sim: &Simulator, family: &Family) -> Response {
-    token_response(sim, &family.session, &family.scopes, None, Some(family.current.clone()))
+pub(crate) fn for_refresh(sim: &Simulator, application: &OidcApplication, family: &Family) -> Response {
+    token_response(sim, application, &family.session, &family.scopes, None, Some(family.current.clone()))
 }
 
-/// The token response for the worker.
-pub(crate) fn for_worker(sim: &Simulator) -> Response {
+/// The token response for a worker.
+pub(crate) fn for_worker(sim: &Simulator, worker: &Worker) -> Response {
     let now = sim.now();
     let key = sim.state().keys[0].clone();
     let claims = json!({
-        "client_id": sim.config().worker.client_id,
+        "client_id": worker.client_id,
         "iss": sim.config().issuer(),
         "aud": [PINGONE_API],
         "iat": now,
@@ -41,16 +44,22 @@ pub(crate) fn for_worker(sim: &Simulator) -> Response {
     document(StatusCode::OK, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }))
 }
 
-fn start_family(sim: &Simulator, session: &Session, scopes: &[String]) -> String {
+fn start_family(
+    sim: &Simulator,
+    application: &OidcApplication,
+    session: &Session,
+    scopes: &[String],
+) -> String {
     let now = sim.now();
-    let token = refresh_token(sim);
+    let token = refresh_token(sim, application);
     sim.change(|state| {
         state.families.push(Family {
+            client_id: application.client_id.clone(),
             session: session.clone(),
             scopes: scopes.to_vec(),
             started_at: now,
             current: token.clone(),
-            expires_at: now + state.settings.refresh_token_seconds,
+            expires_at: now + application.lifetimes.refresh_token,
             rotated: Vec::new(),
             revoked: false,
         });
@@ -59,36 +68,35 @@ fn start_family(sim: &Simulator, session: &Session, scopes: &[String]) -> String
 }
 
 /// An opaque token, or a JWT if the application is set to that.
-pub(crate) fn refresh_token(sim: &Simulator) -> String {
+pub(crate) fn refresh_token(sim: &Simulator, application: &OidcApplication) -> String {
     let secret = sim.secret();
-    let (kind, key) = {
-        let state = sim.state();
-        (state.settings.tenant.application.refresh_token_type.clone(), state.keys[0].clone())
-    };
-    if kind == "OPAQUE_TOKEN" {
+    if application.settings.refresh_token_type == "OPAQUE_TOKEN" {
         return secret;
     }
+    let key = sim.state().keys[0].clone();
     let claims = json!({ "jti": secret, "iss": sim.config().issuer() });
     key.sign(claims.as_object().unwrap_or(&Map::new()))
 }
 
 fn token_response(
     sim: &Simulator,
+    application: &OidcApplication,
     session: &Session,
     scopes: &[String],
     nonce: Option<&str>,
     refresh_token: Option<String>,
 ) -> Response {
     let now = sim.now();
-    let lifetime = sim.state().settings.access_token_seconds;
-    let access_token = access_token(sim, session, scopes, now, now + lifetime);
+    let lifetime = application.lifetimes.access_token;
+    let access_token = access_token(sim, application, session, scopes, [now, now + lifetime]);
     let mut members = Map::new();
     members.insert("access_token".into(), json!(access_token));
     members.insert("token_type".into(), json!("Bearer"));
     members.insert("expires_in".into(), json!(lifetime));
     members.insert("scope".into(), json!(scopes.join(" ")));
     if contains(scopes, "openid") {
-        members.insert("id_token".into(), json!(id_token(sim, session, scopes, nonce, &access_token, now)));
+        let id_token = IdToken { application, session, scopes, nonce, access_token: &access_token, now };
+        members.insert("id_token".into(), json!(id_token.sign(sim)));
     }
     if sim.is_forced(&Failure::AccessTokenAsIdToken) {
         members.insert("id_token".into(), json!(access_token));
@@ -103,15 +111,19 @@ fn token_response(
     document(StatusCode::OK, &Value::Object(members))
 }
 
-fn access_token(sim: &Simulator, session: &Session, scopes: &[String], iat: u64, exp: u64) -> String {
+fn access_token(
+    sim: &Simulator,
+    application: &OidcApplication,
+    session: &Session,
+    scopes: &[String],
+    [iat, exp]: [u64; 2],
+) -> String {
     let config = sim.config();
-    let custom = scopes.iter().any(|scope| config.resource.has_scope(scope));
-    let resource = sim.state().settings.tenant.resource.clone();
-    let audience = resource.audience.unwrap_or_else(|| config.resource.audience.clone());
-    let audience = if custom { audience.as_str() } else { PINGONE_API };
+    let custom = scopes.iter().any(|scope| application.resource.has_scope(scope));
+    let audience = if custom { application.resource.audience.as_str() } else { PINGONE_API };
     let mut claims = Map::new();
     for (name, value) in [
-        ("client_id", json!(config.application.client_id)),
+        ("client_id", json!(application.client_id)),
         ("iss", json!(config.issuer())),
         ("jti", json!(sim.uuid())),
         ("iat", json!(iat)),
@@ -125,7 +137,7 @@ fn access_token(sim: &Simulator, session: &Session, scopes: &[String], iat: u64,
     ] {
         claims.insert(name.to_owned(), value);
     }
-    if resource.subject_is_username {
+    if sim.state().settings.tenant.resource.subject_is_username {
         let username = sim.state().user(&session.user).map(|user| user.username.clone());
         claims.extend(username.map(|username| ("sub".to_owned(), json!(username))));
     }
@@ -137,51 +149,57 @@ fn access_token(sim: &Simulator, session: &Session, scopes: &[String], iat: u64,
     key.sign(&claims)
 }
 
-fn id_token(
-    sim: &Simulator,
-    session: &Session,
-    scopes: &[String],
-    nonce: Option<&str>,
-    access_token: &str,
+/// The contents of an ID token.
+struct IdToken<'a> {
+    application: &'a OidcApplication,
+    session: &'a Session,
+    scopes: &'a [String],
+    nonce: Option<&'a str>,
+    access_token: &'a str,
     now: u64,
-) -> String {
-    let config = sim.config();
-    let mut claims = of_user(sim, &session.user, scopes);
-    // OpenID Connect Core §3.1.3.6: the left half of the digest.
-    let at_hash = URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token.as_bytes())[..16]);
-    for (name, value) in [
-        ("iss", json!(config.issuer())),
-        ("aud", json!(config.application.client_id)),
-        ("iat", json!(now)),
-        ("exp", json!(now + 3600)),
-        ("acr", json!(config.policy_id)),
-        ("amr", json!(["pwd"])),
-        ("auth_time", json!(session.auth_time)),
-        ("at_hash", json!(at_hash)),
-        ("sid", json!(session.id)),
-        ("env", json!(config.environment_id)),
-    ] {
-        claims.insert(name.to_owned(), value);
-    }
-    claims.extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
-    if sim.state().settings.tenant.flow.overrides_subject {
-        let username = sim.state().user(&session.user).map(|user| user.username.clone());
-        claims.extend(username.map(|username| ("sub".to_owned(), json!(username))));
-    }
-    apply_forced(sim, &mut claims, |failure| match failure {
-        Failure::IdTokenClaim(name, value) => Some((name.clone(), value.clone())),
-        _ => None,
-    });
-    let keys = sim.state().keys.clone();
-    let signatures = sim.forced(|failure| match failure {
-        Failure::IdTokenSignature(signature) => Some(*signature),
-        _ => None,
-    });
-    match signatures.first() {
-        Some(signature) => {
-            forgery::sign(&claims, *signature, &keys[0], &keys[1], &config.application.client_secret)
+}
+
+impl IdToken<'_> {
+    fn sign(&self, sim: &Simulator) -> String {
+        let Self { application, session, scopes, nonce, access_token, now } = *self;
+        let config = sim.config();
+        let mut claims = of_user(sim, &session.user, scopes);
+        // OpenID Connect Core §3.1.3.6: the left half of the digest.
+        let at_hash = URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token.as_bytes())[..16]);
+        for (name, value) in [
+            ("iss", json!(config.issuer())),
+            ("aud", json!(application.client_id)),
+            ("iat", json!(now)),
+            ("exp", json!(now + 3600)),
+            ("acr", json!(config.policy_id)),
+            ("amr", json!(["pwd"])),
+            ("auth_time", json!(session.auth_time)),
+            ("at_hash", json!(at_hash)),
+            ("sid", json!(session.id)),
+            ("env", json!(config.environment_id)),
+        ] {
+            claims.insert(name.to_owned(), value);
         }
-        None => keys[0].sign(&claims),
+        claims.extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
+        if sim.state().settings.tenant.flow.overrides_subject {
+            let username = sim.state().user(&session.user).map(|user| user.username.clone());
+            claims.extend(username.map(|username| ("sub".to_owned(), json!(username))));
+        }
+        apply_forced(sim, &mut claims, |failure| match failure {
+            Failure::IdTokenClaim(name, value) => Some((name.clone(), value.clone())),
+            _ => None,
+        });
+        let keys = sim.state().keys.clone();
+        let signatures = sim.forced(|failure| match failure {
+            Failure::IdTokenSignature(signature) => Some(*signature),
+            _ => None,
+        });
+        match signatures.first() {
+            Some(signature) => {
+                forgery::sign(&claims, *signature, &keys[0], &keys[1], &application.client_secret)
+            }
+            None => keys[0].sign(&claims),
+        }
     }
 }
 

@@ -28,7 +28,8 @@ impl Simulator {
         let now = self.now();
         let mut state = self.state();
         let webhook = state.settings.webhook.clone();
-        let (url, outbox) = (webhook.url?, &mut state.outbox);
+        let (url, headers) = state.destination(None)?;
+        let outbox = &mut state.outbox;
         if outbox.not_before > now {
             return None;
         }
@@ -46,7 +47,7 @@ impl Simulator {
             return None;
         }
         let events: Vec<_> = outbox.batch.iter().map(|event| &event.json).collect();
-        Some(Delivery { url, headers: webhook.headers, body: json!(events).to_string() })
+        Some(Delivery { url, headers, body: json!(events).to_string() })
     }
 
     /// Notes the response to the last [`Simulator::next_delivery`]: its status, or why there is none.

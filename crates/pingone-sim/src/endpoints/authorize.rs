@@ -9,13 +9,14 @@ use axum::{
 };
 
 use crate::{
-    accounts, flow, form, outcome, pages,
+    accounts,
+    application::OidcApplication,
+    flow, form, outcome, pages,
     response::{Correlation, error_to_application, platform_error},
     session_cookie,
     settings::ResourceMode,
     simulator::Simulator,
     state::AuthenticationRequest,
-    tenant::{ResourceSettings, Tenant},
 };
 
 pub(crate) async fn get(
@@ -45,7 +46,6 @@ fn authorize(
 ) -> Response {
     sim.count("authorize");
     let pushed = form::field(parameters, "request_uri").map(|uri| pushed_request(sim, &uri));
-    let required = sim.state().settings.tenant.application.par_requirement == "REQUIRED";
     let parameters = match &pushed {
         Some(Some(pushed)) => pushed.as_slice(),
         Some(None) => {
@@ -54,8 +54,12 @@ fn authorize(
         None => parameters,
     };
     let prompt = form::field(parameters, "prompt").unwrap_or_default();
+    let is_required = |request: &AuthenticationRequest| {
+        let application = sim.application_or_configured(&request.client_id);
+        application.settings.par_requirement == "REQUIRED"
+    };
     match validate(sim, parameters) {
-        Ok(request) if pushed.is_none() && required => {
+        Ok(request) if pushed.is_none() && is_required(&request) => {
             let detail = "A pushed authorization request is required";
             error_to_application(&request, "invalid_request", detail, correlation)
         }
@@ -81,16 +85,16 @@ pub(crate) fn validate(
     parameters: &[(String, String)],
 ) -> Result<AuthenticationRequest, Refusal> {
     let parameter = |name: &str| form::field(parameters, name).filter(|value| !value.is_empty());
-    let application = &sim.config().application;
-    if parameter("client_id").as_ref() != Some(&application.client_id) {
-        return Err(Refusal::Shown { target: "client_id", message: "The application does not exist" });
-    }
+    let application = parameter("client_id").and_then(|id| sim.application(&id));
+    let application = application
+        .ok_or(Refusal::Shown { target: "client_id", message: "The application does not exist" })?;
     let redirect_uri = parameter("redirect_uri").unwrap_or_default();
-    if !redirect_uris(sim).iter().any(|registered| is_registered(&redirect_uri, registered)) {
+    if !application.redirect_uris.iter().any(|registered| is_registered(&redirect_uri, registered)) {
         return Err(Refusal::Shown { target: "redirect_uri", message: "Redirect URI mismatch" });
     }
     let scopes = parameter("scope").unwrap_or_default();
     let request = AuthenticationRequest {
+        client_id: application.client_id.clone(),
         redirect_uri,
         state: parameter("state"),
         nonce: parameter("nonce"),
@@ -100,16 +104,10 @@ pub(crate) fn validate(
         mcp_client_name: parameter("mcp_client_name"),
         mcp_redirect_host: parameter("mcp_redirect_host"),
     };
-    match check(sim, &request, &parameter) {
+    match check(sim, &application, &request, &parameter) {
         Ok(()) => Ok(request),
         Err((error, detail)) => Err(Refusal::Redirected { request: Box::new(request), error, detail }),
     }
-}
-
-/// The redirect URIs of the application.
-pub(crate) fn redirect_uris(sim: &Simulator) -> Vec<String> {
-    let replaced = sim.state().settings.tenant.application.redirect_uris.clone();
-    replaced.unwrap_or_else(|| sim.config().application.redirect_uris.clone())
 }
 
 /// Takes the parameters of a pushed request, unless they have expired.
@@ -147,11 +145,12 @@ fn log_in(
 /// Checks the parameters whose errors are sent to the application.
 fn check(
     sim: &Simulator,
+    held: &OidcApplication,
     request: &AuthenticationRequest,
     parameter: &impl Fn(&str) -> Option<String>,
 ) -> Result<(), (&'static str, &'static str)> {
-    let Tenant { application, policy, flow, resource: ResourceSettings { audience, .. }, .. } =
-        sim.state().settings.tenant.clone();
+    let OidcApplication { settings: application, resource, .. } = held;
+    let flow = sim.state().settings.tenant.flow.clone();
     if !application.enabled || !application.grant_types.iter().any(|held| held == "AUTHORIZATION_CODE") {
         return Err(("unauthorized_client", "client is missing required grant type: AUTHORIZATION_CODE"));
     }
@@ -166,14 +165,13 @@ fn check(
     if application.require_signed_request && parameter("request").is_none() {
         return Err(("invalid_request", "A signed request object is required"));
     }
-    if parameter("acr_values").is_some_and(|acr| acr != sim.config().policy_id || !policy.is_usable()) {
+    if parameter("acr_values").is_some_and(|acr| acr != sim.config().policy_id || !held.has_policy) {
         return Err(("invalid_request", "Invalid sign-on policy provided in acr_values parameter"));
     }
     // PingOne reports a flow that dies like a user who is not logged in.
     if !flow.starts() {
         return Err(("login_required", "User authentication is required"));
     }
-    let resource = &sim.config().resource;
     let of_pingone = |scope: &String| scope.starts_with("p1:");
     if request.scopes.iter().any(|scope| resource.has_scope(scope)) && request.scopes.iter().any(of_pingone) {
         return Err(("invalid_scope", "May not request scopes for multiple resources"));
@@ -191,9 +189,7 @@ fn check(
         (Some(_), ResourceMode::Rejected) => {
             Err(("invalid_scope", "May not request scopes for multiple resources"))
         }
-        (Some(requested), ResourceMode::Honored)
-            if requested != *audience.as_ref().unwrap_or(&resource.audience) =>
-        {
+        (Some(requested), ResourceMode::Honored) if requested != resource.audience => {
             Err(("invalid_target", "The requested resource is invalid"))
         }
         (_, ResourceMode::Honored | ResourceMode::Ignored) | (None, ResourceMode::Rejected) => Ok(()),

@@ -10,7 +10,7 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    client_authentication::is_authenticated,
+    client_authentication::authenticated,
     endpoints::authorize::{Refusal, validate},
     form,
     response::{Correlation, document, invalid_client, oauth_error},
@@ -26,7 +26,7 @@ pub(crate) async fn post(
 ) -> Response {
     sim.count("par");
     let parameters = form::parse(&body);
-    if !is_authenticated(&sim, &headers, &parameters) {
+    if authenticated(&sim, &headers, &parameters).is_none() {
         return invalid_client(&correlation);
     }
     let (error, detail) = match validate(&sim, &parameters) {

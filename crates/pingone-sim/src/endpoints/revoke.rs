@@ -9,7 +9,7 @@ use axum::{
 };
 
 use crate::{
-    client_authentication::is_authenticated,
+    client_authentication::authenticated,
     form::{field, parse},
     response::{Correlation, invalid_client, text},
     simulator::Simulator,
@@ -23,7 +23,7 @@ pub(crate) async fn post(
 ) -> Response {
     sim.count("revoke");
     let form = parse(&form);
-    if !is_authenticated(&sim, &headers, &form) {
+    if authenticated(&sim, &headers, &form).is_none() {
         return invalid_client(&correlation);
     }
     let token = field(&form, "token").unwrap_or_default();

@@ -11,7 +11,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    client_authentication::{is_authenticated, is_worker},
+    application::OidcApplication,
+    client_authentication::{authenticated, authenticated_worker},
     failure::Failure,
     form,
     response::{Correlation, invalid_client, oauth_error, status_code, text},
@@ -41,10 +42,10 @@ pub(crate) async fn post(
     if field("grant_type") == "client_credentials" {
         return worker_token(&sim, &headers, &correlation);
     }
-    if !is_authenticated(&sim, &headers, &parameters) {
+    let Some(application) = authenticated(&sim, &headers, &parameters) else {
         return invalid_client(&correlation);
-    }
-    let response = process(&sim, &field, &correlation);
+    };
+    let response = process(&sim, &application, &field, &correlation);
     // By now the request has taken effect, even if its client has hung up.
     sim.delay(|failure| match failure {
         Failure::TokenResponseAfter(millis) => Some(*millis),
@@ -54,21 +55,24 @@ pub(crate) async fn post(
     response
 }
 
-fn process(sim: &Simulator, field: &dyn Fn(&str) -> String, correlation: &Correlation) -> Response {
+fn process(
+    sim: &Simulator,
+    application: &OidcApplication,
+    field: &dyn Fn(&str) -> String,
+    correlation: &Correlation,
+) -> Response {
     let grant_type = field("grant_type");
     let needed = grant_type.to_uppercase();
-    if GRANT_TYPES.contains(&needed.as_str())
-        && !sim.state().settings.tenant.application.grant_types.contains(&needed)
-    {
+    if GRANT_TYPES.contains(&needed.as_str()) && !application.settings.grant_types.contains(&needed) {
         let detail = format!("client is missing required grant type: {needed}");
         return oauth_error(StatusCode::BAD_REQUEST, "unauthorized_client", &detail, correlation);
     }
     let result = match grant_type.as_str() {
-        "authorization_code" => redeem(sim, &field("code"), &field("redirect_uri"), &field("code_verifier"))
-            .map(|code| tokens::for_code(sim, &code)),
-        "refresh_token" => {
-            rotate(sim, &field("refresh_token")).map(|family| tokens::for_refresh(sim, &family))
+        "authorization_code" => {
+            redeem(sim, application, field).map(|code| tokens::for_code(sim, application, &code))
         }
+        "refresh_token" => rotate(sim, application, &field("refresh_token"))
+            .map(|family| tokens::for_refresh(sim, application, &family)),
         _ => {
             let (error, detail) = ("unsupported_grant_type", "Unsupported grant type");
             return oauth_error(StatusCode::BAD_REQUEST, error, detail, correlation);
@@ -79,24 +83,29 @@ fn process(sim: &Simulator, field: &dyn Fn(&str) -> String, correlation: &Correl
 
 /// A token for the management API. A worker without a role gets none.
 fn worker_token(sim: &Simulator, headers: &HeaderMap, correlation: &Correlation) -> Response {
-    if !is_worker(sim, headers) {
-        return invalid_client(correlation);
-    }
-    if sim.state().settings.tenant.worker_roles.is_empty() {
+    let Some(worker) = authenticated_worker(sim, headers) else { return invalid_client(correlation) };
+    if sim.state().settings.tenant.roles_of(sim.config(), worker).is_empty() {
         let detail = "The application has no roles";
         return oauth_error(StatusCode::BAD_REQUEST, "unauthorized_client", detail, correlation);
     }
-    tokens::for_worker(sim)
+    tokens::for_worker(sim, worker)
 }
 
 /// Redeems an authorization code: once, in time, with the redirect URI and the verifier of its request.
-fn redeem(sim: &Simulator, code: &str, redirect_uri: &str, verifier: &str) -> Result<Code, &'static str> {
-    let code = sim.change(|state| state.codes.remove(code)).filter(|code| code.expires_at > sim.now());
+fn redeem(
+    sim: &Simulator,
+    application: &OidcApplication,
+    field: &dyn Fn(&str) -> String,
+) -> Result<Code, &'static str> {
+    let code = sim.change(|state| state.codes.remove(&field("code")));
+    let code =
+        code.filter(|code| code.expires_at > sim.now() && code.request.client_id == application.client_id);
     let code = code.ok_or("Authorization code is invalid or expired")?;
-    if code.request.redirect_uri != redirect_uri {
+    if code.request.redirect_uri != field("redirect_uri") {
         return Err("Redirect URI mismatch");
     }
-    if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())) != code.request.code_challenge {
+    let digest = Sha256::digest(field("code_verifier").as_bytes());
+    if URL_SAFE_NO_PAD.encode(digest) != code.request.code_challenge {
         return Err("PKCE verification failed");
     }
     Ok(code)
@@ -104,26 +113,27 @@ fn redeem(sim: &Simulator, code: &str, redirect_uri: &str, verifier: &str) -> Re
 
 /// Rotates a refresh token, and returns its family with the next one. A rotated token is accepted again within the
 /// grace period; after it, its reuse revokes the family.
-fn rotate(sim: &Simulator, token: &str) -> Result<Family, &'static str> {
-    let (now, next) = (sim.now(), tokens::refresh_token(sim));
+fn rotate(sim: &Simulator, application: &OidcApplication, token: &str) -> Result<Family, &'static str> {
+    let (now, next) = (sim.now(), tokens::refresh_token(sim, application));
     // Not this PingOne's clock, which tests set back: that must not make a rotated token valid again.
     let steady_now = sim.environment().now();
     sim.change(|state| {
-        let settings = state.settings.clone();
+        let lifetimes = application.lifetimes;
         let session = state.family(token).map(|family| family.session.clone());
-        let alive = session.is_some_and(|session| state.is_alive(&session, now));
-        let family = state.family(token).ok_or("Failed to decode refresh token")?;
+        let alive = session.is_some_and(|session| state.is_alive(&session, application.skips_sessions, now));
+        let family = state.family(token).filter(|family| family.is_of(application));
+        let family = family.ok_or("Failed to decode refresh token")?;
         let rotated_at = family.rotated.iter().find(|(held, _)| held == token).map(|(_, at)| *at);
-        if rotated_at.is_some_and(|at| steady_now >= at + settings.refresh_grace_seconds) {
+        if rotated_at.is_some_and(|at| steady_now >= at + lifetimes.refresh_grace) {
             family.revoked = true;
         }
-        let expired = family.expires_at <= now || family.started_at + settings.refresh_rolling_seconds <= now;
+        let expired = family.expires_at <= now || family.started_at + lifetimes.refresh_rolling <= now;
         if family.revoked || expired || !alive {
             return Err("Refresh token is invalid");
         }
         let old = std::mem::replace(&mut family.current, next);
         family.rotated.push((old, steady_now));
-        family.expires_at = now + settings.refresh_token_seconds;
+        family.expires_at = now + lifetimes.refresh_token;
         Ok(family.clone())
     })
 }

@@ -3,6 +3,7 @@
 mod authorize;
 mod control;
 mod management;
+mod provisioning;
 mod sign_on;
 mod token;
 mod webhook;

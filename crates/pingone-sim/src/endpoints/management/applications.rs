@@ -6,11 +6,12 @@ use super::{
     collection, davinci,
     environment::{self, API, OPENID, scope_id},
 };
-use crate::{endpoints::authorize::redirect_uris, settings::Settings, simulator::Simulator};
+use crate::{settings::Settings, simulator::Simulator};
 
 pub(super) fn read(sim: &Simulator, settings: &Settings, path: &[&str]) -> Option<Value> {
     let config = sim.config();
-    let deputy = config.application.client_id.as_str();
+    // In an empty environment there is none, and no path has an empty id.
+    let deputy = if config.empty { "" } else { config.application.client_id.as_str() };
     Some(match path {
         [] => collection("applications", applications(sim, settings)),
         [id] => applications(sim, settings).into_iter().find(|application| application["id"] == *id)?,
@@ -24,9 +25,8 @@ pub(super) fn read(sim: &Simulator, settings: &Settings, path: &[&str]) -> Optio
         [id, "roleAssignments"] => {
             let roles = match *id {
                 id if id == deputy => [].as_slice(),
-                id if id == config.worker.client_id => &settings.tenant.worker_roles,
                 davinci::WORKER => &settings.tenant.connector.worker_roles,
-                _ => return None,
+                id => settings.tenant.roles_of(config, config.worker(id)?),
             };
             collection("roleAssignments", role_assignments(sim, roles))
         }
@@ -37,11 +37,13 @@ pub(super) fn read(sim: &Simulator, settings: &Settings, path: &[&str]) -> Optio
 fn applications(sim: &Simulator, settings: &Settings) -> Vec<Value> {
     let config = sim.config();
     let connector = &settings.tenant.connector;
-    vec![
-        deputy(sim, settings),
+    let deputy = (!config.empty).then(|| deputy(sim, settings));
+    let others = [
         worker(&config.worker.client_id, "Deputy doctor", true),
+        worker(&config.provisioner.client_id, "Deputy provision", true),
         worker(davinci::WORKER, "PingOne DaVinci Connection", connector.worker_enabled),
-    ]
+    ];
+    deputy.into_iter().chain(others).collect()
 }
 
 fn deputy(sim: &Simulator, settings: &Settings) -> Value {
@@ -56,7 +58,7 @@ fn deputy(sim: &Simulator, settings: &Settings) -> Value {
         "responseTypes": ["CODE"],
         "pkceEnforcement": application.pkce_enforcement,
         "tokenEndpointAuthMethod": application.token_endpoint_auth_method,
-        "redirectUris": redirect_uris(sim),
+        "redirectUris": application.redirect_uris.as_ref().unwrap_or(&sim.config().application.redirect_uris),
         "allowWildcardInRedirectUris": application.allow_wildcard,
         "parRequirement": application.par_requirement,
         "requireSignedRequestObject": application.require_signed_request,
@@ -72,7 +74,7 @@ fn deputy(sim: &Simulator, settings: &Settings) -> Value {
         object["jwks"] = json!(jwks.to_string());
     }
     if application.key_rotation_policy {
-        object["signing"] = json!({ "keyRotationPolicy": { "id": "2e90e000-0000-4000-8000-000000000001" } });
+        object["signing"] = json!({ "keyRotationPolicy": { "id": KEY_ROTATION_POLICY } });
     }
     object
 }
@@ -125,3 +127,6 @@ fn role_assignments(sim: &Simulator, roles: &[String]) -> Vec<Value> {
     let scope = json!({ "type": "ENVIRONMENT", "id": sim.config().environment_id });
     roles.iter().map(|name| json!({ "role": { "id": environment::role_id(name) }, "scope": scope })).collect()
 }
+
+/// The default key rotation policy.
+pub(super) const KEY_ROTATION_POLICY: &str = "2e90e000-0000-4000-8000-000000000001";

@@ -73,14 +73,24 @@ fn flow(sim: &Simulator, settings: &Settings) -> Value {
 
 fn consent(sim: &Simulator, settings: &Settings) -> Value {
     let flow = &settings.tenant.flow;
-    let application = flow.consent_application.as_ref().unwrap_or(&sim.config().application.client_id);
-    let scopes = flow
-        .consent_scopes
-        .clone()
-        .unwrap_or_else(|| sim.config().resource.scopes.iter().map(|scope| scope.name.clone()).collect());
+    let config = sim.config();
+    // In an empty environment the node asks for the application and the scopes of the request.
+    let application = flow.consent_application.as_deref().unwrap_or(if config.empty {
+        "{{global.parameters.application.id}}"
+    } else {
+        &config.application.client_id
+    });
+    let scopes = match &flow.consent_scopes {
+        Some(scopes) => scopes.join(" "),
+        None if config.empty => "{{global.parameters.authorizationRequest.scope}}".to_owned(),
+        None => {
+            let names: Vec<_> = config.resource.scopes.iter().map(|scope| scope.name.as_str()).collect();
+            names.join(" ")
+        }
+    };
     json!({
         "applicationIdentifierIDForAppConsent": { "value": application },
-        "applicationConsentScopes": { "value": scopes.join(" ") },
+        "applicationConsentScopes": { "value": scopes },
         "promptConsent": { "value": settings.always_prompt },
     })
 }

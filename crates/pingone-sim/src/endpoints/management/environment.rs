@@ -37,7 +37,7 @@ pub(super) fn role_id(name: &str) -> String {
 }
 
 /// The id of a scope.
-pub(super) fn scope_id(name: &str) -> String {
+pub(crate) fn scope_id(name: &str) -> String {
     let mut first = [0; 16];
     first.copy_from_slice(&Sha256::digest(name)[..16]);
     let hex = format!("{:032x}", u128::from_be_bytes(first));
@@ -46,22 +46,25 @@ pub(super) fn scope_id(name: &str) -> String {
 
 fn resources(sim: &Simulator, settings: &Settings) -> Vec<Value> {
     let audience = settings.tenant.resource.audience.clone();
-    vec![
-        json!({ "id": OPENID, "name": "openid", "type": "OPENID_CONNECT" }),
+    let openid = json!({ "id": OPENID, "name": "openid", "type": "OPENID_CONNECT" });
+    let api = || {
         json!({
             "id": API,
             "name": "API",
             "type": "CUSTOM",
             "audience": audience.unwrap_or_else(|| sim.config().resource.audience.clone()),
             "accessTokenValiditySeconds": settings.access_token_seconds,
-        }),
-    ]
+        })
+    };
+    [openid].into_iter().chain((!sim.config().empty).then(api)).collect()
 }
 
 fn scopes(sim: &Simulator, resource: &str) -> Option<Vec<Value>> {
     let names: Vec<&str> = match resource {
         OPENID => OPENID_SCOPES.to_vec(),
-        API => sim.config().resource.scopes.iter().map(|scope| scope.name.as_str()).collect(),
+        API if !sim.config().empty => {
+            sim.config().resource.scopes.iter().map(|scope| scope.name.as_str()).collect()
+        }
         _ => return None,
     };
     Some(names.into_iter().map(|name| json!({ "id": scope_id(name), "name": name })).collect())
@@ -107,11 +110,12 @@ fn user(user: &User) -> Value {
 }
 
 /// The resource of OpenID Connect.
-pub(super) const OPENID: &str = "0be21d00-0000-4000-8000-000000000001";
+pub(crate) const OPENID: &str = "0be21d00-0000-4000-8000-000000000001";
 /// The resource of the API.
 pub(super) const API: &str = "a9100000-0000-4000-8000-000000000002";
 
-const OPENID_SCOPES: [&str; 6] = ["address", "email", "offline_access", "openid", "phone", "profile"];
+pub(crate) const OPENID_SCOPES: [&str; 6] =
+    ["address", "email", "offline_access", "openid", "phone", "profile"];
 
 /// The events that the simulator sends.
 const EVENTS: [&str; 5] =
