@@ -14,7 +14,7 @@ use crate::{
 /// `Retry-After` (RFC 9110 §10.2.3: seconds or a date) comes first. A `429` or `503` may have a rate limit field
 /// instead: `RateLimit` (draft-ietf-httpapi-ratelimit-headers), or `RateLimit-Reset` and `X-RateLimit-Reset`, which are
 /// older.
-pub(crate) fn retry_after<T>(response: &Response<T>, now: Timestamp) -> Option<u64> {
+pub fn retry_after<T>(response: &Response<T>, now: Timestamp) -> Option<u64> {
     let headers = response.headers();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     // A date is compared with the clock of the server that sent it (RFC 9110 §6.6.1: `Date`).
