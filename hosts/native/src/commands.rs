@@ -23,9 +23,10 @@ use crate::{
     audit::{AuditOptions, LoginsOptions},
     build::BUILD,
     client_key::KeysOptions,
-    doctor::{self, DoctorOptions},
+    doctor::DoctorOptions,
     listen::Listen,
     logging::LogFormat,
+    management,
     openapi::{OpenApiOptions, ToolsOptions},
     secret_files,
     store::StoreUrl,
@@ -229,7 +230,7 @@ pub fn variables() -> impl Iterator<Item = String> {
                 .collect::<Vec<_>>()
         })
         .filter(|name| name != "ENV_FILE")
-        .chain(doctor::VARIABLES.map(str::to_owned))
+        .chain(management::VARIABLES.map(str::to_owned))
         .chain(secret_files::variables())
 }
 

@@ -86,8 +86,8 @@ pub(crate) enum StartError {
     TodoApi(String),
     #[error("traces cannot be sent: {0}. Start Deputy without --otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)")]
     Traces(String),
-    #[error("{path} (--wrangler, DOCTOR_WRANGLER) cannot be used: {1}", path = .0.display())]
-    Wrangler(PathBuf, String),
+    #[error("{path} (--wrangler, {1}) cannot be used: {2}", path = .0.display())]
+    Wrangler(PathBuf, &'static str, String),
 }
 
 impl From<StoreOpenError> for StartError {

@@ -18,6 +18,7 @@ pub mod host;
 pub mod http_server;
 pub mod listen;
 mod logging;
+mod management;
 pub mod metrics;
 mod notify;
 mod open_files;
@@ -30,6 +31,7 @@ mod shutdown;
 pub mod store;
 mod sync;
 mod traces;
+mod wrangler;
 
 use std::{num::NonZeroUsize, pin::Pin, process::ExitCode};
 

@@ -8,8 +8,8 @@ use url::Url;
 use super::{
     check::{Finding, Group, Seen, Unknown},
     network::unreachable,
-    probe::Probe,
 };
+use crate::management::Probe;
 
 /// The API, and a path that needs a token.
 pub(super) struct Api<'a> {

@@ -1,5 +1,7 @@
 //! The one shape of every check.
 
+use crate::management::Unread;
+
 /// A check: the thing that it looks at, its place in PingOne, and the judgment.
 pub(super) struct Check<T> {
     /// The name of the finding, such as "flow policy".
@@ -26,6 +28,18 @@ pub(super) enum Seen {
 /// The reason why a check cannot say anything.
 #[derive(Clone, Debug)]
 pub(super) struct Unknown(pub(super) String);
+
+impl From<Unread> for Unknown {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Absent => Self("it does not exist, as another line says".to_owned()),
+            Unread::Forbidden(url, status) => Self(format!(
+                "{url} responds with {status}; the worker needs the roles Configuration Read Only and DaVinci Admin Read Only"
+            )),
+            Unread::Unknown(reason) => Self(reason),
+        }
+    }
+}
 
 /// The result of one check, for the operator. It contains no secret.
 #[derive(Clone, Debug)]

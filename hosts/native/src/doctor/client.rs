@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use deputy::{
     config::Config,
-    host::{FetchError, SecureRandom as _},
+    host::FetchError,
     oidc::{
         Authentication, AuthenticationRequest, ClientAccess, Discovery, TokenError, TokenResponse,
         form_request, refresh_request,
@@ -17,8 +17,8 @@ use url::{Url, form_urlencoded};
 use super::{
     check::{Check, Finding, Group, Seen, Unknown, judge},
     network::{Documents, unreachable},
-    probe::Probe,
 };
+use crate::management::Probe;
 
 /// PingOne's responses to requests that cannot succeed.
 struct Responses {

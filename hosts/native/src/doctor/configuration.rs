@@ -4,10 +4,10 @@ use std::{fs, io::Write as _, path::Path};
 
 use deputy::config::{Config, ConfigError, ConfigErrors};
 use deputy_openapi::Catalog;
-use url::{Host, Url};
+use url::Url;
 
 use super::check::{Check, Finding, Group, Seen, judge};
-use crate::{error::StartError, store};
+use crate::{error::StartError, management::is_uuid, store};
 
 /// A line for each wrong variable.
 pub(super) fn errors(errors: &ConfigErrors) -> Vec<Finding> {
@@ -161,33 +161,6 @@ fn existing(path: &Path) -> &Path {
     path.ancestors().find(|path| path.is_dir()).unwrap_or(path)
 }
 
-/// Whether the text is a UUID in lower case.
-pub(super) fn is_uuid(text: &str) -> bool {
-    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.len() == 36
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { digit(byte) })
-}
-
-/// The URL of the environment at the management API, if the issuer tells it.
-pub(super) fn management_url(issuer: &str) -> Option<String> {
-    let mut url = Url::parse(issuer).ok()?;
-    let environment = url.path_segments()?.next().filter(|id| is_uuid(id))?.to_owned();
-    let host = match url.host()? {
-        Host::Domain(domain) => domain.to_owned(),
-        Host::Ipv4(_) | Host::Ipv6(_) => String::new(),
-    };
-    if let Some(region) = host.strip_prefix("auth.pingone.") {
-        url.set_host(Some(&format!("api.pingone.{region}"))).ok()?;
-    } else if !url.host().is_some_and(|host| deputy::types::is_loopback(&host)) {
-        return None;
-    }
-    url.set_path(&format!("/v1/environments/{environment}"));
-    Some(url.into())
-}
-
 /// PingOne's regions, as the end of its host names.
 const REGIONS: [&str; 6] = ["asia", "ca", "com", "com.au", "eu", "sg"];
 
@@ -216,15 +189,5 @@ mod tests {
         ] {
             assert!(is_failure(&wrong.replace("ID", ID)), "{wrong}");
         }
-    }
-
-    #[test]
-    fn management_url_is_that_of_the_region() {
-        let url = |issuer: &str| management_url(&issuer.replace("ID", ID));
-        let expected = |base: &str| Some(format!("{base}/v1/environments/{ID}"));
-        assert_eq!(url("https://auth.pingone.com.au/ID/as"), expected("https://api.pingone.com.au"));
-        assert_eq!(url("http://localhost:8789/ID/as"), expected("http://localhost:8789"));
-        assert_eq!(url("https://login.example.com/as"), None);
-        assert_eq!(url("https://login.example.com/ID/as"), None);
     }
 }

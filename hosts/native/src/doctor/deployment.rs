@@ -7,10 +7,8 @@ use serde_json::Value;
 use tokio::join;
 use url::Url;
 
-use super::{
-    check::{Check, Finding, Group, Seen, Unknown, judge},
-    probe::Probe,
-};
+use super::check::{Check, Finding, Group, Seen, Unknown, judge};
+use crate::management::Probe;
 
 /// The responses of a running Deputy.
 struct Deployment {

@@ -9,10 +9,8 @@ mod configuration;
 mod deployment;
 mod login;
 mod network;
-mod probe;
 mod report;
 mod tenant;
-mod wrangler;
 
 use std::{
     io::{self, Write as _},
@@ -22,7 +20,7 @@ use std::{
 };
 
 use clap::{Args, builder::BoolishValueParser};
-use deputy::{config::Config, secret::Secret};
+use deputy::config::Config;
 use tokio::join;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -35,15 +33,15 @@ use crate::{
     host::NativeHost,
     listen::Listen,
     logging::Output,
+    management::{Probe, Worker},
     openapi::{OpenApiOptions, ToolSource},
     serve::{checked_config, variable},
     store::{Place, PostgresStore},
+    wrangler,
 };
 use api::Api;
 use check::{Finding, Group, Verdict};
 use network::Documents;
-use probe::Probe;
-use tenant::Worker;
 
 /// Options of `deputy doctor`.
 #[derive(Args, Debug)]
@@ -80,9 +78,6 @@ pub(crate) struct DoctorOptions {
     document: OpenApiOptions,
 }
 
-/// The names of the variables that only this command reads, and that are no flags.
-pub(crate) const VARIABLES: [&str; 2] = [WORKER_CLIENT_ID, WORKER_CLIENT_SECRET];
-
 /// Prints one line for each thing that was looked at.
 pub(crate) async fn run(
     options: DoctorOptions,
@@ -91,7 +86,7 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<(), StartError> {
     let file = match &options.wrangler {
-        Some(path) => wrangler::variables(path, &file)?,
+        Some(path) => wrangler::variables(path, "DOCTOR_WRANGLER", &file)?,
         None => file,
     };
     let tools = ToolSource::open(&options.document, tools)?;
@@ -126,7 +121,7 @@ async fn look(options: &DoctorOptions, config: &Config, file: &EnvFile, output: 
         let documents = Documents::read(&probe, config).await;
         let (client, tenant) = join!(
             client::findings(&probe, config, &documents),
-            tenant::findings(&probe, config, &documents, worker(options, file)),
+            tenant::findings(&probe, config, &documents, Worker::read(file, options.management_url.as_ref())),
         );
         (documents, client, tenant)
     };
@@ -178,18 +173,6 @@ async fn database(options: &DoctorOptions) -> Option<Finding> {
     Some(configuration::database(examined))
 }
 
-/// The worker that reads the tenant, if one is set.
-fn worker(options: &DoctorOptions, file: &EnvFile) -> Option<Worker> {
-    Some(Worker {
-        client_id: variable(file, WORKER_CLIENT_ID)?,
-        client_secret: Secret::new(variable(file, WORKER_CLIENT_SECRET)?),
-        management_url: options
-            .management_url
-            .as_ref()
-            .map(|url| url.as_str().trim_end_matches('/').to_owned()),
-    })
-}
-
 /// Prints at once, after what was said to the user: the queue of the output may lose lines when the computer is busy.
 fn print(findings: &[Finding], options: &DoctorOptions, output: &Output) {
     output.flush();
@@ -211,9 +194,6 @@ fn problems(findings: &[Finding], strict: bool) -> usize {
     };
     findings.iter().filter(fails).count()
 }
-
-const WORKER_CLIENT_ID: &str = "PINGONE_WORKER_CLIENT_ID";
-const WORKER_CLIENT_SECRET: &str = "PINGONE_WORKER_CLIENT_SECRET";
 
 /// The time for all requests of a run without a login.
 const ALL: Duration = Duration::from_secs(9);

@@ -4,16 +4,14 @@ use bytes::Bytes;
 use chrono::DateTime;
 use deputy::{
     config::Config,
-    host::{Clock as _, FetchError, Timestamp},
+    host::{FetchError, Timestamp},
     oidc::{Discovery, KeySet, clocks_differ},
 };
 use http::{Response, header};
 use serde_json::Value;
 
-use super::{
-    check::{Check, Finding, Group, Seen, Unknown, judge},
-    probe::Probe,
-};
+use super::check::{Check, Finding, Group, Seen, Unknown, judge};
+use crate::management::Probe;
 
 /// PingOne's discovery document and key set.
 pub(super) struct Documents {

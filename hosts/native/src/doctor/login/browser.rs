@@ -13,8 +13,9 @@ use url::{Url, form_urlencoded};
 
 use super::TRY_AGAIN;
 use crate::{
-    doctor::{check::Seen, client::accepts_redirect_uri, probe::Probe},
+    doctor::{check::Seen, client::accepts_redirect_uri},
     http_server::{self, Server, Shutdown},
+    management::Probe,
 };
 
 /// A browser of the user.

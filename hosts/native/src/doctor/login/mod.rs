@@ -5,7 +5,7 @@ mod tokens;
 
 use deputy::{
     config::Config,
-    host::{Clock as _, FetchError, SecureRandom as _},
+    host::FetchError,
     oidc::{
         Authentication, CallbackParams, Discovery, KeySet, TokenResponse, UserInfo, code_request,
         refresh_request, revocation_request,
@@ -18,8 +18,8 @@ use super::{
     check::{Finding, Group, Seen, judge},
     client::authentication_request,
     network::Documents,
-    probe::Probe,
 };
+use crate::management::Probe;
 use browser::Browser;
 use tokens::Login;
 

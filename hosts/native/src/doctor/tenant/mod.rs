@@ -6,29 +6,15 @@ mod flow;
 mod grants;
 mod policy;
 
-use deputy::{
-    config::{ClientAuth, Config, PingOne},
-    host::{Clock as _, Timestamp},
-    oidc::{TokenError, TokenResponse, form_request},
-    secret::Secret,
-};
+use deputy::{config::Config, host::Timestamp};
 use serde_json::Value;
 use tokio::join;
 
 use super::{
     check::{Finding, Group, Seen, Unknown, judge},
-    configuration::management_url,
     network::Documents,
-    probe::{Probe, Read, Unread},
 };
-
-/// The worker that reads the management API.
-pub(super) struct Worker {
-    pub(super) client_id: String,
-    pub(super) client_secret: Secret<String>,
-    /// The URL of the environment, if the issuer does not tell it.
-    pub(super) management_url: Option<String>,
-}
+use crate::management::{Management, Probe, Read, SignInError, Unread, Worker};
 
 /// Everything that the checks of this group look at.
 struct Tenant {
@@ -70,27 +56,14 @@ pub(super) async fn findings(
     let Ok(discovery) = &documents.discovery else {
         return skipped("PingOne's discovery document cannot be used");
     };
-    let Some(url) = worker.management_url.clone().or_else(|| management_url(&config.pingone.issuer)) else {
-        return skipped(
-            "the issuer is on a custom domain: name the environment with --management-url (PINGONE_MANAGEMENT_URL), as \
-             https://api.pingone.<region>/v1/environments/<environment id>",
-        );
-    };
     let client_id = worker.client_id.clone();
-    let pingone = PingOne {
-        client_id: worker.client_id,
-        client_auth: ClientAuth::Basic(worker.client_secret),
-        ..config.pingone.clone()
-    };
-    let form = [("grant_type", "client_credentials")];
-    let response = probe.fetch(form_request(&discovery.token_endpoint, &pingone, &form, probe.proof())).await;
-    let token = match response.map(|response| TokenResponse::read(&response)) {
-        Ok(Ok(token)) => token.access_token,
-        Err(error) => return vec![no_token(&error.to_string())],
-        Ok(Err(TokenError::Client)) => return vec![no_token("PingOne refuses its client authentication")],
-        Ok(Err(error)) => return vec![no_token(&format!("PingOne issues no token to it: {error}"))],
-    };
-    let reader = Reader { probe, base: url, token };
+    let management =
+        match Management::sign_in(probe, &config.pingone, &discovery.token_endpoint, worker).await {
+            Ok(management) => management,
+            Err(error @ SignInError::Address) => return skipped(&error.to_string()),
+            Err(error) => return vec![no_token(&error.to_string())],
+        };
+    let reader = Reader { probe, management };
     let tenant = reader.tenant(config, &client_id).await;
     [application::CHECKS, grants::CHECKS, policy::CHECKS, flow::CHECKS, environment::CHECKS]
         .iter()
@@ -108,17 +81,16 @@ fn no_token(seen: &str) -> Finding {
 /// Reads the management API.
 struct Reader<'a> {
     probe: &'a Probe,
-    base: String,
-    token: Secret<String>,
+    management: Management,
 }
 
 impl Reader<'_> {
     async fn one(&self, path: &str) -> Read {
-        self.probe.read(&format!("{}{path}", self.base), self.token.expose()).await
+        self.management.one(path).await
     }
 
     async fn all(&self, path: &str, name: &str) -> Read {
-        self.probe.read_all(&format!("{}{path}", self.base), self.token.expose(), name).await
+        self.management.all(path, name).await
     }
 
     async fn tenant(&self, config: &Config, worker: &str) -> Tenant {
@@ -128,9 +100,6 @@ impl Reader<'_> {
             (below("grants"), below("flowPolicyAssignments"), below("signOnPolicyAssignments"));
         let policy = format!("/flowPolicies/{}", config.pingone.policy_id);
         let worker_roles = format!("/applications/{worker}/roleAssignments");
-        // Roles belong to no environment.
-        let roles = self.base.split("/environments/").next().unwrap_or_default();
-        let roles = format!("{roles}/roles");
         let (
             application,
             grants,
@@ -151,7 +120,7 @@ impl Reader<'_> {
             self.one(&policy),
             self.one("/billOfMaterials"),
             self.all("/subscriptions", "subscriptions"),
-            self.probe.read_all(&roles, self.token.expose(), "roles"),
+            self.management.roles(),
             self.all(&worker_roles, "roleAssignments"),
             self.resources(config),
             self.flow(config),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use deputy::{
-    host::{Clock as _, FetchError, FetchLimits, HttpClient as _, Reach},
+    host::{Clock, FetchError, FetchLimits, HttpClient, Reach, SecureRandom},
     oidc::Proof,
 };
 use http::{Request, Response, StatusCode, header};
@@ -12,51 +12,64 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use super::check::Unknown;
-use crate::host::{NativeHost, fill_random};
+use crate::host::fill_random;
+
+/// Clock, randomness and outgoing HTTP.
+pub(crate) trait Parts: Clock + HttpClient + SecureRandom {}
+
+impl<T: Clock + HttpClient + SecureRandom> Parts for T {}
 
 /// Sends requests until its deadline.
 #[derive(Clone)]
-pub(super) struct Probe {
-    host: Arc<NativeHost>,
+pub(crate) struct Probe {
+    host: Arc<dyn Parts>,
     deadline: Instant,
+    /// The longest time for one request.
+    each: Duration,
 }
 
 /// A JSON document of the management API.
-pub(super) type Read = Result<Value, Unread>;
+pub(crate) type Read = Result<Value, Unread>;
 
 /// Why a document was not read.
 #[derive(Clone, Debug)]
-pub(super) enum Unread {
+pub(crate) enum Unread {
     /// There is no such object.
     Absent,
+    /// The worker may not read it. The URL and the status of the response.
+    Forbidden(String, u16),
     /// It is not known whether there is one.
     Unknown(String),
 }
 
 impl Probe {
     /// A probe whose requests all end within `duration`.
-    pub(super) fn within(host: Arc<NativeHost>, duration: Duration) -> Self {
-        Self { host, deadline: Instant::now() + duration }
+    pub(crate) fn within(host: Arc<dyn Parts>, duration: Duration) -> Self {
+        Self { host, deadline: Instant::now() + duration, each: EACH }
     }
 
-    pub(super) fn host(&self) -> &Arc<NativeHost> {
+    /// The same, with another time limit for one request.
+    pub(crate) fn with_each(self, each: Duration) -> Self {
+        Self { each, ..self }
+    }
+
+    pub(crate) fn host(&self) -> &Arc<dyn Parts> {
         &self.host
     }
 
     /// The time and the randomness for a client assertion.
-    pub(super) fn proof(&self) -> Proof<'_> {
+    pub(crate) fn proof(&self) -> Proof<'_> {
         Proof { now: self.host.now(), random: &fill_random }
     }
 
-    pub(super) async fn fetch(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
-        let deadline = self.deadline.saturating_duration_since(Instant::now()).min(EACH);
+    pub(crate) async fn fetch(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
+        let deadline = self.deadline.saturating_duration_since(Instant::now()).min(self.each);
         let limits = FetchLimits { deadline, max_bytes: 4 * 1024 * 1024, reach: Reach::Anywhere };
         self.host.fetch(request, limits).await
     }
 
     /// Sends a `GET` request, with a bearer token if there is one.
-    pub(super) async fn get(&self, url: &str, token: Option<&str>) -> Result<Response<Bytes>, FetchError> {
+    pub(crate) async fn get(&self, url: &str, token: Option<&str>) -> Result<Response<Bytes>, FetchError> {
         let mut request = Request::get(url).header(header::ACCEPT, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -66,7 +79,7 @@ impl Probe {
     }
 
     /// Reads a document of the management API.
-    pub(super) async fn read(&self, url: &str, token: &str) -> Read {
+    pub(crate) async fn read(&self, url: &str, token: &str) -> Read {
         let unknown = |reason: String| Unread::Unknown(format!("{url} {reason}"));
         let response = self.get(url, Some(token)).await.map_err(|error| unknown(error.to_string()))?;
         match response.status() {
@@ -74,16 +87,15 @@ impl Probe {
                 serde_json::from_slice(response.body()).map_err(|_| unknown("is not JSON".to_owned()))
             }
             StatusCode::NOT_FOUND => Err(Unread::Absent),
-            status @ (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => Err(unknown(format!(
-                "responds with {}; the worker needs the roles Configuration Read Only and DaVinci Admin Read Only",
-                status.as_u16()
-            ))),
+            status @ (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
+                Err(Unread::Forbidden(url.to_owned(), status.as_u16()))
+            }
             status => Err(unknown(format!("responds with {}", status.as_u16()))),
         }
     }
 
     /// Reads all pages of a collection, and returns its items.
-    pub(super) async fn read_all(&self, url: &str, token: &str, name: &str) -> Read {
+    pub(crate) async fn read_all(&self, url: &str, token: &str, name: &str) -> Read {
         let mut items = Vec::new();
         let mut next = Some(url.to_owned());
         for _ in 0..PAGES {
@@ -107,16 +119,7 @@ fn is_same_origin(one: &str, other: &str) -> bool {
     origin(one).is_some() && origin(one) == origin(other)
 }
 
-impl From<Unread> for Unknown {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::Absent => Self("it does not exist, as another line says".to_owned()),
-            Unread::Unknown(reason) => Self(reason),
-        }
-    }
-}
-
-/// The longest time for one request.
+/// The longest time for one request, unless another one is set.
 const EACH: Duration = Duration::from_secs(4);
 
 const PAGES: usize = 10;

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::{env_file::EnvFile, error::StartError};
 
-/// The `vars` of the file, and the variables of `secrets` over them.
-pub(super) fn variables(path: &Path, secrets: &EnvFile) -> Result<EnvFile, StartError> {
-    let unusable = |cause: String| StartError::Wrangler(path.to_owned(), cause);
+/// The `vars` of the file, which the variable `option` may name, and the variables of `secrets` over them.
+pub(crate) fn variables(path: &Path, option: &'static str, secrets: &EnvFile) -> Result<EnvFile, StartError> {
+    let unusable = |cause: String| StartError::Wrangler(path.to_owned(), option, cause);
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     let document: Value = jsonc_parser::parse_to_serde_value(&text, &jsonc_parser::ParseOptions::default())
         .map_err(|error| unusable(format!("it is not JSONC: {error}")))?;
