@@ -13,7 +13,7 @@ use url::Url;
 
 use help::{
     ADMIN_HELP, AFTER_HELP, AUDIT_HELP, COPY_HELP, DEMO_HELP, DOCTOR_HELP, KEYS_HELP, LOGINS_HELP,
-    TOOLS_HELP, serve_help,
+    PROVISION_HELP, TOOLS_HELP, serve_help,
 };
 pub(crate) use parse::parse;
 pub(crate) use store::{CopyOptions, StoreAction, StoreOptions};
@@ -28,6 +28,7 @@ use crate::{
     logging::LogFormat,
     management,
     openapi::{OpenApiOptions, ToolsOptions},
+    provision::ProvisionOptions,
     secret_files,
     store::StoreUrl,
 };
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     /// Show logins step by step, and why they failed
     #[command(after_help = LOGINS_HELP)]
     Logins(LoginsOptions),
+    /// Make PingOne's resource, application, grants and webhook as the configuration needs them, or compare them
+    #[command(after_help = PROVISION_HELP)]
+    Provision(Box<ProvisionOptions>),
     /// Replace the database with a backup; Deputy must be stopped
     #[command(mut_arg("file", |file| file.help("Backup to restore")))]
     Restore(BackupOptions),

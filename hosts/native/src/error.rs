@@ -9,6 +9,7 @@ use crate::{
     audit::AuditError,
     listen::BindError,
     openapi::OpenApiError,
+    provision::ProvisionError,
     store::{BackupError, CopyError, OpenError, PostgresError, StoreOpenError},
 };
 
@@ -78,6 +79,8 @@ pub(crate) enum StartError {
     PingOne { path: PathBuf, cause: String },
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
     #[error("threads cannot be started: {0}")]
@@ -104,10 +107,11 @@ impl StartError {
         Self::Metrics(error.to_string())
     }
 
-    /// 2 for a wrong configuration, as for unknown flags; 1 otherwise.
+    /// 2 for a wrong configuration, as for unknown flags; 1 otherwise. `deputy provision` has 3 too.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Admin(error) => error.exit_code(),
+            Self::Provision(error) => ExitCode::from(error.exit_code()),
             Self::OpenApi(
                 OpenApiError::Document(..)
                 | OpenApiError::NoApi

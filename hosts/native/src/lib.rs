@@ -23,6 +23,7 @@ pub mod metrics;
 mod notify;
 mod open_files;
 mod openapi;
+mod provision;
 mod rate_limits;
 mod rs256;
 mod secret_files;
@@ -104,6 +105,9 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
         Command::Doctor(options) => serving(Box::pin(doctor::run(*options, file, tools, output.clone()))),
         Command::Keys(options) => client_key::make(&options),
+        Command::Provision(options) => {
+            serving(Box::pin(provision::run(*options, file, tools, output.clone())))
+        }
         Command::Restore(options) => backup::restore(&options, output),
         Command::Store(options) => serving(Box::pin(copy::run(options, output.clone()))),
         Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),

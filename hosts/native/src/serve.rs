@@ -87,7 +87,17 @@ pub(crate) async fn run(
 
 /// Parses the configuration, and reports misspelled names together with wrong values.
 pub(crate) fn checked_config(file: &EnvFile, port: u16, tools: &ToolSource) -> Result<Config, ConfigErrors> {
-    match (check_names(file), config_at(file, port, tools)) {
+    checked_config_or(file, port, tools, &|_| None)
+}
+
+/// The same with values for variables that are not set.
+pub(crate) fn checked_config_or(
+    file: &EnvFile,
+    port: u16,
+    tools: &ToolSource,
+    default: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigErrors> {
+    match (check_names(file), config_with(file, port, tools, default)) {
         (Ok(()), config) => config,
         (Err(mut misspelled), config) => {
             misspelled.0.extend(config.err().map(|errors| errors.0).unwrap_or_default());
@@ -98,8 +108,17 @@ pub(crate) fn checked_config(file: &EnvFile, port: u16, tools: &ToolSource) -> R
 
 /// Parses the configuration of a server on `port`.
 fn config_at(file: &EnvFile, port: u16, tools: &ToolSource) -> Result<Config, ConfigErrors> {
-    let default = |name: &str| (name == "PUBLIC_URL").then(|| loopback_url(port));
-    tools.config(|name| variable(file, name).or_else(|| default(name)))
+    config_with(file, port, tools, &|_| None)
+}
+
+fn config_with(
+    file: &EnvFile,
+    port: u16,
+    tools: &ToolSource,
+    default: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigErrors> {
+    let address = |name: &str| (name == "PUBLIC_URL").then(|| loopback_url(port));
+    tools.config(|name| variable(file, name).or_else(|| default(name)).or_else(|| address(name)))
 }
 
 /// The keys of the server, without the rest of the configuration.

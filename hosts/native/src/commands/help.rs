@@ -73,6 +73,20 @@ For Workers: deputy doctor --wrangler wrangler.jsonc --env-file .dev.vars --depl
 
 Exit status: 0 without a failure, 1 with one (with --strict also with a warning), 2 for a wrong configuration.";
 
+pub(super) const PROVISION_HELP: &str = "\
+The configuration is that of `deputy serve`. PINGONE_CLIENT_ID, PINGONE_CLIENT_SECRET, SERVER_KEY and PINGONE_DV_POLICY_ID may be
+missing: apply finds the first two out, makes the third, and says how to get the fourth. PINGONE_WORKER_CLIENT_ID and
+PINGONE_WORKER_CLIENT_SECRET are the credentials of a worker application with the role Client Application Developer.
+
+    deputy provision plan                         what would be created and changed, one line each
+    deputy provision apply --output .env.new      make it so; running it again goes on after an interruption
+    deputy provision verify                       fail if PingOne differs from the configuration
+
+Nothing is removed or loosened without --prune. No line contains a secret. docs/provision.md describes the lines.
+
+Exit status: 0; 1 after a failure, and for verify with a difference; 2 for a wrong configuration; 3 if apply leaves steps in PingOne's
+console to you.";
+
 pub(super) const COPY_HELP: &str = "\
     deputy store copy ./data STORE_URL      from SQLite to PostgreSQL
     deputy store copy STORE_URL ./data      and back

@@ -118,5 +118,5 @@ fn with_usage(command: &str, kind: ErrorKind, message: String) -> clap::Error {
 }
 
 /// Commands that read the file with variables.
-const WITH_DATA: [&str; 9] =
-    ["audit", "backup", "clients", "doctor", "grants", "restore", "serve", "store", "tools"];
+const WITH_DATA: [&str; 10] =
+    ["audit", "backup", "clients", "doctor", "grants", "provision", "restore", "serve", "store", "tools"];

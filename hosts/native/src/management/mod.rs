@@ -1,5 +1,6 @@
-//! PingOne's management API, for a worker application: `deputy doctor` reads it.
+//! PingOne's management API, for a worker application: `deputy doctor` reads it, and `deputy provision` writes too.
 
+mod call;
 mod probe;
 
 use deputy::{
@@ -10,6 +11,7 @@ use deputy::{
 };
 use url::{Host, Url};
 
+pub(crate) use call::{ATTEMPTS, CallError};
 pub(crate) use probe::{Probe, Read, Unread};
 
 use crate::{env_file::EnvFile, serve::variable};

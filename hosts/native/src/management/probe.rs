@@ -114,7 +114,7 @@ impl Probe {
     }
 }
 
-fn is_same_origin(one: &str, other: &str) -> bool {
+pub(super) fn is_same_origin(one: &str, other: &str) -> bool {
     let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
     origin(one).is_some() && origin(one) == origin(other)
 }

@@ -1,7 +1,8 @@
-//! `deputy doctor` against a simulated PingOne and an API.
+//! `deputy doctor` and `deputy provision` against a simulated PingOne and an API.
 
 mod healthy;
 mod misconfigurations;
+mod provision;
 mod seeds;
 mod upstream;
 

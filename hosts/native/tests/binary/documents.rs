@@ -121,6 +121,9 @@ fn page() -> String {
     page += "\n### `deputy doctor`\n\n";
     page += DOCTOR;
     page += &flags([of("doctor")]);
+    page += "\n### `deputy provision`\n\n";
+    page += PROVISION;
+    page += &flags([of("provision")]);
     page += "\n### `deputy tools`\n\n[your-api.md](your-api.md) describes the document and the overlay.\n\n";
     page += &flags([of("tools")]);
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
@@ -312,13 +315,19 @@ Deputy's port, since anyone else could forge the header. Without `CLIENT_ADDRESS
 and every other address has at most a quarter of the connections. [native.md](native.md) has examples for nginx and Caddy.
 
 A secret can be in a file of its own, whose path is in a variable with `_FILE` at its end: `SERVER_KEY_FILE`, `PINGONE_CLIENT_SECRET_FILE`,
-`PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for `deputy doctor`. A line break
-at the end of the file does not count. If the variable itself is set too, Deputy does not start.
+`PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for `deputy doctor` and
+`deputy provision`. A line break at the end of the file does not count. If the variable itself is set too, Deputy does not start.
 ";
 
 const DOCTOR: &str = "\
 It reads the configuration too, and `PINGONE_WORKER_CLIENT_ID` and `PINGONE_WORKER_CLIENT_SECRET`, the credentials of a worker in PingOne
 that reads the tenant. [doctor.md](doctor.md) describes it.
+
+";
+
+const PROVISION: &str = "\
+It reads the configuration too, and `PINGONE_WORKER_CLIENT_ID` and `PINGONE_WORKER_CLIENT_SECRET`, the credentials of a worker in PingOne
+that creates applications. [provision.md](provision.md) describes it.
 
 ";
 

@@ -31,6 +31,15 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) fn start() -> Self {
+        Self::with(|config| config)
+    }
+
+    /// A PingOne without an application and a resource.
+    pub(super) fn start_empty() -> Self {
+        Self::with(SimConfig::without_application)
+    }
+
+    fn with(change: fn(SimConfig) -> SimConfig) -> Self {
         let servers =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let bind = || servers.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -43,7 +52,7 @@ impl Upstream {
             "http://localhost:8787/callback",
             &api,
         );
-        let pingone = Simulator::new(config, Arc::new(SystemEnvironment));
+        let pingone = Simulator::new(change(config), Arc::new(SystemEnvironment));
         pingone.prepare_keys();
         let audience = api.clone();
         let todos = async move |headers: HeaderMap| {
@@ -117,7 +126,11 @@ impl Upstream {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Run {
-        let mut command = self.command(folder, arguments, variables);
+        self.with_login(self.command(folder, arguments, variables))
+    }
+
+    /// A run of this `deputy doctor --json` with a login.
+    pub(super) fn with_login(&self, mut command: Command) -> Run {
         command.arg("--login").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());

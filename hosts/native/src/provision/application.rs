@@ -1,0 +1,118 @@
+//! Deputy's application.
+
+use deputy::config::{ClientAuth, Config};
+use serde_json::{Value, json};
+
+use super::{
+    compare::Property,
+    error::ProvisionError,
+    run::{Held, Run, Wanted},
+};
+
+/// The application `PINGONE_CLIENT_ID`, or that with the name if the variable is not set.
+pub(super) async fn ensure(
+    run: &mut Run<'_>,
+    config: &Config,
+    name: &str,
+    client_id: Option<&str>,
+) -> Result<Option<Held>, ProvisionError> {
+    let collection = ("/applications".to_owned(), "applications");
+    let found = match client_id {
+        Some(id) => {
+            let path = format!("/applications/{id}");
+            let found = run.management.find(&path).await.map_err(ProvisionError::of)?;
+            Some(found.ok_or(ProvisionError::NoApplication)?)
+        }
+        None => run.list(&collection).await?.into_iter().find(|item| item["name"] == name),
+    };
+    if let Some(found) = &found {
+        refuse_another_kind(found, name)?;
+    }
+    let wanted = Wanted {
+        object: format!("application {name}"),
+        collection,
+        is_it: &|item| item["name"] == name,
+        body: json!({
+            "name": name,
+            "description": "Deputy: an MCP server for AI agents",
+            "type": TYPE,
+            "protocol": PROTOCOL,
+            // Deputy calls PingOne from its server alone.
+            "corsSettings": { "behavior": "ALLOW_NO_ORIGINS" },
+        }),
+        properties: properties(config, found.as_ref()),
+        is_unique: true,
+    };
+    run.ensure(&wanted, found).await
+}
+
+/// The properties of docs/pingone.md.
+fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
+    let method = config.pingone.client_auth.method().to_uppercase();
+    let lifetime = config.refresh_token_lifetime.as_secs();
+    let mut properties = vec![
+        // An administrator may have disabled it deliberately.
+        Property::is(&["enabled"], true).or(false).loosening(|_| true),
+        Property::lists(&["grantTypes"], &["AUTHORIZATION_CODE", "REFRESH_TOKEN"]),
+        Property::lists(&["responseTypes"], &["CODE"]),
+        Property::is(&["pkceEnforcement"], "S256_REQUIRED").or("OPTIONAL"),
+        Property::is(&["tokenEndpointAuthMethod"], method).loosening(|held| *held == "PRIVATE_KEY_JWT"),
+        Property::lists(&["redirectUris"], &[&config.public_url.callback()]),
+        Property::is(&["allowWildcardInRedirectUris"], false).or(false),
+        Property::is(&["parRequirement"], "OPTIONAL").or("OPTIONAL").loosening(|_| true),
+        Property::is(&["requireSignedRequestObject"], false).or(false).loosening(|_| true),
+        Property::is(&["refreshTokenType"], "OPAQUE_TOKEN"),
+        Property::is(&["additionalRefreshTokenReplayProtectionEnabled"], true).or(true),
+        Property::at_least(&["refreshTokenRollingGracePeriodDuration"], GRACE).or(0),
+        Property::at_least(&["refreshTokenDuration"], lifetime).or(THIRTY_DAYS),
+        Property::at_least(&["refreshTokenRollingDuration"], lifetime.max(HALF_A_YEAR)).or(HALF_A_YEAR),
+    ];
+    if let ClientAuth::Key(key) = &config.pingone.client_auth
+        && let Some(jwks) = with_key(found, &key.public_jwk())
+    {
+        properties.push(Property::unshown(&["jwks"], jwks));
+    }
+    properties
+}
+
+/// The key set of the application with Deputy's key, unless it has it. Other keys stay: one may be in use until Deputy has
+/// the new one.
+fn with_key(found: Option<&Value>, key: &Value) -> Option<String> {
+    let jwks = found.and_then(|found| found["jwks"].as_str()).unwrap_or_default();
+    let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
+    let mut keys = jwks["keys"].as_array().cloned().unwrap_or_default();
+    if keys.iter().any(|held| held["n"] == key["n"]) {
+        return None;
+    }
+    keys.push(key.clone());
+    Some(json!({ "keys": keys }).to_string())
+}
+
+fn refuse_another_kind(found: &Value, name: &str) -> Result<(), ProvisionError> {
+    let (kind, protocol) = (&found["type"], &found["protocol"]);
+    if *protocol == PROTOCOL && (*kind == TYPE || *kind == "AI_AGENT") {
+        return Ok(());
+    }
+    let shown = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    Err(ProvisionError::Conflict {
+        object: format!("the application {}", found["name"].as_str().unwrap_or(name)),
+        reason: format!(
+            "its type is {} with {}, and Deputy needs {TYPE} with {PROTOCOL}",
+            shown(kind),
+            shown(protocol)
+        ),
+        option: "--application-name (PROVISION_APPLICATION_NAME)",
+    })
+}
+
+const PROTOCOL: &str = "OPENID_CONNECT";
+const TYPE: &str = "WEB_APP";
+
+/// Seconds in which a refresh whose response was lost can be repeated.
+const GRACE: u64 = 120;
+
+/// PingOne's default of `refreshTokenDuration`.
+const THIRTY_DAYS: u64 = 2_592_000;
+
+/// PingOne's default of `refreshTokenRollingDuration`.
+const HALF_A_YEAR: u64 = 15_552_000;
