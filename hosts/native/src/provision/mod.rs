@@ -54,6 +54,7 @@ use run::{Held, Run};
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct ProvisionOptions {
+    /// Treatment of the differences between PingOne and the configuration
     #[arg(value_enum)]
     action: Action,
     /// Remove and loosen too, where PingOne has more than Deputy needs, or is stricter
@@ -93,14 +94,14 @@ pub(crate) struct ProvisionOptions {
     document: OpenApiOptions,
 }
 
-/// A thing to do with the differences.
+/// A treatment of the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Action {
-    /// Print them
+    /// Print each difference
     Plan,
-    /// End them
+    /// Create and change what differs
     Apply,
-    /// Fail if there are any
+    /// Print each difference, and fail if there is one
     Verify,
 }
 
@@ -157,6 +158,8 @@ struct Wanted {
     policy_id: Option<String>,
     /// `PINGONE_CLIENT_SECRET`, if it is set.
     client_secret: Option<Secret<String>>,
+    /// Whether the variables are written, for which the client secret is needed.
+    is_written: bool,
     /// A new one, for a Deputy that has none.
     server_key: Secret<String>,
     webhook_secret: Option<Secret<String>>,
@@ -199,6 +202,7 @@ impl Wanted {
             client_id: set("PINGONE_CLIENT_ID"),
             policy_id: set("PINGONE_DV_POLICY_ID"),
             client_secret: set("PINGONE_CLIENT_SECRET").map(Secret::new),
+            is_written: options.output.is_some(),
             server_key: Secret::new(server_key),
         })
     }
@@ -239,7 +243,7 @@ async fn client_secret(
     wanted: &Wanted,
     application: &str,
 ) -> Result<Option<Secret<String>>, ProvisionError> {
-    if !run.applies && wanted.client_secret.is_none() {
+    if !(run.applies && wanted.is_written) && wanted.client_secret.is_none() {
         return Ok(None);
     }
     let path = format!("/applications/{application}/secret");

@@ -220,6 +220,7 @@ impl World {
             client_id: given("PINGONE_CLIENT_ID"),
             policy_id: given("PINGONE_DV_POLICY_ID"),
             client_secret: given("PINGONE_CLIENT_SECRET").map(Secret::new),
+            is_written: true,
             server_key: Secret::new(String::new()),
             webhook_secret: given(WEBHOOK.0).map(Secret::new),
         }
