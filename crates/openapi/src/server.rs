@@ -26,7 +26,7 @@ use crate::{
 
 /// Deputy with the operations of a document as its tools.
 pub fn deputy(catalog: &Arc<Catalog>, config: Config, host: Host) -> Server {
-    let mut tools = rmcp(OpenApiServer::new(Arc::clone(catalog))).with_constant_lists();
+    let mut tools = rmcp(OpenApiServer::new(Arc::clone(catalog))).with_constant_lists().with_silent_tools();
     for operation in &catalog.operations {
         tools = tools.require(operation.tool.name.clone(), &operation.scopes);
     }

@@ -72,7 +72,9 @@ pub fn deputy(config: Config, host: Host) -> Server {
 
 /// The Todo tools with the scopes that they need.
 pub fn tools() -> Arc<dyn Handler> {
-    Arc::new(deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES).with_constant_lists())
+    Arc::new(
+        deputy::mcp::rmcp(TodoServer::new()).require_all(SCOPES).with_constant_lists().with_silent_tools(),
+    )
 }
 
 /// The API in words, for pages.

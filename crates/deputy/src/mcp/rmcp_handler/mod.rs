@@ -8,12 +8,15 @@ mod constant_lists;
 mod rounds;
 mod serve_loop;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use rmcp::{
-    ErrorData, ServerHandler, Service,
+    ErrorData, RoleServer, ServerHandler, Service,
     model::{ClientRequest, ErrorCode, GetExtensions as _, RequestId, ServerConfig},
-    service::RequestContext,
+    service::{Peer as RmcpPeer, RequestContext},
 };
 use serde_json::{Map, Value, json};
 
@@ -21,12 +24,18 @@ use self::{
     constant_lists::{ConstantLists, without_sender},
     serve_loop::ServeLoop,
 };
-use super::{Call, Caller, Handler, Peer, RpcError, ToolSummary, methods::METHODS};
+use super::{Call, Caller, Era, Handler, Peer, RpcError, ToolSummary, methods::METHODS};
 use crate::host::BoxFuture;
 
 /// Turns an rmcp server into a handler.
 pub fn rmcp<S: ServerHandler>(server: S) -> RmcpHandler<S> {
-    RmcpHandler { server: Arc::new(server), names: Vec::new(), scopes: BTreeMap::new(), constant_lists: None }
+    RmcpHandler {
+        server: Arc::new(server),
+        names: Vec::new(),
+        scopes: BTreeMap::new(),
+        constant_lists: None,
+        silent_peer: None,
+    }
 }
 
 /// An rmcp server, and the scopes that its tools, prompts and resources need. Its methods find a [`Caller`] in the
@@ -37,7 +46,12 @@ pub struct RmcpHandler<S> {
     names: Vec<String>,
     scopes: BTreeMap<String, Vec<String>>,
     constant_lists: Option<Arc<ConstantLists>>,
+    /// The peer of every tool call, if no tool sends through its peer.
+    silent_peer: Option<Arc<SilentPeer>>,
 }
+
+/// A peer through which nothing can be sent. It is made with the first call.
+type SilentPeer = OnceLock<RmcpPeer<RoleServer>>;
 
 impl<S: ServerHandler> RmcpHandler<S> {
     /// Declares that the lists of tools, prompts, resources and resource templates are the same for every caller, and
@@ -47,6 +61,15 @@ impl<S: ServerHandler> RmcpHandler<S> {
     #[must_use]
     pub fn with_constant_lists(mut self) -> Self {
         self.constant_lists = Some(Arc::default());
+        self
+    }
+
+    /// Declares that no tool sends through its rmcp `Peer`: a client gets the result of its call, and nothing before it. This saves
+    /// rmcp's serve loop beside each call, which would send the messages. One that is sent nevertheless fails, as on a closed
+    /// connection.
+    #[must_use]
+    pub fn with_silent_tools(mut self) -> Self {
+        self.silent_peer = Some(Arc::default());
         self
     }
 
@@ -128,14 +151,15 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
         if let Some(lists) = self.constant_lists.clone().filter(|lists| lists.place(&call).is_some()) {
             return Box::pin(async move {
                 let (request, silent) = without_sender(call.clone());
-                let result = handle(&*server, request, None, silent).await?;
+                let result = handle(&*server, request, None, (silent, None)).await?;
                 if let Some(place) = lists.place(&call) {
                     place.get_or_init(|| result.to_string().into());
                 }
                 Ok(result)
             });
         }
-        Box::pin(async move { handle(&*server, call, Some(caller), peer).await })
+        let silent = self.silent_peer.clone().filter(|_| call.method == "tools/call");
+        Box::pin(async move { handle(&*server, call, Some(caller), (peer, silent)).await })
     }
 
     fn constant_result(&self, call: &Call) -> Option<Arc<str>> {
@@ -147,14 +171,29 @@ async fn handle<S: ServerHandler>(
     server: &S,
     call: Call,
     caller: Option<Caller>,
-    peer: Peer,
+    (peer, silent): (Peer, Option<Arc<SilentPeer>>),
 ) -> Result<Value, RpcError> {
-    let serve_loop = ServeLoop::start(&peer, &call);
-    let Call { id, method, params, era, .. } = call;
+    let silent = silent.map(|peer| peer.get_or_init(serve_loop::silent_peer).clone());
+    let (rmcp_peer, serve_loop) = match silent {
+        Some(silent) => (silent, None),
+        None => {
+            let serve_loop = ServeLoop::start(&peer, &call);
+            (serve_loop.peer(), Some(serve_loop))
+        }
+    };
+    let Call { id, method, params, era, capabilities } = call;
     let (mut request, id) = read(&id, &method, params)?;
-    let mut context = RequestContext::new(id, serve_loop.peer());
+    let mut context = RequestContext::new(id, rmcp_peer);
     std::mem::swap(&mut context.extensions, request.extensions_mut());
     context.meta = context.extensions.remove().unwrap_or_default();
+    // The peer of one request would know the client.
+    if serve_loop.is_none()
+        && let Era::Handshake(version) = &era
+    {
+        let client = serve_loop::client_of(version, capabilities);
+        context.meta.set_protocol_version(client.protocol_version);
+        context.meta.set_client_capabilities(client.capabilities);
+    }
     if let Some(caller) = caller {
         context.extensions.insert(caller);
     }
@@ -165,7 +204,11 @@ async fn handle<S: ServerHandler>(
             rounds::handle(server, request, context, &peer).await
         }
     };
-    let result = serve_loop.run_alongside(work).await.map_err(|error| rpc_error(error, &method))?;
+    let result = match serve_loop {
+        Some(serve_loop) => serve_loop.run_alongside(work).await,
+        None => work.await,
+    };
+    let result = result.map_err(|error| rpc_error(error, &method))?;
     let mut result = serde_json::to_value(result)
         .map_err(|_| RpcError::new(RpcError::INTERNAL_ERROR, "the result cannot be written"))?;
     if era.is_stateless() {

@@ -13,7 +13,7 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rmcp::{
     RoleServer, ServerHandler,
-    model::{Implementation, InitializeRequestParams, JsonRpcMessage, ProtocolVersion},
+    model::{ClientCapabilities, Implementation, InitializeRequestParams, JsonRpcMessage, ProtocolVersion},
     service::{Peer as RmcpPeer, RunningService, RxJsonRpcMessage, TxJsonRpcMessage, serve_directly},
     transport::Transport,
 };
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     host::BoxFuture,
-    mcp::{Call, Era, Peer, RpcError},
+    mcp::{Call, Era, Peer, RpcError, peer::NotificationFilter},
 };
 
 /// The serve loop beside one request.
@@ -36,9 +36,15 @@ impl ServeLoop {
     pub(super) fn start(peer: &Peer, call: &Call) -> Self {
         // Replaces the handshake, which another process may have had with this client.
         let client = match &call.era {
-            Era::Handshake(version) if call.method != "initialize" => Some(client_of(version, call)),
+            Era::Handshake(version) if call.method != "initialize" => {
+                Some(client_of(version, call.capabilities.clone()))
+            }
             Era::Handshake(_) | Era::Stateless(_) => None,
         };
+        Self::of(peer, client)
+    }
+
+    fn of(peer: &Peer, client: Option<InitializeRequestParams>) -> Self {
         let (replies, inbox) = unbounded();
         let questions = Arc::new(PendingQuestions { waiting: Mutex::default(), replies });
         let transport = PeerTransport { peer: peer.clone(), questions: Arc::clone(&questions), inbox };
@@ -86,9 +92,15 @@ impl ServeLoop {
     }
 }
 
-fn client_of(version: &str, call: &Call) -> InitializeRequestParams {
-    let mut client =
-        InitializeRequestParams::new(call.capabilities.clone(), Implementation::new("unknown", "0"));
+/// A peer whose loop has ended, through which nothing can be sent.
+pub(super) fn silent_peer() -> RmcpPeer<RoleServer> {
+    let nobody = Peer::new(NotificationFilter::Nothing, None);
+    ServeLoop::of(&nobody, None).peer()
+}
+
+/// What is known of a client that has done the handshake.
+pub(super) fn client_of(version: &str, capabilities: ClientCapabilities) -> InitializeRequestParams {
+    let mut client = InitializeRequestParams::new(capabilities, Implementation::new("unknown", "0"));
     // Every string is a `ProtocolVersion`.
     if let Ok(version) = serde_json::from_value::<ProtocolVersion>(json!(version)) {
         client.protocol_version = version;

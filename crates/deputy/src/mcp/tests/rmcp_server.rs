@@ -75,6 +75,40 @@ async fn tool_sees_caller_and_revision_but_no_token() {
     assert_eq!(response.json()["result"]["content"][0]["text"], "alice 2026-07-28");
 }
 
+/// A call of a tool of a server that declares its tools to be silent.
+async fn called_silently(tool: &str, capabilities: Value) -> Value {
+    let handler = Arc::new(rmcp(Fixture::default()).require_all(SCOPES).with_silent_tools());
+    let session = json!({ "name": "test", "version": "1" });
+    let initialize =
+        json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": session });
+    let version = ("mcp-protocol-version", "2025-11-25");
+    let begun = response_to(&handler, &[], request("initialize", initialize)).await;
+    let id = begun.headers["mcp-session-id"].to_str().unwrap();
+    let headers = [version, ("mcp-session-id", id)];
+    response_to(&handler, &headers, request("tools/call", call(tool))).await.json()["result"].clone()
+}
+
+#[tokio::test]
+async fn silent_tool_sees_revision_and_capabilities() {
+    let text = |result: Value| result["content"][0]["text"].clone();
+    assert_eq!(text(called_silently("who", json!({})).await), "alice 2025-11-25");
+    let able = json!({ "elicitation": { "url": {} } });
+    let seen = text(called_silently("deletes", able).await);
+    assert!(seen.as_str().unwrap().contains("url: Some"), "{seen}");
+    let seen = text(called_silently("deletes", json!({})).await);
+    assert!(seen.as_str().unwrap().ends_with(" None"), "{seen}");
+}
+
+#[tokio::test]
+async fn message_of_a_silent_tool_fails() {
+    let handler = Arc::new(rmcp(Fixture::default()).require_all(SCOPES).with_silent_tools());
+    for _ in 0..2 {
+        let headers = [("mcp-protocol-version", "2025-11-25")];
+        let response = response_to(&handler, &headers, request("tools/call", call("progress"))).await;
+        assert_eq!(response.outcome(), (200, RpcError::INTERNAL_ERROR), "{}", response.text);
+    }
+}
+
 #[tokio::test]
 async fn tool_is_not_called_without_its_scope() {
     let fixture = Fixture::default();
