@@ -267,7 +267,12 @@ fn read(
     if !params.is_empty() {
         message.insert("params".to_owned(), Value::Object(params));
     }
-    let request: Result<ClientRequest, _> = serde_json::from_value(Value::Object(message));
+    let message = Value::Object(message);
+    // Any other kind is found by trying one after the other.
+    let request = match method {
+        "tools/call" => serde_json::from_value(message).map(ClientRequest::CallToolRequest),
+        _ => serde_json::from_value(message),
+    };
     match request {
         // A known method that was read as a custom request has params of another shape.
         Ok(ClientRequest::CustomRequest(_)) | Err(_) if known => {
