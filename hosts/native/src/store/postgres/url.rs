@@ -1,8 +1,8 @@
 //! The URL of a PostgreSQL database.
 
-use std::{convert::Infallible, path::PathBuf, str::FromStr, time::Duration};
+use std::{convert::Infallible, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use deputy::secret::Secret;
+use deputy::{secret::Secret, types::is_loopback};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::{
     Config,
@@ -140,9 +140,11 @@ fn is_valid(host: &Host) -> bool {
 
 fn is_local(host: &Host) -> bool {
     match host {
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-        }
+        Host::Tcp(name) => is_loopback(&match name.parse() {
+            Ok(IpAddr::V4(address)) => url::Host::Ipv4(address),
+            Ok(IpAddr::V6(address)) => url::Host::Ipv6(address),
+            Err(_) => url::Host::Domain(name),
+        }),
         #[cfg(unix)]
         Host::Unix(_) => true,
     }
