@@ -3,11 +3,9 @@
 use std::{
     env,
     fs::OpenOptions,
-    net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -176,16 +174,4 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let program = test.ancestors().nth(2).unwrap().join(format!("{name}{}", env::consts::EXE_SUFFIX));
     assert!(program.exists(), "{} does not exist; run cargo build --workspace", program.display());
     program
-}
-
-/// A free port outside the range from which the system assigns ports.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let offset = u16::try_from(std::process::id() % 97).unwrap_or_default() * 120;
-        let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

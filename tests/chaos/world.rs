@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use harness::postgres::Cluster;
+use harness::{ports::free_port, postgres::Cluster};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     api::Api,
-    deputy::{Deputy, Log, free_port, is_worker},
+    deputy::{Deputy, Log, is_worker},
     pingone::{PingOne, Simulator},
     proxy::Proxy,
     user::{Outcome, User},

@@ -8,6 +8,7 @@ mod html;
 pub mod index_suite;
 pub mod memory;
 pub mod network;
+pub mod ports;
 #[cfg(all(feature = "postgres", unix))]
 pub mod postgres;
 #[cfg(feature = "remote")]

@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     io::{PipeWriter, pipe},
-    net::{Ipv4Addr, TcpListener},
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -12,6 +11,8 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
+
+use crate::ports::free_port;
 
 /// A server that runs until it is stopped, or until the test program ends.
 #[derive(Debug)]
@@ -254,9 +255,4 @@ fn unprivileged() -> Option<(u32, u32)> {
         String::from_utf8_lossy(&output.stdout).trim().parse::<u32>().expect("a number")
     };
     (id(&["-u"]) == 0).then(|| (id(&["-u", "postgres"]), id(&["-g", "postgres"])))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
 }

@@ -2,13 +2,14 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
     thread,
     time::Duration,
 };
 
+use harness::ports::free_port;
 use tokio::time::Instant;
 
 /// Longer than any step of a test takes.
@@ -141,8 +142,7 @@ pub(crate) fn run(mut command: Command) -> Output {
 
 /// Ports that are free at the moment.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    [(); N].map(|()| free_port())
 }
 
 /// Connects, and sends `bytes`.
