@@ -1,4 +1,4 @@
-//! An MCP client: discovery, registration, login, and the requests that are measured.
+//! An MCP client: its login, and the requests that are measured.
 
 use std::sync::Arc;
 
@@ -10,81 +10,11 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     Failure,
+    forms::filled_form,
     http::{Connection, request},
+    registration::Registration,
     scenario::Scenario,
 };
-
-/// A server, and the registration of a client there.
-pub(crate) struct Registration {
-    mcp: Url,
-    health: Url,
-    authorization_endpoint: Url,
-    token_endpoint: Url,
-    client_id: String,
-    resource: String,
-    scope: String,
-}
-
-impl Registration {
-    /// Finds the authorization server of an MCP endpoint, as its challenge says, and registers a public client.
-    pub(crate) async fn new(mcp: &Url) -> Result<Self, Failure> {
-        let mut connection = Connection::new(mcp.authority());
-        connection.send(&rpc(mcp, "tools/list", json!({}), None, None)).await?;
-        let challenge = connection.header("www-authenticate").ok_or("401 without a challenge")?;
-        let metadata =
-            parameter(&challenge, "resource_metadata").map_or_else(|| well_known(mcp), Url::parse)?;
-        let resource = get(&mut connection, &metadata).await?;
-        let issuer = resource["authorization_servers"][0].as_str().ok_or("no authorization server")?;
-        let mut server = Url::parse(issuer)?;
-        let path = server.path().trim_end_matches('/').to_owned();
-        server.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-        let server = get(&mut connection, &server).await?;
-        let endpoint = |name: &str| {
-            let text = server[name].as_str().ok_or_else(|| format!("the metadata lacks {name}"))?;
-            Ok::<_, Failure>(Url::parse(text)?)
-        };
-        let scopes: Vec<_> =
-            resource["scopes_supported"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let client = json!({
-            "client_name": "bench",
-            "redirect_uris": [REDIRECT_URI],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "token_endpoint_auth_method": "none",
-        });
-        let registration = request(
-            "POST",
-            &endpoint("registration_endpoint")?,
-            &[("content-type", JSON)],
-            &client.to_string(),
-        );
-        connection.send(&registration).await?;
-        let registered: Value = serde_json::from_slice(connection.body())?;
-        let client_id = registered["client_id"].as_str().ok_or_else(|| connection.excerpt())?;
-        Ok(Self {
-            mcp: mcp.clone(),
-            health: mcp.join("/health")?,
-            authorization_endpoint: endpoint("authorization_endpoint")?,
-            token_endpoint: endpoint("token_endpoint")?,
-            client_id: client_id.to_owned(),
-            resource: resource["resource"].as_str().unwrap_or_default().to_owned(),
-            scope: scopes.join(" "),
-        })
-    }
-
-    /// A server without OAuth.
-    pub(crate) fn without_login(mcp: &Url) -> Result<Self, Failure> {
-        Ok(Self {
-            mcp: mcp.clone(),
-            health: mcp.join("/health")?,
-            authorization_endpoint: mcp.clone(),
-            token_endpoint: mcp.clone(),
-            client_id: String::new(),
-            resource: String::new(),
-            scope: String::new(),
-        })
-    }
-}
 
 /// A client that acts for one user, with a connection to each server.
 pub(crate) struct Client {
@@ -323,13 +253,14 @@ fn connection<'a>(connections: &'a mut Vec<Connection>, url: &Url) -> &'a mut Co
     &mut connections[index]
 }
 
-async fn get(connection: &mut Connection, url: &Url) -> Result<Value, Failure> {
-    connection.send(&request("GET", url, &[], "")).await?;
-    serde_json::from_slice(connection.body()).map_err(|_| format!("{url}: {}", connection.excerpt()).into())
-}
-
 /// One message to the MCP endpoint, as clients of the revision 2025-11-25 send it.
-fn rpc(mcp: &Url, method: &str, params: Value, access_token: Option<&str>, session: Option<&str>) -> Vec<u8> {
+pub(crate) fn rpc(
+    mcp: &Url,
+    method: &str,
+    params: Value,
+    access_token: Option<&str>,
+    session: Option<&str>,
+) -> Vec<u8> {
     let mut message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
     if !method.starts_with("notifications/") {
         message["id"] = json!(1);
@@ -344,45 +275,6 @@ fn rpc(mcp: &Url, method: &str, params: Value, access_token: Option<&str>, sessi
     request("POST", mcp, &headers, &message.to_string())
 }
 
-/// The default metadata URL of a resource, for a challenge without the URL (RFC 9728 §3.1).
-fn well_known(mcp: &Url) -> Result<Url, url::ParseError> {
-    mcp.join(&format!("/.well-known/oauth-protected-resource{}", mcp.path()))
-}
-
-/// A quoted parameter of a challenge.
-fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
-    rest.split('"').next()
-}
-
-/// The action of a page's first form, and its encoded fields. The first button is included, since it is the one for
-/// approval.
-fn filled_form(page: &str) -> Option<(String, String)> {
-    let (_, form) = page.split_once("<form")?;
-    let (form, _) = form.split_once("</form>")?;
-    let tags = |name: &str| {
-        let opening = format!("<{name}");
-        form.match_indices(&opening)
-            .filter_map(|(at, _)| form[at..].split('>').next())
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    let mut body = form_urlencoded::Serializer::new(String::new());
-    let button = tags("button").into_iter().find(|tag| attribute(tag, "name").is_some());
-    for tag in tags("input").iter().chain(&button) {
-        if let Some(name) = attribute(tag, "name") {
-            body.append_pair(&name, &attribute(tag, "value").unwrap_or_default());
-        }
-    }
-    Some((attribute(form.split('>').next()?, "action").unwrap_or_default(), body.finish()))
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let (_, value) = tag.split_once(&format!(" {name}=\""))?;
-    let value = value.split('"').next()?;
-    Some(value.replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&"))
-}
-
 /// 256 random bits, in base64url.
 pub(crate) fn random() -> String {
     let mut bytes = [0; 32];
@@ -393,9 +285,9 @@ pub(crate) fn random() -> String {
 const VERSION: &str = "2025-11-25";
 
 /// No server listens there.
-const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
+pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:33418/callback";
 
 const MAX_PAGES: usize = 12;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";

@@ -5,10 +5,12 @@
 
 mod client;
 mod floors;
+mod forms;
 mod http;
 mod load;
 mod plot;
 mod process;
+mod registration;
 mod report;
 mod run;
 mod scenario;

@@ -17,10 +17,11 @@ use url::Url;
 
 use crate::{
     Failure,
-    client::{Client, Registration, Session},
+    client::{Client, Session},
     floors::TOKEN,
     http::{Connection, request},
     process::{self, Process},
+    registration::Registration,
     scenario::Scenario,
     upstreams,
 };
