@@ -36,9 +36,14 @@ pub(crate) fn is_worker() -> bool {
 }
 
 impl Deputy {
-    /// `deputy serve`, on the native host.
-    pub(crate) fn native(folder: &Path, port: u16, variables: Vec<(String, String)>, log: Log) -> Self {
-        let program = env::var_os("DEPUTY").map_or_else(|| program("deputy"), PathBuf::from);
+    /// `deputy serve` of this program, on the native host.
+    pub(crate) fn native(
+        program: &Path,
+        folder: &Path,
+        port: u16,
+        variables: Vec<(String, String)>,
+        log: Log,
+    ) -> Self {
         let (program, listen) = (program.display().to_string(), format!("127.0.0.1:{port}"));
         let data = folder.join("data").display().to_string();
         // With the signal ignored, a write beyond the size limit fails with an error, as on a full disk.
@@ -60,6 +65,11 @@ impl Deputy {
         arguments.extend(["--todo-api-port", "0", "--data-dir", &data].map(str::to_owned));
         let folder = folder.to_owned();
         Self { folder, port, variables: Vec::new(), arguments, process: None, log: Log::File }
+    }
+
+    /// Has the next start run the program of this version.
+    pub(crate) fn update(&mut self) {
+        self.arguments[3] = deputy().display().to_string();
     }
 
     /// Starts the process and waits until it is healthy.
@@ -100,8 +110,7 @@ impl Deputy {
     /// The output of `deputy audit`.
     pub(crate) fn audit(&self, action: &str) -> Output {
         let data = self.folder.join("data");
-        let program = env::var_os("DEPUTY").map_or_else(|| program("deputy"), PathBuf::from);
-        let mut command = Command::new(program);
+        let mut command = Command::new(deputy());
         command.args(["audit", action, "--data-dir"]).arg(data).current_dir(&self.folder);
         command.envs(self.variables.iter().map(|(name, value)| (name, value))).output().unwrap()
     }
@@ -166,6 +175,11 @@ impl Drop for Deputy {
             eprintln!("{}", self.log());
         }
     }
+}
+
+/// The program of this version.
+pub(crate) fn deputy() -> PathBuf {
+    env::var_os("DEPUTY").map_or_else(|| program("deputy"), PathBuf::from)
 }
 
 /// The path of a program of the workspace.

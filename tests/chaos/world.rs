@@ -5,6 +5,7 @@ use std::{
     fmt::Debug,
     fs,
     io::Write as _,
+    path::Path,
     str::FromStr,
     sync::{
         Arc,
@@ -24,7 +25,7 @@ use tokio::{
 
 use crate::{
     api::Api,
-    deputy::{Deputy, Log, is_worker},
+    deputy::{Deputy, Log, deputy, is_worker},
     pingone::{PingOne, Simulator},
     proxy::Proxy,
     user::{Outcome, User},
@@ -45,7 +46,7 @@ pub(crate) struct World {
     pub(crate) database: Option<Arc<Cluster>>,
     _proxy: Option<Proxy>,
     _simulator: Option<Simulator>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Users who call tools until the scenario ends.
@@ -76,15 +77,20 @@ impl World {
     }
 
     pub(crate) async fn start_with(log: Log, users: usize) -> Self {
-        Self::start_on(log, users, None).await
+        Self::start_on(&deputy(), log, users, None).await
     }
 
     /// Starts three replicas on one PostgreSQL database, behind a proxy, and logs in all users.
     pub(crate) async fn start_replicas(users: usize) -> Self {
-        Self::start_on(Log::File, users, Some(Arc::new(Cluster::start()))).await
+        Self::start_replicas_of(&deputy(), users).await
     }
 
-    async fn start_on(log: Log, users: usize, database: Option<Arc<Cluster>>) -> Self {
+    /// The same, with replicas that run this program.
+    pub(crate) async fn start_replicas_of(program: &Path, users: usize) -> Self {
+        Self::start_on(program, Log::File, users, Some(Arc::new(Cluster::start()))).await
+    }
+
+    async fn start_on(program: &Path, log: Log, users: usize, database: Option<Arc<Cluster>>) -> Self {
         // reqwest needs a provider even without TLS. This fails if there is one already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A kept connection would break when Deputy is killed.
@@ -101,24 +107,33 @@ impl World {
         } else {
             let simulator = Simulator::start(pingone_port, &url, AUDIENCE, WEBHOOK_SECRET);
             let store_url = database.as_ref().map(|cluster| cluster.schema());
+            let secret = |name: &str| folder.path().join(name).display().to_string();
             let own = [
                 ("API_IDENTIFIER", AUDIENCE),
                 ("API_URL", &api.url()),
                 ("CLIENT_ID_METADATA_DOCUMENTS", "off"),
-                ("COOKIE_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
                 ("DRAIN_SECONDS", if database.is_some() { "2" } else { "0" }),
+                ("PINGONE_CLIENT_SECRET_FILE", &secret("PINGONE_CLIENT_SECRET")),
                 ("PINGONE_WEBHOOK_SECRET", WEBHOOK_SECRET),
                 ("PUBLIC_URL", &url),
                 ("RATE_LIMITS", "off"),
+                ("SERVER_KEY_FILE", &secret("SERVER_KEY")),
                 ("STORE_URL", store_url.as_deref().unwrap_or_default()),
             ];
             let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let variables: Vec<_> = simulator.variables.iter().cloned().chain(own).collect();
+            let (secrets, others): (Vec<_>, Vec<_>) =
+                simulator.variables.iter().cloned().partition(|(name, _)| name == "PINGONE_CLIENT_SECRET");
+            for (name, value) in
+                secrets.iter().map(|(name, value)| (&**name, &**value)).chain([("SERVER_KEY", KEY)])
+            {
+                fs::write(secret(name), value).unwrap();
+            }
+            let variables: Vec<_> = others.into_iter().chain(own).collect();
             let deputies = ports.iter().map(|port| {
                 let folder = folder.path().join(format!("deputy-{port}"));
                 fs::create_dir(&folder).unwrap();
                 let metrics = ("METRICS_LISTEN".to_owned(), format!("127.0.0.1:{}", free_port()));
-                Deputy::native(&folder, *port, [&variables[..], &[metrics]].concat(), log)
+                Deputy::native(program, &folder, *port, [&variables[..], &[metrics]].concat(), log)
             });
             (deputies.collect(), Some(simulator))
         };
@@ -139,7 +154,7 @@ impl World {
             database,
             _proxy: proxy,
             _simulator: simulator,
-            _folder: folder,
+            folder,
         };
         // Deputy refreshes a token in its last minute: here after two seconds.
         world.pingone.configure(json!({ "access_token_seconds": 62 })).await;
@@ -246,6 +261,13 @@ impl World {
         assert!(finished >= results || price.unaudited, "{finished} events of {results} results");
     }
 
+    /// Replaces the secret in the file of a variable, as Kubernetes does: at once.
+    pub(crate) fn write_secret(&self, name: &str, value: &str) {
+        let next = self.folder.path().join("next");
+        fs::write(&next, value).unwrap();
+        fs::rename(next, self.folder.path().join(name)).unwrap();
+    }
+
     /// Sets the clock of PingOne and of the API, in seconds ahead of Deputy's.
     pub(crate) async fn set_pingone_clock(&self, offset: i64) {
         self.api.set_clock(offset);
@@ -341,6 +363,9 @@ fn setting<T: FromStr<Err: Debug>>(name: &str, otherwise: T) -> T {
 fn pace() -> Duration {
     Duration::from_millis(if users() > 50 { 1_000 } else { 400 })
 }
+
+/// The first key of the server.
+pub(crate) const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// Secret of the simulated PingOne's webhook.
 const WEBHOOK_SECRET: &str = "webhook-of-chaos-0123456789abcdef";

@@ -20,7 +20,7 @@ use std::{
 use axum::Router;
 use futures_util::future::join_all;
 use http::{Extensions, HeaderName};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use connection::Connection;
@@ -122,6 +122,18 @@ pub struct ClientAddress(pub IpAddr);
 impl Server {
     /// Serves `router` until `shutdown` and the end of the last connection.
     pub async fn serve(self, listeners: Vec<TcpListener>, router: Router, shutdown: Shutdown) {
+        let (_, unchanging) = watch::channel(router);
+        self.serve_latest(listeners, unchanging, shutdown).await;
+    }
+
+    /// The same with a router that can be replaced. A request gets its response from the router that was the latest when the
+    /// request began.
+    pub async fn serve_latest(
+        self,
+        listeners: Vec<TcpListener>,
+        router: watch::Receiver<Router>,
+        shutdown: Shutdown,
+    ) {
         let running = Arc::new(Running {
             slots: ConnectionSlots::new(self.limits.connections, self.client_address_header.is_some()),
             meters: Meters::new(self.name, self.limits.connections),
@@ -144,7 +156,7 @@ impl Server {
 /// A server that serves.
 struct Running {
     server: Server,
-    router: Router,
+    router: watch::Receiver<Router>,
     slots: ConnectionSlots,
     meters: Meters,
     shutdown: Shutdown,

@@ -43,7 +43,8 @@ impl Connection {
             bad_request()
         } else {
             let timed = |body| TimedBody::new(body, Arc::clone(&self.read_side), server.limits.body);
-            routed(router.clone(), request.map(timed)).await
+            let router = router.borrow().clone();
+            routed(router, request.map(timed)).await
         };
         if slots.are_full() || self.slot.is_overflow() {
             // An idle connection would keep others waiting for its slot.

@@ -24,23 +24,25 @@ use crate::{
     types::is_loopback,
 };
 
-/// The state behind the endpoints: the configuration, the host, and what this process remembers.
+/// The state behind the endpoints: the configuration, the host, and what this process remembers. Clones share all but the
+/// configuration.
+#[derive(Clone)]
 pub(crate) struct App {
     pub(crate) config: Config,
-    pub(crate) pingone: PingOneClient,
-    pub(crate) document_fetches: DocumentFetches,
-    pub(crate) mcp: StreamableHttp,
-    pub(crate) concurrency: UserConcurrency,
-    pub(crate) readiness: Readiness,
-    pub(crate) activity: UnwrittenActivity,
-    pub(crate) changes: GrantChanges,
-    pub(crate) wording: Wording,
+    pub(crate) pingone: Arc<PingOneClient>,
+    pub(crate) document_fetches: Arc<DocumentFetches>,
+    pub(crate) mcp: Arc<StreamableHttp>,
+    pub(crate) concurrency: Arc<UserConcurrency>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) activity: Arc<UnwrittenActivity>,
+    pub(crate) changes: Arc<GrantChanges>,
+    pub(crate) wording: Arc<Wording>,
     /// The tools, as pages describe them.
-    pub(crate) tools: Vec<ToolSummary>,
+    pub(crate) tools: Arc<[ToolSummary]>,
     /// The tools, prompts and resources, as approvals know them.
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     build: OnceLock<Build>,
-    pub(crate) request_ids: RequestIds,
+    pub(crate) request_ids: Arc<RequestIds>,
     host: Host,
 }
 
@@ -64,20 +66,29 @@ impl App {
         host.fill_random(&mut first_id);
         Self {
             config,
-            pingone: PingOneClient::default(),
-            document_fetches: DocumentFetches::default(),
-            mcp: StreamableHttp::new(handler, Arc::new(move |duration| clock.sleep(duration)), rules),
-            concurrency: UserConcurrency::new(host.capacity),
-            readiness: Readiness::default(),
-            activity: UnwrittenActivity::default(),
-            changes: GrantChanges::default(),
-            wording,
-            tools,
-            catalog,
+            pingone: Arc::default(),
+            document_fetches: Arc::default(),
+            mcp: Arc::new(StreamableHttp::new(
+                handler,
+                Arc::new(move |duration| clock.sleep(duration)),
+                rules,
+            )),
+            concurrency: Arc::new(UserConcurrency::new(host.capacity)),
+            readiness: Arc::default(),
+            activity: Arc::default(),
+            changes: Arc::default(),
+            wording: Arc::new(wording),
+            tools: tools.into(),
+            catalog: Arc::new(catalog),
             build: OnceLock::new(),
-            request_ids: RequestIds::new(first_id),
+            request_ids: Arc::new(RequestIds::new(first_id)),
             host,
         }
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn with_config(&self, config: Config) -> Self {
+        Self { config, ..self.clone() }
     }
 
     /// The wall clock. A handler reads it once, and again after it has waited.

@@ -30,6 +30,14 @@ impl Server {
         self
     }
 
+    /// The same server with the secrets of `config`, which has the same values besides: keys, credentials and tokens that an
+    /// operator has replaced. It shares with this server everything that the process remembers. Requests that this server
+    /// has begun keep the secrets that they began with.
+    #[must_use]
+    pub fn with_secrets(&self, config: Config) -> Self {
+        Self(Arc::new(self.0.with_config(config)))
+    }
+
     /// Fetches the discovery document and the keys of `PingOne`, so that a wrong `PINGONE_ISSUER` is logged at the start and
     /// not at the first login.
     pub async fn check_pingone(&self) {

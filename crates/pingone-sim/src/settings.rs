@@ -17,6 +17,9 @@ pub struct Settings {
     /// The client secret, if it is no longer the configured one.
     #[serde(default)]
     pub client_secret: Option<String>,
+    /// Whether the configured client secret is accepted beside that one, as PingOne does until the old secret expires.
+    #[serde(default)]
+    pub keeps_client_secret: bool,
     /// Lifetime of an authorization code, in seconds.
     pub code_seconds: u64,
     /// Lifetime of a refresh token, in seconds.
@@ -88,6 +91,7 @@ impl Default for Settings {
             access_token_seconds: 3600,
             clock_offset_seconds: 0,
             client_secret: None,
+            keeps_client_secret: false,
             code_seconds: 60,
             refresh_token_seconds: 2_592_000,
             refresh_rolling_seconds: 15_552_000,

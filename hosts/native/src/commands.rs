@@ -15,7 +15,7 @@ use help::{
     ADMIN_HELP, AFTER_HELP, AUDIT_HELP, COPY_HELP, DEMO_HELP, DOCTOR_HELP, KEYS_HELP, LOGINS_HELP,
     PROVISION_HELP, TOOLS_HELP, serve_help,
 };
-pub(crate) use parse::parse;
+pub(crate) use parse::{Parsed, parse};
 pub(crate) use store::{CopyOptions, StoreAction, StoreOptions};
 
 use crate::{
@@ -270,7 +270,7 @@ mod tests {
     fn serve(arguments: &[&str]) -> Result<(ServeOptions, LogOptions), clap::Error> {
         let arguments = ["deputy", "serve"].iter().chain(arguments).map(OsString::from);
         let arguments: Vec<OsString> = arguments.collect();
-        match parse(arguments, |_| None)?.0 {
+        match parse(arguments, |_| None)?.cli {
             Cli { command: Command::Serve(options), log } => Ok((options, log)),
             cli => panic!("{cli:?}"),
         }

@@ -1,6 +1,6 @@
 //! `.env` files.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::Path};
+use std::{collections::BTreeMap, env, fmt, fs, io, path::Path};
 
 /// The variables of a file in the notation that shells, Docker and wrangler share:
 ///
@@ -44,6 +44,13 @@ impl EnvFile {
         Self(variables)
     }
 
+    /// A variable of the environment or else of this file. An empty variable counts as absent.
+    pub(crate) fn below(&self, environment: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+        // Compose files and CI set unknown variables to nothing. These must not hide the file.
+        let set = environment(name).filter(|value| !value.trim().is_empty());
+        set.or_else(|| self.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
+    }
+
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -58,6 +65,11 @@ impl EnvFile {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
+
+/// A variable of the environment of this process. One that is not UTF-8 counts as absent.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 impl fmt::Debug for EnvFile {

@@ -143,7 +143,10 @@ impl StartError {
             | Self::OpenFiles { .. }
             | Self::PingOne { .. }
             | Self::Postgres(
-                PostgresError::Encoding(..) | PostgresError::Newer(..) | PostgresError::Unusable(..),
+                PostgresError::Elsewhere(_)
+                | PostgresError::Encoding(..)
+                | PostgresError::Newer(..)
+                | PostgresError::Unusable(..),
             )
             | Self::Signals(_)
             | Self::Threads(_)

@@ -25,6 +25,7 @@ mod open_files;
 mod openapi;
 mod provision;
 mod rate_limits;
+mod rotation;
 mod rs256;
 mod secret_files;
 mod serve;
@@ -39,10 +40,11 @@ use std::{num::NonZeroUsize, pin::Pin, process::ExitCode};
 use deputy::{Server, config::Config, host::Host};
 
 use crate::{
-    commands::{Cli, Command},
+    commands::{Command, Parsed},
     env_file::EnvFile,
     error::StartError,
     logging::Output,
+    secret_files::SecretFiles,
     traces::Traces,
 };
 
@@ -56,16 +58,15 @@ pub type Tools = fn(Config, Host) -> Server;
 /// Runs a command of `deputy` with `tools`. This is all that a program's `main` needs to do.
 pub fn main(tools: Tools) -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let (cli, file) =
-        commands::parse(arguments, |name| std::env::var(name).ok()).unwrap_or_else(|error| error.exit());
-    let output = match Output::start(cli.log.log_format) {
+    let parsed = commands::parse(arguments, env_file::environment).unwrap_or_else(|error| error.exit());
+    let output = match Output::start(parsed.cli.log.log_format) {
         Ok(output) => output,
         Err(error) => {
             eprintln!("deputy: {}", StartError::Threads(error));
             return ExitCode::FAILURE;
         }
     };
-    let status = match run(cli, file, tools, &output) {
+    let status = match run(parsed, tools, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.print_error(&format!("deputy: {error}"));
@@ -76,21 +77,28 @@ pub fn main(tools: Tools) -> ExitCode {
     status
 }
 
-fn run(cli: Cli, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
+fn run(parsed: Parsed, tools: Tools, output: &Output) -> Result<(), StartError> {
+    let Parsed { cli, file, secrets } = parsed;
     let traces = match &cli.command {
         Command::Serve(options) => options.otlp_endpoint.as_ref().map(Traces::start),
         _ => None,
     };
     let traces = traces.transpose().map_err(StartError::Traces)?;
     logging::start(&cli.log.log, output, traces.as_ref()).map_err(StartError::Log)?;
-    let result = run_command(cli.command, file, tools, output);
+    let result = run_command(cli.command, file, secrets, tools, output);
     if let Some(traces) = traces {
         traces.stop();
     }
     result
 }
 
-fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -> Result<(), StartError> {
+fn run_command(
+    command: Command,
+    file: EnvFile,
+    secrets: SecretFiles,
+    tools: Tools,
+    output: &Output,
+) -> Result<(), StartError> {
     let serving = |future: Pin<Box<dyn Future<Output = Result<(), StartError>>>>| {
         let runtime = runtime().map_err(StartError::Threads)?;
         runtime.block_on(future)
@@ -110,7 +118,9 @@ fn run_command(command: Command, file: EnvFile, tools: Tools, output: &Output) -
         }
         Command::Restore(options) => backup::restore(&options, output),
         Command::Store(options) => serving(Box::pin(copy::run(options, output.clone()))),
-        Command::Serve(options) => serving(Box::pin(serve::run(options, file, tools, output.clone()))),
+        Command::Serve(options) => {
+            serving(Box::pin(serve::run(options, file, secrets, tools, output.clone())))
+        }
     }
 }
 

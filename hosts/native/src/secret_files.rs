@@ -5,7 +5,7 @@ use std::{fs, io, path::PathBuf};
 
 use deputy::config;
 
-use crate::env_file::EnvFile;
+use crate::{env_file::EnvFile, management};
 
 /// Why a secret cannot be read. The text shows nothing of it.
 #[derive(Debug, thiserror::Error)]
@@ -23,39 +23,85 @@ pub(crate) fn variables() -> impl Iterator<Item = String> {
     secrets().map(|name| format!("{name}_FILE"))
 }
 
-/// Reads the files that variables of the environment or of `file` name, and adds their values to `file`.
-pub(crate) fn read(
-    file: &mut EnvFile,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<(), SecretFileError> {
-    for name in secrets() {
-        let set = |file: &EnvFile, name: &str| {
-            let set = variable(name).filter(|value| !value.trim().is_empty());
-            set.or_else(|| file.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
-        };
-        let Some(path) = set(file, &format!("{name}_FILE")).map(PathBuf::from) else { continue };
-        if set(file, &name).is_some() {
-            return Err(SecretFileError::Both(name));
+/// The secrets that a command uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uses {
+    /// Every secret that the native host knows.
+    All,
+    /// Those with these names.
+    Named(&'static [&'static str]),
+    /// Those of `deputy serve`.
+    Server,
+}
+
+/// The files whose paths are in variables. A file can be read again after it has changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SecretFiles(pub(crate) Vec<SecretFile>);
+
+/// The file with the value of one secret.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretFile {
+    /// The variable of the secret.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+impl SecretFiles {
+    /// The files of those secrets that variables of the environment or of `file` name.
+    pub(crate) fn find(
+        uses: Uses,
+        file: &EnvFile,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SecretFileError> {
+        let mut files = Vec::new();
+        let names = secrets().filter(|name| match uses {
+            Uses::All => true,
+            Uses::Named(those) => those.contains(&&**name),
+            Uses::Server => name != management::CLIENT_SECRET,
+        });
+        for name in names {
+            let path = file.below(&environment, &format!("{name}_FILE")).map(PathBuf::from);
+            let Some(path) = path else { continue };
+            if file.below(&environment, &name).is_some() {
+                return Err(SecretFileError::Both(name));
+            }
+            files.push(SecretFile { name, path });
         }
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => return Err(SecretFileError::Io { name, path, error }),
-        };
+        Ok(Self(files))
+    }
+
+    /// Reads every file, and adds the values to `file`.
+    pub(crate) fn read_into(&self, file: &mut EnvFile) -> Result<(), SecretFileError> {
+        for secret in &self.0 {
+            file.insert(secret.name.clone(), secret.read()?);
+        }
+        Ok(())
+    }
+}
+
+impl SecretFile {
+    /// The text of the file, without a line break at its end.
+    pub(crate) fn read(&self) -> Result<String, SecretFileError> {
+        let Self { name, path } = self;
+        let text = fs::read_to_string(path).map_err(|error| SecretFileError::Io {
+            name: name.clone(),
+            path: path.clone(),
+            error,
+        })?;
         // Editors and `echo` end a file with a line break.
         let value = text.trim_end_matches(['\r', '\n']);
         if value.trim().is_empty() {
-            return Err(SecretFileError::Empty { name, path });
+            return Err(SecretFileError::Empty { name: name.clone(), path: path.clone() });
         }
-        file.insert(name, value.to_owned());
+        Ok(value.to_owned())
     }
-    Ok(())
 }
 
 /// The secrets of the configuration, and of this host.
 fn secrets() -> impl Iterator<Item = String> {
     let secrets = config::variables().filter(|variable| variable.secret);
     let names = secrets.flat_map(|variable| [Some(variable.name), variable.former_name]);
-    names.flatten().chain(["PINGONE_WORKER_CLIENT_SECRET", "STORE_URL"]).map(str::to_owned)
+    names.flatten().chain([management::CLIENT_SECRET, "STORE_URL"]).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -66,7 +112,8 @@ mod tests {
         let mut file = EnvFile::default();
         let variable =
             |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
-        read(&mut file, variable).map(|()| file)
+        SecretFiles::find(Uses::All, &file, variable)?.read_into(&mut file)?;
+        Ok(file)
     }
 
     #[test]
@@ -96,5 +143,14 @@ mod tests {
         let both = [("SERVER_KEY_FILE", empty), ("SERVER_KEY", "key")];
         assert!(matches!(values(&both), Err(SecretFileError::Both(_))));
         assert!(values(&[("SERVER_KEY_FILE", " "), ("SERVER_KEY", "key")]).is_ok());
+    }
+    #[test]
+    fn file_of_an_unused_secret_is_not_read() {
+        let variable = |name: &str| name.ends_with("_FILE").then(|| "/nowhere".to_owned());
+        let find = |uses| SecretFiles::find(uses, &EnvFile::default(), variable).unwrap();
+        let names = |files: SecretFiles| files.0.into_iter().map(|file| file.name).collect::<Vec<_>>();
+        assert_eq!(names(find(Uses::Named(&["STORE_URL"]))), ["STORE_URL"]);
+        assert!(find(Uses::Named(&[])).read_into(&mut EnvFile::default()).is_ok());
+        assert!(find(Uses::All).read_into(&mut EnvFile::default()).is_err());
     }
 }

@@ -3,12 +3,12 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use deputy::{
-    Server,
     config::{Config, ConfigError, ConfigErrors, Keys, Names, UnknownName},
     host::{Clock as _, Store, Timestamp},
 };
 use tokio::{
     net::TcpListener,
+    sync::Notify,
     task::{JoinHandle, spawn_blocking},
     time::sleep,
 };
@@ -19,7 +19,7 @@ use crate::{
     audit::{self, AuditFiles},
     build::BUILD,
     commands::{self, ServeOptions},
-    env_file::EnvFile,
+    env_file::{EnvFile, environment},
     error::StartError,
     host::NativeHost,
     http_server::{self, Limits, Server as HttpServer, Shutdown},
@@ -28,6 +28,8 @@ use crate::{
     metrics::{MeasuredStore, Metrics},
     notify, open_files,
     openapi::ToolSource,
+    rotation::{Current, Rotation},
+    secret_files::SecretFiles,
     shutdown::{self, Stop},
     store::{self, FolderLock, NativeStore, Place},
 };
@@ -36,6 +38,7 @@ use crate::{
 pub(crate) async fn run(
     options: ServeOptions,
     file: EnvFile,
+    secrets: SecretFiles,
     tools: Tools,
     output: Output,
 ) -> Result<(), StartError> {
@@ -43,8 +46,9 @@ pub(crate) async fn run(
     let tools = ToolSource::open(&options.document, tools)?;
     let mut config = checked_config(&file, options.listen.port(), &tools)?;
     let listening = options.listen.bind("--listen (LISTEN)").await?;
+    let port = listening.port;
     if options.listen.port() == 0 {
-        config = config_at(&file, listening.port, &tools)?;
+        config = config_at(&file, port, &tools)?;
     }
     let limits = Limits {
         // The command line admits 100,000 at most.
@@ -67,16 +71,23 @@ pub(crate) async fn run(
         (Some(listen), Some(_)) => Some(Admin::start(listen).await?),
         (None, _) => None,
     };
-    let stop = Stop { drain: Duration::from_secs(options.drain_seconds), ..Stop::default() };
+    let hangup = (!secrets.0.is_empty()).then(Arc::<Notify>::default);
+    let stop =
+        Stop { drain: Duration::from_secs(options.drain_seconds), hangup: hangup.clone(), ..Stop::default() };
     signals(&stop, &output)?;
     warn_about_addresses(&config, &options.listen, http.client_address_header.is_some());
-    let ready = ready(&config, listening.port, output.format());
+    let ready = ready(&config, port, output.format());
+    let keys = config.keys.clone();
     let audit = options.audit.then_some(options.audit_max_mb * 1024 * 1024);
     let place = options.store.place(&options.data.data_dir)?;
     let audit = audit.map(|bytes| AuditPlace { folder: options.data.data_dir.clone(), bytes });
     let mut app = Deputy::open(config, place, audit, &tools, &http.limits, &stop, metrics).await?;
     if let Some(admin) = admin {
         app.serve_admin(admin);
+    }
+    if let Some(hangup) = hangup {
+        let parse = move |file: &EnvFile| config_at(file, port, &tools);
+        app.rotate_secrets(secrets, keys, file, parse, hangup);
     }
     output.print(&ready);
     notify::ready();
@@ -133,9 +144,7 @@ pub(crate) fn keys(file: &EnvFile) -> Result<Keys, StartError> {
 
 /// A variable of the environment or of the file.
 pub(crate) fn variable(file: &EnvFile, name: &str) -> Option<String> {
-    // Compose files and CI set unknown variables to nothing. These must not hide the file.
-    let set = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    set.or_else(|| file.get(name).filter(|value| !value.is_empty()).map(str::to_owned))
+    file.below(environment, name)
 }
 
 /// Warns about a public URL that clients cannot reach, and about a proxy whose clients are not known.
@@ -232,7 +241,7 @@ pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
 
 /// A Deputy with its own store.
 pub(crate) struct Deputy {
-    server: Server,
+    current: Current,
     host: Arc<NativeHost>,
     store: Arc<dyn NativeStore>,
     audit: Option<Arc<AuditFiles>>,
@@ -287,7 +296,7 @@ impl Deputy {
             let (host, store) = (Arc::clone(&host), Arc::downgrade(&store));
             tasks.push(tokio::spawn(metrics.serve(host, store)));
         }
-        Ok(Self { server, host, store, audit, lock, tasks })
+        Ok(Self { current: Current::new(server), host, store, audit, lock, tasks })
     }
 
     pub(crate) fn host(&self) -> &Arc<NativeHost> {
@@ -296,25 +305,40 @@ impl Deputy {
 
     /// Logs an error if users cannot log in. Does not delay the start.
     fn check_upstream(&mut self) {
-        let server = self.server.clone();
+        let server = self.current.server.clone();
         self.tasks.push(tokio::spawn(async move { server.check_pingone().await }));
     }
 
     /// Serves the admin interface beside everything else.
     fn serve_admin(&mut self, admin: Admin) {
-        self.tasks.push(tokio::spawn(admin.serve(self.server.clone())));
+        let router = self.current.admin_router(admin.port());
+        self.tasks.push(tokio::spawn(admin.serve(router)));
+    }
+
+    /// Reads `secrets` again when they have changed, and at once at a hangup.
+    fn rotate_secrets(
+        &mut self,
+        secrets: SecretFiles,
+        keys: Keys,
+        file: EnvFile,
+        parse: impl Fn(&EnvFile) -> Result<Config, ConfigErrors> + Send + Sync + 'static,
+        hangup: Arc<Notify>,
+    ) {
+        let (current, store, audit) = (self.current.clone(), Arc::clone(&self.store), self.audit.clone());
+        let rotation = Rotation { current, store, audit, keys, file, parse };
+        self.tasks.push(tokio::spawn(rotation.run(secrets, hangup)));
     }
 
     /// Serves until the shutdown. Then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, http: HttpServer, shutdown: Shutdown) {
-        let Self { server, host, store, audit, lock, mut tasks } = self;
-        let router = server.router();
-        drop(server);
+        let Self { current, host, store, audit, lock, mut tasks } = self;
+        let router = current.router();
+        drop(current);
         tasks.push(tokio::spawn(sweep(host.clone(), store.clone())));
         tasks.push(tokio::spawn(watch(Arc::clone(&store))));
         tasks.extend(audit.clone().map(|audit| tokio::spawn(sync(audit))));
         let immediate = shutdown.immediate.clone();
-        http_server::serve(http, listeners, router, shutdown).await;
+        http_server::serve_latest(http, listeners, router, shutdown).await;
         for task in tasks {
             task.abort();
             // The task holds the store until it has ended.

@@ -1,7 +1,8 @@
 //! Signals that stop the process.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{http_server::Shutdown, logging::Output, notify};
@@ -14,18 +15,20 @@ pub(crate) struct Stop {
     /// Cancelled at the first signal.
     pub(crate) draining: CancellationToken,
     pub(crate) shutdown: Shutdown,
+    /// Told of SIGHUP, which then does not stop the server.
+    pub(crate) hangup: Option<Arc<Notify>>,
 }
 
 /// Begins to drain at the first signal, starts the graceful shutdown after that, and the immediate one after [`GRACE`]. A
 /// second SIGINT or SIGTERM ends the process at once; confirmed writes are on disk.
 ///
-/// SIGHUP is a first signal too: a terminal was closed, or the supervisor is to start a process that reads a new
-/// configuration. It is never a second one, because terminals send several.
+/// SIGHUP is a first signal too, unless [`Stop::hangup`] is told of it: a terminal was closed, or the supervisor is to start
+/// a process that reads a new configuration. It is never a second one, because terminals send several.
 pub(crate) fn on_signals(stop: Stop, output: Output) -> io::Result<()> {
-    let Stop { drain, draining, shutdown } = stop;
+    let Stop { drain, draining, shutdown, hangup } = stop;
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        signals.first().await;
+        signals.first(hangup.as_deref()).await;
         draining.cancel();
         notify::stopping();
         if !drain.is_zero() {
@@ -80,17 +83,23 @@ impl Signals {
         })
     }
 
-    async fn first(&mut self) {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+    async fn first(&mut self, on_hangup: Option<&Notify>) {
+        loop {
+            let hangup = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = hangup => {}
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
             }
-        };
-        tokio::select! {
-            _ = hangup => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            match on_hangup {
+                Some(told) => told.notify_one(),
+                None => return,
+            }
         }
     }
 
@@ -120,7 +129,7 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn first(&mut self) {
+    async fn first(&mut self, _: Option<&Notify>) {
         self.second().await;
     }
 

@@ -4,4 +4,5 @@ mod api;
 mod keys;
 mod native;
 mod replicas;
+mod rotation;
 mod token_endpoint;

@@ -1,12 +1,13 @@
 //! Three replicas behind HAProxy on one PostgreSQL database. For the native host only.
 
-use std::{sync::Arc, time::Duration};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
+    deputy::deputy,
     user::{Outcome, User},
     world::{Load, Price, World, outage, users},
 };
@@ -92,14 +93,18 @@ async fn kill_of_a_replica_during_refreshes_loses_no_grant() {
     world.finish("replicas: kill -9 of one, grace of 120 s", load, Price::default()).await;
 }
 
+/// With `PREVIOUS_DEPUTY`, the path of an earlier version of the program, this is an update from that version: it creates the
+/// database, and both versions use it meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL and HAProxy"]
 async fn rolling_restart_of_replicas_fails_no_request() {
-    let mut world = World::start_replicas(users()).await;
+    let previous = env::var_os("PREVIOUS_DEPUTY").map_or_else(deputy, PathBuf::from);
+    let mut world = World::start_replicas_of(&previous, users()).await;
     let load = load_with_refreshes_under_way(&mut world).await;
     world.pingone.heal().await;
     for deputy in std::iter::once(&mut world.deputy).chain(&mut world.others) {
         deputy.stop().await;
+        deputy.update();
         deputy.start(&world.http).await;
         // The proxy finds it.
         sleep(Duration::from_secs(1)).await;

@@ -7,7 +7,7 @@ use base64::{
 use zeroize::Zeroizing;
 
 use super::variable::{DefaultValue, Syntax, Variable};
-use crate::seal::SealingKey;
+use crate::seal::{SealingKey, constant_time_eq};
 
 /// The keys of the server: the newest first, and during a rotation the one before it.
 ///
@@ -77,6 +77,13 @@ impl Keys {
         &self.0[0]
     }
 
+    /// Whether these keys accept the tokens and cookies that are made with `before`.
+    pub fn accept_those_of(&self, before: &Self) -> bool {
+        let fingerprint = |keys: &ServerKeys| -> [u8; 32] { keys.tokens.mac(&[b"the same key"]) };
+        let newest = fingerprint(before.newest());
+        self.iter().any(|keys| constant_time_eq(&fingerprint(keys), &newest))
+    }
+
     /// The keys to check tokens and cookies with.
     pub fn iter(&self) -> impl Iterator<Item = &ServerKeys> {
         self.0.iter()
@@ -108,3 +115,22 @@ pub(super) static SERVER_KEY: Variable = Variable {
     ),
     secret: true,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_accept_tokens_of_each_of_their_values_alone() {
+        let [one, other] = [[1; 32], [2; 32]].map(|key| STANDARD.encode(key));
+        let keys = |value: &str| Keys::parse(value).unwrap();
+        let before = keys(&one);
+        assert!(keys(&format!("{other},{one}")).accept_those_of(&before));
+        assert!(keys(&format!("{one} {other}")).accept_those_of(&before));
+        assert!(!keys(&other).accept_those_of(&before));
+        assert!(
+            !keys(&one).accept_those_of(&keys(&format!("{other},{one}"))),
+            "new tokens are those of the first"
+        );
+    }
+}

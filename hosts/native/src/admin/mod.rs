@@ -4,7 +4,8 @@ mod commands;
 mod remote;
 mod table;
 
-use deputy::{Server, only_loopback_hosts};
+use axum::Router;
+use tokio::sync::watch;
 
 use crate::{
     error::StartError,
@@ -25,13 +26,16 @@ impl Admin {
         Ok(Self(listen.bind("--admin-listen (ADMIN_LISTEN)").await?))
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
+    }
+
     /// Serves the admin interface until the task is aborted.
-    pub(crate) async fn serve(self, server: Server) {
+    pub(crate) async fn serve(self, router: watch::Receiver<Router>) {
         let Self(listening) = self;
-        let router = only_loopback_hosts(server.admin_router(), listening.port);
         let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
         let http = HttpServer { limits, health_paths: &[], name: "admin", ..HttpServer::default() };
-        http_server::serve(http, listening.listeners, router, Shutdown::default()).await;
+        http_server::serve_latest(http, listening.listeners, router, Shutdown::default()).await;
     }
 }
 

@@ -163,6 +163,12 @@ impl Chain {
         self.write(event)
     }
 
+    /// Continues with the newest of `keys`.
+    pub(super) fn use_keys(&mut self, keys: &Keys) -> io::Result<()> {
+        self.key = keys.newest().audit.clone();
+        self.write_head()
+    }
+
     fn write(&mut self, event: &[u8]) -> io::Result<()> {
         // Its closing brace follows the MAC.
         let members = event.strip_prefix(b"{").and_then(|event| event.strip_suffix(b"}")).unwrap_or_default();

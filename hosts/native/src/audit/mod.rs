@@ -49,6 +49,13 @@ impl AuditFiles {
             .map_err(|cause| AuditError { path: folder.to_owned(), cause })
     }
 
+    /// Continues the chain with the newest of `keys`.
+    pub(crate) fn use_keys(&self, keys: &Keys) {
+        if let Err(error) = lock(&self.0).use_keys(keys) {
+            tracing::error!(%error, "audit.head could not be written with the new key");
+        }
+    }
+
     /// Syncs the log to the disk. Without this, a line survives the end of the process, but not a loss of power.
     pub(crate) fn sync(&self) {
         if let Err(error) = lock(&self.0).sync() {

@@ -11,26 +11,36 @@ use clap::{
 use super::Cli;
 use crate::{
     env_file::{EnvFile, EnvFileError},
-    secret_files,
+    secret_files::{SecretFileError, SecretFiles, Uses},
 };
+
+/// A command line with the variables that it can use.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) cli: Cli,
+    /// The file with variables, and the secrets of `secrets`.
+    pub(crate) file: EnvFile,
+    /// The files with secrets that the command uses.
+    pub(crate) secrets: SecretFiles,
+}
 
 /// Parses the command line, the environment and the file with variables. A flag wins over a variable of the environment, that
 /// over the file, and that over the default.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString> + Clone,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<(Cli, EnvFile), clap::Error> {
+) -> Result<Parsed, clap::Error> {
     // For the name of the file only. The second pass reports errors.
     let first = Cli::command().ignore_errors(true).try_get_matches_from(arguments.clone())?;
-    let file = match first.subcommand() {
-        Some((command, matches)) if WITH_DATA.contains(&command) => {
-            let mut file = read_env_file(command, matches)?;
-            secret_files::read(&mut file, &variable)
-                .map_err(|error| with_usage(command, ErrorKind::Io, error.to_string()))?;
-            file
-        }
-        _ => EnvFile::default(),
-    };
+    let (mut file, mut secrets) = (EnvFile::default(), SecretFiles::default());
+    if let Some((command, matches)) = first.subcommand()
+        && let Some(uses) = secrets_of(command)
+    {
+        file = read_env_file(command, matches)?;
+        let unusable = |error: SecretFileError| with_usage(command, ErrorKind::Io, error.to_string());
+        secrets = SecretFiles::find(uses, &file, &variable).map_err(unusable)?;
+        secrets.read_into(&mut file).map_err(unusable)?;
+    }
     let command = Cli::command()
         .mut_args(|arg| with_default(arg, &file, &variable))
         .mut_subcommands(|command| command.mut_args(|arg| with_default(arg, &file, &variable)));
@@ -38,7 +48,7 @@ pub(crate) fn parse(
     let matches = command
         .try_get_matches_from(arguments.clone())
         .map_err(|error| with_source(error, &sources, arguments, &file, &variable))?;
-    Ok((Cli::from_arg_matches(&matches)?, file))
+    Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, file, secrets })
 }
 
 /// Adds to an error about a value the variable that it comes from, unless it comes from the command line.
@@ -117,6 +127,15 @@ fn with_usage(command: &str, kind: ErrorKind, message: String) -> clap::Error {
     }
 }
 
-/// Commands that read the file with variables.
-const WITH_DATA: [&str; 10] =
-    ["audit", "backup", "clients", "doctor", "grants", "provision", "restore", "serve", "store", "tools"];
+/// The secrets of a command that reads the file with variables.
+fn secrets_of(command: &str) -> Option<Uses> {
+    match command {
+        "audit" => Some(Uses::Named(&["SERVER_KEY", "COOKIE_ENCRYPTION_KEY"])),
+        "backup" | "restore" | "store" => Some(Uses::Named(&["STORE_URL"])),
+        "clients" | "grants" => Some(Uses::Named(&["ADMIN_TOKEN"])),
+        "doctor" | "provision" => Some(Uses::All),
+        "serve" => Some(Uses::Server),
+        "tools" => Some(Uses::Named(&[])),
+        _ => None,
+    }
+}

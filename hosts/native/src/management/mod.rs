@@ -126,7 +126,7 @@ fn management_url(issuer: &str) -> Option<String> {
 }
 
 const CLIENT_ID: &str = "PINGONE_WORKER_CLIENT_ID";
-const CLIENT_SECRET: &str = "PINGONE_WORKER_CLIENT_SECRET";
+pub(crate) const CLIENT_SECRET: &str = "PINGONE_WORKER_CLIENT_SECRET";
 
 #[cfg(test)]
 mod tests {

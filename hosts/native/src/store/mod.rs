@@ -27,6 +27,11 @@ pub(crate) trait NativeStore: Store {
     /// The number of records of a kind that have not expired.
     fn count(&self, kind: &'static str, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 
+    /// Opens further connections with the user and the password of `url`. A store in a file has none.
+    fn use_url(&self, _url: &StoreUrl) -> Result<(), PostgresError> {
+        Ok(())
+    }
+
     /// Looks for a loss of what is stored, and logs it.
     fn watch(&self) {}
 }

@@ -315,8 +315,13 @@ Deputy's port, since anyone else could forge the header. Without `CLIENT_ADDRESS
 and every other address has at most a quarter of the connections. [native.md](native.md) has examples for nginx and Caddy.
 
 A secret can be in a file of its own, whose path is in a variable with `_FILE` at its end: `SERVER_KEY_FILE`, `PINGONE_CLIENT_SECRET_FILE`,
-`PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for `deputy doctor` and
-`deputy provision`. A line break at the end of the file does not count. If the variable itself is set too, Deputy does not start.
+`PINGONE_CLIENT_KEY_FILE`, `PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for
+`deputy doctor` and `deputy provision`. A line break at the end of the file does not count. If the variable itself is set too, Deputy does
+not start.
+
+`deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. Requests that have begun finish with
+the secrets that they began with. A file that cannot be used is an error in the log, and the value before it stays in use. So does a
+`SERVER_KEY` without the key in use, since it would end every login, and a `STORE_URL` of another database: for these restart Deputy.
 ";
 
 const DOCTOR: &str = "\

@@ -12,6 +12,8 @@ mod metrics;
 mod openapi;
 mod operations;
 mod remote_clients;
+#[cfg(target_os = "linux")]
+mod rotation;
 mod serve;
 mod shutdown;
 mod store;

@@ -1,25 +1,52 @@
 //! Connections to PostgreSQL, and statements on them, with limits on every wait.
 
-use std::{error::Error as _, fmt::Write as _, io, time::Duration};
+use std::{
+    error::Error as _,
+    fmt::Write as _,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    ConfigConnectImpl, Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime, Timeouts,
 };
-use deputy::host::StoreError;
+use deputy::host::{BoxFuture, StoreError};
 use rustls_tokio_postgres::{MakeRustlsConnect, config_from_ca_cert, config_platform_verifier};
-use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::{Error, NoTls, Row, Statement, error::SqlState, types::ToSql};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, error::SqlState, types::ToSql};
 
 use super::{
     PostgresError,
     url::{PostgresUrl, Tls},
 };
+use crate::sync::lock;
 
 /// The connections of this process to one database. Clones share them.
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
     pub(super) place: String,
+    tls: Tls,
+    /// The parameters of further connections.
+    latest: Arc<Mutex<Config>>,
+}
+
+/// Connects with the latest parameters.
+struct Latest {
+    parameters: Arc<Mutex<Config>>,
+    connect: Box<dyn Connect>,
+}
+
+impl Connect for Latest {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let parameters = lock(&self.parameters).clone();
+        self.connect.connect(&parameters)
+    }
 }
 
 /// A statement that failed.
@@ -44,7 +71,7 @@ impl Connections {
     pub(super) fn new(url: PostgresUrl, most: usize) -> Result<Self, PostgresError> {
         let PostgresUrl { config, tls, place, is_local } = url;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match tls {
+        let connect: Box<dyn Connect> = match &tls {
             Tls::Off => {
                 if !is_local {
                     tracing::warn!(
@@ -53,17 +80,20 @@ impl Connections {
                          you trust every computer on the way"
                     );
                 }
-                Manager::from_config(config, NoTls, recycling)
+                Box::new(ConfigConnectImpl { tls: NoTls })
             }
             Tls::VerifyFull { roots } => {
                 let tls = match roots {
-                    Some(path) => config_from_ca_cert(&path).map_err(|error| error.to_string()),
+                    Some(path) => config_from_ca_cert(path).map_err(|error| error.to_string()),
                     None => config_platform_verifier().map_err(|error| error.to_string()),
                 };
                 let tls = tls.map_err(PostgresError::Authorities)?;
-                Manager::from_config(config, MakeRustlsConnect::new(tls), recycling)
+                Box::new(ConfigConnectImpl { tls: MakeRustlsConnect::new(tls) })
             }
         };
+        let latest = Arc::new(Mutex::new(config.clone()));
+        let connect = Latest { parameters: Arc::clone(&latest), connect };
+        let manager = Manager::from_connect(config, connect, recycling);
         let limit = Some(CONNECTION_TIMEOUT);
         let pool = Pool::builder(manager)
             .max_size(most)
@@ -76,7 +106,21 @@ impl Connections {
             }))
             .build()
             .map_err(|error| PostgresError::Unusable(place.clone(), error.to_string()))?;
-        Ok(Self { pool, place })
+        Ok(Self { pool, place, tls, latest })
+    }
+
+    /// Opens further connections as `url` says, which names the same database. Open connections stay.
+    pub(super) fn use_url(&self, url: PostgresUrl) -> Result<(), PostgresError> {
+        let PostgresUrl { mut config, tls, place, .. } = url;
+        if (&place, &tls) != (&self.place, &self.tls) {
+            return Err(PostgresError::Elsewhere(place));
+        }
+        let mut latest = lock(&self.latest);
+        if let Some(name) = latest.get_application_name() {
+            config.application_name(name);
+        }
+        *latest = config;
+        Ok(())
     }
 
     /// Executes a statement and returns its rows. Waits a little while the server restarts. A statement that may have been

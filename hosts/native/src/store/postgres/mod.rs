@@ -35,6 +35,11 @@ pub enum PostgresError {
          certificate of the authority, or install the certificates of this computer"
     )]
     Authorities(String),
+    /// A URL of another database, or with other settings for TLS.
+    #[error(
+        "STORE_URL names {0}, another database than before, or has other parameters for TLS. Restart Deputy to use it"
+    )]
+    Elsewhere(String),
     /// The database stores no Unicode.
     #[error(
         "the database {0} has the encoding {1}. Create one with UTF-8: CREATE DATABASE deputy ENCODING 'UTF8' TEMPLATE template0"
@@ -205,6 +210,10 @@ impl Store for PostgresStore {
 impl NativeStore for PostgresStore {
     fn grant_index(&self) -> Arc<dyn GrantIndex> {
         Arc::new(Self::grant_index(self))
+    }
+
+    fn use_url(&self, url: &StoreUrl) -> Result<(), PostgresError> {
+        self.connections.use_url(url.parse()?)
     }
 
     fn waiting(&self) -> u32 {

@@ -1,0 +1,215 @@
+//! Secrets that are replaced in their files while `deputy serve` runs.
+
+use std::{fs, path::Path, process::Command, thread, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::support::{
+    GOOD, LONG, READY, Running, approval_page, deputy, free_ports, get, register, rest, run, send, serve,
+    stderr, with_default_sighup,
+};
+
+const FIRST: &str = "first-operator-0123456789abcdef-operator";
+const SECOND: &str = "second-operator-0123456789abcdef-operator";
+const OLD_KEY: &str = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
+const NEW_KEY: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
+
+/// `deputy serve` with its key and the token of its operator in the files `key` and `token`.
+struct Server {
+    folder: tempfile::TempDir,
+    running: Running,
+    port: u16,
+    admin: u16,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [port, admin] = free_ports();
+        let (key, token) = (folder.path().join("key"), folder.path().join("token"));
+        fs::write(&key, OLD_KEY).unwrap();
+        fs::write(&token, FIRST).unwrap();
+        let mut command = serve(folder.path(), port);
+        command.env_remove("COOKIE_ENCRYPTION_KEY").env("SERVER_KEY_FILE", key);
+        command.env("ADMIN_TOKEN_FILE", token).env("ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
+        let running = Running::start(with_default_sighup(&command), READY);
+        Self { folder, running, port, admin }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Replaces the content of a file.
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        let head = format!(
+            "GET /admin/v1/grants HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n",
+            self.admin
+        );
+        let response = rest(&mut send(self.admin, &head));
+        assert!(
+            ["HTTP/1.1 200 ", "HTTP/1.1 401 "].iter().any(|status| response.starts_with(status)),
+            "{response}"
+        );
+        response.starts_with("HTTP/1.1 200 ")
+    }
+
+    /// Whether the server knows the client.
+    fn knows(&self, client: &str) -> bool {
+        get(self.port, &approval_page(client)).starts_with("HTTP/1.1 200 ")
+    }
+
+    /// Ends the server, and returns its log.
+    fn log(mut self) -> String {
+        self.running.signal("TERM");
+        let (status, _, log) = self.running.ended();
+        assert_eq!(status.code(), Some(0), "{log}");
+        for secret in [FIRST, SECOND, OLD_KEY, NEW_KEY] {
+            assert!(!log.contains(secret), "{log}");
+        }
+        log
+    }
+}
+
+/// Waits until `condition` holds.
+fn eventually(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < LONG, "it does not become so");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn changed_secret_file_is_read_without_a_restart() {
+    let server = Server::start();
+    assert!(server.accepts(FIRST) && !server.accepts(SECOND));
+    // As Kubernetes does it: another file takes the place.
+    server.write("next", SECOND);
+    fs::rename(server.path("next"), server.path("token")).unwrap();
+    eventually(|| server.accepts(SECOND));
+    assert!(!server.accepts(FIRST));
+    server.write("token", FIRST);
+    server.running.signal("HUP");
+    eventually(|| server.accepts(FIRST));
+    let log = server.log();
+    assert!(log.contains("a secret has changed, and new requests use it"), "{log}");
+}
+
+#[test]
+fn broken_secret_file_keeps_the_value_before() {
+    for break_it in [
+        |path: &Path| fs::write(path, "too short").unwrap(),
+        |path: &Path| fs::write(path, "").unwrap(),
+        |path: &Path| fs::remove_file(path).unwrap(),
+    ] {
+        let server = Server::start();
+        break_it(&server.path("token"));
+        server.running.signal("HUP");
+        // A later change is judged after it.
+        server.write("key", &format!("{NEW_KEY},{OLD_KEY}"));
+        server.running.signal("HUP");
+        thread::sleep(Duration::from_millis(500));
+        assert!(server.accepts(FIRST));
+        server.write("token", SECOND);
+        server.running.signal("HUP");
+        eventually(|| server.accepts(SECOND));
+        let log = server.log();
+        assert!(log.contains("cannot be used; the one before it stays in use"), "{log}");
+        assert!(log.contains("ADMIN_TOKEN") && log.contains("token"), "{log}");
+    }
+}
+
+#[test]
+fn key_is_replaced_while_clients_of_both_are_known() {
+    let server = Server::start();
+    let client = register(server.port);
+    // Every login would end.
+    server.write("key", NEW_KEY);
+    server.running.signal("HUP");
+    thread::sleep(Duration::from_millis(500));
+    assert!(server.knows(&client));
+    server.write("key", &format!("{NEW_KEY},{OLD_KEY}"));
+    server.running.signal("HUP");
+    thread::sleep(Duration::from_millis(500));
+    assert!(server.knows(&client));
+    let later = register(server.port);
+    server.write("key", NEW_KEY);
+    server.running.signal("HUP");
+    eventually(|| !server.knows(&client));
+    assert!(server.knows(&later), "it was registered with the new key");
+    let folder = server.folder.path().to_owned();
+    let mut verify = deputy(&folder, &["audit", "verify"]);
+    verify.env("SERVER_KEY", format!("{NEW_KEY},{OLD_KEY}"));
+    let verified = run(verify);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let log = server.log();
+    assert!(log.contains("every login would end"), "{log}");
+}
+
+#[test]
+fn command_reads_only_the_files_of_secrets_that_it_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let unreadable = |arguments: &[&str]| {
+        let mut command = deputy(folder.path(), arguments);
+        for name in ["ADMIN_TOKEN", "PINGONE_CLIENT_SECRET", "PINGONE_WORKER_CLIENT_SECRET", "STORE_URL"] {
+            command.env(format!("{name}_FILE"), "/nowhere");
+        }
+        stderr(&run(command))
+    };
+    let audit = unreadable(&["audit", "verify"]);
+    assert!(audit.contains("there is no audit log"), "{audit}");
+    let tools = unreadable(&["tools"]);
+    assert!(tools.contains("no document is named"), "{tools}");
+    let served = unreadable(&["serve"]);
+    assert!(served.contains("ADMIN_TOKEN_FILE"), "{served}");
+    let mut command: Command = serve(folder.path(), 0);
+    command.envs(GOOD).env("PINGONE_WORKER_CLIENT_SECRET_FILE", "/nowhere");
+    drop(Running::start(command, READY));
+}
+
+mod on_postgres {
+    use harness::postgres::cluster;
+
+    use super::*;
+
+    #[test]
+    #[ignore = "needs PostgreSQL"]
+    fn replaced_password_of_the_database_counts_for_new_connections() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cluster, [port]) = (cluster(), free_ports());
+        cluster.sql("postgres", "CREATE ROLE rotating LOGIN PASSWORD 'one'");
+        cluster.sql("postgres", "CREATE DATABASE rotating OWNER rotating");
+        let url = |password: &str, database: &str| {
+            let certificate = cluster.certificate().display().to_string();
+            format!("postgres://rotating:{password}@{}/{database}?sslrootcert={certificate}", cluster.tcp())
+        };
+        let file = folder.path().join("url");
+        fs::write(&file, url("one", "rotating")).unwrap();
+        let mut command = serve(folder.path(), port);
+        command.env("STORE_URL_FILE", &file);
+        let mut running = Running::start(with_default_sighup(&command), READY);
+        let is_healthy = || get(port, "/health").starts_with("HTTP/1.1 200 ");
+        assert!(is_healthy());
+        cluster.sql("postgres", "ALTER ROLE rotating PASSWORD 'two'");
+        let disconnect = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotating'";
+        cluster.sql("postgres", disconnect);
+        eventually(|| !is_healthy());
+        fs::write(&file, url("two", "rotating")).unwrap();
+        running.signal("HUP");
+        eventually(is_healthy);
+        fs::write(&file, url("two", "postgres")).unwrap();
+        running.signal("HUP");
+        thread::sleep(Duration::from_millis(500));
+        cluster.sql("postgres", disconnect);
+        eventually(is_healthy);
+        running.signal("TERM");
+        let log = running.ended().2;
+        assert!(log.contains("another database than before"), "{log}");
+        assert!(!log.contains("two@") && !log.contains("rotating:two"), "{log}");
+    }
+}
