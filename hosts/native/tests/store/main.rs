@@ -6,6 +6,7 @@ mod failures;
 #[cfg(unix)]
 mod on_postgres;
 mod opening;
+mod schemas;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use harness::postgres::cluster;
 
 use super::opened;
-use crate::{LATER, NOW, grant};
+use crate::{LATER, NOW, grant, schemas};
 
 /// The error of a store with this URL.
 async fn refusal(url: &str) -> String {
@@ -43,6 +43,32 @@ async fn user_without_rights_to_create_opens_a_migrated_database() {
     );
     let store = opened(&url.replace("user=deputy", "user=clerk")).await;
     store.put(&grant(1), b"value".to_vec(), LATER).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn database_of_each_schema_becomes_one_of_the_newest() {
+    let schema = |url: &str| {
+        let tables = "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns \
+                      WHERE table_schema = current_schema() ORDER BY 1, 2";
+        let indexes = "SELECT tablename, replace(indexdef, current_schema() || '.', '') FROM pg_indexes \
+                       WHERE schemaname = current_schema() ORDER BY 1, 2";
+        [tables, indexes, "SELECT version FROM deputy_schema"].map(|query| cluster().sql_at(url, query))
+    };
+    let fresh = cluster().schema();
+    drop(opened(&fresh).await);
+    let newest = schema(&fresh);
+    let earlier = schemas::of("postgres");
+    assert_eq!(earlier.len().to_string(), newest[2], "tests/store/schemas has a file for each schema");
+    for statements in earlier {
+        let url = cluster().schema();
+        cluster().sql_at(&url, &format!("SET ROLE deputy; {statements}"));
+        let store = opened(&url).await;
+        let record = store.get(&grant(1), NOW).await.unwrap().unwrap();
+        assert_eq!(record.value, b"kept");
+        assert!(store.replace(&grant(1), Some(record.version), b"new".to_vec(), LATER, NOW).await.unwrap());
+        assert_eq!(schema(&url), newest);
+    }
 }
 
 #[tokio::test]
