@@ -84,6 +84,7 @@ async fn admin_request_without_the_token_is_refused() {
             ("DELETE", &*format!("grants/{id}")),
             ("POST", "grants/end"),
             ("POST", "block"),
+            ("GET", "records"),
             ("GET", "invented"),
         ] {
             let response = world.request(method, &format!("/admin/v1/{path}"), headers, "").await;
@@ -319,4 +320,43 @@ impl World {
         ];
         self.request(method, &format!("/admin/v1/{path}"), &headers, form).await
     }
+}
+
+#[tokio::test]
+async fn operator_gets_grants_as_they_are_stored() {
+    let world = world();
+    let tokens = [world.connected().await, world.connected().await];
+    world.admin("POST", "block", "host=app.example").await;
+    let (mut records, mut after) = (Vec::new(), String::new());
+    loop {
+        let response = world.admin("GET", &format!("records?limit=1{after}"), "").await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+        for secret in tokens.iter().flat_map(|tokens| [&tokens.access, &tokens.refresh]) {
+            assert!(!response.text.contains(secret.split('.').next_back().unwrap()));
+        }
+        let part = response.json();
+        records.extend(part["records"].as_array().expect("records").clone());
+        let Some(next) = part["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    let kinds = |kind: &str| records.iter().filter(|record| text(record, "kind") == kind).count();
+    assert_eq!((kinds("grant"), kinds("blocklist")), (2, 1), "{records:?}");
+    assert!(kinds("user") >= 1);
+    let mut names: Vec<_> = ids(&world, "").await;
+    names.sort();
+    let grants = records.iter().filter(|record| text(record, "kind") == "grant");
+    assert_eq!(grants.map(|record| text(record, "name")).collect::<Vec<_>>(), names);
+    let exported = last_audited(&world).await;
+    assert_eq!(text(&exported, "event"), "records_exported");
+}
+
+#[tokio::test]
+async fn selection_of_exported_records_is_refused() {
+    let world = world();
+    for selection in ["user=x", "client=x", "all=true", "kind=grant", "after=x"] {
+        let response = world.admin("GET", &format!("records?{selection}"), "").await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{selection}");
+    }
+    let response = world.admin("POST", "records", "").await;
+    assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED);
 }

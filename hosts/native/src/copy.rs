@@ -1,17 +1,25 @@
 //! `deputy store copy`.
 
 use crate::{
+    admin::{Remote, RemoteRecords},
     commands::{CopyOptions, StoreAction},
+    env_file::EnvFile,
     error::StartError,
     host::wall_clock,
     logging::Output,
     store,
 };
 
-pub(crate) async fn run(options: CopyOptions, output: Output) -> Result<(), StartError> {
+pub(crate) async fn run(options: CopyOptions, file: EnvFile, output: Output) -> Result<(), StartError> {
     let StoreAction::Copy = options.action;
-    let (from, to) = (options.place(&options.from)?, options.place(&options.to)?);
-    let copied = store::copy_records(from, to, wall_clock()).await?;
+    let to = options.place(&options.to)?;
+    let copied = match options.url() {
+        Some(url) => {
+            let records = RemoteRecords::of(Remote::new(Some(url), &file)?);
+            store::copy_from(&records, to, wall_clock()).await?
+        }
+        None => store::copy_records(options.place(&options.from)?, to, wall_clock()).await?,
+    };
     let store::Copied { records, grants, places: [from, to] } = copied;
     output.print(&format!(
         "Copied {records} records, {grants} of them grants, from {from} to {to}. Start Deputy with the copy and the same \

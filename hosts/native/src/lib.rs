@@ -117,7 +117,7 @@ fn run_command(
             serving(Box::pin(provision::run(*options, file, tools, output.clone())))
         }
         Command::Restore(options) => backup::restore(&options, output),
-        Command::Store(options) => serving(Box::pin(copy::run(options, output.clone()))),
+        Command::Store(options) => serving(Box::pin(copy::run(options, file, output.clone()))),
         Command::Serve(options) => {
             serving(Box::pin(serve::run(options, file, secrets, tools, output.clone())))
         }

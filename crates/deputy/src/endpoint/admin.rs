@@ -1,4 +1,4 @@
-//! The admin interface: the operator lists and ends grants, and blocks clients. `docs/admin.md` describes it.
+//! The admin interface: the operator lists and ends grants, blocks clients, and takes records to another store. `docs/admin.md` describes it.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     app::App,
-    encoding::hex,
+    encoding::{base64_encode, hex},
     grants::{
         manage,
-        operate::{self, Part, Selection},
+        operate::{self, Part, Selection, StoredRecord},
     },
     host::{EndedBy, Endpoint, GrantId, Page, Timestamp},
     http::{Response, error, has_media_type, json as json_response, list},
@@ -137,6 +137,11 @@ async fn serve(app: &App, request: Request) -> Result<Response, AdminError> {
             let ended: Vec<_> = grants.iter().map(|id| hex(&id.0)).collect();
             json!({ "ended": ended, "next": next.map(|id| hex(&id.0)) })
         }
+        ("records", &Method::GET) => {
+            let (records, next) = operate::export(app, params.page_alone(MOST_EXPORTED)?, now).await?;
+            let records: Vec<_> = records.iter().map(record_json).collect();
+            json!({ "records": records, "next": next.map(|id| hex(&id.0)) })
+        }
         ("blocked", &Method::GET) => {
             let blocklist = records::blocklist(app.host(), now).await?;
             json!({ "blocked": blocklist.entries.iter().map(blocked_json).collect::<Vec<_>>() })
@@ -154,7 +159,9 @@ async fn serve(app: &App, request: Request) -> Result<Response, AdminError> {
             }
             json!({ "blocked": false })
         }
-        ("grants" | "grants/end" | "blocked" | "block" | "unblock", _) => return Err(AdminError::Method),
+        ("grants" | "grants/end" | "records" | "blocked" | "block" | "unblock", _) => {
+            return Err(AdminError::Method);
+        }
         _ => return Err(AdminError::Path),
     };
     Ok(json_response(StatusCode::OK, &document))
@@ -260,6 +267,15 @@ impl AdminParams {
         Ok(Page { after: after.transpose()?, limit: limit.map_or(most, |limit| limit.clamp(1, most)) })
     }
 
+    /// A part of a list from which nothing is selected.
+    fn page_alone(&self, most: usize) -> Result<Page, AdminError> {
+        if self.0.names().all(|name| ["after", "limit"].contains(&name)) {
+            self.page(most)
+        } else {
+            Err(AdminError::Params("the parameters are after and limit"))
+        }
+    }
+
     fn subject(&self) -> Result<Subject, AdminError> {
         match (self.client()?, self.host()?) {
             (Some(id), None) => Ok(Subject::Client(id)),
@@ -282,6 +298,15 @@ fn grant_json(grant: &Grant) -> Value {
     })
 }
 
+fn record_json(StoredRecord { key, record }: &StoredRecord) -> Value {
+    json!({
+        "kind": key.kind(),
+        "name": key.name(),
+        "value": base64_encode(&record.value),
+        "expires_at": record.expires_at,
+    })
+}
+
 fn use_json(activity: &Activity, now: Timestamp) -> Value {
     let last = activity.last().map(|(at, tool)| json!({ "at": at, "tool": tool }));
     json!({ "last_call": last, "calls_in_a_day": activity.calls_in_a_day(now) })
@@ -296,6 +321,9 @@ fn blocked_json(Blocked { subject, since }: &Blocked) -> Value {
 
 /// Grants in one list. Each is a subrequest on Workers.
 const MOST_LISTED: usize = 100;
+
+/// Grants in one export. Each is two subrequests on Workers, with the record of its user.
+const MOST_EXPORTED: usize = 50;
 
 /// Grants that one request ends. Each is five subrequests on Workers.
 const MOST_ENDED: usize = 20;

@@ -7,7 +7,10 @@ use futures_util::future::try_join_all;
 use super::manage;
 use crate::{
     app::App,
-    host::{AuditedAccess, AuditedClient, Decision, EndedBy, GrantId, Page, Timestamp},
+    host::{
+        AuditedAccess, AuditedClient, Decision, EndedBy, GrantFilter, GrantId, Page, Record, RecordKey,
+        Timestamp,
+    },
     oauth::Grant,
     records::{self, Activity, Blocked, Blocklist, RecordError, Subject},
     types::ClientId,
@@ -66,6 +69,47 @@ pub(crate) async fn list(
         read += ids.len();
     }
     Ok(Part { grants, next })
+}
+
+/// A record as it is stored.
+pub(crate) struct StoredRecord {
+    pub(crate) key: RecordKey,
+    pub(crate) record: Record,
+}
+
+/// Stored records, for another store: grants in the order of their ids with the records of their users, and with the first part
+/// the list of blocked clients. Further parts can have the record of a user again. Logins under way, replies and uses of
+/// assertions, which live for minutes, are not among them.
+pub(crate) async fn export(
+    app: &App,
+    page: Page,
+    now: Timestamp,
+) -> Result<(Vec<StoredRecord>, Option<GrantId>), RecordError> {
+    let ids = app.host().grant_index.list(GrantFilter::default(), page, now).await?;
+    let (mut records, mut others) = (Vec::new(), Vec::new());
+    for some in ids.chunks(AT_A_TIME) {
+        let read = some.iter().map(|id| records::grant_record(app.host(), &app.config, *id, now));
+        for (id, found) in some.iter().zip(try_join_all(read).await?) {
+            let Some((record, user)) = found else { continue };
+            records.push(StoredRecord { key: RecordKey::Grant(*id), record });
+            others.extend(user.filter(|user| !others.contains(user)));
+        }
+    }
+    app.audit(
+        AuditedAccess { user: None, client: None, grant: None },
+        Decision::RecordsExported { grants: records.len() },
+    );
+    if page.after.is_none() {
+        others.push(records::blocklist_key());
+    }
+    for some in others.chunks(AT_A_TIME) {
+        let read = some.iter().map(|key| app.host().store().get(key, now));
+        let found = some.iter().zip(try_join_all(read).await?);
+        records.extend(
+            found.filter_map(|(key, record)| Some(StoredRecord { key: key.clone(), record: record? })),
+        );
+    }
+    Ok((records, ids.last().copied().filter(|_| ids.len() >= page.limit)))
 }
 
 /// A grant, with the use of its tools.

@@ -138,6 +138,11 @@ pub enum Decision {
     ClientBlocked,
     /// The operator unblocked it.
     ClientUnblocked,
+    /// The operator got stored records.
+    RecordsExported {
+        /// The number of grants among them.
+        grants: usize,
+    },
     /// A tool was called.
     ToolCalled {
         /// The tool.

@@ -1,6 +1,9 @@
 //! Grants.
 
-use super::{RecordError, decode, encode, users::user_digest};
+use super::{
+    RecordError, decode, encode,
+    users::{user_digest, user_key},
+};
 use crate::{
     config::Config,
     host::{Digest, GrantEntry, GrantFilter, GrantId, Host, Record, RecordKey, Timestamp, Version},
@@ -26,6 +29,18 @@ pub(crate) async fn stored_grant(
 ) -> Result<Option<(Grant, Version)>, RecordError> {
     let record = host.store().get(&RecordKey::Grant(id), now).await?;
     record.map(|Record { value, version, .. }| Ok((decode(&value)?, version))).transpose()
+}
+
+/// The record of a grant as it is stored, with the key of its user's record if it can be read.
+pub(crate) async fn grant_record(
+    host: &Host,
+    config: &Config,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Option<(Record, Option<RecordKey>)>, RecordError> {
+    let Some(record) = host.store().get(&RecordKey::Grant(id), now).await? else { return Ok(None) };
+    let user = decode::<Grant>(&record.value).ok().map(|grant| user_key(config, &grant.user.sub));
+    Ok(Some((record, user)))
 }
 
 /// Writes a grant over the version that was loaded, or for the first time. `false`: another writer came first.

@@ -12,10 +12,14 @@ mod users;
 
 pub(crate) use activity::{Activity, UnwrittenActivity};
 pub(crate) use assertions::use_assertion;
-pub(crate) use blocklist::{Blocked, Blocklist, Subject, blocklist, blocklist_copy, change_blocklist};
+pub(crate) use blocklist::{
+    Blocked, Blocklist, Subject, blocklist, blocklist_copy, blocklist_key, change_blocklist,
+};
 pub(crate) use clients::{MetadataSource, authorizing_client, keep_client, registered_client};
 pub(crate) use documents::{Document, StoredKeys, fetched, forget_fetched, put_fetched};
-pub(crate) use grants::{end_grant, enter_in_grant_index, grant, grant_filter, replace_grant, stored_grant};
+pub(crate) use grants::{
+    end_grant, enter_in_grant_index, grant, grant_filter, grant_record, replace_grant, stored_grant,
+};
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
 pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};
 pub(crate) use users::{

@@ -1,6 +1,7 @@
 //! The admin interface on a listener of its own, and the commands that use it, of this or of another Deputy.
 
 mod commands;
+mod records;
 mod remote;
 mod table;
 
@@ -14,7 +15,8 @@ use crate::{
 };
 
 pub(crate) use commands::{ClientsOptions, GrantsOptions, clients, grants};
-pub(crate) use remote::AdminError;
+pub(crate) use records::RemoteRecords;
+pub(crate) use remote::{AdminError, Remote};
 pub(crate) use table::printable;
 
 /// The sockets of the admin interface.

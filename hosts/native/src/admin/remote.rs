@@ -82,6 +82,10 @@ impl Remote {
         Ok(Self { base, token: Secret::new(token), host: Arc::new(NativeHost::new(1, never.clone(), never)) })
     }
 
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -90,9 +90,11 @@ console to you.";
 pub(super) const COPY_HELP: &str = "\
     deputy store copy ./data STORE_URL      from SQLite to PostgreSQL
     deputy store copy STORE_URL ./data      and back
+    deputy store copy https://deputy.example.workers.dev ./data
+                                            from a Worker, with its ADMIN_TOKEN
 
-The word STORE_URL keeps the password out of the command line. Users stay logged in, as long as SERVER_KEY stays the same.
-docs/replicas.md describes the move.";
+The word STORE_URL keeps the password out of the command line. Users stay logged in, as long as SERVER_KEY and PUBLIC_URL stay
+the same. docs/replicas.md describes the moves.";
 
 pub(super) const KEYS_HELP: &str = "\
 The file gets PINGONE_CLIENT_AUTH and PINGONE_CLIENT_KEY, for the environment, a .env file or the secrets of a Worker. Standard output

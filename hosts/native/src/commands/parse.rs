@@ -131,7 +131,8 @@ fn with_usage(command: &str, kind: ErrorKind, message: String) -> clap::Error {
 fn secrets_of(command: &str) -> Option<Uses> {
     match command {
         "audit" => Some(Uses::Named(&["SERVER_KEY", "COOKIE_ENCRYPTION_KEY"])),
-        "backup" | "restore" | "store" => Some(Uses::Named(&["STORE_URL"])),
+        "backup" | "restore" => Some(Uses::Named(&["STORE_URL"])),
+        "store" => Some(Uses::Named(&["ADMIN_TOKEN", "STORE_URL"])),
         "clients" | "grants" => Some(Uses::Named(&["ADMIN_TOKEN"])),
         "doctor" | "provision" => Some(Uses::All),
         "serve" => Some(Uses::Server),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use url::Url;
 
 use super::whole_number;
 use crate::{
@@ -46,10 +47,10 @@ pub(crate) enum StoreAction {
 pub(crate) struct CopyOptions {
     #[arg(value_enum)]
     pub(crate) action: StoreAction,
-    /// Data folder, or `STORE_URL` for the PostgreSQL database in that variable
+    /// Data folder, `STORE_URL` for the PostgreSQL database in that variable, or the URL of the admin interface of a Deputy
     #[arg(value_name = "FROM")]
     pub(crate) from: PathBuf,
-    /// The same for the copy
+    /// Data folder or `STORE_URL`, for the copy
     #[arg(value_name = "TO")]
     pub(crate) to: PathBuf,
     /// File of NAME=value lines. A variable of the environment wins over it, unless it is empty [default: .env if it exists]
@@ -61,6 +62,15 @@ pub(crate) struct CopyOptions {
 }
 
 impl CopyOptions {
+    /// The URL of the admin interface, if records are copied from one.
+    pub(crate) fn url(&self) -> Option<Url> {
+        let text = self
+            .from
+            .to_str()
+            .filter(|text| ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)));
+        text.and_then(|text| Url::parse(text).ok())
+    }
+
     /// The place that an argument names.
     pub(crate) fn place<'a>(&'a self, argument: &'a Path) -> Result<Place<'a>, StartError> {
         if argument.as_os_str() != "STORE_URL" {

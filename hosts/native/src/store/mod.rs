@@ -10,6 +10,7 @@ use std::{path::Path, sync::Arc};
 use deputy::host::{BoxFuture, GrantIndex, Store, StoreError, Timestamp};
 
 pub use copy::{Copied, CopyError, copy_records};
+pub(crate) use copy::{Cursor, Page, RecordSource, Row, copy_from};
 pub use postgres::{PostgresError, PostgresGrantIndex, PostgresStore, StoreUrl, StoreUrlError};
 pub use sqlite::{
     BackupError, FolderLock, OpenError, Restored, SqliteGrantIndex, SqliteStore, back_up, restore,

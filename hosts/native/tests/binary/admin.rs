@@ -238,3 +238,27 @@ fn command_reads_the_file_with_variables() {
         std::fs::remove_file(folder.join(name)).unwrap();
     }
 }
+
+#[test]
+fn records_of_a_running_deputy_are_copied_to_another_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (running, [_, admin]) = start(folder);
+    stdout(&operator(folder, admin, &["clients", "block", "--host", "evil.example", "--yes"]));
+    let before = listed(folder, admin, &[]);
+    let url = format!("http://127.0.0.1:{admin}");
+    let copied = stdout(&operator(folder, admin, &["store", "copy", &url, "./copy"]));
+    assert!(copied.contains("Copied 3 records, 2 of them grants") && copied.contains(&url), "{copied}");
+    let again = operator(folder, admin, &["store", "copy", &url, "./copy"]);
+    assert!(stderr(&again).contains("has records already"), "{}", stderr(&again));
+    let refused = run(deputy(folder, &["store", "copy", &url, "./other"]));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("ADMIN_TOKEN is not set"), "{}", stderr(&refused));
+    drop(running);
+    std::fs::rename(folder.join("data"), folder.join("before")).unwrap();
+    std::fs::rename(folder.join("copy"), folder.join("data")).unwrap();
+    let (_running, [_, admin]) = restart(folder);
+    assert_eq!(listed(folder, admin, &[]), before);
+    let blocked = stdout(&operator(folder, admin, &["clients", "blocked"]));
+    assert!(blocked.contains("evil.example"), "{blocked}");
+}
