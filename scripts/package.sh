@@ -106,8 +106,9 @@ EOF
 package_image() {
   local context="$out/image" image="deputy:$version"
   rm -rf "$context" && mkdir -p "$context/data" && cp "$(static_program x86_64-unknown-linux-musl)" "$context/deputy" &&
-    cp /etc/ssl/certs/ca-certificates.crt deploy/Containerfile "$context" || return 1
-  buildah --storage-driver vfs build --quiet --isolation chroot --timestamp 0 --tag "$image" "$context" >/dev/null &&
+    cp /etc/ssl/certs/ca-certificates.crt "$context" || return 1
+  buildah --storage-driver vfs build --quiet --isolation chroot --timestamp 0 --tag "$image" \
+    --build-arg SOURCE=release --file deploy/Containerfile "$context" >/dev/null &&
     rm -f "$out/deputy-$version-image.tar" &&
     buildah --storage-driver vfs push --quiet "$image" "oci-archive:$out/deputy-$version-image.tar:$image" && rm -rf "$context"
 }

@@ -4,6 +4,7 @@ import re
 import unittest
 from pathlib import Path
 
+import hcl2
 import helm_python
 import kubernetes_validate
 import yaml
@@ -13,7 +14,7 @@ CHART = ROOT / "deploy/helm/deputy"
 COMPOSE = ROOT / "deploy/compose"
 KUBERNETES = ["1.27", "1.33"]
 EVERYTHING = {
-    "autoscaling": {"enabled": True},
+    "autoscaling": {"enabled": True, "podMetrics": [{"name": "deputy_tool_calls_per_second", "averageValue": "150"}]},
     "audit": {"enabled": False},
     "ingress": {"enabled": True, "annotations": {"example.com/a": "b"}},
     "imagePullSecrets": [{"name": "registry"}],
@@ -89,6 +90,28 @@ class Chart(unittest.TestCase):
                 self.assertNotIn(secret, variables)
                 self.assertEqual(variables[f"{secret}_FILE"], f"/run/secrets/deputy/{secret}")
 
+    def test_config_with_a_secret_is_refused(self):
+        documented = (ROOT / "docs/configuration.md").read_text()
+        sections = re.findall(r"^### `([A-Z_]+)`\n(.*?)(?=^##)", documented, re.MULTILINE | re.DOTALL)
+        secrets = {name for name, text in sections if "\n- Secret: " in text}
+        secrets |= {name for name, text in sections for name in re.findall("- Former name: `([A-Z_]+)`", text) if "\n- Secret: " in text}
+        self.assertLess({"SERVER_KEY", "MCP_SERVER_CLIENT_SECRET"}, secrets)
+        for name in secrets | {"STORE_URL", "PINGONE_WORKER_CLIENT_SECRET"}:
+            with self.assertRaisesRegex(Exception, f"config.{name} is a secret"):
+                rendered({"config": {name: "hunter2"}})
+
+    def test_config_with_a_variable_of_the_chart_is_refused(self):
+        own = set(rendered()["ConfigMap"]["data"]) - set(yaml.safe_load((CHART / "values.yaml").read_text())["config"])
+        for name in own:
+            if not name.endswith("_FILE"):
+                with self.assertRaisesRegex(Exception, f"the chart sets {name} itself"):
+                    rendered({"config": {name: "x"}})
+
+    def test_secrets_are_files_of_the_secret(self):
+        variables = rendered({"secrets": ["SERVER_KEY", "PINGONE_CLIENT_KEY", "STORE_URL"]})["ConfigMap"]["data"]
+        files = {name for name in variables if name.endswith("_FILE")}
+        self.assertEqual(files, {"SERVER_KEY_FILE", "PINGONE_CLIENT_KEY_FILE", "STORE_URL_FILE"})
+
     def test_pods_stop_later_than_deputy(self):
         resources = rendered({"drainSeconds": 30})
         self.assertEqual(resources["ConfigMap"]["data"]["DRAIN_SECONDS"], "30")
@@ -121,6 +144,24 @@ class Documents(unittest.TestCase):
                 self.assertIn(secret, compose["secrets"], name)
         build = compose["services"]["deputy"]["build"]
         self.assertTrue((COMPOSE / build["context"] / build["dockerfile"]).exists())
+
+    def test_job_of_nomad_is_read(self):
+        text = (ROOT / "docs/replicas.md").read_text().split("```hcl")[1].split("```")[0]
+        unquoted = lambda value: value.strip('"') if isinstance(value, str) else value
+        (job,) = hcl2.loads(text)["job"]
+        ((name, job),) = job.items()
+        ((_, group),) = job["group"][0].items()
+        ((_, task),) = group["task"][0].items()
+        self.assertEqual((unquoted(name), unquoted(task["driver"])), ("deputy", "docker"))
+        (check,) = group["service"][0]["check"]
+        self.assertEqual(unquoted(check["path"]), "/readyz")
+        known = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
+        variables = task["env"][0]
+        files = {unquoted(value) for name, value in variables.items() if name.endswith("_FILE")}
+        self.assertEqual(files, {unquoted(template["destination"]) for template in task["template"]})
+        for variable in variables:
+            if not variable.startswith("__"):
+                self.assertIn(unquoted(variable).removesuffix("_FILE"), known)
 
     def test_proxies_are_configured_alike(self):
         documented = (ROOT / "docs/replicas.md").read_text().split("```haproxy")[1].split("```")[0]

@@ -17,3 +17,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "deputy.kind" -}}
 {{- if .Values.audit.enabled -}}StatefulSet{{- else -}}Deployment{{- end -}}
 {{- end -}}
+
+{{- /* A secret in a ConfigMap could be read by everyone who may read ConfigMaps. */ -}}
+{{- define "deputy.checkConfig" -}}
+{{- range list "ADMIN_TOKEN" "COOKIE_ENCRYPTION_KEY" "MCP_SERVER_CLIENT_SECRET" "PINGONE_CLIENT_KEY" "PINGONE_CLIENT_SECRET" "PINGONE_WEBHOOK_SECRET" "PINGONE_WORKER_CLIENT_SECRET" "SERVER_KEY" "STORE_URL" -}}
+{{- if hasKey $.Values.config . -}}
+{{- fail (printf "config.%s is a secret, and a ConfigMap keeps none. Put it into the Secret %s, and its name into secrets" . $.Values.existingSecret) -}}
+{{- end -}}
+{{- end -}}
+{{- range list "AUDIT" "AUDIT_MAX_MB" "DATA_DIR" "DRAIN_SECONDS" "LISTEN" "LOG_FORMAT" "METRICS_LISTEN" "STORE_CONNECTIONS" -}}
+{{- if hasKey $.Values.config . -}}
+{{- fail (printf "the chart sets %s itself; remove config.%s, and look for a value of the chart instead" . .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
