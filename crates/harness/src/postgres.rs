@@ -23,6 +23,8 @@ pub struct Cluster {
     user: Option<(u32, u32)>,
     port: u16,
     names: AtomicU32,
+    /// Whether a confirmed write is on the disk.
+    durable: bool,
     /// A shell stops the server when this end of a pipe is closed, even by a kill.
     _alive: PipeWriter,
     _watcher: Child,
@@ -37,7 +39,16 @@ pub fn cluster() -> &'static Cluster {
 impl Cluster {
     /// Creates and starts a server without durability.
     pub fn start() -> Self {
-        let cluster = Self::new();
+        Self::start_in(&env::temp_dir(), false)
+    }
+
+    /// Creates and starts a server as one for production is: durable, with memory for its pages.
+    pub fn start_durable(folder: &Path) -> Self {
+        Self::start_in(folder, true)
+    }
+
+    fn start_in(folder: &Path, durable: bool) -> Self {
+        let cluster = Self::new(folder, durable);
         cluster.create();
         cluster.resume();
         cluster.sql("postgres", "CREATE ROLE deputy LOGIN PASSWORD 'correct horse'");
@@ -48,7 +59,7 @@ impl Cluster {
     /// Creates and starts a synchronous standby of this server: from now on, a write is confirmed when both have it.
     #[must_use]
     pub fn standby(&self) -> Self {
-        let standby = Self::new();
+        let standby = Self::new(&env::temp_dir(), self.durable);
         let mut copy = standby.program("pg_basebackup");
         copy.args(["-R", "-X", "stream", "-c", "fast", "-U", "postgres", "-p", &self.port.to_string(), "-h"]);
         standby.run(copy.arg(&self.folder).arg("-D").arg(standby.data()));
@@ -73,11 +84,11 @@ impl Cluster {
         format!("postgres://deputy@{},{}/tests?{options}", host(self), host(other))
     }
 
-    /// An empty folder, and the process that stops its server.
-    fn new() -> Self {
+    /// An empty folder in `parent`, and the process that stops its server.
+    fn new(parent: &Path, durable: bool) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("deputy-postgres-{}-{number}", std::process::id()));
+        let folder = parent.join(format!("deputy-postgres-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).expect("a folder");
         let user = unprivileged();
@@ -94,7 +105,7 @@ impl Cluster {
         let port = free_port();
         let programs = programs();
         let names = AtomicU32::default();
-        Self { folder, programs, user, port, names, _alive: write_end, _watcher: watcher }
+        Self { folder, programs, user, port, names, durable, _alive: write_end, _watcher: watcher }
     }
 
     fn create(&self) {
@@ -131,17 +142,15 @@ impl Cluster {
     /// Starts the server again after [`Cluster::stop`].
     pub fn resume(&self) {
         let data = self.data();
-        let settings = [
-            "fsync=off",
-            "full_page_writes=off",
-            "listen_addresses=127.0.0.1",
-            "log_min_messages=fatal",
-            "max_connections=400",
-            "shared_buffers=32MB",
-            "ssl=on",
-        ];
+        let settings =
+            ["listen_addresses=127.0.0.1", "log_min_messages=fatal", "max_connections=400", "ssl=on"];
+        let speed = if self.durable {
+            ["fsync=on", "full_page_writes=on", "shared_buffers=512MB"]
+        } else {
+            ["fsync=off", "full_page_writes=off", "shared_buffers=32MB"]
+        };
         let mut server = self.program("pg_ctl");
-        let options: Vec<_> = settings.iter().map(|setting| format!("-c {setting}")).collect();
+        let options: Vec<_> = settings.iter().chain(&speed).map(|setting| format!("-c {setting}")).collect();
         let options = format!(
             "{} -c unix_socket_directories={} -p {}",
             options.join(" "),
@@ -203,6 +212,15 @@ impl Cluster {
             schema => schema,
         };
         self.sql(after("postgres:///"), &format!("SET search_path = {schema}; {statements}"))
+    }
+
+    /// The process whose children serve the connections.
+    pub fn pid(&self) -> u32 {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).expect("the server runs");
+        file.lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok())
+            .expect("the file begins with the process")
     }
 
     fn data(&self) -> PathBuf {

@@ -19,7 +19,7 @@ use crate::{
 /// A client that acts for one user, with a connection to each server.
 pub(crate) struct Client {
     registration: Arc<Registration>,
-    connections: Vec<Connection>,
+    connections: Connections,
     refresh_token: String,
     health: Vec<u8>,
     unauthenticated: Vec<u8>,
@@ -29,8 +29,11 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that has logged in, and opened a session if the server has sessions.
-    pub(crate) async fn logged_in(registration: &Arc<Registration>) -> Result<Self, Failure> {
-        let mut client = Self::new(registration);
+    pub(crate) async fn logged_in(
+        registration: &Arc<Registration>,
+        replica: Option<Replica>,
+    ) -> Result<Self, Failure> {
+        let mut client = Self::new(registration, replica);
         let (access_token, refresh_token) = client.log_in().await?;
         client.refresh_token = refresh_token;
         let session = client.initialize(&access_token).await?;
@@ -44,7 +47,7 @@ impl Client {
         access_token: &str,
         session: Session,
     ) -> Result<Self, Failure> {
-        let mut client = Self::new(registration);
+        let mut client = Self::new(registration, None);
         let session = match session {
             Session::Initialize => client.initialize(access_token).await?,
             Session::Named(name) => Some(name),
@@ -53,10 +56,10 @@ impl Client {
         Ok(client)
     }
 
-    fn new(registration: &Arc<Registration>) -> Self {
+    fn new(registration: &Arc<Registration>, replica: Option<Replica>) -> Self {
         Self {
             registration: Arc::clone(registration),
-            connections: Vec::new(),
+            connections: Connections { held: Vec::new(), replica },
             refresh_token: String::new(),
             health: Vec::new(),
             unauthenticated: Vec::new(),
@@ -85,7 +88,7 @@ impl Client {
             Scenario::Refresh => return self.refresh().await,
             Scenario::Login => return self.log_in().await.map(drop),
         };
-        let connection = connection(&mut self.connections, &registration.mcp);
+        let connection = self.connections.to(&registration.mcp);
         connection.send(bytes).await?;
         let as_expected = match scenario {
             Scenario::Unauthenticated => connection.status() == 401,
@@ -100,7 +103,7 @@ impl Client {
     pub(crate) async fn tools(&mut self) -> Result<Value, Failure> {
         self.perform(Scenario::List).await?;
         let mcp = self.registration.mcp.clone();
-        let response: Value = serde_json::from_slice(connection(&mut self.connections, &mcp).body())?;
+        let response: Value = serde_json::from_slice(self.connections.to(&mcp).body())?;
         Ok(response["result"].clone())
     }
 
@@ -111,7 +114,7 @@ impl Client {
             "capabilities": {},
             "clientInfo": { "name": "bench", "version": "1" },
         });
-        let connection = connection(&mut self.connections, mcp);
+        let connection = self.connections.to(mcp);
         connection.send(&rpc(mcp, "initialize", parameters, Some(access_token), None)).await?;
         if connection.status() != 200 {
             return Err(connection.excerpt().into());
@@ -175,7 +178,7 @@ impl Client {
                 None => request("GET", &url, &headers, ""),
             };
             form = None;
-            let connection = connection(&mut self.connections, &url);
+            let connection = self.connections.to(&url);
             connection.send(&bytes).await?;
             for cookie in connection.headers("set-cookie") {
                 let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
@@ -222,7 +225,7 @@ impl Client {
         let own = own.iter().filter(|(_, value)| !value.is_empty());
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(own.chain(parameters)).finish();
-        let connection = connection(&mut self.connections, token_endpoint);
+        let connection = self.connections.to(token_endpoint);
         connection.send(&request("POST", token_endpoint, &[("content-type", FORM)], &body)).await?;
         let response: TokenResponse =
             serde_json::from_slice(connection.body()).map_err(|_| connection.excerpt())?;
@@ -244,13 +247,30 @@ pub(crate) enum Session {
     Named(String),
 }
 
-fn connection<'a>(connections: &'a mut Vec<Connection>, url: &Url) -> &'a mut Connection {
-    let held = connections.iter().position(|connection| connection.authority == url.authority());
-    let index = held.unwrap_or_else(|| {
-        connections.push(Connection::new(url.authority()));
-        connections.len() - 1
-    });
-    &mut connections[index]
+/// The connections of a client, one to each server.
+struct Connections {
+    held: Vec<Connection>,
+    replica: Option<Replica>,
+}
+
+/// The replica that responds to a client, at another address than the URLs of its server have.
+#[derive(Clone)]
+pub(crate) struct Replica {
+    pub(crate) authority: String,
+    pub(crate) address: String,
+}
+
+impl Connections {
+    fn to(&mut self, url: &Url) -> &mut Connection {
+        let held = self.held.iter().position(|connection| connection.authority == url.authority());
+        let index = held.unwrap_or_else(|| {
+            let replica = self.replica.as_ref().filter(|replica| replica.authority == url.authority());
+            let address = replica.map_or(url.authority(), |replica| &replica.address);
+            self.held.push(Connection::to(url.authority(), address));
+            self.held.len() - 1
+        });
+        &mut self.held[index]
+    }
 }
 
 /// One message to the MCP endpoint, as clients of the revision 2025-11-25 send it.

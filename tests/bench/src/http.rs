@@ -11,8 +11,10 @@ use url::{Position, Url};
 
 /// A connection to one server, with the last response.
 pub(crate) struct Connection {
-    /// `host:port`
+    /// `host:port` of the URLs.
     pub(crate) authority: String,
+    /// `host:port` of the server, which may be one of several replicas.
+    address: String,
     stream: Option<TcpStream>,
     received: Vec<u8>,
     head: usize,
@@ -23,8 +25,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(authority: &str) -> Self {
+        Self::to(authority, authority)
+    }
+
+    pub(crate) fn to(authority: &str, address: &str) -> Self {
         Self {
             authority: authority.to_owned(),
+            address: address.to_owned(),
             stream: None,
             received: Vec::new(),
             head: 0,
@@ -85,7 +92,7 @@ impl Connection {
         let mut stream = if let Some(stream) = self.stream.take() {
             stream
         } else {
-            let stream = TcpStream::connect(&self.authority).await?;
+            let stream = TcpStream::connect(&self.address).await?;
             stream.set_nodelay(true)?;
             stream
         };

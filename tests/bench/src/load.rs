@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{client::Client, process, scenario::Scenario};
+use crate::{client::Client, process, scenario::Scenario, servers::Server};
 
 /// How long, on how many connections.
 #[derive(Clone, Copy)]
@@ -27,6 +27,9 @@ pub(crate) struct Measurement {
     pub(crate) p99_ms: f64,
     /// CPU time of the server for a request, or a login.
     pub(crate) cpu_ms: Option<f64>,
+    /// The same of its database, if that is a server of its own.
+    #[serde(default)]
+    pub(crate) database_cpu_ms: Option<f64>,
     /// Resident memory of the server at the end.
     pub(crate) memory_mib: Option<f64>,
     /// Processors that were busy with something else.
@@ -36,15 +39,15 @@ pub(crate) struct Measurement {
     pub(crate) error: Option<String>,
 }
 
-/// Has the first clients put a load on the server, whose process is `pid`. `others` are the processes that belong to the
-/// measurement.
+/// Has the first clients of a server put a load on it. `others` are the processes that belong to the measurement.
 pub(crate) async fn measure(
-    clients: &mut Vec<Client>,
+    server: &mut Server,
     scenario: Scenario,
     load: Load,
-    pid: u32,
     others: &[u32],
 ) -> Measurement {
+    let Server { clients, pids, database, .. } = server;
+    let (pids, database) = (&*pids, *database);
     let from = Instant::now() + load.warm_up;
     let until = from + load.duration;
     let mut running = JoinSet::new();
@@ -53,15 +56,16 @@ pub(crate) async fn measure(
     }
     let own = std::process::id();
     let used = || {
-        let all = process::machine()?;
-        let ours = others.iter().chain([&pid, &own]).filter_map(|pid| process::cpu(*pid)).sum::<f64>();
-        Some((process::cpu(pid)?, all - ours))
+        let sum = |pids: &[u32]| pids.iter().filter_map(|pid| process::cpu(*pid)).sum::<f64>();
+        let of_database = database.and_then(process::cpu_with_children);
+        let ours = sum(others) + process::cpu(own)? + of_database.unwrap_or_default();
+        Some((sum(pids), of_database, process::machine()? - ours))
     };
     sleep_until(from).await;
     let before = used();
     sleep_until(until).await;
     let after = used();
-    let memory_mib = process::memory(pid);
+    let memory_mib = pids.iter().map(|pid| process::memory(*pid)).sum();
 
     let (mut latencies, mut errors, mut error) = (Vec::new(), 0, None);
     let mut returned = Vec::new();
@@ -76,14 +80,19 @@ pub(crate) async fn measure(
     latencies.sort_unstable();
     let seconds = load.duration.as_secs_f64();
     let count = number(latencies.len());
-    let used = before.zip(after).map(|(before, after)| (after.0 - before.0, after.1 - before.1));
+    let used = before.zip(after).map(|(before, after)| {
+        let of_database = after.1.zip(before.1).map(|(after, before)| after - before);
+        (after.0 - before.0, of_database, after.2 - before.2)
+    });
+    let per_request = |seconds: f64| (count > 0.0).then_some(seconds * 1000.0 / count);
     Measurement {
         rate: count / seconds,
         p50_ms: quantile(&latencies, 50),
         p99_ms: quantile(&latencies, 99),
-        cpu_ms: used.filter(|_| count > 0.0).map(|(server, _)| server * 1000.0 / count),
+        cpu_ms: used.and_then(|(server, ..)| per_request(server)),
+        database_cpu_ms: used.and_then(|(_, database, _)| per_request(database?)),
         memory_mib,
-        noise: used.map(|(_, noise)| (noise / seconds).max(0.0)),
+        noise: used.map(|(.., noise)| (noise / seconds).max(0.0)),
         errors,
         error,
     }

@@ -11,6 +11,7 @@ mod load;
 mod plot;
 mod process;
 mod registration;
+mod replicas;
 mod report;
 mod run;
 mod scenario;

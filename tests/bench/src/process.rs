@@ -57,12 +57,34 @@ impl Drop for Process {
 
 /// Seconds of CPU that the process and its threads have used.
 pub(crate) fn cpu(pid: u32) -> Option<f64> {
+    Some(stat(pid)?.own)
+}
+
+/// The same of a process, its children, and the children that have ended.
+pub(crate) fn cpu_with_children(pid: u32) -> Option<f64> {
+    let Stat { own, ended, .. } = stat(pid)?;
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let others = processes.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?));
+    let children = others.filter(|other| other.parent == pid).map(|child| child.own + child.ended);
+    Some(own + ended + children.sum::<f64>())
+}
+
+/// A process, with seconds of CPU.
+struct Stat {
+    parent: u32,
+    own: f64,
+    /// Of children that have ended.
+    ended: f64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program, in parentheses, may have spaces.
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
-    let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
-    Some(ticks / TICKS)
+    let seconds = |index: usize| Some(fields.get(index)?.parse::<f64>().ok()? / TICKS);
+    let (own, ended) = (seconds(11)? + seconds(12)?, seconds(13)? + seconds(14)?);
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, own, ended })
 }
 
 /// Resident memory, in MiB.

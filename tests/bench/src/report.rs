@@ -75,13 +75,19 @@ impl Row {
     /// The text for the terminal during a run.
     pub(crate) fn line(&self) -> String {
         let Self { server, scenario, connections, round, measurement, .. } = self;
-        let Measurement { rate, p50_ms, p99_ms, cpu_ms, memory_mib, noise, errors, error } = measurement;
+        let Measurement { rate, p50_ms, p99_ms, cpu_ms, database_cpu_ms, memory_mib, noise, errors, error } =
+            measurement;
         let mut line = format!(
             "{server:<26} {:<12} {connections:>2} connections, round {}: {rate:>8.0} /s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms",
             scenario.title(),
             round + 1
         );
-        for (value, unit) in [(cpu_ms, "ms CPU"), (memory_mib, "MiB"), (noise, "noise")] {
+        for (value, unit) in [
+            (cpu_ms, "ms CPU"),
+            (database_cpu_ms, "ms CPU of the database"),
+            (memory_mib, "MiB"),
+            (noise, "noise"),
+        ] {
             if let Some(value) = value {
                 let decimals = if unit == "MiB" { 0 } else { 3 };
                 // A string takes everything that is written to it.
@@ -196,7 +202,9 @@ impl Results {
                 };
                 match (of(|m| Some(m.rate)), of(|m| Some(m.p50_ms)), of(|m| Some(m.p99_ms))) {
                     (Some(rate), Some(p50), Some(p99)) => {
-                        let cpu = of(|m| m.cpu_ms).map_or(String::new(), |cpu| format!(" · {cpu:.3}"));
+                        let more =
+                            of(|m| m.database_cpu_ms).map_or(String::new(), |cpu| format!(" + {cpu:.3}"));
+                        let cpu = of(|m| m.cpu_ms).map_or(String::new(), |cpu| format!(" · {cpu:.3}{more}"));
                         let _ = write!(text, " {} · {p50:.2} / {p99:.2}{cpu} |", thousands(rate));
                     }
                     _ => text.push_str(" – |"),
@@ -204,7 +212,7 @@ impl Results {
             }
             text.push('\n');
         }
-        text.push_str("\nRequests a second · p50 / p99 in ms · CPU of the server for a request in ms. Medians of the rounds.\n");
+        text.push_str("\nRequests a second · p50 / p99 in ms · CPU of the server, and of its database, for a request in ms. Medians of the rounds.\n");
     }
 
     /// The medians, over the rounds, of the rate of the first server by the rate of each other, and the same of CPU times.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     Failure,
     load::{Load, Measurement, measure},
+    replicas,
     report::{Results, Row},
     scenario::Scenario,
     servers::{Peer, Ports, Server, Site},
@@ -74,8 +75,10 @@ pub(crate) enum Host {
     Native,
     /// Cloudflare's runtime
     Workerd,
-    /// A process on tokio with a million stored grants, beside one without; only where it is named
+    /// A process on tokio with a million stored grants, beside one without, on SQLite and on PostgreSQL; only where it is named
     Stored,
+    /// One to three processes on PostgreSQL, beside one on SQLite; only where it is named
+    Postgres,
 }
 
 impl Host {
@@ -84,6 +87,7 @@ impl Host {
             Self::Native => "native",
             Self::Workerd => "workerd",
             Self::Stored => "stored",
+            Self::Postgres => "postgres",
         }
     }
 }
@@ -188,6 +192,7 @@ async fn servers(
             results.starts = stored.starts;
             return Ok(stored.servers);
         }
+        Host::Postgres => return replicas::start(site, clients).await,
         Host::Workerd => {
             servers.push(site.workerd(None, clients).await?);
             if let Some(folder) = &options.before_worker {
@@ -201,7 +206,7 @@ async fn servers(
     let tools = servers[0].clients[0].tools().await?.to_string();
     let floors = match host {
         Host::Workerd => site.workerd_floors(&tools, clients).await?,
-        Host::Native | Host::Stored => site.native_floors(&tools, clients).await?,
+        _ => site.native_floors(&tools, clients).await?,
     };
     servers.extend(floors.into_iter().filter(|floor| scenarios.iter().any(|scenario| floor.has(*scenario))));
     Ok(servers)
@@ -240,7 +245,7 @@ async fn quietest(
 ) -> Measurement {
     let mut best: Option<Measurement> = None;
     for _ in 0..tries.max(1) {
-        let found = measure(&mut server.clients, scenario, load, server.pid, site).await;
+        let found = measure(server, scenario, load, site).await;
         let noise = |measurement: &Measurement| measurement.noise.unwrap_or_default();
         let quiet = noise(&found) < NOISE;
         if best.as_ref().is_none_or(|best| noise(&found) < noise(best)) {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::ValueEnum as _;
+use harness::postgres::Cluster;
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep},
@@ -17,7 +18,7 @@ use url::Url;
 
 use crate::{
     Failure,
-    client::{Client, Session},
+    client::{Client, Replica, Session},
     floors::TOKEN,
     http::{Connection, request},
     process::{self, Process},
@@ -37,6 +38,8 @@ pub(crate) struct Ports {
     pub(crate) workerd: u16,
     pub(crate) workerd_before: u16,
     pub(crate) workerd_floors: u16,
+    /// The first of those of the replicas on PostgreSQL.
+    pub(crate) replicas: u16,
 }
 
 impl Ports {
@@ -50,6 +53,7 @@ impl Ports {
             workerd: first + 5,
             workerd_before: first + 6,
             workerd_floors: first + 7,
+            replicas: first + 8,
         }
     }
 }
@@ -57,7 +61,9 @@ impl Ports {
 /// A server under a name, with clients that may use it.
 pub(crate) struct Server {
     pub(crate) name: String,
-    pub(crate) pid: u32,
+    pub(crate) pids: Vec<u32>,
+    /// The database server, which several servers of a run may share.
+    pub(crate) database: Option<u32>,
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) clients: Vec<Client>,
     /// Resident memory, in MiB, before anybody logged in.
@@ -75,6 +81,7 @@ pub(crate) struct Site {
     ports: Ports,
     folder: PathBuf,
     processes: Vec<Process>,
+    database: Option<Cluster>,
 }
 
 impl Site {
@@ -83,7 +90,7 @@ impl Site {
         let folder = folder.join(format!("bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         let folder = folder.canonicalize()?;
-        let mut site = Self { ports, folder, processes: Vec::new() };
+        let mut site = Self { ports, folder, processes: Vec::new(), database: None };
         site.start_program(
             Command::new(env::current_exe()?).args(["upstreams", "--port"]).arg(site.first_port()),
         )?;
@@ -100,12 +107,29 @@ impl Site {
         self.processes.truncate(1);
     }
 
+    /// A PostgreSQL server with its data beside that of the other servers.
+    pub(crate) fn database(&mut self) -> &Cluster {
+        self.database.get_or_insert_with(|| Cluster::start_durable(&self.folder))
+    }
+
     /// Starts a native Deputy, or the `program` that is one, and waits until it is healthy. Its records are in a folder of its
     /// port. Returns its process, and how long that took.
     pub(crate) async fn start_native(
         &mut self,
         program: Option<&Path>,
         port: u16,
+    ) -> Result<(u32, Duration), Failure> {
+        self.start_replica(program, port, port, None).await
+    }
+
+    /// The same with the URL of the Deputy at the port `public`, and with records at the URL `store` of a database, if there is
+    /// one.
+    pub(crate) async fn start_replica(
+        &mut self,
+        program: Option<&Path>,
+        port: u16,
+        public: u16,
+        store: Option<&str>,
     ) -> Result<(u32, Duration), Failure> {
         let begin = Instant::now();
         let program = match (program, env::var_os("DEPUTY")) {
@@ -115,11 +139,12 @@ impl Site {
         };
         let mut command = Command::new(program);
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--max-connections", "4096"]);
-        command.arg("--data-dir").arg(self.folder(port)).envs(self.variables(port));
+        command.arg("--data-dir").arg(self.folder(port)).envs(self.variables(public));
+        command.envs(store.map(|url| ("STORE_URL", url)));
         let process = Process::start(command.env("LOG", "error").stdout(Stdio::null()))?;
         let pid = process.id();
         self.processes.push(process);
-        healthy(port).await?;
+        healthy(port, public).await?;
         Ok((pid, begin.elapsed()))
     }
 
@@ -132,7 +157,20 @@ impl Site {
         clients: usize,
     ) -> Result<Server, Failure> {
         let mcp = Url::parse(&format!("http://127.0.0.1:{port}/mcp"))?;
-        with_logins(name, &mcp, pid, Scenario::value_variants(), clients).await
+        with_logins(name, &mcp, &[(pid, port)], Scenario::value_variants(), clients).await
+    }
+
+    /// Logs in at replicas, given with their processes and ports, each of which gets as many of the clients.
+    pub(crate) async fn log_in_at_replicas(
+        &mut self,
+        name: &str,
+        replicas: &[(u32, u16)],
+        clients: usize,
+    ) -> Result<Server, Failure> {
+        let mcp = Url::parse(&format!("http://127.0.0.1:{}/mcp", replicas[0].1))?;
+        let mut server = with_logins(name, &mcp, replicas, Scenario::value_variants(), clients).await?;
+        server.database = Some(self.database().pid());
+        Ok(server)
     }
 
     /// Starts the Worker, or the one whose build is in the folder `before`, and logs in.
@@ -240,6 +278,7 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.processes.clear();
+        self.database = None;
         // The next run does not need it gone.
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -271,26 +310,31 @@ impl Peer {
     pub(crate) async fn log_in(&self, clients: usize) -> Result<Server, Failure> {
         let scenarios =
             [Scenario::Unauthenticated, Scenario::List, Scenario::Call, Scenario::Refresh, Scenario::Login];
-        with_logins(&self.name, &self.mcp, self.pid, &scenarios, clients).await
+        let port = self.mcp.port_or_known_default().unwrap_or_default();
+        with_logins(&self.name, &self.mcp, &[(self.pid, port)], &scenarios, clients).await
     }
 }
 
 async fn with_logins(
     name: &str,
     mcp: &Url,
-    pid: u32,
+    replicas: &[(u32, u16)],
     scenarios: &[Scenario],
     clients: usize,
 ) -> Result<Server, Failure> {
     listening(mcp.authority()).await?;
-    let idle_mib = process::memory(pid);
+    let pids: Vec<_> = replicas.iter().map(|(pid, _)| *pid).collect();
+    let idle_mib = pids.iter().map(|pid| process::memory(*pid)).sum();
     let in_this = |error: Failure| format!("{name}: {error}");
     let registration = Arc::new(Registration::new(mcp).await.map_err(in_this)?);
     let mut logged_in = Vec::new();
-    for _ in 0..clients {
-        logged_in.push(Client::logged_in(&registration).await.map_err(in_this)?);
+    for (_, port) in replicas.iter().cycle().take(clients) {
+        let replica = (replicas.len() > 1)
+            .then(|| Replica { authority: mcp.authority().to_owned(), address: format!("127.0.0.1:{port}") });
+        logged_in.push(Client::logged_in(&registration, replica).await.map_err(in_this)?);
     }
-    Ok(Server { name: name.to_owned(), pid, scenarios: scenarios.to_vec(), clients: logged_in, idle_mib })
+    let (name, scenarios) = (name.to_owned(), scenarios.to_vec());
+    Ok(Server { name, pids, database: None, scenarios, clients: logged_in, idle_mib })
 }
 
 async fn floor(
@@ -310,14 +354,16 @@ async fn floor(
         let session = if initialize { Session::Initialize } else { Session::Named(index.to_string()) };
         all.push(Client::with_token(&registration, TOKEN, session).await?);
     }
-    Ok(Server { name: name.to_owned(), pid, scenarios: scenarios.to_vec(), clients: all, idle_mib })
+    let (name, scenarios) = (name.to_owned(), scenarios.to_vec());
+    Ok(Server { name, pids: vec![pid], database: None, scenarios, clients: all, idle_mib })
 }
 
-async fn healthy(port: u16) -> Result<(), Failure> {
-    let url = Url::parse(&format!("http://127.0.0.1:{port}/health"))?;
+/// Waits for a Deputy at `port`, whose URL has the port `public`.
+async fn healthy(port: u16, public: u16) -> Result<(), Failure> {
+    let url = Url::parse(&format!("http://127.0.0.1:{public}/health"))?;
     let health = request("GET", &url, &[], "");
     for _ in 0..60_000 {
-        let mut connection = Connection::new(url.authority());
+        let mut connection = Connection::to(url.authority(), &format!("127.0.0.1:{port}"));
         if connection.send(&health).await.is_ok() && connection.status() == 200 {
             return Ok(());
         }
