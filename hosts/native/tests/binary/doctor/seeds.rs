@@ -99,8 +99,14 @@ fn every_misconfiguration_is_found_and_nothing_else() {
 fn document_lists_every_check() {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     upstream.pingone.configure(|settings| settings.tenant.subscriptions.push(webhook()));
-    let variables = upstream.worker();
-    let arguments = ["--deployment", "http://localhost:9"];
+    let mut variables = upstream.worker().to_vec();
+    // Also what only some deployments have: a database, and a document of the API.
+    variables.extend([
+        ("STORE_URL", "postgres://deputy@localhost:9/deputy"),
+        ("API_SCOPES", "todo:read todo:write"),
+    ]);
+    let document_of_api = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/invoices/openapi.yaml");
+    let arguments = ["--deployment", "http://localhost:9", "--openapi", document_of_api];
     let run = upstream.doctor_with_login(folder.path(), &arguments, &variables);
     let mut table =
         "| Group | Check | Looks at | Where to change it |\n| --- | --- | --- | --- |\n".to_owned();
