@@ -8,7 +8,7 @@ use crate::{
     document::{Document, Object, clean, is_true, shorten, text_of},
     names,
     refusal::Refusal,
-    schema::{Unwritable, Writer},
+    schema::{Unwritable, Writer, resolved},
     style::Style,
 };
 
@@ -60,7 +60,11 @@ pub(crate) fn read(
 ) -> Result<Parameters, Unwritable> {
     let mut objects: Vec<(&str, &str, &Object)> = Vec::new();
     for owner in [place.operation, place.item] {
-        let listed = owner.get("parameters").and_then(Value::as_array).into_iter().flatten();
+        let listed = match owner.get("parameters") {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(listed)) => listed,
+            Some(_) => return Err(Refusal::Malformed("the parameters are not a list").into()),
+        };
         for parameter in listed {
             let parameter = document.object(parameter)?;
             let name = text_of(parameter, "name").ok_or(Refusal::Malformed("a parameter has no name"))?;
@@ -95,7 +99,15 @@ pub(crate) fn read(
                 continue;
             }
         };
-        let (encoding, schema) = encoding(document, object, name, location, writer)?;
+        let (encoding, schema) = match encoding(document, object, name, location, writer) {
+            Err(Unwritable::Refused(Refusal::Parameter(which)))
+                if !is_required && location != Location::Path =>
+            {
+                parameters.left_out.push(which);
+                continue;
+            }
+            read => read?,
+        };
         let is_required = is_required || location == Location::Path;
         let argument = names::argument(name);
         let parameter = Parameter { argument, name: name.to_owned(), location, encoding, is_required };
@@ -126,7 +138,7 @@ fn encoding(
     let text = json!({ "type": "string" });
     let schema = schema.unwrap_or(if is_json { &any } else { &text });
     // The argument's own schema is in its place, so that its type and its members are known.
-    let own = document.resolved(schema)?;
+    let own = resolved(document, schema)?;
     let mut written = writer.write(own)?;
     if let (Some(description), Some(members)) = (text_of(object, "description"), written.as_object_mut()) {
         let hints = members.get("description").and_then(Value::as_str).unwrap_or_default();

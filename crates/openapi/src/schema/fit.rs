@@ -95,6 +95,9 @@ impl Fitting<'_> {
             if !is_of_type(value, kind) {
                 return Err(Mismatch::new(format!("must be {}", with_article(kind))));
             }
+            if kind == "integer" && self.direction == Direction::Request {
+                without_fraction(value);
+            }
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array)
             && !values.contains(value)
@@ -208,6 +211,16 @@ fn correct(value: &mut Value, kind: &str) {
     }
 }
 
+/// Writes `2.0` as `2`: the API may read the text of a parameter as an integer.
+fn without_fraction(value: &mut Value) {
+    let exact = value.as_f64().filter(|number| number.abs() < MAX_EXACT);
+    if let Some(number) = exact.filter(|_| value.is_f64()) {
+        #[expect(clippy::cast_possible_truncation, reason = "it is an integer below 2^53")]
+        let integer = number as i64;
+        *value = integer.into();
+    }
+}
+
 fn with_article(kind: &str) -> String {
     let article = if kind.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
     if kind == "null" { kind.to_owned() } else { format!("{article} {kind}") }
@@ -220,6 +233,8 @@ fn too_complex() -> Mismatch {
 /// Schemas that one value is compared with.
 const MAX_STEPS: usize = 200_000;
 const MAX_DEPTH: usize = 200;
+/// Integers below it are exact as a floating-point number (2^53).
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 /// Bytes that one step copies.
 const BYTES_OF_STEP: usize = 256;
 /// Bytes of a text that is read as another value.
@@ -251,7 +266,8 @@ mod tests {
             (json!(17), json!({ "type": "string" }), json!("17")),
             (json!(17), json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }), json!(17)),
             (json!("5"), json!({ "anyOf": [{ "type": "null" }, { "type": "integer" }] }), json!(5)),
-            (json!(2.0), json!({ "type": "integer" }), json!(2.0)),
+            (json!(2.0), json!({ "type": "integer" }), json!(2)),
+            (json!(1e300), json!({ "type": "integer" }), json!(1e300)),
             (
                 json!({ "next": { "next": {} } }),
                 json!({ "$ref": "#/$defs/node" }),

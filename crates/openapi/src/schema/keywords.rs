@@ -14,6 +14,8 @@ pub(super) fn types(schema: &Object) -> (Vec<&str>, bool) {
         _ => Vec::new(),
     };
     is_nullable |= types.contains(&"null");
+    let values = schema.get("enum").and_then(Value::as_array);
+    is_nullable |= !schema.contains_key("type") && values.is_some_and(|values| values.contains(&Value::Null));
     types.retain(|kind| TYPES.contains(kind));
     types.dedup();
     if types.is_empty() && !schema.contains_key("type") {
@@ -131,6 +133,24 @@ pub(super) fn enumeration(
         let all = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         hints.push(format!("One of {}.", clean(&all, MAX_HINT)));
     }
+}
+
+/// The values of the member that says which alternative a value is (OpenAPI §4.8.25, Discriminator Object). The alternatives
+/// rarely declare them.
+pub(super) fn discriminator(schema: &Object) -> Option<String> {
+    let discriminator = schema.get("discriminator")?;
+    let member = discriminator.get("propertyName")?.as_str()?;
+    let mapped: Vec<&str> = match discriminator.get("mapping").and_then(Value::as_object) {
+        Some(mapping) => mapping.keys().map(String::as_str).collect(),
+        None => {
+            let parts =
+                ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
+            let references = parts.filter_map(|part| part.get("$ref")?.as_str());
+            references.filter_map(|reference| reference.rsplit('/').next()).collect()
+        }
+    };
+    let all = mapped.iter().map(|name| json!(name).to_string()).collect::<Vec<_>>().join(", ");
+    (!mapped.is_empty()).then(|| format!("{} is one of {}.", clean(member, 64), clean(&all, MAX_HINT)))
 }
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];

@@ -1,21 +1,25 @@
 //! `allOf`: several schemas as one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     document::{Document, Object},
     refusal::Refusal,
 };
 
-/// The schema that has the members of `schema` and of all `parts`, without `allOf`.
+/// The schema that has the members of `schema`, of the target of its `$ref`, and of all parts of its `allOf`, without these two.
 ///
 /// Properties and required names are united. For every other keyword the first schema that has it counts, with `schema` itself
 /// before its parts. `nullable` counts in `schema` itself only.
-pub(super) fn merged(document: &Document, schema: &Object, parts: &[Value]) -> Result<Object, Refusal> {
+pub(super) fn merged(document: &Document, schema: &Object) -> Result<Object, Refusal> {
     let mut merged = schema.clone();
-    merged.remove("allOf");
     let mut left = MAX_PARTS;
-    add(document, &mut merged, parts, &mut left)?;
+    if let Some(reference) = merged.remove("$ref") {
+        add(document, &mut merged, &[json!({ "$ref": reference })], &mut left)?;
+    }
+    if let Some(Value::Array(parts)) = merged.remove("allOf") {
+        add(document, &mut merged, &parts, &mut left)?;
+    }
     Ok(merged)
 }
 

@@ -9,7 +9,7 @@ mod fit;
 mod keywords;
 mod merge;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,9 @@ use crate::{
     refusal::Refusal,
 };
 pub(crate) use fit::{Mismatch, fit_input, fit_output};
-use keywords::{MAX_DESCRIPTION, constraints, described, enumeration, is_of_type, or_null, types};
+use keywords::{
+    MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, types,
+};
 use merge::merged;
 
 /// The direction of a value. Members that the other direction alone has are left out.
@@ -43,13 +45,13 @@ pub(crate) struct Writer<'a> {
     direction: Direction,
     /// References stay references.
     refers: bool,
-    /// The references that are being written.
+    /// The references that are being written, and the texts of schemas with `allOf`.
     within: Vec<String>,
-    /// The name of the definition of each reference.
+    /// The name of the definition of each reference or text.
     names: BTreeMap<String, String>,
     definitions: Object,
     /// Definitions that are still to be written.
-    pending: Vec<(String, &'a Value)>,
+    pending: Vec<(String, Cow<'a, Value>)>,
     written: usize,
 }
 
@@ -87,9 +89,21 @@ pub(crate) fn with_writer<T>(
 
 /// Writes one schema. It is in its place, and no reference to a definition.
 pub(crate) fn write(document: &Document, direction: Direction, schema: &Value) -> Result<Schema, Refusal> {
-    let schema = document.resolved(schema)?;
+    let schema = resolved(document, schema)?;
     let (schema, definitions) = with_writer(document, direction, |writer| writer.write(schema))?;
     Ok(Schema { schema, definitions })
+}
+
+/// The schema that `schema` is, or stands for.
+pub(crate) fn resolved<'a>(document: &'a Document, schema: &'a Value) -> Result<&'a Value, Refusal> {
+    let mut schema = schema;
+    for _ in 0..MAX_ALIASES {
+        match schema.as_object().and_then(alias) {
+            Some(reference) => schema = document.target(reference)?,
+            None => return Ok(schema),
+        }
+    }
+    Err(Refusal::Cycle)
 }
 
 impl<'a> Writer<'a> {
@@ -109,7 +123,7 @@ impl<'a> Writer<'a> {
     /// The definitions of the references that were written.
     fn definitions(mut self) -> Result<Object, Unwritable> {
         while let Some((name, target)) = self.pending.pop() {
-            let written = self.write(target)?;
+            let written = self.write(&target)?;
             self.definitions.insert(name, written);
         }
         Ok(self.definitions)
@@ -130,9 +144,9 @@ impl<'a> Writer<'a> {
                 _ => Err(Refusal::Malformed("a schema is not an object").into()),
             };
         };
-        if let Some(reference) = text_of(object, "$ref") {
-            // In 3.1 other members may stand beside a reference; only a description is common.
-            let mut target = self.reference(reference)?;
+        if let Some(reference) = alias(object) {
+            let target = self.reference(reference)?;
+            let mut target = if is_true(object, "nullable") { or_null(target) } else { target };
             if let (Some(text), Some(target)) = (text_of(object, "description"), target.as_object_mut())
                 && !target.contains_key("$ref")
             {
@@ -148,10 +162,8 @@ impl<'a> Writer<'a> {
 
     fn reference(&mut self, reference: &str) -> Result<Value, Unwritable> {
         let target = self.document.target(reference)?;
-        if target.get("$ref").is_some() {
-            // Fails if the references form a circle without a schema in it.
-            self.document.resolved(target)?;
-        }
+        // Fails if the aliases form a circle without a schema in it.
+        resolved(self.document, target)?;
         if !self.refers {
             if self.within.iter().any(|other| other == reference) {
                 return Err(Unwritable::NeedsReferences);
@@ -161,20 +173,25 @@ impl<'a> Writer<'a> {
             self.within.pop();
             return written;
         }
-        let known = self.names.get(reference).cloned();
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        Ok(self.refer(reference, name, Cow::Borrowed(target)))
+    }
+
+    /// A reference to the definition of `target`, whose key is a reference or a text.
+    fn refer(&mut self, key: &str, name: &str, target: Cow<'a, Value>) -> Value {
+        let known = self.names.get(key).cloned();
         let name = known.unwrap_or_else(|| {
-            let name = self.name(reference);
-            self.names.insert(reference.to_owned(), name.clone());
+            let name = self.name(name);
+            self.names.insert(key.to_owned(), name.clone());
             self.pending.push((name.clone(), target));
             name
         });
-        Ok(json!({ "$ref": format!("#/$defs/{name}") }))
+        json!({ "$ref": format!("#/$defs/{name}") })
     }
 
     /// A name for a definition, unique in this schema.
-    fn name(&self, reference: &str) -> String {
-        let last = reference.rsplit('/').next().unwrap_or_default();
-        let name: String = last
+    fn name(&self, name: &str) -> String {
+        let name: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
             .take(60)
@@ -188,9 +205,8 @@ impl<'a> Writer<'a> {
     }
 
     fn object(&mut self, schema: &Object) -> Result<Value, Unwritable> {
-        if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
-            let merged = merged(self.document, schema, parts)?;
-            return self.object(&merged);
+        if schema.contains_key("allOf") || schema.contains_key("$ref") {
+            return self.all_of(schema);
         }
         let (types, is_nullable) = types(schema);
         let written = match &types[..] {
@@ -204,6 +220,19 @@ impl<'a> Writer<'a> {
         Ok(if is_nullable { or_null(written) } else { written })
     }
 
+    /// A schema with `allOf`, or with a reference and other keywords, as in 3.1. The parts of a recursive one are written once.
+    fn all_of(&mut self, schema: &Object) -> Result<Value, Unwritable> {
+        let text = if self.refers { Value::Object(schema.clone()).to_string() } else { String::new() };
+        if self.refers && self.within.contains(&text) {
+            return Ok(self.refer(&text, "all_of", Cow::Owned(Value::Object(schema.clone()))));
+        }
+        let merged = merged(self.document, schema)?;
+        self.within.push(text);
+        let written = self.object(&merged);
+        self.within.pop();
+        written
+    }
+
     fn one_type(&mut self, schema: &Object, kind: Option<&str>) -> Result<Value, Unwritable> {
         let mut written = Object::new();
         let mut hints = Vec::new();
@@ -213,6 +242,7 @@ impl<'a> Writer<'a> {
         if self.direction == Direction::Request {
             enumeration(schema, kind, &mut written, &mut hints);
             constraints(schema, kind, &mut written, &mut hints);
+            hints.extend(discriminator(schema));
         }
         if schema.get("format").and_then(Value::as_str) == Some("date-time")
             && self.direction == Direction::Request
@@ -277,7 +307,8 @@ impl<'a> Writer<'a> {
             Direction::Request => "readOnly",
             Direction::Response => "writeOnly",
         };
-        Ok(is_true(own, foreign) || is_true(self.document.object(property)?, foreign))
+        let target = resolved(self.document, property)?.as_object();
+        Ok(is_true(own, foreign) || target.is_some_and(|target| is_true(target, foreign)))
     }
 
     /// `oneOf` and `anyOf`, both as `anyOf`.
@@ -314,11 +345,45 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The reference that a schema stands for: `$ref`, or the only part of `allOf`, with annotations beside it.
+fn alias(schema: &Object) -> Option<&str> {
+    let own = schema.get("$ref");
+    let parts = schema.get("allOf").and_then(Value::as_array);
+    let reference = match (own, parts.map(Vec::as_slice)) {
+        (Some(reference), None) => reference,
+        (None, Some([Value::Object(part)])) if part.len() == 1 => part.get("$ref")?,
+        _ => return None,
+    };
+    let is_annotation = |name: &String| ANNOTATIONS.contains(&name.as_str()) || name.starts_with("x-");
+    reference.as_str().filter(|_| schema.keys().all(is_annotation))
+}
+
+/// Keywords beside a reference that leave its schema as it is. A `type` repeats that of the schema.
+const ANNOTATIONS: [&str; 14] = [
+    "$comment",
+    "$ref",
+    "allOf",
+    "default",
+    "deprecated",
+    "description",
+    "example",
+    "examples",
+    "externalDocs",
+    "nullable",
+    "readOnly",
+    "title",
+    "type",
+    "writeOnly",
+];
+
+/// References from one schema to the next.
+const MAX_ALIASES: usize = 16;
 /// Schemas inside a schema without references.
 const MAX_INLINE_NODES: usize = 300;
 /// Schemas inside a schema with references.
 const MAX_NODES: usize = 4000;
 const MAX_DEPTH: usize = 64;
+
 /// The schema with a type at each place. A place without one accepts every value.
 pub(crate) fn with_types(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else { return };

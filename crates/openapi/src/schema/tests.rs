@@ -38,6 +38,10 @@ fn schema_is_written_in_the_subset() {
             json!({ "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "null" }] }),
         ),
         (
+            json!({ "enum": ["a", null] }),
+            json!({ "anyOf": [{ "type": "string", "enum": ["a"] }, { "type": "null" }] }),
+        ),
+        (
             json!({ "type": ["string", "integer", "null"], "maxLength": 5, "minimum": 0 }),
             json!({ "anyOf": [{ "type": "string", "maxLength": 5 }, { "type": "integer", "minimum": 0 }, { "type": "null" }] }),
         ),
@@ -121,6 +125,72 @@ fn recursive_schema_has_definitions() {
     );
     assert_eq!(of("Loop"), Err(Refusal::Cycle));
     assert_eq!(of("Chain"), Err(Refusal::Cycle));
+}
+
+#[test]
+fn schema_that_is_recursive_through_all_of_has_definitions() {
+    let node = json!({ "$ref": "#/components/schemas/Node" });
+    let more = json!({ "properties": { "note": { "type": "string" } } });
+    let document = document(&json!({
+        "Node": { "type": "object", "properties": {
+            "name": { "type": "string" },
+            // The usual ways of a description and of `null` beside a reference.
+            "parent": { "allOf": [node], "nullable": true, "description": "The node above.", "type": "object" },
+            "next": { "$ref": "#/components/schemas/Node", "title": "Next" },
+            "noted": { "allOf": [node, more] },
+        } },
+    }));
+    let written = write(&document, Direction::Request, &json!({ "allOf": [node] })).unwrap();
+    let reference = json!({ "$ref": "#/$defs/Node" });
+    let nullable = json!({ "anyOf": [reference, { "type": "null" }], "description": "The node above." });
+    assert_eq!(written.schema["properties"]["parent"], nullable);
+    assert_eq!(written.schema["properties"]["next"], reference);
+    assert_eq!(written.schema["properties"]["noted"]["properties"]["note"], json!({ "type": "string" }));
+    let names: Vec<_> = written.definitions.keys().map(String::as_str).collect();
+    assert_eq!(names, ["Node", "all_of"]);
+}
+
+#[test]
+fn keywords_beside_a_reference_count() {
+    let document = document(&json!({
+        "Base": { "type": "object", "required": ["id"], "properties": { "id": { "type": "integer" } } },
+        "Circle": { "$ref": "#/components/schemas/Circle", "properties": {} },
+    }));
+    let base = "#/components/schemas/Base";
+    let schema =
+        json!({ "$ref": base, "required": ["name"], "properties": { "name": { "type": "string" } } });
+    let expected = json!({
+        "type": "object", "required": ["id", "name"],
+        "properties": { "id": { "type": "integer" }, "name": { "type": "string" } },
+    });
+    let of = |schema: &Value| write(&document, Direction::Request, schema).map(|written| written.schema);
+    assert_eq!(of(&schema), Ok(expected));
+    let optional =
+        json!({ "properties": { "base": { "$ref": base, "nullable": true, "description": "The base." } } });
+    let written = of(&optional).unwrap();
+    assert_eq!(written["properties"]["base"]["anyOf"][1], json!({ "type": "null" }));
+    assert_eq!(written["properties"]["base"]["description"], "The base.");
+    assert_eq!(of(&json!({ "$ref": "#/components/schemas/Circle" })), Err(Refusal::Cycle));
+}
+
+#[test]
+fn values_of_the_discriminator_are_named() {
+    let document = document(&json!({
+        "Cat": { "type": "object", "properties": { "kind": { "type": "string" } } },
+        "Dog": { "type": "object", "properties": { "kind": { "type": "string" }, "barks": { "type": "boolean" } } },
+    }));
+    let parts = json!([{ "$ref": "#/components/schemas/Cat" }, { "$ref": "#/components/schemas/Dog" }]);
+    for (discriminator, words) in [
+        (json!({ "propertyName": "kind" }), r#"kind is one of "Cat", "Dog"."#),
+        (
+            json!({ "propertyName": "kind", "mapping": { "c": "Cat", "d": "Dog" } }),
+            r#"kind is one of "c", "d"."#,
+        ),
+    ] {
+        let schema = json!({ "oneOf": parts, "discriminator": discriminator });
+        let written = write(&document, Direction::Request, &schema).unwrap().schema;
+        assert_eq!(written["description"], words);
+    }
 }
 
 #[test]
