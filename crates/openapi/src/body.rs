@@ -27,9 +27,16 @@ pub(crate) struct Body {
 #[derive(Clone, Debug)]
 enum Form {
     Json,
-    /// The style of each member that has one.
-    Pairs(Vec<(String, Style, bool)>),
+    /// The encoding of each member that has one.
+    Pairs(Vec<(String, Encoding)>),
     Text,
+}
+
+/// The encoding of a member of a form (Encoding Object).
+#[derive(Clone, Copy, Debug)]
+enum Encoding {
+    Json,
+    Style { style: Style, explode: bool },
 }
 
 /// Reads the body of an operation, and the schema of its argument.
@@ -48,17 +55,21 @@ pub(crate) fn read(
     let content = body.get("content").and_then(Value::as_object);
     let content = content.ok_or(Refusal::Malformed("a request body has no content"))?;
     let kinds: [fn(&str) -> bool; 3] = [media::is_json, media::is_form, is_plain_text];
-    let chosen = kinds.iter().find_map(|is_kind| content.iter().find(|(media, _)| is_kind(media)));
+    let chosen = kinds.iter().find_map(|is_kind| {
+        let of_kind = content.iter().filter(|(media, _)| is_kind(media));
+        of_kind.min_by_key(|(media, _)| media::essence(media) != "application/json")
+    });
     let Some((media, details)) = chosen else {
         let named = content.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(Refusal::Body(shorten(&named)).into());
+        let named = if named.is_empty() { "of no media type".to_owned() } else { shorten(&named) };
+        return Err(Refusal::Body(named).into());
     };
     let details = details.as_object().ok_or(Refusal::Malformed("a media type is not an object"))?;
     let (form, content_type, default) = if media::is_json(media) {
         let named = if media.contains('*') { "application/json" } else { media };
         (Form::Json, named, json!({}))
     } else if media::is_form(media) {
-        (Form::Pairs(styles(details)?), media.as_str(), json!({ "type": "object" }))
+        (Form::Pairs(encodings(details)?), media.as_str(), json!({ "type": "object" }))
     } else {
         (Form::Text, "text/plain; charset=utf-8", json!({ "type": "string" }))
     };
@@ -84,20 +95,25 @@ fn is_plain_text(media: &str) -> bool {
     media::essence(media) == "text/plain"
 }
 
-/// The styles that the members of a form have (Encoding Object).
-fn styles(details: &Object) -> Result<Vec<(String, Style, bool)>, Refusal> {
-    let mut styles = Vec::new();
+/// The encodings that the members of a form have. A style takes precedence over a media type.
+fn encodings(details: &Object) -> Result<Vec<(String, Encoding)>, Refusal> {
+    let mut encodings = Vec::new();
     for (name, encoding) in details.get("encoding").and_then(Value::as_object).into_iter().flatten() {
         let style = encoding.get("style").and_then(Value::as_str);
         let explode = encoding.get("explode").and_then(Value::as_bool);
-        if style.is_none() && explode.is_none() {
-            continue;
-        }
-        let style =
-            Style::parse(style.unwrap_or("form")).ok_or(Refusal::Malformed("a form has an unknown style"))?;
-        styles.push((name.clone(), style, explode.unwrap_or(style == Style::Form)));
+        let media = encoding.get("contentType").and_then(Value::as_str);
+        let encoding = match (style, explode) {
+            (None, None) if media.is_some_and(media::is_json) => Encoding::Json,
+            (None, None) => continue,
+            (style, explode) => {
+                let style = Style::parse(style.unwrap_or("form"));
+                let style = style.ok_or(Refusal::Malformed("a form has an unknown style"))?;
+                Encoding::Style { style, explode: explode.unwrap_or(style == Style::Form) }
+            }
+        };
+        encodings.push((name.clone(), encoding));
     }
-    Ok(styles)
+    Ok(encodings)
 }
 
 impl Body {
@@ -106,11 +122,11 @@ impl Body {
         match &self.form {
             Form::Json => Ok(value.to_string().into()),
             Form::Text => Ok(value.as_str().ok_or(StyleError::Nested)?.to_owned().into()),
-            Form::Pairs(styles) => {
+            Form::Pairs(encodings) => {
                 let members = value.as_object().ok_or(StyleError::Nested)?;
                 let mut pairs = Vec::new();
                 for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-                    pairs.extend(pairs_of(name, value, styles)?);
+                    pairs.extend(pairs_of(name, value, encodings)?);
                 }
                 Ok(pairs.join("&").into())
             }
@@ -118,12 +134,16 @@ impl Body {
     }
 }
 
-/// The pairs of a member of a form. An object without a style is sent as JSON.
-fn pairs_of(name: &str, value: &Value, styles: &[(String, Style, bool)]) -> Result<Vec<String>, StyleError> {
-    let own = styles.iter().find(|(named, ..)| named == name);
+/// The pairs of a member of a form. Without an encoding, an object is sent as JSON, and a list as a pair for each item.
+fn pairs_of(name: &str, value: &Value, encodings: &[(String, Encoding)]) -> Result<Vec<String>, StyleError> {
+    let as_json = |value: &Value| format!("{}={}", encode(name), encode(&value.to_string()));
+    let own = encodings.iter().find(|(named, _)| named == name).map(|(_, encoding)| *encoding);
     match (own, value) {
-        (Some((_, style, explode)), value) => in_query(name, value, *style, *explode, None),
-        (None, Value::Object(_)) => Ok(vec![format!("{}={}", encode(name), encode(&value.to_string()))]),
-        (None, value) => in_query(name, value, Style::Form, true, None),
+        (Some(Encoding::Style { style, explode }), _) => in_query(name, value, style, explode, None),
+        (Some(Encoding::Json), _) | (None, Value::Object(_)) => Ok(vec![as_json(value)]),
+        (None, Value::Array(items)) if items.iter().any(Value::is_object) => {
+            Ok(items.iter().map(as_json).collect())
+        }
+        (None, _) => in_query(name, value, Style::Form, true, None),
     }
 }

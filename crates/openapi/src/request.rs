@@ -209,7 +209,7 @@ impl Plan {
         let value = arguments.get(&parameter.argument).ok_or_else(missing)?;
         let written = match &parameter.encoding {
             Encoding::Json => in_path_as_json(value),
-            Encoding::Style { style, explode, .. } => in_path(name, value, *style, *explode),
+            Encoding::Style { style, explode, declared } => in_path(name, value, *style, *explode, declared),
         };
         let argument = parameter.argument.as_str();
         written.map(|text| (argument, text)).map_err(|error| ArgumentError::Place(argument.to_owned(), error))
@@ -217,7 +217,7 @@ impl Plan {
 }
 
 fn in_path_as_json(value: &Value) -> Result<String, StyleError> {
-    in_path("", &Value::String(value.to_string()), Style::Simple, false)
+    in_path("", &Value::String(value.to_string()), Style::Simple, false, &[])
 }
 
 /// Bytes of the target and of the headers of a request.

@@ -111,8 +111,20 @@ fn text(value: &Value) -> Result<String, StyleError> {
     }
 }
 
-/// A value in a path. It stays in its segment, however a server decodes the path.
-pub(crate) fn in_path(name: &str, value: &Value, style: Style, explode: bool) -> Result<String, StyleError> {
+/// A value in a path. It stays in its segment, however a server decodes the path. An exploded object in the style `matrix` may
+/// have the members `declared` alone, since each is a parameter of its own.
+pub(crate) fn in_path(
+    name: &str,
+    value: &Value,
+    style: Style,
+    explode: bool,
+    declared: &[String],
+) -> Result<String, StyleError> {
+    if let (Value::Object(members), Style::Matrix, true) = (value, style, explode)
+        && let Some(other) = members.keys().find(|member| !declared.contains(member))
+    {
+        return Err(StyleError::Undeclared(other.clone()));
+    }
     let flat = Flat::of(value)?.map(|text| match text.chars().find(|c| is_separator(*c)) {
         Some(separator) => Err(StyleError::Separator(separator)),
         None => Ok(encode(text)),
@@ -250,6 +262,7 @@ mod tests {
 
     #[test]
     fn path_styles_match_the_examples_of_the_specification() {
+        let declared = ["R", "G", "B"].map(str::to_owned);
         for (style, explode, expected) in [
             (Style::Simple, false, ["blue", "blue,black,brown", "B,150,G,200,R,100"]),
             (Style::Simple, true, ["blue", "blue,black,brown", "B=150,G=200,R=100"]),
@@ -262,7 +275,7 @@ mod tests {
                 [";color=blue", ";color=blue;color=black;color=brown", ";B=150;G=200;R=100"],
             ),
         ] {
-            let written = values().map(|value| in_path("color", &value, style, explode).unwrap());
+            let written = values().map(|value| in_path("color", &value, style, explode, &declared).unwrap());
             assert_eq!(written, expected, "{style:?} {explode}");
         }
     }
@@ -299,11 +312,11 @@ mod tests {
     #[test]
     fn value_cannot_leave_its_place() {
         for value in ["a/b", "..\\x", "a%2fb", "a?b", "a#b", "a;b", "a\nb", "a\0"] {
-            let refused = in_path("id", &json!(value), Style::Simple, false);
+            let refused = in_path("id", &json!(value), Style::Simple, false, &[]);
             assert!(matches!(refused, Err(StyleError::Separator(_))), "{value:?} {refused:?}");
         }
         assert_eq!(
-            in_path("id", &json!("ä @:&=+"), Style::Simple, false).unwrap(),
+            in_path("id", &json!("ä @:&=+"), Style::Simple, false, &[]).unwrap(),
             "%C3%A4%20%40%3A%26%3D%2B"
         );
         for segment in ["", ".", "..", "%2e%2E", "%20..", " "] {
@@ -314,8 +327,10 @@ mod tests {
         assert_eq!(pairs, ["q=a%26admin%3D1%23x%3D%3F%2F%20%2B"]);
         let page = in_query("q", &json!({ "page": 1, "sort": ["a", "b"] }), Style::Form, true, None).unwrap();
         assert_eq!(page, ["page=1", "sort=a", "sort=b"]);
-        let undeclared = in_query("q", &json!({ "admin": 1 }), Style::Form, true, Some(&["page".to_owned()]));
-        assert_eq!(undeclared, Err(StyleError::Undeclared("admin".to_owned())));
+        let (admin, declared) = (json!({ "admin": 1 }), ["page".to_owned()]);
+        let undeclared = Err(StyleError::Undeclared("admin".to_owned()));
+        assert_eq!(in_query("q", &admin, Style::Form, true, Some(&declared)), undeclared);
+        assert_eq!(in_path("q", &admin, Style::Matrix, true, &declared).map(|path| vec![path]), undeclared);
     }
 
     #[test]
@@ -331,7 +346,7 @@ mod tests {
     #[test]
     fn nested_value_is_refused() {
         for value in [json!([[1]]), json!({ "a": {} }), json!([null])] {
-            assert_eq!(in_path("a", &value, Style::Simple, false), Err(StyleError::Nested));
+            assert_eq!(in_path("a", &value, Style::Simple, false, &[]), Err(StyleError::Nested));
             assert_eq!(in_query("a", &value, Style::Form, true, None), Err(StyleError::Nested));
             assert_eq!(in_header(&value, false), Err(StyleError::Nested));
         }

@@ -77,12 +77,48 @@ async fn parameter_styles_of_the_document_are_used() {
             "/a;x=b;x=c",
         ),
         ("/a/{x}.json", json!({ "in": "path" }), json!("b"), "/a/b.json"),
+        // Some models write every number as a floating-point number.
+        ("/a", json!({ "in": "query", "schema": { "type": "integer" } }), json!(2.0), "/a?x=2"),
+        ("/a", json!({ "in": "query" }), json!(""), "/a?x="),
     ] {
         let mut parameter = parameter;
         parameter["name"] = "x".into();
         let session = Session::of(&one_operation("get", path, json!([parameter]), Value::Null)).await;
         assert_eq!(session.requests("act", json!({ "x": value })).await, [format!("GET {target}")]);
     }
+}
+
+#[tokio::test]
+async fn members_of_a_form_have_their_encodings() {
+    let encoding = json!({
+        "filter": { "contentType": "application/json" }, "tags": { "style": "pipeDelimited", "explode": false },
+        "deep": { "style": "deepObject" },
+    });
+    let form = json!({ "application/x-www-form-urlencoded": { "schema": { "type": "object" }, "encoding": encoding } });
+    let session = Session::of(&one_operation("post", "/a", json!([]), form)).await;
+    for (body, form) in [
+        (json!({ "filter": ["a"] }), "filter=%5B%22a%22%5D"),
+        (json!({ "tags": ["a", "b"] }), "tags=a%7Cb"),
+        (json!({ "deep": { "a": { "b": 1 } } }), "deep%5Ba%5D%5Bb%5D=1"),
+        // Without an encoding.
+        (json!({ "list": ["a", 2], "none": null, "empty": "" }), "empty=&list=a&list=2"),
+        (json!({ "object": { "a": 1 } }), "object=%7B%22a%22%3A1%7D"),
+        (
+            json!({ "objects": [{ "a": 1 }, { "a": 2 }] }),
+            "objects=%7B%22a%22%3A1%7D&objects=%7B%22a%22%3A2%7D",
+        ),
+    ] {
+        let request = format!("POST /a content-type: application/x-www-form-urlencoded {form}");
+        assert_eq!(session.requests("act", json!({ "body": body })).await, [request]);
+    }
+}
+
+#[tokio::test]
+async fn plain_json_is_preferred_to_other_media_types() {
+    let body = json!({ "application/hal+json": {}, "application/json": {}, "application/vnd.a+json": {} });
+    let session = Session::of(&one_operation("post", "/a", json!([]), body)).await;
+    let requests = session.requests("act", json!({ "body": { "a": 1 } })).await;
+    assert_eq!(requests, [r#"POST /a content-type: application/json {"a":1}"#]);
 }
 
 #[tokio::test]
