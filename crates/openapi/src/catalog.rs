@@ -62,10 +62,26 @@ impl Catalog {
         let mut places = Vec::new();
         let mut refused = Vec::new();
         for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
-            match document.object(item) {
-                Ok(item) => places.extend(operations(root, path, item)),
+            let mut refuse = |source: String, refusal| {
+                refused.push(RefusedOperation { source, operation_id: None, refusal });
+            };
+            let target = match document.object(item) {
+                Ok(target) => target,
                 Err(refusal) => {
-                    refused.push(RefusedOperation { source: clean(path, 200), operation_id: None, refusal });
+                    refuse(clean(path, 200), refusal);
+                    continue;
+                }
+            };
+            for method in METHODS {
+                let source = || source(method, path);
+                // Some documents have references to operations, which OpenAPI does not define.
+                match target.get(method).map(|operation| document.object(operation)) {
+                    Some(Ok(operation)) => places.push(Place { path, method, root, item: target, operation }),
+                    Some(Err(refusal)) => refuse(source(), refusal),
+                    None => {}
+                }
+                if item.get("$ref").is_some() && item.get(method).is_some() {
+                    refuse(source(), Refusal::Malformed("an operation is beside the `$ref` of its path"));
                 }
             }
         }
@@ -81,7 +97,7 @@ impl Catalog {
             match read {
                 Ok(operation) => served.push(operation),
                 Err(refusal) => refused.push(RefusedOperation {
-                    source: format!("{} {}", place.method.to_ascii_uppercase(), clean(place.path, 200)),
+                    source: source(place.method, place.path),
                     operation_id: text_of(place.operation, "operationId").map(|id| clean(id, 100)),
                     refusal,
                 }),
@@ -91,7 +107,7 @@ impl Catalog {
         let title = text_of(root, "x-deputy-api").or_else(|| text_of(info, "title")).unwrap_or("your API");
         Ok(Self {
             api: clean(title, 100),
-            version: clean(text_of(info, "version").unwrap_or_default(), 40),
+            version: info.get("version").map(version).unwrap_or_default(),
             instructions: text_of(root, "x-deputy-instructions").map(|text| clean(text, 2000)),
             operations: served,
             refused,
@@ -122,13 +138,9 @@ impl Catalog {
     }
 }
 
-/// The operations of a path item.
-fn operations<'a>(root: &'a Object, path: &'a str, item: &'a Object) -> Vec<Place<'a>> {
-    let of_method = |method: &&'a str| {
-        let operation = item.get(*method)?.as_object()?;
-        Some(Place { path, method, root, item, operation })
-    };
-    METHODS.iter().copied().filter_map(|method| of_method(&method)).collect()
+/// The method and the path of an operation, for messages.
+fn source(method: &str, path: &str) -> String {
+    format!("{} {}", method.to_ascii_uppercase(), clean(path, 200))
 }
 
 /// The name of each operation. Operations whose names are the same get different ones, that do not depend on their order.
@@ -158,6 +170,13 @@ fn names(places: &[Place<'_>]) -> Vec<Result<String, Refusal>> {
         }
     });
     named.collect()
+}
+
+/// A version, also one that YAML takes for a number, such as `1.0`.
+fn version(value: &Value) -> String {
+    let text =
+        if value.is_number() { value.to_string() } else { value.as_str().unwrap_or_default().to_owned() };
+    clean(&text, 40)
 }
 
 /// The path of the first server.

@@ -96,6 +96,12 @@ impl<'a> Place<'a> {
         Ok((keep, drop.unwrap_or_default()))
     }
 
+    /// Whether the operation or its path has servers that are not those of the document.
+    pub(crate) fn has_other_servers(&self) -> bool {
+        let own = self.operation.get("servers").or_else(|| self.item.get("servers"));
+        own.is_some_and(|servers| Some(servers) != self.root.get("servers"))
+    }
+
     /// The title of the tool.
     pub(crate) fn summary(&self) -> &'a str {
         text_of(self.operation, "summary").or_else(|| text_of(self.item, "summary")).unwrap_or_default()

@@ -17,10 +17,10 @@ pub(crate) fn is_form(media: &str) -> bool {
     essence(media) == "application/x-www-form-urlencoded"
 }
 
-/// A type that is text to read.
+/// A type that is text to read, and not a stream of events.
 pub(crate) fn is_text(media: &str) -> bool {
     let essence = essence(media);
-    essence.starts_with("text/")
+    (essence.starts_with("text/") && essence != "text/event-stream")
         || ["application/xml", "application/yaml"].contains(&essence.as_str())
         || essence.ends_with("+xml")
 }

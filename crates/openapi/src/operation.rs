@@ -32,6 +32,8 @@ pub struct Operation {
     pub source: String,
     /// Optional parameters that are never sent, such as cookies.
     pub left_out: Vec<String>,
+    /// Whether the document has other servers for it than for the rest. The request goes to `API_URL` all the same.
+    pub has_other_servers: bool,
     pub(crate) plan: Plan,
     pub(crate) output: Output,
 }
@@ -100,7 +102,8 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     let tool = tool(place, name, input, &output, is_read_only, is_destructive);
     let source = format!("{method} {}", place.path);
     let plan = Plan { method, path, parameters: sent, body, accept, fixed, arguments };
-    Ok(Operation { tool, scopes, is_destructive, source, left_out: parameters.left_out, plan, output })
+    let (left_out, has_other_servers) = (parameters.left_out, place.has_other_servers());
+    Ok(Operation { tool, scopes, is_destructive, source, left_out, has_other_servers, plan, output })
 }
 
 fn method(name: &str) -> Result<Method, Refusal> {

@@ -48,6 +48,7 @@ mod tests {
             "openapi": "3.0.0", "info": { "version": "1", "on": "yes" }, "responses": { "200": { "x": [1] }, "default": [1] },
         });
         assert_eq!(parse(yaml).unwrap(), expected);
+        assert_eq!(parse(&format!("\u{feff}{}", yaml.replace('\n', "\r\n"))).unwrap(), expected);
         assert_eq!(parse(&format!("\u{feff} {expected}")).unwrap(), expected);
     }
 

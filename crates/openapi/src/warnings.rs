@@ -81,6 +81,9 @@ fn of_operation(operation: &Operation) -> Vec<String> {
         warnings
             .push(format!("some models refuse its schema, in {} places; the first: {first}", problems.len()));
     }
+    if operation.has_other_servers {
+        warnings.push("the document has other servers for it, and Deputy sends it to API_URL".to_owned());
+    }
     if !operation.left_out.is_empty() {
         warnings.push(format!("it is called without {}", operation.left_out.join(", ")));
     }
@@ -123,7 +126,7 @@ mod tests {
                 "/2": { "get": { "operationId": "findIt", "description": long } },
                 "/3": { "post": { "operationId": "make", "x-deputy-scopes": [], "description": "Makes a thing with sk_live_0123456789abcdef." } },
                 "/4": { "get": {
-                    "operationId": "x", "summary": "Get", "parameters": [{ "name": "s", "in": "cookie" }],
+                    "operationId": "x", "summary": "Get", "parameters": [{ "name": "s", "in": "cookie" }], "servers": [{ "url": "https://files.example" }],
                 } },
             },
         });
@@ -138,6 +141,7 @@ mod tests {
                 "make: it changes something and needs no scope, so that every client may call it",
                 "make: its description or a default contains what looks like a secret (sk_live_…)",
                 "x: its description is too short for a model to know when to use it",
+                "x: the document has other servers for it, and Deputy sends it to API_URL",
                 "x: it is called without the cookie `s`",
             ]
         );

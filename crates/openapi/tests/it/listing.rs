@@ -149,6 +149,54 @@ fn operation_that_is_not_served_is_named_with_its_reason() {
 }
 
 #[test]
+fn operation_that_is_lost_in_the_document_is_named() {
+    let document = json!({
+        "openapi": "3.1.0", "info": { "version": 1.5 }, "x-deputy-scopes": [],
+        "paths": {
+            "/a": { "$ref": "#/components/pathItems/A", "summary": "A.", "put": {} },
+            "/b": { "get": null, "parameters": [] },
+            "/c": { "get": { "responses": { "200": { "content": { "text/event-stream": {} } } } } },
+            "/d": { "post": { "requestBody": { "content": {} } } },
+            "/e": { "get": { "$ref": "e.yaml" }, "put": { "$ref": "#/components/x-put" } },
+            "/f": { "get": { "parameters": { "$ref": "#/components/parameters" } } },
+        },
+        "components": { "pathItems": { "A": { "get": { "operationId": "a" } } }, "x-put": {} },
+        "webhooks": { "made": { "post": {} } },
+    });
+    let catalog = Catalog::read(&document.to_string()).unwrap();
+    let served: Vec<_> = catalog.operations.iter().map(|operation| operation.source.as_str()).collect();
+    assert_eq!((served, catalog.version.as_str()), (vec!["GET /a", "PUT /e"], "1.5"));
+    let mut refused: Vec<_> =
+        catalog.refused.iter().map(|refused| format!("{}: {}", refused.source, refused.refusal)).collect();
+    refused.sort_unstable();
+    assert_eq!(
+        refused,
+        [
+            "GET /b: the document is malformed: an object is missing",
+            "GET /c: its response is text/event-stream; JSON and text are passed on",
+            "GET /e: it refers to another document: e.yaml",
+            "GET /f: the document is malformed: the parameters are not a list",
+            "POST /d: its request body is of no media type; JSON, forms and plain text can be sent",
+            "PUT /a: the document is malformed: an operation is beside the `$ref` of its path",
+        ]
+    );
+}
+
+#[test]
+fn optional_parameter_of_another_form_is_left_out() {
+    let xml = json!({ "name": "x", "in": "query", "content": { "application/xml": {} } });
+    let left_out = |parameter: &Value| {
+        let catalog = Catalog::read(&one_operation("get", "/a", json!([parameter]), Value::Null)).unwrap();
+        catalog.operations.first().map(|operation| operation.left_out.clone())
+    };
+    let named = "the parameter `x` in another form than JSON".to_owned();
+    assert_eq!(left_out(&xml), Some(vec![named]));
+    let mut required = xml;
+    required["required"] = true.into();
+    assert_eq!(left_out(&required), None);
+}
+
+#[test]
 fn scopes_and_their_words_come_from_the_document() {
     let catalog = Catalog::read(INVOICES).unwrap();
     assert_eq!(catalog.scopes(), ["invoice.read", "invoice.write"]);
