@@ -114,6 +114,7 @@ impl StartError {
             Self::Provision(error) => ExitCode::from(error.exit_code()),
             Self::OpenApi(
                 OpenApiError::Document(..)
+                | OpenApiError::Encoding(_)
                 | OpenApiError::NoApi
                 | OpenApiError::NoDocument
                 | OpenApiError::NoOperation(_)

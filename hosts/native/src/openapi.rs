@@ -53,10 +53,12 @@ pub(crate) struct ToolsOptions {
 pub(crate) enum OpenApiError {
     #[error("{path} (--openapi, OPENAPI) cannot be used: {1}", path = .0.display())]
     Document(PathBuf, DocumentError),
+    #[error("{} is not UTF-8. Save it as UTF-8", .0.display())]
+    Encoding(PathBuf),
     #[error("no document is named. --openapi (OPENAPI) names a file with an OpenAPI document")]
     NoDocument,
     #[error(
-        "the demo has an API for examples/invoices only. --api-url (DEMO_API_URL) names the API of your document"
+        "the demo has no API for this document: its own serves examples/invoices alone. --api-url (DEMO_API_URL) names the API that does"
     )]
     NoApi,
     #[error("no operation of {} (--openapi, OPENAPI) can be served. `deputy tools` names the reasons", .0.display())]
@@ -110,8 +112,10 @@ impl ToolSource {
 }
 
 fn read(document: &Path, overlay: Option<&Path>) -> Result<Catalog, OpenApiError> {
-    let text =
-        |path: &Path| fs::read_to_string(path).map_err(|error| OpenApiError::Read(path.to_owned(), error));
+    let text = |path: &Path| {
+        let bytes = fs::read(path).map_err(|error| OpenApiError::Read(path.to_owned(), error))?;
+        String::from_utf8(bytes).map_err(|_| OpenApiError::Encoding(path.to_owned()))
+    };
     let document_text = text(document)?;
     let catalog = match overlay {
         Some(overlay) => Catalog::curated(&document_text, &text(overlay)?),

@@ -58,6 +58,16 @@ fn tools_of_a_large_document_are_printed_whole() {
 }
 
 #[test]
+fn document_that_is_not_utf_8_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("latin1.yaml");
+    fs::write(&path, b"openapi: 3.0.0\ninfo: { title: B\xfccher }\n").unwrap();
+    let output = tools(&["--openapi", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("latin1.yaml is not UTF-8"), "{}", stderr(&output));
+}
+
+#[test]
 fn check_of_tools_fails_until_every_operation_is_decided() {
     let status = |arguments: &[&str]| tools(arguments).status.code();
     assert_eq!(status(&["--openapi", DOCUMENT]), Some(0));
