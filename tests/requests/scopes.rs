@@ -177,8 +177,9 @@ async fn tool_call_without_its_scope_is_insufficient_scope() {
         "Bearer error=\"insufficient_scope\", error_description=\"this needs the scope todo:write\", \
          scope=\"todo:read todo:write\", resource_metadata=\"https://deputy.example/.well-known/oauth-protected-resource/mcp\""
     );
-    let told =
-        "this needs the scope todo:write: connect this server again in the application, and approve it there";
+    // The page makes each client log in again, also those that do not ask for more scopes.
+    let told = "this needs the scope todo:write: connect this server again in the application, and approve it there. If the \
+                application does not offer that, disconnect it first at https://deputy.example/agents";
     assert_eq!(response.json()["error_description"], told);
     assert_eq!(world.requests_to(API, "/api/todos"), 0);
     assert_eq!(world.call(&token, "get_my_todo_list", json!({})).await.status, StatusCode::OK);

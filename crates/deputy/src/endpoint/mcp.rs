@@ -230,8 +230,13 @@ fn insufficient_scope(app: &App, held: &Scopes, required: &[String], text: &str)
     let challenge = format!(
         r#"Bearer error="insufficient_scope", error_description="{text}", scope="{wanted}", resource_metadata="{url}{path}""#
     );
-    // Clients that do not ask for more scopes show the body. Some read the challenge up to a comma.
-    let text = format!("{text}: connect this server again in the application, and approve it there");
+    // Clients that do not ask for more scopes show the body; some of them refresh their tokens and give up. A client that the
+    // user has disconnected starts a new login. Some read the challenge up to a comma.
+    let agents = url.at(paths::AGENTS);
+    let text = format!(
+        "{text}: connect this server again in the application, and approve it there. If the application does not offer that, \
+         disconnect it first at {agents}"
+    );
     challenged(StatusCode::FORBIDDEN, challenge, ErrorCode::InsufficientScope, &text)
 }
 
