@@ -150,8 +150,11 @@ pub(crate) fn list(options: &ToolsOptions) -> Result<(), StartError> {
 /// Prints at once: the queue of the log may lose a text of megabytes.
 fn print(text: &str) -> Result<(), StartError> {
     let mut stdout = io::stdout().lock();
-    let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-    printed.map_err(|error| OpenApiError::Print(error).into())
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        // The reader, such as `head`, has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(|error| OpenApiError::Print(error).into()),
+    }
 }
 
 fn as_json(catalog: &Catalog, warnings: &[String]) -> String {
