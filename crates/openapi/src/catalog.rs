@@ -125,15 +125,26 @@ impl Catalog {
     /// The configuration with these variables. `API_SCOPES` has the scopes of the operations, unless it is set.
     pub fn config(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let scopes = variable("API_SCOPES").unwrap_or_else(|| self.scopes().join(" "));
-        if scopes.is_empty() {
-            let problem =
-                "is not set, and no tool of the OpenAPI document needs a scope: set it to a scope of the API";
-            return Err(ConfigErrors(vec![ConfigError {
-                name: "API_SCOPES".into(),
-                problem: problem.into(),
-            }]));
-        }
+        let own = self.scopes();
+        let refuse = |problem: String| {
+            Err(ConfigErrors(vec![ConfigError { name: "API_SCOPES".into(), problem: problem.into() }]))
+        };
+        let scopes = match variable("API_SCOPES") {
+            Some(scopes) => scopes,
+            None if own.is_empty() => {
+                return refuse(
+                    "is not set, and no tool of the OpenAPI document needs a scope: set it to a scope of the API".into(),
+                );
+            }
+            None if own.len() > MAX_SCOPES => {
+                return refuse(format!(
+                    "is not set, and the tools of the OpenAPI document need {} scopes, of which a client can have {MAX_SCOPES}: leave out \
+                     operations with x-deputy-hide, or set it to the scopes that clients may have",
+                    own.len()
+                ));
+            }
+            None => own.join(" "),
+        };
         Config::parse(|name| if name == "API_SCOPES" { Some(scopes.clone()) } else { variable(name) })
     }
 }
@@ -194,3 +205,5 @@ fn base_path(root: &Object) -> Option<String> {
 const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
 
 const MAX_OPERATIONS: usize = 5000;
+/// Scopes that `API_SCOPES` can have.
+pub(crate) const MAX_SCOPES: usize = 64;

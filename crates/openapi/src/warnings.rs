@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use deputy::testing::tool_problems;
 
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, MAX_SCOPES},
     operation::{MAX_DESCRIPTION, Operation},
 };
 
@@ -20,8 +20,9 @@ impl Catalog {
                  those that agents do not need"
             ));
         }
-        if self.scopes().len() > 64 {
-            warnings.push(format!("{} scopes: API_SCOPES can have 64 at most", self.scopes().len()));
+        if self.scopes().len() > MAX_SCOPES {
+            warnings
+                .push(format!("{} scopes: API_SCOPES can have {MAX_SCOPES} at most", self.scopes().len()));
         }
         for scope in self.scopes().iter().filter(|scope| !self.scope_descriptions.contains_key(*scope)) {
             warnings.push(format!(

@@ -82,7 +82,7 @@ pub(super) static SCOPES: Variable = Variable {
 
 fn api_scopes(value: &str) -> Result<Scopes, &'static str> {
     let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let scopes = Scopes::parse(&value).map_err(|_| "must be scopes separated by spaces")?;
+    let scopes = Scopes::parse(&value).map_err(|_| "must be at most 64 scopes, separated by spaces")?;
     if scopes.iter().any(|scope| scope.contains(',')) {
         return Err("must be scopes separated by spaces, without commas");
     }

@@ -210,6 +210,21 @@ fn scopes_and_their_words_come_from_the_document() {
 }
 
 #[test]
+fn more_scopes_than_a_client_can_have_need_a_decision() {
+    let paths: serde_json::Map<_, _> = (0..65)
+        .map(|n| (format!("/{n}"), json!({ "get": { "x-deputy-scopes": [format!("s{n}")] } })))
+        .collect();
+    let catalog = Catalog::read(&json!({ "openapi": "3.0.0", "paths": paths }).to_string()).unwrap();
+    let errors = |scopes: Option<&str>| {
+        let set = scopes.map(str::to_owned);
+        let variable = |name: &str| set.clone().filter(|_| name == "API_SCOPES");
+        catalog.config(variable).err().unwrap().to_string()
+    };
+    assert!(errors(None).contains("need 65 scopes, of which a client can have 64"), "{}", errors(None));
+    assert!(!errors(Some("s1 s2")).contains("API_SCOPES"), "{}", errors(Some("s1 s2")));
+}
+
+#[test]
 fn operations_of_one_name_get_names_that_do_not_depend_on_order() {
     let names = |paths: Value| {
         let document = json!({ "openapi": "3.0.0", "x-deputy-scopes": [], "paths": paths }).to_string();
