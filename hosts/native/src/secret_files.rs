@@ -1,5 +1,5 @@
-//! Secrets in files of their own, as orchestrators mount them: the variable `NAME_FILE` names the file with the value of
-//! `NAME`.
+//! Secrets in files of their own, as orchestrators mount them, and the list `CLIENTS`, which is long: the variable `NAME_FILE`
+//! names the file with the value of `NAME`.
 
 use std::{fs, io, path::PathBuf};
 
@@ -97,9 +97,9 @@ impl SecretFile {
     }
 }
 
-/// The secrets of the configuration, and of this host.
+/// The secrets of the configuration and of this host, and `CLIENTS`.
 fn secrets() -> impl Iterator<Item = String> {
-    let secrets = config::variables().filter(|variable| variable.secret);
+    let secrets = config::variables().filter(|variable| variable.secret || variable.name == "CLIENTS");
     let names = secrets.flat_map(|variable| [Some(variable.name), variable.former_name]);
     names.flatten().chain([management::CLIENT_SECRET, "STORE_URL"]).map(str::to_owned)
 }
@@ -122,13 +122,13 @@ mod tests {
         let path = folder.path().join("secret");
         fs::write(&path, " a secret \r\n").unwrap();
         let path = path.to_str().unwrap();
-        for name in
-            ["SERVER_KEY", "COOKIE_ENCRYPTION_KEY", "PINGONE_CLIENT_SECRET", "ADMIN_TOKEN", "STORE_URL"]
-        {
+        let secrets =
+            ["SERVER_KEY", "COOKIE_ENCRYPTION_KEY", "PINGONE_CLIENT_SECRET", "ADMIN_TOKEN", "STORE_URL"];
+        for name in secrets.into_iter().chain(["CLIENTS"]) {
             let file = values(&[(&format!("{name}_FILE"), path)]).unwrap();
             assert_eq!(file.get(name), Some(" a secret "), "{name}");
         }
-        // Not a secret.
+        // Neither a secret nor a list.
         assert_eq!(values(&[("PUBLIC_URL_FILE", path)]).unwrap().get("PUBLIC_URL"), None);
     }
 

@@ -13,6 +13,9 @@ pub(crate) fn variables(path: &Path, option: &'static str, secrets: &EnvFile) ->
     let document: Value = jsonc_parser::parse_to_serde_value(&text, &jsonc_parser::ParseOptions::default())
         .map_err(|error| unusable(format!("it is not JSONC: {error}")))?;
     let vars = document["vars"].as_object().ok_or_else(|| unusable("it has no vars".to_owned()))?;
-    let texts = vars.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    // As the Worker reads them: a value that is JSON counts as its text.
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let set = vars.iter().filter(|(_, value)| !value.is_null());
+    let texts = set.map(|(name, value)| (name.clone(), text(value)));
     Ok(secrets.over(texts))
 }

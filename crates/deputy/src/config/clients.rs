@@ -125,7 +125,9 @@ pub(super) static CLIENTS: Variable = Variable {
     example: Some(
         r#"[{"client_id":"client-mastra","client_name":"Mastra","redirect_uris":["https://app.example.com/callback"]}]"#,
     ),
-    on_workers: None,
+    on_workers: Some(
+        "the list itself may be in the `vars` of `wrangler.jsonc`, without quotation marks around it",
+    ),
     secret: false,
 };
 

@@ -26,7 +26,7 @@ use deputy::{
 };
 use worker::{
     Env,
-    js_sys::Object,
+    js_sys::{JSON, Object, Reflect},
     wasm_bindgen::{JsCast as _, JsValue},
     web_sys::Request,
 };
@@ -71,7 +71,7 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     if let Some(router) = ROUTER.with_borrow(Clone::clone) {
         return Ok(router);
     }
-    let variable = |name: &str| env.var(name).ok().map(|value| value.to_string());
+    let variable = |name: &str| variable(env, name);
     let misspelled = check_names(env, |name| variable(name).is_some_and(|value| !value.is_empty()));
     let config = match (misspelled, tools.config(&variable)) {
         (Ok(()), config) => config.map_err(|errors| errors.to_string())?,
@@ -88,6 +88,12 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     let router = tools.server(config, host).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
+}
+
+/// The text of a variable or of a secret. A variable that is JSON, such as a number or a list, counts as its JSON text.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    let value = Reflect::get(env, &name.into()).ok().filter(|value| !value.is_null_or_undefined())?;
+    value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
 }
 
 /// Rejects misspelled names among the Worker's variables, secrets and bindings.

@@ -42,8 +42,7 @@ fn configuration_that_admits_no_client_is_a_failure() {
     let closed = [("DYNAMIC_CLIENT_REGISTRATION", "off"), ("CLIENT_ID_METADATA_DOCUMENTS", "off")];
     let run = upstream.doctor(folder.path(), &[], &closed);
     assert_eq!((run.output.status.code(), run.verdict("clients")), (Some(1), "failure"));
-    let client = r#"[{"client_id":"client-a","client_name":"A","redirect_uris":["https://a.example/"]}]"#;
-    let run = upstream.doctor(folder.path(), &[], &[closed[0], closed[1], ("CLIENTS", client)]);
+    let run = upstream.doctor(folder.path(), &[], &[closed[0], closed[1], ("CLIENTS", CLIENTS)]);
     assert_eq!(run.verdict("clients"), "ok", "{:#}", run.document);
 }
 
@@ -171,7 +170,7 @@ fn worker_is_configured_by_wrangler_file_and_secrets() {
         .map(|(name, value)| format!("    \"{name}\": \"{value}\","))
         .collect();
     let wrangler = format!(
-        "// A Worker.\n{{\n  \"name\": \"deputy\",\n  \"vars\": {{\n    // Its address.\n    \"PUBLIC_URL\": \"http://localhost:8787\",\n{}\n  }}\n}}\n",
+        "// A Worker.\n{{\n  \"name\": \"deputy\",\n  \"vars\": {{\n    // Its address.\n    \"PUBLIC_URL\": \"http://localhost:8787\",\n    \"ACCESS_TOKEN_LIFETIME\": 600,\n    \"CLIENTS\": {CLIENTS},\n{}\n  }}\n}}\n",
         vars.join("\n")
     );
     let secrets: Vec<_> = variables
@@ -185,6 +184,7 @@ fn worker_is_configured_by_wrangler_file_and_secrets() {
     let run = Run::of(deputy(folder.path(), &arguments));
     assert!(run.output.status.success(), "{:#}", run.document);
     assert!(run.checks().all(|check| check["check"] != "data folder"), "{:#}", run.document);
+    assert!(run.check("clients")["seen"].as_str().unwrap().starts_with("1 in CLIENTS"), "{:#}", run.document);
     write(folder.path(), "wrangler.jsonc", "{ nothing");
     let output = deputy(folder.path(), &arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -194,6 +194,9 @@ fn worker_is_configured_by_wrangler_file_and_secrets() {
 fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
+
+const CLIENTS: &str =
+    r#"[{"client_id":"client-a","client_name":"A","redirect_uris":["https://a.example/"]}]"#;
 
 /// The text of a member of a check.
 fn text<'a>(check: &'a Value, member: &str) -> &'a str {

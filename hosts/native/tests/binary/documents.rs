@@ -294,7 +294,7 @@ writes it anew.
 
 The native binary reads a variable from the environment, or from a file of `NAME=value` lines: `.env` in the current folder, or the file
 that `ENV_FILE` names. The environment wins. A Worker reads the `vars` of its `wrangler.jsonc` and its secrets, which
-`npx wrangler secret put <name>` sets. An empty variable counts as absent.
+`npx wrangler secret put <name>` sets. A value in `vars` may be JSON, such as a number or a list. An empty variable counts as absent.
 
 Deputy does not start with a wrong configuration. The error lists every wrong variable at once, and shows no values. A misspelled name in
 the file, or among the variables of a Worker, is such an error. Other unknown names there have no effect and are warned about; so are
@@ -317,7 +317,7 @@ and every other address has at most a quarter of the connections. [native.md](na
 A secret can be in a file of its own, whose path is in a variable with `_FILE` at its end: `SERVER_KEY_FILE`, `PINGONE_CLIENT_SECRET_FILE`,
 `PINGONE_CLIENT_KEY_FILE`, `PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for
 `deputy doctor` and `deputy provision`. A line break at the end of the file does not count. If the variable itself is set too, Deputy does
-not start.
+not start. `CLIENTS_FILE` names a file with the list `CLIENTS` in the same way, on as many lines as you like.
 
 `deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. Requests that have begun finish with
 the secrets that they began with. A file that cannot be used is an error in the log, and the value before it stays in use. So does a
