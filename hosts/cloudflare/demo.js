@@ -31,8 +31,8 @@ const { values: options } = parseArgs({
     "api-url": { type: "string" },
     "api-identifier": { type: "string", default: "https://todo.deputy.example" },
     scopes: { type: "string", default: "todo:read todo:write" },
-    // The lists of this demo are always empty at the start.
-    empty: { type: "boolean" },
+    // Lists are empty at the start.
+    empty: { type: "boolean", default: false },
     "data-dir": { type: "string", default: "data/worker-demo" },
   },
 });
@@ -147,7 +147,7 @@ await Promise.all([
       join(here, "todo-api"),
       "workerd-todo-api",
       ports["todo-api-port"],
-      { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER },
+      { PINGONE_ISSUER: upstream.PINGONE_ISSUER, API_IDENTIFIER, FIRST_TODOS: options.empty ? "off" : "on" },
       "/",
     ),
   startWorker(

@@ -1,4 +1,4 @@
-// The demo on workerd hides its secrets from other users of this computer.
+// The demo on workerd: its first todos, and its secrets, which other users of this computer cannot read.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -7,12 +7,29 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 
-import { Demo } from "../clients/node/demo.js";
+import { Demo, alice } from "../clients/node/demo.js";
+import { logIn, register } from "../clients/node/login.js";
+import { callTool } from "../clients/node/mcp.js";
 
 describe("demo on workerd", { timeout: 60_000 }, () => {
   let demo;
-  before(async () => (demo = await Demo.start()));
+  before(async () => (demo = await Demo.start({ empty: false })));
   after(() => demo?.stop());
+
+  test("user begins with todos, and deleted ones stay deleted", async () => {
+    const { access_token } = await logIn(demo, await register(demo.at("/register")), alice);
+    const list = async () => (await callTool(demo, access_token, "get_my_todo_list")).structuredContent.todos;
+    const [first, ...others] = await list();
+    assert.deepEqual([first.text, first.completed, others.length], ["Start Deputy's demo", true, 2]);
+    // The demo shows PingOne's token, and the API does not ask before it deletes.
+    const { accessToken } = (await callTool(demo, access_token, "who_am_i")).structuredContent;
+    const headers = { authorization: `Bearer ${accessToken.raw}` };
+    for (const { id } of [first, ...others]) {
+      const response = await fetch(`http://localhost:${demo.todoApiPort}/api/todos/${id}`, { method: "DELETE", headers });
+      assert.equal(response.status, 200);
+    }
+    assert.deepEqual(await list(), []);
+  });
 
   test("process arguments contain no secret", async () => {
     const variables = await readFile(join(demo.folder, "workerd.env"), "utf8");

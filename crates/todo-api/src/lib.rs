@@ -36,4 +36,4 @@ pub use api::router;
 pub use backend::{Backend, BoxFuture, TodosError};
 pub use config::{Config, ConfigError};
 pub use invoices::OPERATIONS as INVOICE_OPERATIONS;
-pub use todos::{MAX_TEXT_CHARACTERS, MAX_TODOS, Operation, Todo};
+pub use todos::{FIRST_TODOS, MAX_TEXT_CHARACTERS, MAX_TODOS, Operation, Todo};

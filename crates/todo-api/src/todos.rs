@@ -32,6 +32,13 @@ pub enum Operation {
     },
 }
 
+/// The texts of the list that a user of the demo has at first, and whether each is done.
+pub const FIRST_TODOS: [(&str, bool); 3] = [
+    ("Start Deputy's demo", true),
+    ("Ask the agent who I am, and which token the API sees", false),
+    ("Let the agent delete this todo: it has to ask me first", false),
+];
+
 /// The trimmed text of a todo; `None` if it is empty, too long, or has control characters such as line breaks.
 pub(crate) fn parse_text(text: &str) -> Option<String> {
     let text = text.trim();

@@ -192,7 +192,7 @@ fn is_of_invoices(catalog: &Catalog) -> bool {
 /// Gives each user a list to begin with.
 fn add_first_todos(todos: &SqliteTodos, users: &[User]) -> Result<(), todo_api::TodosError> {
     for user in users {
-        for (place, (text, completed)) in FIRST_TODOS.into_iter().enumerate() {
+        for (place, (text, completed)) in todo_api::FIRST_TODOS.into_iter().enumerate() {
             let id = format!("{}-{place}", user.username);
             let todo = todo_api::Todo { id, text: text.to_owned(), completed };
             todos.apply(&user.sub, todo_api::Operation::Create(todo))?;
@@ -200,13 +200,6 @@ fn add_first_todos(todos: &SqliteTodos, users: &[User]) -> Result<(), todo_api::
     }
     Ok(())
 }
-
-/// The texts of the first todos, and whether they are done.
-const FIRST_TODOS: [(&str, bool); 3] = [
-    ("Start Deputy's demo", true),
-    ("Ask the agent who I am, and which token the API sees", false),
-    ("Let the agent delete this todo: it has to ask me first", false),
-];
 
 /// Limits for the key sets that the Todo API fetches.
 const KEYS: FetchLimits =

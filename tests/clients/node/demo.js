@@ -27,7 +27,7 @@ export class Demo {
   /**
    * Starts the demo and waits until it is ready. `env` is added to its environment. With `apiUrl`, that API replaces the
    * Todo API. With `apiPath`, the tools call the Todo API at that path; `scopes` are those of its tokens. `deputy` is the
-   * program.
+   * program. Lists of todos are empty at the start, unless `empty` is false.
    */
   static async start(options = {}) {
     const demo = new Demo();
@@ -97,7 +97,7 @@ export class Demo {
   }
 
   async #run() {
-    const { apiPath, apiUrl, env, scopes } = this.#options;
+    const { apiPath, apiUrl, empty = true, env, scopes } = this.#options;
     const binary = this.#options.deputy ?? process.env.DEPUTY ?? join(repository, "target/debug/deputy");
     if (!existsSync(binary)) {
       throw new Error(`${binary} does not exist; build it with: cargo build -p deputy-native`);
@@ -106,7 +106,8 @@ export class Demo {
     const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const url = apiUrl ?? (apiPath && `http://localhost:${this.todoApiPort}${apiPath}`);
     const own = [...(url ? ["--api-url", url] : []), ...(scopes ? ["--scopes", scopes] : [])];
-    const deputy = spawnGroup(binary, ["demo", "--empty", ...flags, ...own, "--data-dir", this.folder], {
+    if (empty) own.push("--empty");
+    const deputy = spawnGroup(binary, ["demo", ...flags, ...own, "--data-dir", this.folder], {
       env: { ...process.env, ...env },
     });
     this.#process = deputy;

@@ -1,7 +1,7 @@
 //! The todos of one user in one Durable Object. An operation does not wait between its reads and its writes.
 
 use serde::{Deserialize, Serialize};
-use todo_api::{MAX_TODOS, Operation, Todo, TodosError};
+use todo_api::{FIRST_TODOS, MAX_TODOS, Operation, Todo, TodosError};
 use worker::{
     DurableObject, Env, Method, ObjectNamespace, Request, RequestInit, Response, SqlStorage, SqlStorageValue,
     State, durable_object, wasm_bindgen,
@@ -46,19 +46,25 @@ pub(crate) async fn apply(
 #[durable_object(fetch)]
 pub struct TodosObject {
     state: State,
+    /// Whether a new list begins with [`FIRST_TODOS`]. The object then exists without todos too.
+    has_first_todos: bool,
 }
 
 impl DurableObject for TodosObject {
-    fn new(state: State, _: Env) -> Self {
+    fn new(state: State, env: Env) -> Self {
         workers_runtime::install_panic_hook();
-        Self { state }
+        let has_first_todos = env.var("FIRST_TODOS").is_ok_and(|value| value.to_string() == "on");
+        Self { state, has_first_todos }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let operation = request.json().await?;
+        if self.has_first_todos && !self.has_table()? {
+            self.add_first_todos()?;
+        }
         let applied = self.apply(operation)?;
         // An object without storage ceases to exist.
-        if applied.as_ref().is_ok_and(Vec::is_empty) && self.has_table()? {
+        if applied.as_ref().is_ok_and(Vec::is_empty) && !self.has_first_todos && self.has_table()? {
             self.state.storage().delete_all().await?;
         }
         Response::from_json(&applied)
@@ -77,10 +83,7 @@ impl TodosObject {
             Operation::Delete(id) | Operation::SetCompleted { id, .. } if !known(&id) => {
                 return Ok(Err(OperationError::Unknown));
             }
-            Operation::Create(Todo { id, text, completed }) => {
-                sql.exec(CREATE_TABLE, None)?;
-                sql.exec(INSERT, vec![id.into(), text.into(), i32::from(completed).into()])?;
-            }
+            Operation::Create(todo) => self.add(todo)?,
             Operation::Delete(id) => {
                 sql.exec(DELETE, vec![id.into()])?;
             }
@@ -90,6 +93,19 @@ impl TodosObject {
             Operation::List => return Ok(Ok(todos)),
         }
         self.read().map(Ok)
+    }
+
+    fn add(&self, Todo { id, text, completed }: Todo) -> worker::Result<()> {
+        self.sql().exec(CREATE_TABLE, None)?;
+        self.sql().exec(INSERT, vec![id.into(), text.into(), i32::from(completed).into()])?;
+        Ok(())
+    }
+
+    fn add_first_todos(&self) -> worker::Result<()> {
+        for (place, (text, completed)) in FIRST_TODOS.into_iter().enumerate() {
+            self.add(Todo { id: format!("first-{place}"), text: text.to_owned(), completed })?;
+        }
+        Ok(())
     }
 
     fn read(&self) -> worker::Result<Vec<Todo>> {
