@@ -8,7 +8,8 @@ import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { Demo, alice, bob, repository } from "../clients/node/demo.js";
-import { logIn, register } from "../clients/node/login.js";
+import { REDIRECT_URI, authorizationRequest, logIn, register } from "../clients/node/login.js";
+import { callTool, send } from "../clients/node/mcp.js";
 
 const packages = join(process.env.CARGO_TARGET_DIR ?? join(repository, "target"), "package");
 const invoices = join(repository, "examples/invoices");
@@ -70,6 +71,11 @@ describe("create-deputy", () => {
   });
 
   test("serves the document on workerd", async () => {
+    // A variable may be JSON.
+    const configuration = readFileSync(join(project, "wrangler.jsonc"), "utf8");
+    const clients = [{ client_id: "client-a", client_name: "Configured client", redirect_uris: [REDIRECT_URI] }];
+    const more = `"vars": {\n    "ACCESS_TOKEN_LIFETIME": 600,\n    "CLIENTS": ${JSON.stringify(clients)},`;
+    writeFileSync(join(project, "wrangler.jsonc"), configuration.replace('"vars": {', more));
     const demo = await Demo.start({
       deputy: join(repository, "hosts/cloudflare/demo.js"),
       apiPath: "/v1",
@@ -78,29 +84,20 @@ describe("create-deputy", () => {
     });
     try {
       const client = await register(demo.at("/register"));
-      const call = async (token, name, args) => {
-        const response = await fetch(demo.mcp, {
-          method: "POST",
-          headers: {
-            accept: "application/json, text/event-stream",
-            authorization: `Bearer ${token}`,
-            "content-type": "application/json",
-            "mcp-protocol-version": "2025-11-25",
-          },
-          body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name, arguments: args } }),
-        });
-        return response.status === 200 ? (await response.json()).result : response;
-      };
-      const { access_token: ofAlice } = await logIn(demo, client, alice);
+      const { access_token: ofAlice, expires_in } = await logIn(demo, client, alice);
+      assert.equal(expires_in, 600);
       const lines = [{ text: "Advice", cents: 5000 }];
-      const created = await call(ofAlice, "createInvoice", { body: { customer: "Ada", lines } });
+      const created = await callTool(demo, ofAlice, "createInvoice", { body: { customer: "Ada", lines } });
       assert.equal(created.structuredContent.customer, "Ada");
       const { access_token: ofBob } = await logIn(demo, client, bob, "invoice.read");
-      assert.deepEqual((await call(ofBob, "listInvoices", {})).structuredContent.items, []);
-      const refused = await call(ofBob, "createInvoice", { body: { customer: "Bob", lines } });
+      assert.deepEqual((await callTool(demo, ofBob, "listInvoices")).structuredContent.items, []);
+      const params = { name: "createInvoice", arguments: { body: { customer: "Bob", lines } } };
+      const refused = await send(demo, ofBob, { id: 1, method: "tools/call", params });
       assert.equal(refused.status, 403);
       assert.match(refused.headers.get("www-authenticate"), /scope="invoice\.read invoice\.write"/);
-      assert.deepEqual((await call(ofAlice, "listCustomers", {})).content[0].text, '["Ada"]');
+      assert.deepEqual((await callTool(demo, ofAlice, "listCustomers")).content[0].text, '["Ada"]');
+      const asked = await fetch(demo.at(`/authorize?${authorizationRequest("client-a", "x".repeat(43))}`));
+      assert.match(await asked.text(), /Configured client/);
     } finally {
       await demo.stop();
     }
