@@ -109,8 +109,13 @@ for (const [variable] of VARIABLES) {
 const listed = spawnSync(process.execPath, [join(folder, "deputy", "tools.js"), join(folder, document), join(folder, "overlay.yaml")], {
   encoding: "utf8",
 });
-console.log(listed.status === 0 ? listed.stdout : `The document cannot be served as it is: ${listed.stderr}`);
-console.log(`${folder} has your Deputy. The tools are above. Change them with overlay.yaml, and print them again with: npm run tools
+if (listed.status !== 0) {
+  const repair = `Mend it in ${folder}, and print the tools with: npm run tools`;
+  console.error(`create-deputy: the document cannot be served as it is: ${listed.stderr.trim()}. ${repair}`);
+  process.exitCode = 1;
+}
+console.log(`${listed.stdout}
+${folder} has your Deputy. ${listed.status === 0 ? "The tools are above. " : ""}Change the tools with overlay.yaml, and print them again with: npm run tools
 ${unset.length > 0 ? `\nFill in wrangler.jsonc: ${unset.join(", ")}.\n` : ""}
   cd ${JSON.stringify(folder)}
   npm install
