@@ -10,6 +10,8 @@ import { authorize } from "../node/user.js";
 export class Person {
   /** How each login ended, in order: the buttons that were pressed and the status of the program's page, or the error. */
   logins = [];
+  /** If set, the scopes that authorization requests are narrowed to on their way to the browser. */
+  scope;
   #server;
   #user;
   #waiting = [];
@@ -68,8 +70,10 @@ export class Person {
 
   async #open(url) {
     const browser = new Browser();
-    const redirectUri = new URL(url).searchParams.get("redirect_uri");
-    const login = await authorize(url, redirectUri, this.#user, browser)
+    const request = new URL(url);
+    const redirectUri = request.searchParams.get("redirect_uri");
+    if (this.scope) request.searchParams.set("scope", this.scope);
+    const login = await authorize(request.href, redirectUri, this.#user, browser)
       // The listener of the program.
       .then(async ({ arrival, pressed }) => ({ pressed, status: (await browser.open(arrival)).status }))
       .catch((error) => ({ error }));

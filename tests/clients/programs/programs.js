@@ -15,7 +15,8 @@ const modules = fileURLToPath(new URL("node_modules/", import.meta.url));
 
 /**
  * Each program has a name, that of the package that ships it, and three functions. `configure(place)` names the server to it. `logIn(place)`
- * makes it open a browser. `call(place, calls)` makes it call tools, and returns their results as text.
+ * makes it open a browser. `call(place, calls)` makes it call tools, and returns their results as text. `showsRefusals` is false if it
+ * shows nothing of what the server says about a missing scope.
  *
  * A place has the `url` of the server, a folder `home`, the variables `env`, and a `model`.
  */
@@ -41,6 +42,7 @@ export const programs = [
   },
   {
     name: "@openai/codex",
+    showsRefusals: false,
     configure: (place) =>
       write(place, ".codex/config.toml", [
         'model = "scripted"',
@@ -80,6 +82,7 @@ export const programs = [
   },
   {
     name: "@google/gemini-cli",
+    showsRefusals: false,
     configure: (place) =>
       write(place, ".gemini/settings.json", {
         security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
@@ -94,6 +97,28 @@ export const programs = [
       ]),
     call: (place, calls) =>
       agent(withGemini(place), calls, "gemini", (task) => ["-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", task]),
+  },
+  {
+    name: "@qwen-code/qwen-code",
+    showsRefusals: false,
+    configure: (place) =>
+      write(place, ".qwen/settings.json", {
+        security: { auth: { selectedType: "openai" }, folderTrust: { enabled: false } },
+        privacy: { usageStatisticsEnabled: false },
+        general: { disableAutoUpdate: true },
+        mcpServers: { todos: { httpUrl: place.url } },
+      }),
+    logIn: (place) =>
+      terminal(withQwen(place), "qwen", [
+        ["Tips", "/mcp"],
+        ["todos", ""],
+        ["Reconnect", ["Down", "Down"]],
+      ]),
+    call(place, calls) {
+      // It keeps the tools of servers behind a tool of its own.
+      const behind = calls.map(([tool, input]) => ["tool_call", { name: `mcp__todos__${tool}`, arguments: input }]);
+      return agent(withQwen(place), behind, "qwen", (task) => ["--approval-mode", "yolo", "-p", task]);
+    },
   },
   {
     name: "@github/copilot",
@@ -134,6 +159,11 @@ export function versionOf({ name, version }) {
 const withGemini = (place) => ({
   ...place,
   env: { ...place.env, GEMINI_API_KEY: "none", GOOGLE_GEMINI_BASE_URL: place.model.url },
+});
+
+const withQwen = (place) => ({
+  ...place,
+  env: { ...place.env, OPENAI_API_KEY: "none", OPENAI_BASE_URL: `${place.model.url}/v1`, OPENAI_MODEL: "scripted" },
 });
 
 const withCopilot = (place) => ({
@@ -185,7 +215,7 @@ function execute({ home, env }, command, args) {
 }
 
 /**
- * Runs a command on a terminal until the user has logged in. `replies` are pairs of a text on the screen and the line or key
+ * Runs a command on a terminal until the user has logged in. `replies` are pairs of a text on the screen and the line or keys
  * that it is answered with, once.
  */
 async function terminal({ home, env, person }, command, replies = []) {
@@ -203,7 +233,7 @@ async function terminal({ home, env, person }, command, replies = []) {
       if (text === undefined) continue;
       // A program that has just shown a text may not read keys yet.
       await sleep(2000);
-      await tmux("send-keys", open.get(text));
+      await tmux("send-keys", ...[open.get(text)].flat());
       // An Enter that follows at once would be a part of pasted text.
       await sleep(1000);
       await tmux("send-keys", "Enter");

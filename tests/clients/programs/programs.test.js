@@ -34,6 +34,13 @@ async function tryOut(program, context) {
   const env = { HOME: home, TERM: "xterm", LANG: "C.UTF-8", CODEX_HOME: join(home, ".codex"), ...(await person.environment(home)) };
   const place = { url: demo.mcp, home, env, person, model };
   const lists = async () => assert.match((await program.call(place, LIST))[0], /try every client/);
+  const logInAgain = async () => {
+    const { length } = person.logins;
+    await person.disconnectAll(demo.at("/agents"));
+    await program.call(place, LIST).catch(() => {});
+    if (person.logins.length === length) await program.logIn(place);
+    await person.hasLoggedIn(length + 1);
+  };
   try {
     await program.configure(place);
     await program.logIn(place);
@@ -61,12 +68,27 @@ async function tryOut(program, context) {
     assert.equal(person.logins.length, logins, "a login that was not needed");
     context.diagnostic("connected after a restart");
 
-    await person.disconnectAll(demo.at("/agents"));
-    await program.call(place, LIST).catch(() => {});
-    if (person.logins.length === logins) await program.logIn(place);
-    await person.hasLoggedIn(logins + 1);
+    await logInAgain();
     await lists();
     context.diagnostic("logged in again after the user had disconnected it");
+
+    // The program gets fewer scopes than its next call needs.
+    person.scope = "todo:read";
+    await logInAgain();
+    person.scope = undefined;
+    logins = person.logins.length;
+    const create = [["create_new_todo", { text: "with every scope" }]];
+    const refused = await program.call(place, create).catch((error) => [error.message]);
+    if (person.logins.length > logins) {
+      context.diagnostic("asked the user for a further scope");
+    } else {
+      const told = refused.join("\n");
+      context.diagnostic(`needs a further scope, and says: ${told.slice(0, 1500)}`);
+      if (program.showsRefusals ?? true) assert.match(told, /todo:write[^]*\/agents/);
+      await logInAgain();
+    }
+    await program.call(place, create);
+    assert.match((await program.call(place, LIST))[0], /with every scope/);
   } catch (error) {
     throw new Error(`${error.message}\n${demo.output.slice(-2000)}`, { cause: error });
   } finally {
