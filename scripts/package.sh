@@ -1,8 +1,23 @@
 # Sourced after workers.sh. Makes the packages of a release in the folder target/package.
 
-# Makes the packages $@, or all of them, their checksums, and the list of their components.
+# Looks for the programs that the packages $@ need, or all of them.
+need_packaging() {
+  local names="${*#--test}"
+  need_rust
+  need_node
+  need_wasm
+  case " ${names:-binary} " in *" binary "*) need_python ;; esac
+  case " ${names:-deb} " in *" deb "*) command -v dpkg-deb >/dev/null || lack dpkg-deb "it is a part of Debian" ;; esac
+  case " ${names:-image} " in
+    *" image "*) command -v buildah >/dev/null || apt_install buildah || lack buildah "apt-get install buildah" ;;
+  esac
+}
+
+# Makes the packages $@, or all of them, their checksums, and the list of their components. With --test before them, tests the
+# packages in the folder.
 package() {
-  local made
+  local made tested=""
+  [ "${1:-}" != --test ] || { tested=yes; shift; }
   out="${CARGO_TARGET_DIR:-$PWD/target}/package"
   version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)"
   mkdir -p "$out" || return 1
@@ -14,7 +29,14 @@ package() {
     esac
   done
   node scripts/sbom.js >"$out/deputy-$version.cdx.json" || return 1
-  (cd "$out" && rm -f SHA256SUMS && checksums *"$version"* >SHA256SUMS && ls -l)
+  (cd "$out" && rm -f SHA256SUMS && checksums *"$version"* >SHA256SUMS && ls -l) || return 1
+  [ -z "$tested" ] || test_packages
+}
+
+# Tests the packages from their files alone. The Worker of the npm package has the simulated PingOne and the Todo API around it.
+test_packages() {
+  cargo build --quiet --locked -p pingone-sim && build_workers todo-api &&
+    "$worker_node" --test --test-reporter=spec tests/packages/*.test.js
 }
 
 checksums() {
