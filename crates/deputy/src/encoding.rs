@@ -1,10 +1,11 @@
-//! Hexadecimal, base64 and base64url, and JSON from unauthenticated clients.
+//! Hexadecimal, base64 and base64url, credentials of `Authorization` headers, and JSON from unauthenticated clients.
 
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -38,6 +39,26 @@ pub(crate) fn base64_encode(bytes: &[u8]) -> String {
 pub(crate) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
+
+/// The credentials in an `Authorization` header with this scheme, which may be empty (RFC 9110 §11.4). `None` for another scheme.
+pub(crate) fn credentials<'a>(header: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (named, credentials) = header.trim_ascii().split_at_checked(scheme.len())?;
+    let is_separated = credentials.first().is_none_or(u8::is_ascii_whitespace);
+    (is_separated && named.eq_ignore_ascii_case(scheme.as_bytes())).then(|| credentials.trim_ascii())
+}
+
+/// The user id and the password in the credentials of the scheme Basic (RFC 7617 §2).
+pub(crate) fn decode_basic(credentials: &[u8]) -> Option<(Vec<u8>, Zeroizing<Vec<u8>>)> {
+    if credentials.len() > LONGEST_BASIC {
+        return None;
+    }
+    let pair = Zeroizing::new(base64_decode(credentials)?);
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some((pair[..colon].to_vec(), Zeroizing::new(pair[colon + 1..].to_vec())))
+}
+
+/// Bytes of the credentials in a Basic header: a `client_id` and a secret.
+const LONGEST_BASIC: usize = 8192;
 
 /// `base64url` without padding (RFC 4648 §5).
 pub(crate) fn base64url_encode(bytes: &[u8]) -> String {

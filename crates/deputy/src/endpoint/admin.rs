@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::App,
-    encoding::{base64_encode, hex},
+    encoding::{base64_encode, credentials, hex},
     grants::{
         manage,
         operate::{self, Part, Selection, StoredRecord},
@@ -183,14 +183,12 @@ async fn one_grant(app: &App, id: GrantId, ends: bool, now: Timestamp) -> Result
 
 /// Checks the bearer token (RFC 6750 §2.1).
 fn authenticate(app: &App, headers: &HeaderMap) -> Result<(), AdminError> {
-    let mut credentials = list(headers, &header::AUTHORIZATION);
-    let (Some(presented), None) = (credentials.next(), credentials.next()) else {
+    let mut all = list(headers, &header::AUTHORIZATION);
+    let (Some(presented), None) = (all.next(), all.next()) else {
         return Err(AdminError::Unauthorized);
     };
-    let (scheme, token) = presented.split_at_checked("bearer ".len()).ok_or(AdminError::Unauthorized)?;
-    let expected = app.config.admin_token.as_ref();
-    let is_operator =
-        scheme.eq_ignore_ascii_case(b"bearer ") && expected.is_some_and(|expected| expected.is(token));
+    let token = credentials(presented, "bearer").ok_or(AdminError::Unauthorized)?;
+    let is_operator = app.config.admin_token.as_ref().is_some_and(|expected| expected.is(token));
     if is_operator { Ok(()) } else { Err(AdminError::Unauthorized) }
 }
 

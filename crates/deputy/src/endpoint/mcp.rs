@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::{About, Fault, Refusal, STREAMABLE_HTTP, internal_failure, respond};
 use crate::{
     app::App,
+    encoding::credentials,
     grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
     host::{RefusedBecause, RetryAfter, Timestamp},
     http::{BodyError, Response, error, list, read_counted_body, with_retry_after},
@@ -175,11 +176,8 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
 /// The token of the `Authorization` header, the only place where it is accepted (RFC 6750 §2.1, MCP authorization).
 /// Ignores credentials of other schemes, which may be for a proxy. Workers join repeated headers with commas.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, McpError> {
-    let mut tokens = list(headers, &header::AUTHORIZATION).filter_map(|credentials| {
-        let (scheme, token) = credentials.split_at_checked("bearer".len())?;
-        let separated = token.first().is_none_or(|byte| *byte == b' ');
-        (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| token.trim_ascii())
-    });
+    let mut tokens =
+        list(headers, &header::AUTHORIZATION).filter_map(|presented| credentials(presented, "bearer"));
     let token = tokens.next().ok_or(McpError::MissingToken)?;
     if tokens.any(|other| other != token) {
         return Err(McpError::InvalidToken);

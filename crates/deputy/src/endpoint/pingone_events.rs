@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::App,
     config::Webhook,
-    encoding::base64_decode,
+    encoding::{credentials, decode_basic},
     grants::manage,
     host::{Endpoint, PingOneEvent, RetryAfter, Timestamp},
     http::{Response, error, json as json_response, list, read_body},
@@ -113,16 +113,11 @@ async fn receive_events(app: &App, webhook: &Webhook, request: Request) -> Resul
 
 /// Checks the bearer token (RFC 6750 §2.1) or the password (RFC 7617). The username has no meaning.
 fn is_authenticated(webhook: &Webhook, headers: &HeaderMap) -> bool {
-    let mut credentials = list(headers, &header::AUTHORIZATION);
-    let (Some(presented), None) = (credentials.next(), credentials.next()) else { return false };
-    let Some(at) = presented.iter().position(|byte| *byte == b' ') else { return false };
-    let (scheme, value) = (&presented[..at], presented[at..].trim_ascii());
-    if scheme.eq_ignore_ascii_case(b"bearer") {
-        return webhook.knows(value);
-    }
-    let decoded = base64_decode(value).filter(|_| scheme.eq_ignore_ascii_case(b"basic")).unwrap_or_default();
-    let password = decoded.iter().position(|byte| *byte == b':').map(|at| &decoded[at + 1..]);
-    password.is_some_and(|password| webhook.knows(password))
+    let mut all = list(headers, &header::AUTHORIZATION);
+    let (Some(presented), None) = (all.next(), all.next()) else { return false };
+    let password = credentials(presented, "basic").and_then(decode_basic).map(|(_, password)| password);
+    password.is_some_and(|password| webhook.knows(&password))
+        || credentials(presented, "bearer").is_some_and(|token| webhook.knows(token))
 }
 
 /// Ends the grants that the events end. Returns their number. The events of one user are processed in their order.

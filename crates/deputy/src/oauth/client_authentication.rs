@@ -2,14 +2,18 @@
 
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
-use zeroize::Zeroizing;
 
 use super::{
     AuthMethod, Client, ErrorCode, Params,
     client_assertion::{AssertionError, ClientAssertion},
     sealed_client::secret_digest,
 };
-use crate::{encoding::base64_decode, seal, secret::Secret, types::ClientId};
+use crate::{
+    encoding::{credentials, decode_basic},
+    seal,
+    secret::Secret,
+    types::ClientId,
+};
 
 /// The `client_id` of a request, and the secret that the client authenticates with, if it sent one.
 #[derive(Debug)]
@@ -138,30 +142,20 @@ impl ClientCredentials {
 /// The credentials in an `Authorization` header with the scheme Basic (RFC 7617 §2). `None` for another scheme, or
 /// without credentials.
 fn basic_credentials(header: &[u8]) -> Option<&[u8]> {
-    let header = header.trim_ascii();
-    let end = header.iter().position(u8::is_ascii_whitespace).unwrap_or(header.len());
-    let (scheme, credentials) = header.split_at(end);
-    let credentials = credentials.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"basic") && !credentials.is_empty()).then_some(credentials)
+    credentials(header, "basic").filter(|credentials| !credentials.is_empty())
 }
 
 /// Decodes `client_id` and `client_secret`, each `None` if it is empty. Clients form-encode both before they join them
 /// with a colon (OAuth 2.1 §2.4.1).
 fn parse_basic(credentials: &[u8]) -> Option<(Option<String>, Option<Secret<String>>)> {
-    if credentials.len() > LONGEST_BASIC {
-        return None;
-    }
-    let decoded = Zeroizing::new(base64_decode(credentials)?);
-    let (id, secret) = str::from_utf8(&decoded).ok()?.split_once(':')?;
-    let decode = |text: &str| {
-        let pair = form_urlencoded::parse(text.as_bytes()).next();
+    let (id, secret) = decode_basic(credentials)?;
+    let decode = |text: &[u8]| {
+        let pair = form_urlencoded::parse(text).next();
         pair.map(|(name, _)| name.into_owned()).filter(|text| !text.is_empty())
     };
-    Some((decode(id), decode(secret).map(Secret::new)))
+    let is_text = str::from_utf8(&id).is_ok() && str::from_utf8(&secret).is_ok();
+    is_text.then(|| (decode(&id), decode(&secret).map(Secret::new)))
 }
-
-/// Bytes of the credentials in a Basic header: a `client_id` and a secret.
-const LONGEST_BASIC: usize = 8192;
 
 #[cfg(test)]
 mod tests {
