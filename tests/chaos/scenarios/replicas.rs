@@ -62,10 +62,12 @@ async fn races_across_replicas_use_nothing_twice() {
         let rotations = world.pingone.rotations(&user.name).await - before;
         assert_eq!(rotations, 1, "PingOne's tokens were refreshed {rotations} times");
     }
+    // The three users are well afterwards.
     let load = world.load().await;
+    load.during(outage()).await;
     // The results of the copies are not counted.
     let price = Price { unaudited: true, uncounted: true, ..Price::default() };
-    world.finish("replicas: 200 equal requests at once", load, price).await;
+    world.finish("replicas: after 200 equal requests at once", load, price).await;
 }
 
 /// Starts the load, and waits until a refresh at PingOne is under way.
