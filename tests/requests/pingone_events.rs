@@ -144,6 +144,74 @@ async fn batch_without_order_ends_each_grant_once() {
     assert_eq!(grants_ended(&world).await.len(), 2);
 }
 
+/// Lets PingOne repeat its deliveries until they are accepted. Returns the statuses. None takes more subrequests than the free
+/// plan of Workers has.
+async fn deliver_until_accepted(world: &World) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&200) {
+        let [_, before, _] = world.subrequests().await;
+        statuses.extend(world.deliver_events().await);
+        let [_, after, _] = world.subrequests().await;
+        assert!(after - before <= 50, "{} subrequests", after - before);
+        assert!(statuses.len() < 20, "{statuses:?}");
+        world.host.advance(60);
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn delivery_about_many_users_ends_every_grant_in_parts() {
+    let world = World::with_webhook(&[]);
+    let other = world.connected().await;
+    let mut all = Vec::new();
+    for number in 0..12 {
+        let name = format!("user-{number}");
+        world.pingone.add_user(&name, &format!("U{}-demo-1", &name[1..]));
+        all.push(world.connected_as(&name, &[]).await);
+        world.pingone.act_on(&name, UserAction::Lock);
+    }
+    let statuses = deliver_until_accepted(&world).await;
+    assert_eq!((statuses.first(), statuses.last()), (Some(&503), Some(&200)), "{statuses:?}");
+    for tokens in &all {
+        assert_eq!(status(&world, tokens).await, UNAUTHORIZED);
+    }
+    assert_eq!(status(&world, &other).await, OK);
+    assert_eq!(grants_ended(&world).await.len(), 12);
+}
+
+#[tokio::test]
+async fn event_about_a_user_with_many_grants_ends_them_in_parts() {
+    let world = World::with_webhook(&[]);
+    world.pingone.configure(|pingone| pingone.skip_token_session_validation = true);
+    let mut all = Vec::new();
+    for _ in 0..16 {
+        all.push(world.connected().await);
+    }
+    // The ends of the oldest sessions are not reported.
+    let locked = world.event("USER.LOCKED", "alice");
+    let first = world.post_events(&json!([locked])).await;
+    assert_eq!(first.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(first.header("retry-after"), "1");
+    assert_eq!(counts(&world.post_events(&json!([locked])).await).0, OK);
+    for tokens in &all {
+        assert_eq!(status(&world, tokens).await, UNAUTHORIZED);
+    }
+    assert_eq!(grants_ended(&world).await.len(), 16);
+    assert_eq!(counts(&world.post_events(&json!([locked])).await), (OK, json!(1), json!(0)));
+}
+
+#[tokio::test]
+async fn event_about_a_user_without_grants_costs_two_operations() {
+    let world = World::with_webhook(&[]);
+    let deliver = async |event: &Value| {
+        let [_, before, _] = world.subrequests().await;
+        assert_eq!(counts(&world.post_events(&json!([event])).await), (OK, json!(1), json!(0)));
+        world.subrequests().await[1] - before
+    };
+    let event = world.event("USER.LOCKED", "alice");
+    assert_eq!((deliver(&event).await, deliver(&event).await), (2, 1));
+}
+
 #[tokio::test]
 async fn events_without_effect_are_accepted_among_others() {
     let world = World::with_webhook(&[]);

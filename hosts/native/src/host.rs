@@ -49,6 +49,7 @@ impl NativeHost {
                 // The rest is left to calls that do not wait for a user.
                 streams: (connections / 2).max(1),
                 bytes: BYTES,
+                operations: usize::MAX,
             },
             stop,
             draining,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 
 use super::revoke::revoke_at_pingone;
 use crate::{
     app::{App, access_of},
-    host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, PingOneEvent, Timestamp},
-    oauth::{Grant, LoginsEnd, ReferenceToken},
+    host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, Timestamp},
+    oauth::{Grant, ReferenceToken},
     records::{self, Activity, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
     types::{ClientId, Scopes},
@@ -193,35 +193,8 @@ pub(crate) async fn end_by(
     end_if(app, id, |grant| sub.is_none_or(|sub| owned(grant, sub)), by, now).await
 }
 
-/// Ends the grants of the user `sub` whose login has ended at `PingOne`, as `event` says. Returns their number.
-pub(crate) async fn end_logins(
-    app: &App,
-    sub: &str,
-    logins: LoginsEnd,
-    event: PingOneEvent,
-    now: Timestamp,
-) -> Result<usize, RecordError> {
-    let indexed = records::end_logins(app.host(), &app.config, sub, logins, now).await?;
-    let by = EndedBy::Pingone { cause: Some(event) };
-    let (mut ended, mut failure) = (Vec::new(), None);
-    for ids in indexed.chunks(AT_A_TIME) {
-        let selects = |grant: &Grant| owned(grant, sub) && logins.ends(grant);
-        // A grant that cannot be read does not keep the others.
-        for grant in join_all(ids.iter().map(|id| end_if(app, *id, selects, by, now))).await {
-            match grant {
-                Ok(grant) => ended.extend(grant.map(|grant| grant.id)),
-                Err(error) => error.add_to(&mut failure),
-            }
-        }
-    }
-    if !ended.is_empty() {
-        unindex(app, sub, &ended, now).await;
-    }
-    failure.map_or(Ok(ended.len()), Err)
-}
-
 /// Ends a grant if `selects` selects it.
-async fn end_if(
+pub(super) async fn end_if(
     app: &App,
     id: GrantId,
     selects: impl Fn(&Grant) -> bool,
@@ -247,7 +220,7 @@ async fn end_if(
 }
 
 /// Whether the grant is one of the user `sub`.
-fn owned(grant: &Grant, sub: &str) -> bool {
+pub(super) fn owned(grant: &Grant, sub: &str) -> bool {
     grant.user.sub == sub
 }
 

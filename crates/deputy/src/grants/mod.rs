@@ -1,6 +1,7 @@
 //! The life of a grant: login, issue, access to the API, refresh, narrowing and revocation.
 
 pub(crate) mod api;
+pub(crate) mod ended_logins;
 pub(crate) mod issue;
 pub(crate) mod login;
 pub(crate) mod manage;

@@ -192,11 +192,14 @@ pub struct Capacity {
     pub streams: usize,
     /// Bytes of the bodies of these requests, and of the API's responses to their tools.
     pub bytes: usize,
+    /// Operations on records that one delivery of `PingOne`'s webhook may cause. The rest waits for the next delivery.
+    pub operations: usize,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { requests: usize::MAX, streams: usize::MAX, bytes: 64 * 1024 * 1024 }
+        // The free plan of Workers has 50 subrequests for a request.
+        Self { requests: usize::MAX, streams: usize::MAX, bytes: 64 * 1024 * 1024, operations: 50 }
     }
 }
 

@@ -169,6 +169,8 @@ pub enum RecordKey {
     Blocklist(Digest),
     /// A metadata document, published keys of a client, a copy of the blocklist, or a stored registration. Reads may be stale.
     Client(String),
+    /// How far a delivery of `PingOne`'s webhook was processed, by the digest of its body. Lives a day.
+    Delivery(Digest),
     /// A grant. Lives as long as its refresh token.
     Grant(GrantId),
     /// A login under way at `PingOne`. Lives 10 minutes.
@@ -187,6 +189,7 @@ impl RecordKey {
             Self::Assertion(_) => "assertion",
             Self::Blocklist(_) => "blocklist",
             Self::Client(_) => "client",
+            Self::Delivery(_) => "delivery",
             Self::Grant(_) => "grant",
             Self::Login(_) => "login",
             Self::Reply(_) => "reply",
@@ -199,9 +202,11 @@ impl RecordKey {
         match self {
             Self::Approval(id) | Self::Grant(id) | Self::Login(id) => hex(&id.0),
             Self::Client(id) => id.clone(),
-            Self::Assertion(digest) | Self::Blocklist(digest) | Self::Reply(digest) | Self::User(digest) => {
-                hex(&digest.0)
-            }
+            Self::Assertion(digest)
+            | Self::Blocklist(digest)
+            | Self::Delivery(digest)
+            | Self::Reply(digest)
+            | Self::User(digest) => hex(&digest.0),
         }
     }
 }

@@ -73,7 +73,7 @@ impl InFlight {
 impl UserConcurrency {
     /// Limits the total to `capacity`. One user may have a part of it.
     pub(crate) fn new(capacity: Capacity) -> Self {
-        let Capacity { requests, streams, bytes } = capacity;
+        let Capacity { requests, streams, bytes, .. } = capacity;
         let of_user = InFlight {
             requests: AT_A_TIME,
             streams: (streams / 8).clamp(1, AT_A_TIME),

@@ -4,6 +4,7 @@ mod activity;
 mod assertions;
 mod blocklist;
 mod clients;
+mod deliveries;
 mod documents;
 mod grants;
 mod replies;
@@ -16,6 +17,7 @@ pub(crate) use blocklist::{
     Blocked, Blocklist, Subject, blocklist, blocklist_copy, blocklist_key, change_blocklist,
 };
 pub(crate) use clients::{MetadataSource, authorizing_client, keep_client, registered_client};
+pub(crate) use deliveries::{Progress, progress, put_progress};
 pub(crate) use documents::{Document, StoredKeys, fetched, forget_fetched, put_fetched};
 pub(crate) use grants::{
     end_grant, enter_in_grant_index, grant, grant_filter, grant_record, replace_grant, stored_grant,

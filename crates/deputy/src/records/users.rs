@@ -6,7 +6,7 @@ use super::{Activity, MOST_RACES, RecordError, decode, encode, read};
 use crate::{
     config::Config,
     host::{DAY, Digest, GrantId, Host, RecordKey, Timestamp},
-    oauth::{Grant, LoginsEnd},
+    oauth::{Grant, LoginsEnd, PingOneLogin},
     seal,
 };
 
@@ -20,6 +20,14 @@ pub(crate) struct UserGrants {
     /// Ends of logins that `PingOne` reported, for grants that enter the index later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ended: Vec<Ended>,
+}
+
+/// A grant whose login has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndedGrant {
+    pub(crate) id: GrantId,
+    /// Whether the index has its login. Otherwise the grant itself tells.
+    pub(crate) is_certain: bool,
 }
 
 /// An end of the user's logins that `PingOne` reported.
@@ -45,8 +53,11 @@ impl UserGrants {
         self.ended.retain(|entry| entry.until > now);
     }
 
-    fn grant_ids(&self) -> Vec<GrantId> {
-        self.grants.iter().map(|entry| entry.id).collect()
+    /// The grants whose login may have ended.
+    fn ended_by(&self, logins: &LoginsEnd) -> Vec<EndedGrant> {
+        let ended = |entry: &&UserGrant| entry.login.is_none_or(|login| logins.ends_login(login));
+        let grants = self.grants.iter().filter(ended);
+        grants.map(|entry| EndedGrant { id: entry.id, is_certain: entry.login.is_some() }).collect()
     }
 
     /// Whether the user signed out of this session.
@@ -61,6 +72,9 @@ impl UserGrants {
 pub(crate) struct UserGrant {
     pub(crate) id: GrantId,
     pub(crate) until: Timestamp,
+    /// The login of the grant. `None` in an entry of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    login: Option<PingOneLogin>,
     #[serde(default, skip_serializing_if = "Activity::is_empty")]
     pub(crate) activity: Activity,
 }
@@ -109,7 +123,7 @@ pub(crate) async fn index_grant(
     update_index(host, config, &grant.user.sub, now, |index| {
         let known = index.grants.iter().position(|entry| entry.id == grant.id);
         let activity = known.map(|at| index.grants.remove(at).activity).unwrap_or_default();
-        index.grants.push(UserGrant { id: grant.id, until, activity });
+        index.grants.push(UserGrant { id: grant.id, until, login: grant.login, activity });
         let count = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
         indexed.surplus = index.grants.drain(..count).map(|entry| entry.id).collect();
         indexed.login_has_ended = index.ended.iter().any(|ended| ended.logins.ends(grant));
@@ -118,29 +132,29 @@ pub(crate) async fn index_grant(
     Ok(indexed)
 }
 
-/// Keeps the end of a user's logins for a while. Returns the grants in the index. A grant that is about to enter it finds the
-/// end there ([`Indexed`]).
+/// Keeps the end of a user's logins for a while. Returns the grants in the index that it may end. A grant that is about to enter
+/// the index finds the end there ([`Indexed`]).
 pub(crate) async fn end_logins(
     host: &Host,
     config: &Config,
     sub: &str,
     logins: LoginsEnd,
     now: Timestamp,
-) -> Result<Vec<GrantId>, RecordError> {
-    let index = user_grants(host, config, sub, now).await?;
-    if index.ended.iter().any(|ended| ended.logins == logins) {
+) -> Result<Vec<EndedGrant>, RecordError> {
+    let mut grants = Vec::new();
+    update_index_if(host, config, sub, now, |index| {
+        grants = index.ended_by(&logins);
         // PingOne delivers an event again after a failure.
-        return Ok(index.grant_ids());
-    }
-    let mut ids = Vec::new();
-    update_index(host, config, sub, now, |index| {
-        index.ended.push(Ended { logins, until: now.plus(KEPT) });
-        let surplus = index.ended.len().saturating_sub(ENDED);
-        index.ended.drain(..surplus);
-        ids = index.grant_ids();
+        let is_new = index.ended.iter().all(|ended| ended.logins != logins);
+        if is_new {
+            index.ended.push(Ended { logins, until: now.plus(KEPT) });
+            let surplus = index.ended.len().saturating_sub(ENDED);
+            index.ended.drain(..surplus);
+        }
+        is_new
     })
     .await?;
-    Ok(ids)
+    Ok(grants)
 }
 
 /// The index of a user's grants. A grant in it may have ended since.
@@ -206,6 +220,21 @@ async fn update_index(
     now: Timestamp,
     mut change: impl FnMut(&mut UserGrants) + Send,
 ) -> Result<(), RecordError> {
+    let change = |index: &mut UserGrants| {
+        change(index);
+        true
+    };
+    update_index_if(host, config, sub, now, change).await
+}
+
+/// Writes the index if `change` returns `true`.
+async fn update_index_if(
+    host: &Host,
+    config: &Config,
+    sub: &str,
+    now: Timestamp,
+    mut change: impl FnMut(&mut UserGrants) -> bool + Send,
+) -> Result<(), RecordError> {
     let key = user_key(config, sub);
     // The loser of a race was beaten by a writer that made progress.
     for _ in 0..MOST_RACES {
@@ -214,7 +243,9 @@ async fn update_index(
         let mut index: UserGrants =
             record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
         index.forget_expired(now);
-        change(&mut index);
+        if !change(&mut index) {
+            return Ok(());
+        }
         // An empty index expires at once. Taking it could take an entry that was written meanwhile.
         let ends = index.grants.iter().map(|entry| entry.until);
         let ends = ends.chain(index.signed_out.iter().map(|entry| entry.until));

@@ -20,6 +20,7 @@ pub(super) async fn put_and_get(trial: Trial<'_>) -> Outcome {
         trial.grant(0),
         trial.login(0),
         RecordKey::Assertion(digest),
+        RecordKey::Delivery(digest),
         RecordKey::Reply(digest),
         RecordKey::User(digest),
     ];

@@ -22,8 +22,15 @@ pub(crate) fn host(env: &Env) -> worker::Result<Host> {
         grant_index: Arc::new(WorkersGrantIndex::new(env)?),
         tasks: Arc::new(WorkersRuntime),
         audit: audit_log(env),
-        capacity: Capacity::default(),
+        capacity: Capacity { operations: subrequests(env)?, ..Capacity::default() },
     })
+}
+
+/// The variable `SUBREQUESTS`: the subrequests that the plan of the account has for a request.
+fn subrequests(env: &Env) -> worker::Result<usize> {
+    let Ok(value) = env.var("SUBREQUESTS") else { return Ok(Capacity::default().operations) };
+    let number = value.to_string().parse().ok().filter(|number| (50..=10_000).contains(number));
+    number.ok_or_else(|| worker::Error::RustError("SUBREQUESTS must be a number from 50 to 10000".to_owned()))
 }
 
 /// Clock, randomness, outgoing HTTP, background tasks and log of the runtime.

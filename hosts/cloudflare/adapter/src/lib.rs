@@ -83,7 +83,7 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
         return Err("RATE_LIMITS: must be on or off; wrangler.jsonc has the limits, at ratelimits".to_owned());
     }
-    let host = host::host(env).map_err(|error| format!("a binding is missing: {error}"))?;
+    let host = host::host(env).map_err(|error| format!("a binding is missing or wrong: {error}"))?;
     metrics::enable(env);
     let router = tools.server(config, host).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
@@ -106,6 +106,7 @@ fn check_names(env: &Env, is_set: impl Fn(&str) -> bool) -> Result<(), Vec<Confi
         "OAUTH_KV",
         "RECORDS",
         "REGISTER_RATE",
+        "SUBREQUESTS",
         "TOKEN_RATE",
     ];
     let names: Vec<String> =

@@ -48,9 +48,11 @@ fn location(key: &RecordKey) -> Location<'_> {
         RecordKey::Grant(_) => ("grant", 1),
         RecordKey::Approval(_) => ("grant", 2),
         RecordKey::Login(_) => ("grant", 3),
-        RecordKey::Assertion(_) | RecordKey::Blocklist(_) | RecordKey::Reply(_) | RecordKey::User(_) => {
-            (key.kind(), 1)
-        }
+        RecordKey::Assertion(_)
+        | RecordKey::Blocklist(_)
+        | RecordKey::Delivery(_)
+        | RecordKey::Reply(_)
+        | RecordKey::User(_) => (key.kind(), 1),
     };
     Location::Object(Place { object: format!("{kind}:{}", key.name()), slot })
 }

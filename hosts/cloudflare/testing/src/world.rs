@@ -225,6 +225,7 @@ impl TestStore {
         match key {
             RecordKey::Assertion(digest) => RecordKey::Assertion(self.mixed(digest)),
             RecordKey::Blocklist(digest) => RecordKey::Blocklist(self.mixed(digest)),
+            RecordKey::Delivery(digest) => RecordKey::Delivery(self.mixed(digest)),
             RecordKey::User(digest) => RecordKey::User(self.mixed(digest)),
             // Metadata documents of one URL and the list of blocked clients differ between worlds.
             RecordKey::Client(id)

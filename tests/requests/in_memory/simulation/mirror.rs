@@ -127,6 +127,7 @@ impl Mirror {
             RecordKey::Assertion(digest) => RecordKey::Assertion(of_digest(digest)),
             RecordKey::Blocklist(digest) => RecordKey::Blocklist(of_digest(digest)),
             RecordKey::Client(id) => RecordKey::Client(format!("{} {id}", self.salt)),
+            RecordKey::Delivery(digest) => RecordKey::Delivery(of_digest(digest)),
             RecordKey::Grant(id) => RecordKey::Grant(of_id(id)),
             RecordKey::Login(id) => RecordKey::Login(of_id(id)),
             RecordKey::Reply(digest) => RecordKey::Reply(of_digest(digest)),

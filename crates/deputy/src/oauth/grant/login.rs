@@ -32,7 +32,11 @@ impl LoginsEnd {
     ///
     /// A grant of an earlier version does not know its session, and the end of one session does not end it.
     pub fn ends(&self, grant: &Grant) -> bool {
-        let login = grant.login.unwrap_or(PingOneLogin { session: None, at: grant.created_at });
+        self.ends_login(grant.login.unwrap_or(PingOneLogin { session: None, at: grant.created_at }))
+    }
+
+    /// Whether it ends this login.
+    pub fn ends_login(&self, login: PingOneLogin) -> bool {
         login.at <= self.at && self.session.is_none_or(|session| login.session == Some(session))
     }
 }
