@@ -1,10 +1,10 @@
 //! Signatures and keys of JSON Web Tokens. A key is for one algorithm, and a key set has those that its application
-//! supports (RFC 8725 §3.1): RS256 for `PingOne`, RS256 and ES256 for clients. Deputy itself signs with RS256.
+//! supports (RFC 8725 §3.1): RS256 for `PingOne`, RS256 and ES256 for clients. Deputy itself signs with one of the two.
 
 mod client_key;
 
 use bytes::Bytes;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::{
     types::ClientIdUrl,
 };
 
-pub use client_key::ClientKey;
+pub use client_key::{ClientKey, ClientKeyRing};
 
 /// Signing keys, from a JWK set (RFC 7517 §5).
 #[derive(Clone, Debug, Default)]
@@ -202,11 +202,11 @@ impl Jwk {
     }
 }
 
-/// Signs a token with RS256. `None` if the numbers of the key do not belong together.
+/// Signs a token. `None` if the numbers of the key do not belong together.
 pub(crate) fn sign(claims: &Value, key: &ClientKey) -> Option<Secret<String>> {
-    let mut header = Header::new(Algorithm::RS256);
+    let mut header = Header::new(key.algorithm());
     header.kid.clone_from(&key.kid);
-    jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_der(key.der.expose())).ok().map(Secret::new)
+    jsonwebtoken::encode(&header, claims, &key.encoding_key()).ok().map(Secret::new)
 }
 
 /// Decodes the claims of a token without verifying it: of a token that was verified before it was stored, or to find the

@@ -73,7 +73,7 @@
 //! | RFC 7591 | registration of public and confidential clients, whose `client_id` contains their metadata |
 //! | RFC 7009 | revocation; either token ends the grant |
 //! | Client ID Metadata Document, draft 00 | clients whose `client_id` is the URL of their metadata |
-//! | RFC 7523 | §2.2 client authentication with an assertion, `private_key_jwt` with RS256 and ES256 |
+//! | RFC 7523 | §2.2 client authentication with an assertion, `private_key_jwt` with RS256 and ES256, of clients and at `PingOne` |
 //! | RFC 8252 §7.3 | loopback redirect URIs with any port |
 //! | RFC 8414, RFC 9728 | both metadata documents, at every address where clients look for them |
 //! | RFC 8707 | one resource, the MCP endpoint |

@@ -33,16 +33,21 @@ pub(crate) fn authenticated(
     (application.settings.enabled && is_right).then_some(application)
 }
 
-/// Whether the request has an assertion that one of the application's keys signed with RS256 (RFC 7523 §3). PingOne checks
-/// `iat` and `jti` not at all.
+/// Whether the request has an assertion that one of the application's keys signed with RS256 or ES256 (RFC 7523 §3). PingOne
+/// checks `iat` and `jti` not at all.
 fn has_assertion(sim: &Simulator, form: &[(String, String)], application: &OidcApplication) -> Option<()> {
     let kind = form::field(form, "client_assertion_type")?;
     let assertion = form::field(form, "client_assertion")?;
     let header = jsonwebtoken::decode_header(&assertion).ok()?;
     let keys = application.settings.jwks.as_ref()?["keys"].as_array()?.iter();
     let key = keys.into_iter().find(|key| header.kid.as_deref().is_none_or(|kid| key["kid"] == kid))?;
-    let key = DecodingKey::from_rsa_components(key["n"].as_str()?, key["e"].as_str()?).ok()?;
-    let mut signature_only = Validation::new(Algorithm::RS256);
+    let member = |name: &str| key[name].as_str();
+    let (algorithm, key) = if key["kty"] == "EC" {
+        (Algorithm::ES256, DecodingKey::from_ec_components(member("x")?, member("y")?).ok()?)
+    } else {
+        (Algorithm::RS256, DecodingKey::from_rsa_components(member("n")?, member("e")?).ok()?)
+    };
+    let mut signature_only = Validation::new(algorithm);
     signature_only.required_spec_claims.clear();
     signature_only.validate_exp = false;
     signature_only.validate_aud = false;

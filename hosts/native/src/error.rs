@@ -57,6 +57,8 @@ pub(crate) enum StartError {
     KeyFile(PathBuf, io::Error),
     #[error("{0}")]
     Log(String),
+    #[error("{path} (--replacing) cannot be used: {1}", path = .0.display())]
+    PresentKey(PathBuf, String),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -126,6 +128,7 @@ impl StartError {
             | Self::Log(_)
             | Self::NoAdminToken
             | Self::NoStoreUrl
+            | Self::PresentKey(..)
             | Self::Postgres(PostgresError::Authorities(_) | PostgresError::Url(_))
             | Self::Traces(_)
             | Self::Wrangler(..) => ExitCode::from(2),

@@ -1,15 +1,18 @@
 //! `PINGONE_CLIENT_KEY`.
 
 use super::variable::{DefaultValue, Syntax, Variable};
-use crate::jose::ClientKey;
+use crate::jose::ClientKeyRing;
 
 pub(super) static CLIENT_KEY: Variable = Variable {
     name: "PINGONE_CLIENT_KEY",
     former_name: None,
     summary: "private key with which Deputy authenticates at PingOne, if `PINGONE_CLIENT_AUTH` is `private_key_jwt`",
-    details: "`deputy keys` makes one, and prints the public key for the application in PingOne. \
+    details: "`deputy keys` makes one, and prints the public key for the application in PingOne. While the key is replaced, \
+              the value is a set of keys (`{\"keys\":[…]}`), and the first key signs. \
               [pingone.md](pingone.md#a-key-instead-of-the-client-secret) describes both.",
-    syntax: Syntax::Text("an RSA key of 2048 to 4096 bits as a private JSON Web Key, on one line"),
+    syntax: Syntax::Text(
+        "a private JSON Web Key on one line, for RS256 (2048 to 4096 bits) or ES256; or a set of up to four",
+    ),
     default: DefaultValue::Value(""),
     example: None,
     on_workers: None,
@@ -17,6 +20,6 @@ pub(super) static CLIENT_KEY: Variable = Variable {
 };
 
 /// Parses the value of the variable, which may be absent.
-pub(super) fn client_key(value: &str) -> Result<Option<ClientKey>, &'static str> {
-    if value.is_empty() { Ok(None) } else { ClientKey::parse(value).map(Some) }
+pub(super) fn client_key(value: &str) -> Result<Option<ClientKeyRing>, &'static str> {
+    if value.is_empty() { Ok(None) } else { ClientKeyRing::parse(value).map(Some) }
 }

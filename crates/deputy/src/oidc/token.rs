@@ -34,9 +34,7 @@ pub struct TokenResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Client authentication failed. `PingOne` returns the same error for a wrong secret and for a wrong method.
-    #[error(
-        "PingOne refuses Deputy's client authentication: wrong PINGONE_CLIENT_SECRET or PINGONE_CLIENT_KEY, or wrong PINGONE_CLIENT_AUTH"
-    )]
+    #[error("{CLIENT_REFUSED}", CLIENT_REFUSED = super::CLIENT_REFUSED)]
     Client,
     /// The code or refresh token is used, expired or revoked. A retry cannot succeed.
     #[error("PingOne refuses the code or refresh token")]

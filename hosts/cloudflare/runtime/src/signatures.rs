@@ -1,5 +1,5 @@
-//! RS256 and ES256 for `jsonwebtoken`: PingOne and Deputy sign with the first, clients with both. The code for the others would
-//! be a tenth of the Worker.
+//! RS256 and ES256 for `jsonwebtoken`: PingOne signs with the first, clients and Deputy with either. The code for the others
+//! would be a tenth of the Worker.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind, EncodingKey,
@@ -7,7 +7,10 @@ use jsonwebtoken::{
     errors::{ErrorKind, Result},
     signature::{Error, Signer, Verifier},
 };
-use p256::ecdsa::{Signature, VerifyingKey};
+use p256::{
+    ecdsa::{Signature, SigningKey, VerifyingKey},
+    pkcs8::DecodePrivateKey as _,
+};
 use rsa::{
     BigUint, Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey,
     pkcs1::DecodeRsaPrivateKey as _,
@@ -18,7 +21,7 @@ use rsa::{
     sha2::{Digest as _, Sha256},
 };
 
-/// Makes `jsonwebtoken` verify RS256 and ES256, sign with RS256, and reject every other algorithm.
+/// Makes `jsonwebtoken` verify and sign RS256 and ES256, and reject every other algorithm.
 pub(crate) fn install_verifier() {
     // Fails if a provider is installed already, which is this one.
     let _ = PROVIDER.install_default();
@@ -33,11 +36,17 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is that of the library")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
-    if *algorithm != Algorithm::RS256 {
-        return Err(ErrorKind::InvalidAlgorithm.into());
+    match algorithm {
+        Algorithm::RS256 => {
+            let key = RsaPrivateKey::from_pkcs1_der(key.as_bytes());
+            Ok(Box::new(Rs256Signer(key.map_err(|_| ErrorKind::InvalidKeyFormat)?)))
+        }
+        Algorithm::ES256 => {
+            let key = SigningKey::from_pkcs8_der(key.as_bytes());
+            Ok(Box::new(Es256Signer(key.map_err(|_| ErrorKind::InvalidKeyFormat)?)))
+        }
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
     }
-    let key = RsaPrivateKey::from_pkcs1_der(key.as_bytes()).map_err(|_| ErrorKind::InvalidKeyFormat)?;
-    Ok(Box::new(Rs256Signer(key)))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is that of the library")]
@@ -67,6 +76,23 @@ impl Verifier<Vec<u8>> for Es256 {
 }
 
 impl JwtVerifier for Es256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+}
+
+/// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4), with a private key. The nonce is derived from it (RFC 6979).
+struct Es256Signer(SigningKey);
+
+impl Signer<Vec<u8>> for Es256Signer {
+    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Error> {
+        let signature: Signature =
+            p256::ecdsa::signature::Signer::try_sign(&self.0, message).map_err(|_| Error::new())?;
+        Ok(signature.to_bytes().to_vec())
+    }
+}
+
+impl JwtSigner for Es256Signer {
     fn algorithm(&self) -> Algorithm {
         Algorithm::ES256
     }

@@ -98,7 +98,10 @@ the same. docs/replicas.md describes the moves.";
 
 pub(super) const KEYS_HELP: &str = "\
 The file gets PINGONE_CLIENT_AUTH and PINGONE_CLIENT_KEY, for the environment, a .env file or the secrets of a Worker. Standard output
-gets the public key as a JWKS, for the application in PingOne. docs/pingone.md describes both.";
+gets the public key as a JWKS, for the application in PingOne. docs/pingone.md describes both.
+
+    deputy keys --alg ES256 key.env                     a key on P-256
+    deputy keys --replacing key.env new.env             a new key beside the present one, for a rotation";
 
 pub(super) const TOOLS_HELP: &str = "\
 docs/your-api.md describes the document and the overlay. No configuration is needed.

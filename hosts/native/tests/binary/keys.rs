@@ -1,17 +1,26 @@
 //! `deputy keys`.
 
-use deputy::config::ClientKey;
+use std::path::Path;
+
+use deputy::config::ClientKeyRing;
 use deputy_native::env_file::EnvFile;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{deputy, run, stderr};
 
 #[test]
 fn key_is_written_for_its_owner_and_its_public_part_is_printed() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(deputy(folder.path(), &["keys", "key.env"]));
+    for (alg, members) in [("RS256", &["d", "p", "q", "dp", "dq", "qi"][..]), ("ES256", &["d"])] {
+        key_is_written(folder.path(), alg, members);
+    }
+}
+
+fn key_is_written(folder: &Path, alg: &str, members: &[&str]) {
+    let name = format!("{alg}.env");
+    let output = run(deputy(folder, &["keys", "--alg", alg, &name]));
     assert!(output.status.success(), "{}", stderr(&output));
-    let path = folder.path().join("key.env");
+    let path = folder.join(name);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -21,11 +30,12 @@ fn key_is_written_for_its_owner_and_its_public_part_is_printed() {
     assert_eq!(file.get("PINGONE_CLIENT_AUTH"), Some("private_key_jwt"));
     let private = file.get("PINGONE_CLIENT_KEY").unwrap();
     let jwks: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(jwks["keys"][0], ClientKey::parse(private).unwrap().public_jwk());
+    assert_eq!(jwks, ClientKeyRing::parse(private).unwrap().public_jwks());
+    assert_eq!((jwks["keys"].as_array().unwrap().len(), &jwks["keys"][0]["alg"]), (1, &json!(alg)));
     let private: Value = serde_json::from_str(private).unwrap();
     let printed = format!("{jwks}{}", stderr(&output));
-    for member in ["d", "p", "q", "dp", "dq", "qi"] {
-        assert!(!printed.contains(private[member].as_str().unwrap()), "{member}");
+    for member in members {
+        assert!(!printed.contains(private[*member].as_str().unwrap()), "{member}");
     }
 }
 
@@ -37,4 +47,35 @@ fn existing_file_is_not_replaced_by_a_key() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("Name a new file"), "{}", stderr(&output));
     assert_eq!(std::fs::read_to_string(folder.path().join("key.env")).unwrap(), "kept");
+}
+
+#[test]
+fn new_key_signs_beside_the_present_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |arguments: &[&str]| -> Value {
+        let output = run(deputy(folder.path(), &[&["keys"], arguments].concat()));
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let first = keys(&["first.env"]);
+    let second = keys(&["--alg", "ES256", "--replacing", "first.env", "second.env"]);
+    assert_eq!(second["keys"][1], first["keys"][0]);
+    let third = keys(&["--replacing", "second.env", "third.env"]);
+    assert_eq!(third["keys"].as_array().unwrap().len(), 2, "{third}");
+    assert_eq!(third["keys"][1], second["keys"][0]);
+    let file = EnvFile::parse(&std::fs::read_to_string(folder.path().join("third.env")).unwrap()).unwrap();
+    let ring = ClientKeyRing::parse(file.get("PINGONE_CLIENT_KEY").unwrap()).unwrap();
+    assert_eq!((ring.public_jwks(), ring.first().public_jwk()), (third.clone(), third["keys"][0].clone()));
+}
+
+#[test]
+fn file_without_a_key_cannot_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("old.env"), "PINGONE_CLIENT_KEY='canary'\n").unwrap();
+    for old in ["old.env", "absent.env"] {
+        let output = run(deputy(folder.path(), &["keys", "--replacing", old, "new.env"]));
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(old) && !stderr(&output).contains("canary"), "{}", stderr(&output));
+        assert!(!folder.path().join("new.env").exists());
+    }
 }

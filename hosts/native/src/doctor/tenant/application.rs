@@ -173,11 +173,12 @@ fn client_key(tenant: &Tenant) -> Result<Seen, Unknown> {
         return Err(Unknown("the application names a URL, or has no key".to_owned()));
     };
     let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
-    let ours = key.public_jwk();
-    let is_there = jwks["keys"].as_array().into_iter().flatten().any(|key| key["n"] == ours["n"]);
+    let ours = keys.first();
+    let is_there = jwks["keys"].as_array().into_iter().flatten().any(|jwk| ours.is(jwk));
     let seen =
         if is_there { "the application has Deputy's public key" } else { "the application has other keys" };
-    Ok(Seen::failure_unless(is_there, seen, format!("add this key to the JWKS of the application: {ours}")))
+    let fix = format!("add this key to the JWKS of the application: {}", ours.public_jwk());
+    Ok(Seen::failure_unless(is_there, seen, fix))
 }
 
 fn redirect_uris(tenant: &Tenant) -> Result<Seen, Unknown> {
