@@ -144,8 +144,8 @@ async fn batch_without_order_ends_each_grant_once() {
     assert_eq!(grants_ended(&world).await.len(), 2);
 }
 
-/// Lets PingOne repeat its deliveries until they are accepted. Returns the statuses. None takes more subrequests than the free
-/// plan of Workers has.
+/// Lets PingOne repeat its deliveries until they are accepted, and returns the statuses. Each delivery keeps to the subrequests of
+/// the free plan of Workers.
 async fn deliver_until_accepted(world: &World) -> Vec<u16> {
     let mut statuses = Vec::new();
     while statuses.last() != Some(&200) {

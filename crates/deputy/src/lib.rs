@@ -77,6 +77,7 @@
 //! | RFC 8252 §7.3 | loopback redirect URIs with any port |
 //! | RFC 8414, RFC 9728 | both metadata documents, at every address where clients look for them |
 //! | RFC 8707 | one resource, the MCP endpoint |
+//! | RFC 9126 | pushed authorization requests, as a client |
 //! | RFC 9207 | `iss` in every authorization response, errors too |
 //! | RFC 6750 | bearer tokens in the `Authorization` header only; `insufficient_scope` |
 //! | RFC 9700 | the security practices that bear on the above |

@@ -39,6 +39,8 @@ pub enum Failure {
     Management(u16),
     /// The request to the management API with this number, of those that `GET /sim/state` counts, fails in this way.
     ManagementRequest(u64, ManagementFault),
+    /// The pushed authorization request endpoint responds with this status and body.
+    Par(u16, String),
     /// A refresh is refused with `invalid_grant`.
     RefreshInvalidGrant,
     /// The token endpoint responds with this status and body.

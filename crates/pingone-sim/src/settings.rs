@@ -9,6 +9,7 @@ use crate::tenant::Tenant;
 /// Settings of the PingOne environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of PingOne")]
 pub struct Settings {
     /// Lifetime of an access token, in seconds.
     pub access_token_seconds: u64,
@@ -32,6 +33,8 @@ pub struct Settings {
     pub always_prompt: bool,
     /// The error that the flow returns when a user declines.
     pub decline_error: String,
+    /// Whether the metadata has `require_pushed_authorization_requests`. The application has a requirement of its own.
+    pub require_pushed_requests: bool,
     /// The treatment of the parameter `resource`.
     pub resource_mode: ResourceMode,
     /// Whether refresh tokens outlive their session.
@@ -98,6 +101,7 @@ impl Default for Settings {
             refresh_grace_seconds: 0,
             always_prompt: false,
             decline_error: "access_denied".to_owned(),
+            require_pushed_requests: false,
             resource_mode: ResourceMode::Honored,
             skip_token_session_validation: false,
             tenant: Tenant::default(),

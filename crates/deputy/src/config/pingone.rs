@@ -22,6 +22,8 @@ pub struct PingOne {
     pub client_id: String,
     /// `PINGONE_CLIENT_AUTH`, with the secret or the key.
     pub client_auth: ClientAuth,
+    /// `PINGONE_PAR`: whether every authorization request is pushed (RFC 9126), even if `PingOne` does not require it.
+    pub push_requests: bool,
     /// `PINGONE_SEND_RESOURCE`: whether authorization requests carry `resource` (RFC 8707).
     pub send_resource: bool,
     /// `PINGONE_WEBHOOK_SECRET`: the webhook, if there is one.
@@ -47,6 +49,7 @@ impl PingOne {
         let policy_id = vars.read(&POLICY_ID, policy_id);
         let client_id = vars.read(&CLIENT_ID, unpadded);
         let client_auth = ClientAuth::read(vars);
+        let push_requests = vars.choose(&PAR, push_requests);
         let send_resource = vars.choose(&SEND_RESOURCE, on_or_off);
         let webhook = Webhook::read(vars);
         let check_interval = vars.read(&CHECK_INTERVAL, check_interval);
@@ -55,6 +58,7 @@ impl PingOne {
             policy_id: policy_id?,
             client_id: client_id?,
             client_auth: client_auth?,
+            push_requests: push_requests?,
             send_resource: send_resource?,
             webhook: Some(webhook?).filter(Webhook::has_secret),
             check_interval: check_interval?,
@@ -214,6 +218,30 @@ fn method(value: &str) -> Option<Method> {
         "client_secret_basic" => Some(Method::Basic),
         "client_secret_post" => Some(Method::Post),
         "private_key_jwt" => Some(Method::Key),
+        _ => None,
+    }
+}
+
+pub(super) static PAR: Variable = Variable {
+    name: "PINGONE_PAR",
+    former_name: None,
+    summary: "pushed authorization requests (RFC 9126) to PingOne",
+    details: "With a pushed request, the browser gets a reference, and neither the user nor an extension can read or change \
+              the parameters. An application at PingOne can require it; the metadata of the environment does not say so.",
+    syntax: Syntax::Choice(&[
+        ("auto", "requests are pushed if PingOne's metadata has `require_pushed_authorization_requests`"),
+        ("on", "every request is pushed"),
+    ]),
+    default: DefaultValue::Value("auto"),
+    example: Some("on"),
+    on_workers: None,
+    secret: false,
+};
+
+fn push_requests(value: &str) -> Option<bool> {
+    match value {
+        "auto" => Some(false),
+        "on" => Some(true),
         _ => None,
     }
 }

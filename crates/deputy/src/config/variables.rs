@@ -44,6 +44,7 @@ pub static SECTIONS: [Section; 7] = [
             &pingone::CLIENT_SECRET,
             &pingone::CLIENT_AUTH,
             &client_key::CLIENT_KEY,
+            &pingone::PAR,
             &pingone::SEND_RESOURCE,
             &webhook::WEBHOOK_SECRET,
             &webhook::PASSWORD_EVENTS,

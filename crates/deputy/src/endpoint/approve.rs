@@ -146,6 +146,7 @@ async fn decide(
     };
     let handle = Handle::parse(HandleKind::Approval, handle, &config.keys).ok_or(TicketError::Unknown)?;
     trail.is_of(handle.id(), LoginStep::Approval);
+    let Ok(account @ (None | Some("other"))) = params.one("account") else { return Err(DecisionError::Form) };
     // A page without boxes, for a single scope, leaves no choice.
     let has_boxes = params.all("choice").next().is_some();
     let chosen = (decision == "approve" && has_boxes).then(|| Scopes::of(params.all("scope")));
@@ -175,6 +176,9 @@ async fn decide(
         let opened_by = |scopes: &Scopes| app.catalog.opened_by(scopes);
         if chosen.is_some_and(|chosen| !request.access.keep_scopes(&chosen, opened_by)) {
             return Err(DecisionError::Form);
+        }
+        if account.is_some() {
+            request.access.use_another_account();
         }
         if is_remembered(app, &request) {
             approved.add(&request, client_name.as_deref(), now);

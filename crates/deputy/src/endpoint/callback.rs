@@ -207,8 +207,7 @@ async fn finish(
     let tokens = app.pingone.exchange(app.host(), &app.config, &code, &authentication.code_verifier).await?;
     let refresh_token = tokens.refresh_token.clone();
     let issued = async {
-        let nonce = &authentication.nonce;
-        let login = app.pingone.authenticate(app.host(), &app.config, tokens, nonce, now).await?;
+        let login = app.pingone.authenticate(app.host(), &app.config, tokens, &authentication, now).await?;
         trail.has_user(&app, &login.user);
         issue::code(&app, id, request, client_name, login, now).await
     };

@@ -9,7 +9,10 @@ use crate::{
     http::{Response, redirect, set_cookie},
     metrics,
     oauth::{AuthorizationRequest, ErrorCode, Handle, RedirectTarget, login_cookie},
-    oidc::{Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, clocks_differ},
+    oidc::{
+        Authentication, AuthenticationRequest, CallbackError, ClientAccess, IdTokenError, MaxAge, PushError,
+        clocks_differ,
+    },
     pages::{self, Ending, ReturnPage},
     pingone::PingOneError,
     records::{self, Login, LoginPurpose, RecordError},
@@ -62,6 +65,9 @@ impl LoginError {
             }
             Self::PingOne(PingOneError::IdToken(IdTokenError::Clock(ahead))) => {
                 return (ErrorCode::ServerError, clocks_differ(*ahead).into());
+            }
+            Self::PingOne(PingOneError::PushedRequest(PushError::Request(error))) => {
+                callback_error_for_client(*error)
             }
             Self::PingOne(error) if !error.is_transient() => (ErrorCode::ServerError, NOT_ACCEPTED),
             Self::PingOne(PingOneError::AccessToken(_) | PingOneError::IdToken(_)) => (
@@ -167,25 +173,30 @@ async fn send_to_pingone(
     log_in_again: bool,
     now: Timestamp,
 ) -> Result<Response, LoginError> {
-    let discovery = app.pingone.discovery(app.host(), &app.config).await?;
     let state = records::new_handle::<Login>(app.host(), id, &app.config.keys, now);
-    let authentication = Authentication::generate(&app.random());
+    let mut authentication = Authentication::generate(&app.random());
     let redirect_host;
-    let access = match &purpose {
+    let (access, login_hint) = match &purpose {
         LoginPurpose::Authorize { request, client_name } => {
+            let requested = &request.access;
+            let max_age = requested.max_age.map(|seconds| MaxAge { seconds, requested_at: now });
+            authentication.max_age = max_age;
             redirect_host = request.target.redirect_uri().host();
             let client_name = client_name.as_deref();
-            Some(ClientAccess { scopes: &request.access.scopes, client_name, redirect_host: &redirect_host })
+            let access =
+                ClientAccess { scopes: &requested.scopes, client_name, redirect_host: &redirect_host };
+            (Some(access), requested.login_hint.as_deref())
         }
-        LoginPurpose::Manage => None,
+        LoginPurpose::Manage => (None, None),
     };
-    let url = AuthenticationRequest {
+    let request = AuthenticationRequest {
         authentication: &authentication,
         state: state.as_str(),
         access,
         log_in_again,
-    }
-    .url(&discovery, &app.config);
+        login_hint,
+    };
+    let url = app.pingone.authorization_url(app.host(), &app.config, &request).await?;
     let mut response = redirect(url.as_str());
     let (name, value) = login_cookie(state.as_str(), &app.config.keys);
     set_cookie(&mut response, &name, &value, Handle::LIFETIME);

@@ -62,9 +62,10 @@ pub(super) fn for_refusal(at: Step, code: &str) -> Option<&'static str> {
             "ask the client for scopes of API_SCOPES, or add the scope there and in PingOne"
         }
         (Step::Authorize, "resource") => "connect the client to the URL that ends with /mcp under PUBLIC_URL",
-        (Step::Authorize, "pkce" | "repeated" | "response_mode" | "response_type" | "state") => {
-            "the client does not follow OAuth 2.1: update it, or report it to its publisher"
-        }
+        (
+            Step::Authorize,
+            "login_hint" | "max_age" | "pkce" | "repeated" | "response_mode" | "response_type" | "state",
+        ) => "the client does not follow OAuth 2.1: update it, or report it to its publisher",
         (Step::Approval | Step::Callback, "expired") => {
             "ask the user to connect again, and to finish within ten minutes"
         }

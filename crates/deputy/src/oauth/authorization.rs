@@ -48,6 +48,12 @@ pub struct RequestedAccess {
     pub needs_key: bool,
     /// `prompt=login` or `prompt=select_account`: let the user log in with another account.
     pub log_in_again: bool,
+    /// `login_hint` (OpenID Connect Core §3.1.2.1), for the sign-on form of `PingOne`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
+    /// `max_age` (OpenID Connect Core §3.1.2.1): the seconds since the user last logged in, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
 }
 
 /// Why an authorization request is refused, and where the error is reported (OAuth 2.1 §4.1.2.1).
@@ -94,6 +100,12 @@ pub enum TargetError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum RequestError {
+    /// `login_hint` is longer than [`LONGEST_HINT`] bytes.
+    #[error("login_hint is too long")]
+    LoginHint,
+    /// `max_age` is not a number of seconds.
+    #[error("max_age must be a number of seconds")]
+    MaxAge,
     /// `code_challenge` or `code_challenge_method` is missing or not acceptable.
     #[error("{0}")]
     Pkce(PkceError),
@@ -122,7 +134,12 @@ impl RequestError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             // RFC 7636 §4.4.1: `invalid_request` if the challenge is missing or its method is not supported.
-            Self::Pkce(_) | Self::Repeated | Self::ResponseMode | Self::State => ErrorCode::InvalidRequest,
+            Self::LoginHint
+            | Self::MaxAge
+            | Self::Pkce(_)
+            | Self::Repeated
+            | Self::ResponseMode
+            | Self::State => ErrorCode::InvalidRequest,
             // RFC 8707 §2: `invalid_target` for an unknown resource.
             Self::Resource => ErrorCode::InvalidTarget,
             Self::ResponseType => ErrorCode::UnsupportedResponseType,
@@ -177,6 +194,15 @@ impl RequestedAccess {
         }
         self.scopes = scopes;
         true
+    }
+}
+
+impl RequestedAccess {
+    /// Lets the user log in with another account than that of the browser's session at `PingOne`.
+    pub fn use_another_account(&mut self) {
+        self.log_in_again = true;
+        // The hint of the client is about the account that it expects.
+        self.login_hint = None;
     }
 }
 
@@ -246,6 +272,11 @@ impl RequestedAccess {
         }
         let prompt = one("prompt")?.unwrap_or_default();
         let prompts = |name| prompt.split(' ').any(|value| value == name);
+        let login_hint = one("login_hint")?;
+        if login_hint.is_some_and(|hint| hint.len() > LONGEST_HINT) {
+            return Err(RequestError::LoginHint);
+        }
+        let max_age = one("max_age")?.map(str::parse::<u32>).transpose().map_err(|_| RequestError::MaxAge)?;
         let scope = one("scope")?.unwrap_or_default();
         // Clients add `prompt=consent` to each request for `offline_access`, because OpenID Connect Core §11 requires it.
         // It is then no wish of the client.
@@ -260,9 +291,14 @@ impl RequestedAccess {
             code_challenge,
             ask_again: prompts("consent") && !needs_consent,
             log_in_again: prompts("login") || prompts("select_account"),
+            login_hint: login_hint.map(str::to_owned),
+            max_age: max_age.map(u64::from),
         })
     }
 }
+
+/// Bytes of a `login_hint`: an email address has 254 at most.
+const LONGEST_HINT: usize = 320;
 
 /// Whether every `resource` parameter (RFC 8707 §2) names the MCP endpoint, the only resource of this server. Clients
 /// write its URL in several ways: with a final slash, or as the origin alone.

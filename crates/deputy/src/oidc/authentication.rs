@@ -1,6 +1,6 @@
 //! The authentication request to `PingOne`, and its response (OpenID Connect Core §3.1.2).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -11,18 +11,32 @@ use super::Discovery;
 use crate::{
     config::Config,
     encoding::base64url_encode,
+    host::Timestamp,
+    jose::LEEWAY,
     seal::{Random, random_bytes},
     secret::Secret,
     types::Scopes,
 };
 
-/// The secrets of one login.
+/// The secrets of one login, and what its ID token must prove besides.
 #[derive(Serialize, Deserialize)]
 pub struct Authentication {
     /// `nonce`, which binds the ID token to this login.
     pub nonce: Nonce,
     /// `code_verifier`, which binds the code of `PingOne` to this login.
     pub code_verifier: CodeVerifier,
+    /// `max_age`, if the client limits the age of the user's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<MaxAge>,
+}
+
+/// `max_age` (OpenID Connect Core §3.1.2.1): the user must have logged in at most this long before the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxAge {
+    /// Seconds.
+    pub seconds: u64,
+    /// The time of the request.
+    pub requested_at: Timestamp,
 }
 
 /// `nonce` (OpenID Connect Core §3.1.2.1): a random value that the ID token must repeat.
@@ -47,7 +61,15 @@ impl Authentication {
         Self {
             nonce: Nonce(base64url_encode(&random_bytes::<32>(random))),
             code_verifier: CodeVerifier(base64url_encode(&random_bytes::<32>(random))),
+            max_age: None,
         }
+    }
+}
+
+impl MaxAge {
+    /// Whether a user who logged in at `auth_time` did so late enough.
+    pub(super) const fn is_met_at(self, auth_time: u64) -> bool {
+        auth_time.saturating_add(self.seconds).saturating_add(LEEWAY) >= self.requested_at.0
     }
 }
 
@@ -79,6 +101,8 @@ pub struct AuthenticationRequest<'a> {
     pub access: Option<ClientAccess<'a>>,
     /// Whether the user has to log in even if `PingOne` has a session (`prompt=login`).
     pub log_in_again: bool,
+    /// `login_hint`: the username or email address that the sign-on form begins with.
+    pub login_hint: Option<&'a str>,
 }
 
 /// The access that an MCP client asks for, in an authentication request.
@@ -96,36 +120,42 @@ impl AuthenticationRequest<'_> {
     /// The URL to redirect the browser to.
     pub fn url(&self, discovery: &Discovery, config: &Config) -> Url {
         let mut url = discovery.authorization_endpoint.clone();
-        {
-            // Without `offline_access` and scopes of the API, PingOne issues no tokens that are worth keeping.
-            let scope = self.access.as_ref().map_or_else(
-                || "openid profile".to_owned(),
-                |access| format!("openid profile offline_access {}", access.scopes),
-            );
-            let mut query = url.query_pairs_mut();
-            query
-                .append_pair("response_type", "code")
-                .append_pair("client_id", &config.pingone.client_id)
-                .append_pair("redirect_uri", &config.public_url.callback())
-                .append_pair("scope", &scope)
-                .append_pair("state", self.state)
-                .append_pair("nonce", self.authentication.nonce.as_str())
-                .append_pair("code_challenge", &self.authentication.code_verifier.challenge())
-                .append_pair("code_challenge_method", "S256")
-                .append_pair("acr_values", &config.pingone.policy_id);
-            if config.pingone.send_resource && self.access.is_some() {
-                query.append_pair("resource", &config.api.identifier);
-            }
-            if self.log_in_again {
-                query.append_pair("prompt", "login");
-            }
-            if let Some(access) = &self.access {
-                query
-                    .append_pair("mcp_client_name", access.client_name.unwrap_or_default())
-                    .append_pair("mcp_redirect_host", access.redirect_host);
-            }
-        }
+        url.query_pairs_mut().extend_pairs(self.parameters(config));
         url
+    }
+
+    /// The parameters, without authentication of the client.
+    pub(super) fn parameters<'a>(&'a self, config: &'a Config) -> Vec<(&'static str, Cow<'a, str>)> {
+        // Without `offline_access` and scopes of the API, PingOne issues no tokens that are worth keeping.
+        let scope = self.access.as_ref().map_or_else(
+            || "openid profile".to_owned(),
+            |access| format!("openid profile offline_access {}", access.scopes),
+        );
+        let mut parameters: Vec<(_, Cow<'_, str>)> = vec![
+            ("response_type", "code".into()),
+            ("client_id", config.pingone.client_id.as_str().into()),
+            ("redirect_uri", config.public_url.callback().into()),
+            ("scope", scope.into()),
+            ("state", self.state.into()),
+            ("nonce", self.authentication.nonce.as_str().into()),
+            ("code_challenge", self.authentication.code_verifier.challenge().into()),
+            ("code_challenge_method", "S256".into()),
+            ("acr_values", config.pingone.policy_id.as_str().into()),
+        ];
+        if config.pingone.send_resource && self.access.is_some() {
+            parameters.push(("resource", config.api.identifier.as_str().into()));
+        }
+        if self.log_in_again {
+            parameters.push(("prompt", "login".into()));
+        }
+        parameters.extend(self.login_hint.map(|hint| ("login_hint", hint.into())));
+        let max_age = self.authentication.max_age;
+        parameters.extend(max_age.map(|max_age| ("max_age", max_age.seconds.to_string().into())));
+        if let Some(access) = &self.access {
+            parameters.push(("mcp_client_name", access.client_name.unwrap_or_default().into()));
+            parameters.push(("mcp_redirect_host", access.redirect_host.into()));
+        }
+        parameters
     }
 }
 
@@ -170,7 +200,8 @@ pub enum CallbackError {
     /// `invalid_request`
     #[error(
         "PingOne refuses the request: PINGONE_DV_POLICY_ID is not a flow policy of the application PINGONE_CLIENT_ID, \
-         or the application requires a parameter that Deputy does not send; or the DaVinci flow chose this error"
+         or the application requires pushed authorization requests (PINGONE_PAR=on) or a parameter that Deputy does not \
+         send; or the DaVinci flow chose this error"
     )]
     Request,
     /// `unsupported_response_type`
@@ -202,7 +233,7 @@ pub enum CallbackError {
 }
 
 impl CallbackError {
-    fn from_code(code: &str) -> Self {
+    pub(super) fn from_code(code: &str) -> Self {
         match code {
             "access_denied" => Self::Denied,
             "consent_required" | "interaction_required" => Self::Interaction,

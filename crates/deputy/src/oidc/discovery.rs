@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::{Request, Response, get, json_object};
+use super::{Request, Response, get, json_response};
+use crate::config::{Config, PingOne};
 
 /// The endpoints of `PingOne` that this server uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,10 @@ pub struct Discovery {
     pub jwks_uri: Url,
     /// `revocation_endpoint`, if the document has it.
     pub revocation_endpoint: Option<Url>,
+    /// `pushed_authorization_request_endpoint`, if the document has it (RFC 9126 §5).
+    pub pushed_authorization_request_endpoint: Option<Url>,
+    /// `require_pushed_authorization_requests` (RFC 9126 §5).
+    pub require_pushed_authorization_requests: bool,
     /// `token_endpoint`
     pub token_endpoint: Url,
     /// `userinfo_endpoint`
@@ -42,7 +47,7 @@ impl Discovery {
 
     /// Verifies the discovery document of `issuer`.
     pub fn read(response: &Response, issuer: &str) -> Result<Self, DiscoveryError> {
-        let members = json_object(response).ok_or(DiscoveryError::Document(response.status().as_u16()))?;
+        let members = json_response(response).ok_or(DiscoveryError::Document(response.status().as_u16()))?;
         if members.get("issuer").and_then(|value| value.as_str()) != Some(issuer) {
             return Err(DiscoveryError::Issuer);
         }
@@ -57,6 +62,10 @@ impl Discovery {
             revocation_endpoint: endpoint("revocation_endpoint").ok(),
             token_endpoint: endpoint("token_endpoint")?,
             userinfo_endpoint: endpoint("userinfo_endpoint")?,
+            pushed_authorization_request_endpoint: endpoint("pushed_authorization_request_endpoint").ok(),
+            require_pushed_authorization_requests: members
+                .get("require_pushed_authorization_requests")
+                .is_some_and(|required| *required == true),
         })
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Nonce, UserInfo,
+    Authentication, UserInfo,
     claims::{displayable_claim, full_name},
 };
 use crate::{
@@ -39,6 +39,9 @@ pub enum IdTokenError {
     /// `aud` is not this server alone.
     #[error("aud of the ID token is not PINGONE_CLIENT_ID alone")]
     Audience,
+    /// `auth_time` is missing, or before the time that `max_age` allows.
+    #[error("auth_time of the ID token is missing, or is earlier than max_age allows")]
+    AuthTime,
     /// `azp` is another client.
     #[error("azp of the ID token is not PINGONE_CLIENT_ID")]
     AuthorizedParty,
@@ -73,7 +76,7 @@ impl VerifiedIdToken {
         access_token: &str,
         keys: &KeySet,
         pingone: &PingOne,
-        nonce: &Nonce,
+        login: &Authentication,
         now: Timestamp,
     ) -> Result<Self, IdTokenError> {
         // Steps 6 to 8: the signature must verify, with RS256. This is done first, since the claims are not authentic
@@ -106,15 +109,19 @@ impl VerifiedIdToken {
             return Err(IdTokenError::Future);
         }
         // Step 11: `nonce` must be the one that was sent.
-        if text("nonce") != Some(nonce.as_str()) {
+        if text("nonce") != Some(login.nonce.as_str()) {
             return Err(IdTokenError::Nonce);
         }
         // Step 12: `acr` must be appropriate: the flow policy that was requested.
         if text("acr") != Some(&pingone.policy_id) {
             return Err(IdTokenError::Acr);
         }
-        // Step 13 does not apply: `auth_time` is checked if `max_age` was sent. §3.1.3.8: `at_hash` must match the
-        // access token.
+        // Step 13: `auth_time` must be late enough, if `max_age` was sent.
+        let auth_time = numeric_date(&claims, "auth_time");
+        if login.max_age.is_some_and(|max_age| !auth_time.is_some_and(|time| max_age.is_met_at(time))) {
+            return Err(IdTokenError::AuthTime);
+        }
+        // §3.1.3.8: `at_hash` must match the access token.
         if claims.contains_key("at_hash") && text("at_hash") != Some(&at_hash(access_token)) {
             return Err(IdTokenError::AtHash);
         }

@@ -6,6 +6,7 @@ mod authentication;
 mod claims;
 mod discovery;
 mod id_token;
+mod pushed;
 mod token;
 mod userinfo;
 
@@ -14,10 +15,12 @@ use bytes::Bytes;
 pub use crate::jose::{JwtError, KeySet};
 pub use access_token::{AccessTokenClaims, AccessTokenError};
 pub use authentication::{
-    Authentication, AuthenticationRequest, CallbackError, CallbackParams, ClientAccess, CodeVerifier, Nonce,
+    Authentication, AuthenticationRequest, CallbackError, CallbackParams, ClientAccess, CodeVerifier, MaxAge,
+    Nonce,
 };
 pub use discovery::{Discovery, DiscoveryError};
 pub use id_token::{IdTokenError, VerifiedIdToken, clocks_differ};
+pub use pushed::{PushError, RequestUri};
 pub(crate) use token::rotated_refresh_token;
 pub use token::{
     Proof, TokenError, TokenResponse, code_request, form_request, refresh_request, revocation_request,
@@ -44,10 +47,16 @@ pub(crate) fn error_code(text: &str) -> Option<&str> {
     is_code.then_some(text)
 }
 
-/// The members of the JSON object in a response with status 200. `None` for another status or other content.
-fn json_object(response: &Response) -> Option<serde_json::Map<String, serde_json::Value>> {
-    match serde_json::from_slice(response.body()) {
-        Ok(serde_json::Value::Object(members)) if response.status() == http::StatusCode::OK => Some(members),
-        _ => None,
-    }
+/// The members of the JSON object in a body. `None` for other content.
+fn json_object(body: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_slice(body).ok()
 }
+
+/// The members of the JSON object in a response with status 200. `None` for another status or other content.
+fn json_response(response: &Response) -> Option<serde_json::Map<String, serde_json::Value>> {
+    json_object(response.body()).filter(|_| response.status() == http::StatusCode::OK)
+}
+
+/// `PingOne` returns the same error for a wrong secret and for a wrong method.
+const CLIENT_REFUSED: &str = "PingOne refuses Deputy's client authentication: wrong PINGONE_CLIENT_SECRET or \
+                              PINGONE_CLIENT_KEY, or wrong PINGONE_CLIENT_AUTH";

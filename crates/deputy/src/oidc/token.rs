@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use super::{CodeVerifier, Request, Response, json_object};
+use super::{CodeVerifier, Request, Response, json_response};
 use crate::{
     config::{ClientAuth, PingOne},
     encoding::{base64_encode, base64url_encode},
@@ -95,7 +95,7 @@ impl TokenResponse {
             }
             _ => return Err(refusal(response)),
         }
-        let members = json_object(response).ok_or(TokenError::Malformed)?;
+        let members = json_response(response).ok_or(TokenError::Malformed)?;
         let text = |name| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let secret = |name| text(name).map(|text| Secret::new(text.to_owned()));
         if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
@@ -114,7 +114,7 @@ impl TokenResponse {
 /// The refresh token in a response of the token endpoint, even if the rest of the response is malformed: `PingOne`
 /// rotated the refresh token, and the old one can no longer be used.
 pub(crate) fn rotated_refresh_token(response: &Response) -> Option<Secret<String>> {
-    let token = json_object(response)?.get("refresh_token")?.as_str()?.to_owned();
+    let token = json_response(response)?.get("refresh_token")?.as_str()?.to_owned();
     (!token.is_empty()).then(|| Secret::new(token))
 }
 
@@ -134,6 +134,12 @@ fn refusal(response: &Response) -> TokenError {
 pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)], proof: Proof<'_>) -> Request {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
+    // The parameters of a pushed request have it already (RFC 9126 §2.1).
+    if !matches!(pingone.client_auth, ClientAuth::Basic(_))
+        && form.iter().all(|(name, _)| *name != "client_id")
+    {
+        body.append_pair("client_id", &pingone.client_id);
+    }
     let mut request = super::get(endpoint);
     *request.method_mut() = Method::POST;
     let headers = request.headers_mut();
@@ -152,12 +158,11 @@ pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)], pr
             }
         }
         ClientAuth::Post(secret) => {
-            body.append_pair("client_id", &pingone.client_id).append_pair("client_secret", secret.expose());
+            body.append_pair("client_secret", secret.expose());
         }
-        ClientAuth::Key(key) => {
-            body.append_pair("client_id", &pingone.client_id);
+        ClientAuth::Key(keys) => {
             // PingOne refuses a request without an assertion. The log then names the setting.
-            if let Some(assertion) = proof.assertion(endpoint, &pingone.client_id, key) {
+            if let Some(assertion) = proof.assertion(endpoint, &pingone.client_id, keys.first()) {
                 body.append_pair("client_assertion_type", JWT_BEARER)
                     .append_pair("client_assertion", assertion.expose());
             }
@@ -177,7 +182,8 @@ pub struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// An assertion for a request to `endpoint` (RFC 7523 §3), which is valid for a few minutes.
+    /// An assertion for a request to `endpoint` (RFC 7523 §3), which is valid for a few minutes. `PingOne` takes the endpoint
+    /// that is called as `aud`; RFC 7523 §3 lets it.
     fn assertion(&self, endpoint: &Url, client_id: &str, key: &ClientKey) -> Option<Secret<String>> {
         let claims = json!({
             "iss": client_id,

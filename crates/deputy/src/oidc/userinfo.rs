@@ -6,7 +6,7 @@ use url::Url;
 use super::{
     Request, Response,
     claims::{displayable_claim, full_name},
-    get, json_object,
+    get, json_response,
 };
 use crate::secret::Secret;
 
@@ -46,7 +46,7 @@ impl UserInfo {
 
     /// Reads the response about the user `sub`.
     pub fn read(response: &Response, sub: &str) -> Result<Self, UserInfoError> {
-        let claims = json_object(response).ok_or(UserInfoError::Malformed)?;
+        let claims = json_response(response).ok_or(UserInfoError::Malformed)?;
         // §5.3.2: `sub` must always be present.
         let about = claims.get("sub").and_then(|value| value.as_str()).filter(|about| !about.is_empty());
         if about.ok_or(UserInfoError::Malformed)? != sub {

@@ -11,6 +11,7 @@ use std::{
 use http::{StatusCode, header};
 use serde_json::Value;
 use tracing::Instrument as _;
+use url::Url;
 
 use super::{
     PingOneError,
@@ -23,10 +24,10 @@ use crate::{
     metrics::{Stopwatch, outcome},
     oauth::{PingOneLogin, session_digest},
     oidc::{
-        AccessTokenClaims, AccessTokenError, CodeVerifier, Discovery, DiscoveryError, IdTokenError, KeySet,
-        Nonce, Proof, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError, VerifiedIdToken,
-        clocks_differ, code_request, error_code, get, refresh_request, revocation_request,
-        rotated_refresh_token,
+        AccessTokenClaims, AccessTokenError, Authentication, AuthenticationRequest, CodeVerifier, Discovery,
+        DiscoveryError, IdTokenError, KeySet, Proof, Request, RequestUri, Response, TokenError,
+        TokenResponse, UserInfo, UserInfoError, VerifiedIdToken, clocks_differ, code_request, error_code,
+        get, refresh_request, revocation_request, rotated_refresh_token,
     },
     retry,
     secret::Secret,
@@ -63,6 +64,7 @@ enum Purpose {
     Code,
     Discovery,
     Keys,
+    PushedRequest,
     Refresh,
     Revocation,
     UserInfo,
@@ -109,6 +111,24 @@ impl PingOneClient {
         self.breaker.admit(now)
     }
 
+    /// The URL that begins a login. The request is pushed before, where requests are (RFC 9126).
+    pub(crate) async fn authorization_url(
+        &self,
+        host: &Host,
+        config: &Config,
+        request: &AuthenticationRequest<'_>,
+    ) -> Result<Url, PingOneError> {
+        let discovery = self.discovery(host, config).await?;
+        let endpoint = discovery.push_endpoint(&config.pingone).map_err(PingOneError::Discovery)?;
+        let Some(endpoint) = endpoint else { return Ok(request.url(&discovery, config)) };
+        let random = random(host);
+        let proof = Proof { now: host.now(), random: &random };
+        let pushed = RequestUri::request(endpoint, request, config, proof);
+        let response = self.fetch(host, Purpose::PushedRequest, pushed, LIMITS).await?;
+        let uri = RequestUri::read(&response).map_err(PingOneError::PushedRequest)?;
+        Ok(uri.url(&discovery, config))
+    }
+
     /// Exchanges a code. The caller verifies the tokens with [`PingOneClient::authenticate`].
     pub(crate) async fn exchange(
         &self,
@@ -136,11 +156,11 @@ impl PingOneClient {
         host: &Host,
         config: &Config,
         tokens: TokenResponse,
-        nonce: &Nonce,
+        login: &Authentication,
         now: Timestamp,
     ) -> Result<Authenticated, PingOneError> {
         let discovery = self.discovery(host, config).await?;
-        let id_token = self.id_token(host, config, &tokens, nonce, now).await?;
+        let id_token = self.id_token(host, config, &tokens, login, now).await?;
         let claims = self.access_token(host, config, tokens.access_token.expose(), now).await?;
         let request = UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token);
         let response = self.fetch(host, Purpose::UserInfo, request, LIMITS).await.unwrap_or_default();
@@ -164,10 +184,10 @@ impl PingOneClient {
         host: &Host,
         config: &Config,
         tokens: &TokenResponse,
-        nonce: &Nonce,
+        login: &Authentication,
         now: Timestamp,
     ) -> Result<User, PingOneError> {
-        Ok(self.id_token(host, config, tokens, nonce, now).await?.into_user(None))
+        Ok(self.id_token(host, config, tokens, login, now).await?.into_user(None))
     }
 
     async fn id_token(
@@ -175,13 +195,13 @@ impl PingOneClient {
         host: &Host,
         config: &Config,
         tokens: &TokenResponse,
-        nonce: &Nonce,
+        login: &Authentication,
         now: Timestamp,
     ) -> Result<VerifiedIdToken, PingOneError> {
         let id_token = tokens.id_token.as_ref().ok_or(PingOneError::NoIdToken)?.expose();
         let access_token = tokens.access_token.expose();
         let verify = |keys: &KeySet| {
-            VerifiedIdToken::verify(id_token, access_token, keys, &config.pingone, nonce, now)
+            VerifiedIdToken::verify(id_token, access_token, keys, &config.pingone, login, now)
         };
         let verified = self.with_keys(host, config, verify, IdTokenError::may_pass_with_other_keys).await?;
         verified.map_err(PingOneError::IdToken)
@@ -368,7 +388,7 @@ fn random(host: &Host) -> impl Fn(&mut [u8]) + Sync + '_ {
     |buffer| host.fill_random(buffer)
 }
 
-/// A login may send five requests, one after the other, while the user waits.
+/// A login may send six requests, one after the other, while the user waits.
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(5), max_bytes: 256 * 1024, reach: Reach::Anywhere };
 /// A request with a code has longer: a second attempt may find the code used up.

@@ -2,7 +2,7 @@
 
 use crate::{
     host::FetchError,
-    oidc::{AccessTokenError, DiscoveryError, IdTokenError, TokenError, UserInfoError},
+    oidc::{AccessTokenError, DiscoveryError, IdTokenError, PushError, TokenError, UserInfoError},
 };
 
 /// Why a request to `PingOne` failed, or its response is rejected.
@@ -24,6 +24,8 @@ pub(crate) enum PingOneError {
     #[error("PingOne's keys were fetched a moment ago and are not fetched again yet")]
     NotYet,
     #[error("{0}")]
+    PushedRequest(PushError),
+    #[error("{0}")]
     Token(TokenError),
     #[error("{0}")]
     UserInfo(UserInfoError),
@@ -37,10 +39,15 @@ impl PingOneError {
             | Self::Keys
             | Self::NotYet
             | Self::Discovery(DiscoveryError::Document(_))
+            | Self::PushedRequest(PushError::Unavailable)
             | Self::Token(TokenError::Unavailable) => true,
             Self::AccessToken(error) => error.may_pass_with_other_keys(),
             Self::IdToken(error) => error.may_pass_with_other_keys(),
-            Self::Discovery(_) | Self::NoIdToken | Self::Token(_) | Self::UserInfo(_) => false,
+            Self::Discovery(_)
+            | Self::NoIdToken
+            | Self::PushedRequest(_)
+            | Self::Token(_)
+            | Self::UserInfo(_) => false,
         }
     }
 }

@@ -58,12 +58,13 @@ fn authorize(
         let application = sim.application_or_configured(&request.client_id);
         application.settings.par_requirement == "REQUIRED"
     };
+    let max_age = form::field(parameters, "max_age").and_then(|seconds| seconds.parse().ok());
     match validate(sim, parameters) {
         Ok(request) if pushed.is_none() && is_required(&request) => {
             let detail = "A pushed authorization request is required";
             error_to_application(&request, "invalid_request", detail, correlation)
         }
-        Ok(request) => log_in(sim, headers, request, &prompt, correlation),
+        Ok(request) => log_in(sim, headers, request, (&prompt, max_age), correlation),
         Err(Refusal::Shown { target, message }) => show_error(headers, target, message, correlation),
         Err(Refusal::Redirected { request, error, detail }) => {
             error_to_application(&request, error, detail, correlation)
@@ -121,10 +122,13 @@ fn log_in(
     sim: &Simulator,
     headers: &HeaderMap,
     request: AuthenticationRequest,
-    prompt: &str,
+    (prompt, max_age): (&str, Option<u64>),
     correlation: &Correlation,
 ) -> Response {
-    let session = session_cookie::session(sim, headers).filter(|_| prompt != "login");
+    let is_recent =
+        |auth_time: u64| max_age.is_none_or(|max_age| auth_time.saturating_add(max_age) >= sim.now());
+    let session = session_cookie::session(sim, headers)
+        .filter(|session| prompt != "login" && is_recent(session.auth_time));
     let headless =
         request.login_hint.as_deref().and_then(|username| accounts::sign_on_headless(sim, username));
     match (session, headless) {

@@ -28,6 +28,7 @@ pub(crate) async fn get(State(sim): State<Simulator>) -> Response {
         _ => None,
     });
     let issuer = sim.config().issuer();
+    let requires_pushed = sim.state().settings.require_pushed_requests;
     let at = |path: &str| format!("{issuer}/{path}");
     let body = json!({
         "issuer": issuers.last().unwrap_or(&issuer),
@@ -41,7 +42,7 @@ pub(crate) async fn get(State(sim): State<Simulator>) -> Response {
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-        "require_pushed_authorization_requests": false,
+        "require_pushed_authorization_requests": requires_pushed,
         "scopes_supported": ["openid", "profile", "email", "address", "phone"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -12,8 +12,9 @@ use serde_json::json;
 use crate::{
     client_authentication::authenticated,
     endpoints::authorize::{Refusal, validate},
+    failure::Failure,
     form,
-    response::{Correlation, document, invalid_client, oauth_error},
+    response::{Correlation, document, invalid_client, oauth_error, status_code, text},
     simulator::Simulator,
     state::Pushed,
 };
@@ -25,9 +26,22 @@ pub(crate) async fn post(
     body: Bytes,
 ) -> Response {
     sim.count("par");
+    let responses = sim.forced(|failure| match failure {
+        Failure::Par(status, body) => Some(text(status_code(*status), "application/json", body.clone())),
+        _ => None,
+    });
+    if let Some(response) = responses.into_iter().next() {
+        return response;
+    }
     let parameters = form::parse(&body);
     if authenticated(&sim, &headers, &parameters).is_none() {
         return invalid_client(&correlation);
+    }
+    // RFC 9126 §2.1: a request must not have a request URI, nor a parameter twice.
+    let names: Vec<_> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    if names.contains(&"request_uri") || (1..names.len()).any(|at| names[..at].contains(&names[at])) {
+        let detail = "A parameter is repeated, or is not allowed";
+        return oauth_error(StatusCode::BAD_REQUEST, "invalid_request", detail, &correlation);
     }
     let (error, detail) = match validate(&sim, &parameters) {
         Ok(_) => {

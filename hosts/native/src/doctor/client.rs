@@ -5,8 +5,8 @@ use deputy::{
     config::Config,
     host::FetchError,
     oidc::{
-        Authentication, AuthenticationRequest, ClientAccess, Discovery, TokenError, TokenResponse,
-        form_request, refresh_request,
+        Authentication, AuthenticationRequest, ClientAccess, Discovery, RequestUri, TokenError,
+        TokenResponse, form_request, refresh_request,
     },
 };
 use http::{Response, StatusCode, header};
@@ -28,6 +28,8 @@ struct Responses {
     authorization: Result<Response<Bytes>, FetchError>,
     /// To the same request, pushed. `None` if PingOne does not offer that.
     pushed: Option<Result<Response<Bytes>, FetchError>>,
+    /// Whether Deputy pushes its requests.
+    pushes: bool,
     callback: String,
     token_endpoint: String,
     authorization_endpoint: String,
@@ -38,37 +40,63 @@ pub(super) async fn findings(probe: &Probe, config: &Config, documents: &Documen
         return vec![Finding::skipped(Group::Client, "PingOne's discovery document cannot be used")];
     };
     let url = silent_request(probe, config, discovery, &config.public_url.callback());
-    let par = documents.members["pushed_authorization_request_endpoint"].as_str();
-    let par = par.and_then(|par| Url::parse(par).ok());
-    // The secret is sent to PingOne's own host alone.
-    let par = par.filter(|par| par.origin() == discovery.token_endpoint.origin());
-    let push = async {
-        let form: Vec<_> = url.query_pairs().into_owned().collect();
-        let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        match &par {
-            Some(par) => Some(probe.fetch(form_request(par, &config.pingone, &form, probe.proof())).await),
+    let is_used = !matches!(discovery.push_endpoint(&config.pingone), Ok(None));
+    let request = async {
+        let pushed = match &discovery.pushed_authorization_request_endpoint {
+            Some(endpoint) => Some(push(probe, config, endpoint, &url).await),
             None => None,
-        }
+        };
+        let response = pushed.as_ref().and_then(|pushed| pushed.as_ref().ok()).filter(|_| is_used);
+        let uri = response.and_then(|response| RequestUri::read(response).ok());
+        let url = uri.map_or_else(|| url.clone(), |uri| uri.url(discovery, config));
+        (probe.get(url.as_str(), None).await, pushed)
     };
-    let (refresh, authorization, pushed) = join!(
+    let (refresh, (authorization, pushed)) = join!(
         probe.fetch(refresh_request(
             &discovery.token_endpoint,
             &config.pingone,
             "made-up-by-deputy-doctor",
             probe.proof(),
         )),
-        probe.get(url.as_str(), None),
-        push,
+        request,
     );
     let responses = Responses {
         refresh,
         authorization,
         pushed,
+        pushes: is_used,
         callback: config.public_url.callback(),
         token_endpoint: discovery.token_endpoint.to_string(),
         authorization_endpoint: discovery.authorization_endpoint.to_string(),
     };
     judge(Group::Client, CHECKS, &responses)
+}
+
+/// Pushes the parameters of an authentication request.
+async fn push(
+    probe: &Probe,
+    config: &Config,
+    endpoint: &Url,
+    url: &Url,
+) -> Result<Response<Bytes>, FetchError> {
+    let form: Vec<_> = url.query_pairs().into_owned().collect();
+    let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    probe.fetch(form_request(endpoint, &config.pingone, &form, probe.proof())).await
+}
+
+/// The URL for a browser: that of the authentication request, or of the pushed one where Deputy pushes its requests.
+pub(super) async fn url_for_browser(
+    probe: &Probe,
+    config: &Config,
+    discovery: &Discovery,
+    url: Url,
+) -> Result<Url, Seen> {
+    let failed = |error: String| Seen::failure(error, "look at the group client");
+    let endpoint = discovery.push_endpoint(&config.pingone).map_err(|error| failed(error.to_string()))?;
+    let Some(endpoint) = endpoint else { return Ok(url) };
+    let response = push(probe, config, endpoint, &url).await.map_err(|error| failed(error.to_string()))?;
+    let uri = RequestUri::read(&response).map_err(|error| failed(error.to_string()))?;
+    Ok(uri.url(discovery, config))
 }
 
 /// An authentication request that PingOne must not show a page for.
@@ -97,7 +125,13 @@ pub(super) fn authentication_request(
         client_name: Some("deputy doctor"),
         redirect_host: "localhost",
     };
-    let request = AuthenticationRequest { authentication, state, access: Some(access), log_in_again: false };
+    let request = AuthenticationRequest {
+        authentication,
+        state,
+        access: Some(access),
+        log_in_again: false,
+        login_hint: None,
+    };
     let mut url = request.url(discovery, config);
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
     let redirected = pairs.iter().map(|(name, value)| {
@@ -238,7 +272,8 @@ fn redirected_error(error: Option<&str>, description: &str, callback: &str) -> S
         }
         Some("invalid_request") if description.contains("edirect") => return redirect_uri(seen, callback),
         Some("invalid_request") => {
-            "let the application require neither pushed nor signed authorization requests, which Deputy does not send"
+            "set PINGONE_PAR=on if the application requires pushed authorization requests; let it require no signed ones, which \
+             Deputy does not send"
         }
         Some(_) => "look into the audit of PingOne",
     };
@@ -272,12 +307,24 @@ fn redirect_uri(seen: String, callback: &str) -> Seen {
 fn pushed(responses: &Responses) -> Result<Seen, Unknown> {
     let unknown = |reason: &str| Err(Unknown(reason.to_owned()));
     let response = match &responses.pushed {
+        None if responses.pushes => {
+            let fix = "set PINGONE_PAR=auto";
+            return Ok(Seen::failure("PingOne does not offer pushed authorization requests", fix));
+        }
         None => return unknown("PingOne does not offer pushed authorization requests"),
         Some(Err(error)) => return unknown(&error.to_string()),
         Some(Ok(response)) => response,
     };
-    if response.status() == StatusCode::CREATED {
-        return Ok(Seen::ok("PingOne accepts it too; Deputy does not use it"));
+    match RequestUri::read(response) {
+        Ok(_) if responses.pushes => return Ok(Seen::ok("PingOne accepts it")),
+        Ok(_) => return Ok(Seen::ok("PingOne accepts it too; PINGONE_PAR=on makes Deputy send it")),
+        Err(error) if responses.pushes => {
+            return Ok(Seen::failure(
+                error.to_string(),
+                "correct what the cause names, or set PINGONE_PAR=auto",
+            ));
+        }
+        Err(_) => {}
     }
     if !matches!(authorization(responses), Seen::Ok(_)) || !matches!(client_secret(responses), Seen::Ok(_)) {
         return unknown("another line of this group says why PingOne refuses it");
@@ -285,7 +332,7 @@ fn pushed(responses: &Responses) -> Result<Seen, Unknown> {
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let error = body["error"].as_str().unwrap_or_default();
     unknown(&format!(
-        "PingOne refuses it ({} {}); Deputy does not use it",
+        "PingOne refuses it ({} {}); Deputy does not send it",
         response.status().as_u16(),
         shortened(error)
     ))

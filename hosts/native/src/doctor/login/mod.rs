@@ -16,7 +16,7 @@ use deputy::{
 use super::{
     api::Api,
     check::{Finding, Group, Seen, judge},
-    client::authentication_request,
+    client::{authentication_request, url_for_browser},
     network::Documents,
 };
 use crate::management::Probe;
@@ -68,6 +68,7 @@ async fn log_in(
     let state = format!("{:032x}", u128::from_be_bytes(random));
     let redirect_uri = browser.redirect_uri.clone();
     let url = authentication_request(&authentication, config, discovery, &redirect_uri, &state);
+    let url = url_for_browser(probe, config, discovery, url).await?;
     let response = browser.response(&url, &state, say).await?;
     let callback = CallbackParams::read(
         response.code.as_deref(),
@@ -103,7 +104,7 @@ async fn log_in(
     Ok(Login {
         config: config.clone(),
         now: probe.host().now(),
-        nonce: authentication.nonce,
+        authentication,
         keys: keys.and_then(|response| KeySet::read(&response)).unwrap_or_default(),
         tokens,
         userinfo,

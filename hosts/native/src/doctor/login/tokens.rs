@@ -5,7 +5,7 @@ use bytes::Bytes;
 use deputy::{
     config::Config,
     host::{FetchError, Timestamp},
-    oidc::{AccessTokenClaims, KeySet, Nonce, TokenResponse, UserInfo, VerifiedIdToken},
+    oidc::{AccessTokenClaims, Authentication, KeySet, TokenResponse, UserInfo, VerifiedIdToken},
 };
 use http::Response;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::doctor::check::{Check, Seen, Unknown};
 pub(super) struct Login {
     pub(super) config: Config,
     pub(super) now: Timestamp,
-    pub(super) nonce: Nonce,
+    pub(super) authentication: Authentication,
     pub(super) keys: KeySet,
     pub(super) tokens: TokenResponse,
     pub(super) userinfo: Result<Response<Bytes>, FetchError>,
@@ -139,7 +139,8 @@ fn id_token(login: &Login) -> Seen {
 
 fn verified(login: &Login, token: &str) -> Result<VerifiedIdToken, deputy::oidc::IdTokenError> {
     let access_token = login.tokens.access_token.expose();
-    VerifiedIdToken::verify(token, access_token, &login.keys, &login.config.pingone, &login.nonce, login.now)
+    let Login { authentication, config, keys, now, .. } = login;
+    VerifiedIdToken::verify(token, access_token, keys, &config.pingone, authentication, *now)
 }
 
 fn acr_differs(login: &Login, token: &str) -> bool {

@@ -1,7 +1,5 @@
 //! Deputy's application.
 
-use std::borrow::Cow;
-
 use deputy::config::ClientAuth;
 use serde_json::Value;
 
@@ -166,7 +164,7 @@ fn grant_types(tenant: &Tenant) -> Result<Seen, Unknown> {
 /// Whether the application has the public key of `PINGONE_CLIENT_KEY`.
 fn client_key(tenant: &Tenant) -> Result<Seen, Unknown> {
     let application = known(&tenant.application)?;
-    let ClientAuth::Key(key) = &tenant.config.pingone.client_auth else {
+    let ClientAuth::Key(keys) = &tenant.config.pingone.client_auth else {
         return Err(Unknown("Deputy has a client secret (PINGONE_CLIENT_AUTH)".to_owned()));
     };
     let Some(jwks) = application["jwks"].as_str() else {
@@ -206,17 +204,16 @@ fn is_registered(uri: &str, registered: &str) -> bool {
 
 fn request_objects(tenant: &Tenant) -> Result<Seen, Unknown> {
     let application = known(&tenant.application)?;
-    if application["parRequirement"] == "REQUIRED" {
-        let fix = "make pushed authorization requests optional: Deputy does not send them";
-        return Ok(Seen::failure("pushed authorization requests are required", fix));
+    let pushed = application["parRequirement"] == "REQUIRED";
+    if pushed && !tenant.pushes {
+        return Ok(Seen::failure("pushed authorization requests are required", "set PINGONE_PAR=on"));
     }
     let signed = application["requireSignedRequestObject"] == true;
-    let seen: Cow<'_, str> = if signed {
-        "signed requests are required"
-    } else {
-        "neither pushed nor signed requests are required"
-    }
-    .into();
+    let seen = match (signed, pushed) {
+        (true, _) => "signed requests are required",
+        (false, true) => "pushed requests are required, and Deputy sends them",
+        (false, false) => "neither pushed nor signed requests are required",
+    };
     Ok(Seen::failure_unless(!signed, seen, "require no signed requests: Deputy does not send them"))
 }
 

@@ -19,6 +19,8 @@ use crate::management::{Management, Probe, Read, SignInError, Unread, Worker};
 /// Everything that the checks of this group look at.
 struct Tenant {
     config: Config,
+    /// Whether Deputy pushes its authorization requests.
+    pushes: bool,
     now: Timestamp,
     application: Read,
     grants: Read,
@@ -64,7 +66,8 @@ pub(super) async fn findings(
             Err(error) => return vec![no_token(&error.to_string())],
         };
     let reader = Reader { probe, management };
-    let tenant = reader.tenant(config, &client_id).await;
+    let pushes = !matches!(discovery.push_endpoint(&config.pingone), Ok(None));
+    let tenant = reader.tenant(config, pushes, &client_id).await;
     [application::CHECKS, grants::CHECKS, policy::CHECKS, flow::CHECKS, environment::CHECKS]
         .iter()
         .flat_map(|checks| judge(Group::Tenant, checks, &tenant))
@@ -93,7 +96,7 @@ impl Reader<'_> {
         self.management.all(path, name).await
     }
 
-    async fn tenant(&self, config: &Config, worker: &str) -> Tenant {
+    async fn tenant(&self, config: &Config, pushes: bool, worker: &str) -> Tenant {
         let application = format!("/applications/{}", config.pingone.client_id);
         let below = |name: &str| format!("{application}/{name}");
         let (grants, assignments, sign_on) =
@@ -129,6 +132,7 @@ impl Reader<'_> {
         let (flow, connector, connector_worker, connector_roles) = flow;
         Tenant {
             config: config.clone(),
+            pushes,
             now: self.probe.host().now(),
             application,
             grants,

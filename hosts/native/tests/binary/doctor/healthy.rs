@@ -16,7 +16,7 @@ struct SetUp {
     login: bool,
 }
 
-const SET_UPS: [SetUp; 5] = [
+const SET_UPS: [SetUp; 6] = [
     SetUp { name: "docs/pingone.md, with a login", make: |_| (), variables: &[], login: true },
     SetUp {
         name: "client_secret_post, no resource in requests",
@@ -35,6 +35,13 @@ const SET_UPS: [SetUp; 5] = [
         },
         variables: &KEY_VARIABLES,
         login: true,
+    },
+    SetUp {
+        name: "pushed authorization requests, which the application requires",
+        make: |settings| settings.tenant.application.par_requirement = "REQUIRED".into(),
+        variables: &[("PINGONE_PAR", "on")],
+        // The test logs in by a parameter of the browser's request, which has none here.
+        login: false,
     },
     SetUp {
         name: "usernames as sub of access tokens, consent in every login, sessions not validated",
