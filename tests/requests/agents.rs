@@ -194,8 +194,9 @@ async fn all_clients_are_ended_after_a_confirmation() {
     let unconfirmed = browser.submit(&page, &[], "end-all").await;
     assert_eq!(unconfirmed.status, StatusCode::BAD_REQUEST);
     assert_eq!(list_todos(&world, &all[0].access).await.status, StatusCode::OK);
-    let page = browser.submit(&page, &[("confirm", "yes")], "end-all").await;
+    let page = browser.submit(&page, &[("confirm", "yes"), ("sign-off", "")], "end-all").await;
     assert!(page.text.contains("No application has access"), "{}", page.text);
+    assert_eq!(world.pingone.requests("signoff"), 0);
     for tokens in &all {
         assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
     }

@@ -83,6 +83,7 @@
 //! | RFC 9700 | the security practices that bear on the above |
 //! | OpenID Connect Core 1.0 | §3.1.2 request, §3.1.3.7 ID token in that order, §5.3 `UserInfo`, §12 refresh |
 //! | OpenID Connect Discovery 1.0 | §4, as a client; §3 for clients that look for an authorization server there, without ID tokens |
+//! | OpenID Connect RP-Initiated Logout 1.0 | §2, as a client |
 //! | MCP 2026-07-28 | authorization, Streamable HTTP, discovery, caching, multi round-trip requests, subscriptions |
 //! | MCP 2025-03-26, 2025-06-18, 2025-11-25 | authorization, Streamable HTTP without state on the server, elicitation, sampling, roots, cancellation; batches in the first. Clients that name 2024-11-05 over Streamable HTTP are served too |
 

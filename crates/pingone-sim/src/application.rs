@@ -114,6 +114,7 @@ fn created(sim: &Simulator, state: &State, client_id: &str) -> Option<OidcApplic
             openid_scopes,
             par_requirement: text("parRequirement"),
             pkce_enforcement: text("pkceEnforcement"),
+            post_logout_redirect_uris: Some(texts(&object["postLogoutRedirectUris"])),
             redirect_uris: None,
             refresh_token_type: text("refreshTokenType"),
             require_signed_request: object["requireSignedRequestObject"] == true,

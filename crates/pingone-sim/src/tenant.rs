@@ -56,6 +56,8 @@ pub struct ApplicationSettings {
     pub par_requirement: String,
     /// `pkceEnforcement`
     pub pkce_enforcement: String,
+    /// `postLogoutRedirectUris`. `None`: the page `/agents` beside each redirect URI.
+    pub post_logout_redirect_uris: Option<Vec<String>>,
     /// `redirectUris`. `None`: those of the configuration.
     pub redirect_uris: Option<Vec<String>>,
     /// `refreshTokenType`
@@ -175,6 +177,7 @@ impl Default for ApplicationSettings {
             openid_scopes: texts(&["address", "email", "offline_access", "phone", "profile"]),
             par_requirement: "OPTIONAL".to_owned(),
             pkce_enforcement: "S256_REQUIRED".to_owned(),
+            post_logout_redirect_uris: None,
             redirect_uris: None,
             refresh_token_type: "OPAQUE_TOKEN".to_owned(),
             require_signed_request: false,

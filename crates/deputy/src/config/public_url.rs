@@ -34,6 +34,11 @@ impl PublicUrl {
         self.at("/callback")
     }
 
+    /// The page *Your agents*, to register at PingOne as the URI to return to after a sign-off.
+    pub fn agents(&self) -> String {
+        self.at("/agents")
+    }
+
     /// The URL of `path`.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.text)

@@ -10,14 +10,16 @@ use crate::config::{Config, PingOne};
 pub struct Discovery {
     /// `authorization_endpoint`
     pub authorization_endpoint: Url,
+    /// `end_session_endpoint`, if the document has it (OpenID Connect RP-Initiated Logout 1.0 §2.1).
+    pub end_session_endpoint: Option<Url>,
     /// `jwks_uri`
     pub jwks_uri: Url,
-    /// `revocation_endpoint`, if the document has it.
-    pub revocation_endpoint: Option<Url>,
     /// `pushed_authorization_request_endpoint`, if the document has it (RFC 9126 §5).
     pub pushed_authorization_request_endpoint: Option<Url>,
     /// `require_pushed_authorization_requests` (RFC 9126 §5).
     pub require_pushed_authorization_requests: bool,
+    /// `revocation_endpoint`, if the document has it.
+    pub revocation_endpoint: Option<Url>,
     /// `token_endpoint`
     pub token_endpoint: Url,
     /// `userinfo_endpoint`
@@ -58,15 +60,35 @@ impl Discovery {
         };
         Ok(Self {
             authorization_endpoint: endpoint("authorization_endpoint")?,
+            end_session_endpoint: endpoint("end_session_endpoint").ok(),
             jwks_uri: endpoint("jwks_uri")?,
-            revocation_endpoint: endpoint("revocation_endpoint").ok(),
-            token_endpoint: endpoint("token_endpoint")?,
-            userinfo_endpoint: endpoint("userinfo_endpoint")?,
             pushed_authorization_request_endpoint: endpoint("pushed_authorization_request_endpoint").ok(),
             require_pushed_authorization_requests: members
                 .get("require_pushed_authorization_requests")
                 .is_some_and(|required| *required == true),
+            revocation_endpoint: endpoint("revocation_endpoint").ok(),
+            token_endpoint: endpoint("token_endpoint")?,
+            userinfo_endpoint: endpoint("userinfo_endpoint")?,
         })
+    }
+
+    /// The endpoint to which authorization requests are pushed, if they are: if that is configured, or if `PingOne` requires it.
+    pub fn push_endpoint(&self, pingone: &PingOne) -> Result<Option<&Url>, DiscoveryError> {
+        if !pingone.push_requests && !self.require_pushed_authorization_requests {
+            return Ok(None);
+        }
+        let endpoint = self.pushed_authorization_request_endpoint.as_ref();
+        endpoint.map(Some).ok_or(DiscoveryError::Endpoint("pushed_authorization_request_endpoint"))
+    }
+
+    /// The URL that signs the user of a browser off at `PingOne` (OpenID Connect RP-Initiated Logout 1.0 §2). No ID token is kept
+    /// as a hint; the cookie of the browser names the session.
+    pub fn sign_off_url(&self, config: &Config) -> Option<Url> {
+        let mut url = self.end_session_endpoint.clone()?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &config.pingone.client_id)
+            .append_pair("post_logout_redirect_uri", &config.public_url.agents());
+        Some(url)
     }
 }
 

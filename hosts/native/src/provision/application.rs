@@ -1,6 +1,6 @@
 //! Deputy's application.
 
-use deputy::config::{ClientAuth, Config};
+use deputy::config::{ClientAuth, ClientKey, Config};
 use serde_json::{Value, json};
 
 use super::{
@@ -58,8 +58,8 @@ fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
         Property::is(&["pkceEnforcement"], "S256_REQUIRED").or("OPTIONAL"),
         Property::is(&["tokenEndpointAuthMethod"], method).loosening(|held| *held == "PRIVATE_KEY_JWT"),
         Property::lists(&["redirectUris"], &[&config.public_url.callback()]),
+        Property::lists(&["postLogoutRedirectUris"], &[&config.public_url.agents()]),
         Property::is(&["allowWildcardInRedirectUris"], false).or(false),
-        Property::is(&["parRequirement"], "OPTIONAL").or("OPTIONAL").loosening(|_| true),
         Property::is(&["requireSignedRequestObject"], false).or(false).loosening(|_| true),
         Property::is(&["refreshTokenType"], "OPAQUE_TOKEN"),
         Property::is(&["additionalRefreshTokenReplayProtectionEnabled"], true).or(true),
@@ -67,8 +67,12 @@ fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
         Property::at_least(&["refreshTokenDuration"], lifetime).or(THIRTY_DAYS),
         Property::at_least(&["refreshTokenRollingDuration"], lifetime.max(HALF_A_YEAR)).or(HALF_A_YEAR),
     ];
-    if let ClientAuth::Key(key) = &config.pingone.client_auth
-        && let Some(jwks) = with_key(found, &key.public_jwk())
+    // With PINGONE_PAR=on, either will do.
+    if !config.pingone.push_requests {
+        properties.push(Property::is(&["parRequirement"], "OPTIONAL").or("OPTIONAL").loosening(|_| true));
+    }
+    if let ClientAuth::Key(keys) = &config.pingone.client_auth
+        && let Some(jwks) = with_key(found, keys.first())
     {
         properties.push(Property::unshown(&["jwks"], jwks));
     }
@@ -77,14 +81,14 @@ fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
 
 /// The key set of the application with Deputy's key, unless it has it. Other keys stay: one may be in use until Deputy has
 /// the new one.
-fn with_key(found: Option<&Value>, key: &Value) -> Option<String> {
+fn with_key(found: Option<&Value>, key: &ClientKey) -> Option<String> {
     let jwks = found.and_then(|found| found["jwks"].as_str()).unwrap_or_default();
     let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
     let mut keys = jwks["keys"].as_array().cloned().unwrap_or_default();
-    if keys.iter().any(|held| held["n"] == key["n"]) {
+    if keys.iter().any(|held| key.is(held)) {
         return None;
     }
-    keys.push(key.clone());
+    keys.push(key.public_jwk());
     Some(json!({ "keys": keys }).to_string())
 }
 

@@ -1,7 +1,7 @@
 //! The session of *Your agents*. It begins with a login at `PingOne`, and ends after 15 minutes or when the user signs
 //! out.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::{
     app::{App, Trail},
@@ -11,7 +11,7 @@ use crate::{
         revoke::revoke_at_pingone,
     },
     host::{Decision, LoginStep, Timestamp},
-    http::{Response, redirect, set_cookie},
+    http::{Response, cookies, redirect, set_cookie},
     oauth::UserSession,
     oidc::Authentication,
     pages::{self, Notice},
@@ -72,7 +72,7 @@ async fn identify(
 ) -> Result<User, LoginError> {
     let (host, config) = (app.host(), &app.config);
     let mut tokens = app.pingone.exchange(host, config, code, &authentication.code_verifier).await?;
-    let user = app.pingone.identify(host, config, &tokens, &authentication.nonce, now).await;
+    let user = app.pingone.identify(host, config, &tokens, authentication, now).await;
     // No refresh token was requested, but PingOne may be configured to issue it.
     revoke_at_pingone(app, tokens.refresh_token.take());
     Ok(user?)
@@ -91,6 +91,54 @@ pub(super) async fn sign_out(
     set_cookie(&mut response, UserSession::COOKIE, "", 0);
     Ok(response)
 }
+
+/// Ends a session after every grant of its user, and sends the browser to `PingOne` to be signed off there. Without `PingOne`,
+/// the response is the sign-in page.
+pub(super) async fn sign_off(
+    app: &App,
+    session: &UserSession,
+    now: Timestamp,
+) -> Result<Response, RecordError> {
+    let ending = (session.id, session.expires_at());
+    records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await?;
+    let url = match app.pingone.discovery(app.host(), &app.config).await {
+        Ok(discovery) => discovery.sign_off_url(&app.config),
+        Err(error) => {
+            tracing::warn!(%error, "a user could not be sent to PingOne to be signed off");
+            None
+        }
+    };
+    let mut response = match url {
+        Some(url) => {
+            let mut response = redirect(url.as_str());
+            set_cookie(&mut response, SIGNED_OFF, "1", SIGNED_OFF_LIFETIME);
+            response
+        }
+        None => sign_in_page(app, StatusCode::OK, Some(Notice::Done(NOT_SIGNED_OFF))),
+    };
+    set_cookie(&mut response, UserSession::COOKIE, "", 0);
+    Ok(response)
+}
+
+/// The sign-in page. A browser that comes back from [`sign_off`] is told so, once.
+pub(super) fn first_page(app: &App, headers: &HeaderMap) -> Response {
+    let signed_off = cookies(headers).iter().any(|(name, _)| name == SIGNED_OFF);
+    let mut page = sign_in_page(app, StatusCode::OK, signed_off.then_some(Notice::Done(SENT_TO_SIGN_OFF)));
+    if signed_off {
+        set_cookie(&mut page, SIGNED_OFF, "", 0);
+    }
+    page
+}
+
+/// The cookie of a browser that is on its way to `PingOne` to be signed off. It proves nothing, and only chooses a sentence.
+const SIGNED_OFF: &str = "__Host-mcp-signed-off";
+/// Seconds in which the browser comes back.
+const SIGNED_OFF_LIFETIME: u64 = 600;
+
+const SENT_TO_SIGN_OFF: &str = "Every application is disconnected. You are signed out here, and PingOne was asked to end your session \
+                                in this browser.";
+const NOT_SIGNED_OFF: &str = "Every application is disconnected, and you are signed out here. PingOne could not be asked to end your \
+                              session: your browser may still be signed in there.";
 
 /// The page for a login that failed. Returns a failure of this server instead.
 fn not_signed_in(app: &App, trail: &Trail, step: LoginStep, error: LoginError) -> Result<Response, Failure> {

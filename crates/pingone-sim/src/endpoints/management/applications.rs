@@ -6,7 +6,7 @@ use super::{
     collection, davinci,
     environment::{self, API, OPENID, scope_id},
 };
-use crate::{settings::Settings, simulator::Simulator};
+use crate::{endpoints::sign_off::post_logout_redirect_uris, settings::Settings, simulator::Simulator};
 
 pub(super) fn read(sim: &Simulator, settings: &Settings, path: &[&str]) -> Option<Value> {
     let config = sim.config();
@@ -48,6 +48,7 @@ fn applications(sim: &Simulator, settings: &Settings) -> Vec<Value> {
 
 fn deputy(sim: &Simulator, settings: &Settings) -> Value {
     let application = &settings.tenant.application;
+    let redirect_uris = application.redirect_uris.as_ref().unwrap_or(&sim.config().application.redirect_uris);
     let mut object = json!({
         "id": sim.config().application.client_id,
         "name": sim.config().application.name,
@@ -58,7 +59,8 @@ fn deputy(sim: &Simulator, settings: &Settings) -> Value {
         "responseTypes": ["CODE"],
         "pkceEnforcement": application.pkce_enforcement,
         "tokenEndpointAuthMethod": application.token_endpoint_auth_method,
-        "redirectUris": application.redirect_uris.as_ref().unwrap_or(&sim.config().application.redirect_uris),
+        "redirectUris": redirect_uris,
+        "postLogoutRedirectUris": post_logout_redirect_uris(application, redirect_uris),
         "allowWildcardInRedirectUris": application.allow_wildcard,
         "parRequirement": application.par_requirement,
         "requireSignedRequestObject": application.require_signed_request,

@@ -58,6 +58,12 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
         look: redirect_uris,
     },
     Check {
+        name: "sign-off URL",
+        looked_at: "GET /applications/<PINGONE_CLIENT_ID>: postLogoutRedirectUris",
+        place: "Applications → Deputy → Configuration → Signoff URLs",
+        look: sign_off_url,
+    },
+    Check {
         name: "request objects",
         looked_at: "GET /applications/<PINGONE_CLIENT_ID>: parRequirement, requireSignedRequestObject",
         place: "Applications → Deputy → Configuration",
@@ -189,6 +195,15 @@ fn redirect_uris(tenant: &Tenant) -> Result<Seen, Unknown> {
     }
     let has_wildcard = application["allowWildcardInRedirectUris"] == true;
     Ok(Seen::warning_unless(!has_wildcard, seen, "disallow wildcards, so that codes go to Deputy alone"))
+}
+
+fn sign_off_url(tenant: &Tenant) -> Result<Seen, Unknown> {
+    let application = known(&tenant.application)?;
+    let registered = texts(&application["postLogoutRedirectUris"]);
+    let ours = tenant.config.public_url.agents();
+    let seen = if registered.is_empty() { "there is none".to_owned() } else { registered.join(", ") };
+    let fix = format!("add {ours}, to which a user returns who ends every access and signs off");
+    Ok(Seen::warning_unless(registered.contains(&ours.as_str()), seen, fix))
 }
 
 /// Whether PingOne accepts the URI because of the registered one: loopback URIs match with any port.

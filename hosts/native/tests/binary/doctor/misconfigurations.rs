@@ -66,7 +66,11 @@ pub(super) const SEEDS: &[Seed] = &[
     variables(
         "redirect URI of another address",
         &[("PUBLIC_URL", "https://deputy.example")],
-        &["failure client: authorization request", "failure tenant: redirect URIs"],
+        &[
+            "failure client: authorization request",
+            "failure tenant: redirect URIs",
+            "warning tenant: sign-off URL",
+        ],
     ),
     variables(
         "worker with a wrong secret",
@@ -107,7 +111,16 @@ pub(super) const SEEDS: &[Seed] = &[
     tenant(
         "redirect URI not registered",
         |tenant| tenant.application.redirect_uris = Some(vec!["https://other.example/callback".to_owned()]),
-        &["failure client: authorization request", "failure tenant: redirect URIs"],
+        &[
+            "failure client: authorization request",
+            "failure tenant: redirect URIs",
+            "warning tenant: sign-off URL",
+        ],
+    ),
+    tenant(
+        "no sign-off URL",
+        |tenant| tenant.application.post_logout_redirect_uris = Some(Vec::new()),
+        &["warning tenant: sign-off URL"],
     ),
     tenant(
         "wildcards in redirect URIs",
