@@ -119,6 +119,12 @@ impl PingOne {
         self.state().await["requests"]["refresh"].as_u64().unwrap_or_default()
     }
 
+    /// The number of requests for the discovery document and for the key set so far.
+    pub(crate) async fn documents(&self) -> u64 {
+        let requests = self.state().await["requests"].clone();
+        ["discovery", "jwks"].iter().filter_map(|endpoint| requests[endpoint].as_u64()).sum()
+    }
+
     /// The number of times that a user's refresh tokens have been rotated.
     pub(crate) async fn rotations(&self, username: &str) -> u64 {
         let state = self.state().await;
