@@ -52,6 +52,7 @@ resource "pingone_application" "deputy" {
     jwks                       = local.has_key ? var.client_jwks : null
 
     redirect_uris                   = ["${var.public_url}/callback"]
+    post_logout_redirect_uris       = ["${var.public_url}/agents"]
     allow_wildcard_in_redirect_uris = false
 
     par_requirement               = "OPTIONAL"
