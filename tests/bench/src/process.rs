@@ -60,13 +60,22 @@ pub(crate) fn cpu(pid: u32) -> Option<f64> {
     Some(stat(pid)?.own)
 }
 
-/// The same of a process, its children, and the children that have ended.
+/// The same of a process, its children, and the children that have ended. They have one thread each.
 pub(crate) fn cpu_with_children(pid: u32) -> Option<f64> {
     let Stat { own, ended, .. } = stat(pid)?;
     let processes = fs::read_dir("/proc").ok()?.flatten();
-    let others = processes.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?));
-    let children = others.filter(|other| other.parent == pid).map(|child| child.own + child.ended);
-    Some(own + ended + children.sum::<f64>())
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let children =
+        pids.filter_map(|child| Some((child, stat(child)?))).filter(|(_, stat)| stat.parent == pid);
+    // Each of many children uses less than a tick.
+    let used = children.map(|(child, stat)| cpu_of_thread(child).unwrap_or(stat.own) + stat.ended);
+    Some(own + ended + used.sum::<f64>())
+}
+
+/// Seconds of CPU that the first thread of a process has used, in nanoseconds instead of ticks.
+fn cpu_of_thread(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    Some(stat.split(' ').next()?.parse::<f64>().ok()? / 1e9)
 }
 
 /// A process, with seconds of CPU.
