@@ -140,14 +140,12 @@ pub(super) fn enumeration(
 pub(super) fn discriminator(schema: &Object) -> Option<String> {
     let discriminator = schema.get("discriminator")?;
     let member = discriminator.get("propertyName")?.as_str()?;
-    let mapped: Vec<&str> = match discriminator.get("mapping").and_then(Value::as_object) {
-        Some(mapping) => mapping.keys().map(String::as_str).collect(),
-        None => {
-            let parts =
-                ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
-            let references = parts.filter_map(|part| part.get("$ref")?.as_str());
-            references.filter_map(|reference| reference.rsplit('/').next()).collect()
-        }
+    let mapped: Vec<&str> = if let Some(mapping) = discriminator.get("mapping").and_then(Value::as_object) {
+        mapping.keys().map(String::as_str).collect()
+    } else {
+        let parts = ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
+        let references = parts.filter_map(|part| part.get("$ref")?.as_str());
+        references.filter_map(|reference| reference.rsplit('/').next()).collect()
     };
     let all = mapped.iter().map(|name| json!(name).to_string()).collect::<Vec<_>>().join(", ");
     (!mapped.is_empty()).then(|| format!("{} is one of {}.", clean(member, 64), clean(&all, MAX_HINT)))
