@@ -173,13 +173,11 @@ async fn handle<S: ServerHandler>(
     caller: Option<Caller>,
     (peer, silent): (Peer, Option<Arc<SilentPeer>>),
 ) -> Result<Value, RpcError> {
-    let silent = silent.map(|peer| peer.get_or_init(serve_loop::silent_peer).clone());
-    let (rmcp_peer, serve_loop) = match silent {
-        Some(silent) => (silent, None),
-        None => {
-            let serve_loop = ServeLoop::start(&peer, &call);
-            (serve_loop.peer(), Some(serve_loop))
-        }
+    let (rmcp_peer, serve_loop) = if let Some(silent) = silent {
+        (silent.get_or_init(serve_loop::silent_peer).clone(), None)
+    } else {
+        let serve_loop = ServeLoop::start(&peer, &call);
+        (serve_loop.peer(), Some(serve_loop))
     };
     let Call { id, method, params, era, capabilities } = call;
     let (mut request, id) = read(&id, &method, params)?;
