@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deputy::config::{Config, ConfigError, ConfigErrors};
+use deputy::{
+    config::{Config, ConfigError, ConfigErrors},
+    types::Scopes,
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -136,11 +139,12 @@ impl Catalog {
                     "is not set, and no tool of the OpenAPI document needs a scope: set it to a scope of the API".into(),
                 );
             }
-            None if own.len() > MAX_SCOPES => {
+            None if own.len() > Scopes::MOST => {
                 return refuse(format!(
-                    "is not set, and the tools of the OpenAPI document need {} scopes, of which a client can have {MAX_SCOPES}: leave out \
+                    "is not set, and the tools of the OpenAPI document need {} scopes, of which a client can have {}: leave out \
                      operations with x-deputy-hide, or set it to the scopes that clients may have",
-                    own.len()
+                    own.len(),
+                    Scopes::MOST
                 ));
             }
             None => own.join(" "),
@@ -205,5 +209,3 @@ fn base_path(root: &Object) -> Option<String> {
 const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
 
 const MAX_OPERATIONS: usize = 5000;
-/// Scopes that `API_SCOPES` can have.
-pub(crate) const MAX_SCOPES: usize = 64;

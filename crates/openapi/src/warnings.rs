@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use deputy::testing::tool_problems;
+use deputy::{testing::tool_problems, types::Scopes};
 
 use crate::{
-    catalog::{Catalog, MAX_SCOPES},
+    catalog::Catalog,
     operation::{MAX_DESCRIPTION, Operation},
 };
 
@@ -20,9 +20,12 @@ impl Catalog {
                  those that agents do not need"
             ));
         }
-        if self.scopes().len() > MAX_SCOPES {
-            warnings
-                .push(format!("{} scopes: API_SCOPES can have {MAX_SCOPES} at most", self.scopes().len()));
+        if self.scopes().len() > Scopes::MOST {
+            warnings.push(format!(
+                "{} scopes: API_SCOPES can have {} at most",
+                self.scopes().len(),
+                Scopes::MOST
+            ));
         }
         for scope in self.scopes().iter().filter(|scope| !self.scope_descriptions.contains_key(*scope)) {
             warnings.push(format!(

@@ -40,6 +40,9 @@ pub enum ScopeError {
 }
 
 impl Scopes {
+    /// Scopes in one list, at most.
+    pub const MOST: usize = 64;
+
     /// Parses a `scope` parameter (RFC 6749 appendix A.4).
     ///
     /// ```text
@@ -58,7 +61,7 @@ impl Scopes {
             if !scopes.contains(token) {
                 scopes.0.push(token.to_owned());
             }
-            if scopes.0.len() > MAX_SCOPES {
+            if scopes.0.len() > Self::MOST {
                 return Err(ScopeError::TooMany);
             }
         }
@@ -139,9 +142,6 @@ impl fmt::Display for Scopes {
 /// The scopes of `OpenID` Connect Core §5.4 and §11. They change nothing here: this server issues no ID tokens, and it
 /// issues refresh tokens to every client.
 const OPENID_SCOPES: [&str; 6] = ["address", "email", "offline_access", "openid", "phone", "profile"];
-
-/// Scopes in one request.
-const MAX_SCOPES: usize = 64;
 
 #[cfg(test)]
 mod tests {
