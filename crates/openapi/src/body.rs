@@ -8,6 +8,7 @@ use crate::{
     curation::Place,
     document::{Document, Object, clean, is_true, shorten, text_of},
     media,
+    parameter::declared,
     refusal::Refusal,
     schema::{Unwritable, Writer},
     style::{Style, StyleError, encode, in_query},
@@ -33,10 +34,15 @@ enum Form {
 }
 
 /// The encoding of a member of a form (Encoding Object).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Encoding {
     Json,
-    Style { style: Style, explode: bool },
+    Style {
+        style: Style,
+        explode: bool,
+        /// The members of an exploded object, which become pairs of the form. Names of the form's own members are not among them.
+        declared: Vec<String>,
+    },
 }
 
 /// Reads the body of an operation, and the schema of its argument.
@@ -65,7 +71,7 @@ pub(crate) fn read(
         return Err(Refusal::Body(named).into());
     };
     let details = details.as_object().ok_or(Refusal::Malformed("a media type is not an object"))?;
-    let (form, content_type, default) = if media::is_json(media) {
+    let (mut form, content_type, default) = if media::is_json(media) {
         let named = if media.contains('*') { "application/json" } else { media };
         (Form::Json, named, json!({}))
     } else if media::is_form(media) {
@@ -84,6 +90,9 @@ pub(crate) fn read(
         && kind != "object"
     {
         return Err(Refusal::Body("a form that is not an object".to_owned()).into());
+    }
+    if let Form::Pairs(encodings) = &mut form {
+        declare(encodings, &schema);
     }
     if let (Some(description), Some(members)) = (text_of(body, "description"), schema.as_object_mut()) {
         members.entry("description").or_insert_with(|| clean(description, 500).into());
@@ -108,12 +117,27 @@ fn encodings(details: &Object) -> Result<Vec<(String, Encoding)>, Refusal> {
             (style, explode) => {
                 let style = Style::parse(style.unwrap_or("form"));
                 let style = style.ok_or(Refusal::Malformed("a form has an unknown style"))?;
-                Encoding::Style { style, explode: explode.unwrap_or(style == Style::Form) }
+                Encoding::Style {
+                    style,
+                    explode: explode.unwrap_or(style == Style::Form),
+                    declared: Vec::new(),
+                }
             }
         };
         encodings.push((name.clone(), encoding));
     }
     Ok(encodings)
+}
+
+/// Adds the members of exploded objects that `schema`, of the form, declares.
+fn declare(encodings: &mut [(String, Encoding)], schema: &Value) {
+    let own = declared(schema);
+    for (name, encoding) in encodings {
+        let Encoding::Style { declared: members, .. } = encoding else { continue };
+        let member = schema.get("properties").and_then(|members| members.get(name.as_str()));
+        *members = member.map(declared).unwrap_or_default();
+        members.retain(|member| !own.contains(member));
+    }
 }
 
 impl Body {
@@ -137,9 +161,11 @@ impl Body {
 /// The pairs of a member of a form. Without an encoding, an object is sent as JSON, and a list as a pair for each item.
 fn pairs_of(name: &str, value: &Value, encodings: &[(String, Encoding)]) -> Result<Vec<String>, StyleError> {
     let as_json = |value: &Value| format!("{}={}", encode(name), encode(&value.to_string()));
-    let own = encodings.iter().find(|(named, _)| named == name).map(|(_, encoding)| *encoding);
+    let own = encodings.iter().find(|(named, _)| named == name).map(|(_, encoding)| encoding);
     match (own, value) {
-        (Some(Encoding::Style { style, explode }), _) => in_query(name, value, style, explode, None),
+        (Some(Encoding::Style { style, explode, declared }), _) => {
+            in_query(name, value, *style, *explode, Some(declared))
+        }
         (Some(Encoding::Json), _) | (None, Value::Object(_)) => Ok(vec![as_json(value)]),
         (None, Value::Array(items)) if items.iter().any(Value::is_object) => {
             Ok(items.iter().map(as_json).collect())

@@ -173,7 +173,7 @@ fn encoding(
 }
 
 /// The names of the declared members of a schema, also those of its alternatives.
-fn declared(schema: &Value) -> Vec<String> {
+pub(crate) fn declared(schema: &Value) -> Vec<String> {
     let branches = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
     let properties =
         |schema: &Value| schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();

@@ -54,6 +54,22 @@ async fn argument_cannot_add_a_query_parameter() {
 }
 
 #[tokio::test]
+async fn member_of_a_form_cannot_add_another_member() {
+    let meta = json!({ "type": "object", "properties": { "note": { "type": "string" }, "amount": { "type": "integer" } } });
+    let schema = json!({ "type": "object", "properties": { "amount": { "type": "integer" }, "meta": meta } });
+    let encoding = json!({ "meta": { "style": "form" } });
+    let form = json!({ "application/x-www-form-urlencoded": { "schema": schema, "encoding": encoding } });
+    let session = Session::of(&one_operation("post", "/a", json!([]), form)).await;
+    let sent = session.requests("act", json!({ "body": { "amount": 1, "meta": { "note": "a" } } })).await;
+    assert_eq!(sent, ["POST /a content-type: application/x-www-form-urlencoded amount=1&note=a"]);
+    for member in ["admin", "amount"] {
+        let error = session.error("act", json!({ "body": { "amount": 1, "meta": { member: 9 } } })).await;
+        assert!(error.contains(&format!("the member `{member}`, which is not declared")), "{error}");
+    }
+    assert_eq!(session.api.requests(), [""; 0]);
+}
+
+#[tokio::test]
 async fn argument_cannot_add_a_header() {
     let session = Session::invoices().await;
     let body = json!({ "customer": "A", "lines": [{ "cents": 1, "text": "x" }] });
