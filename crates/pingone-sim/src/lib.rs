@@ -53,6 +53,7 @@ mod failure;
 mod flow;
 mod forgery;
 mod form;
+mod host_header;
 mod keys;
 mod outbox;
 mod outcome;
@@ -73,6 +74,7 @@ pub use accounts::UserAction;
 pub use config::{Application, Resource, Scope, SimConfig, User, Worker};
 pub use environment::{SimEnvironment, SystemEnvironment};
 pub use failure::{Failure, ManagementFault, Signature};
+pub use host_header::only_known_hosts;
 pub use settings::{ResourceMode, Settings, Webhook};
 pub use simulator::Simulator;
 pub use tenant::{

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, builder::BoolishValueParser};
-use pingone_sim::{SimConfig, Simulator, SystemEnvironment};
+use pingone_sim::{SimConfig, Simulator, SystemEnvironment, only_known_hosts};
 
 /// A simulated PingOne with a DaVinci flow, for the demo and the tests. Every page says that it is a simulator.
 #[derive(Parser)]
@@ -97,7 +97,8 @@ async fn run(options: Options) -> std::io::Result<()> {
     let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
     // `println!` would write the last line break by itself.
     print!("{}", lines.join("\n") + "\n");
-    axum::serve(listener, simulator.router())
+    let router = only_known_hosts(simulator.router(), &base_url, listener.local_addr()?.port());
+    axum::serve(listener, router)
         .with_graceful_shutdown(async {
             // If the system has no such signal, the program ends at once.
             let _ = tokio::signal::ctrl_c().await;

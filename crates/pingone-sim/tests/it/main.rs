@@ -2,6 +2,7 @@
 
 mod authorize;
 mod control;
+mod host_header;
 mod management;
 mod provisioning;
 mod sign_on;
