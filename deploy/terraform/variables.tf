@@ -56,6 +56,23 @@ variable "client_jwks" {
   default     = ""
 }
 
+variable "par_requirement" {
+  description = "Whether the application requires pushed authorization requests: OPTIONAL or REQUIRED. REQUIRED is for PINGONE_PAR=on."
+  type        = string
+  default     = "OPTIONAL"
+
+  validation {
+    condition     = contains(["OPTIONAL", "REQUIRED"], var.par_requirement)
+    error_message = "par_requirement must be OPTIONAL or REQUIRED."
+  }
+}
+
+variable "post_logout_redirect_uris" {
+  description = "URLs to which a user returns after a sign-off at PingOne, such as PUBLIC_URL with the path /agents."
+  type        = list(string)
+  default     = []
+}
+
 variable "refresh_token_lifetime" {
   description = "REFRESH_TOKEN_LIFETIME, in seconds."
   type        = number
