@@ -54,7 +54,6 @@ resource "pingone_application" "deputy" {
     redirect_uris                   = ["${var.public_url}/callback"]
     post_logout_redirect_uris       = ["${var.public_url}/agents"]
     allow_wildcard_in_redirect_uris = false
-    post_logout_redirect_uris       = var.post_logout_redirect_uris
 
     par_requirement               = var.par_requirement
     require_signed_request_object = false

@@ -67,12 +67,6 @@ variable "par_requirement" {
   }
 }
 
-variable "post_logout_redirect_uris" {
-  description = "URLs to which a user returns after a sign-off at PingOne, such as PUBLIC_URL with the path /agents."
-  type        = list(string)
-  default     = []
-}
-
 variable "refresh_token_lifetime" {
   description = "REFRESH_TOKEN_LIFETIME, in seconds."
   type        = number

@@ -76,10 +76,12 @@ Exit status: 0 without a failure, 1 with one (with --strict also with a warning)
 pub(super) const PROVISION_HELP: &str = "\
 The configuration is that of `deputy serve`. PINGONE_CLIENT_ID, PINGONE_CLIENT_SECRET, SERVER_KEY and PINGONE_DV_POLICY_ID may be
 missing: apply finds the first two out, makes the third, and says how to get the fourth. PINGONE_WORKER_CLIENT_ID and
-PINGONE_WORKER_CLIENT_SECRET are the credentials of a worker application with the role Client Application Developer.
+PINGONE_WORKER_CLIENT_SECRET are the credentials of a worker application with the roles Client Application Developer, Configuration
+Read Only for the flow policies, and Environment Admin if there is a webhook. plan and verify need Configuration Read Only, and for the
+client secret Client Application Developer.
 
-    deputy provision plan                         what would be created and changed, one line each
-    deputy provision apply --output .env.new      make it so; running it again goes on after an interruption
+    deputy provision plan                         print the differences
+    deputy provision apply --output .env.new      create and change objects; after an interruption, run it again
     deputy provision verify                       fail if PingOne differs from the configuration
 
 Nothing is removed or loosened without --prune. No line contains a secret. docs/provision.md describes the lines.

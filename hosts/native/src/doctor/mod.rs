@@ -33,7 +33,7 @@ use crate::{
     host::NativeHost,
     listen::Listen,
     logging::Output,
-    management::{Probe, Worker},
+    management::{ManagementUrl, Probe, Worker},
     openapi::{OpenApiOptions, ToolSource},
     serve::{checked_config, variable},
     store::{Place, PostgresStore},
@@ -59,8 +59,8 @@ pub(crate) struct DoctorOptions {
     #[arg(long, env = "DOCTOR_WRANGLER", value_name = "FILE")]
     wrangler: Option<PathBuf>,
     /// URL of the environment in PingOne's management API, if the issuer is on a custom domain
-    #[arg(long, env = "PINGONE_MANAGEMENT_URL", value_name = "URL")]
-    management_url: Option<Url>,
+    #[arg(long, env = "PINGONE_MANAGEMENT_URL", value_name = "URL", value_parser = ManagementUrl::parse)]
+    management_url: Option<ManagementUrl>,
     /// Fail if there is a warning
     #[arg(long, env = "DOCTOR_STRICT", value_parser = BoolishValueParser::new())]
     strict: bool,

@@ -7,7 +7,11 @@ use deputy::{host::FetchError, retry_after};
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
-use super::{Management, probe::is_same_origin};
+use super::{
+    Management,
+    pages::{Pages, Truncated},
+};
+use crate::admin::printable;
 
 /// Why a request has no result. No text contains a secret.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,9 @@ pub(crate) enum CallError {
     /// Another object has the name, or the same contents.
     #[error("{0} responds with 400: there is such an object already")]
     NotUnique(String),
+    /// The collection is not complete.
+    #[error("{0}")]
+    Truncated(Truncated),
     /// The request may have taken effect.
     #[error("{0}, and whether it took effect is not known")]
     Unknown(String),
@@ -68,19 +75,11 @@ impl Management {
 
     /// Reads the items of the collection at a path, which has this name.
     pub(crate) async fn list(&self, path: &str, name: &str) -> Result<Vec<Value>, CallError> {
-        let mut items = Vec::new();
-        let mut next = Some(self.url(path));
-        for _ in 0..PAGES {
-            let Some(url) = next.take() else { break };
-            let mut page = self.send(&Method::GET, &url, None, Absence::Passes).await?;
-            if let Value::Array(found) = page["_embedded"][name].take() {
-                items.extend(found);
-            }
-            // The token is for the management API alone.
-            let link = page["_links"]["next"]["href"].as_str();
-            next = link.filter(|next| is_same_origin(next, &url)).map(str::to_owned);
+        let mut pages = Pages::of(self.url(path), name);
+        while let Some(url) = pages.next().map_err(CallError::Truncated)? {
+            pages.add(self.send(&Method::GET, &url, None, Absence::Passes).await?);
         }
-        Ok(items)
+        Ok(pages.items)
     }
 
     /// Creates an object in the collection at a path, and returns it.
@@ -212,7 +211,8 @@ fn invalid(request: String, response: &Response<Bytes>) -> CallError {
     if details.iter().any(|detail| detail["code"] == "UNIQUENESS_VIOLATION") {
         return CallError::NotUnique(request);
     }
-    let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(80).collect::<String>();
+    let text =
+        |value: &Value| printable(&value.as_str().unwrap_or_default().chars().take(80).collect::<String>());
     let reasons: Vec<_> = details
         .iter()
         .take(3)
@@ -230,5 +230,3 @@ const FIRST_PAUSE: u64 = 400;
 
 /// Seconds that PingOne may demand before the next attempt. After that the command fails, and can be run again.
 const LONGEST_PAUSE: u64 = 60;
-
-const PAGES: usize = 20;

@@ -1,18 +1,23 @@
 //! PingOne's management API, for a worker application: `deputy doctor` reads it, and `deputy provision` writes too.
 
 mod call;
+mod pages;
 mod probe;
+mod required;
+mod url;
 
+use ::url::Url;
 use deputy::{
     config::{ClientAuth, PingOne},
     host::FetchError,
     oidc::{TokenError, TokenResponse, form_request},
     secret::Secret,
 };
-use url::{Host, Url};
 
 pub(crate) use call::{ATTEMPTS, CallError};
 pub(crate) use probe::{Probe, Read, Unread};
+pub(crate) use required::{GRACE, NEEDED_EVENTS, SHORTEST_GRACE};
+pub(crate) use url::ManagementUrl;
 
 use crate::{env_file::EnvFile, serve::variable};
 
@@ -21,7 +26,7 @@ pub(crate) struct Worker {
     pub(crate) client_id: String,
     client_secret: Secret<String>,
     /// The URL of the environment, if the issuer does not tell it.
-    management_url: Option<String>,
+    management_url: Option<ManagementUrl>,
 }
 
 /// The management API of one environment, with a token of the worker.
@@ -41,6 +46,11 @@ pub(crate) enum SignInError {
     Address,
     #[error("PingOne refuses its client authentication")]
     Credentials,
+    #[error(
+        "the issuer is that of the environment {0}, and --management-url (PINGONE_MANAGEMENT_URL) names another one. Leave the URL \
+         out, or correct it"
+    )]
+    Environment(String),
     #[error("{0}")]
     Fetch(FetchError),
     #[error("PingOne issues no token to it: {0}")]
@@ -52,11 +62,11 @@ pub(crate) const VARIABLES: [&str; 2] = [CLIENT_ID, CLIENT_SECRET];
 
 impl Worker {
     /// The worker of the variables, if one is set.
-    pub(crate) fn read(file: &EnvFile, management_url: Option<&Url>) -> Option<Self> {
+    pub(crate) fn read(file: &EnvFile, management_url: Option<&ManagementUrl>) -> Option<Self> {
         Some(Self {
             client_id: variable(file, CLIENT_ID)?,
             client_secret: Secret::new(variable(file, CLIENT_SECRET)?),
-            management_url: management_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            management_url: management_url.cloned(),
         })
     }
 }
@@ -70,7 +80,7 @@ impl Management {
         worker: Worker,
     ) -> Result<Self, SignInError> {
         let Worker { client_id, client_secret, management_url: url } = worker;
-        let base = url.or_else(|| management_url(&pingone.issuer)).ok_or(SignInError::Address)?;
+        let base = ManagementUrl::choose(url, &pingone.issuer)?.as_str().to_owned();
         let pingone = PingOne { client_id, client_auth: ClientAuth::Basic(client_secret), ..pingone.clone() };
         let form = [("grant_type", "client_credentials")];
         let response = probe.fetch(form_request(token_endpoint, &pingone, &form, probe.proof())).await;
@@ -98,6 +108,11 @@ impl Management {
     }
 }
 
+/// Whether the text can be a part of a path: ids are UUIDs, or the hexadecimal digits of DaVinci.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// Whether the text is a UUID in lower case.
 pub(crate) fn is_uuid(text: &str) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -108,39 +123,5 @@ pub(crate) fn is_uuid(text: &str) -> bool {
             .all(|(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { digit(byte) })
 }
 
-/// The URL of the environment at the management API, if the issuer tells it.
-fn management_url(issuer: &str) -> Option<String> {
-    let mut url = Url::parse(issuer).ok()?;
-    let environment = url.path_segments()?.next().filter(|id| is_uuid(id))?.to_owned();
-    let host = match url.host()? {
-        Host::Domain(domain) => domain.to_owned(),
-        Host::Ipv4(_) | Host::Ipv6(_) => String::new(),
-    };
-    if let Some(region) = host.strip_prefix("auth.pingone.") {
-        url.set_host(Some(&format!("api.pingone.{region}"))).ok()?;
-    } else if !url.host().is_some_and(|host| deputy::types::is_loopback(&host)) {
-        return None;
-    }
-    url.set_path(&format!("/v1/environments/{environment}"));
-    Some(url.into())
-}
-
 const CLIENT_ID: &str = "PINGONE_WORKER_CLIENT_ID";
 pub(crate) const CLIENT_SECRET: &str = "PINGONE_WORKER_CLIENT_SECRET";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ID: &str = "5e1f0000-0000-4000-8000-00000000de90";
-
-    #[test]
-    fn management_url_is_that_of_the_region() {
-        let url = |issuer: &str| management_url(&issuer.replace("ID", ID));
-        let expected = |base: &str| Some(format!("{base}/v1/environments/{ID}"));
-        assert_eq!(url("https://auth.pingone.com.au/ID/as"), expected("https://api.pingone.com.au"));
-        assert_eq!(url("http://localhost:8789/ID/as"), expected("http://localhost:8789"));
-        assert_eq!(url("https://login.example.com/as"), None);
-        assert_eq!(url("https://login.example.com/ID/as"), None);
-    }
-}

@@ -10,8 +10,8 @@ use deputy::{
 use http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use tokio::time::Instant;
-use url::Url;
 
+use super::pages::Pages;
 use crate::host::fill_random;
 
 /// Clock, randomness and outgoing HTTP.
@@ -96,50 +96,14 @@ impl Probe {
 
     /// Reads all pages of a collection, and returns its items.
     pub(crate) async fn read_all(&self, url: &str, token: &str, name: &str) -> Read {
-        let mut items = Vec::new();
-        let mut next = Some(url.to_owned());
-        for _ in 0..PAGES {
-            let Some(url) = next.take() else { break };
-            let mut page = self.read(&url, token).await?;
-            if let Value::Array(found) = page["_embedded"][name].take() {
-                items.extend(found);
-            }
-            // The token is for the management API alone.
-            next = page["_links"]["next"]["href"]
-                .as_str()
-                .filter(|next| is_same_origin(next, &url))
-                .map(str::to_owned);
+        let mut pages = Pages::of(url.to_owned(), name);
+        let truncated = |truncated| Unread::Unknown(format!("{url} {truncated}"));
+        while let Some(next) = pages.next().map_err(truncated)? {
+            pages.add(self.read(&next, token).await?);
         }
-        Ok(Value::Array(items))
+        Ok(Value::Array(pages.items))
     }
-}
-
-pub(super) fn is_same_origin(one: &str, other: &str) -> bool {
-    let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
-    origin(one).is_some() && origin(one) == origin(other)
 }
 
 /// The longest time for one request, unless another one is set.
 const EACH: Duration = Duration::from_secs(4);
-
-const PAGES: usize = 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn token_follows_no_link_to_another_origin() {
-        let page = "https://api.pingone.eu/v1/environments/x/resources";
-        assert!(is_same_origin("https://api.pingone.eu/v1/environments/x/resources?cursor=2", page));
-        for other in [
-            "https://evil.example/",
-            "http://api.pingone.eu/",
-            "https://api.pingone.eu:444/",
-            "/resources",
-            "",
-        ] {
-            assert!(!is_same_origin(other, page), "{other}");
-        }
-    }
-}

@@ -6,10 +6,15 @@ use serde_json::{Value, json};
 use super::{
     compare::Property,
     error::ProvisionError,
-    run::{Held, Run, Wanted},
+    run::{Held, RequiredObject, Run, id},
+};
+use crate::{
+    admin::printable,
+    management::{GRACE, SHORTEST_GRACE, is_id},
 };
 
-/// The application `PINGONE_CLIENT_ID`, or that with the name if the variable is not set.
+/// The application `PINGONE_CLIENT_ID`. Without the variable, a new one with the name, or that of an earlier run, which its
+/// description tells.
 pub(super) async fn ensure(
     run: &mut Run<'_>,
     config: &Config,
@@ -19,36 +24,51 @@ pub(super) async fn ensure(
     let collection = ("/applications".to_owned(), "applications");
     let found = match client_id {
         Some(id) => {
+            let id = Some(id).filter(|id| is_id(id)).ok_or(ProvisionError::NoApplication)?;
             let path = format!("/applications/{id}");
             let found = run.management.find(&path).await.map_err(ProvisionError::of)?;
             Some(found.ok_or(ProvisionError::NoApplication)?)
         }
         None => run.list(&collection).await?.into_iter().find(|item| item["name"] == name),
     };
-    if let Some(found) = &found {
-        refuse_another_kind(found, name)?;
-    }
-    let wanted = Wanted {
+    let description =
+        format!("Deputy: an MCP server for AI agents. Made by deputy provision for {}", config.public_url);
+    let required = RequiredObject {
         object: format!("application {name}"),
         collection,
         is_it: &|item| item["name"] == name,
+        check: &|found| {
+            refuse_another_kind(found, name)?;
+            if client_id.is_none() && found["description"] != description {
+                let (name, id) = (name.to_owned(), id(found)?.to_owned());
+                return Err(ProvisionError::NotAdopted { name, id });
+            }
+            Ok(())
+        },
         body: json!({
             "name": name,
-            "description": "Deputy: an MCP server for AI agents",
+            "description": description,
             "type": TYPE,
             "protocol": PROTOCOL,
             // Deputy calls PingOne from its server alone.
             "corsSettings": { "behavior": "ALLOW_NO_ORIGINS" },
         }),
-        properties: properties(config, found.as_ref()),
+        properties: &|found| properties(config, found),
         is_unique: true,
     };
-    run.ensure(&wanted, found).await
+    run.ensure(&required, found).await
 }
 
 /// The properties of docs/pingone.md.
 fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
     let method = config.pingone.client_auth.method().to_uppercase();
+    // Both prove that the client has its secret or key without sending it.
+    let is_stricter: fn(&Value) -> bool = match config.pingone.client_auth {
+        ClientAuth::Key(_) => |_| false,
+        ClientAuth::Basic(_) | ClientAuth::Post(_) => {
+            |held| *held == "CLIENT_SECRET_JWT" || *held == "PRIVATE_KEY_JWT"
+        }
+    };
     let lifetime = config.refresh_token_lifetime.as_secs();
     let mut properties = vec![
         // An administrator may have disabled it deliberately.
@@ -56,14 +76,16 @@ fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
         Property::lists(&["grantTypes"], &["AUTHORIZATION_CODE", "REFRESH_TOKEN"]),
         Property::lists(&["responseTypes"], &["CODE"]),
         Property::is(&["pkceEnforcement"], "S256_REQUIRED").or("OPTIONAL"),
-        Property::is(&["tokenEndpointAuthMethod"], method).loosening(|held| *held == "PRIVATE_KEY_JWT"),
+        Property::is(&["tokenEndpointAuthMethod"], method).loosening(is_stricter),
         Property::lists(&["redirectUris"], &[&config.public_url.callback()]),
         Property::lists(&["postLogoutRedirectUris"], &[&config.public_url.agents()]),
         Property::is(&["allowWildcardInRedirectUris"], false).or(false),
         Property::is(&["requireSignedRequestObject"], false).or(false).loosening(|_| true),
         Property::is(&["refreshTokenType"], "OPAQUE_TOKEN"),
         Property::is(&["additionalRefreshTokenReplayProtectionEnabled"], true).or(true),
-        Property::at_least(&["refreshTokenRollingGracePeriodDuration"], GRACE).or(0),
+        Property::at_least(&["refreshTokenRollingGracePeriodDuration"], GRACE)
+            .accepting(SHORTEST_GRACE)
+            .or(0),
         Property::at_least(&["refreshTokenDuration"], lifetime).or(THIRTY_DAYS),
         Property::at_least(&["refreshTokenRollingDuration"], lifetime.max(HALF_A_YEAR)).or(HALF_A_YEAR),
     ];
@@ -97,9 +119,9 @@ fn refuse_another_kind(found: &Value, name: &str) -> Result<(), ProvisionError> 
     if *protocol == PROTOCOL && (*kind == TYPE || *kind == "AI_AGENT") {
         return Ok(());
     }
-    let shown = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    let shown = |value: &Value| printable(value.as_str().unwrap_or("unknown"));
     Err(ProvisionError::Conflict {
-        object: format!("the application {}", found["name"].as_str().unwrap_or(name)),
+        object: format!("the application {}", printable(found["name"].as_str().unwrap_or(name))),
         reason: format!(
             "its type is {} with {}, and Deputy needs {TYPE} with {PROTOCOL}",
             shown(kind),
@@ -111,9 +133,6 @@ fn refuse_another_kind(found: &Value, name: &str) -> Result<(), ProvisionError> 
 
 const PROTOCOL: &str = "OPENID_CONNECT";
 const TYPE: &str = "WEB_APP";
-
-/// Seconds in which a refresh whose response was lost can be repeated.
-const GRACE: u64 = 120;
 
 /// PingOne's default of `refreshTokenDuration`.
 const THIRTY_DAYS: u64 = 2_592_000;

@@ -15,6 +15,8 @@ pub(super) struct Property {
     /// Whether the change from this value allows more than before.
     loosens: fn(&Value) -> bool,
     is_unshown: bool,
+    /// The name in lines, if it is not the path.
+    label: Option<&'static str>,
     /// Names of objects by their id, for lines.
     names: BTreeMap<String, String>,
 }
@@ -24,8 +26,8 @@ pub(super) struct Property {
 enum Rule {
     /// The wanted one.
     Is,
-    /// A number that is not smaller.
-    AtLeast,
+    /// A number that is not smaller than this one.
+    AtLeast(u64),
     /// A list with all wanted items, and no others.
     Lists,
     /// A list with all wanted items.
@@ -67,13 +69,19 @@ impl Property {
             default,
             loosens: |_| false,
             is_unshown: false,
+            label: None,
             names: BTreeMap::new(),
         }
     }
 
     /// A number that must not be smaller. A greater one allows more.
     pub(super) fn at_least(path: &'static [&'static str], wanted: u64) -> Self {
-        Self { rule: Rule::AtLeast, loosens: |_| true, ..Self::is(path, wanted) }
+        Self { rule: Rule::AtLeast(wanted), loosens: |_| true, ..Self::is(path, wanted) }
+    }
+
+    /// The same number for new objects. Any that is not smaller than `least` is right.
+    pub(super) fn accepting(self, least: u64) -> Self {
+        Self { rule: Rule::AtLeast(least), ..self }
     }
 
     /// A list of exactly these texts.
@@ -96,9 +104,14 @@ impl Property {
         Self { rule: Rule::Covers, ..Self::lists(path, wanted) }
     }
 
-    /// A text that no line shows: it is secret, or long.
-    pub(super) fn unshown(path: &'static [&'static str], wanted: String) -> Self {
+    /// A value that no line shows: it is secret, or long.
+    pub(super) fn unshown(path: &'static [&'static str], wanted: impl Into<Value>) -> Self {
         Self { is_unshown: true, ..Self::is(path, wanted) }
+    }
+
+    /// The same with this name in lines.
+    pub(super) fn labeled(self, label: &'static str) -> Self {
+        Self { label: Some(label), ..self }
     }
 
     /// The same with this value of an object that lacks the property.
@@ -120,7 +133,7 @@ impl Property {
     pub(super) fn differences(&self, object: &Value) -> Vec<Difference> {
         let held = self.path.iter().fold(object, |value, name| &value[*name]);
         let held = if held.is_null() { &self.default } else { held };
-        let name = self.path.join(".");
+        let name = self.label.map_or_else(|| self.path.join("."), str::to_owned);
         let difference = |effect, text, value| Difference { effect, text, path: self.path, value };
         let replaced = || {
             let effect = if (self.loosens)(held) { Effect::Loosen } else { Effect::Change };
@@ -133,8 +146,8 @@ impl Property {
         };
         match self.rule {
             Rule::Is if *held == self.wanted => Vec::new(),
-            Rule::AtLeast if held.as_u64() >= self.wanted.as_u64() => Vec::new(),
-            Rule::Is | Rule::AtLeast => replaced(),
+            Rule::AtLeast(least) if held.as_u64() >= Some(least) => Vec::new(),
+            Rule::Is | Rule::AtLeast(_) => replaced(),
             Rule::Covers | Rule::Lists => {
                 let without = |list: &Value, others: &Value| -> Vec<Value> {
                     let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
@@ -238,6 +251,7 @@ mod tests {
         none(Property::is(&["a"], "x"), json!({ "a": "x" }));
         none(Property::is(&["a"], false).or(false), json!({}));
         none(Property::at_least(&["a"], 120), json!({ "a": 300 }));
+        none(Property::at_least(&["a"], 120).accepting(70), json!({ "a": 70 }));
         none(Property::at_least(&["a"], 120).or(120), json!({}));
         none(Property::lists(&["a"], &["x", "y"]), json!({ "a": ["y", "x"] }));
         none(Property::covers(&["a", "b"], &["x"]), json!({ "a": { "b": ["y", "x"] } }));

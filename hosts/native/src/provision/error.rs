@@ -20,6 +20,14 @@ pub(crate) enum ProvisionError {
     Conflict { object: String, reason: String, option: &'static str },
     #[error("differences between PingOne and the configuration: {0}. `deputy provision apply` ends them")]
     Drift(usize),
+    #[error("an object of PingOne has no id that can be part of a URL")]
+    NoId,
+    #[error(
+        "PingOne has an application {name} already, and its description does not say that this command made it for PUBLIC_URL. \
+         To use it, set PINGONE_CLIENT_ID={id}; to leave it alone, name another one with --application-name \
+         (PROVISION_APPLICATION_NAME)"
+    )]
+    NotAdopted { name: String, id: String },
     #[error(
         "the environment has no application PINGONE_CLIENT_ID. Correct it, or remove the variable to have an application created"
     )]
@@ -36,7 +44,7 @@ pub(crate) enum ProvisionError {
     #[error("{path} (--output, PROVISION_OUTPUT) cannot be written: {cause}", path = .path.display())]
     Output { path: PathBuf, cause: io::Error },
     #[error(
-        "{} (--output, PROVISION_OUTPUT) exists. Name another file, or replace it with --replace (PROVISION_REPLACE)", .0.display()
+        "{} (--output, PROVISION_OUTPUT) exists. Name another file, or replace it with --replace", .0.display()
     )]
     OutputExists(PathBuf),
     #[error("PINGONE_ISSUER cannot be used: {0}")]
@@ -48,6 +56,10 @@ pub(crate) enum ProvisionError {
     SignIn(#[from] SignInError),
     #[error("steps that are left to you: {0}. The lines above name them; then run the command again")]
     Unfinished(usize),
+    #[error(
+        "--webhook makes a secret, which would be lost. Add --output (PROVISION_OUTPUT), or set PINGONE_WEBHOOK_SECRET"
+    )]
+    LostSecret,
     #[error(
         "PingOne sends events to https addresses alone, and PUBLIC_URL is {0}. Set PUBLIC_URL to the address of the deployment, \
          or leave the webhook out"
@@ -68,12 +80,14 @@ impl ProvisionError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Unfinished(_) => 3,
-            Self::NoWorker | Self::OutputExists(_) | Self::WebhookAddress(_) => 2,
+            Self::LostSecret | Self::NoWorker | Self::OutputExists(_) | Self::WebhookAddress(_) => 2,
             Self::Call(_)
             | Self::Conflict { .. }
             | Self::Drift(_)
             | Self::Issuer(_)
             | Self::NoApplication
+            | Self::NoId
+            | Self::NotAdopted { .. }
             | Self::NotPingOne(_)
             | Self::Output { .. }
             | Self::Roles(_)

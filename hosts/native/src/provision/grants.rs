@@ -8,7 +8,7 @@ use super::{
     error::ProvisionError,
     report::Verb,
     resource::{self, Resource},
-    run::{Held, Run, Wanted},
+    run::{Held, RequiredObject, Run},
 };
 
 /// Grants the application the scopes of the API and of OpenID Connect that Deputy requests.
@@ -42,9 +42,16 @@ pub(super) async fn ensure(
         let label = format!("grant of {name}");
         match (application, resource) {
             (Some(application), Some(resource)) => {
-                let wanted = wanted(&label, application, resource, &scopes);
-                let is_it = |item: &Value| item["resource"]["id"] == *resource.held.id;
-                run.ensure(&Wanted { is_it: &is_it, ..wanted }, found(resource)).await?;
+                let required = RequiredObject {
+                    object: label,
+                    collection: collection(application),
+                    is_it: &|item| item["resource"]["id"] == *resource.held.id,
+                    check: &|_| Ok(()),
+                    body: json!({ "resource": reference(&resource.held.id) }),
+                    properties: &|_| vec![granted(resource, &scopes)],
+                    is_unique: true,
+                };
+                run.ensure(&required, found(resource)).await?;
             }
             _ => run.note(Verb::Create, &label, ""),
         }
@@ -64,21 +71,14 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-/// A grant of exactly these scopes of a resource.
-fn wanted(label: &str, application: &Held, resource: &Resource, scopes: &[&str]) -> Wanted<'static> {
+/// Exactly these scopes of a resource.
+fn granted(resource: &Resource, scopes: &[&str]) -> Property {
     // A run that only compares knows no id of a scope that is missing.
     let id = |name: &&str| resource.scopes.get(*name).cloned().unwrap_or_else(|| (*name).to_owned());
     let ids: Vec<String> = scopes.iter().map(id).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let names = resource.scopes.iter().map(|(name, id)| (id.clone(), name.clone())).collect();
-    Wanted {
-        object: label.to_owned(),
-        collection: collection(application),
-        is_it: &|_| false,
-        body: json!({ "resource": reference(&resource.held.id) }),
-        properties: vec![Property::refers(&["scopes"], &ids, names)],
-        is_unique: true,
-    }
+    Property::refers(&["scopes"], &ids, names)
 }
 
 fn collection(application: &Held) -> (String, &'static str) {

@@ -40,15 +40,16 @@ use crate::{
     host::{NativeHost, fill_random},
     listen::Listen,
     logging::Output,
-    management::{Management, Probe, Worker},
+    management::{Management, ManagementUrl, Probe, Worker},
     openapi::{OpenApiOptions, ToolSource},
-    serve::checked_config_or,
+    serve::{checked_config_or, variable},
     wrangler,
 };
 pub(crate) use error::ProvisionError;
 use output::{Variables, given};
 use report::{Line, Verb};
 use run::{Held, Run};
+use webhook::WebhookSecret;
 
 /// Options of `deputy provision`.
 #[derive(Args, Debug)]
@@ -57,14 +58,14 @@ pub(crate) struct ProvisionOptions {
     /// Treatment of the differences between PingOne and the configuration
     #[arg(value_enum)]
     action: Action,
-    /// Remove and loosen too, where PingOne has more than Deputy needs, or is stricter
-    #[arg(long, env = "PROVISION_PRUNE", value_parser = BoolishValueParser::new())]
+    /// Also remove values that Deputy does not need, and relax settings that are stricter than it needs
+    #[arg(long)]
     prune: bool,
     /// File to write with the variables of the set-up, for this user only; with `--wrangler`, the secrets for `wrangler secret bulk`
     #[arg(long, env = "PROVISION_OUTPUT", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file that `--output` names
-    #[arg(long, env = "PROVISION_REPLACE", value_parser = BoolishValueParser::new(), requires = "output")]
+    #[arg(long, requires = "output")]
     replace: bool,
     /// Make a webhook too, with a new secret if `PINGONE_WEBHOOK_SECRET` is not set; if it is set, the webhook is made in any case
     #[arg(long, env = "PROVISION_WEBHOOK", value_parser = BoolishValueParser::new())]
@@ -79,8 +80,8 @@ pub(crate) struct ProvisionOptions {
     #[arg(long, env = "PROVISION_WRANGLER", value_name = "FILE")]
     wrangler: Option<PathBuf>,
     /// URL of the environment in PingOne's management API, if the issuer is on a custom domain
-    #[arg(long, env = "PINGONE_MANAGEMENT_URL", value_name = "URL")]
-    management_url: Option<Url>,
+    #[arg(long, env = "PINGONE_MANAGEMENT_URL", value_name = "URL", value_parser = ManagementUrl::parse)]
+    management_url: Option<ManagementUrl>,
     /// Print one JSON document instead of lines
     #[arg(long, env = "PROVISION_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
@@ -97,11 +98,11 @@ pub(crate) struct ProvisionOptions {
 /// A treatment of the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Action {
-    /// Print each difference
+    /// Print the differences
     Plan,
-    /// Create and change what differs
+    /// Create and change objects in PingOne
     Apply,
-    /// Print each difference, and fail if there is one
+    /// Fail if PingOne differs
     Verify,
 }
 
@@ -116,13 +117,19 @@ pub(crate) async fn run(
         Some(path) => wrangler::variables(path, "PROVISION_WRANGLER", &file)?,
         None => file,
     };
-    let wanted = Wanted::read(&options, &file, tools)?;
+    let wanted = RequiredSetup::read(&options, &file, tools)?;
     if let Some(path) = &options.output
         && options.action == Action::Apply
         && !options.replace
         && path.exists()
     {
         return Err(ProvisionError::OutputExists(path.clone()).into());
+    }
+    if wanted.webhook_secret.as_ref().is_some_and(|secret| secret.is_new)
+        && options.action == Action::Apply
+        && options.output.is_none()
+    {
+        return Err(ProvisionError::LostSecret.into());
     }
     let worker = Worker::read(&file, options.management_url.as_ref()).ok_or(ProvisionError::NoWorker)?;
     let never = CancellationToken::new();
@@ -149,7 +156,7 @@ pub(crate) async fn run(
 }
 
 /// The set-up as it must be.
-struct Wanted {
+struct RequiredSetup {
     config: Config,
     application_name: String,
     resource_name: String,
@@ -160,9 +167,11 @@ struct Wanted {
     client_secret: Option<Secret<String>>,
     /// Whether the variables are written, for which the client secret is needed.
     is_written: bool,
+    /// Whether the client secret is in a file of its own, which this command does not write.
+    has_secret_file: bool,
     /// A new one, for a Deputy that has none.
     server_key: Secret<String>,
-    webhook_secret: Option<Secret<String>>,
+    webhook_secret: Option<WebhookSecret>,
 }
 
 /// The application of a run that applied, and its secret, unless Deputy authenticates with a key.
@@ -171,7 +180,7 @@ struct Made {
     client_secret: Option<Secret<String>>,
 }
 
-impl Wanted {
+impl RequiredSetup {
     /// Reads the configuration as `deputy serve` does. Variables that this command finds out or makes may be missing.
     fn read(options: &ProvisionOptions, file: &EnvFile, tools: Tools) -> Result<Self, StartError> {
         let tools = ToolSource::open(&options.document, tools)?;
@@ -191,11 +200,9 @@ impl Wanted {
         if config.pingone.webhook.is_some() && !config.public_url.is_https() && !is_local {
             return Err(ProvisionError::WebhookAddress(config.public_url.to_string()).into());
         }
-        // While it is replaced, there are two, and the new one comes first.
-        let newest = |secrets: String| secrets.split(',').next().unwrap_or_default().trim().to_owned();
-        let webhook_secret = set("PINGONE_WEBHOOK_SECRET").map(newest).unwrap_or(webhook_secret);
+        let webhook_secret = WebhookSecret::read(set("PINGONE_WEBHOOK_SECRET").as_deref(), webhook_secret);
         Ok(Self {
-            webhook_secret: config.pingone.webhook.is_some().then(|| Secret::new(webhook_secret)),
+            webhook_secret: config.pingone.webhook.is_some().then_some(webhook_secret),
             config,
             application_name: options.application_name.clone(),
             resource_name: options.resource_name.clone(),
@@ -203,6 +210,7 @@ impl Wanted {
             policy_id: set("PINGONE_DV_POLICY_ID"),
             client_secret: set("PINGONE_CLIENT_SECRET").map(Secret::new),
             is_written: options.output.is_some(),
+            has_secret_file: variable(file, CLIENT_SECRET_FILE).is_some() && options.wrangler.is_none(),
             server_key: Secret::new(server_key),
         })
     }
@@ -220,27 +228,31 @@ async fn sign_in(probe: &Probe, config: &Config, worker: Worker) -> Result<Manag
 }
 
 /// Compares every object, in the order in which they need each other. `None`: the application does not exist.
-async fn reconcile(run: &mut Run<'_>, wanted: &Wanted) -> Result<Option<Made>, ProvisionError> {
-    let Wanted { config, application_name, resource_name, .. } = wanted;
+async fn reconcile(run: &mut Run<'_>, wanted: &RequiredSetup) -> Result<Option<Made>, ProvisionError> {
+    let RequiredSetup { config, application_name, resource_name, .. } = wanted;
     let resource = resource::ensure(run, config, resource_name).await?;
     let application = application::ensure(run, config, application_name, wanted.client_id.as_deref()).await?;
     grants::ensure(run, config, application.as_ref(), resource.as_ref()).await?;
     policy::ensure(run, config, application.as_ref(), wanted.policy_id.as_deref()).await?;
+    let mut made = None;
+    if let Some(Held { id, .. }) = application {
+        let client_secret = match &config.pingone.client_auth {
+            ClientAuth::Key(_) => None,
+            ClientAuth::Basic(_) | ClientAuth::Post(_) => client_secret(run, wanted, &id).await?,
+        };
+        made = Some(Made { client_id: id, client_secret });
+    }
+    // The last step, since a run that fails after it would lose a new secret.
     if let (Some(webhook), Some(secret)) = (&config.pingone.webhook, &wanted.webhook_secret) {
         webhook::ensure(run, config, webhook, secret).await?;
     }
-    let Some(Held { id, .. }) = application else { return Ok(None) };
-    let client_secret = match &config.pingone.client_auth {
-        ClientAuth::Key(_) => None,
-        ClientAuth::Basic(_) | ClientAuth::Post(_) => client_secret(run, wanted, &id).await?,
-    };
-    Ok(Some(Made { client_id: id, client_secret }))
+    Ok(made)
 }
 
 /// The client secret, if this run writes it or can compare it.
 async fn client_secret(
     run: &mut Run<'_>,
-    wanted: &Wanted,
+    wanted: &RequiredSetup,
     application: &str,
 ) -> Result<Option<Secret<String>>, ProvisionError> {
     if !(run.applies && wanted.is_written) && wanted.client_secret.is_none() {
@@ -253,7 +265,20 @@ async fn client_secret(
         _ => return Err(ProvisionError::NotPingOne("secret of the application")),
     };
     if wanted.client_secret.as_ref().is_some_and(|held| held.expose() != secret.expose()) {
-        run.note(Verb::Change, "PINGONE_CLIENT_SECRET", "it is not the secret of the application");
+        let (verb, step) = if wanted.has_secret_file {
+            (
+                Verb::ByHand,
+                "the file of PINGONE_CLIENT_SECRET_FILE has another secret than the application: copy it from PingOne",
+            )
+        } else if wanted.is_written {
+            (Verb::Change, "it is not the secret of the application")
+        } else {
+            (
+                Verb::ByHand,
+                "it is not the secret of the application: copy it from PingOne, or write it with --output",
+            )
+        };
+        run.note(verb, "PINGONE_CLIENT_SECRET", step);
     }
     Ok(Some(secret))
 }
@@ -281,7 +306,7 @@ fn print(options: &ProvisionOptions, lines: &[Line], ok: bool) {
 fn write(
     options: &ProvisionOptions,
     file: &EnvFile,
-    wanted: &Wanted,
+    wanted: &RequiredSetup,
     made: Made,
     output: &Output,
 ) -> Result<(), ProvisionError> {
@@ -296,7 +321,7 @@ fn write(
         ));
         return Ok(());
     };
-    let mut variables = Variables::read(file);
+    let mut variables = Variables::read(file, options.wrangler.is_none());
     variables.set("PINGONE_CLIENT_ID", made.client_id.clone());
     let mut new = Vec::new();
     if given(file, "SERVER_KEY").is_none() {
@@ -306,9 +331,9 @@ fn write(
     if let Some(secret) = made.client_secret {
         variables.set("PINGONE_CLIENT_SECRET", secret.expose().clone());
     }
-    if let (None, Some(secret)) = (given(file, "PINGONE_WEBHOOK_SECRET"), &wanted.webhook_secret) {
+    if let Some(secret) = wanted.webhook_secret.as_ref().filter(|secret| secret.is_new) {
         new.push("PINGONE_WEBHOOK_SECRET");
-        variables.set("PINGONE_WEBHOOK_SECRET", secret.expose().clone());
+        variables.set("PINGONE_WEBHOOK_SECRET", secret.value.expose().clone());
     }
     let text = if options.wrangler.is_some() { variables.secrets() } else { variables.env_file() };
     output::write(path, &text, options.replace)
@@ -337,6 +362,8 @@ fn random_secret() -> String {
     fill_random(&mut *bytes);
     STANDARD.encode(*bytes)
 }
+
+const CLIENT_SECRET_FILE: &str = "PINGONE_CLIENT_SECRET_FILE";
 
 /// The time for all requests of a run.
 const ALL: Duration = Duration::from_mins(10);

@@ -11,32 +11,39 @@ use deputy::{config, secret::Secret};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::{env_file::EnvFile, management, serve::variable, store};
+use crate::{env_file::EnvFile, management, secret_files, serve::variable, store};
 
 /// The variables of a set-up, with their secrets.
 pub(super) struct Variables(BTreeMap<String, Secret<String>>);
 
 impl Variables {
     /// The variables of the file, and those of the configuration in the environment, without the credentials of the worker,
-    /// which `deputy serve` does not need.
-    pub(super) fn read(file: &EnvFile) -> Self {
-        let own = |name: &str| management::VARIABLES.contains(&name) || name.starts_with("PROVISION_");
+    /// which `deputy serve` does not need. With `keeps_files`, a secret in a file of its own stays there.
+    pub(super) fn read(file: &EnvFile, keeps_files: bool) -> Self {
+        let own = |name: &str| {
+            let name = name.strip_suffix("_FILE").unwrap_or(name);
+            management::VARIABLES.contains(&name) || name.starts_with("PROVISION_")
+        };
         let former: Vec<_> = config::variables().filter_map(|variable| variable.former_name).collect();
-        let names = file.names().map(str::to_owned);
+        let is_file = |name: &str| secret_files::variables().any(|file| file == name);
+        // Files come first, so that no secret of them is set.
+        let names = secret_files::variables().chain(file.names().map(str::to_owned));
         let names = names.chain(config::variables().map(|variable| variable.name.to_owned()));
         let mut variables = Self(BTreeMap::new());
         for name in names.filter(|name| !own(name) && !former.contains(&name.as_str())) {
-            // The secret stays in the file of its own.
-            let is_in_file = variable(file, &format!("{name}_FILE")).is_some();
-            if let Some(value) = given(file, &name).filter(|_| !is_in_file) {
+            if let Some(value) = given(file, &name).filter(|_| keeps_files || !is_file(&name)) {
                 variables.set(&name, value);
             }
         }
         variables
     }
 
+    /// Sets a variable, unless a file has its value: `deputy serve` refuses both.
     pub(super) fn set(&mut self, name: &str, value: String) {
-        self.0.insert(name.to_owned(), Secret::new(value));
+        let names = [Some(name), former_name(name)];
+        if !names.into_iter().flatten().any(|name| self.0.contains_key(&format!("{name}_FILE"))) {
+            self.0.insert(name.to_owned(), Secret::new(value));
+        }
     }
 
     /// Lines of `NAME=value`.
@@ -67,8 +74,11 @@ impl Variables {
 
 /// The value of a variable of the configuration, also under its former name.
 pub(super) fn given(file: &EnvFile, name: &str) -> Option<String> {
-    let former = || config::variables().find(|variable| variable.name == name)?.former_name;
-    variable(file, name).or_else(|| variable(file, former()?))
+    variable(file, name).or_else(|| variable(file, former_name(name)?))
+}
+
+fn former_name(name: &str) -> Option<&'static str> {
+    config::variables().find(|variable| variable.name == name)?.former_name
 }
 
 /// Writes a file that only this user can read. A file that is replaced never lacks a part.
@@ -145,6 +155,22 @@ mod tests {
         let expected =
             json!({ "PINGONE_CLIENT_SECRET": "pingone_client_secret", "SERVER_KEY": "server_key" });
         assert_eq!(secrets, expected);
+    }
+
+    #[test]
+    fn secret_in_a_file_of_its_own_stays_there() {
+        let file = "COOKIE_ENCRYPTION_KEY_FILE=/run/key\nCOOKIE_ENCRYPTION_KEY=key\nPINGONE_CLIENT_SECRET_FILE=/run/secret\n\
+                    PINGONE_WORKER_CLIENT_SECRET_FILE=/run/worker\nPINGONE_WORKER_CLIENT_SECRET=worker\n";
+        let file = EnvFile::parse(file).unwrap();
+        let mut variables = Variables::read(&file, true);
+        variables.set("PINGONE_CLIENT_SECRET", "found".to_owned());
+        let names: Vec<_> = variables.0.keys().map(String::as_str).collect();
+        assert_eq!(names, ["COOKIE_ENCRYPTION_KEY_FILE", "PINGONE_CLIENT_SECRET_FILE"]);
+        // A Worker has no files.
+        let mut variables = Variables::read(&file, false);
+        variables.set("PINGONE_CLIENT_SECRET", "found".to_owned());
+        let names: Vec<_> = variables.0.keys().map(String::as_str).collect();
+        assert_eq!(names, ["PINGONE_CLIENT_SECRET", "SERVER_KEY"]);
     }
 
     #[cfg(unix)]

@@ -7,7 +7,7 @@ use super::{
     compare::reference,
     error::ProvisionError,
     report::Verb,
-    run::{Held, Run, Wanted},
+    run::{Held, RequiredObject, Run},
 };
 
 /// Assigns the flow policy to the application. A policy that does not exist, or is of no use, is left to the operator.
@@ -80,15 +80,16 @@ async fn assign(run: &mut Run<'_>, application: &Held, id: &str, label: &str) ->
         run.prune(&object, &path, "a request without acr_values would use it, and ask for no consent")
             .await?;
     }
-    let wanted = Wanted {
+    let required = RequiredObject {
         object,
         collection,
         is_it: &|item| item["flowPolicy"]["id"] == id,
+        check: &|_| Ok(()),
         body: json!({ "flowPolicy": reference(id), "priority": 1 }),
-        properties: Vec::new(),
+        properties: &|_| Vec::new(),
         is_unique: true,
     };
-    run.ensure(&wanted, found).await?;
+    run.ensure(&required, found).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Verb {
-    /// There is none.
+    /// No difference.
     Ok,
     Create,
     Change,

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::{
     error::ProvisionError,
     report::Verb,
-    run::{Held, Run, Wanted},
+    run::{Held, RequiredObject, Run},
 };
+use crate::admin::printable;
 
 /// A resource, and the ids of its scopes by their names.
 pub(super) struct Resource {
@@ -38,23 +39,24 @@ pub(super) async fn ensure(
     }
     let same_name = items.iter().find(|item| item["name"] == name);
     if let (true, Some(other)) = (found.is_empty(), same_name) {
-        let other = other["audience"].as_str().unwrap_or_default();
+        let other = printable(other["audience"].as_str().unwrap_or_default());
         return Err(conflict(format!("its audience is {other}, and API_IDENTIFIER is {audience}")));
     }
-    let wanted = Wanted {
+    let required = RequiredObject {
         object: format!("resource {audience}"),
         collection,
         is_it: &|item| item["audience"] == audience,
+        check: &|_| Ok(()),
         body: json!({
             "name": name,
             "description": "The API that Deputy's tools call",
             "audience": audience,
             "accessTokenValiditySeconds": 3600,
         }),
-        properties: Vec::new(),
+        properties: &|_| Vec::new(),
         is_unique: true,
     };
-    let held = run.ensure(&wanted, found.first().map(|found| (*found).clone())).await?;
+    let held = run.ensure(&required, found.first().map(|found| (*found).clone())).await?;
     let Some(held) = held else {
         for scope in config.api.scopes.iter() {
             run.note(Verb::Create, &label(scope), "");
@@ -70,7 +72,7 @@ pub(super) async fn openid(run: &Run<'_>) -> Result<Resource, ProvisionError> {
     let items = run.list(&("/resources".to_owned(), "resources")).await?;
     let found = items.into_iter().find(|item| item["type"] == "OPENID_CONNECT");
     let value = found.ok_or(ProvisionError::NotPingOne("resource of OpenID Connect"))?;
-    let held = Held::new(value);
+    let held = Held::new(value)?;
     let scopes = named(run, &held).await?;
     Ok(Resource { held, scopes })
 }
@@ -86,15 +88,16 @@ async fn scopes(
             run.note(Verb::Ok, &label(name), "");
             continue;
         }
-        let wanted = Wanted {
+        let required = RequiredObject {
             object: label(name),
             collection: (format!("/resources/{}/scopes", resource.id), "scopes"),
             is_it: &|item| item["name"] == name,
+            check: &|_| Ok(()),
             body: json!({ "name": name }),
-            properties: Vec::new(),
+            properties: &|_| Vec::new(),
             is_unique: true,
         };
-        if let Some(scope) = run.ensure(&wanted, None).await? {
+        if let Some(scope) = run.ensure(&required, None).await? {
             scopes.insert(name.to_owned(), scope.id);
         }
     }

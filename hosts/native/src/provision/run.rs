@@ -7,7 +7,7 @@ use super::{
     error::ProvisionError,
     report::{Line, Verb},
 };
-use crate::management::{ATTEMPTS, CallError, Management};
+use crate::management::{ATTEMPTS, CallError, Management, is_id};
 
 /// A run against the management API of one environment.
 pub(super) struct Run<'a> {
@@ -20,16 +20,19 @@ pub(super) struct Run<'a> {
 }
 
 /// An object that must be there.
-pub(super) struct Wanted<'a> {
+pub(super) struct RequiredObject<'a> {
     /// Its name in lines.
     pub(super) object: String,
     /// The path of its collection, and the name of that in a response.
     pub(super) collection: (String, &'static str),
     /// Whether an object of the collection is this one.
     pub(super) is_it: &'a (dyn Fn(&Value) -> bool + Sync),
+    /// Refuses an object that was found and must not be changed.
+    pub(super) check: &'a (dyn Fn(&Value) -> Result<(), ProvisionError> + Sync),
     /// Members of a new object that are not compared later.
     pub(super) body: Value,
-    pub(super) properties: Vec<Property>,
+    /// The properties of a new object, or of one that exists.
+    pub(super) properties: &'a (dyn Fn(Option<&Value>) -> Vec<Property> + Sync),
     /// Whether PingOne refuses a second one, so that a request with an unknown outcome may be sent again.
     pub(super) is_unique: bool,
 }
@@ -39,12 +42,19 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Held {
     pub(super) id: String,
     pub(super) value: Value,
+    /// Whether this run created it.
+    pub(super) is_new: bool,
 }
 
 impl Held {
-    pub(super) fn new(value: Value) -> Self {
-        Self { id: value["id"].as_str().unwrap_or_default().to_owned(), value }
+    pub(super) fn new(value: Value) -> Result<Self, ProvisionError> {
+        Ok(Self { id: id(&value)?.to_owned(), value, is_new: false })
     }
+}
+
+/// The id of an object, which becomes a part of paths.
+pub(super) fn id(value: &Value) -> Result<&str, ProvisionError> {
+    value["id"].as_str().filter(|id| is_id(id)).ok_or(ProvisionError::NoId)
 }
 
 impl Run<'_> {
@@ -57,50 +67,55 @@ impl Run<'_> {
         &self,
         (path, name): &(String, &'static str),
     ) -> Result<Vec<Value>, ProvisionError> {
-        self.management.list(path, name).await.map_err(ProvisionError::of)
+        let items = self.management.list(path, name).await.map_err(ProvisionError::of)?;
+        items.iter().try_for_each(|item| id(item).map(|_| ()))?;
+        Ok(items)
     }
 
     /// Creates an object unless it was found, and gives it the properties that it must have. `None`: it does not exist, and
     /// this run only compares.
     pub(super) async fn ensure(
         &mut self,
-        wanted: &Wanted<'_>,
+        required: &RequiredObject<'_>,
         found: Option<Value>,
     ) -> Result<Option<Held>, ProvisionError> {
         let held = if let Some(value) = found {
-            Held::new(value)
+            Held::new(value)?
         } else {
-            self.note(Verb::Create, &wanted.object, "");
+            self.note(Verb::Create, &required.object, "");
             if !self.applies {
                 return Ok(None);
             }
-            match self.create(wanted).await? {
-                (value, true) => return Ok(Some(Held::new(value))),
-                (value, false) => Held::new(value),
+            match self.create(required).await? {
+                (value, true) => return Ok(Some(Held { is_new: true, ..Held::new(value)? })),
+                (value, false) => Held::new(value)?,
             }
         };
-        self.adjust(wanted, held).await.map(Some)
+        (required.check)(&held.value)?;
+        self.adjust(required, held).await.map(Some)
     }
 
     /// Creates the object, or finds the one that was created meanwhile: by another run, or by a request whose response was
     /// lost. The flag says whether this response created it.
-    async fn create(&self, wanted: &Wanted<'_>) -> Result<(Value, bool), ProvisionError> {
-        let mut body = wanted.body.clone();
-        wanted.properties.iter().for_each(|property| property.set(&mut body));
+    async fn create(&self, required: &RequiredObject<'_>) -> Result<(Value, bool), ProvisionError> {
+        let mut body = required.body.clone();
+        for property in (required.properties)(None) {
+            property.set(&mut body);
+        }
         // An earlier run may have been interrupted a moment ago, and nothing else would prevent a second object.
-        if !wanted.is_unique
-            && let Some(found) = self.search(wanted).await?
+        if !required.is_unique
+            && let Some(found) = self.search(required).await?
         {
             return Ok((found, false));
         }
-        let mut repeats = if wanted.is_unique { REPEATS } else { 0 };
+        let mut repeats = if required.is_unique { REPEATS } else { 0 };
         loop {
-            let failure = match self.management.create(&wanted.collection.0, &body).await {
+            let failure = match self.management.create(&required.collection.0, &body).await {
                 Ok(value) => return Ok((value, true)),
                 Err(failure @ (CallError::NotUnique(_) | CallError::Unknown(_))) => failure,
                 Err(error) => return Err(ProvisionError::of(error)),
             };
-            if let Some(found) = self.search(wanted).await? {
+            if let Some(found) = self.search(required).await? {
                 return Ok((found, false));
             }
             match failure {
@@ -111,10 +126,10 @@ impl Run<'_> {
     }
 
     /// Looks for an object that PingOne may not show yet.
-    async fn search(&self, wanted: &Wanted<'_>) -> Result<Option<Value>, ProvisionError> {
+    async fn search(&self, required: &RequiredObject<'_>) -> Result<Option<Value>, ProvisionError> {
         for number in 1..=SEARCHES {
-            let items = self.list(&wanted.collection).await?;
-            if let Some(found) = items.into_iter().find(|item| (wanted.is_it)(item)) {
+            let items = self.list(&required.collection).await?;
+            if let Some(found) = items.into_iter().find(|item| (required.is_it)(item)) {
                 return Ok(Some(found));
             }
             self.management.pause(number).await;
@@ -123,34 +138,46 @@ impl Run<'_> {
     }
 
     /// Gives an object the properties that it must have.
-    async fn adjust(&mut self, wanted: &Wanted<'_>, held: Held) -> Result<Held, ProvisionError> {
+    async fn adjust(&mut self, required: &RequiredObject<'_>, held: Held) -> Result<Held, ProvisionError> {
+        let path = format!("{}/{}", required.collection.0, held.id);
+        let differences = |value: &Value| -> Vec<_> {
+            (required.properties)(Some(value))
+                .iter()
+                .flat_map(|property| property.differences(value))
+                .collect()
+        };
+        let mut held = held;
+        if self.applies && !differences(&held.value).is_empty() {
+            // A PUT replaces everything, also changes that were made since the object was read.
+            held.value = self.management.get(&path).await.map_err(ProvisionError::of)?;
+            (required.check)(&held.value)?;
+        }
         let mut changed = held.value.clone();
         let before = self.lines.len();
-        for difference in wanted.properties.iter().flat_map(|property| property.differences(&held.value)) {
+        for difference in differences(&held.value) {
             let (verb, detail) = match difference.effect {
                 Effect::Add | Effect::Change => (Verb::Change, difference.text.clone()),
                 Effect::Loosen if self.prunes => (Verb::Change, difference.text.clone()),
                 Effect::Remove if self.prunes => (Verb::Remove, difference.text.clone()),
                 Effect::Loosen => {
-                    (Verb::Keep, format!("{}: it allows more, so only --prune does it", difference.text))
+                    (Verb::Keep, format!("{}: this change allows more; --prune makes it", difference.text))
                 }
                 Effect::Remove => (
                     Verb::Keep,
-                    format!("{}: it takes something away, so only --prune does it", difference.text),
+                    format!("{}: this change removes a value; --prune makes it", difference.text),
                 ),
             };
             if verb != Verb::Keep {
                 difference.end(&mut changed);
             }
-            self.note(verb, &wanted.object, detail);
+            self.note(verb, &required.object, detail);
         }
         if self.lines.len() == before {
-            self.note(Verb::Ok, &wanted.object, "");
+            self.note(Verb::Ok, &required.object, "");
         }
         if !self.applies || changed == held.value {
             return Ok(held);
         }
-        let path = format!("{}/{}", wanted.collection.0, held.id);
         let value = self.management.replace(&path, &writable(changed)).await;
         Ok(Held { value: value.map_err(ProvisionError::of)?, ..held })
     }

@@ -10,15 +10,33 @@ use serde_json::{Value, json};
 use super::{
     compare::Property,
     error::ProvisionError,
-    run::{Run, Wanted},
+    report::{self, Verb},
+    run::{RequiredObject, Run, id},
 };
+use crate::management::NEEDED_EVENTS;
 
-/// The webhook to `PUBLIC_URL`, with the newest of the secrets.
+/// The secret of the webhook.
+pub(super) struct WebhookSecret {
+    /// The newest one of `PINGONE_WEBHOOK_SECRET`, or a new one.
+    pub(super) value: Secret<String>,
+    /// Whether the variable is not set.
+    pub(super) is_new: bool,
+}
+
+impl WebhookSecret {
+    /// The first of the secrets in `given`, or `new`. While a secret is replaced, there are two, and the new one comes first.
+    pub(super) fn read(given: Option<&str>, new: String) -> Self {
+        let newest = given.map(|secrets| secrets.split(',').next().unwrap_or_default().trim().to_owned());
+        Self { is_new: newest.is_none(), value: Secret::new(newest.unwrap_or(new)) }
+    }
+}
+
+/// The webhook to `PUBLIC_URL`. A new secret goes to a new webhook only.
 pub(super) async fn ensure(
     run: &mut Run<'_>,
     config: &Config,
     webhook: &Webhook,
-    secret: &Secret<String>,
+    secret: &WebhookSecret,
 ) -> Result<(), ProvisionError> {
     let url = config.public_url.at("/pingone/events");
     let collection = ("/subscriptions".to_owned(), "subscriptions");
@@ -32,58 +50,90 @@ pub(super) async fn ensure(
     let found = found.pop();
     let object = format!("webhook {url}");
     for other in &others {
-        let path = format!("/subscriptions/{}", other["id"].as_str().unwrap_or_default());
+        let path = format!("/subscriptions/{}", id(other)?);
         run.prune(&format!("second {object}"), &path, "it sends every event twice").await?;
     }
-    let mut events = EVENTS.to_vec();
+    let mut needed = NEEDED_EVENTS.to_vec();
     if webhook.password_events_end {
-        events.extend(PASSWORD_EVENTS);
+        needed.extend(PASSWORD_EVENTS);
     }
-    // An operator may have left out the events of locked users and of sessions.
-    let needed = if found.is_some() { &events[EVENTS.len() - NEEDED..] } else { events.as_slice() };
-    let mut properties = vec![
-        Property::is(&["enabled"], true),
-        Property::is(&["format"], "ACTIVITY"),
-        Property::is(&["verifyTlsCertificates"], true),
-        Property::covers(&["filterOptions", "includedActionTypes"], needed),
-    ];
-    if !found.as_ref().is_some_and(|found| has_secret(found, webhook)) {
-        properties.push(Property::unshown(
-            &["httpEndpoint", "headers", "Authorization"],
-            format!("Bearer {}", secret.expose()),
-        ));
-    }
-    let wanted = Wanted {
+    let all = [&needed[..], &MORE_EVENTS[..]].concat();
+    let header = || format!("Bearer {}", secret.value.expose());
+    let required = RequiredObject {
         object,
         collection,
         is_it: &|item| item["httpEndpoint"]["url"] == url.as_str(),
+        check: &|_| Ok(()),
         body: json!({ "name": "Deputy", "httpEndpoint": { "url": url } }),
-        properties,
+        properties: &|found| {
+            // An operator may have left out the events of locked users and of sessions.
+            let events = if found.is_some() { &needed } else { &all };
+            let mut properties = vec![
+                Property::is(&["enabled"], true),
+                Property::is(&["format"], "ACTIVITY"),
+                Property::is(&["verifyTlsCertificates"], true),
+                Property::covers(&["filterOptions", "includedActionTypes"], events),
+            ];
+            // A Deputy that runs with the secret of a webhook would refuse its events with another one.
+            if found.is_none_or(|found| !secret.is_new && !has_secret(found, &secret.value)) {
+                properties.push(
+                    Property::unshown(&["httpEndpoint", "headers"], with_authorization(found, header()))
+                        .labeled("httpEndpoint.headers.Authorization"),
+                );
+            }
+            properties
+        },
         is_unique: false,
     };
-    run.ensure(&wanted, found).await?;
+    let is_later = secret.is_new && found.is_none() && report::count(&run.lines, &[Verb::ByHand]) > 0;
+    if is_later {
+        // A run that ends with steps by hand writes no file, so the secret would be lost.
+        let step = "the other steps by hand come first. Then this command makes it, with a new secret";
+        run.note(Verb::ByHand, &required.object, step);
+        return Ok(());
+    }
+    let held = run.ensure(&required, found).await?;
+    if let Some(held) = held
+        && secret.is_new
+        && !held.is_new
+        && !has_secret(&held.value, &secret.value)
+    {
+        let step = "it exists: set PINGONE_WEBHOOK_SECRET to the secret in its header Authorization, or delete it in PingOne, \
+                    so that this command makes it anew";
+        run.note(Verb::ByHand, &required.object, step);
+    }
     Ok(())
 }
 
-/// Whether the header of the webhook has a secret that Deputy knows.
-fn has_secret(found: &Value, webhook: &Webhook) -> bool {
+/// Whether the webhook sends this secret.
+fn has_secret(found: &Value, secret: &Secret<String>) -> bool {
     let headers = found["httpEndpoint"]["headers"].as_object();
-    let header = headers.into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let header = headers.into_iter().flatten().find(|(name, _)| is_authorization(name));
     let Some(value) = header.and_then(|(_, value)| value.as_str()) else { return false };
-    if let Some(secret) = value.strip_prefix("Bearer ") {
-        return webhook.knows(secret.as_bytes());
+    if let Some(bearer) = value.strip_prefix("Bearer ") {
+        return bearer == secret.expose();
     }
     let basic = value.strip_prefix("Basic ").and_then(|pair| STANDARD.decode(pair).ok());
     let basic = basic.and_then(|pair| String::from_utf8(pair).ok());
-    basic.is_some_and(|pair| {
-        pair.split_once(':').is_some_and(|(_, password)| webhook.knows(password.as_bytes()))
-    })
+    basic.is_some_and(|pair| pair.split_once(':').is_some_and(|(_, password)| password == secret.expose()))
 }
 
-/// The events of a new webhook. The last [`NEEDED`] are those that every Deputy needs.
-const EVENTS: [&str; 5] =
-    ["USER.LOCKED", "SESSION.DELETED", "OAUTH_CONSENT.REVOKED", "USER.DELETED", "USER.DISABLED"];
-const NEEDED: usize = 3;
+/// The headers of the webhook with this value of `Authorization`, and without one that has the name in other letters.
+fn with_authorization(found: Option<&Value>, value: String) -> Value {
+    let headers = found.and_then(|found| found["httpEndpoint"]["headers"].as_object().cloned());
+    let mut headers = headers.unwrap_or_default();
+    headers.retain(|name, _| !is_authorization(name));
+    headers.insert("Authorization".to_owned(), value.into());
+    headers.into()
+}
+
+/// Whether a header has this name (RFC 9110 §5.1).
+fn is_authorization(name: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization")
+}
+
+/// The further events of a new webhook.
+const MORE_EVENTS: [&str; 2] = ["SESSION.DELETED", "USER.LOCKED"];
 
 /// The events that `PINGONE_PASSWORD_EVENTS=end` is about.
 const PASSWORD_EVENTS: [&str; 4] =

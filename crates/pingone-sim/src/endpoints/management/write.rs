@@ -160,7 +160,7 @@ fn application(sim: &Simulator, body: &mut Map<String, Value>) -> Result<(), Ref
     if !["WEB_APP", "WORKER"].contains(&text("type")) {
         return Err(invalid("type", "this simulator has WEB_APP and WORKER alone"));
     }
-    if !["CLIENT_SECRET_BASIC", "CLIENT_SECRET_POST", "PRIVATE_KEY_JWT"]
+    if !["CLIENT_SECRET_BASIC", "CLIENT_SECRET_JWT", "CLIENT_SECRET_POST", "PRIVATE_KEY_JWT"]
         .contains(&text("tokenEndpointAuthMethod"))
     {
         return Err(invalid("tokenEndpointAuthMethod", "is required"));

@@ -4,7 +4,10 @@ use deputy::config::ClientAuth;
 use serde_json::Value;
 
 use super::{Tenant, Unread, known, texts};
-use crate::doctor::check::{Check, Seen, Unknown};
+use crate::{
+    doctor::check::{Check, Seen, Unknown},
+    management::{GRACE, SHORTEST_GRACE},
+};
 
 pub(super) const CHECKS: &[Check<Tenant>] = &[
     Check {
@@ -241,7 +244,8 @@ fn rotation(tenant: &Tenant) -> Result<Seen, Unknown> {
         return Ok(Seen::warning("replay protection is off", fix));
     }
     let seen = format!("the grace period is {grace} seconds");
-    let fix = "set it to 120 seconds: otherwise a lost response of PingOne costs the user the login";
+    let fix =
+        format!("set it to {GRACE} seconds: otherwise a lost response of PingOne costs the user the login");
     Ok(Seen::warning_unless(grace >= SHORTEST_GRACE, seen, fix))
 }
 
@@ -254,6 +258,3 @@ fn after<'a>(tenant: &Tenant, before: &'a str, after: &'a str) -> &'a str {
 const DEADLINE: u64 = 1_803_945_600;
 
 const THIRTY_DAYS: u64 = 2_592_000;
-
-/// Deputy repeats a refresh after a few seconds, and after a minute if a process was killed.
-const SHORTEST_GRACE: u64 = 70;

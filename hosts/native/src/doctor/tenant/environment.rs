@@ -1,7 +1,10 @@
 //! The products of the environment, its webhooks, and the worker that reads it.
 
 use super::{Tenant, items, known, role_names, texts};
-use crate::doctor::check::{Check, Seen, Unknown};
+use crate::{
+    doctor::check::{Check, Seen, Unknown},
+    management::NEEDED_EVENTS,
+};
 
 pub(super) const CHECKS: &[Check<Tenant>] = &[
     Check {
@@ -69,7 +72,7 @@ fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
         ));
     }
     let actions = texts(&webhook["filterOptions"]["includedActionTypes"]);
-    let missing: Vec<_> = ACTIONS.into_iter().filter(|action| !actions.contains(action)).collect();
+    let missing: Vec<_> = NEEDED_EVENTS.into_iter().filter(|action| !actions.contains(action)).collect();
     let seen = if missing.is_empty() {
         format!("it sends {}", actions.join(", "))
     } else {
@@ -77,6 +80,3 @@ fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
     };
     Ok(Seen::warning_unless(missing.is_empty(), seen, "add these events to it"))
 }
-
-/// The events that every Deputy needs. An operator may leave out those of locked users and of sessions.
-const ACTIONS: [&str; 3] = ["OAUTH_CONSENT.REVOKED", "USER.DELETED", "USER.DISABLED"];

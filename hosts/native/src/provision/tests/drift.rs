@@ -45,6 +45,11 @@ const DRIFTS: &[Drift] = &[
         |app| app["tokenEndpointAuthMethod"] = json!("CLIENT_SECRET_POST"),
         CHANGE,
     ),
+    application(
+        "stricter authentication",
+        |app| app["tokenEndpointAuthMethod"] = json!("CLIENT_SECRET_JWT"),
+        KEEP,
+    ),
     application("no redirect URI", |app| app["redirectUris"] = json!([]), CHANGE),
     application("another redirect URI", |app| push(&mut app["redirectUris"], "https://old.example/cb"), KEEP),
     application(
@@ -79,6 +84,14 @@ const DRIFTS: &[Drift] = &[
         |webhook| {
             webhook["httpEndpoint"]["headers"]["Authorization"] =
                 json!("Bearer another-secret-of-32-characters!!");
+        },
+        CHANGE,
+    ),
+    webhook(
+        "webhook with another secret in a header in lower case",
+        |webhook| {
+            let secret = "Bearer another-secret-of-32-characters!!";
+            webhook["httpEndpoint"]["headers"] = json!({ "authorization": secret });
         },
         CHANGE,
     ),

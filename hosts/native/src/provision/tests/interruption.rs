@@ -70,7 +70,7 @@ async fn run_that_is_killed_at_any_request_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn run_that_is_killed_while_pingone_is_inconsistent_can_be_repeated() {
+async fn run_killed_at_inconsistent_pingone_can_be_repeated() {
     let (_, objects) = whole().await;
     let world = World::inconsistent();
     assert!(world.run(Mode::Apply, &[WEBHOOK]).await.error.is_none());

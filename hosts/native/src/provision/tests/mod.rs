@@ -2,6 +2,7 @@
 
 mod drift;
 mod interruption;
+mod webhook;
 mod world;
 
 use pingone_sim::{Failure, ManagementFault};
@@ -149,4 +150,73 @@ async fn key_of_deputy_replaces_the_client_secret() {
     // Without the key, PingOne would accept a secret again: less than before.
     let without = world.run(Mode::Apply, &[]).await;
     assert_eq!(verbs(&without.lines, Verb::Keep), ["application Deputy"], "{:?}", without.lines);
+}
+
+#[tokio::test]
+async fn application_made_by_hand_is_not_adopted_by_name() {
+    let world = World::new();
+    let by_hand = json!({
+        "name": "Deputy", "enabled": true, "type": "WEB_APP", "protocol": "OPENID_CONNECT",
+        "grantTypes": ["AUTHORIZATION_CODE"], "tokenEndpointAuthMethod": "CLIENT_SECRET_BASIC",
+    });
+    let application = world.management().await.create("/applications", &by_hand).await.unwrap();
+    let client_id = application["id"].as_str().unwrap();
+    for mode in [Mode::Plan, Mode::Apply, Mode::Prune] {
+        let error = world.run(mode, &[]).await.error.unwrap();
+        assert!(error.to_string().contains(&format!("PINGONE_CLIENT_ID={client_id}")), "{error}");
+    }
+    let path = format!("/applications/{client_id}");
+    assert_eq!(world.management().await.get(&path).await.unwrap(), application);
+}
+
+#[tokio::test]
+async fn application_of_another_address_is_not_adopted_by_name() {
+    let world = World::new();
+    let applied = world.run(Mode::Apply, &[]).await;
+    let local = [("PUBLIC_URL", "http://localhost:8787")];
+    let error = world.run(Mode::Apply, &local).await.error.unwrap();
+    assert!(matches!(error, ProvisionError::NotAdopted { .. }), "{error}");
+    let with_id = [local[0], ("PINGONE_CLIENT_ID", applied.client_id.as_deref().unwrap())];
+    assert!(world.run(Mode::Apply, &with_id).await.error.is_none());
+}
+
+#[tokio::test]
+async fn change_of_an_administrator_during_a_run_stays() {
+    let world = World::new();
+    let client_id = world.run(Mode::Apply, &[]).await.client_id.unwrap();
+    let is_it = |item: &serde_json::Value| item["id"] == *client_id;
+    world.edit("/applications", is_it, |app| app["pkceEnforcement"] = json!("OPTIONAL")).await;
+    let path = format!("/applications/{client_id}");
+    world.edit_before_request(&path, json!({ "homePageUrl": "https://home.example/" }));
+    let applied = world.run(Mode::Apply, &[]).await;
+    assert_eq!(verbs(&applied.lines, Verb::Change), ["application Deputy"], "{:?}", applied.lines);
+    let held = world.management().await.get(&path).await.unwrap();
+    assert_eq!(held["homePageUrl"], "https://home.example/");
+    assert_eq!(held["pkceEnforcement"], "S256_REQUIRED");
+}
+
+#[tokio::test]
+async fn wrong_client_secret_that_is_not_written_is_by_hand() {
+    let world = World::new();
+    assert!(world.run(Mode::Apply, &[]).await.error.is_none());
+    let secret = ("PINGONE_CLIENT_SECRET", "another-secret");
+    for place in [("--output", "none"), ("PINGONE_CLIENT_SECRET_FILE", "/run/secret")] {
+        let applied = world.run(Mode::Apply, &[secret, place]).await;
+        assert_eq!(verbs(&applied.lines, Verb::ByHand), ["PINGONE_CLIENT_SECRET"], "{:?}", applied.lines);
+        assert_eq!(verbs(&applied.lines, Verb::Change), [""; 0], "{:?}", applied.lines);
+    }
+    let applied = world.run(Mode::Apply, &[secret]).await;
+    assert_eq!(verbs(&applied.lines, Verb::Change), ["PINGONE_CLIENT_SECRET"], "{:?}", applied.lines);
+}
+
+#[test]
+fn id_that_is_no_part_of_a_path_is_refused() {
+    let is_id = |id: serde_json::Value| super::run::id(&json!({ "id": id })).is_ok();
+    assert!(is_id(json!("5e1f0000-0000-4000-8000-00000000de90")));
+    assert!(is_id(json!("8b560eda9614e47d163c8bb92750ac3b")));
+    for wrong in
+        [json!(""), json!(null), json!(7), json!("a/b"), json!(".."), json!("a?b"), json!("a".repeat(65))]
+    {
+        assert!(!is_id(wrong.clone()), "{wrong}");
+    }
 }

@@ -30,10 +30,11 @@ use tower_service::Service as _;
 use url::{Url, form_urlencoded};
 
 use super::super::{
-    ProvisionError, Wanted, reconcile,
+    ProvisionError, RequiredSetup, reconcile,
     report::{Line, Verb},
     run::Run,
     sign_in,
+    webhook::WebhookSecret,
 };
 use crate::{
     env_file::EnvFile,
@@ -46,7 +47,13 @@ pub(super) const API: &str = "https://todo.example.com";
 /// A webhook.
 pub(super) const WEBHOOK: (&str, &str) = ("PINGONE_WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef");
 
-/// What a run does.
+/// A webhook with a new secret.
+pub(super) const NEW_WEBHOOK: (&str, &str) = ("--webhook", "on");
+
+/// The secret that a run makes.
+pub(super) const NEW_SECRET: &str = "fedcba9876543210fedcba9876543210";
+
+/// The action of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Plan,
@@ -55,7 +62,7 @@ pub(super) enum Mode {
     Verify,
 }
 
-/// What a run did.
+/// The outcome of a run.
 pub(super) struct Ran {
     pub(super) lines: Vec<Line>,
     pub(super) error: Option<ProvisionError>,
@@ -75,6 +82,8 @@ struct Local {
     sent: AtomicU64,
     /// The last request to the management API that is sent, and whether it takes effect.
     last: Mutex<Option<(u64, bool)>>,
+    /// Members that an administrator sets a moment before the first request to the object at this path.
+    edit: Mutex<Option<(String, Value)>>,
 }
 
 /// A clock that stands, and randomness that is the same in each world, so that all of them have the same keys.
@@ -111,6 +120,11 @@ impl HttpClient for Local {
             if last.is_some_and(|(last, takes_effect)| number > last || (number == last && !takes_effect)) {
                 return Err(broken());
             }
+            let edit =
+                self.edit.lock().unwrap().take_if(|(path, _)| request.uri().path().ends_with(path.as_str()));
+            if let Some((_, members)) = edit {
+                self.edit(&request, members).await;
+            }
             let response = self.sim.router().call(request.map(Body::from)).await.unwrap();
             let (parts, body) = response.into_parts();
             let body = body.collect().await.map_err(|_| broken())?.to_bytes();
@@ -119,6 +133,23 @@ impl HttpClient for Local {
             }
             Ok(Response::from_parts(parts, body))
         })
+    }
+}
+
+impl Local {
+    /// Changes the object of `request`, with its authorization.
+    async fn edit(&self, request: &Request<Bytes>, members: Value) {
+        let send = async |method: &str, body: String| -> Value {
+            let mut edit =
+                Request::builder().method(method).uri(request.uri()).body(Body::from(body)).unwrap();
+            *edit.headers_mut() = request.headers().clone();
+            let response = self.sim.router().call(edit).await.unwrap();
+            assert!(response.status().is_success(), "{method}: {}", response.status());
+            serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+        };
+        let mut object = send("GET", String::new()).await;
+        object.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        send("PUT", object.to_string()).await;
     }
 }
 
@@ -148,6 +179,7 @@ impl World {
             pauses: Mutex::default(),
             sent: AtomicU64::new(0),
             last: Mutex::default(),
+            edit: Mutex::default(),
         };
         Self { sim, local: Arc::new(local) }
     }
@@ -188,11 +220,11 @@ impl World {
     }
 
     /// Every secret that a run gets.
-    fn secrets(&self) -> [String; 2] {
-        [self.sim.config().provisioner.client_secret.clone(), WEBHOOK.1.to_owned()]
+    fn secrets(&self) -> [String; 3] {
+        [self.sim.config().provisioner.client_secret.clone(), WEBHOOK.1.to_owned(), NEW_SECRET.to_owned()]
     }
 
-    fn wanted(&self, changed: &[(&str, &str)]) -> Wanted {
+    fn wanted(&self, changed: &[(&str, &str)]) -> RequiredSetup {
         let (issuer, policy) = (self.sim.config().issuer(), self.sim.config().policy_id.clone());
         let given = |name: &str| -> Option<String> {
             let set = match name {
@@ -210,19 +242,23 @@ impl World {
         let placeholder = |name: &str| match name {
             "PINGONE_CLIENT_ID" | "PINGONE_CLIENT_SECRET" => Some("not-known-yet".to_owned()),
             "PINGONE_DV_POLICY_ID" => Some(zeros.clone()),
+            "PINGONE_WEBHOOK_SECRET" => given("--webhook").map(|_| NEW_SECRET.to_owned()),
             _ => None,
         };
         let config = Config::parse(|name| given(name).or_else(|| placeholder(name))).unwrap();
-        Wanted {
+        let has_webhook = config.pingone.webhook.is_some();
+        RequiredSetup {
             config,
             application_name: "Deputy".to_owned(),
             resource_name: "Deputy API".to_owned(),
             client_id: given("PINGONE_CLIENT_ID"),
             policy_id: given("PINGONE_DV_POLICY_ID"),
             client_secret: given("PINGONE_CLIENT_SECRET").map(Secret::new),
-            is_written: true,
+            is_written: given("--output").is_none_or(|output| output != "none"),
+            has_secret_file: given("PINGONE_CLIENT_SECRET_FILE").is_some(),
             server_key: Secret::new(String::new()),
-            webhook_secret: given(WEBHOOK.0).map(Secret::new),
+            webhook_secret: has_webhook
+                .then(|| WebhookSecret::read(given(WEBHOOK.0).as_deref(), NEW_SECRET.to_owned())),
         }
     }
 
@@ -246,6 +282,11 @@ impl World {
     pub(super) fn fail(&self, number: u64, fault: ManagementFault) {
         let number = self.sim.requests("management") + number;
         self.sim.force(Failure::ManagementRequest(number, fault));
+    }
+
+    /// Lets an administrator set members of the object at `path` a moment before the next request to it.
+    pub(super) fn edit_before_request(&self, path: &str, members: Value) {
+        *self.local.edit.lock().unwrap() = Some((path.to_owned(), members));
     }
 
     /// Breaks the network after some requests, of which the last takes effect or does not. [`World::recover`] repairs it.
