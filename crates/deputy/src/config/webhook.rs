@@ -7,6 +7,7 @@ use super::{
     vars::Vars,
 };
 use crate::{
+    encoding::{credentials, decode_basic},
     host::Digest,
     seal::{constant_time_eq, digest},
 };
@@ -31,8 +32,24 @@ impl Webhook {
         !self.secrets.is_empty()
     }
 
+    /// The webhook with the first of its secrets only. While a secret is replaced, the new one comes first.
+    #[must_use]
+    pub fn newest(&self) -> Self {
+        let secrets = self.secrets.iter().take(1).copied().collect();
+        Self { secrets, password_events_end: self.password_events_end }
+    }
+
+    /// Whether an `Authorization` header has a secret of this webhook, as bearer token (RFC 6750 §2.1) or as password (RFC 7617).
+    /// The username has no meaning.
+    pub fn accepts(&self, authorization: &[u8]) -> bool {
+        let password =
+            credentials(authorization, "basic").and_then(decode_basic).map(|(_, password)| password);
+        password.is_some_and(|password| self.knows(&password))
+            || credentials(authorization, "bearer").is_some_and(|token| self.knows(token))
+    }
+
     /// Whether `presented` is a secret of this webhook. Takes the same time for every text of its length.
-    pub fn knows(&self, presented: &[u8]) -> bool {
+    fn knows(&self, presented: &[u8]) -> bool {
         let presented = digest(PURPOSE, presented);
         // Every secret is compared, also after one that is equal.
         self.secrets.iter().fold(false, |known, secret| known | constant_time_eq(&secret.0, &presented.0))
@@ -137,7 +154,7 @@ mod tests {
 
     fn webhook_knows(secrets: &str, presented: &str) -> bool {
         let PingOne { webhook, .. } = test_config(&[("PINGONE_WEBHOOK_SECRET", secrets)]).pingone;
-        webhook.expect("a webhook").knows(presented.as_bytes())
+        webhook.expect("a webhook").accepts(format!("Bearer {presented}").as_bytes())
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The webhook that reports ended logins to Deputy.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deputy::{
     config::{Config, Webhook},
     secret::Secret,
@@ -75,7 +74,7 @@ pub(super) async fn ensure(
                 Property::covers(&["filterOptions", "includedActionTypes"], events),
             ];
             // A Deputy that runs with the secret of a webhook would refuse its events with another one.
-            if found.is_none_or(|found| !secret.is_new && !has_secret(found, &secret.value)) {
+            if found.is_none_or(|found| !secret.is_new && !has_secret(found, webhook)) {
                 properties.push(
                     Property::unshown(&["httpEndpoint", "headers"], with_authorization(found, header()))
                         .labeled("httpEndpoint.headers.Authorization"),
@@ -96,7 +95,7 @@ pub(super) async fn ensure(
     if let Some(held) = held
         && secret.is_new
         && !held.is_new
-        && !has_secret(&held.value, &secret.value)
+        && !has_secret(&held.value, webhook)
     {
         let step = "it exists: set PINGONE_WEBHOOK_SECRET to the secret in its header Authorization, or delete it in PingOne, \
                     so that this command makes it anew";
@@ -105,17 +104,12 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-/// Whether the webhook sends this secret.
-fn has_secret(found: &Value, secret: &Secret<String>) -> bool {
+/// Whether the webhook sends the newest secret.
+fn has_secret(found: &Value, webhook: &Webhook) -> bool {
     let headers = found["httpEndpoint"]["headers"].as_object();
     let header = headers.into_iter().flatten().find(|(name, _)| is_authorization(name));
-    let Some(value) = header.and_then(|(_, value)| value.as_str()) else { return false };
-    if let Some(bearer) = value.strip_prefix("Bearer ") {
-        return bearer == secret.expose();
-    }
-    let basic = value.strip_prefix("Basic ").and_then(|pair| STANDARD.decode(pair).ok());
-    let basic = basic.and_then(|pair| String::from_utf8(pair).ok());
-    basic.is_some_and(|pair| pair.split_once(':').is_some_and(|(_, password)| password == secret.expose()))
+    let value = header.and_then(|(_, value)| value.as_str());
+    value.is_some_and(|value| webhook.newest().accepts(value.as_bytes()))
 }
 
 /// The headers of the webhook with this value of `Authorization`, and without one that has the name in other letters.
