@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     compare::Property,
     error::ProvisionError,
+    report::Verb,
     run::{Held, RequiredObject, Run, id},
 };
 use crate::{
@@ -21,6 +22,7 @@ pub(super) async fn ensure(
     name: &str,
     client_id: Option<&str>,
 ) -> Result<Option<Held>, ProvisionError> {
+    let pushes = run.pushes;
     let collection = ("/applications".to_owned(), "applications");
     let found = match client_id {
         Some(id) => {
@@ -53,14 +55,20 @@ pub(super) async fn ensure(
             // Deputy calls PingOne from its server alone.
             "corsSettings": { "behavior": "ALLOW_NO_ORIGINS" },
         }),
-        properties: &|found| properties(config, found),
+        properties: &|found| properties(config, pushes, found),
         is_unique: true,
     };
-    run.ensure(&required, found).await
+    let held = run.ensure(&required, found).await?;
+    if let (Some(held), ClientAuth::Key(keys)) = (&held, &config.pingone.client_auth)
+        && let Err((verb, reason)) = with_key(Some(&held.value), keys.first())
+    {
+        run.note(verb, &required.object, reason);
+    }
+    Ok(held)
 }
 
 /// The properties of docs/pingone.md.
-fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
+fn properties(config: &Config, pushes: bool, found: Option<&Value>) -> Vec<Property> {
     let method = config.pingone.client_auth.method().to_uppercase();
     // Both prove that the client has its secret or key without sending it.
     let is_stricter: fn(&Value) -> bool = match config.pingone.client_auth {
@@ -89,12 +97,12 @@ fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
         Property::at_least(&["refreshTokenDuration"], lifetime).or(THIRTY_DAYS),
         Property::at_least(&["refreshTokenRollingDuration"], lifetime.max(HALF_A_YEAR)).or(HALF_A_YEAR),
     ];
-    // With PINGONE_PAR=on, either will do.
-    if !config.pingone.push_requests {
+    // A Deputy that pushes its requests accepts both values.
+    if !pushes {
         properties.push(Property::is(&["parRequirement"], "OPTIONAL").or("OPTIONAL").loosening(|_| true));
     }
     if let ClientAuth::Key(keys) = &config.pingone.client_auth
-        && let Some(jwks) = with_key(found, keys.first())
+        && let Ok(Some(jwks)) = with_key(found, keys.first())
     {
         properties.push(Property::unshown(&["jwks"], jwks));
     }
@@ -102,16 +110,33 @@ fn properties(config: &Config, found: Option<&Value>) -> Vec<Property> {
 }
 
 /// The key set of the application with Deputy's key, unless it has it. Other keys stay: one may be in use until Deputy has
-/// the new one.
-fn with_key(found: Option<&Value>, key: &ClientKey) -> Option<String> {
-    let jwks = found.and_then(|found| found["jwks"].as_str()).unwrap_or_default();
-    let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
-    let mut keys = jwks["keys"].as_array().cloned().unwrap_or_default();
-    if keys.iter().any(|held| key.is(held)) {
-        return None;
+/// the new one. An error is a line about a key set that this command does not replace.
+fn with_key(found: Option<&Value>, key: &ClientKey) -> Result<Option<String>, (Verb, &'static str)> {
+    let member = |name: &str| found.map(|found| &found[name]).filter(|value| !value.is_null());
+    if member("jwksUrl").is_some() {
+        return Err((
+            Verb::Keep,
+            "jwksUrl: the key set at that URL must have the public key of PINGONE_CLIENT_KEY",
+        ));
     }
-    keys.push(key.public_jwk());
-    Some(json!({ "keys": keys }).to_string())
+    let mut keys = match member("jwks") {
+        None => Vec::new(),
+        Some(jwks) => {
+            let jwks: Option<Value> = jwks.as_str().and_then(|jwks| serde_json::from_str(jwks).ok());
+            let keys = jwks.as_ref().and_then(|jwks| jwks["keys"].as_array()).cloned();
+            keys.ok_or((Verb::ByHand, "jwks is not a key set: correct it in PingOne"))?
+        }
+    };
+    let ours = key.public_jwk();
+    if keys.iter().any(|held| key.is(held)) {
+        return Ok(None);
+    }
+    if keys.iter().any(|held| !ours["kid"].is_null() && held["kid"] == ours["kid"]) {
+        let reason = "jwks has another key with the kid of PINGONE_CLIENT_KEY: remove it, or make a new key with deputy keys";
+        return Err((Verb::ByHand, reason));
+    }
+    keys.push(ours);
+    Ok(Some(json!({ "keys": keys }).to_string()))
 }
 
 fn refuse_another_kind(found: &Value, name: &str) -> Result<(), ProvisionError> {

@@ -134,11 +134,12 @@ pub(crate) async fn run(
     let worker = Worker::read(&file, options.management_url.as_ref()).ok_or(ProvisionError::NoWorker)?;
     let never = CancellationToken::new();
     let probe = Probe::within(Arc::new(NativeHost::new(1, never.clone(), never)), ALL).with_each(EACH);
-    let management = sign_in(&probe, &wanted.config, worker).await?;
+    let (management, pushes) = sign_in(&probe, &wanted.config, worker).await?;
     let mut run = Run {
         management: &management,
         applies: options.action == Action::Apply,
         prunes: options.prune,
+        pushes,
         lines: Vec::new(),
     };
     let made = reconcile(&mut run, &wanted).await;
@@ -216,7 +217,12 @@ impl RequiredSetup {
     }
 }
 
-async fn sign_in(probe: &Probe, config: &Config, worker: Worker) -> Result<Management, ProvisionError> {
+/// The management API, and whether Deputy pushes its authorization requests.
+async fn sign_in(
+    probe: &Probe,
+    config: &Config,
+    worker: Worker,
+) -> Result<(Management, bool), ProvisionError> {
     let issuer = config.pingone.issuer.as_str();
     let request =
         Discovery::request(issuer).ok_or_else(|| ProvisionError::Issuer("it is not a URL".to_owned()))?;
@@ -224,7 +230,10 @@ async fn sign_in(probe: &Probe, config: &Config, worker: Worker) -> Result<Manag
     let response = response.map_err(|error| ProvisionError::Issuer(format!("{issuer}: {error}")))?;
     let discovery = Discovery::read(&response, issuer)
         .map_err(|error| ProvisionError::Issuer(format!("{issuer}: {error}")))?;
-    Ok(Management::sign_in(probe, &config.pingone, &discovery.token_endpoint, worker).await?)
+    // Metadata without an endpoint for required pushed requests is an error of the doctor.
+    let pushes = !matches!(discovery.push_endpoint(&config.pingone), Ok(None));
+    let management = Management::sign_in(probe, &config.pingone, &discovery.token_endpoint, worker).await?;
+    Ok((management, pushes))
 }
 
 /// Compares every object, in the order in which they need each other. `None`: the application does not exist.

@@ -16,6 +16,8 @@ pub(super) struct Run<'a> {
     pub(super) applies: bool,
     /// Whether things are removed and loosened too.
     pub(super) prunes: bool,
+    /// Whether Deputy pushes its authorization requests.
+    pub(super) pushes: bool,
     pub(super) lines: Vec<Line>,
 }
 

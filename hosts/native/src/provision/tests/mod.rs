@@ -2,6 +2,7 @@
 
 mod drift;
 mod interruption;
+mod keys;
 mod webhook;
 mod world;
 
@@ -136,20 +137,18 @@ async fn demanded_pause_is_kept_and_bounded() {
 }
 
 #[tokio::test]
-async fn key_of_deputy_replaces_the_client_secret() {
+async fn required_pushed_requests_stay_if_deputy_pushes() {
     let world = World::new();
-    let key = [
-        ("PINGONE_CLIENT_AUTH", "private_key_jwt"),
-        ("PINGONE_CLIENT_KEY", include_str!("../../../../../tests/requests/pingone_client_key.json")),
-    ];
-    let applied = world.run(Mode::Apply, &key).await;
-    assert!(applied.error.is_none(), "{:?}", applied.error);
-    assert_eq!((applied.client_secret, applied.client_id.is_some()), (None, true));
-    let again = world.run(Mode::Verify, &key).await;
-    assert_eq!(verbs(&again.lines, Verb::Ok).len(), again.lines.len(), "{:?}", again.lines);
-    // Without the key, PingOne would accept a secret again: less than before.
-    let without = world.run(Mode::Apply, &[]).await;
-    assert_eq!(verbs(&without.lines, Verb::Keep), ["application Deputy"], "{:?}", without.lines);
+    let client_id = world.run(Mode::Apply, &[]).await.client_id.unwrap();
+    let is_it = |item: &serde_json::Value| item["id"] == *client_id;
+    world.edit("/applications", is_it, |app| app["parRequirement"] = json!("REQUIRED")).await;
+    let verified = world.run(Mode::Verify, &[]).await;
+    assert_eq!(verbs(&verified.lines, Verb::Keep), ["application Deputy"], "{:?}", verified.lines);
+    let verified = world.run(Mode::Verify, &[("PINGONE_PAR", "on")]).await;
+    assert_eq!(verbs(&verified.lines, Verb::Keep), [""; 0], "{:?}", verified.lines);
+    world.sim.configure(|settings| settings.require_pushed_requests = true);
+    let verified = world.run(Mode::Verify, &[]).await;
+    assert_eq!(verbs(&verified.lines, Verb::Keep), [""; 0], "{:?}", verified.lines);
 }
 
 #[tokio::test]

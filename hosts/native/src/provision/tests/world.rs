@@ -194,15 +194,15 @@ impl World {
     /// A run with these variables changed; an empty value removes one.
     pub(super) async fn run(&self, mode: Mode, changed: &[(&str, &str)]) -> Ran {
         let wanted = self.wanted(changed);
-        let management = match self.sign_in(&wanted.config).await {
-            Ok(management) => management,
+        let (management, pushes) = match self.sign_in(&wanted.config).await {
+            Ok(signed_in) => signed_in,
             Err(error) => {
                 return Ran { lines: Vec::new(), error: Some(error), client_id: None, client_secret: None };
             }
         };
         let applies = matches!(mode, Mode::Apply | Mode::Prune);
         let mut run =
-            Run { management: &management, applies, prunes: mode == Mode::Prune, lines: Vec::new() };
+            Run { management: &management, applies, prunes: mode == Mode::Prune, pushes, lines: Vec::new() };
         let result = reconcile(&mut run, &wanted).await;
         let lines = run.lines;
         let printed = format!("{lines:?}{:?}", result.as_ref().err());
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    async fn sign_in(&self, config: &Config) -> Result<Management, ProvisionError> {
+    async fn sign_in(&self, config: &Config) -> Result<(Management, bool), ProvisionError> {
         let worker = &self.sim.config().provisioner;
         let file = format!(
             "PINGONE_WORKER_CLIENT_ID={}\nPINGONE_WORKER_CLIENT_SECRET={}",
@@ -275,7 +275,7 @@ impl World {
 
     /// The management API, as an administrator uses it.
     pub(super) async fn management(&self) -> Management {
-        self.sign_in(&self.wanted(&[]).config).await.unwrap()
+        self.sign_in(&self.wanted(&[]).config).await.unwrap().0
     }
 
     /// Lets a later request fail: the next one is number 1.
