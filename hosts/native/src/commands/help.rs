@@ -66,8 +66,8 @@ pub(super) const DOCTOR_HELP: &str = "\
 Each line has a verdict, an observation, the remedy, and its place in PingOne. Deputy may be running. PingOne gets a few requests
 that fail, which its audit shows as errors, and a pushed authorization request that nothing uses. No line contains a secret. docs/doctor.md lists what is looked at.
 
-With PINGONE_WORKER_CLIENT_ID and PINGONE_WORKER_CLIENT_SECRET, a worker application with the roles Configuration Read Only and
-DaVinci Admin Read Only, the tenant is looked at too.
+With PINGONE_WORKER_CLIENT_ID and PINGONE_WORKER_CLIENT_SECRET, a worker application with the role Configuration Read Only, the tenant
+is looked at too. Flow and connector need DaVinci Admin Read Only, if PingOne offers that for workers.
 
 For Workers: deputy doctor --wrangler wrangler.jsonc --env-file .dev.vars --deployment https://deputy.example.com
 

@@ -34,7 +34,8 @@ impl From<Unread> for Unknown {
         match unread {
             Unread::Absent => Self("it does not exist, as another line says".to_owned()),
             Unread::Forbidden(url, status) => Self(format!(
-                "{url} responds with {status}; the worker needs the roles Configuration Read Only and DaVinci Admin Read Only"
+                "{url} responds with {status}; the worker needs the role Configuration Read Only; for flows and connectors \
+                 DaVinci Admin Read Only, if PingOne offers it"
             )),
             Unread::Unknown(reason) => Self(reason),
         }

@@ -76,7 +76,7 @@ pub(super) async fn findings(
 
 fn no_token(seen: &str) -> Finding {
     let fix = "copy PINGONE_WORKER_CLIENT_ID and PINGONE_WORKER_CLIENT_SECRET from a worker of this environment with Client \
-               Secret Basic, and give it the roles Configuration Read Only and DaVinci Admin Read Only";
+               Secret Basic, and give it the role Configuration Read Only and, if PingOne offers it, DaVinci Admin Read Only";
     let check = ("worker", "token endpoint: client_credentials", "Applications → your worker → Roles");
     Finding::new(Group::Tenant, check, Ok(Seen::failure(seen, fix)))
 }
