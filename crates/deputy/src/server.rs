@@ -30,11 +30,11 @@ impl Server {
         self
     }
 
-    /// The same server with the secrets of `config`, which has the same values besides: keys, credentials and tokens that an
-    /// operator has replaced. It shares with this server everything that the process remembers. Requests that this server
-    /// has begun keep the secrets that they began with.
+    /// The same server with values that an operator has replaced: keys, credentials, tokens and the list of clients. Every other
+    /// value of `config` must be that of this server. The two share everything that the process remembers. Requests that
+    /// this server has begun keep the values that they began with.
     #[must_use]
-    pub fn with_secrets(&self, config: Config) -> Self {
+    pub fn with_replaced_values(&self, config: Config) -> Self {
         Self(Arc::new(self.0.with_config(config)))
     }
 

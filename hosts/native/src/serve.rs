@@ -28,7 +28,7 @@ use crate::{
     metrics::{MeasuredStore, Metrics},
     notify, open_files,
     openapi::ToolSource,
-    rotation::{Current, Rotation},
+    rotation::{Rotation, ServedConfig},
     secret_files::SecretFiles,
     shutdown::{self, Stop},
     store::{self, FolderLock, NativeStore, Place},
@@ -242,7 +242,7 @@ pub(crate) fn signals(stop: &Stop, output: &Output) -> Result<(), StartError> {
 
 /// A Deputy with its own store.
 pub(crate) struct Deputy {
-    current: Current,
+    served: ServedConfig,
     host: Arc<NativeHost>,
     store: Arc<dyn NativeStore>,
     audit: Option<Arc<AuditFiles>>,
@@ -297,7 +297,7 @@ impl Deputy {
             let (host, store) = (Arc::clone(&host), Arc::downgrade(&store));
             tasks.push(tokio::spawn(metrics.serve(host, store)));
         }
-        Ok(Self { current: Current::new(server), host, store, audit, lock, tasks })
+        Ok(Self { served: ServedConfig::new(server), host, store, audit, lock, tasks })
     }
 
     pub(crate) fn host(&self) -> &Arc<NativeHost> {
@@ -306,17 +306,17 @@ impl Deputy {
 
     /// Logs an error if users cannot log in. Does not delay the start.
     fn check_upstream(&mut self) {
-        let server = self.current.server.clone();
+        let server = self.served.server.clone();
         self.tasks.push(tokio::spawn(async move { server.check_pingone().await }));
     }
 
     /// Serves the admin interface beside everything else.
     fn serve_admin(&mut self, admin: Admin) {
-        let router = self.current.admin_router(admin.port());
+        let router = self.served.admin_router(admin.port());
         self.tasks.push(tokio::spawn(admin.serve(router)));
     }
 
-    /// Reads `secrets` again when they have changed, and at once at a hangup.
+    /// Reads the files of `secrets` again when they have changed, and at once at a hangup.
     fn rotate_secrets(
         &mut self,
         secrets: SecretFiles,
@@ -325,16 +325,16 @@ impl Deputy {
         parse: impl Fn(&EnvFile) -> Result<Config, ConfigErrors> + Send + Sync + 'static,
         hangup: Arc<Notify>,
     ) {
-        let (current, store, audit) = (self.current.clone(), Arc::clone(&self.store), self.audit.clone());
-        let rotation = Rotation { current, store, audit, keys, file, parse };
+        let (served, store, audit) = (self.served.clone(), Arc::clone(&self.store), self.audit.clone());
+        let rotation = Rotation { served, store, audit, keys, file, parse };
         self.tasks.push(tokio::spawn(rotation.run(secrets, hangup)));
     }
 
     /// Serves until the shutdown. Then waits for detached work, and closes the store.
     pub(crate) async fn serve(self, listeners: Vec<TcpListener>, http: HttpServer, shutdown: Shutdown) {
-        let Self { current, host, store, audit, lock, mut tasks } = self;
-        let router = current.router();
-        drop(current);
+        let Self { served, host, store, audit, lock, mut tasks } = self;
+        let router = served.router();
+        drop(served);
         tasks.push(tokio::spawn(sweep(host.clone(), store.clone())));
         tasks.push(tokio::spawn(watch(Arc::clone(&store))));
         tasks.extend(audit.clone().map(|audit| tokio::spawn(sync(audit))));

@@ -78,10 +78,19 @@ impl Keys {
     }
 
     /// Whether these keys accept the tokens and cookies that are made with `before`.
-    pub fn accept_those_of(&self, before: &Self) -> bool {
+    pub fn accepts_tokens_of(&self, before: &Self) -> bool {
+        self.has(before.newest())
+    }
+
+    /// Whether every key of `before` is among these, such as the one that a rotation replaces.
+    pub fn has_each_of(&self, before: &Self) -> bool {
+        before.iter().all(|keys| self.has(keys))
+    }
+
+    fn has(&self, sought: &ServerKeys) -> bool {
         let fingerprint = |keys: &ServerKeys| -> [u8; 32] { keys.tokens.mac(&[b"the same key"]) };
-        let newest = fingerprint(before.newest());
-        self.iter().any(|keys| constant_time_eq(&fingerprint(keys), &newest))
+        let sought = fingerprint(sought);
+        self.iter().any(|keys| constant_time_eq(&fingerprint(keys), &sought))
     }
 
     /// The keys to check tokens and cookies with.
@@ -125,12 +134,14 @@ mod tests {
         let [one, other] = [[1; 32], [2; 32]].map(|key| STANDARD.encode(key));
         let keys = |value: &str| Keys::parse(value).unwrap();
         let before = keys(&one);
-        assert!(keys(&format!("{other},{one}")).accept_those_of(&before));
-        assert!(keys(&format!("{one} {other}")).accept_those_of(&before));
-        assert!(!keys(&other).accept_those_of(&before));
+        assert!(keys(&format!("{other},{one}")).accepts_tokens_of(&before));
+        assert!(keys(&format!("{one} {other}")).accepts_tokens_of(&before));
+        assert!(!keys(&other).accepts_tokens_of(&before));
         assert!(
-            !keys(&one).accept_those_of(&keys(&format!("{other},{one}"))),
+            !keys(&one).accepts_tokens_of(&keys(&format!("{other},{one}"))),
             "new tokens are those of the first"
         );
+        let during = keys(&format!("{other},{one}"));
+        assert!(during.has_each_of(&before) && !keys(&other).has_each_of(&during));
     }
 }

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -79,28 +80,34 @@ pub(crate) struct Running {
     stdout: BufReader<ChildStdout>,
     /// Its standard output until it was ready.
     pub(crate) printed: String,
-    stderr: Option<thread::JoinHandle<String>>,
+    log: Arc<Mutex<String>>,
+    reader: Option<thread::JoinHandle<()>>,
 }
 
 impl Running {
     /// Starts `command` and waits until it prints a line that contains `ready`.
     pub(crate) fn start(mut command: Command, ready: &str) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let stderr = thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
-            text
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = Arc::clone(&log);
+        let reader = thread::spawn(move || {
+            let mut line = String::new();
+            while stderr.read_line(&mut line).unwrap() > 0 {
+                lines.lock().unwrap().push_str(&line);
+                line.clear();
+            }
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut printed = String::new();
         while !printed.lines().last().is_some_and(|line| line.contains(ready)) {
             if stdout.read_line(&mut printed).unwrap() == 0 {
                 child.wait().unwrap();
-                panic!("the process ended before it was ready: {printed}\n{}", stderr.join().unwrap());
+                reader.join().unwrap();
+                panic!("the process ended before it was ready: {printed}\n{}", log.lock().unwrap());
             }
         }
-        Self { child, stdout, printed, stderr: Some(stderr) }
+        Self { child, stdout, printed, log, reader: Some(reader) }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -110,6 +117,15 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits until standard error has `text` as often as this.
+    pub(crate) fn logs(&self, text: &str, times: usize) {
+        let started = Instant::now();
+        while self.log.lock().unwrap().matches(text).count() < times {
+            assert!(started.elapsed() < LONG, "{times} times {text}: {}", self.log.lock().unwrap());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits for the end. Returns the exit status, the rest of standard output, and standard error.
@@ -124,7 +140,8 @@ impl Running {
         };
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
-        (status, rest, self.stderr.take().unwrap().join().unwrap())
+        self.reader.take().unwrap().join().unwrap();
+        (status, rest, self.log.lock().unwrap().clone())
     }
 }
 
