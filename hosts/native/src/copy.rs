@@ -13,7 +13,9 @@ use crate::{
 pub(crate) async fn run(options: CopyOptions, file: EnvFile, output: Output) -> Result<(), StartError> {
     let StoreAction::Copy = options.action;
     let to = options.place(&options.to)?;
-    let copied = match options.url() {
+    let url = options.url();
+    let is_remote = url.is_some();
+    let copied = match url {
         Some(url) => {
             let records = RemoteRecords::of(Remote::new(Some(url), &file)?);
             store::copy_from(&records, to, wall_clock()).await?
@@ -21,9 +23,14 @@ pub(crate) async fn run(options: CopyOptions, file: EnvFile, output: Output) -> 
         None => store::copy_records(options.place(&options.from)?, to, wall_clock()).await?,
     };
     let store::Copied { records, grants, places: [from, to] } = copied;
+    let from_now_on = if is_remote {
+        format!("Delete the server at {from}, or keep clients away from it")
+    } else {
+        format!("Do not start it with {from} again")
+    };
     output.print(&format!(
         "Copied {records} records, {grants} of them grants, from {from} to {to}. Start Deputy with the copy and the same \
-         SERVER_KEY. Do not start it with {from} again: grants that are refreshed or end from now on differ."
+         SERVER_KEY. {from_now_on}: grants that are refreshed or end from now on differ."
     ));
     Ok(())
 }

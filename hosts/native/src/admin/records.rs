@@ -3,12 +3,15 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use deputy::host::{BoxFuture, Timestamp};
+use deputy::host::{BoxFuture, FetchError, Timestamp};
 use http::StatusCode;
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -23,6 +26,8 @@ use crate::{
 pub(crate) struct RemoteRecords {
     remote: Remote,
     place: String,
+    /// Grants in each part at most.
+    limit: AtomicUsize,
     /// The kind, the name and a hash of the value of each record that was read.
     read: Mutex<HashMap<(String, String), u64>>,
 }
@@ -43,19 +48,30 @@ struct Stored {
 
 impl RemoteRecords {
     pub(crate) fn of(remote: Remote) -> Self {
-        Self { place: remote.base().to_string(), remote, read: Mutex::default() }
+        let limit = AtomicUsize::new(MOST_GRANTS);
+        Self { place: remote.base().to_string(), remote, limit, read: Mutex::default() }
     }
 
-    /// The records after a grant. Waits while there were too many requests.
+    /// The records after a grant. Waits while there were too many requests, and asks for fewer grants when they are too large.
     async fn part(&self, after: &str) -> Result<Part, AdminError> {
-        let after: Vec<_> = (!after.is_empty()).then(|| ("after", after.to_owned())).into_iter().collect();
-        for _ in 0..MOST_TRIES {
-            match self.remote.get("records", &after).await {
-                Err(AdminError::Refused { status: StatusCode::TOO_MANY_REQUESTS, .. }) => sleep(PAUSE).await,
+        let mut tries = 0;
+        loop {
+            let limit = self.limit.load(Ordering::Relaxed);
+            let mut params = vec![("limit", limit.to_string())];
+            params.extend((!after.is_empty()).then(|| ("after", after.to_owned())));
+            match self.remote.get("records", &params).await {
+                Err(AdminError::Refused { status: StatusCode::TOO_MANY_REQUESTS, .. })
+                    if tries < MOST_TRIES =>
+                {
+                    tries += 1;
+                    sleep(PAUSE).await;
+                }
+                Err(AdminError::Unreachable { error: FetchError::TooLarge, .. }) if limit > 1 => {
+                    self.limit.store(limit / 2, Ordering::Relaxed);
+                }
                 result => return result,
             }
         }
-        self.remote.get("records", &after).await
     }
 }
 
@@ -70,11 +86,20 @@ impl RecordSource for RemoteRecords {
             let mut rows = Vec::new();
             for Stored { kind, name, value, expires_at } in part.records {
                 let value = STANDARD.decode(value).map_err(|_| self.unexpected())?;
+                let hash = hash(&value);
                 // The record of a user comes with each part that has a grant of the user.
-                if lock(&self.read).insert((kind.clone(), name.clone()), hash(&value)).is_none() {
-                    let expires_at = i64::try_from(expires_at).map_err(|_| self.unexpected())?;
-                    rows.push(Row { kind, name, value, expires_at });
+                match lock(&self.read).insert((kind.clone(), name.clone()), hash) {
+                    Some(before) if before == hash => {}
+                    Some(_) => return Err(CopyError::Changed(self.place.clone())),
+                    None => {
+                        let expires_at = i64::try_from(expires_at).map_err(|_| self.unexpected())?;
+                        rows.push(Row { kind, name, value, expires_at });
+                    }
                 }
+            }
+            // Without a later grant, the same part would be read for ever.
+            if part.next.as_ref().is_some_and(|next| *next <= after.name) {
+                return Err(self.unexpected());
             }
             Ok(Page { rows, next: part.next.map(|name| Cursor { kind: "grant".to_owned(), name }) })
         })
@@ -105,7 +130,80 @@ fn hash(value: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Time until a request is sent again that was one too many.
+/// Grants in a part until a part is too large. The server may give fewer.
+const MOST_GRANTS: usize = 50;
+
+/// Pause after a `429`.
 const PAUSE: Duration = Duration::from_secs(10);
 
 const MOST_TRIES: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, extract::Request};
+    use reqwest::Url;
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::env_file::EnvFile;
+
+    type Params = HashMap<String, String>;
+
+    /// The records of a server that responds with `part`.
+    async fn source(part: impl Fn(&Params) -> Value + Clone + Send + Sync + 'static) -> RemoteRecords {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let router = Router::new().fallback(async move |request: Request| {
+            let url = Url::parse(&format!("http://localhost{}", request.uri())).unwrap();
+            part(&url.query_pairs().into_owned().collect()).to_string()
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let mut file = EnvFile::default();
+        file.insert("ADMIN_TOKEN".to_owned(), "operator".to_owned());
+        RemoteRecords::of(Remote::new(Some(url), &file).unwrap())
+    }
+
+    fn user(value: &str) -> Value {
+        json!({ "kind": "user", "name": "alice", "value": STANDARD.encode(value), "expires_at": 9 })
+    }
+
+    async fn all(source: &RemoteRecords) -> Result<Vec<Row>, CopyError> {
+        let (mut rows, mut after) = (Vec::new(), Cursor::default());
+        loop {
+            let page = source.page(&after, Timestamp(0)).await?;
+            rows.extend(page.rows);
+            let Some(next) = page.next else { return Ok(rows) };
+            after = next;
+        }
+    }
+
+    #[tokio::test]
+    async fn record_that_changes_between_parts_ends_the_copy() {
+        let parts = |values: [&'static str; 2]| {
+            source(move |params| match params.get("after") {
+                None => json!({ "records": [user(values[0])], "next": "01" }),
+                Some(_) => json!({ "records": [user(values[1])] }),
+            })
+        };
+        assert_eq!(all(&parts(["one", "one"]).await).await.unwrap().len(), 1);
+        assert!(matches!(all(&parts(["one", "two"]).await).await, Err(CopyError::Changed(_))));
+    }
+
+    #[tokio::test]
+    async fn part_that_is_too_large_is_read_with_fewer_grants() {
+        let source = source(|params| {
+            let limit: usize = params["limit"].parse().unwrap();
+            json!({ "records": [user(&"x".repeat(limit * 100_000))] })
+        })
+        .await;
+        let rows = all(&source).await.unwrap();
+        assert_eq!(rows[0].value.len() / 100_000, MOST_GRANTS / 2);
+    }
+
+    #[tokio::test]
+    async fn part_that_repeats_its_cursor_is_refused() {
+        let source = source(|_| json!({ "records": [], "next": "01" })).await;
+        assert!(matches!(all(&source).await, Err(CopyError::Remote(_))));
+    }
+}

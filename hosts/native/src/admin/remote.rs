@@ -39,7 +39,9 @@ pub(crate) enum AdminError {
     Unreachable { url: Url, error: FetchError },
     #[error("{0} responded with something else than the admin interface of Deputy does")]
     Unexpected(Url),
-    #[error("--url (ADMIN_URL) must be an https URL, or an http URL of this computer")]
+    #[error(
+        "the URL of the admin interface must be an https URL, or an http URL of this computer, without a username and a password"
+    )]
     Url,
 }
 
@@ -75,7 +77,9 @@ impl Remote {
             None => local(file).ok_or(AdminError::NoUrl)?,
         };
         let on_this_computer = base.host().is_some_and(|host| is_loopback(&host));
-        if !(base.scheme() == "https" || base.scheme() == "http" && on_this_computer) {
+        let is_protected = base.scheme() == "https" || base.scheme() == "http" && on_this_computer;
+        // Messages show the URL.
+        if !is_protected || !base.username().is_empty() || base.password().is_some() {
             return Err(AdminError::Url);
         }
         let never = CancellationToken::new();

@@ -14,9 +14,7 @@ use super::{OpenError, Place, PostgresError, sqlite::path};
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The records of a running Deputy changed while they were copied.
-    #[error(
-        "a record of {0} changed while they were copied, so nothing was copied. Let no client reach it, then copy again"
-    )]
+    #[error("{0} changed during the copy, so nothing was copied. Keep clients away from it, then copy again")]
     Changed(String),
     /// A store fails.
     #[error("{0} failed, so nothing was copied: {1}")]
