@@ -12,6 +12,10 @@ pub(crate) fn world() -> World {
     World::with(&[("ADMIN_TOKEN", ADMIN_TOKEN)])
 }
 
+fn exporting_world() -> World {
+    World::with(&[("ADMIN_TOKEN", ADMIN_TOKEN), ("ADMIN_EXPORT", "on")])
+}
+
 /// The list of the selected grants.
 async fn listed(world: &World, selection: &str) -> Vec<Value> {
     let response = world.admin("GET", &format!("grants?{selection}"), "").await;
@@ -324,7 +328,7 @@ impl World {
 
 #[tokio::test]
 async fn operator_gets_grants_as_they_are_stored() {
-    let world = world();
+    let world = exporting_world();
     let tokens = [world.connected().await, world.connected().await];
     world.admin("POST", "block", "host=app.example").await;
     let (mut records, mut after) = (Vec::new(), String::new());
@@ -341,6 +345,9 @@ async fn operator_gets_grants_as_they_are_stored() {
     }
     let kinds = |kind: &str| records.iter().filter(|record| text(record, "kind") == kind).count();
     assert_eq!((kinds("grant"), kinds("blocklist")), (2, 1), "{records:?}");
+    // Requests to /authorize and /register read it.
+    let copy = records.iter().find(|record| text(record, "name") == "blocklist").expect("a copy");
+    assert_eq!(text(copy, "kind"), "client");
     assert!(kinds("user") >= 1);
     let mut names: Vec<_> = ids(&world, "").await;
     names.sort();
@@ -352,11 +359,21 @@ async fn operator_gets_grants_as_they_are_stored() {
 
 #[tokio::test]
 async fn selection_of_exported_records_is_refused() {
-    let world = world();
+    let world = exporting_world();
     for selection in ["user=x", "client=x", "all=true", "kind=grant", "after=x"] {
         let response = world.admin("GET", &format!("records?{selection}"), "").await;
         assert_eq!(response.status, StatusCode::BAD_REQUEST, "{selection}");
     }
     let response = world.admin("POST", "records", "").await;
     assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn export_is_refused_until_it_is_turned_on() {
+    let world = world();
+    world.connected().await;
+    let response = world.admin("GET", "records", "").await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN, "{}", response.text);
+    assert!(response.text.contains("ADMIN_EXPORT=on"), "{}", response.text);
+    assert_ne!(text(&last_audited(&world).await, "event"), "records_exported");
 }

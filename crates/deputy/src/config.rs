@@ -53,6 +53,8 @@ pub struct Config {
     pub keys: Keys,
     /// `ADMIN_TOKEN`: the token of the admin interface, if there is one.
     pub admin_token: Option<AdminToken>,
+    /// `ADMIN_EXPORT`: whether the admin interface returns stored records.
+    pub admin_export: bool,
     /// `CLIENT_APPROVAL`: whether an approval is remembered in the browser that gave it.
     pub client_approval: ClientApproval,
     /// The clients that can connect.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use deputy::host::{
-    BoxFuture, GrantEntry, GrantFilter, GrantId, GrantIndex, Host, Page, RecordKey, Store as _, StoreError,
-    Timestamp,
+    BoxFuture, Capacity, GrantEntry, GrantFilter, GrantId, GrantIndex, Host, Page, RecordKey, Store as _,
+    StoreError, Timestamp,
 };
 use http::{Request, StatusCode};
 use serde_json::Value;
@@ -157,4 +157,19 @@ async fn public_router_has_no_admin_interface() {
         let Ok(response) = router.call(request).await;
         assert_eq!(response.status(), status);
     }
+}
+
+#[tokio::test]
+async fn part_of_an_export_fits_the_operations_of_the_host() {
+    let world = World::new();
+    world.host.set_capacity(Capacity { operations: 14, ..Capacity::default() });
+    world.start(&[("ADMIN_TOKEN", ADMIN_TOKEN), ("ADMIN_EXPORT", "on")]);
+    for _ in 0..3 {
+        world.connected().await;
+    }
+    let part = world.admin("GET", "records?limit=50", "").await.json();
+    let grants =
+        part["records"].as_array().expect("records").iter().filter(|record| record["kind"] == "grant");
+    assert_eq!(grants.count(), 2, "two operations for each, and ten others");
+    assert!(part["next"].is_string(), "{part}");
 }

@@ -47,6 +47,21 @@ pub(super) static ADMIN_TOKEN: Variable = Variable {
     secret: true,
 };
 
+pub(super) static ADMIN_EXPORT: Variable = Variable {
+    name: "ADMIN_EXPORT",
+    former_name: None,
+    summary: "switch for the export of stored records by the admin interface",
+    details: "`deputy store copy` needs it while it copies from a running Deputy. Turn it off again afterwards.",
+    syntax: Syntax::Choice(&[
+        ("on", "the holder of `ADMIN_TOKEN` gets the stored records"),
+        ("off", "the admin interface refuses to return them"),
+    ]),
+    default: DefaultValue::Value("off"),
+    example: Some("on"),
+    on_workers: None,
+    secret: false,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::{
     Admission, Api, Brand, Config, ConfigErrors, PingOne,
-    admin::{ADMIN_TOKEN, admin_token},
+    admin::{ADMIN_EXPORT, ADMIN_TOKEN, admin_token},
     audit::{AUDIT_ARGUMENTS, LOG_USERNAMES},
     clients::{
         CLIENT_APPROVAL, CLIENT_HOSTS, CLIENT_ID_METADATA_DOCUMENTS, CLIENTS, ClientHosts,
@@ -59,6 +59,7 @@ impl Config {
         let brand = Brand::read(&vars);
         let keys = vars.read(&SERVER_KEY, Keys::parse);
         let admin_token = vars.read(&ADMIN_TOKEN, admin_token);
+        let admin_export = vars.choose(&ADMIN_EXPORT, on_or_off);
         let client_approval = vars.choose(&CLIENT_APPROVAL, client_approval);
         let metadata_documents = vars.choose(&CLIENT_ID_METADATA_DOCUMENTS, on_or_off);
         let registration = vars.choose(&DYNAMIC_CLIENT_REGISTRATION, on_or_off);
@@ -86,6 +87,7 @@ impl Config {
                 brand: brand?,
                 keys: keys?,
                 admin_token: admin_token?,
+                admin_export: admin_export?,
                 client_approval: client_approval?,
                 admission: Admission {
                     metadata_documents: metadata_documents?,

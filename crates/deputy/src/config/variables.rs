@@ -33,7 +33,7 @@ pub fn variables() -> impl Iterator<Item = &'static Variable> {
 pub static SECTIONS: [Section; 7] = [
     Section {
         title: "Deputy",
-        variables: &[&public_url::PUBLIC_URL, &keys::SERVER_KEY, &admin::ADMIN_TOKEN],
+        variables: &[&public_url::PUBLIC_URL, &keys::SERVER_KEY, &admin::ADMIN_TOKEN, &admin::ADMIN_EXPORT],
     },
     Section {
         title: "PingOne",

@@ -30,6 +30,8 @@ use crate::{
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum AdminError {
+    #[error("the export of records is off; set ADMIN_EXPORT=on for the time of a copy")]
+    ExportOff,
     #[error("the list of blocked clients is full")]
     Full,
     #[error("this resource does not support this method")]
@@ -63,7 +65,8 @@ impl Refusal for AdminError {
         match self {
             Self::Receive(refusal) => refusal.fault(),
             Self::Record(error) => Fault::Server(error),
-            Self::Full
+            Self::ExportOff
+            | Self::Full
             | Self::Method
             | Self::NoGrant
             | Self::NotBlocked
@@ -75,6 +78,7 @@ impl Refusal for AdminError {
 
     fn response(&self, _: &About<'_>) -> Response {
         let status = match self {
+            Self::ExportOff => StatusCode::FORBIDDEN,
             Self::Full => StatusCode::CONFLICT,
             Self::Method => return wrong_method(),
             Self::NoGrant | Self::NotBlocked | Self::Path => StatusCode::NOT_FOUND,
@@ -137,8 +141,9 @@ async fn serve(app: &App, request: Request) -> Result<Response, AdminError> {
             let ended: Vec<_> = grants.iter().map(|id| hex(&id.0)).collect();
             json!({ "ended": ended, "next": next.map(|id| hex(&id.0)) })
         }
+        ("records", &Method::GET) if !app.config.admin_export => return Err(AdminError::ExportOff),
         ("records", &Method::GET) => {
-            let (records, next) = operate::export(app, params.page_alone(MOST_EXPORTED)?, now).await?;
+            let (records, next) = operate::export(app, params.page_alone(most_exported(app))?, now).await?;
             let records: Vec<_> = records.iter().map(record_json).collect();
             json!({ "records": records, "next": next.map(|id| hex(&id.0)) })
         }
@@ -179,6 +184,11 @@ async fn one_grant(app: &App, id: GrantId, ends: bool, now: Timestamp) -> Result
         shown
     };
     Ok(json_response(StatusCode::OK, &document))
+}
+
+/// Grants in one export. Each is two operations, with the record of its user.
+fn most_exported(app: &App) -> usize {
+    (app.host().capacity.operations.saturating_sub(OTHER_OPERATIONS) / 2).clamp(1, MOST_EXPORTED)
 }
 
 /// Checks the bearer token (RFC 6750 §2.1).
@@ -320,8 +330,12 @@ fn blocked_json(Blocked { subject, since }: &Blocked) -> Value {
 /// Grants in one list. Each is a subrequest on Workers.
 const MOST_LISTED: usize = 100;
 
-/// Grants in one export. Each is two subrequests on Workers, with the record of its user.
+/// Grants in one export, if the host has the operations for them.
 const MOST_EXPORTED: usize = 50;
+
+/// Operations of an export besides those for grants: the rate limit, the index, the list of blocked clients and the audit event,
+/// and some to spare.
+const OTHER_OPERATIONS: usize = 10;
 
 /// Grants that one request ends. Each is five subrequests on Workers.
 const MOST_ENDED: usize = 20;

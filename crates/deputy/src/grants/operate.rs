@@ -78,7 +78,7 @@ pub(crate) struct StoredRecord {
 }
 
 /// Stored records, for another store: grants in the order of their ids with the records of their users, and with the first part
-/// the list of blocked clients. Further parts can have the record of a user again. Logins under way, replies and uses of
+/// the list of blocked clients and its copy. Further parts can have the record of a user again. Logins under way, replies and uses of
 /// assertions, which live for minutes, are not among them.
 pub(crate) async fn export(
     app: &App,
@@ -100,7 +100,8 @@ pub(crate) async fn export(
         Decision::RecordsExported { grants: records.len() },
     );
     if page.after.is_none() {
-        others.push(records::blocklist_key());
+        let blocked = records::blocklist_records(app.host(), now).await?.into_iter();
+        records.extend(blocked.map(|(key, record)| StoredRecord { key, record }));
     }
     for some in others.chunks(AT_A_TIME) {
         let read = some.iter().map(|key| app.host().store().get(key, now));

@@ -192,7 +192,8 @@ pub struct Capacity {
     pub streams: usize,
     /// Bytes of the bodies of these requests, and of the API's responses to their tools.
     pub bytes: usize,
-    /// Operations on records that one delivery of `PingOne`'s webhook may cause. The rest waits for the next delivery.
+    /// Operations on records that one delivery of `PingOne`'s webhook, or one export of records, may cause. The rest waits for
+    /// the next one.
     pub operations: usize,
 }
 

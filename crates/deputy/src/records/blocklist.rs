@@ -118,8 +118,16 @@ fn until(list: &Blocklist, now: Timestamp) -> Timestamp {
     now.plus(if list.entries.is_empty() { 1 } else { LIFETIME })
 }
 
-/// The key of the list of blocked clients.
-pub(crate) fn blocklist_key() -> RecordKey {
+/// The record of the list, also as that of the copy, so that another store gets both. Empty if no client is blocked.
+pub(crate) async fn blocklist_records(
+    host: &Host,
+    now: Timestamp,
+) -> Result<Vec<(RecordKey, Record)>, RecordError> {
+    let Some(record) = host.store().get(&blocklist_key(), now).await? else { return Ok(Vec::new()) };
+    Ok([blocklist_key(), copy_key()].map(|key| (key, record.clone())).into())
+}
+
+fn blocklist_key() -> RecordKey {
     RecordKey::Blocklist(seal::digest("blocklist", b""))
 }
 

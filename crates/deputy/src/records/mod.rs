@@ -14,7 +14,7 @@ mod users;
 pub(crate) use activity::{Activity, UnwrittenActivity};
 pub(crate) use assertions::use_assertion;
 pub(crate) use blocklist::{
-    Blocked, Blocklist, Subject, blocklist, blocklist_copy, blocklist_key, change_blocklist,
+    Blocked, Blocklist, Subject, blocklist, blocklist_copy, blocklist_records, change_blocklist,
 };
 pub(crate) use clients::{MetadataSource, authorizing_client, keep_client, registered_client};
 pub(crate) use deliveries::{Progress, progress, put_progress};

@@ -33,9 +33,14 @@ fn start(folder: &Path) -> (Running, [u16; 2]) {
 }
 
 fn restart(folder: &Path) -> (Running, [u16; 2]) {
+    restart_with(folder, &[])
+}
+
+fn restart_with(folder: &Path, variables: &[(&str, &str)]) -> (Running, [u16; 2]) {
     let ports @ [port, admin] = free_ports();
     let mut command = serve(folder, port);
     command.env("ADMIN_LISTEN", format!("127.0.0.1:{admin}")).env("ADMIN_TOKEN", TOKEN);
+    command.envs(variables.iter().copied());
     (Running::start(command, READY), ports)
 }
 
@@ -245,20 +250,39 @@ fn records_of_a_running_deputy_are_copied_to_another_store() {
     let folder = folder.path();
     let (running, [_, admin]) = start(folder);
     stdout(&operator(folder, admin, &["clients", "block", "--host", "evil.example", "--yes"]));
+    let url = format!("http://127.0.0.1:{admin}");
+    let refused = operator(folder, admin, &["store", "copy", &url, "./copy"]);
+    assert!(stderr(&refused).contains("set ADMIN_EXPORT=on"), "{}", stderr(&refused));
+    drop(running);
+    let (running, [_, admin]) = restart_with(folder, &[("ADMIN_EXPORT", "on")]);
     let before = listed(folder, admin, &[]);
     let url = format!("http://127.0.0.1:{admin}");
     let copied = stdout(&operator(folder, admin, &["store", "copy", &url, "./copy"]));
-    assert!(copied.contains("Copied 3 records, 2 of them grants") && copied.contains(&url), "{copied}");
+    assert!(copied.contains("Copied 4 records, 2 of them grants") && copied.contains(&url), "{copied}");
+    assert!(copied.contains(&format!("Delete the server at {url}")), "{copied}");
     let again = operator(folder, admin, &["store", "copy", &url, "./copy"]);
     assert!(stderr(&again).contains("has records already"), "{}", stderr(&again));
     let refused = run(deputy(folder, &["store", "copy", &url, "./other"]));
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("ADMIN_TOKEN is not set"), "{}", stderr(&refused));
+    let with_password = url.replace("http://", "http://operator:hunter2@");
+    let refused = operator(folder, admin, &["store", "copy", &with_password, "./other"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!stderr(&refused).contains("hunter2"), "{}", stderr(&refused));
     drop(running);
     std::fs::rename(folder.join("data"), folder.join("before")).unwrap();
     std::fs::rename(folder.join("copy"), folder.join("data")).unwrap();
-    let (_running, [_, admin]) = restart(folder);
+    let (_running, [port, admin]) = restart(folder);
     assert_eq!(listed(folder, admin, &[]), before);
+    // The copy of the list, which refuses a login at its beginning.
+    let body = r#"{"redirect_uris":["https://evil.example/cb"]}"#;
+    let request = format!(
+        "POST /register HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let refused = rest(&mut send(port, &request));
+    assert!(refused.starts_with("HTTP/1.1 400 ") && refused.contains("blocked"), "{refused}");
     let blocked = stdout(&operator(folder, admin, &["clients", "blocked"]));
     assert!(blocked.contains("evil.example"), "{blocked}");
 }

@@ -127,8 +127,7 @@ fn page() -> String {
     page += "\n### `deputy tools`\n\n[your-api.md](your-api.md) describes the document and the overlay.\n\n";
     page += &flags([of("tools")]);
     page += "\n`deputy backup` and `deputy restore` read `DATA_DIR`, `ENV_FILE`, `LOG` and `LOG_FORMAT`.\n";
-    page +=
-        "\n### `deputy store`\n\n[replicas.md](replicas.md#moving-from-sqlite) describes the command.\n\n";
+    page += "\n### `deputy store`\n\n[moving.md](moving.md) describes the command.\n\n";
     page += &flags([of("store")]);
     page += "\n### `deputy grants` and `deputy clients`\n\nThey read `ADMIN_TOKEN` and `ADMIN_LISTEN` too. [admin.md](admin.md) describes them.\n\n";
     page += &flags([of("grants")]);
@@ -319,9 +318,9 @@ A secret can be in a file of its own, whose path is in a variable with `_FILE` a
 `deputy doctor` and `deputy provision`. A line break at the end of the file does not count. If the variable itself is set too, Deputy does
 not start. `CLIENTS_FILE` names a file with the list `CLIENTS` in the same way, on as many lines as you like.
 
-`deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. Requests that have begun finish with
-the secrets that they began with. A file that cannot be used is an error in the log, and the value before it stays in use. So does a
-`SERVER_KEY` without the key in use, since it would end every login, and a `STORE_URL` of another database: for these restart Deputy.
+`deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. That includes the list in
+`CLIENTS_FILE`. Requests that have begun finish with the values that they began with. Deputy logs a value that it cannot use, and keeps the
+previous one. It also refuses a `SERVER_KEY` without the key in use, and a `STORE_URL` of another database: restart Deputy for these.
 ";
 
 const DOCTOR: &str = "\
