@@ -159,10 +159,12 @@ impl Simulator {
         keys.iter().map(SigningKey::jwk).collect()
     }
 
-    /// Adds a user who can log in.
-    pub fn add_user(&self, username: &str, password: &str) {
-        let user = User::named(&self.uuid(), username, password);
+    /// Adds a user who can log in. Returns the user's id.
+    pub fn add_user(&self, username: &str, password: &str) -> String {
+        let id = self.uuid();
+        let user = User::named(&id, username, password);
         self.change(|state| state.users.push(user));
+        id
     }
 
     /// Ends every session.

@@ -30,6 +30,32 @@ async fn unreadable_grant_does_not_stop_the_webhook() {
 }
 
 #[tokio::test]
+async fn unreadable_grant_does_not_hide_grants_of_a_later_part() {
+    let world = World::with_webhook(&[]);
+    world.pingone.configure(|pingone| pingone.skip_token_session_validation = true);
+    world.connected().await;
+    let (store, now) = (world.host.memory(), world.host.now());
+    let is_grant = |(key, _): &(RecordKey, Record)| matches!(key, RecordKey::Grant(_));
+    let (key, first) = store.records(now).into_iter().find(is_grant).expect("a grant");
+    assert!(
+        store
+            .replace(&key, Some(first.version), b"{".to_vec(), first.expires_at, now)
+            .await
+            .expect("a store")
+    );
+    let mut others = Vec::new();
+    for _ in 0..19 {
+        others.push(world.connected().await);
+    }
+    let events = json!([world.event("USER.LOCKED", "alice")]);
+    let statuses = [world.post_events(&events).await.status, world.post_events(&events).await.status];
+    assert_eq!(statuses, [StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK]);
+    for tokens in &others {
+        assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
 async fn grant_outside_the_index_ends_at_its_refresh_after_an_event() {
     let world = World::with_webhook(&[]);
     world.connected().await;

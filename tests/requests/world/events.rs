@@ -52,9 +52,14 @@ impl World {
     /// An event of now about a user.
     pub(crate) fn event(&self, kind: &str, username: &str) -> Value {
         let user = self.config.users.iter().find(|user| user.username == username).expect("a user");
+        self.event_about(kind, &user.id)
+    }
+
+    /// An event of now about the user with this id.
+    pub(crate) fn event_about(&self, kind: &str, id: &str) -> Value {
         json!({
             "id": "1", "recordedAt": self.timestamp(self.now()), "action": { "type": kind },
-            "resources": [{ "type": "USER", "id": user.id, "environment": { "id": self.config.environment_id } }],
+            "resources": [{ "type": "USER", "id": id, "environment": { "id": self.config.environment_id } }],
             "result": { "status": "SUCCESS" },
         })
     }

@@ -119,13 +119,14 @@ async fn receive_events(app: &App, webhook: &Webhook, request: Request) -> Resul
         // The progress is read and written.
         let allowance = Allowance::new(operations.saturating_sub(2));
         let progress = records::progress(app.host(), &body, now).await?;
-        if progress == Progress::default() {
+        if progress.is_none() {
             events.iter().for_each(note);
         }
-        in_parts(&Processing { app, allowance, now }, &body, &by_user(events), progress).await?
+        resume_delivery(&Processing { app, allowance, now }, &body, &by_user(events), progress).await?
     } else {
         events.iter().for_each(note);
-        at_once(&Processing { app, allowance: Allowance::new(operations), now }, &by_user(events)).await?
+        let allowance = Allowance::new(operations);
+        end_for_all_users(&Processing { app, allowance, now }, &by_user(events)).await?
     };
     tracing::info!(events = count, ended, "events of PingOne");
     Ok(json_response(StatusCode::OK, &json!({ "events": count, "ended": ended })))
@@ -151,7 +152,7 @@ fn note(event: &DeliveredEvent) {
     }
 }
 
-/// The ends of each user's logins, in their order.
+/// The ends of a user's logins, in the order of [`LoginsEnd`].
 type Ends = Vec<(PingOneEvent, LoginsEnd)>;
 
 /// The ends that the events report, by user.
@@ -162,7 +163,11 @@ fn by_user(events: Vec<DeliveredEvent>) -> Vec<(String, Ends)> {
             of_users.entry(sub).or_default().push((kind, logins));
         }
     }
-    of_users.into_iter().collect()
+    let mut of_users: Vec<_> = of_users.into_iter().collect();
+    for (_, ends) in &mut of_users {
+        ends.sort_by_key(|(_, logins)| *logins);
+    }
+    of_users
 }
 
 /// A delivery that is processed. A request may do a bounded number of operations on records.
@@ -173,60 +178,75 @@ struct Processing<'a> {
 }
 
 /// Ends the grants that the events end, for several users at a time. Returns their number.
-async fn at_once(processing: &Processing<'_>, users: &[(String, Ends)]) -> Result<usize, EventsError> {
-    let (mut all, mut failure) = (Ended::default(), None);
+async fn end_for_all_users(
+    processing: &Processing<'_>,
+    users: &[(String, Ends)],
+) -> Result<usize, EventsError> {
+    let mut all = Ended::default();
     for some in users.chunks(AT_A_TIME) {
-        for result in join_all(some.iter().map(|(sub, ends)| processing.end(sub, ends))).await {
-            match result {
-                Ok(ended) => all.add(&ended),
-                Err(error) => error.add_to(&mut failure),
-            }
+        for ended in join_all(some.iter().map(|(sub, ends)| processing.end_of_user(sub, ends))).await {
+            all.add(ended);
         }
     }
-    match failure {
-        Some(failure) => Err(failure.into()),
-        None if all.is_unfinished => Err(EventsError::Unfinished),
-        None => Ok(all.grants),
+    match all {
+        Ended { failure: Some(failure), .. } => Err(failure.into()),
+        Ended { is_unfinished: true, .. } => Err(EventsError::Unfinished),
+        Ended { grants, .. } => Ok(grants),
     }
 }
 
 /// Does the same for one event after another, from where the last request with this delivery stopped. A large delivery takes
 /// several.
-async fn in_parts(
+async fn resume_delivery(
     processing: &Processing<'_>,
     body: &[u8],
     users: &[(String, Ends)],
-    progress: Progress,
+    mut progress: Option<Progress>,
 ) -> Result<usize, EventsError> {
-    let ends: Vec<(&str, _)> =
-        users.iter().flat_map(|(sub, ends)| ends.chunks(1).map(move |end| (sub.as_str(), end))).collect();
-    let mut all = Ended::default();
-    for (done, (sub, end)) in ends.into_iter().enumerate().skip(progress.ends) {
-        all.add(&processing.end(sub, end).await?);
-        if all.is_unfinished {
-            let (host, now) = (processing.app.host(), processing.now);
-            records::put_progress(host, body, Progress { ends: done }, now).await?;
-            tracing::info!(ended = all.grants, done, "a part of the events of PingOne");
-            return Err(EventsError::Unfinished);
+    let mut left = Vec::new();
+    for (sub, ends) in users {
+        for &(event, logins) in ends {
+            let position = Progress { sub: sub.clone(), logins };
+            if progress.as_ref().is_none_or(|last| *last < position) {
+                left.push((event, position));
+            }
         }
     }
-    Ok(all.grants)
+    let mut grants = 0;
+    for (event, position) in left {
+        let ended = processing.end(&position.sub, event, position.logins).await;
+        grants += ended.grants;
+        if let Some(failure) = ended.failure {
+            return Err(failure.into());
+        }
+        if ended.is_unfinished {
+            if let Some(progress) = progress {
+                records::put_progress(processing.app.host(), body, &progress, processing.now).await?;
+            }
+            tracing::info!(ended = grants, "a part of the events of PingOne");
+            return Err(EventsError::Unfinished);
+        }
+        progress = Some(position);
+    }
+    Ok(grants)
 }
 
 impl Processing<'_> {
-    async fn end(&self, sub: &str, ends: &[(PingOneEvent, LoginsEnd)]) -> Result<Ended, RecordError> {
-        let (mut all, mut failure) = (Ended::default(), None);
+    async fn end_of_user(&self, sub: &str, ends: &[(PingOneEvent, LoginsEnd)]) -> Ended {
+        let mut all = Ended::default();
         for (event, logins) in ends {
-            match ended_logins::end(self.app, sub, *logins, *event, &self.allowance, self.now).await {
-                Ok(ended) => all.add(&ended),
-                // PingOne would repeat the batch for ever, and send nothing else.
-                Err(error @ RecordError::Malformed) => {
-                    tracing::error!(%error, "an event of PingOne has no effect on a grant");
-                }
-                Err(error) => error.add_to(&mut failure),
-            }
+            all.add(self.end(sub, *event, *logins).await);
         }
-        failure.map_or(Ok(all), Err)
+        all
+    }
+
+    async fn end(&self, sub: &str, event: PingOneEvent, logins: LoginsEnd) -> Ended {
+        let mut ended = ended_logins::end(self.app, sub, logins, event, &self.allowance, self.now).await;
+        // PingOne would repeat the batch for ever, and send nothing else.
+        if let Some(error) = ended.failure.take_if(|failure| matches!(failure, RecordError::Malformed)) {
+            tracing::error!(%error, "an event of PingOne has no effect on a grant");
+        }
+        ended
     }
 }
 

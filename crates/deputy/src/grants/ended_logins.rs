@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
-use super::manage::{end_if, owned, unindex};
+use super::manage::{end_if, owned};
 use crate::{
     app::App,
-    host::{EndedBy, PingOneEvent, Timestamp},
-    oauth::{Grant, LoginsEnd},
-    records::{self, RecordError},
+    host::{EndedBy, GrantId, PingOneEvent, Timestamp},
+    oauth::{Grant, LoginsEnd, PingOneLogin},
+    records::{self, EndedLogins, RecordError},
 };
 
 /// Operations on records that are left for a request.
@@ -27,6 +27,11 @@ impl Allowance {
             self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(operations));
         taken.is_ok()
     }
+
+    /// Returns operations that were taken and not done.
+    fn put_back(&self, operations: usize) {
+        self.0.fetch_add(operations, Ordering::Relaxed);
+    }
 }
 
 /// The result of [`end`].
@@ -35,16 +40,28 @@ pub(crate) struct Ended {
     pub(crate) grants: usize,
     /// Whether some of the user's grants are left, because the allowance was used up.
     pub(crate) is_unfinished: bool,
+    /// Why some of the grants did not end.
+    pub(crate) failure: Option<RecordError>,
 }
 
 impl Ended {
-    pub(crate) const fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.grants += other.grants;
         self.is_unfinished |= other.is_unfinished;
+        if let Some(failure) = other.failure {
+            failure.add_to(&mut self.failure);
+        }
     }
 }
 
-/// Ends the grants of the user `sub` whose login has ended, as far as the allowance goes.
+impl From<RecordError> for Ended {
+    fn from(failure: RecordError) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+}
+
+/// Ends the grants of the user `sub` whose login has ended, as far as the allowance goes. A grant that cannot be read does not
+/// keep the others.
 pub(crate) async fn end(
     app: &App,
     sub: &str,
@@ -52,43 +69,81 @@ pub(crate) async fn end(
     event: PingOneEvent,
     allowance: &Allowance,
     now: Timestamp,
-) -> Result<Ended, RecordError> {
+) -> Ended {
     if !allowance.take(PER_EVENT) {
-        return Ok(Ended { grants: 0, is_unfinished: true });
+        return Ended { is_unfinished: true, ..Ended::default() };
     }
-    let indexed = records::end_logins(app.host(), &app.config, sub, logins, now).await?;
+    let EndedLogins { grants: indexed, is_new } =
+        match records::end_logins(app.host(), &app.config, sub, logins, now).await {
+            Ok(ended) => ended,
+            Err(failure) => return failure.into(),
+        };
+    if indexed.is_empty() {
+        // So a delivery that is repeated in another form gets beyond the ends that had their effect before.
+        allowance.put_back(PER_EVENT - if is_new { 2 } else { 1 });
+        return Ended::default();
+    }
     let affordable = indexed.iter().take_while(|_| allowance.take(PER_GRANT)).count();
-    let by = EndedBy::Pingone { cause: Some(event) };
-    let selects = |grant: &Grant| owned(grant, sub) && logins.ends(grant);
-    let (mut ended, mut gone, mut failure) = (0, Vec::new(), None);
+    let mut ended = Ended { is_unfinished: affordable < indexed.len(), ..Ended::default() };
+    let (mut gone, mut lasting) = (Vec::new(), Vec::new());
     for some in indexed[..affordable].chunks(AT_A_TIME) {
-        let ends = some.iter().map(|entry| end_if(app, entry.id, selects, by, now));
-        // A grant that cannot be read does not keep the others.
-        for (entry, grant) in some.iter().zip(join_all(ends).await) {
-            match grant {
-                Ok(Some(_)) => ended += 1,
-                // It ended before. Of a grant whose login is not in the index, the login may be a later one.
-                Ok(None) if entry.is_certain => {}
-                Ok(None) => continue,
-                Err(error) => {
-                    error.add_to(&mut failure);
-                    continue;
+        let ends = some.iter().map(|id| end_login(app, sub, *id, logins, event, now));
+        for (id, result) in some.iter().zip(join_all(ends).await) {
+            match result {
+                Ok(Outcome::Ended) => {
+                    ended.grants += 1;
+                    gone.push(*id);
                 }
+                Ok(Outcome::Gone) => gone.push(*id),
+                Ok(Outcome::Lasts(login)) => lasting.push((*id, login)),
+                Err(error) => error.add_to(&mut ended.failure),
             }
-            gone.push(entry.id);
         }
     }
-    if !gone.is_empty() {
-        unindex(app, sub, &gone, now).await;
+    if !(gone.is_empty() && lasting.is_empty()) {
+        let settled = records::settle_grants(app.host(), &app.config, sub, (&gone, &lasting), now).await;
+        if let Err(error) = settled {
+            tracing::error!(%error, "the index of a user's grants was not updated after an event of PingOne");
+        }
     }
-    let ended = Ended { grants: ended, is_unfinished: affordable < indexed.len() };
-    failure.map_or(Ok(ended), Err)
+    ended
+}
+
+/// The effect on a grant in the index.
+enum Outcome {
+    Ended,
+    /// It ended before.
+    Gone,
+    /// Its login has not ended.
+    Lasts(PingOneLogin),
+}
+
+async fn end_login(
+    app: &App,
+    sub: &str,
+    id: GrantId,
+    logins: LoginsEnd,
+    event: PingOneEvent,
+    now: Timestamp,
+) -> Result<Outcome, RecordError> {
+    let mut login = None;
+    let by = EndedBy::Pingone { cause: Some(event) };
+    let selects = |grant: &Grant| {
+        login = owned(grant, sub).then(|| PingOneLogin::of(grant));
+        login.is_some_and(|login| logins.ends_login(login))
+    };
+    let ended = end_if(app, id, selects, by, now).await?;
+    Ok(match (ended, login.filter(|login| !logins.ends_login(*login))) {
+        (Some(_), _) => Outcome::Ended,
+        (None, Some(login)) => Outcome::Lasts(login),
+        (None, None) => Outcome::Gone,
+    })
 }
 
 /// Number of grants that are ended concurrently.
 const AT_A_TIME: usize = 8;
 
-/// Operations for an event of a user: the index is read and written, before grants end and after.
+/// Operations for an event of a user, at most: the index is read and written, before grants end and after.
 pub(crate) const PER_EVENT: usize = 4;
 /// Operations for a grant: it is read and written, and leaves the index of all grants.
 pub(crate) const PER_GRANT: usize = 3;

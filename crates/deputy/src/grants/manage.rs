@@ -197,7 +197,7 @@ pub(crate) async fn end_by(
 pub(super) async fn end_if(
     app: &App,
     id: GrantId,
-    selects: impl Fn(&Grant) -> bool,
+    mut selects: impl FnMut(&Grant) -> bool,
     by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {

@@ -212,7 +212,7 @@ impl RecordKey {
 }
 
 /// A SHA-256 digest, used as a name or kept instead of a secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest(#[serde(with = "crate::encoding::base64url")] pub [u8; 32]);
 
 impl fmt::Debug for Digest {

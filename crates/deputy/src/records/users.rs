@@ -22,14 +22,6 @@ pub(crate) struct UserGrants {
     ended: Vec<Ended>,
 }
 
-/// A grant whose login has ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EndedGrant {
-    pub(crate) id: GrantId,
-    /// Whether the index has its login. Otherwise the grant itself tells.
-    pub(crate) is_certain: bool,
-}
-
 /// An end of the user's logins that `PingOne` reported.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ended {
@@ -54,10 +46,9 @@ impl UserGrants {
     }
 
     /// The grants whose login may have ended.
-    fn ended_by(&self, logins: &LoginsEnd) -> Vec<EndedGrant> {
+    fn ended_by(&self, logins: &LoginsEnd) -> Vec<GrantId> {
         let ended = |entry: &&UserGrant| entry.login.is_none_or(|login| logins.ends_login(login));
-        let grants = self.grants.iter().filter(ended);
-        grants.map(|entry| EndedGrant { id: entry.id, is_certain: entry.login.is_some() }).collect()
+        self.grants.iter().filter(ended).map(|entry| entry.id).collect()
     }
 
     /// Whether the user signed out of this session.
@@ -72,7 +63,7 @@ impl UserGrants {
 pub(crate) struct UserGrant {
     pub(crate) id: GrantId,
     pub(crate) until: Timestamp,
-    /// The login of the grant. `None` in an entry of an earlier version.
+    /// The login of the grant. `None` in an entry of an earlier version, until an event is processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     login: Option<PingOneLogin>,
     #[serde(default, skip_serializing_if = "Activity::is_empty")]
@@ -123,7 +114,7 @@ pub(crate) async fn index_grant(
     update_index(host, config, &grant.user.sub, now, |index| {
         let known = index.grants.iter().position(|entry| entry.id == grant.id);
         let activity = known.map(|at| index.grants.remove(at).activity).unwrap_or_default();
-        index.grants.push(UserGrant { id: grant.id, until, login: grant.login, activity });
+        index.grants.push(UserGrant { id: grant.id, until, login: Some(PingOneLogin::of(grant)), activity });
         let count = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
         indexed.surplus = index.grants.drain(..count).map(|entry| entry.id).collect();
         indexed.login_has_ended = index.ended.iter().any(|ended| ended.logins.ends(grant));
@@ -132,20 +123,28 @@ pub(crate) async fn index_grant(
     Ok(indexed)
 }
 
-/// Keeps the end of a user's logins for a while. Returns the grants in the index that it may end. A grant that is about to enter
-/// the index finds the end there ([`Indexed`]).
+/// The result of [`end_logins`].
+#[derive(Debug, Default)]
+pub(crate) struct EndedLogins {
+    /// The grants in the index whose login may have ended.
+    pub(crate) grants: Vec<GrantId>,
+    /// Whether the end was not in the index before.
+    pub(crate) is_new: bool,
+}
+
+/// Keeps the end of a user's logins for a while. A grant that is about to enter the index finds the end there ([`Indexed`]).
 pub(crate) async fn end_logins(
     host: &Host,
     config: &Config,
     sub: &str,
     logins: LoginsEnd,
     now: Timestamp,
-) -> Result<Vec<EndedGrant>, RecordError> {
-    let mut grants = Vec::new();
+) -> Result<EndedLogins, RecordError> {
+    let mut result = EndedLogins::default();
     update_index_if(host, config, sub, now, |index| {
-        grants = index.ended_by(&logins);
         // PingOne delivers an event again after a failure.
         let is_new = index.ended.iter().all(|ended| ended.logins != logins);
+        result = EndedLogins { grants: index.ended_by(&logins), is_new };
         if is_new {
             index.ended.push(Ended { logins, until: now.plus(KEPT) });
             let surplus = index.ended.len().saturating_sub(ENDED);
@@ -154,7 +153,28 @@ pub(crate) async fn end_logins(
         is_new
     })
     .await?;
-    Ok(grants)
+    Ok(result)
+}
+
+/// Removes the `gone` grants from their user's index after the end of logins, and enters the logins of others, which have not
+/// ended.
+pub(crate) async fn settle_grants(
+    host: &Host,
+    config: &Config,
+    sub: &str,
+    (gone, lasting): (&[GrantId], &[(GrantId, PingOneLogin)]),
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    update_index(host, config, sub, now, |index| {
+        index.grants.retain(|entry| !gone.contains(&entry.id));
+        for entry in &mut index.grants {
+            let login = lasting.iter().find(|(id, _)| *id == entry.id).map(|(_, login)| *login);
+            // A later login may have been entered meanwhile.
+            let is_later = |login: &PingOneLogin| entry.login.is_none_or(|known| known.at <= login.at);
+            entry.login = login.filter(is_later).or(entry.login);
+        }
+    })
+    .await
 }
 
 /// The index of a user's grants. A grant in it may have ended since.

@@ -17,8 +17,16 @@ pub struct PingOneLogin {
     pub at: Timestamp,
 }
 
+impl PingOneLogin {
+    /// The login of this grant. A grant of an earlier version does not know its session, and the end of one session does not
+    /// end it.
+    pub fn of(grant: &Grant) -> Self {
+        grant.login.unwrap_or(Self { session: None, at: grant.created_at })
+    }
+}
+
 /// The end of a user's logins at `PingOne`: of all, or of those in one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LoginsEnd {
     /// The time by the clock of `PingOne`. A later login has not ended.
     pub at: Timestamp,
@@ -29,10 +37,8 @@ pub struct LoginsEnd {
 
 impl LoginsEnd {
     /// Whether it ends the login of this grant. The user has been compared.
-    ///
-    /// A grant of an earlier version does not know its session, and the end of one session does not end it.
     pub fn ends(&self, grant: &Grant) -> bool {
-        self.ends_login(grant.login.unwrap_or(PingOneLogin { session: None, at: grant.created_at }))
+        self.ends_login(PingOneLogin::of(grant))
     }
 
     /// Whether it ends this login.
