@@ -7,9 +7,9 @@ pub(super) static CLIENT_KEY: Variable = Variable {
     name: "PINGONE_CLIENT_KEY",
     former_name: None,
     summary: "private key with which Deputy authenticates at PingOne, if `PINGONE_CLIENT_AUTH` is `private_key_jwt`",
-    details: "`deputy keys` makes one, and prints the public key for the application in PingOne. While the key is replaced, \
-              the value is a set of keys (`{\"keys\":[…]}`), and the first key signs. \
-              [pingone.md](pingone.md#a-key-instead-of-the-client-secret) describes both.",
+    details: "`deputy keys` makes one, and prints the public key for the application in PingOne. Of a set of \
+              keys (`{\"keys\":[…]}`), the first one signs, and the others have no effect. \
+              [pingone.md](pingone.md#a-key-instead-of-the-client-secret) describes how to replace a key.",
     syntax: Syntax::Text(
         "a private JSON Web Key on one line, for RS256 (2048 to 4096 bits) or ES256; or a set of up to four",
     ),

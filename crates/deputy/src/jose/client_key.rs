@@ -11,8 +11,8 @@ use crate::{
     secret::Secret,
 };
 
-/// The private keys of one or more key pairs. The first one signs; the others are about to sign, or did so before, and their
-/// public keys are published with that of the first.
+/// The private keys of one or more key pairs. The first one signs. Of the others, `deputy keys --replacing` prints the public keys;
+/// a server does not use them.
 #[derive(Clone, Debug)]
 pub struct ClientKeyRing {
     signs: ClientKey,
@@ -103,10 +103,11 @@ impl ClientKey {
         }
     }
 
-    /// Whether `jwk` is the public key.
+    /// Whether `jwk` is the public key, with the `kid` of the private key if that has one: `PingOne` chooses the key by it.
     pub fn is(&self, jwk: &Value) -> bool {
         let ours = self.public_jwk();
-        ["kty", "crv", "n", "e", "x", "y"].iter().all(|member| jwk.get(*member) == ours.get(*member))
+        let is_same = |member: &str| jwk.get(member) == ours.get(member);
+        ["kty", "crv", "n", "e", "x", "y"].into_iter().all(is_same) && (self.kid.is_none() || is_same("kid"))
     }
 
     /// The public key as a JSON Web Key (RFC 7517 §4).
@@ -247,6 +248,20 @@ mod tests {
         assert_eq!(der(&[0]), [2, 1, 0]);
         assert_eq!(der(&[0, 0, 5]), [2, 1, 5]);
         assert_eq!(der(&[0x80]), [2, 2, 0, 0x80]);
+    }
+
+    #[test]
+    fn public_key_under_another_kid_is_another_key() {
+        let number = format!("{}AQE", "AQEB".repeat(10));
+        let key = |kid: Value| {
+            let jwk =
+                json!({ "kty": "EC", "crv": "P-256", "x": number, "y": number, "d": number, "kid": kid });
+            ClientKeyRing::parse(&jwk.to_string()).unwrap().first().clone()
+        };
+        let (with_kid, without) = (key(json!("1")), key(Value::Null));
+        assert!(with_kid.is(&with_kid.public_jwk()));
+        assert!(!with_kid.is(&key(json!("2")).public_jwk()) && !with_kid.is(&without.public_jwk()));
+        assert!(without.is(&with_kid.public_jwk()));
     }
 
     #[test]
