@@ -14,14 +14,6 @@ async fn signed_in(world: &World) -> ([Tokens; 2], Browser, Page) {
     (tokens, browser, page)
 }
 
-/// The query with which the browser came to PingOne's end-session endpoint.
-fn sign_off_query(world: &World) -> Vec<(String, String)> {
-    let exchanges = world.network.exchanges();
-    let mut requests = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
-    let url = requests.rfind(|url| url.starts_with(PINGONE) && url.contains("/signoff?")).expect("a request");
-    url::Url::parse(&url).expect("a URL").query_pairs().into_owned().collect()
-}
-
 #[tokio::test]
 async fn user_who_ends_every_access_is_signed_off_at_pingone() {
     let world = World::new();
@@ -32,7 +24,10 @@ async fn user_who_ends_every_access_is_signed_off_at_pingone() {
         ("client_id", world.config.application.client_id.as_str()),
         ("post_logout_redirect_uri", "https://deputy.example/agents"),
     ];
-    assert_eq!(sign_off_query(&world), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(
+        world.last_query_at_pingone("/signoff"),
+        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
     // PingOne sends the browser back, which is told so once.
     assert_eq!((page.url.as_str(), page.status), (agents_url().as_str(), StatusCode::OK));
     assert!(page.text.contains("PingOne was asked to end your session"), "{}", page.text);
@@ -88,7 +83,7 @@ async fn every_access_ends_although_pingone_is_unreachable() {
 }
 
 #[tokio::test]
-async fn unregistered_sign_off_url_keeps_every_access_ended() {
+async fn unregistered_signoff_url_keeps_every_access_ended() {
     let world = World::new();
     world.pingone.configure(|pingone| {
         pingone.tenant.application.post_logout_redirect_uris = Some(Vec::new());
@@ -99,6 +94,12 @@ async fn unregistered_sign_off_url_keeps_every_access_ended() {
     for tokens in &tokens {
         assert_eq!(list_todos(&world, &tokens.access).await.status, StatusCode::UNAUTHORIZED);
     }
+    // The browser was not sent back: the next session ends without a word about that.
+    let page = world.sign_in_to_agents(&mut browser, "alice").await;
+    let page = browser.submit(&page, &[], "sign-out").await;
+    assert!(page.text.contains("You are signed out here"), "{}", page.text);
+    let page = browser.open(&agents_url()).await;
+    assert!(!page.text.contains("was asked"), "{}", page.text);
 }
 
 #[tokio::test]

@@ -9,21 +9,10 @@ use crate::world::{
     DEPUTY, PINGONE, Tokens, World, authorization_error, code_at_client, error_at_client, handle_in,
 };
 
-/// The page after the approval of a new client that sends these parameters.
-async fn approved(world: &World, browser: &mut Browser, parameters: &[(&str, &str)]) -> Page {
-    let client = world.client().await;
-    let page = browser.open(&world.authorize_url(&client, parameters)).await;
-    browser.submit(&page, &[], "approve").await
-}
-
 /// A parameter with which the browser came to PingOne's authorization endpoint last.
 fn sent(world: &World, name: &str) -> Option<String> {
-    let exchanges = world.network.exchanges();
-    let mut requests = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
-    let url =
-        requests.rfind(|url| url.starts_with(PINGONE) && url.contains("/as/authorize?")).expect("a request");
-    let url = url::Url::parse(&url).expect("a URL");
-    url.query_pairs().find(|(held, _)| held == name).map(|(_, value)| value.into_owned())
+    let query = world.last_query_at_pingone("/as/authorize");
+    query.into_iter().find(|(held, _)| held == name).map(|(_, value)| value)
 }
 
 fn asks_for_a_login(page: &Page) -> bool {
@@ -41,11 +30,11 @@ async fn logged_in(world: &World) -> Browser {
 async fn login_hint_begins_the_form_of_pingone() {
     let world = World::new();
     for hint in ["alice", "Zoë & co <zoe@example.com>", "a+b%20c"] {
-        let page = approved(&world, &mut world.browser(), &[("login_hint", hint)]).await;
+        let page = world.approved_page(&mut world.browser(), &[("login_hint", hint)]).await;
         assert!(asks_for_a_login(&page), "{}", page.text);
         assert_eq!(sent(&world, "login_hint").as_deref(), Some(hint));
     }
-    approved(&world, &mut world.browser(), &[]).await;
+    world.approved_page(&mut world.browser(), &[]).await;
     assert_eq!((sent(&world, "login_hint"), sent(&world, "max_age")), (None, None));
 }
 
@@ -78,10 +67,10 @@ async fn unusable_login_hint_or_max_age_is_refused() {
 async fn prompt_login_asks_for_a_login_although_there_is_a_session() {
     let world = World::new();
     let mut browser = logged_in(&world).await;
-    let page = approved(&world, &mut browser, &[]).await;
+    let page = world.approved_page(&mut browser, &[]).await;
     assert!(code_at_client(&page).is_some(), "{}", page.url);
     for prompt in ["login", "select_account", "login consent"] {
-        let page = approved(&world, &mut browser, &[("prompt", prompt), ("login_hint", "alice")]).await;
+        let page = world.approved_page(&mut browser, &[("prompt", prompt), ("login_hint", "alice")]).await;
         assert!(asks_for_a_login(&page), "{prompt}: {}", page.url);
         assert_eq!(sent(&world, "login_hint").as_deref(), Some("alice"));
     }
@@ -92,9 +81,9 @@ async fn max_age_asks_for_a_login_when_the_session_is_older() {
     let world = World::new();
     let mut browser = logged_in(&world).await;
     world.host.advance(600);
-    let page = approved(&world, &mut browser, &[("max_age", "900")]).await;
+    let page = world.approved_page(&mut browser, &[("max_age", "900")]).await;
     assert!(code_at_client(&page).is_some(), "{}", page.url);
-    let page = approved(&world, &mut browser, &[("max_age", "300")]).await;
+    let page = world.approved_page(&mut browser, &[("max_age", "300")]).await;
     assert!(asks_for_a_login(&page), "{}", page.url);
     // The user may take a while.
     world.host.advance(240);
@@ -108,7 +97,7 @@ async fn login_before_max_age_is_refused() {
         let world = World::new();
         world.pingone.force(Failure::IdTokenClaim("auth_time".into(), auth_time.clone()));
         let mut browser = world.browser();
-        let page = approved(&world, &mut browser, &[("max_age", "300")]).await;
+        let page = world.approved_page(&mut browser, &[("max_age", "300")]).await;
         let page = world.finish_at_pingone(&mut browser, "alice", page).await;
         assert_eq!(error_at_client(&world, &page), "server_error", "{auth_time}");
         // Without max_age, PingOne's auth_time does not matter.
@@ -132,6 +121,28 @@ async fn user_can_log_in_with_another_account() {
     let tokens = Tokens::of(&client, &world.redeem(&client, &code).await);
     let me = world.call(&tokens.access, "who_am_i", json!({})).await;
     assert!(me.text.contains("bob"), "{}", me.text);
+}
+
+#[tokio::test]
+async fn request_without_its_prompt_is_no_new_login() {
+    let world = World::new();
+    let mut browser = logged_in(&world).await;
+    world.host.advance(600);
+    let with_prompt = world.approved_page(&mut browser, &[("prompt", "login")]).await;
+    assert!(asks_for_a_login(&with_prompt), "{}", with_prompt.url);
+    let mut url = url::Url::parse(&format!("{}/as/authorize", world.config.issuer().trim_end_matches("/as")))
+        .expect("a URL");
+    let query = world.last_query_at_pingone("/as/authorize").into_iter();
+    url.query_pairs_mut().extend_pairs(query.filter(|(name, _)| name != "prompt"));
+    let page = browser.open(url.as_str()).await;
+    assert_eq!(error_at_client(&world, &page), "server_error");
+    // PingOne's ID token may have no auth_time.
+    for (auth_time, is_new) in [(Value::Null, true), (json!(world.now() - 600), false)] {
+        world.pingone.force(Failure::IdTokenClaim("auth_time".into(), auth_time.clone()));
+        let page = world.approved_page(&mut browser, &[("prompt", "login")]).await;
+        let page = world.finish_at_pingone(&mut browser, "alice", page).await;
+        assert_eq!(code_at_client(&page).is_some(), is_new, "{auth_time}");
+    }
 }
 
 #[tokio::test]

@@ -14,19 +14,12 @@ const ON: (&str, &str) = ("PINGONE_PAR", "on");
 
 /// The page of PingOne, or at the client, after the approval of a new client.
 async fn approved(world: &World) -> Page {
-    let (client, mut browser) = (world.client().await, world.browser());
-    let page = browser.open(&world.authorize_url(&client, &[])).await;
-    browser.submit(&page, &[], "approve").await
+    world.approved_page(&mut world.browser(), &[]).await
 }
 
 /// The names of the parameters with which the browser came to PingOne's authorization endpoint last.
 fn parameters_of_the_browser(world: &World) -> Vec<String> {
-    let exchanges = world.network.exchanges();
-    let mut requests = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
-    let url =
-        requests.rfind(|url| url.starts_with(PINGONE) && url.contains("/as/authorize?")).expect("a request");
-    let url = url::Url::parse(&url).expect("a URL");
-    url.query_pairs().map(|(name, _)| name.into_owned()).collect()
+    world.last_query_at_pingone("/as/authorize").into_iter().map(|(name, _)| name).collect()
 }
 
 #[tokio::test]

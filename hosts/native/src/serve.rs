@@ -207,10 +207,10 @@ fn check_names(file: &EnvFile) -> Result<(), ConfigErrors> {
 fn ready(config: &Config, port: u16, format: LogFormat) -> String {
     let url = &config.public_url;
     let (version, commit) = (BUILD.version, BUILD.commit.unwrap_or("unknown"));
-    let (mcp, callback, sign_off) = (url.resource(), url.callback(), url.agents());
+    let (mcp, callback, signoff) = (url.resource(), url.callback(), url.agents());
     let message = format!(
         "Deputy {version} (commit {commit}) listens on port {port} as {url}. PingOne's application needs the redirect URI {callback} and \
-         the sign-off URL {sign_off}. MCP clients connect to {mcp}"
+         the Signoff URL {signoff}. MCP clients connect to {mcp}"
     );
     match format {
         LogFormat::Json => serde_json::json!({
@@ -223,7 +223,7 @@ fn ready(config: &Config, port: u16, format: LogFormat) -> String {
             "public_url": url.issuer(),
             "mcp_url": mcp,
             "callback_url": callback,
-            "sign_off_url": sign_off,
+            "signoff_url": signoff,
         })
         .to_string(),
         LogFormat::Text => message,

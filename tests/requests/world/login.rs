@@ -58,6 +58,13 @@ impl World {
         format!("{DEPUTY}{}", self.authorize_path(client, overrides))
     }
 
+    /// The page after the approval of a new client that sends these parameters.
+    pub(crate) async fn approved_page(&self, browser: &mut Browser, parameters: &[(&str, &str)]) -> Page {
+        let client = self.client().await;
+        let page = browser.open(&self.authorize_url(&client, parameters)).await;
+        browser.submit(&page, &[], "approve").await
+    }
+
     /// Alice approves `client` and logs in where the pages ask for it. Ends at the client's redirect URI.
     pub(crate) async fn log_in_to(&self, browser: &mut Browser, client: &str) -> Page {
         self.log_in(browser, "alice", &self.authorize_url(client, &[])).await

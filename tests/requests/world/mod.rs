@@ -222,6 +222,15 @@ impl World {
         .count()
     }
 
+    /// The query of the browser's last request to PingOne whose path ends with `path`.
+    pub(crate) fn last_query_at_pingone(&self, path: &str) -> Vec<(String, String)> {
+        let exchanges = self.network.exchanges();
+        let mut urls = exchanges.iter().map(|exchange| exchange.request.uri().to_string());
+        let url = urls.rfind(|url| url.starts_with(PINGONE) && url.contains(&format!("{path}?")));
+        let url = url::Url::parse(&url.expect("a request")).expect("a URL");
+        url.query_pairs().into_owned().collect()
+    }
+
     /// Deputy's subrequests so far: clients, other records, other servers.
     pub(crate) async fn subrequests(&self) -> [u64; 3] {
         // Work after a response is counted in the next response.

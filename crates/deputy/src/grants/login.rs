@@ -175,6 +175,7 @@ async fn send_to_pingone(
 ) -> Result<Response, LoginError> {
     let state = records::new_handle::<Login>(app.host(), id, &app.config.keys, now);
     let mut authentication = Authentication::generate(&app.random());
+    authentication.logged_in_since = log_in_again.then_some(now);
     let redirect_host;
     let (access, login_hint) = match &purpose {
         LoginPurpose::Authorize { request, client_name } => {
@@ -185,7 +186,7 @@ async fn send_to_pingone(
             let client_name = client_name.as_deref();
             let access =
                 ClientAccess { scopes: &requested.scopes, client_name, redirect_host: &redirect_host };
-            (Some(access), requested.login_hint.as_deref())
+            (Some(access), requested.login_hint.as_ref())
         }
         LoginPurpose::Manage => (None, None),
     };

@@ -1,5 +1,7 @@
 //! The authorization request (OAuth 2.1 §4.1.1).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
@@ -50,10 +52,35 @@ pub struct RequestedAccess {
     pub log_in_again: bool,
     /// `login_hint` (OpenID Connect Core §3.1.2.1), for the sign-on form of `PingOne`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login_hint: Option<String>,
+    pub login_hint: Option<LoginHint>,
     /// `max_age` (OpenID Connect Core §3.1.2.1): the seconds since the user last logged in, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u64>,
+}
+
+/// `login_hint` (OpenID Connect Core §3.1.2.1): the username or the email address of a user, which `Debug` does not show.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoginHint(String);
+
+impl LoginHint {
+    /// Bytes: an email address has 254 at most.
+    const LONGEST: usize = 320;
+
+    fn parse(text: &str) -> Result<Self, RequestError> {
+        (text.len() <= Self::LONGEST).then(|| Self(text.to_owned())).ok_or(RequestError::LoginHint)
+    }
+
+    /// The text for `PingOne`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LoginHint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// Why an authorization request is refused, and where the error is reported (OAuth 2.1 §4.1.2.1).
@@ -100,7 +127,7 @@ pub enum TargetError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum RequestError {
-    /// `login_hint` is longer than [`LONGEST_HINT`] bytes.
+    /// `login_hint` is longer than [`LoginHint::LONGEST`].
     #[error("login_hint is too long")]
     LoginHint,
     /// `max_age` is not a number of seconds.
@@ -272,10 +299,7 @@ impl RequestedAccess {
         }
         let prompt = one("prompt")?.unwrap_or_default();
         let prompts = |name| prompt.split(' ').any(|value| value == name);
-        let login_hint = one("login_hint")?;
-        if login_hint.is_some_and(|hint| hint.len() > LONGEST_HINT) {
-            return Err(RequestError::LoginHint);
-        }
+        let login_hint = one("login_hint")?.map(LoginHint::parse).transpose()?;
         let max_age = one("max_age")?.map(str::parse::<u32>).transpose().map_err(|_| RequestError::MaxAge)?;
         let scope = one("scope")?.unwrap_or_default();
         // Clients add `prompt=consent` to each request for `offline_access`, because OpenID Connect Core §11 requires it.
@@ -291,14 +315,11 @@ impl RequestedAccess {
             code_challenge,
             ask_again: prompts("consent") && !needs_consent,
             log_in_again: prompts("login") || prompts("select_account"),
-            login_hint: login_hint.map(str::to_owned),
+            login_hint,
             max_age: max_age.map(u64::from),
         })
     }
 }
-
-/// Bytes of a `login_hint`: an email address has 254 at most.
-const LONGEST_HINT: usize = 320;
 
 /// Whether every `resource` parameter (RFC 8707 §2) names the MCP endpoint, the only resource of this server. Clients
 /// write its URL in several ways: with a final slash, or as the origin alone.
@@ -316,4 +337,15 @@ pub(super) fn names_this_resource(params: &Params, config: &Config) -> bool {
                 })
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn login_hint_is_redacted_in_debug_output() {
+        let hint = LoginHint::parse("zoe@example.com").expect("a hint");
+        assert_eq!((format!("{hint:?}"), hint.as_str()), ("[redacted]".to_owned(), "zoe@example.com"));
+    }
 }

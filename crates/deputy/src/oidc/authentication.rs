@@ -13,6 +13,7 @@ use crate::{
     encoding::base64url_encode,
     host::Timestamp,
     jose::LEEWAY,
+    oauth::LoginHint,
     seal::{Random, random_bytes},
     secret::Secret,
     types::Scopes,
@@ -28,6 +29,9 @@ pub struct Authentication {
     /// `max_age`, if the client limits the age of the user's session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<MaxAge>,
+    /// The time of the request, if the user has to log in again (`prompt=login`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged_in_since: Option<Timestamp>,
 }
 
 /// `max_age` (OpenID Connect Core §3.1.2.1): the user must have logged in at most this long before the request.
@@ -56,12 +60,19 @@ impl fmt::Debug for Authentication {
 }
 
 impl Authentication {
+    /// Whether a user who logged in at `auth_time` did so after a request that asks for a new login. Without PAR, the browser can
+    /// remove `prompt` from it.
+    pub(super) fn is_new_login(&self, auth_time: u64) -> bool {
+        self.logged_in_since.is_none_or(|since| auth_time.saturating_add(LEEWAY) >= since.0)
+    }
+
     /// Draws the secrets: 256 random bits each.
     pub fn generate(random: Random<'_>) -> Self {
         Self {
             nonce: Nonce(base64url_encode(&random_bytes::<32>(random))),
             code_verifier: CodeVerifier(base64url_encode(&random_bytes::<32>(random))),
             max_age: None,
+            logged_in_since: None,
         }
     }
 }
@@ -102,7 +113,7 @@ pub struct AuthenticationRequest<'a> {
     /// Whether the user has to log in even if `PingOne` has a session (`prompt=login`).
     pub log_in_again: bool,
     /// `login_hint`: the username or email address that the sign-on form begins with.
-    pub login_hint: Option<&'a str>,
+    pub login_hint: Option<&'a LoginHint>,
 }
 
 /// The access that an MCP client asks for, in an authentication request.
@@ -148,7 +159,7 @@ impl AuthenticationRequest<'_> {
         if self.log_in_again {
             parameters.push(("prompt", "login".into()));
         }
-        parameters.extend(self.login_hint.map(|hint| ("login_hint", hint.into())));
+        parameters.extend(self.login_hint.map(|hint| ("login_hint", hint.as_str().into())));
         let max_age = self.authentication.max_age;
         parameters.extend(max_age.map(|max_age| ("max_age", max_age.seconds.to_string().into())));
         if let Some(access) = &self.access {

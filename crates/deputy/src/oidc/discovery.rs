@@ -83,7 +83,7 @@ impl Discovery {
 
     /// The URL that signs the user of a browser off at `PingOne` (OpenID Connect RP-Initiated Logout 1.0 §2). No ID token is kept
     /// as a hint; the cookie of the browser names the session.
-    pub fn sign_off_url(&self, config: &Config) -> Option<Url> {
+    pub fn end_session_url(&self, config: &Config) -> Option<Url> {
         let mut url = self.end_session_endpoint.clone()?;
         url.query_pairs_mut()
             .append_pair("client_id", &config.pingone.client_id)

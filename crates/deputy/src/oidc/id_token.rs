@@ -49,6 +49,9 @@ pub enum IdTokenError {
     /// this server is ahead of `iat`.
     #[error("{}", clocks_differ(*.0))]
     Clock(i64),
+    /// `auth_time` is before the request for a new login.
+    #[error("auth_time of the ID token is before the request with prompt=login")]
+    EarlierLogin,
     /// `exp` or `iat` is missing, or `exp` is before `iat`.
     #[error("the ID token expired before it was issued, or has no exp or iat")]
     Expired,
@@ -120,6 +123,10 @@ impl VerifiedIdToken {
         let auth_time = numeric_date(&claims, "auth_time");
         if login.max_age.is_some_and(|max_age| !auth_time.is_some_and(|time| max_age.is_met_at(time))) {
             return Err(IdTokenError::AuthTime);
+        }
+        // §3.1.2.1: `prompt=login` asks for a login after the request. PingOne need not send `auth_time` without `max_age`.
+        if auth_time.is_some_and(|time| !login.is_new_login(time)) {
+            return Err(IdTokenError::EarlierLogin);
         }
         // §3.1.3.8: `at_hash` must match the access token.
         if claims.contains_key("at_hash") && text("at_hash") != Some(&at_hash(access_token)) {

@@ -321,7 +321,7 @@ fn pushed(responses: &Responses) -> Result<Seen, Unknown> {
         Err(error) if responses.pushes => {
             return Ok(Seen::failure(
                 error.to_string(),
-                "correct what the cause names, or set PINGONE_PAR=auto",
+                "correct the named parameter, or set PINGONE_PAR=auto",
             ));
         }
         Err(_) => {}

@@ -38,7 +38,7 @@ fn start_prints_version_and_urls_as_json() {
         "level": "INFO", "message": null, "build": null, "version": env!("CARGO_PKG_VERSION"), "port": port,
         "public_url": "https://deputy.example", "mcp_url": "https://deputy.example/mcp",
         "callback_url": "https://deputy.example/callback",
-        "sign_off_url": "https://deputy.example/agents",
+        "signoff_url": "https://deputy.example/agents",
     });
     assert_eq!(line, expected);
     let health = get(port, "/healthz");

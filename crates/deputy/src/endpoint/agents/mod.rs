@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 
-use self::sign_in::{first_page, sign_in, sign_in_page, sign_off, sign_out};
+use self::sign_in::{end_session_at_pingone, sign_in, sign_in_page, sign_out, signed_out_page};
 use super::{
     About, Fault, LONGEST_BODY, Refusal, approve::set_approved_clients, internal_failure_page,
     is_from_own_page, respond, too_many_logins_page, wrong_method,
@@ -139,7 +139,7 @@ async fn show(app: &App, head: &Parts) -> Result<Response, AgentsRefusal> {
     let now = app.now();
     match session(app, &head.headers, now).await? {
         Some((session, index)) => agents_page(app, &session, &index, None, now).await,
-        None => Ok(first_page(app, &head.headers)),
+        None => Ok(signed_out_page(app, &head.headers)),
     }
 }
 
@@ -167,7 +167,7 @@ async fn act(app: &App, headers: &HeaderMap, form: Bytes) -> Result<Response, Ag
         "end-all" if params.one("confirm") == Ok(Some("yes")) => {
             manage::end_all(app, sub, now).await?;
             if params.one("sign-off") == Ok(Some("pingone")) {
-                let mut response = sign_off(app, &session, now).await?;
+                let mut response = end_session_at_pingone(app, &session, now).await?;
                 forget_approvals(app, headers, &Changed::All, &mut response);
                 return Ok(response);
             }

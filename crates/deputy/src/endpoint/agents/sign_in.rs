@@ -61,6 +61,8 @@ pub(crate) async fn finish(
     let mut response = redirect(&app.config.public_url.at(paths::AGENTS));
     let value = session.render(&app.config.keys, &app.random());
     set_cookie(&mut response, UserSession::COOKIE, &value, UserSession::LIFETIME);
+    // PingOne may not have sent the browser back after a sign-off before this login.
+    set_cookie(&mut response, SIGNED_OFF, "", 0);
     Ok(response)
 }
 
@@ -94,7 +96,7 @@ pub(super) async fn sign_out(
 
 /// Ends a session after every grant of its user, and sends the browser to `PingOne` to be signed off there. Without `PingOne`,
 /// the response is the sign-in page.
-pub(super) async fn sign_off(
+pub(super) async fn end_session_at_pingone(
     app: &App,
     session: &UserSession,
     now: Timestamp,
@@ -102,7 +104,7 @@ pub(super) async fn sign_off(
     let ending = (session.id, session.expires_at());
     records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await?;
     let url = match app.pingone.discovery(app.host(), &app.config).await {
-        Ok(discovery) => discovery.sign_off_url(&app.config),
+        Ok(discovery) => discovery.end_session_url(&app.config),
         Err(error) => {
             tracing::warn!(%error, "a user could not be sent to PingOne to be signed off");
             None
@@ -120,8 +122,8 @@ pub(super) async fn sign_off(
     Ok(response)
 }
 
-/// The sign-in page. A browser that comes back from [`sign_off`] is told so, once.
-pub(super) fn first_page(app: &App, headers: &HeaderMap) -> Response {
+/// The sign-in page. A browser that comes back from [`end_session_at_pingone`] is told so, once.
+pub(super) fn signed_out_page(app: &App, headers: &HeaderMap) -> Response {
     let signed_off = cookies(headers).iter().any(|(name, _)| name == SIGNED_OFF);
     let mut page = sign_in_page(app, StatusCode::OK, signed_off.then_some(Notice::Done(SENT_TO_SIGN_OFF)));
     if signed_off {
@@ -135,8 +137,8 @@ const SIGNED_OFF: &str = "__Host-mcp-signed-off";
 /// Seconds in which the browser comes back.
 const SIGNED_OFF_LIFETIME: u64 = 600;
 
-const SENT_TO_SIGN_OFF: &str = "Every application is disconnected. You are signed out here, and PingOne was asked to end your session \
-                                in this browser.";
+const SENT_TO_SIGN_OFF: &str = "Every application is disconnected, and you are signed out here. PingOne was asked to end your session in \
+                                this browser. If PingOne showed an error, you may still be signed in there.";
 const NOT_SIGNED_OFF: &str = "Every application is disconnected, and you are signed out here. PingOne could not be asked to end your \
                               session: your browser may still be signed in there.";
 

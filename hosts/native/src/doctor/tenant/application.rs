@@ -61,10 +61,10 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
         look: redirect_uris,
     },
     Check {
-        name: "sign-off URL",
+        name: "Signoff URL",
         looked_at: "GET /applications/<PINGONE_CLIENT_ID>: postLogoutRedirectUris",
         place: "Applications → Deputy → Configuration → Signoff URLs",
-        look: sign_off_url,
+        look: signoff_url,
     },
     Check {
         name: "request objects",
@@ -200,12 +200,12 @@ fn redirect_uris(tenant: &Tenant) -> Result<Seen, Unknown> {
     Ok(Seen::warning_unless(!has_wildcard, seen, "disallow wildcards, so that codes go to Deputy alone"))
 }
 
-fn sign_off_url(tenant: &Tenant) -> Result<Seen, Unknown> {
+fn signoff_url(tenant: &Tenant) -> Result<Seen, Unknown> {
     let application = known(&tenant.application)?;
     let registered = texts(&application["postLogoutRedirectUris"]);
     let ours = tenant.config.public_url.agents();
     let seen = if registered.is_empty() { "there is none".to_owned() } else { registered.join(", ") };
-    let fix = format!("add {ours}, to which a user returns who ends every access and signs off");
+    let fix = format!("add {ours}: PingOne redirects the browser there after the sign-off on Your agents");
     Ok(Seen::warning_unless(registered.contains(&ours.as_str()), seen, fix))
 }
 

@@ -69,7 +69,7 @@ pub(super) const SEEDS: &[Seed] = &[
         &[
             "failure client: authorization request",
             "failure tenant: redirect URIs",
-            "warning tenant: sign-off URL",
+            "warning tenant: Signoff URL",
         ],
     ),
     variables(
@@ -114,13 +114,13 @@ pub(super) const SEEDS: &[Seed] = &[
         &[
             "failure client: authorization request",
             "failure tenant: redirect URIs",
-            "warning tenant: sign-off URL",
+            "warning tenant: Signoff URL",
         ],
     ),
     tenant(
-        "no sign-off URL",
+        "no Signoff URL",
         |tenant| tenant.application.post_logout_redirect_uris = Some(Vec::new()),
-        &["warning tenant: sign-off URL"],
+        &["warning tenant: Signoff URL"],
     ),
     tenant(
         "wildcards in redirect URIs",
