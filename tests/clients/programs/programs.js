@@ -61,6 +61,7 @@ export const programs = [
   },
   {
     name: "opencode-ai",
+    showsRefusals: false,
     configure: (place) =>
       write(place, "opencode.json", {
         autoupdate: false,
@@ -122,6 +123,7 @@ export const programs = [
   },
   {
     name: "@github/copilot",
+    showsRefusals: false,
     configure: (place) => run(place, "copilot", ["mcp", "add", "--transport", "http", "todos", place.url]),
     // It logs in by itself the first time.
     logIn: (place) =>
