@@ -8,6 +8,7 @@
 mod fit;
 mod keywords;
 mod merge;
+mod typed;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -22,6 +23,7 @@ use keywords::{
     MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, types,
 };
 use merge::merged;
+pub(crate) use typed::with_types;
 
 /// The direction of a value. Members that the other direction alone has are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,23 +385,6 @@ const MAX_INLINE_NODES: usize = 300;
 /// Schemas inside a schema with references.
 const MAX_NODES: usize = 4000;
 const MAX_DEPTH: usize = 64;
-
-/// The schema with a type at each place. A place without one accepts every value.
-pub(crate) fn with_types(schema: &mut Value) {
-    let Some(members) = schema.as_object_mut() else { return };
-    for name in ["items", "properties", "$defs", "anyOf", "allOf"] {
-        match members.get_mut(name) {
-            Some(Value::Array(schemas)) => schemas.iter_mut().for_each(with_types),
-            Some(Value::Object(schemas)) if name != "items" => schemas.values_mut().for_each(with_types),
-            Some(schema) => with_types(schema),
-            None => {}
-        }
-    }
-    if !["type", "anyOf", "allOf", "$ref"].iter().any(|name| members.contains_key(*name)) {
-        let kinds = ["string", "number", "boolean", "object"].map(|kind| json!({ "type": kind }));
-        members.insert("anyOf".to_owned(), json!(kinds));
-    }
-}
 
 /// Bytes of an input schema.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
