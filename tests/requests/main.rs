@@ -50,6 +50,7 @@ mod pingone_backoff;
 mod pingone_checks;
 mod pingone_client_key;
 mod pingone_events;
+mod pingone_events_in_parts;
 mod pingone_failures;
 mod pingone_keys;
 mod pingone_refresh;
