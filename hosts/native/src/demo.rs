@@ -18,6 +18,7 @@ use todo_api::native::{NativeBackend, SqliteTodos};
 use crate::{
     Tools,
     commands::DemoOptions,
+    configuration::{self, loopback_url},
     env_file::EnvFile,
     error::StartError,
     host::NativeHost,
@@ -25,7 +26,7 @@ use crate::{
     listen::Listen,
     logging::Output,
     openapi::{OpenApiError, ToolSource},
-    serve::{self, AuditPlace, Deputy, loopback_url},
+    serve::{self, AuditPlace, Deputy},
     shutdown::Stop,
     store::Place,
 };
@@ -156,7 +157,7 @@ fn setting(name: &str) -> Option<String> {
     if is_own.iter().any(|prefix| name.starts_with(prefix)) {
         return None;
     }
-    serve::variable(&EnvFile::default(), name)
+    configuration::variable(&EnvFile::default(), name)
 }
 
 fn todo_api(

@@ -9,6 +9,7 @@ mod backup;
 mod build;
 mod client_key;
 pub mod commands;
+mod configuration;
 mod copy;
 mod demo;
 mod doctor;
@@ -107,7 +108,7 @@ fn run_command(
         Command::Tools(options) => openapi::list(&options),
         Command::Clients(options) => serving(Box::pin(admin::clients(options, file, output.clone()))),
         Command::Grants(options) => serving(Box::pin(admin::grants(options, file, output.clone()))),
-        Command::Audit(options) => audit::run(&options, || serve::keys(&file), output),
+        Command::Audit(options) => audit::run(&options, || configuration::keys(&file), output),
         Command::Logins(options) => audit::list_logins(&options),
         Command::Backup(options) => backup::back_up(&options, output),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),

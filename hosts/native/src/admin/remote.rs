@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{env_file::EnvFile, host::NativeHost, listen::Listen, serve};
+use crate::{configuration, env_file::EnvFile, host::NativeHost, listen::Listen};
 
 /// Why a command does not get what it needs from the admin interface.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub(crate) struct Remote {
 impl Remote {
     /// The admin interface at `url`, or else at the address that `ADMIN_LISTEN` names.
     pub(crate) fn new(url: Option<Url>, file: &EnvFile) -> Result<Self, AdminError> {
-        let token = serve::variable(file, "ADMIN_TOKEN").ok_or(AdminError::NoToken)?;
+        let token = configuration::variable(file, "ADMIN_TOKEN").ok_or(AdminError::NoToken)?;
         let base = match url {
             Some(url) => url,
             None => local(file).ok_or(AdminError::NoUrl)?,
@@ -154,7 +154,7 @@ impl Remote {
 
 /// The admin interface of a Deputy on this computer with the same variables.
 fn local(file: &EnvFile) -> Option<Url> {
-    let listen: Listen = serve::variable(file, "ADMIN_LISTEN")?.parse().ok()?;
+    let listen: Listen = configuration::variable(file, "ADMIN_LISTEN")?.parse().ok()?;
     format!("http://{listen}").parse().ok()
 }
 

@@ -28,6 +28,7 @@ use url::Url;
 use crate::{
     Tools,
     commands::{DataOptions, StoreOptions},
+    configuration::{checked_config, variable},
     env_file::EnvFile,
     error::StartError,
     host::NativeHost,
@@ -35,7 +36,6 @@ use crate::{
     logging::Output,
     management::{ManagementUrl, Probe, Worker},
     openapi::{OpenApiOptions, ToolSource},
-    serve::{checked_config, variable},
     store::{Place, PostgresStore},
     wrangler,
 };

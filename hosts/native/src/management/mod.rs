@@ -19,7 +19,7 @@ pub(crate) use probe::{Probe, Read, Unread};
 pub(crate) use required::{GRACE, NEEDED_EVENTS, SHORTEST_GRACE};
 pub(crate) use url::ManagementUrl;
 
-use crate::{env_file::EnvFile, serve::variable};
+use crate::{configuration::variable, env_file::EnvFile};
 
 /// A worker application of the environment.
 pub(crate) struct Worker {

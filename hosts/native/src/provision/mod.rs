@@ -35,6 +35,7 @@ use url::Url;
 
 use crate::{
     Tools,
+    configuration::{checked_config_or, variable},
     env_file::EnvFile,
     error::StartError,
     host::{NativeHost, fill_random},
@@ -42,7 +43,6 @@ use crate::{
     logging::Output,
     management::{Management, ManagementUrl, Probe, Worker},
     openapi::{OpenApiOptions, ToolSource},
-    serve::{checked_config_or, variable},
     wrangler,
 };
 pub(crate) use error::ProvisionError;

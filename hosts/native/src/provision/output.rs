@@ -11,7 +11,7 @@ use deputy::{config, secret::Secret};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::{env_file::EnvFile, management, secret_files, serve::variable, store};
+use crate::{configuration::variable, env_file::EnvFile, management, secret_files, store};
 
 /// The variables of a set-up, with their secrets.
 pub(super) struct Variables(BTreeMap<String, Secret<String>>);

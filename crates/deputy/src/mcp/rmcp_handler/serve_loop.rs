@@ -98,7 +98,7 @@ pub(super) fn silent_peer() -> RmcpPeer<RoleServer> {
     ServeLoop::of(&nobody, None).peer()
 }
 
-/// What is known of a client that has done the handshake.
+/// The description of a client that has done the handshake.
 pub(super) fn client_of(version: &str, capabilities: ClientCapabilities) -> InitializeRequestParams {
     let mut client = InitializeRequestParams::new(capabilities, Implementation::new("unknown", "0"));
     // Every string is a `ProtocolVersion`.
