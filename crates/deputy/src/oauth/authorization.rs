@@ -1,14 +1,12 @@
 //! The authorization request (OAuth 2.1 §4.1.1).
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
 use super::{AuthMethod, Client, CodeChallenge, ErrorCode, Params, PkceError};
 use crate::{
     config::Config,
-    types::{ApprovedTools, ClientId, RedirectUri, ScopeError, Scopes},
+    types::{ApprovedTools, ClientId, LoginHint, RedirectUri, ScopeError, Scopes},
 };
 
 /// A valid authorization request of a known client (OAuth 2.1 §4.1.1).
@@ -56,31 +54,6 @@ pub struct RequestedAccess {
     /// `max_age` (OpenID Connect Core §3.1.2.1): the seconds since the user last logged in, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u64>,
-}
-
-/// `login_hint` (OpenID Connect Core §3.1.2.1): the username or the email address of a user, which `Debug` does not show.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LoginHint(String);
-
-impl LoginHint {
-    /// Bytes: an email address has 254 at most.
-    const LONGEST: usize = 320;
-
-    fn parse(text: &str) -> Result<Self, RequestError> {
-        (text.len() <= Self::LONGEST).then(|| Self(text.to_owned())).ok_or(RequestError::LoginHint)
-    }
-
-    /// The text for `PingOne`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for LoginHint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 /// Why an authorization request is refused, and where the error is reported (OAuth 2.1 §4.1.2.1).
@@ -299,7 +272,10 @@ impl RequestedAccess {
         }
         let prompt = one("prompt")?.unwrap_or_default();
         let prompts = |name| prompt.split(' ').any(|value| value == name);
-        let login_hint = one("login_hint")?.map(LoginHint::parse).transpose()?;
+        let login_hint = match one("login_hint")? {
+            Some(hint) => Some(LoginHint::parse(hint).ok_or(RequestError::LoginHint)?),
+            None => None,
+        };
         let max_age = one("max_age")?.map(str::parse::<u32>).transpose().map_err(|_| RequestError::MaxAge)?;
         let scope = one("scope")?.unwrap_or_default();
         // Clients add `prompt=consent` to each request for `offline_access`, because OpenID Connect Core §11 requires it.

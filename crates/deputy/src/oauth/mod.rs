@@ -23,8 +23,7 @@ mod user_session;
 pub use crate::jose::ClientKeys;
 pub use approval::{ApprovedClients, Choice, approval_cookie, browser_is_bound, login_cookie};
 pub use authorization::{
-    AuthorizationRequest, AuthorizeError, LoginHint, RedirectTarget, RequestError, RequestedAccess,
-    TargetError,
+    AuthorizationRequest, AuthorizeError, RedirectTarget, RequestError, RequestedAccess, TargetError,
 };
 pub(crate) use client::displayable;
 pub use client::{AuthMethod, Client};

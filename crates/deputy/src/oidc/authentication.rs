@@ -13,10 +13,9 @@ use crate::{
     encoding::base64url_encode,
     host::Timestamp,
     jose::LEEWAY,
-    oauth::LoginHint,
     seal::{Random, random_bytes},
     secret::Secret,
-    types::Scopes,
+    types::{LoginHint, Scopes},
 };
 
 /// The secrets of one login, and what its ID token must prove besides.

@@ -3,6 +3,7 @@
 mod approved_tools;
 mod client_id;
 mod client_id_url;
+mod login_hint;
 pub(crate) mod public_address;
 mod redirect_uri;
 mod reference;
@@ -12,6 +13,7 @@ mod user;
 pub use approved_tools::{ApprovedTools, ToolDigest};
 pub use client_id::{ClientId, ClientIdError, ConfiguredId, RegisteredId};
 pub use client_id_url::{ClientIdUrl, ClientIdUrlError};
+pub use login_hint::LoginHint;
 pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};
 pub use reference::{Reference, ReferenceError};
 pub use scope::{ScopeError, Scopes};
