@@ -85,9 +85,12 @@ class Module(unittest.TestCase):
             self.assertIn(f'"{camel(name)}"', code, name)
             if isinstance(value, str) and "${" not in value:
                 self.assertIn(f'"{value}"', code, name)
-        self.assertIn(f"const GRACE: u64 = {options['refresh_token_rolling_grace_period_duration']};", code)
-        events = (ROOT / "hosts/native/src/provision/webhook.rs").read_text()
-        events = set(re.findall(r'"([A-Z_]+\.[A-Z_]+)"', events.split("const EVENTS")[1].split("];")[0]))
+        required = (ROOT / "hosts/native/src/management/required.rs").read_text()
+        self.assertIn(f"const GRACE: u64 = {options['refresh_token_rolling_grace_period_duration']};", required)
+        webhook = (ROOT / "hosts/native/src/provision/webhook.rs").read_text()
+        events = set()
+        for code, name in [(required, "NEEDED_EVENTS"), (webhook, "MORE_EVENTS")]:
+            events |= set(re.findall(r'"([A-Z_]+\.[A-Z_]+)"', re.search(rf"const {name}\b[^=]*=([^;]*);", code)[1]))
         (webhook,) = [body for kind, _, body in blocks("resource") if kind == "pingone_webhook"]
         self.assertEqual(set(webhook["filter_options"]["included_action_types"]), events)
 
