@@ -60,8 +60,11 @@ impl OnNative {
 
     /// Stops the server, and copies its records to a new PostgreSQL database, or from there to a new SQLite file.
     pub(crate) async fn move_records(&mut self) -> Copied {
-        if let Some(server) = self.server.lock().unwrap().take() {
+        let server = self.server.lock().unwrap().take();
+        if let Some(server) = server {
             server.abort();
+            // Its store closes the database, which would wait for the copy.
+            let _ = server.await;
         }
         let to = match &self.place {
             Records::Folder(_) => {
