@@ -33,7 +33,7 @@ use url::form_urlencoded;
 #[library_benchmark(setup = prepare)]
 #[bench::unauthenticated(args = (Path::Unauthenticated), config = at_most(41_400))]
 #[bench::list(args = (Path::List), config = at_most(237_000))]
-#[bench::call(args = (Path::Call), config = at_most(399_500))]
+#[bench::call(args = (Path::Call), config = at_most(377_600))]
 #[bench::refresh(args = (Path::Refresh), config = at_most(598_000))]
 fn respond(mut prepared: Prepared) -> Prepared {
     let (status, body) = prepared.send();
