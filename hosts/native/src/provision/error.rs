@@ -7,7 +7,7 @@ use crate::management::{CallError, SignInError};
 /// Why `deputy provision` fails. The text is one paragraph for the operator, and contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProvisionError {
-    #[error("{0}. What was done stays, and running the command again goes on from there")]
+    #[error("{0}. PingOne keeps the changes of this run; repeat the command to continue")]
     Call(CallError),
     #[error(
         "{0}. The worker PINGONE_WORKER_CLIENT_ID needs the role Client Application Developer for applications and resources, \
