@@ -86,12 +86,16 @@ pub(super) async fn sign_out(
     session: &UserSession,
     now: Timestamp,
 ) -> Result<Response, RecordError> {
-    let ending = (session.id, session.expires_at());
-    records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await?;
+    end_session(app, session, now).await?;
     let text = "You are signed out here. Your browser may still be signed in at PingOne.";
     let mut response = sign_in_page(app, StatusCode::OK, Some(Notice::Done(text)));
     set_cookie(&mut response, UserSession::COOKIE, "", 0);
     Ok(response)
+}
+
+async fn end_session(app: &App, session: &UserSession, now: Timestamp) -> Result<(), RecordError> {
+    let ending = (session.id, session.expires_at());
+    records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await
 }
 
 /// Ends a session after every grant of its user, and sends the browser to `PingOne` to be signed off there. Without `PingOne`,
@@ -101,8 +105,7 @@ pub(super) async fn end_session_at_pingone(
     session: &UserSession,
     now: Timestamp,
 ) -> Result<Response, RecordError> {
-    let ending = (session.id, session.expires_at());
-    records::sign_out(app.host(), &app.config, &session.user.sub, ending, now).await?;
+    end_session(app, session, now).await?;
     let url = match app.pingone.discovery(app.host(), &app.config).await {
         Ok(discovery) => discovery.end_session_url(&app.config),
         Err(error) => {
