@@ -26,17 +26,10 @@ struct ApprovePage<'a> {
     private_use_scheme: Option<&'a str>,
     is_on_this_computer: bool,
     words: &'a Wording,
-    scopes: &'a [ScopeChoice<'a>],
-    other_tools: &'a [&'a str],
-    new_tools: &'a [&'a str],
-    can_be_read_only: bool,
-    /// Whether tools may give the client the user's PingOne access token.
-    reveals_token: bool,
-    handle: &'a str,
+    form: &'a ApprovalForm<'a>,
     /// For how many days the approval is remembered, if it is.
     days: Option<u64>,
     script: &'a str,
-    nonce: &'a str,
 }
 
 /// The parts of the approval page that are not of the authorization request.
@@ -97,15 +90,9 @@ pub(crate) fn approve(
             private_use_scheme: uri.is_private_use().then_some(&host),
             is_on_this_computer: uri.is_loopback() || uri.is_private_use(),
             words,
-            scopes: &form.scopes,
-            other_tools: &form.other_tools,
-            new_tools: &form.new_tools,
-            can_be_read_only: form.can_be_read_only,
-            reveals_token: form.reveals_token,
-            handle: form.handle,
+            form,
             days: form.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
             script: include_str!("../../templates/approve.js"),
-            nonce: form.nonce,
         },
     )
 }
