@@ -11,8 +11,9 @@ use worker::{Env, send::SendFuture};
 
 use crate::{audit::audit_log, grant_index::WorkersGrantIndex, rate_limits::RateLimits, store::WorkersStore};
 
-/// The host with the bindings of `env`, which are the same for every request of an isolate. Fails if one is missing.
-pub(crate) fn host(env: &Env) -> worker::Result<Host> {
+/// The host with the bindings of `env`, which are the same for every request of an isolate, and this many operations on
+/// records for a request. Fails if a binding is missing.
+pub(crate) fn host(env: &Env, operations: usize) -> worker::Result<Host> {
     Ok(Host {
         clock: Arc::new(WorkersRuntime),
         http: Arc::new(WorkersRuntime),
@@ -22,15 +23,8 @@ pub(crate) fn host(env: &Env) -> worker::Result<Host> {
         grant_index: Arc::new(WorkersGrantIndex::new(env)?),
         tasks: Arc::new(WorkersRuntime),
         audit: audit_log(env),
-        capacity: Capacity { operations: subrequests(env)?, ..Capacity::default() },
+        capacity: Capacity { operations, ..Capacity::default() },
     })
-}
-
-/// The variable `SUBREQUESTS`: the subrequests that the plan of the account has for a request.
-fn subrequests(env: &Env) -> worker::Result<usize> {
-    let Ok(value) = env.var("SUBREQUESTS") else { return Ok(Capacity::default().operations) };
-    let number = value.to_string().parse().ok().filter(|number| (50..=10_000).contains(number));
-    number.ok_or_else(|| worker::Error::RustError("SUBREQUESTS must be a number from 50 to 10000".to_owned()))
 }
 
 /// Clock, randomness, outgoing HTTP, background tasks and log of the runtime.

@@ -72,18 +72,20 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
         return Ok(router);
     }
     let variable = |name: &str| variable(env, name);
-    let misspelled = check_names(env, |name| variable(name).is_some_and(|value| !value.is_empty()));
-    let config = match (misspelled, tools.config(&variable)) {
-        (Ok(()), config) => config.map_err(|errors| errors.to_string())?,
-        (Err(mut misspelled), config) => {
-            misspelled.extend(config.err().map(|errors| errors.0).unwrap_or_default());
-            return Err(ConfigErrors(misspelled).to_string());
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let mut wrong = check_names(env, is_set).err().unwrap_or_default();
+    let operations = subrequests(variable("SUBREQUESTS")).map_err(|error| wrong.push(error)).unwrap_or_default();
+    let config = match tools.config(&variable) {
+        Ok(config) if wrong.is_empty() => config,
+        result => {
+            wrong.extend(result.err().into_iter().flat_map(|errors| errors.0));
+            return Err(ConfigErrors(wrong).to_string());
         }
     };
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
         return Err("RATE_LIMITS: must be on or off; wrangler.jsonc has the limits, at ratelimits".to_owned());
     }
-    let host = host::host(env).map_err(|error| format!("a binding is missing or wrong: {error}"))?;
+    let host = host::host(env, operations).map_err(|error| format!("a binding is missing or wrong: {error}"))?;
     metrics::enable(env);
     let router = tools.server(config, host).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
@@ -94,6 +96,18 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
 fn variable(env: &Env, name: &str) -> Option<String> {
     let value = Reflect::get(env, &name.into()).ok().filter(|value| !value.is_null_or_undefined())?;
     value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
+}
+
+/// The value of `SUBREQUESTS`: the subrequests that the plan of the account has for a request.
+fn subrequests(value: Option<String>) -> Result<usize, ConfigError> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(Capacity::default().operations);
+    };
+    let number = value.parse().ok().filter(|number| (50..=10_000).contains(number));
+    number.ok_or_else(|| ConfigError {
+        name: "SUBREQUESTS".into(),
+        problem: "must be a whole number from 50 to 10000".into(),
+    })
 }
 
 /// Rejects misspelled names among the Worker's variables, secrets and bindings.
