@@ -88,7 +88,8 @@ pub(crate) fn routes(app: &Arc<App>, admin: Admin) -> Router {
 
 /// The routes of the admin interface alone.
 pub(crate) fn admin_routes(app: &Arc<App>) -> Router {
-    for_operators().fallback(not_found).with_state(Arc::clone(app))
+    let layer = from_fn_with_state(Arc::clone(app), in_log_context);
+    for_operators().fallback(not_found).layer(layer).with_state(Arc::clone(app))
 }
 
 /// Pages of other origins cannot send the token of the operator, so these routes have no CORS.
@@ -99,12 +100,26 @@ fn for_operators() -> Router<Arc<App>> {
 
 /// One layer, since each takes microseconds.
 async fn around_every_route(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let respond =
+        |request| drain::after_response(&app, request, |request| host_header::checked(&app, request, next));
+    within_log_context(&app, request, respond).await
+}
+
+/// The layer around the routes of the admin interface alone.
+async fn in_log_context(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    within_log_context(&app, request, |request| next.run(request)).await
+}
+
+/// The response, whose lines in the log have the id and the remote address of the request. The response has the id too.
+async fn within_log_context<F>(app: &App, request: Request, respond: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = app.request_ids.of(request.headers());
     let address = request.extensions().get().map(|ClientAddress(address)| address.to_string());
     let context = LogContext::new(&id, address);
     let span = trace::request(&request);
-    let respond = drain::after_response(&app, request, |request| host_header::checked(&app, request, next));
-    let respond = log_context::within(context, respond);
+    let respond = log_context::within(context, respond(request));
     let mut response = match span {
         None => respond.await,
         Some(span) => {
