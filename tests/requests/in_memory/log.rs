@@ -76,14 +76,17 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn api_refusal_is_logged_with_method_path_and_status() {
+async fn api_refusal_is_logged_with_method_url_and_status() {
     let (log, _logging) = Log::begin();
     let world = World::with(&[("API_URL", "https://todo.example/v2")]);
     let token = world.connected().await.access;
     world.call(&token, "toggle_todo_status", json!({ "id": "a", "completed": true })).await;
     let text = log.text();
     for (what, request) in [
-        ("the API refused a request of a tool", r#"method=PATCH path="/api/todos/a" status=404"#),
+        (
+            "the API responded with an error",
+            r#"method=PATCH url="https://todo.example/v2/api/todos/a" status=404"#,
+        ),
         ("is API_URL right?", r#"method=GET path="/api/todos" status=404"#),
         ("a tool call ended with an error", "toggle_todo_status"),
     ] {

@@ -155,13 +155,13 @@ impl ApiClient {
         })?;
         let response = counted.keep(response).ok_or(ApiError::Unavailable)?;
         let status = response.status();
-        // Tools judge other refusals.
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        // A tool call that fails is a `200` of the MCP endpoint, so the log has the response of the API.
+        if status.is_client_error() || status.is_server_error() {
             let retry_after = retry::retry_after(&response, self.app.now());
             tracing::warn!(%method, url = url(), status = status.as_u16(), ms, retry_after, "the API responded with an error");
         } else {
             // Without the URL, which may hold arguments of the tool.
-            tracing::info!(http_method = %method, status = status.as_u16(), ms, "the API responded");
+            tracing::info!(%method, status = status.as_u16(), ms, "the API responded");
         }
         Ok(without_token(response, token.expose()))
     }

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use super::ApiError;
 use crate::{
     host::{BoxFuture, Timestamp},
-    retry::retry_after,
     secret::Secret,
     types::User,
 };
@@ -116,23 +115,9 @@ impl Caller {
     /// `429` and `503` are [`ApiError::Busy`], and a challenge for scopes is [`ApiError::InsufficientScope`]. If the
     /// user's login at `PingOne` has ended, this is [`ApiError::LoginRequired`], and the MCP client is told to log in
     /// again.
-    ///
-    /// An error response is logged here: a tool call that fails is a `200` of the MCP endpoint.
     pub async fn fetch(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let result = self.api.fetch(request).await;
-        match &result {
-            Ok(response) if response.status().is_client_error() || response.status().is_server_error() => {
-                let retry_after = retry_after(response, self.now);
-                let status = response.status().as_u16();
-                tracing::warn!(%method, path, status, retry_after, "the API refused a request of a tool");
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%method, path, %error, "a request of a tool got no response of the API");
-            }
-        }
-        ApiError::check(self.login.note(result)?, self.now)
+        let response = self.login.note(self.api.fetch(request).await)?;
+        ApiError::check(response, self.now)
     }
 
     /// The claims of the `PingOne` access token, which is refreshed first if it is about to expire.
