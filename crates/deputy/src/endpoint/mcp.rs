@@ -66,11 +66,10 @@ impl Refusal for McpError {
             Self::Body(_)
             | Self::InsufficientScope { .. }
             | Self::InvalidToken
-            | Self::Method
             | Self::MissingToken
             | Self::NotApproved { .. }
-            | Self::Origin
             | Self::TooMany { .. } => Fault::Expected,
+            Self::Method | Self::Origin => Fault::Client,
             Self::Record(error) => Fault::Server(error),
         }
     }
@@ -156,7 +155,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     let (user, declined) = (grant.user.clone(), grant.declined.to_vec());
     let api = Arc::new(ApiClient::new(app, grant, access.key, now, permit.api_responses()));
     let caller = Caller::new(user, client, access.scopes.to_vec(), now, api).declining(declined);
-    // On the heap: a request that is refused would otherwise move the space for all of it from future to future.
+    // Boxed, so that the future of a refused request stays small.
     let response =
         Box::pin(app.mcp.respond(&head, body, caller, session)).await.map_err(
             |challenge| match challenge {
@@ -169,7 +168,7 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
                 Challenge::LoginRequired => McpError::InvalidToken,
             },
         )?;
-    // A tool that has been called has its event already.
+    // The call of a tool is in the audit log already, so a refused stream adds no event.
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
 

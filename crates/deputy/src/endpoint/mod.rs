@@ -73,13 +73,13 @@ impl About<'_> {
 pub(crate) enum Fault<'a> {
     /// The client or the browser.
     Client,
-    /// No party: the refusal is part of the protocol, or was logged where it arose.
+    /// No party: the refusal is part of the protocol, or was logged where it arose. It is logged at the level `debug`.
     Expected,
     /// This server. The cause is for the log only.
     Server(&'a dyn Display),
 }
 
-/// The response of an endpoint. Counts the request, and logs a refusal unless it is expected.
+/// The response of an endpoint. Counts the request, and logs a refusal.
 pub(crate) async fn respond<E: Refusal>(
     app: &App,
     work: impl Future<Output = Result<Response, E>>,
@@ -108,7 +108,7 @@ pub(crate) async fn respond_in_login<E: Refusal>(
                 tracing::info!(error = %refusal, "{}", E::EVENT);
                 app.step_refused(trail, refusal.kind(), refusal.to_string());
             }
-            Fault::Expected => {}
+            Fault::Expected => tracing::debug!(error = %refusal, "{}", E::EVENT),
             Fault::Server(cause) => {
                 tracing::error!(error = %cause, "internal failure");
                 app.step_refused(trail, refusal.kind(), cause.to_string());

@@ -90,7 +90,7 @@ impl StreamableHttp {
             Ok(response) => Ok(response),
             Err(Refusal::Challenge(challenge)) => Err(challenge),
             Err(Refusal::Error { status, id, error }) => {
-                tracing::info!(code = error.code, reason = error.message, "MCP request refused");
+                tracing::info!(code = error.code, error = error.message, "MCP request refused");
                 Ok(json_text(status, rpc_error::response(&id, Err(error))))
             }
         }
