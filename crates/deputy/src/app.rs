@@ -135,7 +135,7 @@ impl App {
     }
 }
 
-/// The number of grants that this process has ended or narrowed. A request under way looks at its grant again when the
+/// The number of grants that this process has ended or narrowed, and of calls that it has cancelled. A request under way looks at its grant again when the
 /// number changes. It counts and wakes nothing, since on Workers a request cannot wake another.
 #[derive(Debug, Default)]
 pub(crate) struct GrantChanges(AtomicU64);

@@ -29,9 +29,8 @@
 //!
 //! # Layers
 //!
-//! `server → router → endpoint → {clients, grants} → app → {limits, mcp, pages, pingone, records} → http → {oauth, oidc} →
-//! config → seal → host → types`. A module imports from lower layers only. `docs/architecture.md` has the drawing, and the
-//! test `architecture` compares it with the `use` lines. [`oauth`] and [`oidc`] are pure: they do not wait, read no clock,
+//! A module imports from lower layers only, from `server` and `router` down to `host` and `types`. `docs/architecture.md`
+//! draws the layers, and the test `architecture` compares the drawing with the `use` lines. [`oauth`] and [`oidc`] are pure: they do not wait, read no clock,
 //! draw no randomness, and do not know each other.
 //!
 //! A grant is one aggregate with pure transitions. An endpoint loads it, applies a transition and writes it with
@@ -40,18 +39,17 @@
 //!
 //! State that outlives one MCP request is in no process ([`mcp::GrantSession`]). The capabilities that a client of an older
 //! revision declares travel with the client, sealed in an `Mcp-Session-Id` that names nothing on the server: two programs
-//! that share a token declare for themselves. A client's reply to a question that a tool asked on the stream of another
-//! request is stored under a name that only this grant can have made, and the request that asked finds it there, on any
-//! replica.
+//! that share a token declare for themselves. A client's reply to a tool's question arrives in another request, perhaps at
+//! another replica. It is stored under a name derived from the grant's key, where the request that asked reads it.
 //!
 //! An approval is remembered for registered clients with a loopback redirect URI, if the user, or a program on their
-//! computer, opened the request. An operator can have it remembered for other redirect URIs or not at all. The user is asked
-//! every time about a client with a metadata document, since anybody can present it, and a browser that a program has opened
-//! does not report a redirect by another site on the way. A page of this server does not count as the user either: its
-//! redirects lead to addresses that clients chose.
+//! computer, opened the request. An operator can have it remembered for other redirect URIs or not at all. Clients
+//! that any program can impersonate (a metadata document, a public client of `CLIENTS`) are approved at each login, since a
+//! browser that a program has opened does not report a redirect by another site on the way. A page of this server does not
+//! count as the user either: its redirects lead to addresses that clients chose.
 //!
-//! The approval page has one script, named by a nonce: no header keeps the second click of a double click from falling on
-//! Approve when a window above the page closes at the first. Where scripts do not run, there is a box to tick.
+//! The approval page has one script, allowed by a nonce. It ignores a click that falls on Approve because a window above the
+//! page has just closed. Where scripts do not run, the user ticks a box.
 //!
 //! The server reads the rest of a refused request for a while (RFC 9112 §9.6): a connection that is closed while bytes arrive
 //! is reset, and the client would not learn why it was refused.

@@ -138,9 +138,9 @@ impl Drop for RunningProbe<'_> {
     }
 }
 
-/// Seconds.
+/// Seconds between two probes of storage.
 const STORAGE_PERIOD: u64 = 1;
-/// Seconds.
+/// Seconds between two requests for the documents of PingOne.
 const PINGONE_PERIOD: u64 = 10;
 
 /// Seconds after which other requests stop waiting for a probe: some runtimes never drop a canceled request.

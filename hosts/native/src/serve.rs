@@ -92,7 +92,7 @@ pub(crate) async fn run(
     }
     output.print(&ready);
     notify::ready();
-    app.check_upstream();
+    app.check_pingone();
     app.serve(listening.listeners, http, stop.shutdown).await;
     Ok(())
 }
@@ -215,8 +215,8 @@ impl Deputy {
         &self.host
     }
 
-    /// Logs an error if users cannot log in. Does not delay the start.
-    fn check_upstream(&mut self) {
+    /// Logs a warning if users cannot log in. Does not delay the start.
+    fn check_pingone(&mut self) {
         let server = self.served.server.clone();
         self.tasks.push(tokio::spawn(async move { server.check_pingone().await }));
     }

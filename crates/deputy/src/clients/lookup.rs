@@ -1,4 +1,4 @@
-//! The client of an authorization request: one that registered, or one whose `client_id` is the URL of its metadata.
+//! The client of an authorization request: one of `CLIENTS`, one that registered, or one that a metadata document describes.
 
 use std::net::IpAddr;
 

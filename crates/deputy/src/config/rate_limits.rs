@@ -9,11 +9,11 @@ use crate::host::Endpoint;
 /// users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
-    /// To `/authorize`.
+    /// To the endpoints of [`Endpoint::Authorize`].
     pub authorize: NonZeroU32,
-    /// To `/register`.
+    /// To the endpoint of [`Endpoint::Register`].
     pub register: NonZeroU32,
-    /// To `/token` and `/revoke`.
+    /// To the endpoints of [`Endpoint::Token`].
     pub token: NonZeroU32,
 }
 
@@ -47,8 +47,9 @@ pub(super) static RATE_LIMITS: Variable = Variable {
     name: "RATE_LIMITS",
     former_name: None,
     summary: "requests a minute that Deputy accepts from one address",
-    details: "`token` is the limit of `/token` and `/revoke` together; an endpoint that is left out keeps its \
-              default. Further requests get `429`. Requests that pages of other sites make in browsers have limits \
+    details: "`authorize` is the limit of `/authorize` and `/agents` together, and `token` that of `/token`, `/revoke`, \
+              the admin interface, and deliveries of PingOne's webhook without the secret. A limit that is left out \
+              keeps its default. Further requests get `429`. Requests that pages of other sites make in browsers have limits \
               of their own, with the same numbers. `off` is for load tests.",
     syntax: Syntax::Text(
         "`on`, `off`, or `authorize=<number>`, `register=<number>` and `token=<number>` with commas between them, \

@@ -7,7 +7,7 @@ use std::{fmt, ops::RangeInclusive};
 pub struct Variable {
     /// The name.
     pub name: &'static str,
-    /// The name that the server had for it which Deputy replaces. Both are read.
+    /// Its name in the server that Deputy replaces. Both names are read.
     pub former_name: Option<&'static str>,
     /// Its meaning: a noun phrase without an article.
     pub summary: &'static str,

@@ -131,7 +131,7 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
     Ok(tokens(app, &issued))
 }
 
-/// The code or refresh token of a request, of which the trail has the login from then on.
+/// Parses the code or refresh token of a request, and enters its login into the trail.
 fn presented_token(app: &App, trail: &Trail, request: &TokenRequest) -> Result<ReferenceToken, TokenError> {
     let (kind, step, text) = match request {
         TokenRequest::AuthorizationCode { code, .. } => {

@@ -299,11 +299,14 @@ fn tag(key: &SealingKey, random: &[u8]) -> [u8; 16] {
 /// Pause between two looks at a grant: the time within which a request ends after this process ended or narrowed its
 /// grant.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The same for a change by another process.
+/// The pause between two looks at the grant in the store, for a change by another process.
 const REVOCATION_CHECK: Duration = Duration::from_secs(15);
+/// The pause before the second look for a reply. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// Attempts to store a reply. They take longer than `LONGEST_PAUSE`, after which a waiting request has taken its reply
 /// and freed the place.
 const MOST_TRIES: u32 = 6;
+/// The pause after a failed write of a reply, times the number of attempts.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two looks for a reply.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

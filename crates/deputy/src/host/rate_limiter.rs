@@ -20,14 +20,14 @@ pub trait RateLimiter: Send + Sync {
     ) -> BoxFuture<'_, Result<(), RetryAfter>>;
 }
 
-/// The endpoints with a rate limit.
+/// The endpoints with a rate limit, which those of one kind share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// `GET /authorize`
+    /// `GET /authorize` and `/agents`, which both begin logins.
     Authorize,
     /// `POST /register`
     Register,
-    /// `POST /token` and `POST /revoke`
+    /// `POST /token`, `POST /revoke`, the admin interface, and deliveries of PingOne's webhook without the secret.
     Token,
 }
 

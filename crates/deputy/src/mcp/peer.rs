@@ -103,7 +103,7 @@ impl Peer {
         fits
     }
 
-    /// Has the request's future polled again.
+    /// Schedules another poll of the request's future.
     pub(super) fn wake(&self) {
         self.0.waker.wake();
     }

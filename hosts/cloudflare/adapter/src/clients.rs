@@ -71,7 +71,7 @@ async fn result(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
     Completion::of(&call.map_err(failed)?).await.map_err(failed)
 }
 
-/// A digest, because a `client_id` may be a URL that is longer than a key of KV.
+/// The key of a client in KV, with the digest of its name. Names are short, but stored clients have such keys.
 fn kv_key(id: &str) -> String {
     let mut key = "client:".to_owned();
     for byte in Sha256::digest(id) {

@@ -1,7 +1,7 @@
-// A Durable Object that holds a record. The approval, the login and the grant of one authorization request follow each other
-// in one object, in a slot each: the first use of an object, and its removal, cost more than everything else.
+// A Durable Object with up to three records, each in a slot. The approval, the login and the grant of one authorization
+// request follow each other in one object: the first use of an object, and its removal, cost more than everything else.
 //
-// It implements the four methods of the store (`deputy::host::Store`) for every kind of record. It is written in
+// It implements the four operations (`deputy::host::Operation`) on every kind of record but clients. It is written in
 // JavaScript, because it only passes bytes between its caller and its storage. A method does not wait between its read
 // and its write, so no other request of the object runs between them. The runtime holds back the result until the
 // writes are durable.

@@ -151,7 +151,7 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
         if let Some(lists) = self.constant_lists.clone().filter(|lists| lists.place(&call).is_some()) {
             return Box::pin(async move {
                 let (request, silent) = without_sender(call.clone());
-                let result = handle(&*server, request, None, (silent, None)).await?;
+                let result = handle(&*server, request, None, silent, None).await?;
                 if let Some(place) = lists.place(&call) {
                     place.get_or_init(|| result.to_string().into());
                 }
@@ -159,7 +159,7 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
             });
         }
         let silent = self.silent_peer.clone().filter(|_| call.method == "tools/call");
-        Box::pin(async move { handle(&*server, call, Some(caller), (peer, silent)).await })
+        Box::pin(async move { handle(&*server, call, Some(caller), peer, silent).await })
     }
 
     fn constant_result(&self, call: &Call) -> Option<Arc<str>> {
@@ -171,7 +171,8 @@ async fn handle<S: ServerHandler>(
     server: &S,
     call: Call,
     caller: Option<Caller>,
-    (peer, silent): (Peer, Option<Arc<SilentPeer>>),
+    peer: Peer,
+    silent: Option<Arc<SilentPeer>>,
 ) -> Result<Value, RpcError> {
     let (rmcp_peer, serve_loop) = if let Some(silent) = silent {
         (silent.get_or_init(serve_loop::silent_peer).clone(), None)
@@ -184,7 +185,7 @@ async fn handle<S: ServerHandler>(
     let mut context = RequestContext::new(id, rmcp_peer);
     std::mem::swap(&mut context.extensions, request.extensions_mut());
     context.meta = context.extensions.remove().unwrap_or_default();
-    // The peer of one request would know the client.
+    // A silent peer, which calls share, knows no client. The context names it.
     if serve_loop.is_none()
         && let Era::Handshake(version) = &era
     {
