@@ -288,7 +288,7 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 This page is generated from the descriptions in [`crates/deputy/src/config`](../crates/deputy/src/config) and
-[`commands.rs`](../hosts/native/src/commands.rs). A test compares it with them; `UPDATE_DOCS=1 cargo test -p deputy-native --test binary`
+[`commands`](../hosts/native/src/commands/mod.rs). A test compares it with them; `UPDATE_DOCS=1 cargo test -p deputy-native --test binary`
 writes it anew.
 
 The native binary reads a variable from the environment, or from a file of `NAME=value` lines: `.env` in the current folder, or the file

@@ -257,8 +257,8 @@ mod tests {
     use super::*;
     use crate::encoding::base64url_encode;
 
-    const KEYS: &str = include_str!("../../../fuzz/fixtures/keys.json");
-    const TOKEN: &str = include_str!("../../../fuzz/fixtures/token.txt");
+    const KEYS: &str = include_str!("../../../../fuzz/fixtures/keys.json");
+    const TOKEN: &str = include_str!("../../../../fuzz/fixtures/token.txt");
 
     fn keys() -> KeySet {
         KeySet::read(&http::Response::new(Bytes::from(KEYS))).expect("keys")
