@@ -6,9 +6,13 @@ use deputy::host::{Operation, Outcome, Record, StoreError, Timestamp, Version};
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::*;
 use worker::{Env, js_sys::Promise, send::SendWrapper};
-use workers_runtime::{Completion, bytes, exception_message, fill_random, now};
+use workers_runtime::{bytes, fill_random, now};
 
-use crate::{binding::binding, encoding};
+use crate::{
+    binding::binding,
+    calls::{completed, number},
+    encoding,
+};
 
 /// The namespace `OAUTH_KV`.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl Clients {
     }
 
     async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
-        let stored = result(get(&self.0, &kv_key(id))).await?;
+        let stored = completed(get(&self.0, &kv_key(id)), KV).await?;
         if stored.is_null() {
             return Ok(None);
         }
@@ -56,19 +60,12 @@ impl Clients {
         // KV rejects an expiration within a minute. The expiry in the record is exact.
         let expiration = expires_at.max(now().plus(60 + 5)).0;
         let value = encoding::encode(value, new_version(), expires_at);
-        #[expect(clippy::cast_precision_loss, reason = "times have fewer than 53 bits")]
-        result(put(&self.0, &kv_key(id), &value, expiration as f64)).await.map(|_| ())
+        completed(put(&self.0, &kv_key(id), &value, number(expiration)), KV).await.map(|_| ())
     }
 
     async fn delete(&self, id: &str) -> Result<(), StoreError> {
-        result(remove(&self.0, &kv_key(id))).await.map(|_| ())
+        completed(remove(&self.0, &kv_key(id)), KV).await.map(|_| ())
     }
-}
-
-/// The result of a call.
-async fn result(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
-    let failed = |error: JsValue| StoreError(format!("KV: {}", exception_message(&error)));
-    Completion::of(&call.map_err(failed)?).await.map_err(failed)
 }
 
 /// The key of a client in KV, with the digest of its name. Names are short, but stored clients have such keys.
@@ -87,6 +84,9 @@ fn new_version() -> Version {
     fill_random(&mut bytes);
     Version(u64::from_be_bytes(bytes))
 }
+
+/// The storage, in the text of an error.
+const KV: &str = "KV";
 
 #[wasm_bindgen(module = "/src/clients.js")]
 extern "C" {

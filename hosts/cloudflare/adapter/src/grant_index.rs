@@ -5,7 +5,8 @@ use deputy::host::{
 };
 use wasm_bindgen::prelude::*;
 use worker::{Env, ObjectNamespace, js_sys::Promise, send::SendFuture};
-use workers_runtime::{Completion, exception_message};
+
+use crate::calls::{completed, number};
 
 /// The index of grants in the namespace `GRANTS`.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ impl GrantIndex for WorkersGrantIndex {
             let after = after.map(id).unwrap_or_default();
             let limit = u32::try_from(limit).unwrap_or(u32::MAX);
             let objects = self.objects.as_ref();
-            let listed = list(objects, &self.owner, client, user, &after, limit, seconds(now));
-            result(listed)
+            let listed = list(objects, &self.owner, client, user, &after, limit, number(now.0));
+            completed(listed, INDEX)
                 .await?
                 .as_string()
                 .and_then(|ids| parse(&ids))
@@ -57,22 +58,16 @@ impl GrantIndex for WorkersGrantIndex {
         Box::pin(SendFuture::new(async move {
             let (grant, client, user) = (id(grant), digest(client), digest(user));
             let objects = self.objects.as_ref();
-            let entered = enter(objects, &self.owner, &grant, &client, &user, seconds(until), seconds(now));
-            result(entered).await.map(|_| ())
+            let entered = enter(objects, &self.owner, &grant, &client, &user, number(until.0), number(now.0));
+            completed(entered, INDEX).await.map(|_| ())
         }))
     }
 
     fn remove(&self, grant: GrantId) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(SendFuture::new(async move {
-            result(remove(self.objects.as_ref(), &self.owner, &id(grant))).await.map(|_| ())
+            completed(remove(self.objects.as_ref(), &self.owner, &id(grant)), INDEX).await.map(|_| ())
         }))
     }
-}
-
-/// The result of a call.
-async fn result(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
-    let failed = |error: JsValue| StoreError(format!("the index of grants: {}", exception_message(&error)));
-    Completion::of(&call.map_err(failed)?).await.map_err(failed)
 }
 
 fn id(grant: GrantId) -> String {
@@ -89,11 +84,8 @@ fn parse(ids: &str) -> Option<Vec<GrantId>> {
     ids.map(|id| GrantId::from_hex(std::str::from_utf8(id).ok()?)).collect()
 }
 
-/// A number of JavaScript. Times have fewer than 53 bits, so the conversion is exact.
-#[expect(clippy::cast_precision_loss, reason = "fewer than 53 bits")]
-fn seconds(time: Timestamp) -> f64 {
-    time.0 as f64
-}
+/// The storage, in the text of an error.
+const INDEX: &str = "the index of grants";
 
 #[wasm_bindgen(module = "/src/grant_index.js")]
 extern "C" {

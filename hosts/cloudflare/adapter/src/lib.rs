@@ -7,6 +7,7 @@
 
 mod audit;
 mod binding;
+mod calls;
 mod clients;
 mod encoding;
 mod grant_index;
@@ -74,7 +75,8 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     let variable = |name: &str| variable(env, name);
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
     let mut wrong = check_names(env, is_set).err().unwrap_or_default();
-    let operations = subrequests(variable("SUBREQUESTS")).map_err(|error| wrong.push(error)).unwrap_or_default();
+    let operations =
+        subrequests(variable("SUBREQUESTS")).map_err(|error| wrong.push(error)).unwrap_or_default();
     let config = match tools.config(&variable) {
         Ok(config) if wrong.is_empty() => config,
         result => {
@@ -85,7 +87,8 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     if config.rate_limits.is_some_and(|limits| limits != config::RateLimits::default()) {
         return Err("RATE_LIMITS: must be on or off; wrangler.jsonc has the limits, at ratelimits".to_owned());
     }
-    let host = host::host(env, operations).map_err(|error| format!("a binding is missing or wrong: {error}"))?;
+    let host =
+        host::host(env, operations).map_err(|error| format!("a binding is missing or wrong: {error}"))?;
     metrics::enable(env);
     let router = tools.server(config, host).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));

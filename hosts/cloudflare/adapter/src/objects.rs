@@ -3,9 +3,12 @@
 use deputy::host::{Operation, Outcome, Record, StoreError};
 use wasm_bindgen::prelude::*;
 use worker::{Env, ObjectNamespace, js_sys::Promise};
-use workers_runtime::{Completion, bytes, exception_message};
+use workers_runtime::bytes;
 
-use crate::encoding;
+use crate::{
+    calls::{completed, number},
+    encoding,
+};
 
 /// The place of a record: a slot of the object with this name.
 #[derive(Debug)]
@@ -28,20 +31,22 @@ impl Objects {
         let (namespace, name, slot) = (self.0.as_ref(), place.object.as_str(), place.slot);
         match operation {
             Operation::Get { now } => {
-                record(&result(get(namespace, name, slot, number(now.0))).await?).map(Outcome::Record)
+                record(&completed(get(namespace, name, slot, number(now.0)), OBJECT).await?)
+                    .map(Outcome::Record)
             }
             Operation::Put { value, expires_at } => {
-                result(put(namespace, name, slot, &value, number(expires_at.0))).await?;
+                completed(put(namespace, name, slot, &value, number(expires_at.0)), OBJECT).await?;
                 Ok(Outcome::Written(true))
             }
             Operation::Replace { expected, value, expires_at, now } => {
                 let expected = expected.map(|version| number(version.0));
                 let (expires_at, now) = (number(expires_at.0), number(now.0));
                 let call = replace(namespace, name, slot, expected, &value, expires_at, now);
-                result(call).await?.as_bool().map(Outcome::Written).ok_or_else(unexpected_result)
+                completed(call, OBJECT).await?.as_bool().map(Outcome::Written).ok_or_else(unexpected_result)
             }
             Operation::Take { now } => {
-                record(&result(take(namespace, name, slot, number(now.0))).await?).map(Outcome::Record)
+                record(&completed(take(namespace, name, slot, number(now.0)), OBJECT).await?)
+                    .map(Outcome::Record)
             }
         }
     }
@@ -50,14 +55,8 @@ impl Objects {
     #[cfg(feature = "eviction")]
     pub(crate) async fn evict(&self, name: &str) {
         // The call fails, because it evicts its own object.
-        let _ = result(evict(self.0.as_ref(), name)).await;
+        let _ = completed(evict(self.0.as_ref(), name), OBJECT).await;
     }
-}
-
-/// The result of a call.
-async fn result(call: Result<Promise, JsValue>) -> Result<JsValue, StoreError> {
-    let failed = |error: JsValue| StoreError(format!("a Durable Object: {}", exception_message(&error)));
-    Completion::of(&call.map_err(failed)?).await.map_err(failed)
 }
 
 fn record(encoded: &JsValue) -> Result<Option<Record>, StoreError> {
@@ -72,11 +71,8 @@ fn unexpected_result() -> StoreError {
     StoreError("a Durable Object returned an unexpected value".to_owned())
 }
 
-/// A number of JavaScript. Versions have 48 bits and times fewer, so the conversion is exact.
-#[expect(clippy::cast_precision_loss, reason = "fewer than 53 bits")]
-fn number(value: u64) -> f64 {
-    value as f64
-}
+/// The storage, in the text of an error.
+const OBJECT: &str = "a Durable Object";
 
 #[wasm_bindgen(module = "/src/objects.js")]
 extern "C" {
