@@ -5,7 +5,6 @@ use deputy::config::{Config, ConfigError, ConfigErrors, Keys, Names, UnknownName
 use crate::{
     commands,
     env_file::{EnvFile, environment},
-    error::StartError,
     openapi::ToolSource,
 };
 
@@ -46,13 +45,8 @@ fn config_with(
 }
 
 /// The keys of the server, without the rest of the configuration.
-pub(crate) fn keys(file: &EnvFile) -> Result<Keys, StartError> {
-    let name = "SERVER_KEY";
-    let value = variable(file, name).or_else(|| variable(file, "COOKIE_ENCRYPTION_KEY"));
-    let keys = value.ok_or("is not set").and_then(|value| Keys::parse(&value));
-    keys.map_err(|problem| {
-        ConfigErrors(vec![ConfigError { name: name.into(), problem: problem.into() }]).into()
-    })
+pub(crate) fn keys(file: &EnvFile) -> Result<Keys, ConfigErrors> {
+    Keys::read(|name| variable(file, name))
 }
 
 /// A variable of the environment or of the file.

@@ -1,12 +1,18 @@
 //! The keys of the server.
 
+use std::cell::RefCell;
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use zeroize::Zeroizing;
 
-use super::variable::{DefaultValue, Syntax, Variable};
+use super::{
+    ConfigErrors,
+    variable::{DefaultValue, Syntax, Variable},
+    vars::Vars,
+};
 use crate::seal::{SealingKey, constant_time_eq};
 
 /// The keys of the server: the newest first, and during a rotation the one before it.
@@ -45,6 +51,12 @@ impl Keys {
                 })
                 .collect(),
         )
+    }
+
+    /// Reads the keys through `lookup`, and no other variable.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let vars = Vars { lookup: &lookup, errors: RefCell::default() };
+        vars.read(&SERVER_KEY, Self::parse).ok_or_else(|| ConfigErrors(vars.errors.into_inner()))
     }
 
     /// Parses the value of `SERVER_KEY`. The error is for the operator.

@@ -34,7 +34,7 @@ pub(crate) enum AuditAction {
 /// Runs `deputy audit`. `keys` reads the keys of the server, which only `verify` needs.
 pub(crate) fn run(
     options: &AuditOptions,
-    keys: impl FnOnce() -> Result<Keys, StartError>,
+    keys: impl FnOnce() -> Result<Keys, ConfigErrors>,
     output: &Output,
 ) -> Result<(), StartError> {
     let folder = folder(&options.data.data_dir);
