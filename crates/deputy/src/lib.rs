@@ -37,7 +37,7 @@
 //! compare-and-swap; the loser of a race reads again and meets the winner's state. So a code is redeemed once, a refresh
 //! token is rotated once, and PingOne is asked for new tokens once.
 //!
-//! State that outlives one MCP request is in no process ([`mcp::GrantSession`]). The capabilities that a client of an older
+//! State that outlives one MCP request is in no process ([`mcp::RequestGrant`]). The capabilities that a client of an older
 //! revision declares travel with the client, sealed in an `Mcp-Session-Id` that names nothing on the server: two programs
 //! that share a token declare for themselves. A client's reply to a tool's question arrives in another request, perhaps at
 //! another replica. It is stored under a name derived from the grant's key, where the request that asked reads it.

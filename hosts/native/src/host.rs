@@ -72,7 +72,7 @@ impl NativeHost {
     }
 
     /// Completes when all detached work has ended. To be called when no request can start more.
-    pub async fn drained(&self) {
+    pub async fn detached_work_done(&self) {
         self.detached.close();
         self.detached.wait().await;
     }

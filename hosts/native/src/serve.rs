@@ -258,8 +258,8 @@ impl Deputy {
         }
         // Longer than requests may take: a lost response of PingOne costs a user the login.
         tokio::select! {
-            () = host.drained() => {}
-            () = async { immediate.cancelled().await; sleep(DRAIN).await } => {
+            () = host.detached_work_done() => {}
+            () = async { immediate.cancelled().await; sleep(DETACHED_GRACE).await } => {
                 tracing::warn!("stopped before all detached work had ended; some users may have to log in again");
             }
         }
@@ -312,7 +312,7 @@ fn next_sweep(last: Timestamp, now: Timestamp) -> Timestamp {
 
 /// Time for detached work after [`shutdown`]'s time for requests. Together they are less than the 15 seconds that supervisors
 /// wait at least.
-const DRAIN: Duration = Duration::from_secs(4);
+const DETACHED_GRACE: Duration = Duration::from_secs(4);
 
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 

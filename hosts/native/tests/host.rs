@@ -156,7 +156,7 @@ async fn drained_host_has_finished_detached_work() {
         sleep.await;
         work_done.store(true, Ordering::SeqCst);
     }));
-    host.drained().await;
+    host.detached_work_done().await;
     assert!(done.load(Ordering::SeqCst));
 }
 

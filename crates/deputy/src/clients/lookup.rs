@@ -102,7 +102,7 @@ pub(crate) async fn authorizing_client(
 
 /// Whether the operator admits clients whose metadata document is at `url`.
 pub(super) fn admits_document(config: &Config, url: &ClientIdUrl) -> bool {
-    config.admission.metadata_documents && config.redirect_policy.hosts.admit(url.host())
+    config.admission.metadata_documents && config.redirect_policy.hosts.admits(url.host())
 }
 
 /// The client that the document at `url` describes. The document is fetched unless a fresh one is stored.

@@ -37,7 +37,7 @@ pub struct RedirectPolicy {
 impl RedirectPolicy {
     /// Whether a client may have this redirect URI.
     pub fn allows(&self, uri: &RedirectUri) -> bool {
-        if uri.is_private_use() { self.private_use.contains(uri) } else { self.hosts.admit(&uri.host()) }
+        if uri.is_private_use() { self.private_use.contains(uri) } else { self.hosts.admits(&uri.host()) }
     }
 
     /// Whether a redirect URI with this host, as [`RedirectUri::host`] returns it, may be one that is allowed.
@@ -45,7 +45,7 @@ impl RedirectPolicy {
         if host.ends_with(':') {
             self.private_use.iter().any(|uri| uri.host() == host)
         } else {
-            self.hosts.admit(host)
+            self.hosts.admits(host)
         }
     }
 }
@@ -56,9 +56,9 @@ impl RedirectPolicy {
 /// use deputy::config::ClientHosts;
 ///
 /// let hosts = ClientHosts::parse("claude.ai *.example.com localhost")?;
-/// assert!(hosts.admit("claude.ai") && hosts.admit("app.example.com") && hosts.admit("localhost"));
-/// assert!(!hosts.admit("example.com") && !hosts.admit("claude.ai.evil.example"));
-/// assert!(ClientHosts::default().admit("any.example"));
+/// assert!(hosts.admits("claude.ai") && hosts.admits("app.example.com") && hosts.admits("localhost"));
+/// assert!(!hosts.admits("example.com") && !hosts.admits("claude.ai.evil.example"));
+/// assert!(ClientHosts::default().admits("any.example"));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl ClientHosts {
     }
 
     /// Whether a client may have this host.
-    pub fn admit(&self, host: &str) -> bool {
+    pub fn admits(&self, host: &str) -> bool {
         self.0.as_ref().is_none_or(|admitted| {
             admitted.iter().any(|entry| match entry.strip_prefix('*') {
                 Some(domain) => host.len() > domain.len() && host.ends_with(domain),
@@ -375,7 +375,7 @@ mod tests {
             ("127.0.0.1", "127.0.0.1"),
             ("xn--bcher-kva.example", "xn--bcher-kva.example"),
         ] {
-            assert!(ClientHosts::parse(entry).unwrap().admit(host), "{entry}");
+            assert!(ClientHosts::parse(entry).unwrap().admits(host), "{entry}");
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 
 use super::{
-    About, Fault, LONGEST_QUERY, Refusal, internal_failure_page, respond_in_login, too_long_page,
+    About, Fault, LONGEST_QUERY, Refusal, admit, internal_failure_page, respond_in_login, too_long_page,
     too_many_logins_page, wrong_method,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     grants::{Failure, login},
     host::{Decision, Endpoint, GrantId, LoginStep, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, set_cookie},
-    limits::{self, remote_source},
+    limits::remote_source,
     mcp::ToolSummary,
     metrics,
     oauth::{
@@ -174,9 +174,7 @@ async fn authorize(
     if is_in_background(headers) {
         return Err(AuthorizationRefusal::Background);
     }
-    limits::admit(app.host(), app.config.rate_limits, headers, &head.extensions, Endpoint::Authorize)
-        .await
-        .map_err(AuthorizationRefusal::RateLimit)?;
+    admit(app, head, Endpoint::Authorize).await.map_err(AuthorizationRefusal::RateLimit)?;
     let query = head.uri.query().unwrap_or_default();
     if query.len() > LONGEST_QUERY {
         return Err(AuthorizationRefusal::TooLong);

@@ -16,11 +16,11 @@ use super::{About, Fault, Refusal, STREAMABLE_HTTP, internal_failure, respond};
 use crate::{
     app::App,
     encoding::credentials,
-    grants::{api::ApiClient, manage::finish_ending, session::StoredSession},
+    grants::{api::ApiClient, manage::revoke_ended_grant, request_grant::StoredGrant},
     host::{RefusedBecause, RetryAfter, Timestamp},
     http::{BodyError, Response, error, list, read_counted_body, with_retry_after},
     limits::Excess,
-    mcp::{Caller, Challenge, Client, GrantSession as _},
+    mcp::{Caller, Challenge, Client, RequestGrant as _},
     oauth::{ErrorCode, Grant, ReferenceToken, TokenKind, ValidAccessToken},
     paths,
     records::{self, RecordError},
@@ -133,8 +133,8 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     }
     let id = grant.id;
     trace::grant(id);
-    let session = Arc::new(StoredSession::new(app, &grant, &access, (changes, now)));
-    let refused = || session.refuse_call(None, RefusedBecause::TooMany);
+    let request_grant = Arc::new(StoredGrant::new(app, &grant, &access, (changes, now)));
+    let refused = || request_grant.refuse_call(None, RefusedBecause::TooMany);
     let too_many = |excess, what| {
         tracing::warn!(grant = ?id, ?excess, what, "too much is under way at a time");
         McpError::TooMany { excess, what }
@@ -157,8 +157,8 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
     let caller = Caller::new(user, client, access.scopes.to_vec(), now, api).declining(declined);
     // Boxed, so that the future of a refused request stays small.
     let response =
-        Box::pin(app.mcp.respond(&head, body, caller, session)).await.map_err(
-            |challenge| match challenge {
+        Box::pin(app.mcp.respond(&head, body, caller, request_grant)).await.map_err(|challenge| {
+            match challenge {
                 Challenge::InsufficientScope { required } => {
                     McpError::InsufficientScope { held: access.scopes, required }
                 }
@@ -166,8 +166,8 @@ async fn serve(app: &Arc<App>, request: Request<Body>) -> Result<Response, McpEr
                     McpError::NotApproved { held: access.scopes, required }
                 }
                 Challenge::LoginRequired => McpError::InvalidToken,
-            },
-        )?;
+            }
+        })?;
     // The call of a tool is in the audit log already, so a refused stream adds no event.
     permit.until_sent(response).map_err(|excess| too_many(excess, "open streams"))
 }
@@ -195,7 +195,7 @@ async fn authorize(
     let stored = records::stored_grant(app.host(), token.grant(), now).await?;
     let (grant, _) = stored.ok_or(McpError::InvalidToken)?;
     if grant.has_ended() {
-        finish_ending(app, grant, &token, now);
+        revoke_ended_grant(app, grant, &token, now);
         return Err(McpError::InvalidToken);
     }
     let access = grant.validate_access_token(&token, now).ok_or(McpError::InvalidToken)?;

@@ -118,17 +118,19 @@ pub(crate) async fn respond_in_login<E: Refusal>(
     })
 }
 
+/// Counts a request for its remote address.
+pub(crate) async fn admit(app: &App, head: &Parts, endpoint: Endpoint) -> Result<(), RetryAfter> {
+    limits::admit(app.host(), app.config.rate_limits, head, endpoint).await
+}
+
 /// Counts a request for its remote address, and reads its whole body.
 pub(crate) async fn receive(
     app: &App,
     request: Request,
     endpoint: Endpoint,
 ) -> Result<(Parts, Bytes), ReceiveError> {
-    let limits = app.config.rate_limits;
-    limits::admit(app.host(), limits, request.headers(), request.extensions(), endpoint)
-        .await
-        .map_err(ReceiveError::RateLimit)?;
     let (head, body) = request.into_parts();
+    admit(app, &head, endpoint).await.map_err(ReceiveError::RateLimit)?;
     Ok((head, read_body(app.host(), body, LONGEST_BODY).await?))
 }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use super::{
-    About, Fault, ReceiveError, Refusal, internal_failure, not_found, respond, too_many_requests,
+    About, Fault, ReceiveError, Refusal, admit, internal_failure, not_found, respond, too_many_requests,
     wrong_method,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     grants::ended_logins::{self, Allowance, Ended, PER_EVENT, PER_GRANT},
     host::{Endpoint, PingOneEvent, RetryAfter, Timestamp},
     http::{Response, error, json as json_response, list, read_body, with_retry_after},
-    limits, metrics,
+    metrics,
     oauth::{ErrorCode, LoginsEnd},
     pingone::{DeliveredEvent, LoginEvent, RefusedDelivery, read_delivery},
     records::{self, Progress, RecordError},
@@ -101,9 +101,7 @@ async fn receive_events(app: &App, webhook: &Webhook, request: Request) -> Resul
     let (head, body) = request.into_parts();
     // A request without the secret is refused before its body is read.
     if !is_authenticated(webhook, &head.headers) {
-        let limits = app.config.rate_limits;
-        let counted =
-            limits::admit(app.host(), limits, &head.headers, &head.extensions, Endpoint::Token).await;
+        let counted = admit(app, &head, Endpoint::Token).await;
         return Err(counted.err().map_or(EventsError::Unauthorized, EventsError::RateLimit));
     }
     if head.method != Method::POST {

@@ -66,10 +66,10 @@ impl Refusal for RegisterError {
 
 /// `POST /register`.
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, admit(&app, request)).await
+    respond(&app, register_client(&app, request)).await
 }
 
-async fn admit(app: &App, request: Request) -> Result<Response, RegisterError> {
+async fn register_client(app: &App, request: Request) -> Result<Response, RegisterError> {
     let (head, body) = receive(app, request, Endpoint::Register).await?;
     let (now, config) = (app.now(), &app.config);
     if !config.admission.registration {

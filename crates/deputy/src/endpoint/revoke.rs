@@ -10,7 +10,7 @@ use crate::{
     app::{App, access_of},
     clients::{Authenticated, AuthenticationError, authenticate},
     grants::{
-        manage::{self, finish_ending_with},
+        manage::{self, revoke_ended_grant_with},
         revoke::revoke_at_pingone,
     },
     host::{EndedBy, Endpoint, Timestamp},
@@ -98,10 +98,10 @@ async fn end(
     }
     let Some(key) = grant.key_for(token, now) else { return Ok(()) };
     if grant.has_ended() {
-        finish_ending_with(app, grant, key);
+        revoke_ended_grant_with(app, grant, key);
         return Ok(());
     }
-    manage::remove(app, access_of(&grant), grant.id, EndedBy::Client, now).await?;
+    manage::remove_and_record(app, access_of(&grant), grant.id, EndedBy::Client, now).await?;
     tracing::info!(client = %client.id, grant = ?grant.id, "grant revoked by its client");
     // Only this grant had the refresh token of PingOne.
     revoke_at_pingone(

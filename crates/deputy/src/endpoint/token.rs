@@ -11,7 +11,7 @@ use crate::{
     app::{App, Trail, access_of},
     clients::{Authenticated, AuthenticationError, authenticate},
     grants::{
-        manage::{self, finish_ending},
+        manage::{self, revoke_ended_grant},
         refresh::current_tokens,
     },
     host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, LoginStep, Timestamp},
@@ -20,7 +20,7 @@ use crate::{
     metrics,
     oauth::{
         Client, ClientAuthError, Due, ErrorCode, Grant, Issued, Params, RedeemError, Redemption,
-        ReferenceToken, RefreshError, RefreshWhen, Refreshed, TokenKind, TokenRequest, TokenRequestError,
+        ReferenceToken, RefreshError, RefreshReason, Refreshed, TokenKind, TokenRequest, TokenRequestError,
     },
     records::{self, MetadataSource, RecordError},
     types::{ClientId, Scopes},
@@ -117,13 +117,13 @@ async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Res
             let outcome = issued.as_ref().map_or_else(Refusal::kind, |_| "ok");
             metrics::login(LoginStep::Redemption, outcome);
             let issued = issued?;
-            keep(app, &client, source, now).await;
+            prolong_client(app, &client, source, now).await;
             issued
         }
         TokenRequest::RefreshToken { scopes, .. } => {
             let (issued, is_new) = refresh(app, (&client, by_key), &token, scopes.as_ref(), now).await?;
             if is_new {
-                keep(app, &client, source, now).await;
+                prolong_client(app, &client, source, now).await;
             }
             issued
         }
@@ -168,15 +168,15 @@ async fn redeem(
             Ok(redeemed) => redeemed,
             Err(refusal) => {
                 if refusal == RedeemError::Replayed {
-                    end(app, access, code.grant(), "a code was replayed", now).await?;
+                    end_replayed(app, access, code.grant(), "a code was replayed", now).await?;
                 }
                 return Err(refusal.into());
             }
         };
-        list(app, &mut grant, now).await?;
+        enter_unless_blocked(app, &mut grant, now).await?;
         if records::replace_grant(app.host(), &grant, Some(version), now).await? {
             // Only the winner of the race enters the index.
-            index(app, &grant, indexed_until(app, now), now).await;
+            enter_in_user_index(app, &grant, indexed_until(app, now), now).await;
             app.audit(access, Decision::CodeRedeemed);
             tracing::info!(client = %client.id, grant = ?grant.id, "code redeemed");
             return Ok(issued);
@@ -235,14 +235,14 @@ async fn refresh(
                 let opened = || app.catalog.opened_by(&grant.scopes);
                 grant.approved_tools = grant.approved_tools.take().or_else(|| Some(opened()));
                 if grant.expires_at > grant.listed_until {
-                    let listed = list(app, &mut grant, now).await;
+                    let listed = enter_unless_blocked(app, &mut grant, now).await;
                     if let Err(TokenError::Blocked) = listed {
                         manage::end(app, grant.id, None, EndedBy::Operator, now).await?;
                     }
                     listed?;
                 }
                 let leaves_index = grant.expires_at > grant.indexed_until;
-                if leaves_index && index(app, &grant, indexed_until(app, now), now).await {
+                if leaves_index && enter_in_user_index(app, &grant, indexed_until(app, now), now).await {
                     grant.indexed_until = indexed_until(app, now);
                 }
                 if records::replace_grant(app.host(), &grant, Some(version), now).await? {
@@ -252,7 +252,7 @@ async fn refresh(
             }
             Err(refusal) => {
                 if refusal == RefreshError::Replayed {
-                    end(app, access, token.grant(), "a refresh token was replayed", now).await?;
+                    end_replayed(app, access, token.grant(), "a refresh token was replayed", now).await?;
                 }
                 return Err(refusal.into());
             }
@@ -284,17 +284,17 @@ async fn login_status(
         return Login::Lasts;
     }
     if grant.has_ended() {
-        finish_ending(app, grant.clone(), token, now);
+        revoke_ended_grant(app, grant.clone(), token, now);
         return Login::Ended;
     }
     let Some(key) = grant.refresh_key(token, now) else { return Login::Lasts };
-    if grant.pingone.due(RefreshWhen::Expiring, now) == Due::Nothing
+    if grant.pingone.due(RefreshReason::Expiring, now) == Due::Nothing
         && grant.open_pingone_tokens(&key).is_some()
     {
         return Login::Lasts;
     }
     // Any other failure may be temporary, and does not end the login.
-    let tokens = current_tokens(app, grant.id, &key, RefreshWhen::Expiring).await;
+    let tokens = current_tokens(app, grant.id, &key, RefreshReason::Expiring).await;
     if tokens.is_err_and(|error| error == ApiError::LoginRequired) {
         Login::Ended
     } else {
@@ -304,7 +304,7 @@ async fn login_status(
 
 /// Enters the grant into the index of all grants, and then refuses a blocked client. An operator who blocks a client and then
 /// ends its grants finds this grant, or had blocked the client before its login ends here.
-async fn list(app: &App, grant: &mut Grant, now: Timestamp) -> Result<(), TokenError> {
+async fn enter_unless_blocked(app: &App, grant: &mut Grant, now: Timestamp) -> Result<(), TokenError> {
     let until = indexed_until(app, now);
     records::enter_in_grant_index(app.host(), &app.config, grant, until, now).await?;
     grant.listed_until = until;
@@ -314,11 +314,11 @@ async fn list(app: &App, grant: &mut Grant, now: Timestamp) -> Result<(), TokenE
 }
 
 /// Adds the grant to the index of its user. Tokens are issued even if this fails. Then the next refresh tries again.
-async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
+async fn enter_in_user_index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
     let entered = async {
         let indexed = records::index_grant(app.host(), &app.config, grant, until, now).await?;
         for oldest in indexed.surplus {
-            manage::end_by(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
+            manage::end_without_unindexing(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
         }
         if indexed.login_has_ended {
             let by = EndedBy::Pingone { cause: None };
@@ -334,7 +334,7 @@ async fn index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bo
 }
 
 /// Prolongs the record of a client that is in use. If this fails, the next use tries again.
-async fn keep(app: &App, client: &Client, source: MetadataSource, now: Timestamp) {
+async fn prolong_client(app: &App, client: &Client, source: MetadataSource, now: Timestamp) {
     if let Err(error) = records::keep_client(app.host(), &app.config, client, source, now).await {
         tracing::error!(client = %client.id, %error, "a client could not be kept");
     }
@@ -346,7 +346,7 @@ fn indexed_until(app: &App, now: Timestamp) -> Timestamp {
 }
 
 /// Ends a grant of which a token was used twice.
-async fn end(
+async fn end_replayed(
     app: &App,
     access: AuditedAccess,
     id: GrantId,
@@ -354,7 +354,7 @@ async fn end(
     now: Timestamp,
 ) -> Result<(), RecordError> {
     tracing::warn!(grant = ?id, reason, "grant ended");
-    manage::remove(app, access, id, EndedBy::Replay, now).await.map(|_| ())
+    manage::remove_and_record(app, access, id, EndedBy::Replay, now).await.map(|_| ())
 }
 
 /// The token response (OAuth 2.1 §3.2.3).

@@ -17,7 +17,7 @@ use crate::{
     limits::ApiResponses,
     mcp::{Api, ApiError, ApiToken, lacks_scope},
     metrics::{Stopwatch, outcome},
-    oauth::{Due, Grant, RefreshWhen},
+    oauth::{Due, Grant, RefreshReason},
     oidc::AccessTokenClaims,
     retry,
     seal::SealingKey,
@@ -65,14 +65,14 @@ impl ApiClient {
 
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
         let request = below_api_url(&self.app.config.api.url, request).ok_or(ApiError::NotTheApi)?;
-        let CurrentTokens { tokens, generation } = self.current_tokens(RefreshWhen::Expiring).await?;
+        let CurrentTokens { tokens, generation } = self.current_tokens(RefreshReason::Expiring).await?;
         let response = self.send(request.clone(), &tokens.access_token).await?;
         if response.status() != StatusCode::UNAUTHORIZED || lacks_scope(&response) {
             return Ok(response);
         }
         // The API refuses a token that should be valid: refresh it, once. If the API refuses the new one too, the login
         // has not ended, which only PingOne decides: the API may have wrong keys or a wrong clock.
-        match self.current_tokens(RefreshWhen::Refused(generation)).await {
+        match self.current_tokens(RefreshReason::Refused(generation)).await {
             Ok(CurrentTokens { tokens, .. }) => self.send(request, &tokens.access_token).await,
             Err(ApiError::Refused) => Ok(response),
             Err(error) => Err(error),
@@ -80,7 +80,7 @@ impl ApiClient {
     }
 
     async fn describe(&self) -> Result<ApiToken, ApiError> {
-        let CurrentTokens { tokens, .. } = self.current_tokens(RefreshWhen::Expiring).await?;
+        let CurrentTokens { tokens, .. } = self.current_tokens(RefreshReason::Expiring).await?;
         let config = &self.app.config;
         let claims = AccessTokenClaims::from_stored(tokens.access_token.expose(), self.app.now());
         let claims = claims.map_err(|error| {
@@ -103,8 +103,8 @@ impl ApiClient {
         })
     }
 
-    async fn current_tokens(&self, reason: RefreshWhen) -> Result<CurrentTokens, ApiError> {
-        if reason == RefreshWhen::Expiring
+    async fn current_tokens(&self, reason: RefreshReason) -> Result<CurrentTokens, ApiError> {
+        if reason == RefreshReason::Expiring
             && let Some(tokens) = self.admitted_tokens()
         {
             return Ok(tokens);
@@ -117,7 +117,7 @@ impl ApiClient {
     fn admitted_tokens(&self) -> Option<CurrentTokens> {
         let (grant, at) = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let now = self.app.now();
-        if grant.pingone.due(RefreshWhen::Expiring, now) != Due::Nothing {
+        if grant.pingone.due(RefreshReason::Expiring, now) != Due::Nothing {
             return None;
         }
         let tokens = grant.open_pingone_tokens(&self.key)?;

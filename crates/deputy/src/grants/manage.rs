@@ -78,7 +78,7 @@ pub(crate) async fn end(
     by: EndedBy,
     now: Timestamp,
 ) -> Result<Option<Grant>, RecordError> {
-    let Some(grant) = end_by(app, id, sub, by, now).await? else { return Ok(None) };
+    let Some(grant) = end_without_unindexing(app, id, sub, by, now).await? else { return Ok(None) };
     unindex(app, &grant.user.sub, &[id], now).await;
     Ok(Some(grant))
 }
@@ -88,7 +88,8 @@ pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<(), 
     let index = records::user_grants(app.host(), &app.config, sub, now).await?;
     let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
     for ids in ids.chunks(AT_A_TIME) {
-        try_join_all(ids.iter().map(|id| end_by(app, *id, Some(sub), EndedBy::User, now))).await?;
+        try_join_all(ids.iter().map(|id| end_without_unindexing(app, *id, Some(sub), EndedBy::User, now)))
+            .await?;
     }
     unindex(app, sub, &ids, now).await;
     Ok(())
@@ -133,18 +134,18 @@ pub(crate) async fn narrow(
 }
 
 /// Removes an ended grant, and revokes its refresh token at `PingOne`, which `token` of the client opens.
-pub(crate) fn finish_ending(app: &Arc<App>, grant: Grant, token: &ReferenceToken, now: Timestamp) {
+pub(crate) fn revoke_ended_grant(app: &Arc<App>, grant: Grant, token: &ReferenceToken, now: Timestamp) {
     if let Some(key) = grant.key_for(token, now) {
-        finish_ending_with(app, grant, key);
+        revoke_ended_grant_with(app, grant, key);
     }
 }
 
 /// Does the same with the key of the grant. The work is done after the response.
-pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) {
+pub(crate) fn revoke_ended_grant_with(app: &Arc<App>, grant: Grant, key: SealingKey) {
     let owner = Arc::clone(app);
     app.host().detach(Box::pin(async move {
         let app = owner;
-        let removed = records::end_grant(app.host(), grant.id, app.now()).await;
+        let removed = records::remove_grant(app.host(), grant.id, app.now()).await;
         if let Err(error) = &removed {
             tracing::warn!(grant = ?grant.id, %error, "an ended grant could not be removed yet");
         }
@@ -158,22 +159,22 @@ pub(crate) fn finish_ending_with(app: &Arc<App>, grant: Grant, key: SealingKey) 
 }
 
 /// Removes a grant whose tokens at `PingOne` are revoked or of no use. `false`: it was removed before.
-pub(crate) async fn remove(
+pub(crate) async fn remove_and_record(
     app: &App,
     access: AuditedAccess,
     id: GrantId,
     by: EndedBy,
     now: Timestamp,
 ) -> Result<bool, RecordError> {
-    let was_there = records::end_grant(app.host(), id, now).await?;
+    let was_there = records::remove_grant(app.host(), id, now).await?;
     if was_there {
-        note_end(app, id, access, by).await;
+        record_end(app, id, access, by).await;
     }
     Ok(was_there)
 }
 
 /// Lets running calls notice the end of a grant, records it, and removes the grant from the index of all grants.
-async fn note_end(app: &App, id: GrantId, access: AuditedAccess, by: EndedBy) {
+async fn record_end(app: &App, id: GrantId, access: AuditedAccess, by: EndedBy) {
     app.changes.note();
     app.audit(access, Decision::GrantEnded { by });
     // The entry expires.
@@ -183,7 +184,7 @@ async fn note_end(app: &App, id: GrantId, access: AuditedAccess, by: EndedBy) {
 }
 
 /// Ends a grant as [`end`] does, and leaves it in its user's index.
-pub(crate) async fn end_by(
+pub(crate) async fn end_without_unindexing(
     app: &App,
     id: GrantId,
     sub: Option<&str>,
@@ -208,10 +209,10 @@ pub(super) async fn end_if(
             records::replace_grant(app.host(), &grant.clone().end(), Some(version), now).await?
         } else {
             // The client never got a token that opens PingOne's tokens.
-            records::end_grant(app.host(), id, now).await?
+            records::remove_grant(app.host(), id, now).await?
         };
         if has_ended {
-            note_end(app, id, access_of(&grant), by).await;
+            record_end(app, id, access_of(&grant), by).await;
             tracing::info!(client = %grant.client_id, grant = ?id, ?by, "grant ended");
             return Ok(Some(grant));
         }

@@ -7,8 +7,8 @@ pub(crate) mod login;
 pub(crate) mod manage;
 pub(crate) mod operate;
 pub(crate) mod refresh;
+pub(crate) mod request_grant;
 pub(crate) mod revoke;
-pub(crate) mod session;
 
 use crate::records::RecordError;
 

@@ -138,7 +138,7 @@ pub(crate) async fn end(
     let Part { grants: selected, next } = list(app, selection, page, now).await?;
     let (mut grants, mut of_users) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     for selected in selected.chunks(AT_A_TIME) {
-        let end = |grant: &Grant| manage::end_by(app, grant.id, None, EndedBy::Operator, now);
+        let end = |grant: &Grant| manage::end_without_unindexing(app, grant.id, None, EndedBy::Operator, now);
         for grant in try_join_all(selected.iter().map(end)).await?.into_iter().flatten() {
             grants.push(grant.id);
             of_users.entry(grant.user.sub).or_default().push(grant.id);

@@ -11,11 +11,11 @@ use futures_channel::oneshot;
 use super::issue::pingone_tokens;
 use crate::{
     app::{App, access_of},
-    grants::{manage::remove, revoke::revoke_at_pingone},
+    grants::{manage::remove_and_record, revoke::revoke_at_pingone},
     host::{EndedBy, GrantId, Timestamp},
     mcp::ApiError,
     metrics,
-    oauth::{Due, Grant, LEASE, LONGEST_WAIT, PingOneTokens, RefreshWhen},
+    oauth::{Due, Grant, LEASE, LONGEST_WAIT, PingOneTokens, RefreshReason},
     oidc::{AccessTokenClaims, TokenError, TokenResponse},
     pingone::PingOneError,
     records::{self, RecordError},
@@ -35,7 +35,7 @@ pub(crate) async fn current_tokens(
     app: &Arc<App>,
     id: GrantId,
     key: &SealingKey,
-    reason: RefreshWhen,
+    reason: RefreshReason,
 ) -> Result<CurrentTokens, ApiError> {
     let mut pause = LOOK_AGAIN;
     let mut refreshed = false;
@@ -44,7 +44,7 @@ pub(crate) async fn current_tokens(
         let (grant, version) = records::grant(app.host(), id, now).await.map_err(internal)?.ok_or(ENDED)?;
         let generation = grant.pingone.generation;
         let tokens = grant.open_pingone_tokens(key).ok_or(ENDED)?;
-        let usable = reason == RefreshWhen::Expiring && tokens.expires_at > now;
+        let usable = reason == RefreshReason::Expiring && tokens.expires_at > now;
         let due = grant.pingone.due(reason, now);
         let may_refresh = || if refreshed { Err(LATER) } else { app.pingone.admits_refresh(now) };
         match next_step(due, reason, usable, may_refresh, now) {
@@ -89,7 +89,7 @@ enum Step {
 /// a refresh may begin, if that is not now.
 fn next_step(
     due: Due,
-    reason: RefreshWhen,
+    reason: RefreshReason,
     usable: bool,
     may_refresh: impl FnOnce() -> Result<(), u64>,
     now: Timestamp,
@@ -104,9 +104,9 @@ fn next_step(
             Err(retry_after) => unavailable(retry_after),
         },
         (Due::Leased, _) if !usable => Step::Wait,
-        (Due::Never, RefreshWhen::Expiring) if !usable => Step::Fail(ENDED),
+        (Due::Never, RefreshReason::Expiring) if !usable => Step::Fail(ENDED),
         // PingOne would issue nothing now but the token that the API refused.
-        (Due::Never | Due::NotBefore { failed: false, .. }, RefreshWhen::Refused(_)) => {
+        (Due::Never | Due::NotBefore { failed: false, .. }, RefreshReason::Refused(_)) => {
             Step::Fail(ApiError::Refused)
         }
         (Due::Never | Due::Leased, _) => unavailable(LATER),
@@ -122,7 +122,7 @@ struct Refresh {
     lease: [u8; 16],
     /// The time at which the lease was taken.
     begun: Timestamp,
-    reason: RefreshWhen,
+    reason: RefreshReason,
 }
 
 impl Refresh {
@@ -238,7 +238,7 @@ impl Refresh {
         let (app, now) = (&self.app, self.app.now());
         let grant = records::grant(app.host(), self.grant, now).await.map_err(internal)?;
         if let Some((grant, _)) = grant {
-            remove(app, access_of(&grant), grant.id, EndedBy::Pingone { cause: None }, now)
+            remove_and_record(app, access_of(&grant), grant.id, EndedBy::Pingone { cause: None }, now)
                 .await
                 .map_err(internal)?;
         }

@@ -10,13 +10,13 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
-use super::manage::{self, finish_ending_with};
+use super::manage::{self, revoke_ended_grant_with};
 use crate::{
     app::{App, CallAudit, access_of},
     encoding::{base64url_decode, base64url_decode_all, base64url_encode},
     host::{AuditedAccess, BoxFuture, CallOutcome, Decision, Digest, GrantId, RefusedBecause, Timestamp},
     log_context,
-    mcp::{CallRecord, Challenge, DeliveryError, GrantSession, Withdrawn},
+    mcp::{CallRecord, Challenge, DeliveryError, RequestGrant, Withdrawn},
     oauth::{Grant, ValidAccessToken},
     records,
     seal::{self, Sealed, SealingKey, random_bytes},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The state of one request's grant.
-pub(crate) struct StoredSession {
+pub(crate) struct StoredGrant {
     app: Arc<App>,
     grant: GrantId,
     access: AuditedAccess,
@@ -40,7 +40,7 @@ pub(crate) struct StoredSession {
     authorized_until: Timestamp,
 }
 
-impl GrantSession for StoredSession {
+impl RequestGrant for StoredGrant {
     fn question_id(&self) -> String {
         let random: [u8; 16] = random_bytes(&self.app.random());
         let tag = tag(&self.key, &random);
@@ -173,7 +173,7 @@ impl CallRecord for CallAudit {
     }
 }
 
-impl StoredSession {
+impl StoredGrant {
     /// Counts a call for *Your agents*.
     fn note_call(&self, tool: &str) {
         // The time of the request.
@@ -217,7 +217,7 @@ impl GrantWatch {
         match records::stored_grant(self.app.host(), self.grant, now).await {
             Ok(None) => Some(Withdrawn::Unauthorized(Challenge::LoginRequired)),
             Ok(Some((grant, _))) if grant.has_ended() => {
-                finish_ending_with(&self.app, grant, self.key.clone());
+                revoke_ended_grant_with(&self.app, grant, self.key.clone());
                 Some(Withdrawn::Unauthorized(Challenge::LoginRequired))
             }
             Ok(Some((grant, _)))
@@ -236,7 +236,7 @@ impl GrantWatch {
     }
 }
 
-impl StoredSession {
+impl StoredGrant {
     /// The session of a request that `access` authorizes. `changes` is the number of changes of grants in this process
     /// before `grant` was read at `now`.
     pub(crate) fn new(

@@ -207,4 +207,4 @@ impl Default for Capacity {
 /// An extension of a request: the host reads the rest of the body, so that a client that is still sending gets the
 /// response (RFC 9112 §9.6).
 #[derive(Clone, Copy, Debug)]
-pub struct DrainedByHost;
+pub struct BodyReadByHost;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, request::Parts};
 
 use crate::{
     config::RateLimits,
@@ -14,11 +14,10 @@ use crate::{
 pub(crate) async fn admit(
     host: &Host,
     limits: Option<RateLimits>,
-    headers: &HeaderMap,
-    extensions: &Extensions,
+    head: &Parts,
     endpoint: Endpoint,
 ) -> Result<(), RetryAfter> {
-    let (Some(limits), Some(source)) = (limits, counted(headers, extensions)) else {
+    let (Some(limits), Some(source)) = (limits, counted(&head.headers, &head.extensions)) else {
         return Ok(());
     };
     let admitted = host.admit(endpoint, source, limits.of(endpoint)).await;

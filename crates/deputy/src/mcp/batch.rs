@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
 use super::{
-    Caller, GrantSession, RpcError,
+    Caller, RequestGrant, RpcError,
     accept::Accept,
     client_messages::{cancel, deliver_reply, without_body},
     message::{Malformed, Message},
@@ -28,7 +28,7 @@ impl StreamableHttp {
         headers: &HeaderMap,
         messages: Vec<Value>,
         caller: &Caller,
-        session: &Arc<dyn GrantSession>,
+        grant: &Arc<dyn RequestGrant>,
     ) -> Result<Response<Body>, Refusal> {
         if messages.is_empty() || messages.len() > MOST_MESSAGES {
             let text = format!("a batch must have 1 to {MOST_MESSAGES} messages");
@@ -38,7 +38,7 @@ impl StreamableHttp {
         // Before anything is called, so that a client that repeats a batch with more scopes does nothing twice.
         for message in &messages {
             if let Ok(Message::Request { id, method, params }) = message {
-                self.required_scopes(id, method, params, caller, &**session)?;
+                self.required_scopes(id, method, params, caller, &**grant)?;
             }
         }
         let (mut responses, mut length) = (Vec::<String>::new(), 0);
@@ -57,13 +57,13 @@ impl StreamableHttp {
                 }
                 Ok(Message::Request { id, method, params }) => {
                     let request = (id.clone(), method, params);
-                    let response = match self.accept_request(headers, Accept::Json, request, &**session) {
+                    let response = match self.accept_request(headers, Accept::Json, request, &**grant) {
                         // A line of the log names the tool of its own call.
                         Ok(request) => {
                             log_context::with_copied_fields(self.call(
                                 request,
                                 caller.clone(),
-                                Arc::clone(session),
+                                Arc::clone(grant),
                             ))
                             .await
                         }
@@ -78,11 +78,11 @@ impl StreamableHttp {
                     length += text.as_ref().map_or(0, String::len);
                     responses.extend(text);
                 }
-                Ok(Message::Cancellation { id }) => cancel(headers, &id, &**session).await,
+                Ok(Message::Cancellation { id }) => cancel(headers, &id, &**grant).await,
                 Ok(Message::Notification) => {}
                 // A reply has no response of its own.
                 Ok(Message::Response { id, reply }) => {
-                    let _ = deliver_reply(headers, &id, reply, &**session).await;
+                    let _ = deliver_reply(headers, &id, reply, &**grant).await;
                 }
                 Err(Malformed { id, error }) => responses.push(rpc_error::response(&id, Err(error))),
             }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{GrantSession, RpcError, headers, negotiated_state::SESSION_ID, refusal::Refusal};
+use super::{RequestGrant, RpcError, headers, negotiated_state::SESSION_ID, refusal::Refusal};
 
 /// The response to a notification. It has no body.
 pub(super) fn accepted(headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
@@ -19,7 +19,7 @@ pub(super) fn without_body() -> Response<Body> {
     response
 }
 
-/// The name of a call in its session. Programs that share an access token have sessions of their own, and without a
+/// The name of a call in the MCP session of its client. Programs that share an access token have sessions of their own, and without a
 /// session they could cancel each other's calls.
 pub(super) fn call_name(headers: &HeaderMap, id: &Value) -> Option<String> {
     let session = headers::single(headers, &SESSION_ID).ok().flatten()?;
@@ -27,11 +27,11 @@ pub(super) fn call_name(headers: &HeaderMap, id: &Value) -> Option<String> {
 }
 
 /// Ends the call with this id. Revisions without a handshake end a call by closing its connection.
-pub(super) async fn cancel(headers: &HeaderMap, id: &Value, session: &dyn GrantSession) {
+pub(super) async fn cancel(headers: &HeaderMap, id: &Value, grant: &dyn RequestGrant) {
     if let Some(call) = call_name(headers, id)
         && headers::named(headers).is_ok_and(|era| !era.is_stateless())
     {
-        session.cancel(&call).await;
+        grant.cancel(&call).await;
     }
 }
 
@@ -40,10 +40,10 @@ pub(super) async fn deliver_reply(
     headers: &HeaderMap,
     id: &Value,
     reply: Value,
-    session: &dyn GrantSession,
+    grant: &dyn RequestGrant,
 ) -> Result<Response<Body>, Refusal> {
     let accepted = accepted(headers)?;
-    let (status, code, text) = match session.deliver_reply(id.as_str().unwrap_or_default(), reply).await {
+    let (status, code, text) = match grant.deliver_reply(id.as_str().unwrap_or_default(), reply).await {
         Ok(true) => return Ok(accepted),
         Ok(false) => (
             StatusCode::BAD_REQUEST,
@@ -64,11 +64,11 @@ pub(super) async fn deliver_reply(
 }
 
 /// Ends the question with this id, if there is one: its reply could not be read, and no second reply will come.
-pub(super) async fn fail_question(id: &Value, error: &RpcError, session: &dyn GrantSession) {
+pub(super) async fn fail_question(id: &Value, error: &RpcError, grant: &dyn RequestGrant) {
     let Some(question) = id.as_str() else { return };
     let text = format!("the client's reply cannot be read: {}", error.message);
     let reply = json!({ "error": { "code": RpcError::INTERNAL_ERROR, "message": text } });
-    if let Err(error) = session.deliver_reply(question, reply).await {
+    if let Err(error) = grant.deliver_reply(question, reply).await {
         tracing::error!(%error, "a client's reply could not be kept");
     }
 }

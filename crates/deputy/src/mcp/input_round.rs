@@ -13,11 +13,11 @@ use rmcp::model::ClientCapabilities;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Call, GrantSession, RpcError, grant_session::can_be_asked};
+use super::{Call, RequestGrant, RpcError, request_grant::can_be_asked};
 
 /// One request of such a sequence.
 pub(super) struct InputRound {
-    session: Arc<dyn GrantSession>,
+    grant: Arc<dyn RequestGrant>,
     capabilities: ClientCapabilities,
     /// The digest of the request, without the members that differ between rounds.
     request: [u8; 32],
@@ -25,18 +25,18 @@ pub(super) struct InputRound {
 
 impl InputRound {
     /// Opens the state that the client sends back with `call`.
-    pub(super) fn begin(call: &mut Call, session: Arc<dyn GrantSession>) -> Result<Self, RpcError> {
+    pub(super) fn begin(call: &mut Call, grant: Arc<dyn RequestGrant>) -> Result<Self, RpcError> {
         let request = digest(call);
         if !call.era.is_stateless() {
             // In these revisions this server calls the handler again, and the client sends no state.
             call.params.remove(INPUT_RESPONSES);
             call.params.remove(REQUEST_STATE);
         } else if let Some(sealed) = call.params.get_mut(REQUEST_STATE).filter(|sealed| !sealed.is_null()) {
-            let state = sealed.as_str().and_then(|sealed| session.open(&request, sealed));
+            let state = sealed.as_str().and_then(|sealed| grant.open(&request, sealed));
             let text = "requestState belongs to another request, was altered, or has expired";
             *sealed = Value::String(state.ok_or_else(|| RpcError::new(RpcError::INVALID_PARAMS, text))?);
         }
-        Ok(Self { session, capabilities: call.capabilities.clone(), request })
+        Ok(Self { grant, capabilities: call.capabilities.clone(), request })
     }
 
     /// Seals the state in a result that requires input. Fails if the client cannot provide the input.
@@ -51,7 +51,7 @@ impl InputRound {
             can_be_asked(&self.capabilities, method, request.get("params"))?;
         }
         if let Some(Value::String(state)) = result.get_mut(REQUEST_STATE) {
-            *state = self.session.seal(&self.request, state, STATE_LIFETIME);
+            *state = self.grant.seal(&self.request, state, STATE_LIFETIME);
         }
         Ok(result)
     }

@@ -17,7 +17,6 @@ mod client_messages;
 mod declined;
 mod era;
 mod exchange;
-mod grant_session;
 mod handler;
 mod headers;
 mod input_round;
@@ -26,6 +25,7 @@ mod methods;
 mod negotiated_state;
 mod peer;
 mod refusal;
+mod request_grant;
 #[cfg(feature = "rmcp-handler")]
 mod rmcp_handler;
 mod rpc_error;
@@ -41,9 +41,9 @@ pub use caller::{Api, ApiToken, Caller, Client, Confirmation};
 pub(crate) use catalog::Catalog;
 pub use challenge::Challenge;
 pub use era::Era;
-pub use grant_session::{CallRecord, DeliveryError, GrantSession, Withdrawn};
 pub use handler::{Call, Handler};
 pub use peer::Peer;
+pub use request_grant::{CallRecord, DeliveryError, RequestGrant, Withdrawn};
 #[cfg(feature = "rmcp-handler")]
 pub use rmcp_handler::{RmcpHandler, rmcp};
 pub use rpc_error::RpcError;

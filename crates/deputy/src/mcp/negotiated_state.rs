@@ -10,7 +10,7 @@ use rmcp::model::ClientCapabilities;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{GrantSession, headers::single, peer::LogLevel};
+use super::{RequestGrant, headers::single, peer::LogLevel};
 
 /// `Mcp-Session-Id` (MCP 2025-11-25, Transports, Session Management).
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -28,12 +28,12 @@ pub(super) struct NegotiatedState {
 
 impl NegotiatedState {
     /// The state that a request comes with. `initialize` begins with none.
-    pub(super) fn before(method: &str, headers: &HeaderMap, session: &dyn GrantSession) -> Self {
+    pub(super) fn before(method: &str, headers: &HeaderMap, grant: &dyn RequestGrant) -> Self {
         if method == "initialize" {
             return Self::default();
         }
         let id = single(headers, &SESSION_ID).ok().flatten().filter(|id| id.len() <= LONGEST_ID);
-        let declared = id.and_then(|id| session.open(PURPOSE, id));
+        let declared = id.and_then(|id| grant.open(PURPOSE, id));
         declared.and_then(|declared| serde_json::from_str(&declared).ok()).unwrap_or_default()
     }
 
@@ -54,9 +54,9 @@ impl NegotiatedState {
     }
 
     /// The session id that contains this state.
-    pub(super) fn id(&self, session: &dyn GrantSession) -> Option<HeaderValue> {
+    pub(super) fn id(&self, grant: &dyn RequestGrant) -> Option<HeaderValue> {
         let declared = serde_json::to_string(self).ok()?;
-        let id = session.seal(PURPOSE, &declared, LIFETIME);
+        let id = grant.seal(PURPOSE, &declared, LIFETIME);
         HeaderValue::try_from(id).ok().filter(|id| id.len() <= LONGEST_ID)
     }
 }

@@ -11,7 +11,7 @@ use rmcp::model::ClientCapabilities;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{GrantSession, RpcError, grant_session::can_be_asked};
+use super::{RequestGrant, RpcError, request_grant::can_be_asked};
 use crate::host::BoxFuture;
 
 /// Takes the messages that a handler sends before its result: progress, log entries, questions to the client. Cheap to
@@ -27,10 +27,10 @@ struct Outbox {
     waker: AtomicWaker,
 }
 
-/// The requests that a client accepts, and the session through which its replies come back.
+/// The requests that a client accepts, and the grant through which its replies come back.
 pub(super) struct ClientRequests {
     pub(super) capabilities: ClientCapabilities,
-    pub(super) session: Arc<dyn GrantSession>,
+    pub(super) grant: Arc<dyn RequestGrant>,
 }
 
 impl fmt::Debug for ClientRequests {
@@ -65,13 +65,13 @@ impl Peer {
         method: &str,
         params: Option<&Value>,
     ) -> Result<BoxFuture<'static, Result<Value, RpcError>>, RpcError> {
-        let Some(ClientRequests { capabilities, session }) = &self.0.client_requests else {
+        let Some(ClientRequests { capabilities, grant }) = &self.0.client_requests else {
             let text = "the client takes no requests while it waits for this response";
             return Err(RpcError::new(RpcError::INVALID_REQUEST, text));
         };
         can_be_asked(capabilities, method, params)?;
-        let id = session.question_id();
-        let reply = session.await_reply(&id);
+        let id = grant.question_id();
+        let reply = grant.await_reply(&id);
         let mut message = json!({ "jsonrpc": "2.0", "id": id, "method": method });
         if let (Some(params), Some(message)) = (params, message.as_object_mut()) {
             message.insert("params".to_owned(), params.clone());

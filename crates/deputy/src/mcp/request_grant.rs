@@ -8,7 +8,7 @@ use super::{Challenge, RpcError};
 use crate::host::{BoxFuture, CallOutcome, RefusedBecause};
 
 /// The grant of a request, as far as MCP needs it. Implemented on stored grants, and by tests.
-pub trait GrantSession: Send + Sync + 'static {
+pub trait RequestGrant: Send + Sync + 'static {
     /// A new id for a question to the client. It cannot be guessed, and only requests of this grant can reply to it.
     fn question_id(&self) -> String;
 
@@ -23,7 +23,7 @@ pub trait GrantSession: Send + Sync + 'static {
     /// `purpose`, and for `lifetime` seconds.
     fn seal(&self, purpose: &[u8], text: &str, lifetime: u64) -> String;
 
-    /// Opens what [`GrantSession::seal`] sealed.
+    /// Opens what [`RequestGrant::seal`] sealed.
     fn open(&self, purpose: &[u8], sealed: &str) -> Option<String>;
 
     /// Completes when a stream of this request must end: its access token has expired, its grant was revoked, or the
@@ -31,7 +31,7 @@ pub trait GrantSession: Send + Sync + 'static {
     fn until_closed(&self) -> BoxFuture<'static, ()>;
 
     /// Completes when a call that needs the scopes `required` must end: its grant was ended, or narrowed to other
-    /// scopes, or the client has cancelled the call. `call` is the name that [`GrantSession::cancel`] gets. By default it
+    /// scopes, or the client has cancelled the call. `call` is the name that [`RequestGrant::cancel`] gets. By default it
     /// never completes.
     fn until_withdrawn(&self, required: Vec<String>, call: Option<String>) -> BoxFuture<'static, Withdrawn> {
         let _ = (required, call);

@@ -10,12 +10,11 @@ use serde_json::{Map, Value};
 use tracing::{Instrument as _, Span};
 
 use super::{
-    Call, Caller, Challenge, GrantSession, Handler, Peer, RpcError, Withdrawn,
+    Call, Caller, Challenge, Handler, Peer, RequestGrant, RpcError, Withdrawn,
     accept::Accept,
     client_messages::{accepted, call_name, cancel, deliver_reply, fail_question, without_body},
     declined::hide_declined,
     exchange::{Closed, Events, Exchange, FirstOutput, Outcome, Sleep},
-    grant_session::shows_forms,
     headers,
     input_round::InputRound,
     message::{Malformed, Message},
@@ -23,6 +22,7 @@ use super::{
     negotiated_state::{NegotiatedState, SESSION_ID},
     peer::{ClientRequests, NotificationFilter},
     refusal::Refusal,
+    request_grant::shows_forms,
     rpc_error, span,
     tool_call::ToolCall,
 };
@@ -78,15 +78,15 @@ impl StreamableHttp {
         Self { handler, sleep, rules }
     }
 
-    /// Responds to a `POST` of `caller`, whose grant is `session`.
+    /// Responds to a `POST` of `caller`, on whose grant the request depends.
     pub async fn respond(
         &self,
         head: &Parts,
         body: Bytes,
         caller: Caller,
-        session: Arc<dyn GrantSession>,
+        grant: Arc<dyn RequestGrant>,
     ) -> Result<Response<Body>, Challenge> {
-        match self.serve(&head.headers, &body, caller, session).await {
+        match self.serve(&head.headers, &body, caller, grant).await {
             Ok(response) => Ok(response),
             Err(Refusal::Challenge(challenge)) => Err(challenge),
             Err(Refusal::Error { status, id, error }) => {
@@ -101,7 +101,7 @@ impl StreamableHttp {
         headers: &HeaderMap,
         body: &[u8],
         caller: Caller,
-        session: Arc<dyn GrantSession>,
+        grant: Arc<dyn RequestGrant>,
     ) -> Result<Response<Body>, Refusal> {
         if !has_media_type(headers, "application/json") {
             let text = "Content-Type must be application/json";
@@ -114,22 +114,22 @@ impl StreamableHttp {
         if headers::has_batches(headers)
             && let Some(messages) = Message::batch(body)
         {
-            return self.serve_batch(headers, messages, &caller, &session).await;
+            return self.serve_batch(headers, messages, &caller, &grant).await;
         }
         match Message::parse(body) {
             Ok(Message::Cancellation { id }) => {
                 let accepted = accepted(headers)?;
-                cancel(headers, &id, &*session).await;
+                cancel(headers, &id, &*grant).await;
                 Ok(accepted)
             }
             Ok(Message::Notification) => accepted(headers),
             Ok(Message::Request { id, method, params }) => {
-                let request = self.accept_request(headers, accept, (id, method, params), &*session)?;
-                self.call(request, caller, session).await
+                let request = self.accept_request(headers, accept, (id, method, params), &*grant)?;
+                self.call(request, caller, grant).await
             }
-            Ok(Message::Response { id, reply }) => deliver_reply(headers, &id, reply, &*session).await,
+            Ok(Message::Response { id, reply }) => deliver_reply(headers, &id, reply, &*grant).await,
             Err(Malformed { id, error }) => {
-                fail_question(&id, &error, &*session).await;
+                fail_question(&id, &error, &*grant).await;
                 Err(Refusal::Error { status: StatusCode::BAD_REQUEST, id, error })
             }
         }
@@ -141,7 +141,7 @@ impl StreamableHttp {
         headers: &HeaderMap,
         accept: Accept,
         (id, method, mut params): (Value, String, Map<String, Value>),
-        session: &dyn GrantSession,
+        grant: &dyn RequestGrant,
     ) -> Result<AcceptedRequest, Refusal> {
         headers::keep_readable_capabilities(&method, &mut params);
         // A subscription consists of events.
@@ -156,8 +156,8 @@ impl StreamableHttp {
             (headers::capabilities(&params), notifications, None)
         } else {
             headers::agree_if_present(headers, &method, &params).map_err(refuse)?;
-            let state = NegotiatedState::before(&method, headers, session);
-            let session_id = state.after(&method, &params).and_then(|next| next.id(session));
+            let state = NegotiatedState::before(&method, headers, grant);
+            let session_id = state.after(&method, &params).and_then(|next| next.id(grant));
             let notifications = state.log_level.map_or(NotificationFilter::All, NotificationFilter::LogFrom);
             (state.capabilities, notifications, session_id)
         };
@@ -190,7 +190,7 @@ impl StreamableHttp {
         &self,
         AcceptedRequest { call, notifications, form }: AcceptedRequest,
         caller: Caller,
-        session: Arc<dyn GrantSession>,
+        grant: Arc<dyn RequestGrant>,
     ) -> Result<Response<Body>, Refusal> {
         let name = headers::name(&call.method, &call.params);
         let is_tool = name.is_some_and(|name| self.is_tool(&call.method, name));
@@ -204,7 +204,7 @@ impl StreamableHttp {
             log_context::note("tool", tool);
         }
         let required = self
-            .required_scopes(&call.id, &call.method, &call.params, &caller, &*session)
+            .required_scopes(&call.id, &call.method, &call.params, &caller, &*grant)
             .inspect_err(|refusal| {
                 let is_new = matches!(refusal, Refusal::Challenge(Challenge::NotApproved { .. }));
                 trace::fails(&span, if is_new { "not_approved" } else { "insufficient_scope" });
@@ -218,10 +218,8 @@ impl StreamableHttp {
             return Ok(json_text(StatusCode::OK, rpc_error::response_with_text(&call.id, &result)));
         }
         let takes_requests = !form.is_stateless && form.accept != Accept::Json && call.method != "initialize";
-        let client_requests = takes_requests.then(|| ClientRequests {
-            capabilities: call.capabilities.clone(),
-            session: Arc::clone(&session),
-        });
+        let client_requests = takes_requests
+            .then(|| ClientRequests { capabilities: call.capabilities.clone(), grant: Arc::clone(&grant) });
         let can_ask = (takes_requests || form.is_stateless) && shows_forms(&call.capabilities);
         let may_act_unasked = call.method == "tools/call"
             && name.is_some_and(|tool| self.rules.unconfirmed.iter().any(|named| named == tool));
@@ -229,10 +227,10 @@ impl StreamableHttp {
         // A subscription ends with its access token. Other calls end by themselves, or with their grant.
         let ending = match call.method.as_str() {
             "subscriptions/listen" => Ending::Subscription(session.until_closed()),
-            _ => Ending::Call(session.until_withdrawn(required, form.call_name.clone())),
+            _ => Ending::Call(grant.until_withdrawn(required, form.call_name.clone())),
         };
         let peer = Peer::new(notifications, client_requests);
-        let exchange = self.begin(call, caller, session, (peer, span, is_tool))?;
+        let exchange = self.begin(call, caller, grant, (peer, span, is_tool))?;
         self.first_response(exchange, form, ending).await
     }
 
@@ -244,17 +242,17 @@ impl StreamableHttp {
         method: &str,
         params: &Map<String, Value>,
         caller: &Caller,
-        session: &dyn GrantSession,
+        grant: &dyn RequestGrant,
     ) -> Result<Vec<String>, Refusal> {
         let name = headers::name(method, params);
         let tool = name.filter(|name| self.is_tool(method, name));
         let required = self.handler.required_scopes(method, name);
         if !required.iter().all(|scope| caller.has_scope(scope)) {
-            session.refuse_call(tool, RefusedBecause::InsufficientScope);
+            grant.refuse_call(tool, RefusedBecause::InsufficientScope);
             return Err(self.insufficient_scope(id, required));
         }
-        if name.is_some_and(|name| !session.has_approved(name)) {
-            session.refuse_call(tool, RefusedBecause::NotApproved);
+        if name.is_some_and(|name| !grant.has_approved(name)) {
+            grant.refuse_call(tool, RefusedBecause::NotApproved);
             return Err(Refusal::Challenge(Challenge::NotApproved { required }));
         }
         Ok(required)
@@ -283,16 +281,16 @@ impl StreamableHttp {
         &self,
         mut call: Call,
         caller: Caller,
-        session: Arc<dyn GrantSession>,
+        grant: Arc<dyn RequestGrant>,
         (peer, span, is_tool): (Peer, Span, bool),
     ) -> Result<Exchange, Refusal> {
         let id = call.id.clone();
-        let round = InputRound::begin(&mut call, Arc::clone(&session))
+        let round = InputRound::begin(&mut call, Arc::clone(&grant))
             .map_err(|error| Refusal::before_handler(&id, error))?;
         let tool = (call.method == "tools/call").then(|| headers::name(&call.method, &call.params)).flatten();
         let tool_call = tool.map(|tool| {
             let existing = Some(tool).filter(|_| is_tool);
-            ToolCall::begin(&*session, existing, &call.params)
+            ToolCall::begin(&*grant, existing, &call.params)
         });
         let (tool, login) = (tool.map(str::to_owned), caller.login());
         let (handler, method, declined) = (Arc::clone(&self.handler), call.method.clone(), caller.declined());

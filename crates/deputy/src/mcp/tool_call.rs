@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{CallRecord, GrantSession, RpcError};
+use super::{CallRecord, RequestGrant, RpcError};
 use crate::{host::CallOutcome, metrics::Stopwatch};
 
 /// A tool call under way. It is recorded and counted when it ends or is dropped.
@@ -17,8 +17,8 @@ pub(super) struct ToolCall {
 
 impl ToolCall {
     /// Begins a call with these params. `tool` is the tool, if it exists.
-    pub(super) fn begin(session: &dyn GrantSession, tool: Option<&str>, params: &Map<String, Value>) -> Self {
-        let recorded = |tool: &str| (tool.to_owned(), session.begin_call(tool, &arguments(params)));
+    pub(super) fn begin(grant: &dyn RequestGrant, tool: Option<&str>, params: &Map<String, Value>) -> Self {
+        let recorded = |tool: &str| (tool.to_owned(), grant.begin_call(tool, &arguments(params)));
         Self { stopwatch: Stopwatch::start(), outcome: CallOutcome::Canceled, tool: tool.map(recorded) }
     }
 

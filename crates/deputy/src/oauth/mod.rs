@@ -32,8 +32,9 @@ pub use client_authentication::{ClientAuthError, ClientCredentials};
 pub use client_metadata::MetadataError;
 pub use error::{ErrorCode, ErrorResponse};
 pub use grant::{
-    Due, Grant, Issued, LeaseError, LoginsEnd, NewGrant, PingOneLogin, PingOneSession, PingOneTokens,
-    RedeemError, Redemption, RefreshError, RefreshWhen, Refreshed, ValidAccessToken, session_digest,
+    Due, Grant, Issued, LeaseError, LoginsEnd, NewGrant, PingOneLogin, PingOneTokens, RedeemError,
+    Redemption, RefreshError, RefreshReason, Refreshed, SealedPingOneTokens, ValidAccessToken,
+    session_digest,
 };
 pub(crate) use grant::{LEASE, LONGEST_WAIT};
 pub use handle::{Handle, HandleKind};

@@ -55,7 +55,7 @@ pub(crate) async fn replace_grant(
 }
 
 /// Removes a grant: from now on none of its tokens is valid. `false`: it was removed before.
-pub(crate) async fn end_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<bool, RecordError> {
+pub(crate) async fn remove_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<bool, RecordError> {
     Ok(host.store().take(&RecordKey::Grant(id), now).await?.is_some())
 }
 

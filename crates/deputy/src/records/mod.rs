@@ -20,7 +20,7 @@ pub(crate) use clients::{MetadataSource, authorizing_client, keep_client, regist
 pub(crate) use deliveries::{Progress, progress, put_progress};
 pub(crate) use documents::{Document, StoredKeys, fetched, forget_fetched, put_fetched};
 pub(crate) use grants::{
-    end_grant, enter_in_grant_index, grant, grant_filter, grant_record, replace_grant, stored_grant,
+    enter_in_grant_index, grant, grant_filter, grant_record, remove_grant, replace_grant, stored_grant,
 };
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
 pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};

@@ -1,9 +1,9 @@
 //! The route table, and the layers around all routes.
 
 mod cors;
-mod drain;
 mod host_header;
 mod plain_bodies;
+mod unread_body;
 
 use std::sync::Arc;
 
@@ -100,8 +100,9 @@ fn for_operators() -> Router<Arc<App>> {
 
 /// One layer, since each takes microseconds.
 async fn around_every_route(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let respond =
-        |request| drain::after_response(&app, request, |request| host_header::checked(&app, request, next));
+    let respond = |request| {
+        unread_body::respond_and_read_rest(&app, request, |request| host_header::checked(&app, request, next))
+    };
     within_log_context(&app, request, respond).await
 }
 

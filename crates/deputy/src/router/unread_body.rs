@@ -17,10 +17,10 @@ use http::{StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-use crate::{app::App, host::DrainedByHost, http::TIME};
+use crate::{app::App, host::BodyReadByHost, http::TIME};
 
-/// Responds, and reads the rest of the request body first, so that the client gets the response.
-pub(super) async fn after_response<F>(
+/// Makes the response, and reads the rest of the request body before it returns it, so that the client gets the response.
+pub(super) async fn respond_and_read_rest<F>(
     app: &App,
     request: Request,
     respond: impl FnOnce(Request) -> F,
@@ -28,7 +28,7 @@ pub(super) async fn after_response<F>(
 where
     F: Future<Output = Response>,
 {
-    if request.body().is_end_stream() || request.extensions().get::<DrainedByHost>().is_some() {
+    if request.body().is_end_stream() || request.extensions().get::<BodyReadByHost>().is_some() {
         return respond(request).await;
     }
     let asks_first = request.headers().contains_key(header::EXPECT);
@@ -44,16 +44,16 @@ where
     // Read less from rate-limited clients.
     let most = if response.status() == StatusCode::TOO_MANY_REQUESTS { LEAST } else { MOST };
     if body.size_hint().lower() <= most {
-        select(pin!(drain(body, most)), app.host().sleep(TIME)).await;
+        select(pin!(read_rest(body, most)), app.host().sleep(TIME)).await;
     }
     response
 }
 
-async fn drain(mut body: Body, most: u64) {
-    let mut drained = 0;
+async fn read_rest(mut body: Body, most: u64) {
+    let mut read = 0;
     while let Some(Ok(frame)) = body.frame().await {
-        drained += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if drained > most {
+        read += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if read > most {
             return;
         }
     }

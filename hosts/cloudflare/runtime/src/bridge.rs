@@ -8,7 +8,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use deputy::{
-    host::{ClientAddress, DrainedByHost},
+    host::{BodyReadByHost, ClientAddress},
     log_context::REQUEST_ID,
     trace::TraceParent,
 };
@@ -52,7 +52,7 @@ pub(crate) fn request(request: &Request) -> Option<http::Request<Body>> {
     }
     if has_body {
         if length.is_some_and(|length| length <= MAX_WHOLE_BODY) {
-            converted.extensions_mut().insert(DrainedByHost);
+            converted.extensions_mut().insert(BodyReadByHost);
         }
         // `Clone::clone` copies the reference. `Request::clone` would tee the body.
         *converted.body_mut() =

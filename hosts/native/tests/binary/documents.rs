@@ -350,7 +350,10 @@ const BINDINGS: [(&str, &str); 6] = [
     ("GRANTS", "Durable Object of the index of all grants"),
     ("AUTHORIZE_RATE", "rate limit of `/authorize` and `/agents` together"),
     ("REGISTER_RATE", "rate limit of `/register`"),
-    ("TOKEN_RATE", "rate limit of `/token`, `/revoke`, the admin interface, and deliveries of PingOne's webhook without the secret"),
+    (
+        "TOKEN_RATE",
+        "rate limit of `/token`, `/revoke`, the admin interface, and deliveries of PingOne's webhook without the secret",
+    ),
 ];
 
 const OPTIONAL_BINDINGS: [(&str, &str); 2] = [

@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, StatusCode, request::Parts};
 
 use self::sign_in::{end_session_at_pingone, sign_in, sign_in_page, sign_out, signed_out_page};
 use super::{
-    About, Fault, LONGEST_BODY, Refusal, approve::set_approved_clients, internal_failure_page,
+    About, Fault, LONGEST_BODY, Refusal, admit, approve::set_approved_clients, internal_failure_page,
     is_from_own_page, respond, too_many_logins_page, wrong_method,
 };
 use crate::{
@@ -25,7 +25,6 @@ use crate::{
     },
     host::{EndedBy, Endpoint, GrantId, RetryAfter, Timestamp},
     http::{BodyError, Response, cookies, is_in_background, read_body},
-    limits,
     oauth::{ApprovedClients, Params, UserSession},
     pages::{self, AgentCard, AgentsPage, Notice},
     records::{self, RecordError, UserGrants},
@@ -135,7 +134,8 @@ async fn show(app: &App, head: &Parts) -> Result<Response, AgentsRefusal> {
     if is_in_background(&head.headers) {
         return Err(AgentsRefusal::Background);
     }
-    admit(app, head).await?;
+    // Together with authorization requests, since both can begin a login.
+    admit(app, head, Endpoint::Authorize).await.map_err(AgentsRefusal::RateLimit)?;
     let now = app.now();
     match session(app, &head.headers, now).await? {
         Some((session, index)) => agents_page(app, &session, &index, None, now).await,
@@ -231,14 +231,6 @@ async fn narrow(
         }
         Err(NarrowError::Record(error)) => Err(error.into()),
     }
-}
-
-/// Counts the request for its remote address, together with authorization requests, since both can begin a login.
-async fn admit(app: &App, head: &Parts) -> Result<(), AgentsRefusal> {
-    let limits = app.config.rate_limits;
-    limits::admit(app.host(), limits, &head.headers, &head.extensions, Endpoint::Authorize)
-        .await
-        .map_err(AgentsRefusal::RateLimit)
 }
 
 /// The session of the browser, unless its user has signed out, with the index of the user's grants.

@@ -26,7 +26,7 @@ impl ConstantLists {
 }
 
 /// The request for a list without anything of its sender: no capabilities, no metadata, and no way to send to the client.
-pub(super) fn without_sender(call: Call) -> (Call, Peer) {
+pub(super) fn anonymous(call: Call) -> (Call, Peer) {
     let (params, capabilities) = Default::default();
     (Call { id: Value::from(0), params, capabilities, ..call }, Peer::new(NotificationFilter::Nothing, None))
 }

@@ -21,7 +21,7 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 
 use self::{
-    constant_lists::{ConstantLists, without_sender},
+    constant_lists::{ConstantLists, anonymous},
     serve_loop::ServeLoop,
 };
 use super::{Call, Caller, Era, Handler, Peer, RpcError, ToolSummary, methods::METHODS};
@@ -150,8 +150,8 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
         let server = Arc::clone(&self.server);
         if let Some(lists) = self.constant_lists.clone().filter(|lists| lists.place(&call).is_some()) {
             return Box::pin(async move {
-                let (request, silent) = without_sender(call.clone());
-                let result = handle(&*server, request, None, silent, None).await?;
+                let (request, discarding_peer) = anonymous(call.clone());
+                let result = call_server(&*server, request, None, discarding_peer, None).await?;
                 if let Some(place) = lists.place(&call) {
                     place.get_or_init(|| result.to_string().into());
                 }
@@ -159,7 +159,7 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
             });
         }
         let silent = self.silent_peer.clone().filter(|_| call.method == "tools/call");
-        Box::pin(async move { handle(&*server, call, Some(caller), peer, silent).await })
+        Box::pin(async move { call_server(&*server, call, Some(caller), peer, silent).await })
     }
 
     fn constant_result(&self, call: &Call) -> Option<Arc<str>> {
@@ -167,7 +167,8 @@ impl<S: ServerHandler> Handler for RmcpHandler<S> {
     }
 }
 
-async fn handle<S: ServerHandler>(
+/// The result of a call to the server, with the peer of this request, or with the silent one of every tool call.
+async fn call_server<S: ServerHandler>(
     server: &S,
     call: Call,
     caller: Option<Caller>,
@@ -200,7 +201,7 @@ async fn handle<S: ServerHandler>(
         if era.is_stateless() {
             server.handle_request(request, context).await
         } else {
-            rounds::handle(server, request, context, &peer).await
+            rounds::call_until_complete(server, request, context, &peer).await
         }
     };
     let result = match serve_loop {

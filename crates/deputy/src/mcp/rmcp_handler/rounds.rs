@@ -18,16 +18,22 @@ use rmcp::{
 use crate::mcp::{Caller, Confirmation, Peer};
 
 /// Serves a request by the rules of revisions with a handshake.
-pub(super) async fn handle<S: ServerHandler>(
+pub(super) async fn call_until_complete<S: ServerHandler>(
     server: &S,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
     peer: &Peer,
 ) -> Result<ServerResult, ErrorData> {
     let mut result = match request {
-        ClientRequest::CallToolRequest(request) => rounds(server, request.params, context, peer).await?,
-        ClientRequest::GetPromptRequest(request) => rounds(server, request.params, context, peer).await?,
-        ClientRequest::ReadResourceRequest(request) => rounds(server, request.params, context, peer).await?,
+        ClientRequest::CallToolRequest(request) => {
+            repeat_with_input(server, request.params, context, peer).await?
+        }
+        ClientRequest::GetPromptRequest(request) => {
+            repeat_with_input(server, request.params, context, peer).await?
+        }
+        ClientRequest::ReadResourceRequest(request) => {
+            repeat_with_input(server, request.params, context, peer).await?
+        }
         request => server.handle_request(request, context).await?,
     };
     result.strip_result_type_for_legacy_peer();
@@ -37,7 +43,7 @@ pub(super) async fn handle<S: ServerHandler>(
 
 /// Calls the handler until it requires no more input. If the client replies that it lacks the capability, the handler
 /// is called from the start, for a client without it.
-async fn rounds<S: ServerHandler, P: Resumable>(
+async fn repeat_with_input<S: ServerHandler, P: Resumable>(
     server: &S,
     mut params: P,
     mut context: RequestContext<RoleServer>,

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{
-    MemorySession, Response, STATELESS, Scripted, Work, http_response, meta, request, send, send_in,
-};
+use super::{MemoryGrant, Response, STATELESS, Scripted, Work, http_response, meta, request, send, send_in};
 use crate::{
     host::BoxFuture,
     mcp::{Call, Confirmation, Peer, RpcError, Rules, StreamableHttp},
@@ -60,16 +58,16 @@ async fn frame(body: &mut axum::body::Body) -> Value {
 
 #[tokio::test]
 async fn question_on_a_stream_gets_reply_from_another_request() {
-    let (grant_session, session_id) =
-        (Arc::new(MemorySession::default()), session_with(json!({ "elicitation": {} })).await);
+    let (request_grant, session_id) =
+        (Arc::new(MemoryGrant::default()), session_with(json!({ "elicitation": {} })).await);
     let server = questioning(ELICITATION, json!({ "message": "Sure?" }));
     let headers = [(SESSION, session_id.as_str())];
-    let mut body = http_response(send_in(grant_session.clone(), &server, &headers, call()).await).into_body();
+    let mut body = http_response(send_in(request_grant.clone(), &server, &headers, call()).await).into_body();
     let question = frame(&mut body).await;
     let (id, params) = (&question["id"], json!({ "message": "Sure?" }));
     assert_eq!(question, json!({ "jsonrpc": "2.0", "id": id, "method": ELICITATION, "params": params }));
     let reply = json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "accept" } });
-    let accepted = Response::of(send_in(grant_session, &server, &[], reply).await).await;
+    let accepted = Response::of(send_in(request_grant, &server, &[], reply).await).await;
     assert_eq!((accepted.status.as_u16(), accepted.text.as_str()), (202, ""));
     assert_eq!(frame(&mut body).await["result"], json!({ "reply": { "action": "accept" } }));
     assert!(body.frame().await.is_none());
@@ -77,29 +75,29 @@ async fn question_on_a_stream_gets_reply_from_another_request() {
 
 #[tokio::test]
 async fn error_reply_of_client_fails_the_question() {
-    let (grant_session, session_id) =
-        (Arc::new(MemorySession::default()), session_with(json!({ "sampling": {} })).await);
+    let (request_grant, session_id) =
+        (Arc::new(MemoryGrant::default()), session_with(json!({ "sampling": {} })).await);
     let server = questioning("sampling/createMessage", json!({}));
     let headers = [(SESSION, session_id.as_str())];
-    let mut body = http_response(send_in(grant_session.clone(), &server, &headers, call()).await).into_body();
+    let mut body = http_response(send_in(request_grant.clone(), &server, &headers, call()).await).into_body();
     let error = json!({ "code": -1, "message": "no" });
     let reply = json!({ "jsonrpc": "2.0", "id": frame(&mut body).await["id"], "error": error });
-    assert_eq!(Response::of(send_in(grant_session, &server, &[], reply).await).await.status, 202);
+    assert_eq!(Response::of(send_in(request_grant, &server, &[], reply).await).await.status, 202);
     assert_eq!(frame(&mut body).await["error"], error);
 }
 
 #[tokio::test]
 async fn unknown_question_is_a_missing_capability() {
     for code in [RpcError::METHOD_NOT_FOUND, RpcError::INVALID_PARAMS] {
-        let (grant_session, session_id) =
-            (Arc::new(MemorySession::default()), session_with(json!({ "elicitation": {} })).await);
+        let (request_grant, session_id) =
+            (Arc::new(MemoryGrant::default()), session_with(json!({ "elicitation": {} })).await);
         let headers = [(SESSION, session_id.as_str())];
         let server = questioning(ELICITATION, json!({}));
         let mut body =
-            http_response(send_in(grant_session.clone(), &server, &headers, call()).await).into_body();
+            http_response(send_in(request_grant.clone(), &server, &headers, call()).await).into_body();
         let error = json!({ "code": code, "message": "Method not found" });
         let reply = json!({ "jsonrpc": "2.0", "id": frame(&mut body).await["id"], "error": error });
-        assert_eq!(Response::of(send_in(grant_session, &server, &headers, reply).await).await.status, 202);
+        assert_eq!(Response::of(send_in(request_grant, &server, &headers, reply).await).await.status, 202);
         assert_eq!(frame(&mut body).await["error"]["code"], RpcError::MISSING_CLIENT_CAPABILITY);
     }
 }
@@ -227,15 +225,15 @@ async fn unreadable_reply_ends_its_question() {
         (json!({ "jsonrpc": "1.0", "result": {} }), 400),
         (json!({ "jsonrpc": "2.0", "method": null, "params": null, "result": {} }), 202),
     ] {
-        let (grant_session, session_id) =
-            (Arc::new(MemorySession::default()), session_with(json!({ "elicitation": {} })).await);
+        let (request_grant, session_id) =
+            (Arc::new(MemoryGrant::default()), session_with(json!({ "elicitation": {} })).await);
         let server = questioning(ELICITATION, json!({}));
-        let asked = send_in(grant_session.clone(), &server, &[(SESSION, session_id.as_str())], call()).await;
+        let asked = send_in(request_grant.clone(), &server, &[(SESSION, session_id.as_str())], call()).await;
         let mut body = http_response(asked).into_body();
         let mut message = reply.clone();
         message["id"] = frame(&mut body).await["id"].clone();
         assert_eq!(
-            Response::of(send_in(grant_session, &server, &[], message).await).await.status,
+            Response::of(send_in(request_grant, &server, &[], message).await).await.status,
             status,
             "{reply}"
         );
@@ -369,8 +367,8 @@ async fn subscription_ends_with_its_access_token() {
     });
     let headers = [STATELESS, ("mcp-method", "subscriptions/listen")];
     let body = request("subscriptions/listen", json!({ "_meta": meta() }));
-    let grant_session = Arc::new(MemorySession { is_closed: true, ..MemorySession::default() });
-    let events = Response::of(send_in(grant_session, &listening, &headers, body).await).await.events();
+    let request_grant = Arc::new(MemoryGrant { is_closed: true, ..MemoryGrant::default() });
+    let events = Response::of(send_in(request_grant, &listening, &headers, body).await).await.events();
     assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(
         events[1]["error"]["message"],

@@ -28,7 +28,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiError, ApiToken, Call, Caller, Challenge, Client, DeliveryError, GrantSession, Handler, Peer,
+    Api, ApiError, ApiToken, Call, Caller, Challenge, Client, DeliveryError, Handler, Peer, RequestGrant,
     RpcError, Rules, StreamableHttp,
 };
 use crate::{
@@ -104,18 +104,18 @@ async fn post(handler: &Arc<impl Handler>, headers: &[(&str, &str)], body: impl 
 
 /// Sends `body` with `headers` and those that every client sends. An empty value removes one of these.
 async fn send(server: &StreamableHttp, headers: &[(&str, &str)], body: impl ToString) -> Reply {
-    send_in(Arc::new(MemorySession::default()), server, headers, body).await
+    send_in(Arc::new(MemoryGrant::default()), server, headers, body).await
 }
 
 /// A session in the memory of the test.
 #[derive(Default)]
-struct MemorySession {
+struct MemoryGrant {
     /// Whether the access token has expired.
     is_closed: bool,
     waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
 }
 
-impl GrantSession for MemorySession {
+impl RequestGrant for MemoryGrant {
     fn question_id(&self) -> String {
         format!("q{}", self.waiting.lock().unwrap().len())
     }
@@ -146,7 +146,7 @@ impl GrantSession for MemorySession {
 }
 
 async fn send_in(
-    session: Arc<dyn GrantSession>,
+    grant: Arc<dyn RequestGrant>,
     server: &StreamableHttp,
     headers: &[(&str, &str)],
     body: impl ToString,
@@ -164,7 +164,7 @@ async fn send_in(
     let user = User { sub: "alice".into(), ..User::default() };
     let client = Client { id: "client".into(), name: None };
     let caller = Caller::new(user, client, vec!["read".into()], Timestamp(0), Arc::new(LoggedOut));
-    server.respond(&head, Bytes::from(body.to_string()), caller, session).await
+    server.respond(&head, Bytes::from(body.to_string()), caller, grant).await
 }
 
 fn http_response(reply: Reply) -> http::Response<Body> {

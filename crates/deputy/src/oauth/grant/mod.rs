@@ -22,7 +22,7 @@ use crate::{
 
 pub use code::{RedeemError, Redemption};
 pub use login::{LoginsEnd, PingOneLogin, session_digest};
-pub use pingone::{Due, LeaseError, PingOneSession, PingOneTokens, RefreshWhen};
+pub use pingone::{Due, LeaseError, PingOneTokens, RefreshReason, SealedPingOneTokens};
 pub(crate) use pingone::{LEASE, LONGEST_WAIT};
 pub use refresh::{RefreshError, Refreshed};
 
@@ -131,7 +131,7 @@ pub struct Grant {
     pub listed_until: Timestamp,
     /// The tokens of `PingOne`.
     #[serde(rename = "upstream")]
-    pub pingone: PingOneSession,
+    pub pingone: SealedPingOneTokens,
     code: code::Code,
     access_tokens: Vec<AccessToken>,
     refresh_token: Option<refresh::RefreshToken>,
@@ -240,7 +240,7 @@ impl Grant {
             expires_at,
             indexed_until: now,
             listed_until: Timestamp::default(),
-            pingone: PingOneSession::seal(&pingone_tokens, &key, id, random),
+            pingone: SealedPingOneTokens::seal(&pingone_tokens, &key, id, random),
             code: code::Code::Issued {
                 digest: code.digest(),
                 expires_at,

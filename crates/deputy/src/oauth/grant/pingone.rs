@@ -18,7 +18,7 @@ use crate::{
 
 /// The sealed tokens of `PingOne`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PingOneSession {
+pub struct SealedPingOneTokens {
     sealed: Sealed,
     refreshable: bool,
     lease: Option<Lease>,
@@ -68,10 +68,10 @@ pub struct PingOneTokens {
 
 /// Why a request wants the tokens refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshWhen {
+pub enum RefreshReason {
     /// The access token expires within a minute, or the login is to be checked.
     Expiring,
-    /// The API refused the access token of this [generation](PingOneSession::generation).
+    /// The API refused the access token of this [generation](SealedPingOneTokens::generation).
     Refused(u32),
 }
 
@@ -106,7 +106,7 @@ pub enum LeaseError {
     NotRefreshable,
 }
 
-/// The content of [`PingOneSession::sealed`].
+/// The content of [`SealedPingOneTokens::sealed`].
 #[derive(Serialize, Deserialize)]
 struct SealedTokens {
     access_token: String,
@@ -114,7 +114,7 @@ struct SealedTokens {
     subject: String,
 }
 
-impl PingOneSession {
+impl SealedPingOneTokens {
     pub(super) fn seal(tokens: &PingOneTokens, key: &SealingKey, id: GrantId, random: Random<'_>) -> Self {
         let mut plain = SealedTokens {
             access_token: tokens.access_token.expose().clone(),
@@ -147,13 +147,13 @@ impl PingOneSession {
     }
 
     /// Decides what a request has to do before it uses the access token.
-    pub fn due(&self, reason: RefreshWhen, now: Timestamp) -> Due {
+    pub fn due(&self, reason: RefreshReason, now: Timestamp) -> Due {
         let (wanted, not_before) = match reason {
-            RefreshWhen::Expiring => {
+            RefreshReason::Expiring => {
                 let is_to_check = self.refreshable && self.check_at.is_some_and(|check_at| check_at <= now);
                 (is_to_check || self.expires_at <= now.plus(EARLY), self.pauses.not_before)
             }
-            RefreshWhen::Refused(generation) => {
+            RefreshReason::Refused(generation) => {
                 let Pauses { failures, not_before, not_before_for_api, .. } = self.pauses;
                 let after_failure = if failures > 0 { not_before } else { Timestamp(0) };
                 let awaited = |until: &Timestamp| until.is_awaited(now, LONGEST_PAUSE);
@@ -213,9 +213,9 @@ impl Grant {
         random: Random<'_>,
     ) -> Option<Self> {
         self.pingone.lease.as_ref().filter(|lease| lease.id == id)?;
-        let PingOneSession { sealed, refreshable, expires_at, check_at, .. } =
-            PingOneSession::seal(tokens, key, self.id, random);
-        self.pingone = PingOneSession { sealed, refreshable, expires_at, check_at, ..self.pingone };
+        let SealedPingOneTokens { sealed, refreshable, expires_at, check_at, .. } =
+            SealedPingOneTokens::seal(tokens, key, self.id, random);
+        self.pingone = SealedPingOneTokens { sealed, refreshable, expires_at, check_at, ..self.pingone };
         Some(self)
     }
 
@@ -224,7 +224,7 @@ impl Grant {
     pub fn finish_refresh(
         mut self,
         id: [u8; 16],
-        reason: RefreshWhen,
+        reason: RefreshReason,
         now: Timestamp,
         random: Random<'_>,
     ) -> Option<Self> {
@@ -235,8 +235,8 @@ impl Grant {
         let floor =
             (pingone.expires_at.since(now) / 2).clamp(FLOOR, EARLY) + random_below(FLOOR / 2 + 1, random);
         let refusals = match reason {
-            RefreshWhen::Expiring => 0,
-            RefreshWhen::Refused(_) => pingone.pauses.refusals.saturating_add(1),
+            RefreshReason::Expiring => 0,
+            RefreshReason::Refused(_) => pingone.pauses.refusals.saturating_add(1),
         };
         let for_api = if refusals == 0 { FLOOR } else { FLOOR + retry::backoff(refusals + 2, random) };
         pingone.pauses = Pauses {

@@ -126,15 +126,18 @@ fn lease_lets_one_request_refresh_at_a_time() {
 #[test]
 fn short_lived_token_is_used_until_the_next_refresh_may_begin() {
     for lifetime in [0, 1, 9, 30, 60] {
-        let grant = refreshed(lifetime, RefreshWhen::Expiring);
-        let Due::NotBefore { until, failed: false } = grant.pingone.due(RefreshWhen::Expiring, NOW) else {
+        let grant = refreshed(lifetime, RefreshReason::Expiring);
+        let Due::NotBefore { until, failed: false } = grant.pingone.due(RefreshReason::Expiring, NOW) else {
             panic!("{lifetime}: {:?}", grant.pingone)
         };
         assert!((10..=36).contains(&until.since(NOW)), "{lifetime}: {until:?}");
         assert!(grant.pingone.expires_at >= until, "{lifetime}");
-        assert_eq!(grant.pingone.due(RefreshWhen::Expiring, until), Due::Now, "{lifetime}");
+        assert_eq!(grant.pingone.due(RefreshReason::Expiring, until), Due::Now, "{lifetime}");
     }
-    assert_eq!(refreshed(61, RefreshWhen::Expiring).pingone.due(RefreshWhen::Expiring, NOW), Due::Nothing);
+    assert_eq!(
+        refreshed(61, RefreshReason::Expiring).pingone.due(RefreshReason::Expiring, NOW),
+        Due::Nothing
+    );
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn failed_refresh_is_followed_by_a_pause_that_grows() {
     for (failure, least) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60)] {
         let leased = grant.begin_refresh([1; 16], now).unwrap();
         grant = leased.fail_refresh([1; 16], None, now, &random).unwrap();
-        let Due::NotBefore { until, failed: true } = grant.pingone.due(RefreshWhen::Expiring, now) else {
+        let Due::NotBefore { until, failed: true } = grant.pingone.due(RefreshReason::Expiring, now) else {
             panic!("{failure}: {:?}", grant.pingone)
         };
         assert!((least..=least * 3 / 2).contains(&until.since(now)), "{failure}: {}", until.since(now));
@@ -152,7 +155,7 @@ fn failed_refresh_is_followed_by_a_pause_that_grows() {
     }
     let leased = grant.begin_refresh([1; 16], now).unwrap();
     let failed = leased.fail_refresh([1; 16], Some(9999), now, &random).unwrap();
-    let Due::NotBefore { until, .. } = failed.pingone.due(RefreshWhen::Expiring, now) else { panic!() };
+    let Due::NotBefore { until, .. } = failed.pingone.due(RefreshReason::Expiring, now) else { panic!() };
     assert!((120..=125).contains(&until.since(now)));
 }
 
@@ -164,28 +167,29 @@ fn clock_set_back_leaves_no_long_pause() {
             matches!(grant.pingone.due(reason, now), Due::Now)
         })
     };
-    let leased = refreshed(0, RefreshWhen::Expiring).begin_refresh([1; 16], NOW).unwrap();
-    let again = RefreshWhen::Refused(leased.pingone.generation);
+    let leased = refreshed(0, RefreshReason::Expiring).begin_refresh([1; 16], NOW).unwrap();
+    let again = RefreshReason::Refused(leased.pingone.generation);
     assert_eq!(set_back(&leased, again), [false, true], "the lease, with which another clock may differ");
     let failed = leased.fail_refresh([1; 16], Some(120), NOW, &random).unwrap();
     assert_eq!(set_back(&failed, again), [false, true]);
-    let refused = refreshed(3600, RefreshWhen::Refused(0));
-    assert_eq!(set_back(&refused, RefreshWhen::Refused(1)), [false, true]);
+    let refused = refreshed(3600, RefreshReason::Refused(0));
+    assert_eq!(set_back(&refused, RefreshReason::Refused(1)), [false, true]);
 }
 
 #[test]
 fn repeated_refusals_by_the_api_lengthen_the_pause() {
-    let grant = refreshed(3600, RefreshWhen::Refused(0));
-    assert_eq!(grant.pingone.due(RefreshWhen::Refused(0), NOW), Due::Nothing, "another generation");
-    let wait = |grant: &Grant| match grant.pingone.due(RefreshWhen::Refused(grant.pingone.generation), NOW) {
+    let grant = refreshed(3600, RefreshReason::Refused(0));
+    assert_eq!(grant.pingone.due(RefreshReason::Refused(0), NOW), Due::Nothing, "another generation");
+    let wait = |grant: &Grant| match grant.pingone.due(RefreshReason::Refused(grant.pingone.generation), NOW)
+    {
         Due::NotBefore { until, failed: false } => until.since(NOW),
         other => panic!("{other:?}"),
     };
     let first = wait(&grant);
     let leased = grant.begin_refresh([1; 16], NOW).unwrap();
-    let again = leased.finish_refresh([1; 16], RefreshWhen::Refused(1), NOW, &random).unwrap();
+    let again = leased.finish_refresh([1; 16], RefreshReason::Refused(1), NOW, &random).unwrap();
     assert!((30..=40).contains(&first) && (50..=70).contains(&wait(&again)), "{first}, {}", wait(&again));
-    let expiring = refreshed(3600, RefreshWhen::Expiring);
+    let expiring = refreshed(3600, RefreshReason::Expiring);
     assert_eq!(wait(&expiring), 10);
 }
 
@@ -220,7 +224,7 @@ fn wrapped_keys_of_expired_tokens_are_dropped() {
 }
 
 /// A grant whose tokens of `PingOne` were refreshed at `NOW`.
-fn refreshed(lifetime: u64, reason: RefreshWhen) -> Grant {
+fn refreshed(lifetime: u64, reason: RefreshReason) -> Grant {
     let (grant, first) = connected();
     let key = grant.validate_access_token(&first.access_token, NOW).unwrap().key;
     let tokens = PingOneTokens { expires_at: NOW.plus(lifetime), ..pingone_tokens(true) };
@@ -230,7 +234,7 @@ fn refreshed(lifetime: u64, reason: RefreshWhen) -> Grant {
 }
 
 fn finish(grant: Grant, now: Timestamp) -> Option<Grant> {
-    grant.finish_refresh([1; 16], RefreshWhen::Expiring, now, &random)
+    grant.finish_refresh([1; 16], RefreshReason::Expiring, now, &random)
 }
 
 fn connected() -> (Grant, Issued) {

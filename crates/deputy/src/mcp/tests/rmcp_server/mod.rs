@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use self::fixture::{Fixture, SCOPES};
 use super::{
-    MemorySession, Reply, Response, STATELESS, http_response, meta, post, request, response_to, send, send_in,
+    MemoryGrant, Reply, Response, STATELESS, http_response, meta, post, request, response_to, send, send_in,
 };
 use crate::{
     host::BoxFuture,
@@ -170,13 +170,13 @@ async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Va
     let handler = handler(&Fixture::default());
     let sleep = |_| -> BoxFuture<'static, ()> { Box::pin(std::future::pending()) };
     let server = StreamableHttp::new(handler, Arc::new(sleep), Rules::default());
-    let grant_session = Arc::new(MemorySession::default());
+    let request_grant = Arc::new(MemoryGrant::default());
     let info = json!({ "name": "test", "version": "1" });
     let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": info });
     let initialized = Response::of(send(&server, &[], request("initialize", params)).await).await;
     let session_id = [("mcp-session-id", initialized.headers["mcp-session-id"].to_str().unwrap())];
     let called =
-        send_in(grant_session.clone(), &server, &session_id, request("tools/call", call(tool))).await;
+        send_in(request_grant.clone(), &server, &session_id, request("tools/call", call(tool))).await;
     let mut body = http_response(called).into_body();
     let (mut replies, mut questions) = (replies.iter(), Vec::new());
     loop {
@@ -189,7 +189,7 @@ async fn exchange(tool: &str, capabilities: Value, replies: &[Value]) -> (Vec<Va
         let mut reply = json!({ "jsonrpc": "2.0", "id": message["id"] });
         let said = replies.next().unwrap();
         reply[if said.get("code").is_some() { "error" } else { "result" }] = said.clone();
-        assert_eq!(Response::of(send_in(grant_session.clone(), &server, &[], reply).await).await.status, 202);
+        assert_eq!(Response::of(send_in(request_grant.clone(), &server, &[], reply).await).await.status, 202);
         questions.push(message);
     }
 }
