@@ -85,7 +85,7 @@ impl World {
         Self::start_replicas_of(&deputy(), users).await
     }
 
-    /// The same, with replicas that run this program.
+    /// Starts a world with replicas that run this program.
     pub(crate) async fn start_replicas_of(program: &Path, users: usize) -> Self {
         Self::start_on(program, Log::File, users, Some(Arc::new(Cluster::start()))).await
     }

@@ -126,7 +126,7 @@ impl Server {
         self.serve_latest(listeners, unchanging, shutdown).await;
     }
 
-    /// The same with a router that can be replaced. A request gets its response from the router that was the latest when the
+    /// Serves a router that can be replaced. A request gets its response from the router that was the latest when the
     /// request began.
     pub async fn serve_latest(
         self,

@@ -30,7 +30,7 @@ impl Server {
         self
     }
 
-    /// The same server with values that an operator has replaced: keys, credentials, tokens and the list of clients. Every other
+    /// This server with values that an operator has replaced: keys, credentials, tokens and the list of clients. Every other
     /// value of `config` must be that of this server. The two share everything that the process remembers. Requests that
     /// this server has begun keep the values that they began with.
     #[must_use]

@@ -202,7 +202,7 @@ impl Cluster {
         self.run(psql.args(["-p", &self.port.to_string(), "-c", statements, database]))
     }
 
-    /// The same, in the database and the schema of a URL of this cluster.
+    /// The output of SQL statements in the database and the schema of a URL of this cluster.
     pub fn sql_at(&self, url: &str, statements: &str) -> String {
         let after = |mark: &str| {
             url.split(mark).nth(1).unwrap_or_default().split(['?', '&']).next().unwrap_or_default()

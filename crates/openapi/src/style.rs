@@ -75,7 +75,7 @@ impl Flat {
         })
     }
 
-    /// The same with every text changed by `change`.
+    /// This value with every text changed by `change`.
     fn map(self, change: impl Fn(&str) -> Result<String, StyleError>) -> Result<Self, StyleError> {
         Ok(match self {
             Self::Text(text) => Self::Text(change(&text)?),

@@ -134,7 +134,7 @@ impl SimConfig {
         }
     }
 
-    /// The same with these scopes of the API, separated by spaces.
+    /// This configuration with these scopes of the API, separated by spaces.
     #[must_use]
     pub fn with_scopes(mut self, scopes: &str) -> Self {
         let known = std::mem::take(&mut self.resource.scopes);
@@ -146,14 +146,14 @@ impl SimConfig {
         self
     }
 
-    /// The same without application and resource, which a client of the management API creates. The flow policy is there.
+    /// This configuration without application and resource, which a client of the management API creates. The flow policy is there.
     #[must_use]
     pub fn without_application(mut self) -> Self {
         self.empty = true;
         self
     }
 
-    /// The same with one more user, who has this `sub`.
+    /// This configuration with one more user, who has this `sub`.
     #[must_use]
     pub fn with_user(mut self, id: &str, username: &str, password: &str) -> Self {
         self.users.push(User::named(id, username, password));

@@ -42,7 +42,7 @@ impl SigningKey {
         Self::new(random::uuid(environment), random::bytes(environment))
     }
 
-    /// The same key under another `kid`.
+    /// This key under another `kid`.
     pub(crate) fn renamed(&self, kid: &str) -> Self {
         Self::new(kid.to_owned(), self.seed)
     }

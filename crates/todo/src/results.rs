@@ -149,7 +149,7 @@ impl WhoAmI {
         }
     }
 
-    /// The same as text, in a few lines.
+    /// This result as text, in a few lines.
     pub(crate) fn text(&self) -> String {
         let Self { user, client, scopes, access_token } = self;
         let AccessToken { issuer, subject: _, audience, scopes: granted, expires_at: _, expires_in, raw } =

@@ -13,7 +13,7 @@ pub(crate) fn checked_config(file: &EnvFile, port: u16, tools: &ToolSource) -> R
     checked_config_or(file, port, tools, &|_| None)
 }
 
-/// The same with values for variables that are not set.
+/// Parses the configuration as [`checked_config`] does, with values for variables that are not set.
 pub(crate) fn checked_config_or(
     file: &EnvFile,
     port: u16,

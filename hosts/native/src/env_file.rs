@@ -35,7 +35,7 @@ impl EnvFile {
         Ok(Self(variables))
     }
 
-    /// The same, over variables that count where this file has none.
+    /// This file, over variables that count where this file has none.
     #[must_use]
     pub(crate) fn over(&self, others: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut variables: BTreeMap<_, _> = others.into_iter().collect();

@@ -11,7 +11,7 @@ pub async fn serve(server: Server, listeners: Vec<TcpListener>, router: Router, 
     with_settings(server).serve(listeners, router, shutdown).await;
 }
 
-/// The same with a router that can be replaced. A request gets its response from the one that was the latest when it began.
+/// Serves a router that can be replaced. A request gets its response from the one that was the latest when it began.
 pub(crate) async fn serve_latest(
     server: Server,
     listeners: Vec<TcpListener>,

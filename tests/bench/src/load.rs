@@ -27,7 +27,7 @@ pub(crate) struct Measurement {
     pub(crate) p99_ms: f64,
     /// CPU time of the server for a request, or a login.
     pub(crate) cpu_ms: Option<f64>,
-    /// The same of its database, if that is a server of its own.
+    /// Processor time of its database for a request, in ms, if that is a server of its own.
     #[serde(default)]
     pub(crate) database_cpu_ms: Option<f64>,
     /// Resident memory of the server at the end.

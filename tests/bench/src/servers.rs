@@ -122,7 +122,7 @@ impl Site {
         self.start_replica(program, port, port, None).await
     }
 
-    /// The same with the URL of the Deputy at the port `public`, and with records at the URL `store` of a database, if there is
+    /// Starts a server with the URL of the Deputy at the port `public`, and with records at the URL `store` of a database, if there is
     /// one.
     pub(crate) async fn start_replica(
         &mut self,

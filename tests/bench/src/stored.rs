@@ -88,7 +88,7 @@ fn copy_in_sqlite(database: &Path) -> Result<(), Failure> {
 
 const GRANTS: u32 = 1_000_000;
 
-/// The same as [`copy_in_sqlite`]. The statistics of the tables are renewed, as autovacuum does after a while.
+/// Copies a grant as [`copy_in_sqlite`] does. The statistics of the tables are renewed, as autovacuum does after a while.
 const COPY_IN_POSTGRES: &str = "
     INSERT INTO deputy_record (kind, name, value, version, expires_at)
     SELECT kind, replace(gen_random_uuid()::text, '-', ''), value, version, expires_at + i

@@ -86,7 +86,7 @@ impl App {
         }
     }
 
-    /// The same with another configuration.
+    /// This app with another configuration.
     pub(crate) fn with_config(&self, config: Config) -> Self {
         Self { config, ..self.clone() }
     }

@@ -18,7 +18,7 @@ pub(crate) async fn read_body(host: &Host, body: Body, limit: usize) -> Result<B
     read_counted_body(host, body, limit, |_| true).await
 }
 
-/// The same, while `admits` accepts the bytes of each frame.
+/// Reads a body as [`read_body`] does, while `admits` accepts the bytes of each frame.
 pub(crate) async fn read_counted_body(
     host: &Host,
     body: Body,

@@ -31,7 +31,7 @@ pub(crate) fn json(status: StatusCode, document: &impl Serialize) -> Response {
     json_text(status, serde_json::to_string(document).unwrap_or_default())
 }
 
-/// The same for JSON text.
+/// A response with JSON text.
 pub(crate) fn json_text(status: StatusCode, document: String) -> Response {
     let mut response = Response::new(Body::from(document));
     *response.status_mut() = status;

@@ -77,7 +77,7 @@ impl Caller {
         }
     }
 
-    /// The same caller, for a client that has turned out not to show forms.
+    /// This caller, for a client that has turned out not to show forms.
     #[cfg(feature = "rmcp-handler")]
     pub(super) fn without_forms(&self) -> Self {
         Self { can_ask: false, ..self.clone() }

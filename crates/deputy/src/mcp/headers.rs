@@ -164,7 +164,7 @@ pub(super) fn agree(
     Ok(())
 }
 
-/// The same for a revision without these headers: they may be absent, but must not contradict the body.
+/// Compares the headers with the body for a revision without these headers: they may be absent, but must not contradict the body.
 pub(super) fn agree_if_present(
     headers: &HeaderMap,
     method: &str,

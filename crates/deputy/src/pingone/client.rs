@@ -278,7 +278,7 @@ impl PingOneClient {
         Ok(claims)
     }
 
-    /// The same with the cached keys. `None`: other keys are necessary.
+    /// The claims of an access token, with the cached keys alone. `None`: other keys are necessary.
     pub(crate) fn access_token_at_once(
         &self,
         config: &Config,

@@ -4,7 +4,7 @@ use std::{io, io::Write as _, time::Duration};
 
 use chrono::DateTime;
 use clap::{Args, ValueEnum};
-use deputy::config::Keys;
+use deputy::config::{ConfigErrors, Keys};
 use serde::Deserialize;
 
 use super::{AuditError, files, folder, verify::verify};

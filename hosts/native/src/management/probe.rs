@@ -48,7 +48,7 @@ impl Probe {
         Self { host, deadline: Instant::now() + duration, each: EACH }
     }
 
-    /// The same, with another time limit for one request.
+    /// This probe with another time limit for one request.
     pub(crate) fn with_each(self, each: Duration) -> Self {
         Self { each, ..self }
     }

@@ -48,7 +48,7 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The same command in a shell that runs `before` first.
+/// This command in a shell that runs `before` first.
 #[cfg(unix)]
 pub(crate) fn after(before: &str, command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
@@ -56,7 +56,7 @@ pub(crate) fn after(before: &str, command: &Command) -> Command {
     started_by(shell, command)
 }
 
-/// The same command with the default action of SIGHUP, even where the tests were started with SIGHUP ignored, as by nohup.
+/// This command with the default action of SIGHUP, even where the tests were started with SIGHUP ignored, as by nohup.
 /// A shell cannot undo that (POSIX, `trap`).
 #[cfg(target_os = "linux")]
 pub(crate) fn with_default_sighup(command: &Command) -> Command {

@@ -62,7 +62,7 @@ pub async fn copy_records(from: Place<'_>, to: Place<'_>, now: Timestamp) -> Res
     copy_from(&*from, to, now).await
 }
 
-/// The same from a place that has begun.
+/// Copies all records from a source that is open.
 pub(crate) async fn copy_from<S: RecordSource + ?Sized>(
     from: &S,
     to: Place<'_>,

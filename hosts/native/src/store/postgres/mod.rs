@@ -73,7 +73,7 @@ impl PostgresStore {
         Self::named(url, connections, APPLICATION)
     }
 
-    /// The same, with another name of the connections.
+    /// The store at `url`, with this name of its connections.
     pub(super) fn named(url: &StoreUrl, connections: usize, name: &str) -> Result<Self, PostgresError> {
         let mut url = url.parse()?;
         url.config.application_name(name);

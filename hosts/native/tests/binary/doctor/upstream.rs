@@ -119,7 +119,7 @@ impl Upstream {
         Run::of(self.command(folder, arguments, variables))
     }
 
-    /// The same with a login by a user who approves everything.
+    /// The output of `deputy doctor` with a login by a user who approves everything.
     pub(super) fn doctor_with_login(
         &self,
         folder: &Path,
