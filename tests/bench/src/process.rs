@@ -60,7 +60,7 @@ pub(crate) fn cpu(pid: u32) -> Option<f64> {
     Some(stat(pid)?.own)
 }
 
-/// The processor time of a process, its children, and the children that have ended. They have one thread each.
+/// Seconds of CPU of a process, its children, and the children that have ended. They have one thread each.
 pub(crate) fn cpu_with_children(pid: u32) -> Option<f64> {
     let Stat { own, ended, .. } = stat(pid)?;
     let processes = fs::read_dir("/proc").ok()?.flatten();

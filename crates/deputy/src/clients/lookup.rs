@@ -91,7 +91,7 @@ pub(crate) async fn authorizing_client(
         Ok(ClientId::Document(_)) if accepts_documents => Err(ClientLookupError::NotAdmitted),
         Err(ClientIdError::Url(error)) if accepts_documents => Err(ClientLookupError::Url(error)),
         _ if !app.config.admission.registration => Err(ClientLookupError::NotAdmitted),
-        Ok(ClientId::Registered(_)) => records::authorizing_client(app.host(), &app.config, id, now)
+        Ok(ClientId::Registered(_)) => records::find_and_prolong_client(app.host(), &app.config, id, now)
             .await?
             .ok_or(ClientLookupError::NotRegistered),
         Ok(ClientId::Document(_)) | Err(ClientIdError::Url(_) | ClientIdError::Unknown) => {

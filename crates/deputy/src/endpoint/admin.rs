@@ -96,7 +96,8 @@ impl Refusal for AdminError {
     }
 }
 
-/// Every path below `/admin/v1/`, with any method. Without a token in the configuration there is nothing here.
+/// Every path below `/admin/v1/`, with any method: a request counts for the rate limit and needs the token before the response
+/// tells anything about its path. Without a token in the configuration there is nothing here.
 pub(crate) async fn any(State(app): State<Arc<App>>, request: Request) -> Response {
     if app.config.admin_token.is_none() {
         return not_found(State(app)).await;

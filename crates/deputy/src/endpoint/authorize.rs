@@ -25,7 +25,7 @@ use crate::{
         ApprovedClients, AuthorizationRequest, AuthorizeError, Choice, Client, Handle, Params,
         RedirectTarget, RequestError, TargetError, approval_cookie, displayable,
     },
-    pages::{self, ApprovalForm, Ending, ScopeChoice},
+    pages::{self, ApprovalPage, Ending, ScopeChoice},
     records::{self, Approval},
     seal::random_bytes,
     types::ClientId,
@@ -233,7 +233,7 @@ async fn approval_page(
     let nonce = base64url_encode(&random_bytes::<16>(&app.random()));
     let readable = request.access.scopes.intersection(&app.catalog.read_only_scopes);
     let new_tools = choice.iter().flat_map(|choice| app.catalog.not_approved(&choice.scopes, &choice.tools));
-    let form = ApprovalForm {
+    let contents = ApprovalPage {
         reference: login.reference(),
         handle: handle.as_str(),
         scopes: scope_choices(app, &request, choice.as_ref()),
@@ -244,7 +244,7 @@ async fn approval_page(
         is_remembered: is_remembered(app, &request),
         reveals_token: app.config.api.reveal_token,
     };
-    let mut page = pages::approve(&app.config.brand, &request, &client, &form, &app.wording);
+    let mut page = pages::approve(&app.config.brand, &request, &client, &contents, &app.wording);
     let (name, value) = approval_cookie(handle.as_str(), &app.config.keys);
     set_cookie(&mut page, &name, &value, Handle::LIFETIME);
     records::put_ticket(app.host(), &handle, &Approval { request, client_name: client.name }, now).await?;

@@ -14,19 +14,18 @@ use crate::{
 /// The page on which a user approves a client.
 #[derive(Template)]
 #[template(path = "approve.html")]
-struct ApprovePage<'a> {
+struct ApproveTemplate<'a> {
     frame: Frame<'a>,
     client: &'a str,
     /// The host of the client's metadata document, and its URL.
     document: Option<(&'a str, &'a str)>,
-    server: &'a str,
     host: &'a str,
     redirect_uri: &'a str,
     /// The redirect URI's scheme, with its colon, if it is for private use.
     private_use_scheme: Option<&'a str>,
     is_on_this_computer: bool,
     words: &'a Wording,
-    form: &'a ApprovalForm<'a>,
+    page: &'a ApprovalPage<'a>,
     /// For how many days the approval is remembered, if it is.
     days: Option<u64>,
     script: &'a str,
@@ -34,7 +33,7 @@ struct ApprovePage<'a> {
 
 /// The parts of the approval page that are not of the authorization request.
 #[derive(Debug)]
-pub(crate) struct ApprovalForm<'a> {
+pub(crate) struct ApprovalPage<'a> {
     /// The reference of the login.
     pub(crate) reference: Reference,
     /// The handle of the stored authorization request.
@@ -68,7 +67,7 @@ pub(crate) fn approve(
     brand: &Brand,
     request: &AuthorizationRequest,
     client: &Client,
-    form: &ApprovalForm<'_>,
+    page: &ApprovalPage<'_>,
     words: &Wording,
 ) -> Response<Body> {
     let uri = request.target.redirect_uri();
@@ -79,19 +78,18 @@ pub(crate) fn approve(
     };
     render(
         StatusCode::OK,
-        Some(form.nonce),
-        &ApprovePage {
-            frame: Frame { reference: Some(form.reference), ..Frame::new(brand, "Connect an application") },
+        Some(page.nonce),
+        &ApproveTemplate {
+            frame: Frame { reference: Some(page.reference), ..Frame::new(brand, "Connect an application") },
             client: client.display_name(),
             document,
-            server: &words.api,
             host: &host,
             redirect_uri: uri.as_str(),
             private_use_scheme: uri.is_private_use().then_some(&host),
             is_on_this_computer: uri.is_loopback() || uri.is_private_use(),
             words,
-            form,
-            days: form.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
+            page,
+            days: page.is_remembered.then_some(ApprovedClients::LIFETIME / (24 * 3600)),
             script: include_str!("../../templates/approve.js"),
         },
     )

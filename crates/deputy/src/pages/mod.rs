@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{config::Brand, encoding::base64_encode, types::Reference};
 
 pub(crate) use agents::{AgentCard, AgentsPage, Notice, agents, sign_in};
-pub(crate) use approve::{ApprovalForm, ScopeChoice, approve};
+pub(crate) use approve::{ApprovalPage, ScopeChoice, approve};
 pub(crate) use home::{HomePage, HomeTool, home};
 pub(crate) use icon::icon;
 pub(crate) use return_page::{Ending, ReturnPage, return_to_application};
@@ -24,7 +24,7 @@ pub(crate) use time::ago;
 /// A page that says what happened, and what to do.
 #[derive(Template)]
 #[template(path = "message.html")]
-struct MessagePage<'a> {
+struct MessageTemplate<'a> {
     frame: Frame<'a>,
     text: &'a str,
     advice: &'a str,
@@ -79,12 +79,12 @@ pub(crate) fn message(
     render(
         status,
         None,
-        &MessagePage { frame: Frame { reference, ..Frame::new(brand, title) }, text, advice },
+        &MessageTemplate { frame: Frame { reference, ..Frame::new(brand, title) }, text, advice },
     )
 }
 
 fn render(status: StatusCode, nonce: Option<&str>, page: &impl Template) -> Response<Body> {
-    // Rendering to a `String` fails only if the `Display` of a value does. All values here are strings.
+    // Rendering to a `String` fails only if the `Display` of a value does. All values here are strings and numbers.
     let mut response = Response::new(Body::from(page.render().unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -57,7 +57,7 @@ pub(crate) async fn registered_client(
 
 /// Finds the client of an authorization request, and prolongs a stored registration: a client that seldom finishes a login
 /// must not lose its `client_id`.
-pub(crate) async fn authorizing_client(
+pub(crate) async fn find_and_prolong_client(
     host: &Host,
     config: &Config,
     client_id: &str,

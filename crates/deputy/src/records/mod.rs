@@ -16,7 +16,7 @@ pub(crate) use assertions::use_assertion;
 pub(crate) use blocklist::{
     Blocked, Blocklist, Subject, blocklist, blocklist_copy, blocklist_records, change_blocklist,
 };
-pub(crate) use clients::{MetadataSource, authorizing_client, keep_client, registered_client};
+pub(crate) use clients::{MetadataSource, find_and_prolong_client, keep_client, registered_client};
 pub(crate) use deliveries::{Progress, progress, put_progress};
 pub(crate) use documents::{Document, StoredKeys, fetched, forget_fetched, put_fetched};
 pub(crate) use grants::{

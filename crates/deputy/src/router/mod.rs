@@ -47,13 +47,13 @@ pub(crate) fn routes(app: &Arc<App>, admin: Admin) -> Router {
     let metadata = well_known(metadata, "oauth-protected-resource", &get(metadata::resource));
     let metadata = well_known(metadata, "oauth-authorization-server", &get(metadata::authorization_server));
     let metadata = well_known(metadata, "openid-configuration", &get(metadata::openid_provider));
-    let for_programs = metadata
+    let with_any_origin = metadata
         .route(paths::REGISTER, post(register::post))
         .route(paths::TOKEN, post(token::post))
         .route(paths::REVOKE, post(revoke::post))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(cors::any_origin));
-    let for_browsers = Router::new()
+    let without_cors = Router::new()
         .route(paths::AGENTS, get(agents::get).post(agents::post))
         .route(paths::AUTHORIZE, get(authorize::get))
         .route(paths::APPROVE, post(approve::post))
@@ -76,8 +76,8 @@ pub(crate) fn routes(app: &Arc<App>, admin: Admin) -> Router {
         .route(&format!("{}/", paths::MCP), any(mcp::any))
         .layer(from_fn_with_state(Arc::clone(app), cors::admitted_origins));
     Router::new()
-        .merge(for_programs)
-        .merge(for_browsers)
+        .merge(with_any_origin)
+        .merge(without_cors)
         .merge(for_pingone)
         .merge(mcp_endpoint)
         .merge(for_operators)
