@@ -129,14 +129,14 @@ impl Refusal for AuthorizationRefusal {
             Self::Method => wrong_method(),
             Self::RateLimit(wait) => too_many_logins_page(about, *wait),
             Self::Redirect { target, error } => {
-                let text = error.to_string();
-                login::return_error_code(about.app, about.trail, target, error.code(), &text, Ending::Refused(&text))
+                let (text, code) = (error.to_string(), error.code());
+                login::return_error_code(about.app, about.trail, target, code, &text, Ending::Refused(&text))
             }
             Self::Target(error) => about.page(StatusCode::BAD_REQUEST,
                 "This link cannot be used",
                 &error.to_string(),
-                "Nothing was sent to the application. Start the connection again from the application itself; if it \
-                 keeps its registrations, remove this server there first and add it again.",
+                "Nothing was sent to the application. Start the connection again from the application itself; if \
+                 it keeps its registrations, remove this server there first and add it again.",
             ),
             Self::TooLong => too_long_page(about),
         }

@@ -71,10 +71,12 @@ impl Refusal for CallbackRefusal {
             Self::Ticket(TicketError::Expired | TicketError::OtherBrowser | TicketError::Unknown) => {
                 unfinished(about, &self.to_string())
             }
-            Self::Ticket(TicketError::Used) => about.page(StatusCode::BAD_REQUEST,
+            Self::Ticket(TicketError::Used) => about.page(
+                StatusCode::BAD_REQUEST,
                 "This login was already finished",
                 "PingOne's response to it came before, and counts once.",
-                "If the application is connected, there is nothing to do. Otherwise start again from the application.",
+                "If the application is connected, there is nothing to do. Otherwise start again from the \
+                 application.",
             ),
             Self::TooLong => too_long_page(about),
         }
