@@ -102,7 +102,8 @@ impl Refusal for AuthorizationRefusal {
             Self::Background => {
                 let text = "A page of another site requested this in the background.";
                 let advice = "Start the connection from the application.";
-                about.page(StatusCode::BAD_REQUEST,
+                about.page(
+                    StatusCode::BAD_REQUEST,
                     "This link cannot be used",
                     text,
                     advice,
@@ -120,7 +121,8 @@ impl Refusal for AuthorizationRefusal {
                 // Shown so that the user can find it in the settings of the application.
                 let id = ClientId::loggable(id).unwrap_or(id);
                 let text = format!("{error} Its client_id is {}", displayable(id).unwrap_or_default());
-                about.page(StatusCode::BAD_REQUEST,
+                about.page(
+                    StatusCode::BAD_REQUEST,
                     error.title(),
                     &text,
                     error.advice(),
@@ -132,7 +134,8 @@ impl Refusal for AuthorizationRefusal {
                 let (text, code) = (error.to_string(), error.code());
                 login::return_error_code(about.app, about.trail, target, code, &text, Ending::Refused(&text))
             }
-            Self::Target(error) => about.page(StatusCode::BAD_REQUEST,
+            Self::Target(error) => about.page(
+                StatusCode::BAD_REQUEST,
                 "This link cannot be used",
                 &error.to_string(),
                 "Nothing was sent to the application. Start the connection again from the application itself; if \
