@@ -31,6 +31,7 @@ describe("Worker with wrong variables", { timeout: 60_000 }, () => {
       PINGONE_DV_POLICY_ID: "0123456789abcdef0123456789abcdef",
       PINGONE_ISSUER: "https://auth.pingone.eu/00000000-0000-4000-8000-000000000000/as",
       PUBLIC_URL: "https://deputy.example",
+      SUBREQUESTS: "49",
     };
     const started = dev({ root: repository, port, data: join(folder, "workerd"), variables, log: "log" });
     worker = spawnGroup(started.command, started.args, { cwd: started.cwd, env: { ...process.env, ...started.env } });
@@ -62,7 +63,7 @@ describe("Worker with wrong variables", { timeout: 60_000 }, () => {
     while (!log.includes("the Worker cannot start")) await sleep(50);
     const entry = log.split("\n").find((line) => line.includes("the Worker cannot start"));
     const misspelled = "CLIENT_APROVAL: is not a variable of Deputy; did you mean CLIENT_APPROVAL?";
-    for (const name of ["API_URL", "COOKIE_ENCRYPTION_KEY", misspelled]) assert.ok(entry.includes(name), `${name} in ${entry}`);
+    for (const name of ["API_URL", "COOKIE_ENCRYPTION_KEY", "SUBREQUESTS: must be", misspelled]) assert.ok(entry.includes(name), `${name} in ${entry}`);
     assert.ok(entry.includes("PINGONE_CLIENT_AUTH: has another value than MCP_SERVER_CLIENT_AUTH"), entry);
     for (const name of ["MCP_SERVER_CLIENT_ID", "MCP_SERVER_CLIENT_SECRET", "PINGONE_CLIENT_ID", "PINGONE_CLIENT_SECRET"]) {
       assert.ok(!entry.includes(name), `${name} in ${entry}`);

@@ -142,6 +142,20 @@ async fn every_refusal_is_logged_with_its_cause() {
 }
 
 #[tokio::test]
+async fn refused_origin_is_logged_and_a_missing_token_at_debug() {
+    let (log, _logging) = Log::begin();
+    let world = World::new();
+    let headers = [JSON, ("origin", "https://evil.example")];
+    assert_eq!(world.request("POST", "/mcp", &headers, "{}").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.request("POST", "/mcp", &[JSON], "{}").await.status, StatusCode::UNAUTHORIZED);
+    let text = log.text();
+    for (level, reason) in [("INFO", "Origin"), ("DEBUG", "log in there")] {
+        let is_meant = |line: &str| line.contains("MCP request refused") && line.contains(reason);
+        assert!(text.lines().any(|line| line.contains(level) && is_meant(line)), "{reason}\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn token_sent_as_client_id_is_not_logged() {
     let (log, _logging) = Log::begin();
     let world = World::new();

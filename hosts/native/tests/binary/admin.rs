@@ -176,7 +176,9 @@ fn admin_interface_is_on_its_own_loopback_port_only() {
     assert!(request(admin, &format!("localhost:{admin}")).starts_with("HTTP/1.1 200 "));
     assert!(request(admin, "evil.example").starts_with("HTTP/1.1 421 "));
     assert!(request(port, &format!("localhost:{port}")).starts_with("HTTP/1.1 404 "));
-    assert!(get(admin, "/admin/v1/grants").starts_with("HTTP/1.1 401 "));
+    let refused = get(admin, "/admin/v1/grants");
+    assert!(refused.starts_with("HTTP/1.1 401 "));
+    assert!(refused.to_lowercase().contains("\r\nx-request-id: "), "{refused}");
     for path in ["/", "/mcp", "/health", "/authorize"] {
         assert!(get(admin, path).starts_with("HTTP/1.1 404 "), "{path}");
     }
