@@ -58,7 +58,8 @@ pub(crate) async fn measure(
     let used = || {
         let sum = |pids: &[u32]| pids.iter().filter_map(|pid| process::cpu(*pid)).sum::<f64>();
         let of_database = database.and_then(process::cpu_with_children);
-        let ours = sum(others) + process::cpu(own)? + of_database.unwrap_or_default();
+        let others: Vec<u32> = others.iter().copied().filter(|pid| !pids.contains(pid)).collect();
+        let ours = sum(pids) + sum(&others) + process::cpu(own)? + of_database.unwrap_or_default();
         Some((sum(pids), of_database, process::machine()? - ours))
     };
     sleep_until(from).await;
