@@ -226,7 +226,7 @@ impl StreamableHttp {
         let caller = caller.confirming(can_ask, may_act_unasked);
         // A subscription ends with its access token. Other calls end by themselves, or with their grant.
         let ending = match call.method.as_str() {
-            "subscriptions/listen" => Ending::Subscription(session.until_closed()),
+            "subscriptions/listen" => Ending::Subscription(grant.until_closed()),
             _ => Ending::Call(grant.until_withdrawn(required, form.call_name.clone())),
         };
         let peer = Peer::new(notifications, client_requests);

@@ -120,7 +120,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Respon
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let result = async {
-        admit(&app, &head).await?;
+        admit(&app, &head, Endpoint::Authorize).await.map_err(AgentsRefusal::RateLimit)?;
         let form = read_body(app.host(), body, LONGEST_BODY).await?;
         act(&app, &head.headers, form).await
     };

@@ -51,12 +51,12 @@ async fn unknown_revision_is_refused_with_the_supported_ones() {
 async fn foreign_session_id_is_served_and_replaced_at_initialize() {
     let handler = Arc::new(Scripted::echo());
     let session = [("mcp-session-id", "0123456789abcdef")];
-    let list = response_to(&handler, &grant, request("tools/list", json!({}))).await;
+    let list = response_to(&handler, &session, request("tools/list", json!({}))).await;
     assert_eq!((list.outcome(), list.headers.get("mcp-session-id")), ((200, 0), None));
     let notification = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    assert_eq!(response_to(&handler, &grant, notification).await.status.as_u16(), 202);
+    assert_eq!(response_to(&handler, &session, notification).await.status.as_u16(), 202);
     let initialize =
-        response_to(&handler, &grant, request("initialize", json!({ "protocolVersion": "2025-06-18" })))
+        response_to(&handler, &session, request("initialize", json!({ "protocolVersion": "2025-06-18" })))
             .await;
     assert_eq!(initialize.outcome(), (200, 0));
     assert_ne!(initialize.headers["mcp-session-id"], "0123456789abcdef");
