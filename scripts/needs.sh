@@ -99,6 +99,11 @@ need_haproxy() {
   command -v haproxy >/dev/null || apt_install haproxy || lack HAProxy "apt-get install haproxy, or brew install haproxy"
 }
 
+# Checks the unit in docs/native.md. Where it cannot be had, as on macOS, that test is skipped and says so.
+need_systemd() {
+  [ "$(uname)" != Linux ] || command -v systemd-analyze >/dev/null || apt_install systemd || true
+}
+
 need_terminal() {
   command -v tmux >/dev/null || apt_install tmux || lack tmux "apt-get install tmux, or brew install tmux"
   command -v curl >/dev/null || apt_install curl || lack curl "apt-get install curl"
