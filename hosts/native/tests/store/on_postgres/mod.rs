@@ -5,7 +5,7 @@ mod failures;
 mod opening;
 mod proxy;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use deputy::host::Store as _;
 use deputy_native::store::{PostgresStore, SWEEP};
@@ -45,6 +45,45 @@ async fn index_suite_passes() {
         let failures = index_suite::run(&store, &store.grant_index(), NOW, salt).await;
         assert_eq!(failures, Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn plan_from_when_there_were_few_records_uses_an_index() {
+    let url = cluster().schema();
+    let store = opened(&url).await;
+    let use_every_statement = async || {
+        let version = store.get(&grant(0), NOW).await.unwrap().unwrap().version;
+        assert!(store.replace(&grant(0), Some(version), b"value".to_vec(), LATER, NOW).await.unwrap());
+        store.put(&login(), Vec::new(), LATER).await.unwrap();
+        store.take(&login(), NOW).await.unwrap();
+        store.sweep(NOW).await.unwrap();
+    };
+    for number in 0..20 {
+        store.put(&grant(number), b"value".to_vec(), LATER).await.unwrap();
+    }
+    // Statistics of a table in one page, for which an index is not worth it.
+    cluster().sql_at(&url, "ANALYZE deputy_record");
+    let scans = || {
+        let scans = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname = 'deputy_record'";
+        let scans = cluster().sql_at(&url, scans);
+        let (whole, by_index) = scans.trim().split_once('|').unwrap();
+        [whole, by_index].map(|number| number.parse::<u64>().unwrap())
+    };
+    // PostgreSQL keeps a plan from the sixth execution on. Its numbers of scans are a second old.
+    let until_counted = async || {
+        let [whole, by_index] = scans();
+        let mut now = [whole, by_index];
+        while now[0] + now[1] < whole + by_index + 30 {
+            use_every_statement().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            now = scans();
+        }
+        now
+    };
+    let before = until_counted().await;
+    let after = until_counted().await;
+    assert_eq!(after[0], before[0], "scans of the whole table");
 }
 
 #[tokio::test(flavor = "multi_thread")]
