@@ -23,7 +23,7 @@ use axum::Router;
 use deputy::{
     Server,
     config::{self, Config, ConfigError, ConfigErrors, Names},
-    host::Host,
+    host::{Capacity, Host},
 };
 use worker::{
     Env,

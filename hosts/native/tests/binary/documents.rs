@@ -145,6 +145,8 @@ fn page() -> String {
     for (binding, meaning) in OPTIONAL_BINDINGS {
         let _ = writeln!(page, "| `{binding}` | {meaning} |");
     }
+    page += "\nOne variable is of Workers alone. `SUBREQUESTS` is the number of subrequests that the account's plan allows for a request, from 50 to\n\
+             10000. The default is 50. [deploy.md](deploy.md#the-webhook-and-subrequests) says what it limits.\n";
     page
 }
 
