@@ -244,9 +244,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// The settings of a session. Without synchronous commits, a confirmed write could be lost.
 ///
 /// PostgreSQL keeps the plan of a prepared statement until the statistics of the table change. A plan from when the table
-/// had few records would read all of it, also when it has grown. There is an index for every statement.
+/// had few records would read all of it, also when it has grown. Every statement on
+/// records has an index. The estimated cost of others, which read one row, is not worth a compilation (`jit`).
 const SESSION_SETTINGS: &str = "
     SET enable_seqscan = off;
+    SET jit = off;
     SET statement_timeout = '5s';
     SET lock_timeout = '4s';
     SET idle_in_transaction_session_timeout = '1min';
