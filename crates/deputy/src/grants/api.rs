@@ -64,8 +64,11 @@ impl ApiClient {
     }
 
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ApiError> {
-        let request = below_api_url(&self.app.config.api.url, request).ok_or(ApiError::NotTheApi)?;
-        let CurrentTokens { tokens, generation } = self.current_tokens(RefreshReason::Expiring).await?;
+        let not_sent = |error: &ApiError| tracing::warn!(%error, "a request to the API was not sent");
+        let request = below_api_url(&self.app.config.api.url, request);
+        let request = request.ok_or(ApiError::NotTheApi).inspect_err(not_sent)?;
+        let tokens = self.current_tokens(RefreshReason::Expiring).await;
+        let CurrentTokens { tokens, generation } = tokens.inspect_err(not_sent)?;
         let response = self.send(request.clone(), &tokens.access_token).await?;
         if response.status() != StatusCode::UNAUTHORIZED || lacks_scope(&response) {
             return Ok(response);
@@ -75,7 +78,10 @@ impl ApiClient {
         match self.current_tokens(RefreshReason::Refused(generation)).await {
             Ok(CurrentTokens { tokens, .. }) => self.send(request, &tokens.access_token).await,
             Err(ApiError::Refused) => Ok(response),
-            Err(error) => Err(error),
+            Err(error) => {
+                not_sent(&error);
+                Err(error)
+            }
         }
     }
 
@@ -153,7 +159,10 @@ impl ApiClient {
                 FetchError::TooLarge => ApiError::TooLarge,
             }
         })?;
-        let response = counted.keep(response).ok_or(ApiError::Unavailable)?;
+        let Some(response) = counted.keep(response) else {
+            tracing::warn!(%method, ms, "a response of the API was dropped: too many large ones at a time");
+            return Err(ApiError::Unavailable);
+        };
         let status = response.status();
         // A tool call that fails is a `200` of the MCP endpoint, so the log has the response of the API.
         if status.is_client_error() || status.is_server_error() {
