@@ -210,23 +210,25 @@ async fn resume_delivery(
             }
         }
     }
-    let mut grants = 0;
+    let mut all = Ended::default();
     for (event, position) in left {
-        let ended = processing.end(&position.sub, event, position.logins).await;
-        grants += ended.grants;
-        if let Some(failure) = ended.failure {
-            return Err(failure.into());
+        all.add(processing.end(&position.sub, event, position.logins).await);
+        if all.is_unfinished {
+            break;
         }
-        if ended.is_unfinished {
-            if let Some(progress) = progress {
-                records::put_progress(processing.app.host(), body, &progress, processing.now).await?;
-            }
-            tracing::info!(ended = grants, "a part of the events of PingOne");
-            return Err(EventsError::Unfinished);
+        // After a failure, the others are processed too, and again with the next delivery.
+        if all.failure.is_none() {
+            progress = Some(position);
         }
-        progress = Some(position);
     }
-    Ok(grants)
+    if !all.is_unfinished && all.failure.is_none() {
+        return Ok(all.grants);
+    }
+    if let Some(progress) = progress {
+        records::put_progress(processing.app.host(), body, &progress, processing.now).await?;
+    }
+    tracing::info!(ended = all.grants, "a part of the events of PingOne");
+    Err(all.failure.map_or(EventsError::Unfinished, EventsError::from))
 }
 
 impl Processing<'_> {
