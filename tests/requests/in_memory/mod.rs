@@ -6,6 +6,7 @@ mod earlier_grants;
 mod elicitation_replies;
 mod grant_index;
 mod log;
+mod logins_under_way;
 mod mcp_subscriptions;
 mod metrics;
 mod outgoing_requests;

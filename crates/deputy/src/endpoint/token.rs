@@ -317,12 +317,15 @@ async fn enter_unless_blocked(app: &App, grant: &mut Grant, now: Timestamp) -> R
 async fn enter_in_user_index(app: &App, grant: &Grant, until: Timestamp, now: Timestamp) -> bool {
     let entered = async {
         let indexed = records::index_grant(app.host(), &app.config, grant, until, now).await?;
-        for oldest in indexed.surplus {
-            manage::end_without_unindexing(app, oldest, Some(&grant.user.sub), EndedBy::Limit, now).await?;
+        let sub = &grant.user.sub;
+        if let Some(by) = indexed.login_ended {
+            manage::end(app, grant.id, Some(sub), by.into(), now).await?;
         }
-        if indexed.login_has_ended {
-            let by = EndedBy::Pingone { cause: None };
-            manage::end(app, grant.id, Some(&grant.user.sub), by, now).await?;
+        if !indexed.surplus.is_empty() {
+            for oldest in &indexed.surplus {
+                manage::end_without_unindexing(app, *oldest, Some(sub), EndedBy::Limit, now).await?;
+            }
+            manage::unindex(app, sub, &indexed.surplus, now).await;
         }
         Ok::<_, RecordError>(())
     };

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     host::{EndedBy, GrantId, PingOneEvent, Timestamp},
     oauth::{Grant, LoginsEnd, PingOneLogin},
-    records::{self, EndedLogins, RecordError},
+    records::{self, EndedLogins, EndsLogins, RecordError},
 };
 
 /// Operations on records that are left for a request.
@@ -74,7 +74,7 @@ pub(crate) async fn end(
         return Ended { is_unfinished: true, ..Ended::default() };
     }
     let EndedLogins { grants: indexed, is_new } =
-        match records::end_logins(app.host(), &app.config, sub, logins, now).await {
+        match records::end_logins(app.host(), &app.config, sub, (logins, EndsLogins::Pingone), now).await {
             Ok(ended) => ended,
             Err(failure) => return failure.into(),
         };

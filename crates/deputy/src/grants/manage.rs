@@ -8,8 +8,8 @@ use super::revoke::revoke_at_pingone;
 use crate::{
     app::{App, access_of},
     host::{AuditedAccess, Decision, Digest, EndedBy, GrantId, Timestamp},
-    oauth::{Grant, ReferenceToken},
-    records::{self, Activity, RecordError, UserGrant, UserGrants},
+    oauth::{Grant, LoginsEnd, ReferenceToken},
+    records::{self, Activity, EndsLogins, RecordError, UserGrant, UserGrants},
     seal::SealingKey,
     types::{ClientId, Scopes},
 };
@@ -83,8 +83,10 @@ pub(crate) async fn end(
     Ok(Some(grant))
 }
 
-/// Ends every grant of a user.
+/// Ends every grant of a user, also those of logins under way that `PingOne` has finished.
 pub(crate) async fn end_all(app: &App, sub: &str, now: Timestamp) -> Result<(), RecordError> {
+    records::end_logins(app.host(), &app.config, sub, (LoginsEnd::before(now), EndsLogins::User), now)
+        .await?;
     let index = records::user_grants(app.host(), &app.config, sub, now).await?;
     let ids: Vec<_> = index.grants.iter().map(|entry| entry.id).collect();
     for ids in ids.chunks(AT_A_TIME) {

@@ -11,8 +11,8 @@ use crate::{
         AuditedAccess, AuditedClient, Decision, EndedBy, GrantFilter, GrantId, Page, Record, RecordKey,
         Timestamp,
     },
-    oauth::Grant,
-    records::{self, Activity, Blocked, Blocklist, RecordError, Subject},
+    oauth::{Grant, LoginsEnd},
+    records::{self, Activity, Blocked, Blocklist, EndsLogins, RecordError, Subject},
     types::ClientId,
 };
 
@@ -29,6 +29,12 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// The `sub` of the user, if the selection is all grants of one user.
+    fn all_of_user(&self) -> Option<&str> {
+        let Self { client: None, user: Some(user), host: None, before: None } = self else { return None };
+        Some(user)
+    }
+
     fn selects(&self, grant: &Grant) -> bool {
         let host =
             |host: &String| Subject::Host(host.clone()).is(&grant.client_id, grant.redirect_host.as_deref());
@@ -135,6 +141,11 @@ pub(crate) async fn end(
     page: Page,
     now: Timestamp,
 ) -> Result<Part<GrantId>, RecordError> {
+    // Those of logins under way are in no index yet.
+    if let Some(sub) = selection.all_of_user() {
+        let logins = (LoginsEnd::before(now), EndsLogins::Operator);
+        records::end_logins(app.host(), &app.config, sub, logins, now).await?;
+    }
     let Part { grants: selected, next } = list(app, selection, page, now).await?;
     let (mut grants, mut of_users) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     for selected in selected.chunks(AT_A_TIME) {

@@ -25,8 +25,8 @@ pub(crate) use grants::{
 pub(crate) use replies::{REPLY_LIFETIME, put_reply, take_reply};
 pub(crate) use tickets::{Approval, Login, LoginPurpose, TicketError, new_handle, put_ticket, take_ticket};
 pub(crate) use users::{
-    EndedLogins, UserGrant, UserGrants, add_activity, end_logins, index_grant, settle_grants, sign_out,
-    unindex_grants, user_grants,
+    EndedLogins, EndsLogins, UserGrant, UserGrants, add_activity, end_logins, index_grant, settle_grants,
+    sign_out, unindex_grants, user_grants,
 };
 
 use serde::{Serialize, de::DeserializeOwned};

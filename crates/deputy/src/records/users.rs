@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Activity, MOST_RACES, RecordError, decode, encode, read};
 use crate::{
     config::Config,
-    host::{DAY, Digest, GrantId, Host, RecordKey, Timestamp},
+    host::{Digest, EndedBy, GrantId, Host, RecordKey, Timestamp},
     oauth::{Grant, LoginsEnd, PingOneLogin},
     seal,
 };
@@ -17,17 +17,42 @@ pub(crate) struct UserGrants {
     /// Sessions of *Your agents* that the user signed out of, until they would have expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     signed_out: Vec<SignedOut>,
-    /// Ends of logins that `PingOne` reported, for grants that enter the index later.
+    /// Ends of logins, for grants that enter the index later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ended: Vec<Ended>,
 }
 
-/// An end of the user's logins that `PingOne` reported.
+/// An end of the user's logins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ended {
     #[serde(flatten)]
     logins: LoginsEnd,
+    #[serde(default)]
+    by: EndsLogins,
     until: Timestamp,
+}
+
+/// The party that ended logins of a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EndsLogins {
+    /// The operator, for this user.
+    Operator,
+    /// `PingOne`, with an event.
+    #[default]
+    Pingone,
+    /// The user, for all applications.
+    User,
+}
+
+impl From<EndsLogins> for EndedBy {
+    fn from(by: EndsLogins) -> Self {
+        match by {
+            EndsLogins::Operator => Self::Operator,
+            EndsLogins::Pingone => Self::Pingone { cause: None },
+            EndsLogins::User => Self::User,
+        }
+    }
 }
 
 /// A session of *Your agents* that the user signed out of.
@@ -79,10 +104,6 @@ const SIGNED_OUT: usize = 16;
 /// Ends of one user's logins that are kept. One more forgets the oldest.
 const ENDED: usize = 32;
 
-/// Seconds for which an end is kept. A login whose tokens `PingOne` has issued enters the index within minutes, or at its first
-/// refresh if that failed. And `PingOne` may deliver a large batch several times, of which each time does a part.
-const KEPT: u64 = DAY;
-
 /// The key of a user's index.
 pub(crate) fn user_key(config: &Config, sub: &str) -> RecordKey {
     RecordKey::User(user_digest(config, sub))
@@ -96,10 +117,10 @@ pub(super) fn user_digest(config: &Config, sub: &str) -> Digest {
 /// The result of [`index_grant`].
 #[derive(Debug, Default)]
 pub(crate) struct Indexed {
-    /// The oldest grants beyond the bound, which the caller ends.
+    /// The oldest grants beyond the bound. The caller ends them, and then takes them out of the index.
     pub(crate) surplus: Vec<GrantId>,
-    /// Whether `PingOne` has reported the end of its login, so that the caller ends the grant.
-    pub(crate) login_has_ended: bool,
+    /// The party that has ended its login, if one did, so that the caller ends the grant.
+    pub(crate) login_ended: Option<EndsLogins>,
 }
 
 /// Enters a grant into its user's index until `until`, or prolongs its entry.
@@ -116,8 +137,8 @@ pub(crate) async fn index_grant(
         let activity = known.map(|at| index.grants.remove(at).activity).unwrap_or_default();
         index.grants.push(UserGrant { id: grant.id, until, login: Some(PingOneLogin::of(grant)), activity });
         let count = index.grants.len().saturating_sub(GRANTS_OF_ONE_USER);
-        indexed.surplus = index.grants.drain(..count).map(|entry| entry.id).collect();
-        indexed.login_has_ended = index.ended.iter().any(|ended| ended.logins.ends(grant));
+        indexed.surplus = index.grants[..count].iter().map(|entry| entry.id).collect();
+        indexed.login_ended = index.ended.iter().find(|ended| ended.logins.ends(grant)).map(|ended| ended.by);
     })
     .await?;
     Ok(indexed)
@@ -132,12 +153,13 @@ pub(crate) struct EndedLogins {
     pub(crate) is_new: bool,
 }
 
-/// Keeps the end of a user's logins for a while. A grant that is about to enter the index finds the end there ([`Indexed`]).
+/// Notes the end of a user's logins in the index. A grant that enters the index later finds the end there ([`Indexed`]): at
+/// its redemption, or at a refresh if that failed, so the end is kept for the lifetime of a refresh token.
 pub(crate) async fn end_logins(
     host: &Host,
     config: &Config,
     sub: &str,
-    logins: LoginsEnd,
+    (logins, by): (LoginsEnd, EndsLogins),
     now: Timestamp,
 ) -> Result<EndedLogins, RecordError> {
     let mut result = EndedLogins::default();
@@ -146,7 +168,8 @@ pub(crate) async fn end_logins(
         let is_new = index.ended.iter().all(|ended| ended.logins != logins);
         result = EndedLogins { grants: index.ended_by(&logins), is_new };
         if is_new {
-            index.ended.push(Ended { logins, until: now.plus(KEPT) });
+            let until = now.plus(config.refresh_token_lifetime.as_secs());
+            index.ended.push(Ended { logins, by, until });
             let surplus = index.ended.len().saturating_sub(ENDED);
             index.ended.drain(..surplus);
         }

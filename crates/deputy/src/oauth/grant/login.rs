@@ -36,6 +36,11 @@ pub struct LoginsEnd {
 }
 
 impl LoginsEnd {
+    /// The end of all logins before this second.
+    pub fn before(now: Timestamp) -> Self {
+        Self { at: Timestamp(now.0.saturating_sub(1)), session: None }
+    }
+
     /// Whether it ends the login of this grant. The user has been compared.
     pub fn ends(&self, grant: &Grant) -> bool {
         self.ends_login(PingOneLogin::of(grant))
