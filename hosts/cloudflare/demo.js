@@ -41,7 +41,7 @@ const API_IDENTIFIER = options["api-identifier"];
 const API_SCOPES = options.scopes;
 // The settings that the environment may change.
 const SETTINGS =
-  "ACCESS_TOKEN_LIFETIME ADMIN_TOKEN CLIENT_APPROVAL REFRESH_TOKEN_LIFETIME UNCONFIRMED_TOOLS WHO_AM_I_TOKEN".split(" ");
+  "ACCESS_TOKEN_LIFETIME ADMIN_TOKEN CLIENT_APPROVAL REFRESH_TOKEN_LIFETIME SUBREQUESTS UNCONFIRMED_TOOLS WHO_AM_I_TOKEN".split(" ");
 const settings = Object.fromEntries(SETTINGS.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 
 const folder = resolve(options["data-dir"]);
@@ -125,6 +125,7 @@ async function startWorker(root, data, port, variables, path) {
   }
 }
 
+const webhookSecret = randomBytes(32).toString("base64");
 const ports = {};
 for (const name of ["port", "todo-api-port", "pingone-port"]) ports[name] = Number(options[name]) || (await freePort());
 const [url, todoApi, issuer] = Object.values(ports).map((port) => `http://localhost:${port}`);
@@ -135,9 +136,10 @@ const pingone = start(
   [
     ...["--listen", `127.0.0.1:${ports["pingone-port"]}`, "--base-url", issuer],
     ...["--redirect-uri", `${url}/callback`, "--api-identifier", API_IDENTIFIER, "--scopes", API_SCOPES],
-    ...["--state-file", join(folder, "pingone.json")],
+    ...["--state-file", join(folder, "pingone.json"), "--webhook-url", `${url}/pingone/events`],
   ],
-  { stdout: "pipe" },
+  // Other users can read the arguments of a process.
+  { stdout: "pipe", env: { PINGONE_SIM_WEBHOOK_SECRET: webhookSecret } },
 );
 const upstream = await readVariables(pingone, 4);
 
@@ -160,6 +162,7 @@ await Promise.all([
       API_SCOPES,
       API_URL: api,
       SERVER_KEY: persistent("cookie-encryption-key", () => randomBytes(32).toString("base64")),
+      PINGONE_WEBHOOK_SECRET: webhookSecret,
       PRIVATE_USE_REDIRECT_URIS: "cursor://anysphere.cursor-mcp/oauth/callback",
       PUBLIC_URL: url,
       WHO_AM_I_TOKEN: "full",

@@ -15,7 +15,7 @@ export function node() {
 export const wrangler = join(here, "node_modules/wrangler/bin/wrangler.js");
 
 /**
- * The command that runs the Worker of `root`/wrangler.jsonc on `port`. Its data are in the folder `data`, which no
+ * The command that runs the Worker of `root`/wrangler.jsonc on `port`, with those of `root`/wrangler.*.jsonc beside it. Its data are in the folder `data`, which no
  * other runtime may use at the same time. `log` is the lowest level that wrangler prints.
  */
 export function dev({ root, port, data, variables, log }) {
@@ -29,11 +29,13 @@ export function dev({ root, port, data, variables, log }) {
   writeFileSync(file, "", { mode: 0o600 });
   chmodSync(file, 0o600);
   writeFileSync(file, lines.join(""));
+  const others = readdirSync(root).filter((name) => /^wrangler\..+\.jsonc$/.test(name));
+  const configs = ["wrangler.jsonc", ...others].flatMap((name) => ["--config", join(root, name)]);
   return {
     command: node(),
     args: [
       wrangler,
-      ...["dev", "--config", join(root, "wrangler.jsonc"), "--port", String(port), "--ip", "127.0.0.1"],
+      ...["dev", ...configs, "--port", String(port), "--ip", "127.0.0.1"],
       ...["--persist-to", data, "--env-file", file, "--log-level", log, "--inspector-port", "0"],
       "--show-interactive-dev-session=false",
     ],

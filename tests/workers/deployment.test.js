@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -73,16 +73,24 @@ describe("Worker with wrong variables", { timeout: 60_000 }, () => {
 });
 
 test("Workers of the tests refuse to be deployed", { timeout: 60_000 }, async () => {
-  for (const name of ["testing", "conformance", "../../tests/workers/counting", "../../tests/workers/observed"]) {
-    const cwd = join(repository, "hosts/cloudflare", name);
+  const workers = [
+    "hosts/cloudflare/testing/wrangler.jsonc",
+    "hosts/cloudflare/conformance/wrangler.jsonc",
+    "tests/workers/counting/wrangler.jsonc",
+    "tests/workers/isolates/wrangler.jsonc",
+    "tests/workers/isolates/wrangler.second.jsonc",
+    "tests/workers/observed/wrangler.jsonc",
+  ];
+  for (const config of workers) {
+    const cwd = join(repository, dirname(config));
     const { WORKER_IS_BUILT: _, ...env } = process.env;
     const options = { cwd, env: { ...env, CI: "1", WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" } };
-    const args = [wrangler, "deploy", "--dry-run", "--config", "wrangler.jsonc"];
+    const args = [wrangler, "deploy", "--dry-run", "--config", basename(config)];
     const { error, output } = await new Promise((settle) =>
       execFile(node(), args, options, (error, stdout, stderr) => settle({ error, output: stdout + stderr })),
     );
     assert.ok(error, output);
-    assert.match(output, /is never deployed/, name);
-    assert.match(await readFile(join(cwd, "wrangler.jsonc"), "utf8"), /"workers_dev": false/, name);
+    assert.match(output, /is never deployed/, config);
+    assert.match(await readFile(join(repository, config), "utf8"), /"workers_dev": false/, config);
   }
 });

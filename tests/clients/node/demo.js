@@ -58,22 +58,38 @@ export class Demo {
     return `http://localhost:${this.pingonePort}${path}`;
   }
 
-  /** Forces a failure of the simulated PingOne, once; see `Failure` in `crates/pingone-sim`. */
-  async force(failure) {
-    const headers = { "content-type": "application/json" };
-    const response = await fetch(this.atPingOne("/sim/failures"), { method: "POST", headers, body: JSON.stringify({ failure }) });
-    if (response.status !== 204) throw new Error(`${response.status} ${await response.text()}`);
+  /** Forces a failure of the simulated PingOne, once or `always`; see `Failure` in `crates/pingone-sim`. */
+  async force(failure, { always = false } = {}) {
+    await this.#control("POST", "/sim/failures", { failure, always });
   }
 
   /** Clears the forced failures of PingOne. */
   async heal() {
-    await fetch(this.atPingOne("/sim/failures"), { method: "DELETE" });
+    await this.#control("DELETE", "/sim/failures");
+  }
+
+  /** Changes these settings of the simulated PingOne; see `Settings` in `crates/pingone-sim`. */
+  async configure(settings) {
+    const earlier = await (await this.#control("GET", "/sim/settings")).json();
+    await this.#control("PUT", "/sim/settings", { ...earlier, ...settings });
+  }
+
+  /** Acts on a user of PingOne: `lock`, `disable`, `delete`, `revoke-consent` or `end-sessions`. */
+  async actOn({ username }, action) {
+    await this.#control("POST", `/sim/users/${username}/${action}`);
   }
 
   /** The number of requests to an endpoint of the simulated PingOne. */
   async requestsTo(endpoint) {
-    const { requests } = await (await fetch(this.atPingOne("/sim/state"))).json();
+    const { requests } = await (await this.#control("GET", "/sim/state")).json();
     return requests[endpoint] ?? 0;
+  }
+
+  async #control(method, path, body) {
+    const init = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const response = await fetch(this.atPingOne(path), { method, ...init });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response;
   }
 
   /** Ends the process and starts another with the same folder. */
