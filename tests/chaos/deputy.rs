@@ -64,7 +64,9 @@ impl Deputy {
         // The demo's Todo API is not used, so any free port will do.
         arguments.extend(["--todo-api-port", "0", "--data-dir", &data].map(str::to_owned));
         let folder = folder.to_owned();
-        Self { folder, port, variables: Vec::new(), arguments, process: None, log: Log::File }
+        // The paid plan of Workers: an event ends a login in one delivery of the webhook.
+        let variables = vec![("SUBREQUESTS".to_owned(), "10000".to_owned())];
+        Self { folder, port, variables, arguments, process: None, log: Log::File }
     }
 
     /// Has the next start run the program of this version.

@@ -1,6 +1,7 @@
 //! The scenarios, by the part that fails.
 
 mod api;
+mod events;
 mod keys;
 mod native;
 mod replicas;

@@ -1,6 +1,5 @@
 //! The process itself: kills and stops, the disk, the log, and connections. For the native host only.
 
-mod events;
 mod window;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    deputy::Log,
+    deputy::{Log, is_worker},
     pingone::PingOne,
     user::User,
     world::{Price, World, events, users},
@@ -18,7 +18,8 @@ async fn end(pingone: PingOne, mut user: User, action: &str) -> (User, Duration)
     let begun = Instant::now();
     pingone.act_on(&user.name, action).await;
     while user.has_access().await {
-        sleep(Duration::from_millis(5)).await;
+        // Forty users who ask all the time would be all that workerd does.
+        sleep(Duration::from_millis(if is_worker() { 50 } else { 5 })).await;
         assert!(begun.elapsed() < PATIENCE, "{}: {action} has no effect", user.name);
     }
     (user, begun.elapsed())
