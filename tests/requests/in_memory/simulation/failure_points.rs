@@ -136,7 +136,7 @@ async fn reported(run: &mut Run<'_>) -> End {
     let tokens = run.world.connected().await;
     run.report();
     let end = run.run_to_end();
-    if !run.was_reported() {
+    if !run.succeeded("report") {
         // PingOne delivers it again.
         let again = run.world.event("USER.LOCKED", "alice");
         assert_eq!(run.world.post_events(&again).await.status, StatusCode::OK);

@@ -146,6 +146,14 @@ impl<'a> Run<'a> {
         self.send("call", request.expect("a request"));
     }
 
+    /// Clients refresh and call with these tokens, this many times.
+    fn use_tokens(&self, tokens: &Tokens, times: usize) {
+        for _ in 0..times {
+            self.refresh(tokens);
+            self.call(tokens);
+        }
+    }
+
     fn happens(&mut self, one_in: usize) -> bool {
         one_in > 0 && self.dice.below(one_in) == 0
     }
@@ -174,6 +182,11 @@ impl<'a> Run<'a> {
 
     fn outcomes(&self, kind: &str) -> Vec<Outcome> {
         self.outcomes.lock().unwrap().iter().filter(|outcome| outcome.kind == kind).cloned().collect()
+    }
+
+    /// Whether a request of this kind succeeded.
+    fn succeeded(&self, kind: &str) -> bool {
+        self.outcomes(kind).iter().any(|outcome| outcome.status == StatusCode::OK)
     }
 
     /// The token responses of this kind.
@@ -223,6 +236,21 @@ async fn for_each_seed(mut run: impl AsyncFnMut(&World, u64)) {
     }
 }
 
+/// Lets `end` end a grant by requests of this kind, while clients use its tokens. If one succeeds, no token gives access any more.
+async fn assert_end_holds(kind: &str, end: impl Fn(&Run<'_>, &Tokens)) {
+    for_each_seed(async |world, seed| {
+        let tokens = with_expiring_token(world, 30).await;
+        let mut run = Run::new(world, seed, faults_for(seed));
+        run.use_tokens(&tokens, 2);
+        end(&run, &tokens);
+        run.run_to_end();
+        if run.succeeded(kind) {
+            run.assert_ended(&tokens).await;
+        }
+    })
+    .await;
+}
+
 struct PrintsItsSeed(u64);
 
 impl Drop for PrintsItsSeed {
@@ -267,10 +295,7 @@ async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
         let tokens = with_expiring_token(world, 30).await;
         let before = world.pingone.requests("refresh");
         let mut run = Run::new(world, seed, faults_for(seed));
-        for _ in 0..3 {
-            run.refresh(&tokens);
-            run.call(&tokens);
-        }
+        run.use_tokens(&tokens, 3);
         run.run_to_end();
         assert!(world.pingone.requests("refresh") - before <= 1, "PingOne was asked twice");
         let issued = run.issued("refresh", &tokens.client);
@@ -291,19 +316,9 @@ async fn concurrent_refreshes_ask_pingone_once_and_keep_the_grant() {
 
 #[tokio::test]
 async fn revoked_grant_stays_revoked_under_concurrent_requests() {
-    for_each_seed(async |world, seed| {
-        let tokens = with_expiring_token(world, 30).await;
-        let mut run = Run::new(world, seed, faults_for(seed));
-        for _ in 0..2 {
-            run.refresh(&tokens);
-            run.call(&tokens);
-            run.revoke(&tokens);
-        }
-        run.run_to_end();
-        if run.outcomes("revoke").iter().all(|outcome| outcome.status != StatusCode::OK) {
-            return;
-        }
-        run.assert_ended(&tokens).await;
+    assert_end_holds("revoke", |run, tokens| {
+        run.revoke(tokens);
+        run.revoke(tokens);
     })
     .await;
 }
@@ -313,10 +328,7 @@ async fn crash_costs_a_grant_only_during_a_refresh_at_pingone() {
     for_each_seed(async |world, seed| {
         let tokens = with_expiring_token(world, 30).await;
         let mut run = Run::new(world, seed, Faults { crashes: 60, ..NO_FAULTS });
-        for _ in 0..2 {
-            run.refresh(&tokens);
-            run.call(&tokens);
-        }
+        run.use_tokens(&tokens, 2);
         let end = run.run_to_end();
         let issued = run.issued("refresh", &tokens.client);
         // The lease of the crashed process expires.
@@ -340,10 +352,7 @@ async fn refreshes_of_a_grant_never_overlap_while_time_passes() {
         let tokens = with_expiring_token(world, 30).await;
         let began = world.host.now();
         let mut run = Run::new(world, seed, Faults { clock: 12, ..faults_for(seed) });
-        for _ in 0..3 {
-            run.refresh(&tokens);
-            run.call(&tokens);
-        }
+        run.use_tokens(&tokens, 3);
         run.run_to_end();
         assert!(!run.host.overlapped(), "PingOne was asked by two at a time");
         // A lost response ends the grant: PingOne has rotated its refresh token, and the new one is lost.

@@ -4,8 +4,8 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use tower_service::Service as _;
 
-use super::{Run, faults_for, for_each_seed};
-use crate::world::{ADMIN_TOKEN, DEPUTY, with_expiring_token};
+use super::{Run, assert_end_holds, faults_for, for_each_seed};
+use crate::world::{ADMIN_TOKEN, DEPUTY};
 
 impl Run<'_> {
     /// The operator sends requests, one after the other, until one fails.
@@ -25,11 +25,6 @@ impl Run<'_> {
             outcomes.lock().unwrap().push(super::Outcome { kind, status, location, json });
         });
     }
-
-    /// Whether all requests of the operator succeeded.
-    fn operated(&self, kind: &str) -> bool {
-        self.outcomes(kind).iter().any(|outcome| outcome.status == StatusCode::OK)
-    }
 }
 
 fn operator_request(path: &str, form: &str) -> Request<Body> {
@@ -42,19 +37,8 @@ fn operator_request(path: &str, form: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn grant_that_the_operator_ends_stays_ended_under_requests() {
-    for_each_seed(async |world, seed| {
-        let tokens = with_expiring_token(world, 30).await;
-        let mut run = Run::new(world, seed, faults_for(seed));
-        for _ in 0..2 {
-            run.refresh(&tokens);
-            run.call(&tokens);
-        }
+    assert_end_holds("end", |run, tokens| {
         run.operate("end", &[("grants/end", &format!("client={}", tokens.client))]);
-        run.run_to_end();
-        if !run.operated("end") {
-            return;
-        }
-        run.assert_ended(&tokens).await;
     })
     .await;
 }
@@ -70,7 +54,7 @@ async fn blocked_and_ended_client_keeps_no_code_that_is_under_way() {
         let subject = format!("client={client}");
         run.operate("stop", &[("block", &subject), ("grants/end", &subject)]);
         run.run_to_end();
-        if !run.operated("stop") {
+        if !run.succeeded("stop") {
             return;
         }
         let issued = run.issued("redeem", &client);
