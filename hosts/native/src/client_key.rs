@@ -1,17 +1,18 @@
 //! `deputy keys`: a key with which Deputy authenticates at PingOne.
 
 use std::{
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use clap::{Args, ValueEnum};
-use deputy::config::ClientKeyRing;
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use deputy::config::ClientKey;
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use rsa::{BigUint, RsaPrivateKey, traits::PrivateKeyParts as _, traits::PublicKeyParts as _};
-use serde_json::{Value, json};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{env_file::EnvFile, error::StartError, host::fill_random, store};
@@ -27,7 +28,11 @@ pub(crate) struct KeysOptions {
     #[arg(long, env = "KEYS_ALG", value_enum, default_value_t = Algorithm::Rs256)]
     alg: Algorithm,
 
-    /// File with the variables that Deputy has now: the new key signs, and the present one stays beside it
+    /// Write the key alone, for a file with a secret, or for a secret of a Worker or of Kubernetes, instead of variables
+    #[arg(long, env = "KEYS_RAW", value_parser = BoolishValueParser::new())]
+    raw: bool,
+
+    /// File with the present key, or with the variables: its public key is printed beside the new one
     #[arg(long, env = "KEYS_REPLACING", value_name = "FILE")]
     replacing: Option<PathBuf>,
 }
@@ -51,37 +56,38 @@ pub(crate) fn make(options: &KeysOptions) -> Result<(), StartError> {
         Algorithm::Rs256 => rsa_jwk().ok_or_else(|| failed(io::Error::other("no key could be made")))?,
         Algorithm::Es256 => p256_jwk(),
     };
-    let value = match &present {
-        Some(present) => Zeroizing::new(format!("{{\"keys\":[{},{}]}}", &*new, &**present)),
-        None => new,
-    };
-    let keys = ClientKeyRing::parse(&value).map_err(|problem| failed(io::Error::other(problem)))?;
-    let lines =
-        Zeroizing::new(format!("PINGONE_CLIENT_AUTH=private_key_jwt\nPINGONE_CLIENT_KEY='{}'\n", &*value));
+    let key = ClientKey::parse(&new).map_err(|problem| failed(io::Error::other(problem)))?;
+    let lines = Zeroizing::new(if options.raw {
+        format!("{}\n", &*new)
+    } else {
+        format!("PINGONE_CLIENT_AUTH=private_key_jwt\nPINGONE_CLIENT_KEY='{}'\n", &*new)
+    });
     file.write_all(lines.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    println!("{}", keys.public_jwks());
+    let public: Vec<_> = [key].iter().chain(&present).map(ClientKey::public_jwk).collect();
+    println!("{}", json!({ "keys": public }));
     eprintln!(
-        "The line above is the JWKS for the application in PingOne. {} has the variables with the private key.",
+        "The line above is the JWKS for the application in PingOne. {} has the private key.",
         options.file.display()
     );
     Ok(())
 }
 
-/// The key that signs, in a file with variables.
-fn present_key(path: &Path) -> Result<Zeroizing<String>, StartError> {
+/// The key of a file that has it alone, or in `PINGONE_CLIENT_KEY`.
+fn present_key(path: &Path) -> Result<ClientKey, StartError> {
     let failed = |problem: String| StartError::PresentKey(path.to_owned(), problem);
-    let file = EnvFile::read(path).map_err(|error| failed(error.to_string()))?;
-    let value =
-        file.get("PINGONE_CLIENT_KEY").ok_or_else(|| failed("it has no PINGONE_CLIENT_KEY".to_owned()))?;
-    let keys =
-        ClientKeyRing::parse(value).map_err(|problem| failed(format!("PINGONE_CLIENT_KEY {problem}")))?;
-    if keys.first().kid.is_none() {
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| failed(error.to_string()))?);
+    let key = if text.trim_start().starts_with('{') {
+        ClientKey::parse(&text).map_err(str::to_owned)
+    } else {
+        let file = EnvFile::parse(&text).map_err(|error| failed(error.to_string()))?;
+        let value = file.get("PINGONE_CLIENT_KEY").ok_or("it has no PINGONE_CLIENT_KEY");
+        value.and_then(ClientKey::parse).map_err(|problem| format!("PINGONE_CLIENT_KEY: {problem}"))
+    };
+    let key = key.map_err(failed)?;
+    if key.kid.is_none() {
         return Err(failed("its key has no kid, by which PingOne could tell it from another".to_owned()));
     }
-    // It was parsed before.
-    let value: Value = serde_json::from_str(value).unwrap_or_default();
-    let first = value.get("keys").map_or(&value, |keys| &keys[0]);
-    Ok(Zeroizing::new(first.to_string()))
+    Ok(key)
 }
 
 /// A new RSA key as a private JSON Web Key on one line (RFC 7518 §6.3).

@@ -21,7 +21,7 @@ mod webhook;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-pub use crate::jose::{ClientKey, ClientKeyRing};
+pub use crate::jose::ClientKey;
 pub use admin::AdminToken;
 pub use api::Api;
 pub use brand::{Brand, Logo, LogoType};

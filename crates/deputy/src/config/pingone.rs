@@ -9,7 +9,7 @@ use super::{
     vars::{Vars, bare, on_or_off, secure, unpadded},
     webhook::{CHECK_INTERVAL, check_interval},
 };
-use crate::{jose::ClientKeyRing, secret::Secret};
+use crate::{jose::ClientKey, secret::Secret};
 
 /// Deputy's client at PingOne, and what it asks for.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub enum ClientAuth {
     /// `client_secret_post`, with `PINGONE_CLIENT_SECRET`.
     Post(Secret<String>),
     /// `private_key_jwt`, with `PINGONE_CLIENT_KEY`.
-    Key(Box<ClientKeyRing>),
+    Key(Box<ClientKey>),
 }
 
 impl PingOne {

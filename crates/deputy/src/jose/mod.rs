@@ -14,7 +14,7 @@ use crate::{
     types::ClientIdUrl,
 };
 
-pub use client_key::{ClientKey, ClientKeyRing};
+pub use client_key::ClientKey;
 
 /// Signing keys, from a JWK set (RFC 7517 §5).
 #[derive(Clone, Debug, Default)]

@@ -160,9 +160,9 @@ pub fn form_request(endpoint: &Url, pingone: &PingOne, form: &[(&str, &str)], pr
         ClientAuth::Post(secret) => {
             body.append_pair("client_secret", secret.expose());
         }
-        ClientAuth::Key(keys) => {
+        ClientAuth::Key(key) => {
             // PingOne refuses a request without an assertion. The log then names the setting.
-            if let Some(assertion) = proof.assertion(endpoint, &pingone.client_id, keys.first()) {
+            if let Some(assertion) = proof.assertion(endpoint, &pingone.client_id, key) {
                 body.append_pair("client_assertion_type", JWT_BEARER)
                     .append_pair("client_assertion", assertion.expose());
             }

@@ -103,7 +103,8 @@ The file gets PINGONE_CLIENT_AUTH and PINGONE_CLIENT_KEY, for the environment, a
 gets the public key as a JWKS, for the application in PingOne. docs/pingone.md describes both.
 
     deputy keys --alg ES256 key.env                     a key on P-256
-    deputy keys --replacing key.env new.env             a new key beside the present one, for a rotation";
+    deputy keys --raw key.json                          the key alone, for PINGONE_CLIENT_KEY_FILE
+    deputy keys --replacing key.env new.env             a new key; the JWKS has the present one too, for a rotation";
 
 pub(super) const TOOLS_HELP: &str = "\
 docs/your-api.md describes the document and the overlay. No configuration is needed.

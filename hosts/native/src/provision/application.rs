@@ -59,8 +59,8 @@ pub(super) async fn ensure(
         is_unique: true,
     };
     let held = run.ensure(&required, found).await?;
-    if let (Some(held), ClientAuth::Key(keys)) = (&held, &config.pingone.client_auth)
-        && let Err((verb, reason)) = with_key(Some(&held.value), keys.first())
+    if let (Some(held), ClientAuth::Key(key)) = (&held, &config.pingone.client_auth)
+        && let Err((verb, reason)) = with_key(Some(&held.value), key)
     {
         run.note(verb, &required.object, reason);
     }
@@ -101,8 +101,8 @@ fn properties(config: &Config, pushes: bool, found: Option<&Value>) -> Vec<Prope
     if !pushes {
         properties.push(Property::is(&["parRequirement"], "OPTIONAL").or("OPTIONAL").loosening(|_| true));
     }
-    if let ClientAuth::Key(keys) = &config.pingone.client_auth
-        && let Ok(Some(jwks)) = with_key(found, keys.first())
+    if let ClientAuth::Key(key) = &config.pingone.client_auth
+        && let Ok(Some(jwks)) = with_key(found, key)
     {
         properties.push(Property::unshown(&["jwks"], jwks));
     }

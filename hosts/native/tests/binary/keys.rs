@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use deputy::config::ClientKeyRing;
+use deputy::config::ClientKey;
 use deputy_native::env_file::EnvFile;
 use serde_json::{Value, json};
 
@@ -30,8 +30,8 @@ fn key_is_written(folder: &Path, alg: &str, members: &[&str]) {
     assert_eq!(file.get("PINGONE_CLIENT_AUTH"), Some("private_key_jwt"));
     let private = file.get("PINGONE_CLIENT_KEY").unwrap();
     let jwks: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(jwks, ClientKeyRing::parse(private).unwrap().public_jwks());
-    assert_eq!((jwks["keys"].as_array().unwrap().len(), &jwks["keys"][0]["alg"]), (1, &json!(alg)));
+    assert_eq!(jwks, json!({ "keys": [ClientKey::parse(private).unwrap().public_jwk()] }));
+    assert_eq!(jwks["keys"][0]["alg"], json!(alg));
     let private: Value = serde_json::from_str(private).unwrap();
     let printed = format!("{jwks}{}", stderr(&output));
     for member in members {
@@ -50,7 +50,7 @@ fn existing_file_is_not_replaced_by_a_key() {
 }
 
 #[test]
-fn new_key_signs_beside_the_present_one() {
+fn jwks_of_a_new_key_has_the_present_one_too() {
     let folder = tempfile::tempdir().unwrap();
     let keys = |arguments: &[&str]| -> Value {
         let output = run(deputy(folder.path(), &[&["keys"], arguments].concat()));
@@ -60,12 +60,17 @@ fn new_key_signs_beside_the_present_one() {
     let first = keys(&["first.env"]);
     let second = keys(&["--alg", "ES256", "--replacing", "first.env", "second.env"]);
     assert_eq!(second["keys"][1], first["keys"][0]);
-    let third = keys(&["--replacing", "second.env", "third.env"]);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let file = EnvFile::parse(&read("second.env")).unwrap();
+    let written = ClientKey::parse(file.get("PINGONE_CLIENT_KEY").unwrap()).unwrap();
+    assert_eq!(written.public_jwk(), second["keys"][0]);
+    // A file for PINGONE_CLIENT_KEY_FILE has the key alone.
+    let third = keys(&["--raw", "--replacing", "second.env", "third.json"]);
     assert_eq!(third["keys"].as_array().unwrap().len(), 2, "{third}");
     assert_eq!(third["keys"][1], second["keys"][0]);
-    let file = EnvFile::parse(&std::fs::read_to_string(folder.path().join("third.env")).unwrap()).unwrap();
-    let ring = ClientKeyRing::parse(file.get("PINGONE_CLIENT_KEY").unwrap()).unwrap();
-    assert_eq!((ring.public_jwks(), ring.first().public_jwk()), (third.clone(), third["keys"][0].clone()));
+    assert_eq!(ClientKey::parse(&read("third.json")).unwrap().public_jwk(), third["keys"][0]);
+    let fourth = keys(&["--replacing", "third.json", "fourth.env"]);
+    assert_eq!(fourth["keys"][1], third["keys"][0]);
 }
 
 #[test]

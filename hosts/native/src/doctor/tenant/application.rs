@@ -173,14 +173,13 @@ fn grant_types(tenant: &Tenant) -> Result<Seen, Unknown> {
 /// Whether the application has the public key of `PINGONE_CLIENT_KEY`.
 fn client_key(tenant: &Tenant) -> Result<Seen, Unknown> {
     let application = known(&tenant.application)?;
-    let ClientAuth::Key(keys) = &tenant.config.pingone.client_auth else {
+    let ClientAuth::Key(ours) = &tenant.config.pingone.client_auth else {
         return Err(Unknown("Deputy has a client secret (PINGONE_CLIENT_AUTH)".to_owned()));
     };
     let Some(jwks) = application["jwks"].as_str() else {
         return Err(Unknown("the application names a URL, or has no key".to_owned()));
     };
     let jwks: Value = serde_json::from_str(jwks).unwrap_or_default();
-    let ours = keys.first();
     let is_there = jwks["keys"].as_array().into_iter().flatten().any(|jwk| ours.is(jwk));
     let seen =
         if is_there { "the application has Deputy's public key" } else { "the application has other keys" };

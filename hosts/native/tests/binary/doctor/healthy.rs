@@ -1,6 +1,6 @@
 //! Right set-ups, which cause no alarm.
 
-use deputy::config::ClientKeyRing;
+use deputy::config::ClientKey;
 use pingone_sim::{ResourceMode, Settings, Simulator, Subscription};
 
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ pub(super) fn webhook() -> Subscription {
 
 /// The public key that belongs to [`CLIENT_KEY`].
 pub(super) fn public_key() -> Value {
-    ClientKeyRing::parse(CLIENT_KEY).unwrap().first().public_jwk()
+    ClientKey::parse(CLIENT_KEY).unwrap().public_jwk()
 }
 
 /// Every secret that a run gets or receives.
