@@ -13,7 +13,8 @@ use axum::{
 
 use crate::{
     endpoints::{
-        authorize, control, discovery, flow, jwks, management, par, revoke, sign_off, token, userinfo, users,
+        authorize, control, discovery, flow, jwks, management, par, revoke, sign_off, switches, token,
+        userinfo, users,
     },
     pages,
     response::{Correlation, text},
@@ -40,6 +41,7 @@ impl Simulator {
             .route("/v1/{*path}", any(management::respond))
             .route("/users", get(users::page))
             .merge(control::router())
+            .merge(switches::router())
             .layer(middleware::from_fn_with_state(self.clone(), add_headers))
             .with_state(self.clone())
     }

@@ -88,6 +88,11 @@ impl Simulator {
         locked(&self.0.failures).push((failure, true));
     }
 
+    /// The forced failures; `true` for those that stay until they are cleared.
+    pub(crate) fn pending_failures(&self) -> Vec<(Failure, bool)> {
+        locked(&self.0.failures).clone()
+    }
+
     /// Ends all forced failures.
     pub fn clear_failures(&self) {
         locked(&self.0.failures).clear();

@@ -9,6 +9,7 @@ pub(crate) mod management;
 pub(crate) mod par;
 pub(crate) mod revoke;
 pub(crate) mod sign_off;
+pub(crate) mod switches;
 pub(crate) mod token;
 pub(crate) mod userinfo;
 pub(crate) mod users;

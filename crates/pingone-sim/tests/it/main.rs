@@ -6,6 +6,7 @@ mod host_header;
 mod management;
 mod provisioning;
 mod sign_on;
+mod switches;
 mod token;
 mod webhook;
 mod world;

@@ -1,11 +1,16 @@
 //! Failures that tests force.
 
+mod examples;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use examples::examples;
+
 /// A failure that tests force, once or until it is cleared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, strum::VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Failure {
     /// A claim of the access token has this value, or is missing (`null`).
     AccessTokenClaim(String, Value),
@@ -83,7 +88,7 @@ pub enum ManagementFault {
 }
 
 /// A wrong signature of an ID token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
     /// `alg: none`, without a signature.

@@ -1,5 +1,7 @@
 //! Pages. Each of them says that it belongs to a simulator.
 
+mod operator;
+
 use askama::Template;
 use axum::{
     body::Body,
@@ -7,15 +9,14 @@ use axum::{
     response::Response,
 };
 
-use url::form_urlencoded::byte_serialize;
-
 use crate::{
     application::OidcApplication,
     config::User,
-    outbox::Sent,
     simulator::Simulator,
     state::{Flow, Step},
 };
+
+pub(crate) use operator::{switches, users};
 
 #[derive(Template)]
 #[template(path = "step.html")]
@@ -66,27 +67,6 @@ struct IndexPage<'a> {
     style: &'a str,
     issuer: String,
     users: Vec<User>,
-}
-
-#[derive(Template)]
-#[template(path = "users.html")]
-struct UsersPage<'a> {
-    style: &'a str,
-    users: Vec<UserRow>,
-    /// The paths and labels of the buttons.
-    actions: &'a [(&'a str, &'a str)],
-    url: String,
-    waiting: usize,
-    sent: Vec<Sent>,
-}
-
-struct UserRow {
-    username: String,
-    /// The username in a URL.
-    path: String,
-    status: &'static str,
-    sessions: usize,
-    consents: usize,
 }
 
 /// The page of a flow's step.
@@ -141,42 +121,6 @@ pub(crate) fn index(sim: &Simulator) -> Response {
     render(StatusCode::OK, &IndexPage { style: STYLE, issuer: sim.config().issuer(), users: examples(sim) })
 }
 
-/// The page of users, with what an administrator can do to them, and of the webhook.
-pub(crate) fn users(sim: &Simulator) -> Response {
-    let state = sim.state();
-    let row = |user: &User| UserRow {
-        username: user.username.clone(),
-        path: byte_serialize(user.username.as_bytes()).collect(),
-        status: match user {
-            User { disabled: true, .. } => "disabled",
-            User { locked: true, .. } => "locked",
-            _ => "active",
-        },
-        sessions: state.sessions.iter().filter(|session| session.user == user.id).count(),
-        consents: state.consents.iter().filter(|consent| consent.user == user.id).count(),
-    };
-    let page = UsersPage {
-        style: STYLE,
-        users: state.users.iter().take(50).map(row).collect(),
-        actions: ACTIONS,
-        url: state.settings.webhook.url.clone().unwrap_or_default(),
-        waiting: state.outbox.waiting.len(),
-        sent: state.outbox.sent.iter().rev().cloned().collect(),
-    };
-    render(StatusCode::OK, &page)
-}
-
-const ACTIONS: &[(&str, &str)] = &[
-    ("lock", "Lock"),
-    ("unlock", "Unlock"),
-    ("disable", "Disable"),
-    ("enable", "Enable"),
-    ("revoke-consent", "Revoke consent"),
-    ("end-sessions", "End sessions"),
-    ("force-password-change", "Force password change"),
-    ("delete", "Delete"),
-];
-
 /// Users whose credentials the pages show.
 fn examples(sim: &Simulator) -> Vec<User> {
     let state = sim.state();
@@ -212,4 +156,4 @@ fn render(status: StatusCode, page: &impl Template) -> Response {
     response
 }
 
-const STYLE: &str = include_str!("../templates/style.css");
+const STYLE: &str = include_str!("../../templates/style.css");
