@@ -117,6 +117,6 @@ pub mod types;
 
 pub use app::Build;
 pub use pages::Wording;
-pub use retry::retry_after;
+pub use retry::{http_date, retry_after};
 pub use router::only_loopback_hosts;
 pub use server::Server;

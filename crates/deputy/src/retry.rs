@@ -33,7 +33,7 @@ pub fn retry_after<T>(response: &Response<T>, now: Timestamp) -> Option<u64> {
 }
 
 /// Parses an HTTP date in any of its three forms (RFC 9110 §5.6.7).
-pub(crate) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
+pub fn http_date(value: &HeaderValue) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
     Some(Timestamp(date.duration_since(UNIX_EPOCH).ok()?.as_secs()))
 }

@@ -31,7 +31,7 @@ pub(crate) use keys::test_keys;
 pub use keys::{Keys, ServerKeys};
 pub use names::{Names, Resembled, UnknownName};
 pub use origins::AllowedOrigin;
-pub use pingone::{ClientAuth, PingOne};
+pub use pingone::{ClientAuth, PingOne, environment};
 pub use public_url::PublicUrl;
 pub use rate_limits::RateLimits;
 pub use variable::{DefaultValue, Syntax, Variable, plain};

@@ -9,7 +9,7 @@ use super::{
     vars::{Vars, bare, on_or_off, secure, unpadded},
     webhook::{CHECK_INTERVAL, check_interval},
 };
-use crate::{jose::ClientKey, secret::Secret};
+use crate::{jose::ClientKey, secret::Secret, types::is_uuid};
 
 /// Deputy's client at PingOne, and what it asks for.
 #[derive(Clone, Debug)]
@@ -67,10 +67,13 @@ impl PingOne {
 
     /// The id of the environment, if the issuer has it. The issuer of a custom domain has none.
     pub fn environment(&self) -> Option<&str> {
-        let id = self.issuer.strip_suffix("/as")?.rsplit('/').next()?;
-        let is_uuid = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        is_uuid.then_some(id)
+        environment(&self.issuer)
     }
+}
+
+/// The id of the environment in an issuer, if it has one.
+pub fn environment(issuer: &str) -> Option<&str> {
+    issuer.strip_suffix("/as")?.rsplit('/').next().filter(|id| is_uuid(id))
 }
 
 impl ClientAuth {

@@ -212,7 +212,9 @@ pub enum EndedBy {
 }
 
 /// An event at `PingOne` that ends logins, as its audit names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
 #[serde(into = "&'static str")]
 pub enum PingOneEvent {
     /// The user, or an administrator, revoked the consent to an application.

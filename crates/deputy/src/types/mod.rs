@@ -9,6 +9,7 @@ mod redirect_uri;
 mod reference;
 mod scope;
 mod user;
+mod uuid;
 
 pub use approved_tools::{ApprovedTools, ToolDigest};
 pub use client_id::{ClientId, ClientIdError, ConfiguredId, RegisteredId};
@@ -18,3 +19,4 @@ pub use redirect_uri::{RedirectUri, RedirectUriError, is_loopback};
 pub use reference::{Reference, ReferenceError};
 pub use scope::{ScopeError, Scopes};
 pub use user::User;
+pub use uuid::is_uuid;

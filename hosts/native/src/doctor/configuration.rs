@@ -2,12 +2,15 @@
 
 use std::{fs, io::Write as _, path::Path};
 
-use deputy::config::{Config, ConfigError, ConfigErrors};
+use deputy::{
+    config::{Config, ConfigError, ConfigErrors, environment},
+    types::is_uuid,
+};
 use deputy_openapi::Catalog;
 use url::Url;
 
 use super::check::{Check, Finding, Group, Seen, judge};
-use crate::{error::StartError, management::is_uuid, store};
+use crate::{error::StartError, store};
 
 /// A line for each wrong variable.
 pub(super) fn errors(errors: &ConfigErrors) -> Vec<Finding> {
@@ -81,7 +84,6 @@ fn issuer(issuer: &str) -> Seen {
     let fix = "copy it from the application's overview: https://auth.pingone.<region>/<environment id>/as";
     let Ok(url) = Url::parse(issuer) else { return Seen::failure("it is not a URL", fix) };
     let host = url.host_str().unwrap_or_default();
-    let environment = url.path_segments().into_iter().flatten().next().unwrap_or_default();
     let Some((service, region)) = host.split_once(".pingone.") else {
         return Seen::ok(format!("{issuer}, on a custom domain or this computer"));
     };
@@ -91,7 +93,10 @@ fn issuer(issuer: &str) -> Seen {
     if !REGIONS.contains(&region) {
         return Seen::failure(format!("PingOne has no region .{region}"), fix);
     }
-    Seen::failure_unless(is_uuid(environment), format!("region .{region}, environment {environment}"), fix)
+    match environment(issuer) {
+        Some(id) => Seen::ok(format!("region .{region}, environment {id}")),
+        None => Seen::failure(format!("region .{region}, and no environment id"), fix),
+    }
 }
 
 /// The clients that can connect.

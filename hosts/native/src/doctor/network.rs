@@ -1,10 +1,10 @@
 //! PingOne's documents, as an unauthenticated client sees them.
 
 use bytes::Bytes;
-use chrono::DateTime;
 use deputy::{
     config::Config,
     host::{FetchError, Timestamp},
+    http_date,
     oidc::{Discovery, KeySet, clocks_differ},
 };
 use http::{Response, header};
@@ -170,8 +170,7 @@ fn clock(ahead: Option<i64>) -> Seen {
 fn pingone_time(response: &Response<Bytes>) -> Option<Timestamp> {
     let date =
         response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE))?;
-    let date = DateTime::parse_from_rfc2822(date.to_str().ok()?).ok()?;
-    Some(Timestamp(u64::try_from(date.timestamp()).ok()?))
+    http_date(date)
 }
 
 pub(super) fn unreachable(url: &str, variable: &str, error: &FetchError) -> Seen {

@@ -29,8 +29,14 @@ pub(super) fn text(findings: &[Finding]) -> String {
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let [ok, warnings, failures, skipped] =
         [Verdict::Ok, Verdict::Warning, Verdict::Failure, Verdict::Skipped].map(count);
-    let _ = write!(text, "\n{ok} ok, {warnings} warnings, {failures} failures, {skipped} skipped");
+    let (warnings, failures) = (counted(warnings, "warning"), counted(failures, "failure"));
+    let _ = write!(text, "\n{ok} ok, {warnings}, {failures}, {skipped} skipped");
     text
+}
+
+/// A number and its noun, such as "1 warning".
+fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// One JSON document. `ok`: the command succeeds.

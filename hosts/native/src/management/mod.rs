@@ -16,7 +16,7 @@ use deputy::{
 
 pub(crate) use call::{ATTEMPTS, CallError};
 pub(crate) use probe::{Probe, Read, Unread};
-pub(crate) use required::{GRACE, NEEDED_EVENTS, SHORTEST_GRACE};
+pub(crate) use required::{GRACE, SHORTEST_GRACE, grace_remedy, is_needed};
 pub(crate) use url::ManagementUrl;
 
 use crate::{configuration::variable, env_file::EnvFile};
@@ -111,16 +111,6 @@ impl Management {
 /// Whether the text can be a part of a path: ids are UUIDs, or the hexadecimal digits of DaVinci.
 pub(crate) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// Whether the text is a UUID in lower case.
-pub(crate) fn is_uuid(text: &str) -> bool {
-    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.len() == 36
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { digit(byte) })
 }
 
 const CLIENT_ID: &str = "PINGONE_WORKER_CLIENT_ID";

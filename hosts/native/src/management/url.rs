@@ -1,8 +1,9 @@
 //! The URL of an environment in the management API.
 
+use deputy::{config::environment, types::is_uuid};
 use url::{Host, Url};
 
-use super::{SignInError, is_uuid};
+use super::SignInError;
 
 /// An `https` URL with the path `/v1/environments/<environment id>`, or such an `http` URL of this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,9 @@ impl ManagementUrl {
     /// The URL that was given, or that of the issuer. If the issuer names an environment, both must agree.
     pub(super) fn choose(given: Option<Self>, issuer: &str) -> Result<Self, SignInError> {
         match (given, environment(issuer)) {
-            (Some(given), Some(id)) if given.environment() != id => Err(SignInError::Environment(id)),
+            (Some(given), Some(id)) if !given.environment().eq_ignore_ascii_case(id) => {
+                Err(SignInError::Environment(id.to_owned()))
+            }
             (Some(given), _) => Ok(given),
             (None, _) => Self::of_issuer(issuer).ok_or(SignInError::Address),
         }
@@ -60,12 +63,6 @@ impl ManagementUrl {
     fn environment(&self) -> &str {
         self.0.path().strip_prefix(PATH).unwrap_or_default()
     }
-}
-
-/// The environment that an issuer names, as the first segment of its path.
-fn environment(issuer: &str) -> Option<String> {
-    let url = Url::parse(issuer).ok()?;
-    url.path_segments()?.next().filter(|id| is_uuid(id)).map(str::to_owned)
 }
 
 const PATH: &str = "/v1/environments/";

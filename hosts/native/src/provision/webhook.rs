@@ -2,9 +2,11 @@
 
 use deputy::{
     config::{Config, Webhook},
+    host::PingOneEvent,
     secret::Secret,
 };
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 
 use super::{
     compare::Property,
@@ -12,7 +14,7 @@ use super::{
     report::{self, Verb},
     run::{RequiredObject, Run, id},
 };
-use crate::management::NEEDED_EVENTS;
+use crate::management::is_needed;
 
 /// The secret of the webhook.
 pub(super) struct WebhookSecret {
@@ -52,11 +54,10 @@ pub(super) async fn ensure(
         let path = format!("/subscriptions/{}", id(other)?);
         run.prune(&format!("second {object}"), &path, "it sends every event twice").await?;
     }
-    let mut needed = NEEDED_EVENTS.to_vec();
-    if webhook.password_events_end {
-        needed.extend(PASSWORD_EVENTS);
-    }
-    let all = [&needed[..], &MORE_EVENTS[..]].concat();
+    let events = PingOneEvent::VARIANTS.iter().copied();
+    let names = |events: &mut dyn Iterator<Item = PingOneEvent>| events.map(<&str>::from).collect::<Vec<_>>();
+    let needed = names(&mut events.clone().filter(|event| is_needed(*event, webhook)));
+    let all = names(&mut events.filter(|event| is_needed(*event, webhook) || !event.is_of_password()));
     let header = || format!("Bearer {}", secret.value.expose());
     let required = RequiredObject {
         object,
@@ -125,10 +126,3 @@ fn with_authorization(found: Option<&Value>, value: String) -> Value {
 fn is_authorization(name: &str) -> bool {
     name.eq_ignore_ascii_case("authorization")
 }
-
-/// The further events of a new webhook.
-const MORE_EVENTS: [&str; 2] = ["SESSION.DELETED", "USER.LOCKED"];
-
-/// The events that `PINGONE_PASSWORD_EVENTS=end` is about.
-const PASSWORD_EVENTS: [&str; 4] =
-    ["PASSWORD.FORCE_CHANGE", "PASSWORD.RECOVERY", "PASSWORD.RESET", "PASSWORD.SET"];

@@ -10,7 +10,10 @@ use deputy::{
 use http::Response;
 use serde_json::Value;
 
-use crate::doctor::check::{Check, Seen, Unknown};
+use crate::{
+    doctor::check::{Check, Seen, Unknown},
+    management::grace_remedy,
+};
 
 /// The result of a login.
 pub(super) struct Login {
@@ -101,10 +104,9 @@ pub(super) const CHECKS: &[Check<Login>] = &[
         look: |login| match &login.repeated {
             None => Err(Unknown("the refresh token was not rotated".to_owned())),
             Some(Ok(())) => Ok(Seen::ok("PingOne accepts a rotated refresh token for a while")),
-            Some(Err(_)) => Ok(Seen::warning(
-                "PingOne refuses a rotated refresh token at once",
-                "set it to 120 seconds: otherwise a lost response of PingOne costs the user the login",
-            )),
+            Some(Err(_)) => {
+                Ok(Seen::warning("PingOne refuses a rotated refresh token at once", grace_remedy()))
+            }
         },
     },
     Check {

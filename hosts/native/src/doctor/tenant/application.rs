@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Tenant, Unread, known, texts};
 use crate::{
     doctor::check::{Check, Seen, Unknown},
-    management::{GRACE, SHORTEST_GRACE},
+    management::{SHORTEST_GRACE, grace_remedy},
 };
 
 pub(super) const CHECKS: &[Check<Tenant>] = &[
@@ -243,9 +243,7 @@ fn rotation(tenant: &Tenant) -> Result<Seen, Unknown> {
         return Ok(Seen::warning("replay protection is off", fix));
     }
     let seen = format!("the grace period is {grace} seconds");
-    let fix =
-        format!("set it to {GRACE} seconds: otherwise a lost response of PingOne costs the user the login");
-    Ok(Seen::warning_unless(grace >= SHORTEST_GRACE, seen, fix))
+    Ok(Seen::warning_unless(grace >= SHORTEST_GRACE, seen, grace_remedy()))
 }
 
 /// The word for before or after PingOne's deadlines of March 2027.

@@ -1,9 +1,12 @@
 //! The products of the environment, its webhooks, and the worker that reads it.
 
+use deputy::host::PingOneEvent;
+use strum::VariantArray as _;
+
 use super::{Tenant, items, known, role_names, texts};
 use crate::{
     doctor::check::{Check, Seen, Unknown},
-    management::NEEDED_EVENTS,
+    management::is_needed,
 };
 
 pub(super) const CHECKS: &[Check<Tenant>] = &[
@@ -48,9 +51,9 @@ fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
     let url = tenant.config.public_url.at("/pingone/events");
     let all = items(&tenant.subscriptions)?;
     let found = all.iter().find(|webhook| webhook["httpEndpoint"]["url"] == url.as_str());
-    let has_secret = tenant.config.pingone.webhook.is_some();
+    let ours = tenant.config.pingone.webhook.as_ref();
     let Some(webhook) = found else {
-        if has_secret {
+        if ours.is_some() {
             let seen = format!("PINGONE_WEBHOOK_SECRET is set, and no webhook sends events to {url}");
             return Ok(Seen::warning(seen, "make the webhook, as docs/pingone.md describes it"));
         }
@@ -58,10 +61,10 @@ fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
             "Deputy has no webhook (PINGONE_WEBHOOK_SECRET): it asks PingOne about a login now and then";
         return Err(Unknown(reason.to_owned()));
     };
-    if !has_secret {
+    let Some(ours) = ours else {
         let fix = "set PINGONE_WEBHOOK_SECRET to the secret of the webhook";
         return Ok(Seen::failure("a webhook sends events, and Deputy refuses them without a secret", fix));
-    }
+    };
     if webhook["enabled"] != true {
         return Ok(Seen::warning("the webhook is disabled", "enable it"));
     }
@@ -72,7 +75,8 @@ fn webhook(tenant: &Tenant) -> Result<Seen, Unknown> {
         ));
     }
     let actions = texts(&webhook["filterOptions"]["includedActionTypes"]);
-    let missing: Vec<_> = NEEDED_EVENTS.into_iter().filter(|action| !actions.contains(action)).collect();
+    let needed = PingOneEvent::VARIANTS.iter().filter(|event| is_needed(**event, ours)).map(<&str>::from);
+    let missing: Vec<_> = needed.filter(|action| !actions.contains(action)).collect();
     let seen = if missing.is_empty() {
         format!("it sends {}", actions.join(", "))
     } else {
