@@ -136,13 +136,26 @@ async fn request_without_its_prompt_is_no_new_login() {
     url.query_pairs_mut().extend_pairs(query.filter(|(name, _)| name != "prompt"));
     let page = browser.open(url.as_str()).await;
     assert_eq!(error_at_client(&world, &page), "server_error");
-    // PingOne's ID token may have no auth_time.
-    for (auth_time, is_new) in [(Value::Null, true), (json!(world.now() - 600), false)] {
+    // PingOne's ID token may have no auth_time, and has had one that was a thousand times too small.
+    let now = world.now();
+    for (auth_time, is_new) in [(Value::Null, true), (json!(now / 1000), true), (json!(now - 600), false)] {
         world.pingone.force(Failure::IdTokenClaim("auth_time".into(), auth_time.clone()));
         let page = world.approved_page(&mut browser, &[("prompt", "login")]).await;
         let page = world.finish_at_pingone(&mut browser, "alice", page).await;
         assert_eq!(code_at_client(&page).is_some(), is_new, "{auth_time}");
     }
+}
+
+#[tokio::test]
+async fn pushed_prompt_needs_no_later_auth_time() {
+    let world = World::with(&[("PINGONE_PAR", "on")]);
+    let mut browser = logged_in(&world).await;
+    world.host.advance(600);
+    let page = world.approved_page(&mut browser, &[("prompt", "login")]).await;
+    assert!(asks_for_a_login(&page), "{}", page.url);
+    world.pingone.force(Failure::IdTokenClaim("auth_time".into(), json!(world.now() - 600)));
+    let page = world.finish_at_pingone(&mut browser, "alice", page).await;
+    assert!(code_at_client(&page).is_some(), "{}", page.url);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::{
         clocks_differ,
     },
     pages::{self, Ending, ReturnPage},
-    pingone::PingOneError,
+    pingone::{LoginUrl, PingOneError},
     records::{self, Login, LoginPurpose, RecordError},
     secret::Secret,
 };
@@ -175,7 +175,6 @@ async fn send_to_pingone(
 ) -> Result<Response, LoginError> {
     let state = records::new_handle::<Login>(app.host(), id, &app.config.keys, now);
     let mut authentication = Authentication::generate(&app.random());
-    authentication.logged_in_since = log_in_again.then_some(now);
     let redirect_host;
     let (access, login_hint) = match &purpose {
         LoginPurpose::Authorize { request, client_name } => {
@@ -197,7 +196,9 @@ async fn send_to_pingone(
         log_in_again,
         login_hint,
     };
-    let url = app.pingone.authorization_url(app.host(), &app.config, &request).await?;
+    let LoginUrl { url, is_pushed } = app.pingone.login_url(app.host(), &app.config, &request).await?;
+    // A browser cannot remove `prompt=login` from a pushed request.
+    authentication.logged_in_since = (log_in_again && !is_pushed).then_some(now);
     let mut response = redirect(url.as_str());
     let (name, value) = login_cookie(state.as_str(), &app.config.keys);
     set_cookie(&mut response, &name, &value, Handle::LIFETIME);

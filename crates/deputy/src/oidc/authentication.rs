@@ -28,7 +28,7 @@ pub struct Authentication {
     /// `max_age`, if the client limits the age of the user's session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<MaxAge>,
-    /// The time of the request, if the user has to log in again (`prompt=login`).
+    /// The time of the request, if the user has to log in again (`prompt=login`) and the browser can change the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logged_in_since: Option<Timestamp>,
 }
@@ -59,10 +59,16 @@ impl fmt::Debug for Authentication {
 }
 
 impl Authentication {
-    /// Whether a user who logged in at `auth_time` did so after a request that asks for a new login. Without PAR, the browser can
-    /// remove `prompt` from it.
-    pub(super) fn is_new_login(&self, auth_time: u64) -> bool {
-        self.logged_in_since.is_none_or(|since| auth_time.saturating_add(LEEWAY) >= since.0)
+    /// Whether `auth_time` lets the login be one after a request that asks for a new login. The browser can remove `prompt` from a
+    /// request that was not pushed, and a `PingOne` that has a session then responds without a login.
+    ///
+    /// `PingOne` need not send `auth_time` without `max_age` (OpenID Connect Core §2), and has sent one that was a thousand times too
+    /// small. A time before every session says nothing about the login, and counts as absent: otherwise no login with
+    /// `prompt=login` would succeed in such an environment.
+    pub(super) fn may_be_new_login(&self, auth_time: Option<u64>) -> bool {
+        let Some((since, time)) = self.logged_in_since.zip(auth_time) else { return true };
+        let is_of_a_session = time.saturating_add(OLDEST_SESSION) >= since.0;
+        !is_of_a_session || time.saturating_add(LEEWAY) >= since.0
     }
 
     /// Draws the secrets: 256 random bits each.
@@ -75,6 +81,9 @@ impl Authentication {
         }
     }
 }
+
+/// Seconds: older than every session at `PingOne`.
+const OLDEST_SESSION: u64 = 366 * 24 * 3600;
 
 impl MaxAge {
     /// Whether a user who logged in at `auth_time` did so late enough.

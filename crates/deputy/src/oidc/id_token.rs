@@ -124,8 +124,8 @@ impl VerifiedIdToken {
         if login.max_age.is_some_and(|max_age| !auth_time.is_some_and(|time| max_age.is_met_at(time))) {
             return Err(IdTokenError::AuthTime);
         }
-        // §3.1.2.1: `prompt=login` asks for a login after the request. PingOne need not send `auth_time` without `max_age`.
-        if auth_time.is_some_and(|time| !login.is_new_login(time)) {
+        // §3.1.2.1: `prompt=login` asks for a login after the request.
+        if !login.may_be_new_login(auth_time) {
             return Err(IdTokenError::EarlierLogin);
         }
         // §3.1.3.8: `at_hash` must match the access token.

@@ -11,7 +11,6 @@ use std::{
 use http::{StatusCode, header};
 use serde_json::Value;
 use tracing::Instrument as _;
-use url::Url;
 
 use super::{
     PingOneError,
@@ -24,10 +23,10 @@ use crate::{
     metrics::{Stopwatch, outcome},
     oauth::{PingOneLogin, session_digest},
     oidc::{
-        AccessTokenClaims, AccessTokenError, Authentication, AuthenticationRequest, CodeVerifier, Discovery,
-        DiscoveryError, IdTokenError, KeySet, Proof, Request, RequestUri, Response, TokenError,
-        TokenResponse, UserInfo, UserInfoError, VerifiedIdToken, clocks_differ, code_request, error_code,
-        get, refresh_request, revocation_request, rotated_refresh_token,
+        AccessTokenClaims, AccessTokenError, Authentication, CodeVerifier, Discovery, DiscoveryError,
+        IdTokenError, KeySet, Proof, Request, Response, TokenError, TokenResponse, UserInfo, UserInfoError,
+        VerifiedIdToken, clocks_differ, code_request, error_code, get, refresh_request, revocation_request,
+        rotated_refresh_token,
     },
     retry,
     secret::Secret,
@@ -60,7 +59,7 @@ pub(crate) struct RefreshFailure {
 /// The purpose of a request, in metrics.
 #[derive(Clone, Copy, Debug, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-enum Purpose {
+pub(super) enum Purpose {
     Code,
     Discovery,
     Keys,
@@ -109,24 +108,6 @@ impl PingOneClient {
     /// Whether a refresh request may be sent, or the seconds until it may.
     pub(crate) fn admits_refresh(&self, now: Timestamp) -> Result<(), u64> {
         self.breaker.admit(now)
-    }
-
-    /// The URL that begins a login. The request is pushed before, where requests are (RFC 9126).
-    pub(crate) async fn authorization_url(
-        &self,
-        host: &Host,
-        config: &Config,
-        request: &AuthenticationRequest<'_>,
-    ) -> Result<Url, PingOneError> {
-        let discovery = self.discovery(host, config).await?;
-        let endpoint = discovery.push_endpoint(&config.pingone).map_err(PingOneError::Discovery)?;
-        let Some(endpoint) = endpoint else { return Ok(request.url(&discovery, config)) };
-        let random = random(host);
-        let proof = Proof { now: host.now(), random: &random };
-        let pushed = RequestUri::request(endpoint, request, config, proof);
-        let response = self.fetch(host, Purpose::PushedRequest, pushed, LIMITS).await?;
-        let uri = RequestUri::read(&response).map_err(PingOneError::PushedRequest)?;
-        Ok(uri.url(&discovery, config))
     }
 
     /// Exchanges a code. The caller verifies the tokens with [`PingOneClient::authenticate`].
@@ -337,7 +318,7 @@ impl PingOneClient {
     }
 
     /// Sends a request to `PingOne`. An error is logged with the URL, without its query.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         host: &Host,
         purpose: Purpose,
@@ -384,12 +365,12 @@ impl PingOneClient {
 }
 
 /// The randomness of `host`, as the pure modules take it.
-fn random(host: &Host) -> impl Fn(&mut [u8]) + Sync + '_ {
+pub(super) fn random(host: &Host) -> impl Fn(&mut [u8]) + Sync + '_ {
     |buffer| host.fill_random(buffer)
 }
 
 /// A login may send six requests, one after the other, while the user waits.
-const LIMITS: FetchLimits =
+pub(super) const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(5), max_bytes: 256 * 1024, reach: Reach::Anywhere };
 /// A request with a code has longer: a second attempt may find the code used up.
 const TOKEN_LIMITS: FetchLimits = FetchLimits { deadline: Duration::from_secs(10), ..LIMITS };

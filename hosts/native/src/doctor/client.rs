@@ -107,18 +107,16 @@ pub(super) fn silent_request(
     redirect_uri: &str,
 ) -> Url {
     let authentication = Authentication::generate(&|buffer: &mut [u8]| probe.host().fill(buffer));
-    let mut url = authentication_request(&authentication, config, discovery, redirect_uri, STATE);
-    url.query_pairs_mut().append_pair("prompt", "none");
-    url
+    authentication_request(&authentication, config, discovery, redirect_uri, (STATE, "none"))
 }
 
-/// The authentication request of a login, with another redirect URI.
+/// The authentication request of a login, with another redirect URI, and with this `state` and `prompt`.
 pub(super) fn authentication_request(
     authentication: &Authentication,
     config: &Config,
     discovery: &Discovery,
     redirect_uri: &str,
-    state: &str,
+    (state, prompt): (&str, &str),
 ) -> Url {
     let access = ClientAccess {
         scopes: &config.api.scopes,
@@ -139,6 +137,7 @@ pub(super) fn authentication_request(
     });
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(redirected).finish();
     url.set_query(Some(&query));
+    url.query_pairs_mut().append_pair("prompt", prompt);
     url
 }
 

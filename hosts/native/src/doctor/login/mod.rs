@@ -67,7 +67,10 @@ async fn log_in(
     probe.host().fill(&mut random);
     let state = format!("{:032x}", u128::from_be_bytes(random));
     let redirect_uri = browser.redirect_uri.clone();
-    let url = authentication_request(&authentication, config, discovery, &redirect_uri, &state);
+    let requested_at = probe.host().now();
+    // auth_time then shows whether the flow follows it.
+    let parameters = (&*state, "login");
+    let url = authentication_request(&authentication, config, discovery, &redirect_uri, parameters);
     let url = url_for_browser(probe, config, discovery, url).await?;
     let response = browser.response(&url, &state, say).await?;
     let callback = CallbackParams::read(
@@ -103,6 +106,7 @@ async fn log_in(
     let userinfo = probe.fetch(UserInfo::request(&discovery.userinfo_endpoint, &tokens.access_token)).await;
     Ok(Login {
         config: config.clone(),
+        requested_at,
         now: probe.host().now(),
         authentication,
         keys: keys.and_then(|response| KeySet::read(&response)).unwrap_or_default(),

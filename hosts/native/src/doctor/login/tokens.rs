@@ -18,6 +18,9 @@ use crate::{
 /// The result of a login.
 pub(super) struct Login {
     pub(super) config: Config,
+    /// The time before the authentication request.
+    pub(super) requested_at: Timestamp,
+    /// The time after the token response.
     pub(super) now: Timestamp,
     pub(super) authentication: Authentication,
     pub(super) keys: KeySet,
@@ -43,6 +46,12 @@ pub(super) const CHECKS: &[Check<Login>] = &[
         looked_at: "acr of the ID token",
         place: "Applications → Deputy → Policies → DaVinci Policies",
         look: acr,
+    },
+    Check {
+        name: "new login",
+        looked_at: "auth_time of the ID token, after a request with prompt=login",
+        place: "DaVinci → Flows → your flow",
+        look: new_login,
     },
     Check {
         name: "access token",
@@ -158,6 +167,23 @@ fn acr(login: &Login) -> Result<Seen, Unknown> {
     Ok(Seen::failure_unless(is_policy, format!("it is {acr}"), fix))
 }
 
+/// Whether a login with `prompt=login` proves that it is a new one.
+fn new_login(login: &Login) -> Result<Seen, Unknown> {
+    let token = login.tokens.id_token.as_ref().ok_or_else(|| Unknown("there is no ID token".to_owned()))?;
+    let auth_time = part(token.expose(), 1)["auth_time"].as_u64();
+    let is_new = auth_time.is_some_and(|time| time.saturating_add(CLOCKS) >= login.requested_at.0);
+    let seen = match auth_time {
+        _ if is_new => "auth_time is that of the new login",
+        Some(_) => {
+            "auth_time is before the request: the flow asked for no login, or keeps the time of an earlier one"
+        }
+        None => "there is no auth_time, so Deputy cannot tell a new login from an earlier one",
+    };
+    let fix = "let the flow ask for a login at prompt=login; with PINGONE_PAR=on, Deputy relies on that, and without it on auth_time, \
+               since the browser could have removed the prompt";
+    Ok(Seen::warning_unless(is_new, seen, fix))
+}
+
 fn access_token(login: &Login) -> Seen {
     let token = login.tokens.access_token.expose();
     match AccessTokenClaims::verify(token, &login.keys, &login.config, login.now) {
@@ -213,6 +239,9 @@ fn refresh(login: &Login) -> Result<Seen, Unknown> {
         }
     })
 }
+
+/// Seconds by which the clocks of PingOne and of this computer may differ, as at a login.
+const CLOCKS: u64 = 60;
 
 /// The header (0) or the claims (1) of a token, for the operator to see. They are not verified.
 fn part(token: &str, at: usize) -> Value {

@@ -40,8 +40,7 @@ const SET_UPS: [SetUp; 6] = [
         name: "pushed authorization requests, which the application requires",
         make: |settings| settings.tenant.application.par_requirement = "REQUIRED".into(),
         variables: &[("PINGONE_PAR", "on")],
-        // The test logs in by a parameter of the browser's request, which has none here.
-        login: false,
+        login: true,
     },
     SetUp {
         name: "usernames as sub of access tokens, consent in every login, sessions not validated",

@@ -295,6 +295,11 @@ pub(super) const SEEDS: &[Seed] = &[
         &["failure login: ID token"],
     ),
     login(
+        "flow that keeps the time of an earlier login",
+        || Failure::IdTokenClaim("auth_time".into(), json!(1_700_000_000)),
+        &["warning login: new login"],
+    ),
+    login(
         "access token for another API",
         || Failure::AccessTokenClaim("aud".into(), json!(["https://other.example"])),
         &["failure login: access token", "failure login: API with the token"],

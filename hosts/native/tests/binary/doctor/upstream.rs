@@ -10,6 +10,7 @@ use std::{
 use axum::{Router, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy_native::http_server::{self, Server, Shutdown};
+use harness::{browser::Browser, network::Network};
 use http::{HeaderMap, StatusCode, header};
 use pingone_sim::{Settings, SimConfig, Simulator, SystemEnvironment};
 use serde_json::Value;
@@ -26,7 +27,7 @@ pub(super) struct Upstream {
     /// Requires no token.
     pub(super) open_api: String,
     pingone_port: u16,
-    _servers: tokio::runtime::Runtime,
+    servers: tokio::runtime::Runtime,
 }
 
 impl Upstream {
@@ -74,8 +75,7 @@ impl Upstream {
         for (listener, router) in [(pingone_listener, pingone.router()), (api_listener, todos)] {
             servers.spawn(http_server::serve(Server::default(), vec![listener], router, Shutdown::default()));
         }
-        let upstream =
-            Self { open_api: format!("{api}/open"), api, pingone, pingone_port, _servers: servers };
+        let upstream = Self { open_api: format!("{api}/open"), api, pingone, pingone_port, servers };
         upstream.restore();
         upstream
     }
@@ -151,17 +151,28 @@ impl Upstream {
         Run::from(output)
     }
 
-    /// The part of the browser: PingOne's redirect leads to the doctor. If it leads elsewhere, the user pastes its address.
+    /// The part of the user: the forms of PingOne, whose last redirect leads to the doctor. If it leads elsewhere, the user pastes
+    /// its address.
     fn log_in(&self, address: &str, doctor: &mut Child) {
-        let path = address.split_once(&format!(":{}", self.pingone_port)).unwrap().1;
-        let response = support::get(self.pingone_port, &format!("{path}&login_hint=auto"));
-        let location = response.lines().find_map(|line| line.strip_prefix("location: ")).expect(&response);
-        let Some(here) = location.strip_prefix("http://localhost:") else {
-            writeln!(doctor.stdin.take().unwrap(), "{location}").unwrap();
+        let network = Network::default();
+        network.serve(&format!("http://localhost:{}", self.pingone_port), self.pingone.router());
+        let arrival = self.servers.block_on(async {
+            let mut browser = Browser::new(network);
+            let mut page = browser.open(address).await;
+            let credentials = [("username", "alice"), ("password", "Alice-demo-1")];
+            for (button, fields) in [("SIGNON", &credentials[..]), ("APPROVE", &[])] {
+                if page.text.contains(&format!("value=\"{button}\"")) {
+                    page = browser.submit(&page, fields, button).await;
+                }
+            }
+            page.url
+        });
+        if arrival.host_str() != Some("localhost") {
+            writeln!(doctor.stdin.take().unwrap(), "{arrival}").unwrap();
             return;
-        };
-        let (port, path) = here.split_once('/').unwrap();
-        let page = support::get(port.parse().unwrap(), &format!("/{path}"));
+        }
+        let path = &arrival[url::Position::BeforePath..];
+        let page = support::get(arrival.port().unwrap(), path);
         assert!(page.contains("You can close this window"), "{page}");
     }
 
