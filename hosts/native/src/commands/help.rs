@@ -77,8 +77,8 @@ pub(super) const PROVISION_HELP: &str = "\
 The configuration is that of `deputy serve`. PINGONE_CLIENT_ID, PINGONE_CLIENT_SECRET, SERVER_KEY and PINGONE_DV_POLICY_ID may be
 missing: apply finds the first two out, makes the third, and says how to get the fourth. PINGONE_WORKER_CLIENT_ID and
 PINGONE_WORKER_CLIENT_SECRET are the credentials of a worker application with the roles Client Application Developer, Configuration
-Read Only for the flow policies, and Environment Admin if there is a webhook. plan and verify need Configuration Read Only, and for the
-client secret Client Application Developer.
+Read Only for the flow policies, and Environment Admin if there is a webhook. plan and verify need Configuration Read Only, for the client
+secret Client Application Developer, and for the flow behind the policy DaVinci Admin Read Only.
 
     deputy provision plan                         print the differences
     deputy provision apply --output .env.new      create and change objects; after an interruption, run it again

@@ -44,22 +44,22 @@ impl From<Unread> for Unknown {
 
 /// The result of one check, for the operator. It contains no secret.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     pub(super) group: Group,
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     pub(super) looked_at: String,
-    pub(super) place: &'static str,
-    pub(super) verdict: Verdict,
+    pub(crate) place: &'static str,
+    pub(crate) verdict: Verdict,
     /// The observation, or the reason why there is none, as a sentence without its period.
-    pub(super) seen: String,
+    pub(crate) seen: String,
     /// The remedy, as a sentence without its period.
-    pub(super) fix: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
 /// Checks that need the same things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
-pub(super) enum Group {
+pub(crate) enum Group {
     Configuration,
     Network,
     Api,
@@ -72,7 +72,7 @@ pub(super) enum Group {
 /// Whether a thing is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Ok,
     Warning,
     Failure,

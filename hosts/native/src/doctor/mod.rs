@@ -3,14 +3,14 @@
 //! Each group reads what it needs, within a time limit, and then judges it with a list of [`Check`](check::Check)s.
 
 mod api;
-mod check;
+pub(crate) mod check;
 mod client;
 mod configuration;
 mod deployment;
 mod login;
 mod network;
 mod report;
-mod tenant;
+pub(crate) mod tenant;
 
 use std::{
     io::{self, Write as _},

@@ -4,6 +4,7 @@
 //! its name, a grant by its resource, the webhook by its address. So a run that was interrupted goes on where it ended.
 
 mod application;
+mod by_hand;
 mod compare;
 mod error;
 mod grants;

@@ -1,13 +1,18 @@
-//! The assignment of the flow policy, and the steps that an administrator does in PingOne's console.
+//! The flow policy: its assignment to the application, and its flow.
 
 use deputy::config::Config;
 use serde_json::{Value, json};
 
 use super::{
+    by_hand,
     compare::reference,
     error::ProvisionError,
     report::Verb,
     run::{Held, RequiredObject, Run},
+};
+use crate::doctor::{
+    check::{Finding, Verdict},
+    tenant,
 };
 
 /// Assigns the flow policy to the application. A policy that does not exist, or is of no use, is left to the operator.
@@ -18,9 +23,7 @@ pub(super) async fn ensure(
     policy_id: Option<&str>,
 ) -> Result<(), ProvisionError> {
     let Some(id) = policy_id else {
-        let policies = run.list(&("/flowPolicies".to_owned(), "flowPolicies")).await?;
-        by_hand(run, config, application, &policies);
-        return Ok(());
+        return by_hand::note(run, config, application).await;
     };
     let label = format!("flow policy {id}");
     let path = format!("/flowPolicies/{id}");
@@ -45,7 +48,31 @@ pub(super) async fn ensure(
         run.note(Verb::Create, &format!("assignment of the {label}"), "");
         return Ok(());
     };
-    assign(run, application, id, &label).await
+    assign(run, application, id, &label).await?;
+    if !run.applies {
+        look_at_flow(run, config, application, id).await;
+    }
+    Ok(())
+}
+
+/// Compares the flow, which only an administrator can change, as far as the worker may read it.
+async fn look_at_flow(run: &mut Run<'_>, config: &Config, application: &Held, id: &str) {
+    let scopes = &config.api.scopes;
+    for finding in tenant::flow_findings(run.management, &application.id, scopes, id).await {
+        let Finding { name, place, verdict, seen, fix, .. } = finding;
+        let fix = fix.map(|fix| format!(". To end it: {fix} ({place})")).unwrap_or_default();
+        let verb = match verdict {
+            Verdict::Ok => Verb::Ok,
+            Verdict::Failure | Verdict::Warning => Verb::ByHand,
+            Verdict::Skipped => Verb::Unknown,
+        };
+        let detail = seen + &fix;
+        // Without the role that reads flows, every check has the same reason.
+        let is_said = run.lines.iter().any(|line| line.verb == Verb::Unknown && line.detail == detail);
+        if !is_said {
+            run.note(verb, name, detail);
+        }
+    }
 }
 
 async fn assign(run: &mut Run<'_>, application: &Held, id: &str, label: &str) -> Result<(), ProvisionError> {
@@ -91,39 +118,4 @@ async fn assign(run: &mut Run<'_>, application: &Held, id: &str, label: &str) ->
     };
     run.ensure(&required, found).await?;
     Ok(())
-}
-
-/// The steps in DaVinci. The flow itself comes from a template of PingOne's console, which no API has.
-fn by_hand(run: &mut Run<'_>, config: &Config, application: Option<&Held>, policies: &[Value]) {
-    let scopes: Vec<&str> = config.api.scopes.iter().collect();
-    let client_id = application.map_or("the application", |application| application.id.as_str());
-    let consent = format!(
-        "DaVinci → Flows: clone PingOne Sign On with Registration, Password Reset and Recovery; turn PingOne Flow on; add PingOne \
-         Scope Consent → Get User Consent before the success, with the application {client_id} and the scopes {}; end a declined \
-         consent with the error access_denied; deploy",
-        scopes.join(" ")
-    );
-    let mut policy = "DaVinci → Applications → Flow Policies: make one for the flow, and set PINGONE_DV_POLICY_ID to its id"
-        .to_owned();
-    let usable =
-        |policy: &&Value| policy["enabled"] != false && policy["trigger"]["type"] == "AUTHENTICATION";
-    let known: Vec<_> = policies
-        .iter()
-        .filter(usable)
-        .filter_map(|policy| Some(format!("{} ({})", policy["id"].as_str()?, policy["name"].as_str()?)))
-        .collect();
-    if !known.is_empty() {
-        policy = format!("{policy}. The environment has {}", known.join(", "));
-    }
-    for (object, step) in [
-        (
-            "connector",
-            "DaVinci → Connectors → PingOne Scope Consent: client id, secret, environment id and region of a worker with the roles \
-             Environment Admin and Identity Data Admin, such as PingOne DaVinci Connection",
-        ),
-        ("flow", consent.as_str()),
-        ("flow policy", policy.as_str()),
-    ] {
-        run.note(Verb::ByHand, object, step);
-    }
 }

@@ -30,6 +30,8 @@ pub(super) enum Verb {
     /// Only an administrator can end it, in PingOne's console.
     #[strum(serialize = "by hand")]
     ByHand,
+    /// The worker may not read it.
+    Unknown,
 }
 
 impl Line {

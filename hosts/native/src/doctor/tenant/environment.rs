@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
         looked_at: "GET /applications/<PINGONE_WORKER_CLIENT_ID>/roleAssignments",
         place: "Applications → your worker → Roles",
         look: |tenant| {
-            let roles = role_names(tenant, &tenant.worker_roles)?;
+            let roles = role_names(&tenant.roles, &tenant.worker_roles)?;
             let more: Vec<_> = roles.iter().filter(|role| !role.ends_with("Read Only")).copied().collect();
             let seen = format!("the roles of the worker that reads are {}", roles.join(", "));
             let fix = format!(

@@ -1,11 +1,76 @@
 //! The flow behind the policy, and the connector of its consent node.
 
+use deputy::types::Scopes;
 use serde_json::Value;
+use tokio::join;
 
-use super::{Tenant, Unread, known, role_names, value};
-use crate::doctor::check::{Check, Seen, Unknown};
+use super::{Unread, known, role_names, value};
+use crate::{
+    doctor::check::{Check, Seen, Unknown},
+    management::{Management, Read},
+};
 
-pub(super) const CHECKS: &[Check<Tenant>] = &[
+/// Everything that the checks of the flow look at.
+pub(super) struct Flow {
+    pub(super) client_id: String,
+    pub(super) scopes: Scopes,
+    pub(super) application: Read,
+    pub(super) policy: Read,
+    /// Every role of PingOne.
+    pub(super) roles: Read,
+    document: Read,
+    connector: Read,
+    worker: Read,
+    worker_roles: Read,
+}
+
+impl Flow {
+    /// Reads the flow behind a policy, the connector instance of its consent node, and the worker of that with its roles.
+    pub(super) async fn behind(
+        policy_id: &str,
+        management: &Management,
+        (client_id, scopes): (&str, &Scopes),
+        [application, policy, roles]: [Read; 3],
+    ) -> Self {
+        let document = flow_of(policy_id, management).await;
+        let connection = async {
+            let node = node(document.as_ref().map_err(Clone::clone)?, CONSENT).ok_or(Unread::Absent)?;
+            let id = node["connectionId"].as_str().ok_or(Unread::Absent)?;
+            management.one(&format!("/connectorInstances/{id}")).await
+        };
+        let connector = connection.await;
+        let path = connector.as_ref().map_err(Clone::clone).and_then(|connector| {
+            let id = value(&connector["properties"]["clientId"]).as_str().ok_or(Unread::Absent)?;
+            Ok(format!("/applications/{id}"))
+        });
+        let (worker, worker_roles) = match path {
+            Err(unread) => (Err(unread.clone()), Err(unread)),
+            Ok(path) => {
+                let roles = format!("{path}/roleAssignments");
+                join!(management.one(&path), management.all(&roles, "roleAssignments"))
+            }
+        };
+        let (client_id, scopes) = (client_id.to_owned(), scopes.clone());
+        Self { client_id, scopes, application, policy, roles, document, connector, worker, worker_roles }
+    }
+}
+
+/// The flow that the policy with this id runs. The applications of DaVinci have the policies.
+async fn flow_of(policy: &str, management: &Management) -> Read {
+    let applications = management.all("/davinciApplications", "davinciApplications").await?;
+    for application in applications.as_array().into_iter().flatten() {
+        let path =
+            format!("/davinciApplications/{}/flowPolicies", application["id"].as_str().unwrap_or_default());
+        let policies = management.all(&path, "flowPolicies").await?;
+        let found = policies.as_array().into_iter().flatten().find(|held| held["id"] == policy);
+        let Some(policy) = found else { continue };
+        let flow = policy["flowDistributions"][0]["id"].as_str().ok_or(Unread::Absent)?;
+        return management.one(&format!("/flows/{flow}")).await;
+    }
+    Err(Unread::Absent)
+}
+
+pub(super) const CHECKS: &[Check<Flow>] = &[
     Check {
         name: "flow",
         looked_at: "GET /flows/<id>: enabled, publishedVersion, trigger",
@@ -34,8 +99,8 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
         name: "subject",
         looked_at: "GET /flows/<id>: idTokenClaims of returnSuccessResponseRedirect",
         place: "DaVinci → Flows → your flow → Return Success Response (Redirect Flows) → ID Token Claims",
-        look: |tenant| {
-            let node = node(known(&tenant.flow)?, SUCCESS).ok_or_else(no_node)?;
+        look: |read| {
+            let node = node(known(&read.document)?, SUCCESS).ok_or_else(no_node)?;
             let is_overridden = value(&node["properties"]["idTokenClaims"])
                 .as_array()
                 .is_some_and(|claims| claims.iter().any(|claim| claim["name"] == "sub"));
@@ -58,9 +123,9 @@ pub(super) const CHECKS: &[Check<Tenant>] = &[
     },
 ];
 
-fn flow(tenant: &Tenant) -> Result<Seen, Unknown> {
-    let flow = match &tenant.flow {
-        Err(Unread::Absent) if tenant.policy.is_ok() => {
+fn flow(read: &Flow) -> Result<Seen, Unknown> {
+    let flow = match &read.document {
+        Err(Unread::Absent) if read.policy.is_ok() => {
             return Ok(Seen::failure("the flow policy has no flow", "choose a flow in the flow policy"));
         }
         read => known(read)?,
@@ -78,15 +143,14 @@ fn flow(tenant: &Tenant) -> Result<Seen, Unknown> {
     Ok(Seen::failure_unless(is_pingone_flow, seen, "turn PingOne Flow on in the flow's settings"))
 }
 
-fn consent_node(tenant: &Tenant) -> Result<Seen, Unknown> {
-    known(&tenant.application)?;
-    let Some(node) = node(known(&tenant.flow)?, CONSENT) else {
+fn consent_node(read: &Flow) -> Result<Seen, Unknown> {
+    known(&read.application)?;
+    let Some(node) = node(known(&read.document)?, CONSENT) else {
         let fix = "add Get User Consent before Return Success Response";
         return Ok(Seen::failure("the flow does not ask for consent", fix));
     };
     let property = |name: &str| value(&node["properties"][name]).as_str().unwrap_or_default();
-    let (application, ours) =
-        (property("applicationIdentifierIDForAppConsent"), &tenant.config.pingone.client_id);
+    let (application, ours) = (property("applicationIdentifierIDForAppConsent"), &read.client_id);
     // Either may be an expression of DaVinci, which only the flow can evaluate.
     if is_text(application) && application != ours {
         let seen = format!("it asks for consent to the application {application}");
@@ -94,7 +158,7 @@ fn consent_node(tenant: &Tenant) -> Result<Seen, Unknown> {
     }
     let scopes = property("applicationConsentScopes");
     let asked: Vec<_> = scopes.split_whitespace().collect();
-    let missing: Vec<_> = tenant.config.api.scopes.iter().filter(|scope| !asked.contains(scope)).collect();
+    let missing: Vec<_> = read.scopes.iter().filter(|scope| !asked.contains(scope)).collect();
     if is_text(scopes) && !missing.is_empty() {
         let seen = format!("it does not ask for {}", missing.join(" "));
         return Ok(Seen::failure(seen, "let it ask for every scope of API_SCOPES"));
@@ -107,8 +171,8 @@ fn consent_node(tenant: &Tenant) -> Result<Seen, Unknown> {
     }))
 }
 
-fn end(tenant: &Tenant) -> Result<Seen, Unknown> {
-    let flow = known(&tenant.flow)?;
+fn end(read: &Flow) -> Result<Seen, Unknown> {
+    let flow = known(&read.document)?;
     let missing: Vec<_> = [(SUCCESS, "Return Success Response"), (ERROR, "Return Error Response")]
         .into_iter()
         .filter(|(capability, _)| node(flow, capability).is_none())
@@ -123,8 +187,8 @@ fn end(tenant: &Tenant) -> Result<Seen, Unknown> {
     Ok(Seen::failure_unless(missing.is_empty(), seen, fix))
 }
 
-fn declined(tenant: &Tenant) -> Result<Seen, Unknown> {
-    let flow = known(&tenant.flow)?;
+fn declined(read: &Flow) -> Result<Seen, Unknown> {
+    let flow = known(&read.document)?;
     let errors: Vec<_> =
         nodes(flow, ERROR).filter_map(|node| value(&node["properties"]["errorMessage"]).as_str()).collect();
     if nodes(flow, ERROR).next().is_none() {
@@ -135,8 +199,8 @@ fn declined(tenant: &Tenant) -> Result<Seen, Unknown> {
     Ok(Seen::warning_unless(errors.contains(&"access_denied"), seen, fix))
 }
 
-fn connector(tenant: &Tenant) -> Result<Seen, Unknown> {
-    let properties = known(&tenant.connector)?["properties"].as_object();
+fn connector(read: &Flow) -> Result<Seen, Unknown> {
+    let properties = known(&read.connector)?["properties"].as_object();
     let missing: Vec<_> = ["clientId", "clientSecret", "envId", "region"]
         .into_iter()
         .filter(|name| !properties.is_some_and(|properties| properties.contains_key(*name)))
@@ -150,9 +214,9 @@ fn connector(tenant: &Tenant) -> Result<Seen, Unknown> {
     Ok(Seen::failure_unless(missing.is_empty(), seen, fix))
 }
 
-fn consent_worker(tenant: &Tenant) -> Result<Seen, Unknown> {
-    if matches!(tenant.connector_worker, Err(Unread::Absent)) && tenant.connector.is_ok() {
-        let worker = value(&known(&tenant.connector)?["properties"]["clientId"]);
+fn consent_worker(read: &Flow) -> Result<Seen, Unknown> {
+    if matches!(read.worker, Err(Unread::Absent)) && read.connector.is_ok() {
+        let worker = value(&known(&read.connector)?["properties"]["clientId"]);
         return match worker.as_str() {
             Some(_) => Ok(Seen::failure(
                 "its worker does not exist",
@@ -161,10 +225,10 @@ fn consent_worker(tenant: &Tenant) -> Result<Seen, Unknown> {
             None => Err(Unknown("the connector names no worker".to_owned())),
         };
     }
-    if known(&tenant.connector_worker)?["enabled"] != true {
+    if known(&read.worker)?["enabled"] != true {
         return Ok(Seen::failure("the worker of the connector is disabled", "enable it"));
     }
-    let roles = role_names(tenant, &tenant.connector_roles)?;
+    let roles = role_names(&read.roles, &read.worker_roles)?;
     let missing: Vec<_> = ["Environment Admin", "Identity Data Admin"]
         .into_iter()
         .filter(|role| !roles.contains(role))
@@ -179,7 +243,7 @@ fn consent_worker(tenant: &Tenant) -> Result<Seen, Unknown> {
 }
 
 /// The data of a node with this capability.
-pub(super) fn node<'a>(flow: &'a Value, capability: &str) -> Option<&'a Value> {
+fn node<'a>(flow: &'a Value, capability: &str) -> Option<&'a Value> {
     nodes(flow, capability).next()
 }
 
@@ -198,6 +262,6 @@ fn no_node() -> Unknown {
 }
 
 /// The capability of the node that asks for consent.
-pub(super) const CONSENT: &str = "appConsent";
+const CONSENT: &str = "appConsent";
 const ERROR: &str = "returnErrorResponseRedirect";
 const SUCCESS: &str = "returnSuccessResponseRedirect";

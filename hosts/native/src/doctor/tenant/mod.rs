@@ -6,7 +6,7 @@ mod flow;
 mod grants;
 mod policy;
 
-use deputy::{config::Config, host::Timestamp};
+use deputy::{config::Config, host::Timestamp, types::Scopes};
 use serde_json::Value;
 use tokio::join;
 
@@ -15,6 +15,7 @@ use super::{
     network::Documents,
 };
 use crate::management::{Management, Probe, Read, SignInError, Unread, Worker};
+use flow::Flow;
 
 /// Everything that the checks of this group look at.
 struct Tenant {
@@ -32,10 +33,6 @@ struct Tenant {
     assignments: Read,
     sign_on_policies: Read,
     policy: Read,
-    flow: Read,
-    connector: Read,
-    connector_worker: Read,
-    connector_roles: Read,
     products: Read,
     subscriptions: Read,
     roles: Read,
@@ -68,10 +65,31 @@ pub(super) async fn findings(
     let reader = Reader { probe, management };
     let pushes = !matches!(discovery.push_endpoint(&config.pingone), Ok(None));
     let tenant = reader.tenant(config, pushes, &client_id).await;
-    [application::CHECKS, grants::CHECKS, policy::CHECKS, flow::CHECKS, environment::CHECKS]
-        .iter()
-        .flat_map(|checks| judge(Group::Tenant, checks, &tenant))
-        .collect()
+    let known = [&tenant.application, &tenant.policy, &tenant.roles].map(Clone::clone);
+    let ours = (&*config.pingone.client_id, &config.api.scopes);
+    let flow = Flow::behind(&config.pingone.policy_id, &reader.management, ours, known).await;
+    let judged = |checks| judge(Group::Tenant, checks, &tenant);
+    [
+        judged(application::CHECKS),
+        judged(grants::CHECKS),
+        judged(policy::CHECKS),
+        judge(Group::Tenant, flow::CHECKS, &flow),
+        judged(environment::CHECKS),
+    ]
+    .concat()
+}
+
+/// The findings about the flow behind a policy, which asks the users of an application for consent to scopes.
+pub(crate) async fn flow_findings(
+    management: &Management,
+    client_id: &str,
+    scopes: &Scopes,
+    policy_id: &str,
+) -> Vec<Finding> {
+    let (application, policy) = (format!("/applications/{client_id}"), format!("/flowPolicies/{policy_id}"));
+    let read = join!(management.one(&application), management.one(&policy), management.roles());
+    let flow = Flow::behind(policy_id, management, (client_id, scopes), read.into()).await;
+    judge(Group::Tenant, flow::CHECKS, &flow)
 }
 
 fn no_token(seen: &str) -> Finding {
@@ -114,7 +132,6 @@ impl Reader<'_> {
             roles,
             worker_roles,
             resources,
-            flow,
         ) = join!(
             self.one(&application),
             self.all(&grants, "grants"),
@@ -126,10 +143,8 @@ impl Reader<'_> {
             self.management.roles(),
             self.all(&worker_roles, "roleAssignments"),
             self.resources(config),
-            self.flow(config),
         );
         let (resources, api_scopes, openid_scopes) = resources;
-        let (flow, connector, connector_worker, connector_roles) = flow;
         Tenant {
             config: config.clone(),
             pushes,
@@ -142,10 +157,6 @@ impl Reader<'_> {
             assignments,
             sign_on_policies,
             policy,
-            flow,
-            connector,
-            connector_worker,
-            connector_roles,
             products,
             subscriptions,
             roles,
@@ -173,47 +184,6 @@ impl Reader<'_> {
         let (api, openid) = join!(scopes(api), scopes(openid));
         (resources, api, openid)
     }
-
-    /// The flow behind the policy, the connector instance of its consent node, and the worker of that with its roles.
-    async fn flow(&self, config: &Config) -> (Read, Read, Read, Read) {
-        let flow = self.flow_of(&config.pingone.policy_id).await;
-        let connection = async {
-            let node =
-                flow::node(flow.as_ref().map_err(Clone::clone)?, flow::CONSENT).ok_or(Unread::Absent)?;
-            let id = node["connectionId"].as_str().ok_or(Unread::Absent)?;
-            self.one(&format!("/connectorInstances/{id}")).await
-        };
-        let connector = connection.await;
-        let worker = connector.as_ref().map_err(Clone::clone).and_then(|connector| {
-            let id = value(&connector["properties"]["clientId"]).as_str().ok_or(Unread::Absent)?;
-            Ok(format!("/applications/{id}"))
-        });
-        let (application, roles) = match worker {
-            Err(unread) => (Err(unread.clone()), Err(unread)),
-            Ok(path) => {
-                let roles = format!("{path}/roleAssignments");
-                join!(self.one(&path), self.all(&roles, "roleAssignments"))
-            }
-        };
-        (flow, connector, application, roles)
-    }
-
-    /// The flow that the policy with this id runs. The applications of DaVinci have the policies.
-    async fn flow_of(&self, policy: &str) -> Read {
-        let applications = self.all("/davinciApplications", "davinciApplications").await?;
-        for application in applications.as_array().into_iter().flatten() {
-            let path = format!(
-                "/davinciApplications/{}/flowPolicies",
-                application["id"].as_str().unwrap_or_default()
-            );
-            let policies = self.all(&path, "flowPolicies").await?;
-            let found = policies.as_array().into_iter().flatten().find(|held| held["id"] == policy);
-            let Some(policy) = found else { continue };
-            let flow = policy["flowDistributions"][0]["id"].as_str().ok_or(Unread::Absent)?;
-            return self.one(&format!("/flows/{flow}")).await;
-        }
-        Err(Unread::Absent)
-    }
 }
 
 /// A property of DaVinci, which may be wrapped in an object.
@@ -236,9 +206,9 @@ fn texts(list: &Value) -> Vec<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// The names of the roles in role assignments, in alphabetical order.
-fn role_names<'a>(tenant: &'a Tenant, assignments: &Read) -> Result<Vec<&'a str>, Unknown> {
-    let roles = items(&tenant.roles)?;
+/// The names of the roles in role assignments, in alphabetical order. `roles` are all of PingOne.
+fn role_names<'a>(roles: &'a Read, assignments: &Read) -> Result<Vec<&'a str>, Unknown> {
+    let roles = items(roles)?;
     let name =
         |id: &Value| roles.iter().find(|role| role["id"] == *id).and_then(|role| role["name"].as_str());
     let mut names: Vec<_> =

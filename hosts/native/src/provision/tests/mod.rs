@@ -3,6 +3,7 @@
 mod drift;
 mod interruption;
 mod keys;
+mod local;
 mod webhook;
 mod world;
 
@@ -45,12 +46,14 @@ async fn application_of_the_run_lets_users_log_in() {
 async fn missing_flow_policy_is_left_to_the_operator() {
     let world = World::new();
     let applied = world.run(Mode::Apply, &[("PINGONE_DV_POLICY_ID", "")]).await;
-    assert_eq!(verbs(&applied.lines, Verb::ByHand), ["connector", "flow", "flow policy"]);
+    let steps = ["consent worker", "connector", "flow", "consent node", "declined consent", "flow policy"];
+    assert_eq!(verbs(&applied.lines, Verb::ByHand), steps);
     let steps = details(&applied.lines, Verb::ByHand).join("\n");
     for named in [
         applied.client_id.as_ref().unwrap(),
         "todo:read todo:write",
         &world.sim.config().policy_id,
+        &world.sim.config().environment_id,
         "access_denied",
     ] {
         assert!(steps.contains(named), "{named}: {steps}");
@@ -66,6 +69,34 @@ async fn missing_flow_policy_is_left_to_the_operator() {
     });
     let trigger = world.run(Mode::Apply, &[]).await;
     assert!(details(&trigger.lines, Verb::ByHand)[0].contains("type PingOne"), "{:?}", trigger.lines);
+}
+
+#[tokio::test]
+async fn flow_is_compared_as_far_as_the_worker_may_read_it() {
+    let world = World::new();
+    assert!(world.run(Mode::Apply, &[]).await.error.is_none());
+    let change_roles = |change: fn(&mut Vec<String>)| {
+        world.sim.configure(|settings| change(&mut settings.tenant.provisioner_roles));
+    };
+    change_roles(|roles| roles.retain(|role| role != world::READS_FLOWS));
+    let verified = world.run(Mode::Verify, &[]).await;
+    assert_eq!(verbs(&verified.lines, Verb::Unknown), ["flow"], "{:?}", verified.lines);
+    assert!(details(&verified.lines, Verb::Unknown)[0].contains("DaVinci Admin Read Only"));
+    change_roles(|roles| roles.push(world::READS_FLOWS.to_owned()));
+    let verified = world.run(Mode::Verify, &[]).await;
+    assert_eq!(verbs(&verified.lines, Verb::Ok).len(), verified.lines.len(), "{:?}", verified.lines);
+    world.sim.configure(|settings| {
+        settings.tenant.flow.consent_scopes = Some(vec!["todo:read".to_owned()]);
+        settings.tenant.connector.worker_roles.clear();
+    });
+    let verified = world.run(Mode::Verify, &[]).await;
+    assert_eq!(
+        verbs(&verified.lines, Verb::ByHand),
+        ["consent node", "consent worker"],
+        "{:?}",
+        verified.lines
+    );
+    assert!(details(&verified.lines, Verb::ByHand)[0].contains("todo:write"));
 }
 
 #[tokio::test]

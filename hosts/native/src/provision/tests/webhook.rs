@@ -34,7 +34,7 @@ async fn existing_webhook_keeps_its_secret_without_the_variable() {
 async fn new_secret_waits_for_the_steps_by_hand() {
     let world = World::new();
     let applied = world.run(Mode::Apply, &[NEW_WEBHOOK, ("PINGONE_DV_POLICY_ID", "")]).await;
-    assert_eq!(verbs(&applied.lines, Verb::ByHand).len(), 4, "{:?}", applied.lines);
+    assert_eq!(verbs(&applied.lines, Verb::ByHand).len(), 7, "{:?}", applied.lines);
     assert_eq!(headers(&world).await, [json!(null); 0]);
     let applied = world.run(Mode::Apply, &[NEW_WEBHOOK]).await;
     assert_eq!(verbs(&applied.lines, Verb::ByHand), [""; 0], "{:?}", applied.lines);

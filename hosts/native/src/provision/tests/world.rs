@@ -1,12 +1,7 @@
 //! The simulated PingOne without an application, and runs against it.
 
 use std::{
-    future::{Future, ready},
-    pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -15,26 +10,24 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use bytes::Bytes;
-use deputy::{
-    config::Config,
-    host::{BoxFuture, Clock, FetchError, FetchLimits, HttpClient, SecureRandom, Timestamp},
-    secret::Secret,
-};
-use http::{Request, Response, header};
+use deputy::{config::Config, secret::Secret};
+use http::{Request, header};
 use http_body_util::BodyExt as _;
-use pingone_sim::{Failure, ManagementFault, SimConfig, SimEnvironment, Simulator};
+use pingone_sim::{Failure, ManagementFault, SimConfig, Simulator};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tower_service::Service as _;
 use url::{Url, form_urlencoded};
 
-use super::super::{
-    ProvisionError, RequiredSetup, reconcile,
-    report::{Line, Verb},
-    run::Run,
-    sign_in,
-    webhook::WebhookSecret,
+use super::{
+    super::{
+        ProvisionError, RequiredSetup, reconcile,
+        report::{Line, Verb},
+        run::Run,
+        sign_in,
+        webhook::WebhookSecret,
+    },
+    local::{Fixed, Local},
 };
 use crate::{
     env_file::EnvFile,
@@ -43,6 +36,9 @@ use crate::{
 
 /// The audience of the API.
 pub(super) const API: &str = "https://todo.example.com";
+
+/// The role with which the worker of a run also reads the flow.
+pub(super) const READS_FLOWS: &str = "DaVinci Admin Read Only";
 
 /// A webhook.
 pub(super) const WEBHOOK: (&str, &str) = ("PINGONE_WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef");
@@ -75,113 +71,12 @@ pub(super) struct World {
     local: Arc<Local>,
 }
 
-/// The simulator, without a network.
-struct Local {
-    sim: Simulator,
-    pauses: Mutex<Vec<u64>>,
-    sent: AtomicU64,
-    /// The last request to the management API that is sent, and whether it takes effect.
-    last: Mutex<Option<(u64, bool)>>,
-    /// Members that an administrator sets a moment before the first request to the object at this path.
-    edit: Mutex<Option<(String, Value)>>,
-}
-
-/// A clock that stands, and randomness that is the same in each world, so that all of them have the same keys.
-struct Fixed(AtomicU64);
-
-impl SimEnvironment for Fixed {
-    fn now(&self) -> u64 {
-        1_790_000_000
-    }
-
-    fn fill_random(&self, buffer: &mut [u8]) {
-        let drawn = self.0.fetch_add(1, Ordering::SeqCst);
-        for (byte, random) in buffer.iter_mut().zip(Sha256::digest(drawn.to_be_bytes())) {
-            *byte = random;
-        }
-    }
-
-    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(ready(()))
-    }
-}
-
-impl HttpClient for Local {
-    fn fetch(
-        &self,
-        request: Request<Bytes>,
-        _: FetchLimits,
-    ) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
-        Box::pin(async move {
-            let broken = || FetchError::Connection("the connection is closed".to_owned());
-            let is_management = request.uri().path().starts_with("/v1/");
-            let number = self.sent.fetch_add(u64::from(is_management), Ordering::SeqCst) + 1;
-            let last = self.last.lock().unwrap().filter(|_| is_management);
-            if last.is_some_and(|(last, takes_effect)| number > last || (number == last && !takes_effect)) {
-                return Err(broken());
-            }
-            let edit =
-                self.edit.lock().unwrap().take_if(|(path, _)| request.uri().path().ends_with(path.as_str()));
-            if let Some((_, members)) = edit {
-                self.edit(&request, members).await;
-            }
-            let response = self.sim.router().call(request.map(Body::from)).await.unwrap();
-            let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(|_| broken())?.to_bytes();
-            if last.is_some_and(|(last, _)| number == last) {
-                return Err(broken());
-            }
-            Ok(Response::from_parts(parts, body))
-        })
-    }
-}
-
-impl Local {
-    /// Changes the object of `request`, with its authorization.
-    async fn edit(&self, request: &Request<Bytes>, members: Value) {
-        let send = async |method: &str, body: String| -> Value {
-            let mut edit =
-                Request::builder().method(method).uri(request.uri()).body(Body::from(body)).unwrap();
-            *edit.headers_mut() = request.headers().clone();
-            let response = self.sim.router().call(edit).await.unwrap();
-            assert!(response.status().is_success(), "{method}: {}", response.status());
-            serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
-        };
-        let mut object = send("GET", String::new()).await;
-        object.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        send("PUT", object.to_string()).await;
-    }
-}
-
-impl Clock for Local {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_790_000_000)
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.pauses.lock().unwrap().push(u64::try_from(duration.as_millis()).unwrap());
-        Box::pin(ready(()))
-    }
-}
-
-impl SecureRandom for Local {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(0);
-    }
-}
-
 impl World {
     pub(super) fn new() -> Self {
         let config = SimConfig::demo("http://localhost:8789", "https://unused.example/", API);
-        let sim = Simulator::new(config.without_application(), Arc::new(Fixed(AtomicU64::new(0))));
-        let local = Local {
-            sim: sim.clone(),
-            pauses: Mutex::default(),
-            sent: AtomicU64::new(0),
-            last: Mutex::default(),
-            edit: Mutex::default(),
-        };
-        Self { sim, local: Arc::new(local) }
+        let sim = Simulator::new(config.without_application(), Arc::new(Fixed::default()));
+        sim.configure(|settings| settings.tenant.provisioner_roles.push(READS_FLOWS.to_owned()));
+        Self { local: Arc::new(Local::new(sim.clone())), sim }
     }
 
     /// A world in which new objects are not found at once.

@@ -116,7 +116,7 @@ fn nothing_is_written_while_a_step_is_left_to_the_operator() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&document["ok"], &document["applied"]), (&json!(false), &json!(true)));
     let lines = document["lines"].as_array().unwrap();
-    assert_eq!(lines.iter().filter(|line| line["verb"] == "by hand").count(), 3, "{document:#}");
+    assert_eq!(lines.iter().filter(|line| line["verb"] == "by hand").count(), 6, "{document:#}");
     assert!(!start.folder().join("deputy.env").exists());
 }
 
