@@ -11,7 +11,7 @@ use crate::{
     body,
     curation::Place,
     document::{Document, Object, clean},
-    parameter::{self, Location},
+    parameter,
     refusal::Refusal,
     request::{Path, Plan},
     response::{self, Output},
@@ -32,6 +32,8 @@ pub struct Operation {
     pub source: String,
     /// Optional parameters that are never sent, such as cookies.
     pub left_out: Vec<String>,
+    /// Parameters of the path that the document does not declare. Each is a text that the tool requires.
+    pub undeclared: Vec<String>,
     /// Whether the document has other servers for it than for the rest. The request goes to `API_URL` all the same.
     pub has_other_servers: bool,
     pub(crate) plan: Plan,
@@ -59,26 +61,16 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     let scopes = security::scopes(document, place)?;
     let (is_read_only, is_destructive) = (place.is_read_only()?, place.is_destructive()?);
     let ((parameters, body), definitions) = with_writer(document, Direction::Request, |writer| {
-        Ok((parameter::read(document, place, writer)?, body::read(document, place, writer)?))
+        Ok((parameter::read(document, place, &path, writer)?, body::read(document, place, writer)?))
     })?;
     let (mut properties, mut required) = (Object::new(), Vec::new());
     let mut sent = Vec::new();
     for (parameter, schema) in parameters.sent {
-        if parameter.location == Location::Path && !path.parameters().any(|name| name == parameter.name) {
-            // Some documents declare parameters of a longer path.
-            continue;
-        }
         properties.insert(parameter.argument.clone(), schema);
         if parameter.is_required {
             required.push(parameter.argument.clone());
         }
         sent.push(parameter);
-    }
-    let in_path = |name: &str| {
-        sent.iter().any(|parameter| parameter.location == Location::Path && parameter.name == name)
-    };
-    if !path.parameters().all(in_path) {
-        return Err(Refusal::Malformed("a parameter of the path is not declared"));
     }
     let body = body.map(|(body, schema)| {
         properties.insert(body::ARGUMENT.to_owned(), schema);
@@ -102,8 +94,19 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     let tool = tool(place, name, input, &output, is_read_only, is_destructive);
     let source = format!("{method} {}", place.path);
     let plan = Plan { method, path, parameters: sent, body, accept, fixed, arguments };
-    let (left_out, has_other_servers) = (parameters.left_out, place.has_other_servers());
-    Ok(Operation { tool, scopes, is_destructive, source, left_out, has_other_servers, plan, output })
+    let (left_out, undeclared) = (parameters.left_out, parameters.undeclared);
+    let has_other_servers = place.has_other_servers();
+    Ok(Operation {
+        tool,
+        scopes,
+        is_destructive,
+        source,
+        left_out,
+        undeclared,
+        has_other_servers,
+        plan,
+        output,
+    })
 }
 
 fn method(name: &str) -> Result<Method, Refusal> {

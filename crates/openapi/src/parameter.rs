@@ -8,6 +8,7 @@ use crate::{
     document::{Document, Object, clean, is_true, shorten, text_of},
     names,
     refusal::Refusal,
+    request::Path,
     schema::{Unwritable, Writer, resolved},
     style::Style,
 };
@@ -50,12 +51,15 @@ pub(crate) struct Parameters {
     pub(crate) sent: Vec<(Parameter, Value)>,
     /// Optional parameters that are never sent.
     pub(crate) left_out: Vec<String>,
+    /// Parameters of the path that the document does not declare.
+    pub(crate) undeclared: Vec<String>,
 }
 
 /// Reads the parameters of an operation and of its path.
 pub(crate) fn read(
     document: &Document,
     place: &Place<'_>,
+    path: &Path,
     writer: &mut Writer<'_>,
 ) -> Result<Parameters, Unwritable> {
     let mut objects: Vec<(&str, &str, &Object)> = Vec::new();
@@ -78,7 +82,10 @@ pub(crate) fn read(
     if objects.len() > MAX_PARAMETERS {
         return Err(Refusal::Malformed("it has more than 100 parameters").into());
     }
-    let mut parameters = Parameters { sent: Vec::new(), left_out: Vec::new() };
+    // Some documents declare parameters of a longer path.
+    objects
+        .retain(|(name, location, _)| *location != "path" || path.parameters().any(|other| other == *name));
+    let mut parameters = Parameters { sent: Vec::new(), left_out: Vec::new(), undeclared: Vec::new() };
     for (name, location, object) in objects {
         let is_required = is_true(object, "required");
         let location = match (location, is_required) {
@@ -113,9 +120,28 @@ pub(crate) fn read(
         let parameter = Parameter { argument, name: name.to_owned(), location, encoding, is_required };
         parameters.sent.push((parameter, schema));
     }
+    for name in path.parameters() {
+        if !parameters.sent.iter().any(|(other, _)| other.location == Location::Path && other.name == name) {
+            // Such as `{id:[0-9]+}`, which is a pattern.
+            if names::argument(name) != name {
+                return Err(Refusal::Malformed("a parameter of the path is not declared").into());
+            }
+            parameters.undeclared.push(name.to_owned());
+            parameters.sent.push((Parameter::undeclared(name), json!({ "type": "string" })));
+        }
+    }
     name_arguments(&mut parameters.sent)?;
     check_declared(&parameters.sent)?;
     Ok(parameters)
+}
+
+impl Parameter {
+    /// A text in the path.
+    fn undeclared(name: &str) -> Self {
+        let encoding = Encoding::Style { style: Style::Simple, explode: false, declared: Vec::new() };
+        let argument = names::argument(name);
+        Self { argument, name: name.to_owned(), location: Location::Path, encoding, is_required: true }
+    }
 }
 
 fn encoding(

@@ -54,6 +54,9 @@ impl Path {
     /// Parses a path template (OpenAPI §4.8.2). The text outside of parameters is taken as it is, if it can be.
     pub(crate) fn parse(template: &str) -> Result<Self, Refusal> {
         let rest = template.strip_prefix('/').ok_or(Refusal::Path("it does not begin with `/`"))?;
+        if template.len() > MAX_HEAD {
+            return Err(Refusal::Path("it is too long for a request"));
+        }
         if rest.contains(['?', '#', '\\']) {
             return Err(Refusal::Path("it has a query, a fragment or a backslash"));
         }
@@ -63,6 +66,9 @@ impl Path {
             let mut rest = segment;
             while let Some((literal, after)) = rest.split_once('{') {
                 let (name, after) = after.split_once('}').ok_or(Refusal::Path("a `{` has no `}`"))?;
+                if name.is_empty() || name.contains('{') {
+                    return Err(Refusal::Path("a parameter of it has no name"));
+                }
                 parts.extend(Part::literal(literal)?);
                 parts.push(Part::Parameter(name.to_owned()));
                 rest = after;
@@ -246,6 +252,9 @@ mod tests {
             "/a%00",
             "/%ff",
             "/./a",
+            "/{}",
+            "/{a{b}}",
+            &format!("/{}", "a".repeat(9000)),
         ] {
             assert!(matches!(Path::parse(path), Err(Refusal::Path(_))), "{path}");
         }

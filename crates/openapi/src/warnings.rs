@@ -88,6 +88,11 @@ fn of_operation(operation: &Operation) -> Vec<String> {
     if operation.has_other_servers {
         warnings.push("the document has other servers for it, and Deputy sends it to API_URL".to_owned());
     }
+    for name in &operation.undeclared {
+        warnings.push(format!(
+            "the document does not declare the parameter `{name}` of its path, which takes every text"
+        ));
+    }
     if !operation.left_out.is_empty() {
         warnings.push(format!("it is called without {}", operation.left_out.join(", ")));
     }
@@ -129,7 +134,7 @@ mod tests {
                 "/1": { "get": { "operationId": "find_it", "description": "Finds the thing that is asked for.", "x-deputy-scopes": [] } },
                 "/2": { "get": { "operationId": "findIt", "description": long } },
                 "/3": { "post": { "operationId": "make", "x-deputy-scopes": [], "description": "Makes a thing with sk_live_0123456789abcdef." } },
-                "/4": { "get": {
+                "/4/{id}": { "get": {
                     "operationId": "x", "summary": "Get", "parameters": [{ "name": "s", "in": "cookie" }], "servers": [{ "url": "https://files.example" }],
                 } },
             },
@@ -146,6 +151,7 @@ mod tests {
                 "make: its description or a default contains what looks like a secret (sk_live_…)",
                 "x: its description is too short for a model to know when to use it",
                 "x: the document has other servers for it, and Deputy sends it to API_URL",
+                "x: the document does not declare the parameter `id` of its path, which takes every text",
                 "x: it is called without the cookie `s`",
             ]
         );

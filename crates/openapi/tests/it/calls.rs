@@ -130,6 +130,23 @@ async fn parameters_of_one_name_are_two_arguments() {
 }
 
 #[tokio::test]
+async fn undeclared_path_parameter_is_a_required_text() {
+    let parameters = json!([{ "name": "id", "in": "query" }, { "name": "other", "in": "path" }]);
+    let session = Session::of(&one_operation("get", "/a/{id}/{body}", parameters, Value::Null)).await;
+    let schema = session.tools().await[0].input_schema.clone();
+    assert_eq!(schema["required"], json!(["body_path", "id"]));
+    assert_eq!(schema["properties"]["id"], json!({ "type": "string" }));
+    assert_eq!(schema["properties"].get("other"), None);
+    let arguments = json!({ "id": 7, "id_query": "b", "body_path": "c" });
+    assert_eq!(session.requests("act", arguments).await, ["GET /a/7/c?id=b"]);
+    let error = session.error("act", json!({ "id": "../x", "body_path": "c" })).await;
+    assert_eq!(
+        error,
+        "The argument id cannot be used: it must not contain `/`, which could change the path."
+    );
+}
+
+#[tokio::test]
 async fn object_is_structured_and_other_results_are_text() {
     let session = Session::invoices().await;
     session.api.respond(200, "application/json; charset=utf-8", r#"{"id":"1","status":null,"more":[1]}"#);
