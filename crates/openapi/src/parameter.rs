@@ -131,7 +131,7 @@ pub(crate) fn read(
         }
     }
     name_arguments(&mut parameters.sent)?;
-    check_declared(&parameters.sent)?;
+    check_declared(&parameters.sent, path)?;
     Ok(parameters)
 }
 
@@ -239,25 +239,23 @@ fn name_arguments(parameters: &mut [(Parameter, Value)]) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Refuses an object with a member that is a parameter of its own.
-fn check_declared(parameters: &[(Parameter, Value)]) -> Result<(), Refusal> {
-    let in_query = |(parameter, _): &&(Parameter, Value)| parameter.location == Location::Query;
-    for (parameter, schema) in parameters.iter().filter(in_query) {
-        if let Encoding::Style { explode: true, style, declared } = &parameter.encoding
-            && *style != Style::DeepObject
-            && accepts_objects(schema)
-            && let Some((other, _)) =
-                parameters.iter().filter(in_query).find(|(other, _)| declared.contains(&other.name))
-        {
-            return Err(Refusal::AmbiguousArgument(other.name.clone()));
-        }
+/// Refuses a parameter of the query, or an object in it with a member, that is another parameter or in the query of the path.
+fn check_declared(parameters: &[(Parameter, Value)], path: &Path) -> Result<(), Refusal> {
+    let in_query = || parameters.iter().filter(|(parameter, _)| parameter.location == Location::Query);
+    for (parameter, schema) in in_query() {
         // `filter[id]` beside the members of `filter`.
-        let member = format!("{}[", parameter.name);
-        if matches!(parameter.encoding, Encoding::Style { style: Style::DeepObject, .. })
-            && let Some((other, _)) =
-                parameters.iter().filter(in_query).find(|(other, _)| other.name.starts_with(&member))
-        {
-            return Err(Refusal::AmbiguousArgument(other.name.clone()));
+        let prefix = format!("{}[", parameter.name);
+        let is_member = |name: &str| match &parameter.encoding {
+            Encoding::Style { style: Style::DeepObject, .. } => name.starts_with(&prefix),
+            Encoding::Style { explode: true, declared, .. } => {
+                accepts_objects(schema) && declared.iter().any(|member| member == name)
+            }
+            Encoding::Json | Encoding::Style { .. } => false,
+        };
+        let own = path.query_names().find(|name| *name == parameter.name || is_member(name));
+        let other = in_query().map(|(other, _)| other.name.as_str()).find(|name| is_member(name));
+        if let Some(name) = own.or(other) {
+            return Err(Refusal::AmbiguousArgument(name.to_owned()));
         }
     }
     Ok(())

@@ -27,9 +27,13 @@ pub(crate) struct Plan {
     pub(crate) arguments: Schema,
 }
 
-/// The segments of a path.
+/// The path of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Path(Vec<Vec<Part>>);
+pub(crate) struct Path {
+    segments: Vec<Vec<Part>>,
+    /// The names and values of a query that some documents have after a path. They are always sent.
+    query: Vec<(String, String)>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -52,13 +56,20 @@ pub(crate) enum ArgumentError {
 
 impl Path {
     /// Parses a path template (OpenAPI §4.8.2). The text outside of parameters is taken as it is, if it can be.
+    ///
+    /// Some documents have a fragment after it, which tells operations of one path apart. Clients send no fragments.
     pub(crate) fn parse(template: &str) -> Result<Self, Refusal> {
-        let rest = template.strip_prefix('/').ok_or(Refusal::Path("it does not begin with `/`"))?;
+        let (target, fragment) = template.split_once('#').unwrap_or((template, ""));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if [query, fragment].iter().any(|part| part.contains(['{', '}', '?', '#'])) {
+            return Err(Refusal::Path("it has a parameter in its query or its fragment"));
+        }
+        let rest = path.strip_prefix('/').ok_or(Refusal::Path("it does not begin with `/`"))?;
         if template.len() > MAX_HEAD {
             return Err(Refusal::Path("it is too long for a request"));
         }
-        if rest.contains(['?', '#', '\\']) {
-            return Err(Refusal::Path("it has a query, a fragment or a backslash"));
+        if rest.contains('\\') {
+            return Err(Refusal::Path("it has a backslash"));
         }
         let mut segments = Vec::new();
         for segment in rest.split('/') {
@@ -84,16 +95,35 @@ impl Path {
         if segments.iter().take(last).any(Vec::is_empty) {
             return Err(Refusal::Path("it has an empty segment"));
         }
-        Ok(Self(segments))
+        Ok(Self {
+            segments,
+            query: query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The names in the query after the path.
+    pub(crate) fn query_names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().map(|(name, _)| name.as_str())
     }
 
     /// The names of the parameters in it.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().flatten().filter_map(|part| match part {
+        self.segments.iter().flatten().filter_map(|part| match part {
             Part::Literal(_) => None,
             Part::Parameter(name) => Some(name.as_str()),
         })
     }
+}
+
+/// A pair of the query after a path.
+fn pair(text: &str) -> Result<(String, String), Refusal> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8();
+        decoded.ok().filter(|text| !text.contains(char::is_control)).map(String::from)
+    };
+    let (name, value) = text.split_once('=').ok_or(Refusal::Path("its query has a name without a value"))?;
+    decoded(name).zip(decoded(value)).ok_or(Refusal::Path("its query is not text"))
 }
 
 impl Part {
@@ -119,7 +149,9 @@ impl Part {
 impl Plan {
     /// The request that arguments make after [`fit`](Self::fit). Its URI is a path below `API_URL`.
     pub(crate) fn request(&self, arguments: &Object) -> Result<Request<Bytes>, ArgumentError> {
-        let mut query = Vec::new();
+        let in_path = self.path.query.iter();
+        let mut query: Vec<_> =
+            in_path.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         let mut headers = Vec::new();
         for parameter in &self.parameters {
             let Some(value) = arguments.get(&parameter.argument) else { continue };
@@ -184,7 +216,7 @@ impl Plan {
 
     fn path(&self, arguments: &Object) -> Result<String, ArgumentError> {
         let mut path = String::new();
-        for segment in &self.path.0 {
+        for segment in &self.path.segments {
             path.push('/');
             let mut text = String::new();
             let mut argument = None;
@@ -244,8 +276,12 @@ mod tests {
             "/a%2fb",
             "/a//b",
             "/a\\b",
-            "/a?b=c",
-            "/a#b",
+            "/a?b",
+            "/a?b=%00",
+            "/a?b={c}",
+            "/a{?b}",
+            "/a?b=c?d",
+            "/a#{b}",
             "/{a",
             "/a}",
             "//evil.example/a",
@@ -258,7 +294,17 @@ mod tests {
         ] {
             assert!(matches!(Path::parse(path), Err(Refusal::Path(_))), "{path}");
         }
-        for path in ["/", "/a/", "/a/{b}.json", "/{a}/{b}", "/v1/things:batch", "/a b", "/Items('{id}')"] {
+        for path in [
+            "/",
+            "/a/",
+            "/a/{b}.json",
+            "/{a}/{b}",
+            "/v1/things:batch",
+            "/a b",
+            "/Items('{id}')",
+            "/a?b=c",
+            "/a#b",
+        ] {
             assert!(Path::parse(path).is_ok(), "{path}");
         }
     }

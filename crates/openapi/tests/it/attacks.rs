@@ -69,6 +69,19 @@ async fn member_of_a_form_cannot_add_another_member() {
     assert_eq!(session.api.requests(), [""; 0]);
 }
 
+#[test]
+fn parameter_beside_the_same_name_after_the_path_is_refused() {
+    let object = json!({ "type": "object", "properties": { "beta": { "type": "string" } } });
+    for (path, parameter) in [
+        ("/a?beta=true", json!({ "name": "beta", "in": "query" })),
+        ("/a?beta=true", json!({ "name": "p", "in": "query", "schema": object })),
+        ("/a?p%5Bbeta%5D=1", json!({ "name": "p", "in": "query", "style": "deepObject", "schema": object })),
+    ] {
+        let refusal = refusal(&one_operation("get", path, json!([parameter]), Value::Null));
+        assert!(matches!(refusal, Refusal::AmbiguousArgument(_)), "{path} {refusal}");
+    }
+}
+
 #[tokio::test]
 async fn argument_cannot_add_a_header() {
     let session = Session::invoices().await;

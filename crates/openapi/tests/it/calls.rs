@@ -147,6 +147,15 @@ async fn undeclared_path_parameter_is_a_required_text() {
 }
 
 #[tokio::test]
+async fn query_after_a_path_is_sent_and_a_fragment_is_not() {
+    let parameters = json!([{ "name": "q", "in": "query" }]);
+    let session =
+        Session::of(&one_operation("get", "/a/{id}?beta=true&x=1%262+3#c", parameters, Value::Null)).await;
+    let sent = session.requests("act", json!({ "id": "7", "q": "d" })).await;
+    assert_eq!(sent, ["GET /a/7?beta=true&x=1%262%203&q=d"]);
+}
+
+#[tokio::test]
 async fn object_is_structured_and_other_results_are_text() {
     let session = Session::invoices().await;
     session.api.respond(200, "application/json; charset=utf-8", r#"{"id":"1","status":null,"more":[1]}"#);
