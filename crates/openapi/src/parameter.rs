@@ -73,8 +73,11 @@ pub(crate) fn read(
             let parameter = document.object(parameter)?;
             let name = text_of(parameter, "name").ok_or(Refusal::Malformed("a parameter has no name"))?;
             let location = text_of(parameter, "in").ok_or(Refusal::Malformed("a parameter has no `in`"))?;
-            // A parameter of the operation replaces that of its path.
-            if !objects.iter().any(|(other, at, _)| *other == name && *at == location) {
+            // A parameter of the operation replaces that of its path. Names of headers have no case.
+            let is_same = |other: &str| {
+                if location == "header" { other.eq_ignore_ascii_case(name) } else { other == name }
+            };
+            if !objects.iter().any(|(other, at, _)| is_same(other) && *at == location) {
                 objects.push((name, location, parameter));
             }
         }
@@ -264,7 +267,8 @@ fn check_declared(parameters: &[(Parameter, Value)], path: &Path) -> Result<(), 
 /// Whether a client may choose the value of a header: not if it concerns the connection, the host, credentials, or the way to
 /// the API.
 fn may_be_sent(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+    // Many servers take `_` for `-`.
+    let name = name.to_ascii_lowercase().replace('_', "-");
     let prefixes = [
         "access-control-",
         "cf-",
@@ -276,6 +280,7 @@ fn may_be_sent(name: &str) -> bool {
         "x-rewrite-",
     ];
     HeaderName::try_from(&name).is_ok()
+        && !IGNORED_HEADERS.contains(&name.as_str())
         && !REFUSED_HEADERS.contains(&name.as_str())
         && !prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -283,8 +288,9 @@ fn may_be_sent(name: &str) -> bool {
 /// Headers that a parameter cannot describe (OpenAPI §4.8.12.2, `name`). Deputy sends its own.
 const IGNORED_HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
 
-const REFUSED_HEADERS: [&str; 24] = [
+const REFUSED_HEADERS: [&str; 28] = [
     "accept-encoding",
+    "cdn-loop",
     "connection",
     "content-encoding",
     "content-length",
@@ -293,12 +299,15 @@ const REFUSED_HEADERS: [&str; 24] = [
     "expect",
     "forwarded",
     "host",
+    "http2-settings",
     "keep-alive",
+    "max-forwards",
     "origin",
     "referer",
     "te",
     "trailer",
     "traceparent",
+    "tracestate",
     "transfer-encoding",
     "true-client-ip",
     "upgrade",
@@ -323,6 +332,8 @@ mod tests {
             "Cookie",
             "X-HTTP-Method-Override",
             "X-Forwarded-For",
+            "X_Forwarded_For",
+            "Content_Type",
             "Proxy-Authorization",
             "a b",
             "a:b",
