@@ -97,6 +97,9 @@ impl Fitting<'_> {
             }
             if kind == "integer" && self.direction == Direction::Request {
                 without_fraction(value);
+                if !is_exact(value) {
+                    return Err(Mismatch::new("has too many digits to be exact"));
+                }
             }
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array)
@@ -203,7 +206,8 @@ fn correct(value: &mut Value, kind: &str) {
         {
             serde_json::from_str(text.trim()).ok()
         }
-        (Value::Number(number), "string") => Some(Value::String(number.to_string())),
+        // An id with more digits has lost some of them.
+        (Value::Number(number), "string") if is_exact(value) => Some(Value::String(number.to_string())),
         _ => None,
     };
     if let Some(corrected) = corrected.filter(|corrected| is_of_type(corrected, kind)) {
@@ -219,6 +223,11 @@ fn without_fraction(value: &mut Value) {
         let integer = number as i64;
         *value = integer.into();
     }
+}
+
+/// Whether a number is the one that was written, and none of the numbers beside it.
+fn is_exact(value: &Value) -> bool {
+    !value.is_f64() || value.as_f64().is_some_and(|number| number.abs() < MAX_EXACT)
 }
 
 fn with_article(kind: &str) -> String {
@@ -267,7 +276,12 @@ mod tests {
             (json!(17), json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }), json!(17)),
             (json!("5"), json!({ "anyOf": [{ "type": "null" }, { "type": "integer" }] }), json!(5)),
             (json!(2.0), json!({ "type": "integer" }), json!(2)),
-            (json!(1e300), json!({ "type": "integer" }), json!(1e300)),
+            (json!(1e300), json!({ "type": "number" }), json!(1e300)),
+            (
+                json!("18446744073709551615"),
+                json!({ "type": "integer" }),
+                json!(18_446_744_073_709_551_615_u64),
+            ),
             (
                 json!({ "next": { "next": {} } }),
                 json!({ "$ref": "#/$defs/node" }),
@@ -293,6 +307,20 @@ mod tests {
         ] {
             assert_eq!(input(value, &person), Err(error.to_owned()));
         }
+    }
+
+    #[test]
+    fn number_that_lost_digits_is_refused() {
+        let number: Value = serde_json::from_str("12345678901234567890123").unwrap();
+        for (value, kind, error) in [
+            (number.clone(), "integer", "has too many digits to be exact"),
+            (number.clone(), "string", "must be a string"),
+            (json!(number.to_string()), "integer", "has too many digits to be exact"),
+            (json!("12345678901234567890123"), "integer", "has too many digits to be exact"),
+        ] {
+            assert_eq!(input(value, &json!({ "type": kind })), Err(error.to_owned()));
+        }
+        assert_eq!(input(json!(0.5), &json!({ "type": "string" })), Ok(json!("0.5")));
     }
 
     #[test]
