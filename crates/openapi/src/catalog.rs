@@ -95,8 +95,13 @@ impl Catalog {
         places.sort_by(|one, other| (one.path, one.method).cmp(&(other.path, other.method)));
         let names = names(&places);
         let mut served = Vec::new();
+        let mut taken = BTreeSet::new();
         for (place, name) in places.iter().zip(names) {
-            let read = name.and_then(|name| operation::read(document, place, name));
+            // An `operationId` can be the name that another operation has with its suffix.
+            let free = name.and_then(|name| {
+                if taken.insert(name.clone()) { Ok(name) } else { Err(Refusal::NameTaken(name)) }
+            });
+            let read = free.and_then(|name| operation::read(document, place, name));
             match read {
                 Ok(operation) => served.push(operation),
                 Err(refusal) => refused.push(RefusedOperation {
