@@ -46,16 +46,14 @@ pub(crate) fn read(
             without_json = true;
             continue;
         };
-        let mut is_served = false;
-        for (media, details) in content {
-            if media::is_json(media) {
-                (json, is_served) = (true, true);
-                schemas.extend(details.get("schema"));
-            } else if media::is_text(media) {
-                (text, is_served, without_json) = (true, true, true);
-            }
-        }
-        if !is_served {
+        // Of a response in several forms, JSON is requested.
+        if content.keys().any(|media| media::is_json(media)) {
+            json = true;
+            let forms = content.iter().filter(|(media, _)| media::is_json(media));
+            schemas.extend(forms.filter_map(|(_, details)| details.get("schema")));
+        } else if content.keys().any(|media| media::is_text(media)) {
+            (text, without_json) = (true, true);
+        } else {
             binary.extend(content.keys().map(String::as_str));
         }
     }

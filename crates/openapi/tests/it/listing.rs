@@ -128,6 +128,24 @@ async fn output_schema_has_types_without_constraints() {
 }
 
 #[test]
+fn response_with_another_form_than_json_has_a_schema() {
+    let schema = json!({ "type": "object", "properties": { "id": { "type": "string" } } });
+    let form = json!({ "schema": schema });
+    let content =
+        json!({ "text/plain": form, "application/json": form, "text/json": form, "application/xml": form });
+    let mut document: Value =
+        serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
+    document["paths"]["/a"]["get"]["responses"] = json!({ "200": { "content": content } });
+    let output = |document: &Value| {
+        let catalog = Catalog::read(&document.to_string()).unwrap();
+        catalog.operations[0].tool.output_schema.clone().map(|schema| json!(*schema))
+    };
+    assert_eq!(output(&document), Some(schema));
+    document["paths"]["/a"]["get"]["responses"]["202"] = json!({ "content": { "text/plain": {} } });
+    assert_eq!(output(&document), None);
+}
+
+#[test]
 fn operation_that_is_not_served_is_named_with_its_reason() {
     let catalog = Catalog::read(INVOICES).unwrap();
     let refused: Vec<_> = catalog
