@@ -63,7 +63,7 @@ pub(crate) fn read(
     let kinds: [fn(&str) -> bool; 3] = [media::is_json, media::is_form, is_plain_text];
     let chosen = kinds.iter().find_map(|is_kind| {
         let of_kind = content.iter().filter(|(media, _)| is_kind(media));
-        of_kind.min_by_key(|(media, _)| media::essence(media) != "application/json")
+        of_kind.min_by_key(|(media, _)| rank(media))
     });
     let Some((media, details)) = chosen else {
         let named = content.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -98,6 +98,14 @@ pub(crate) fn read(
         members.entry("description").or_insert_with(|| clean(description, 500).into());
     }
     Ok(Some((Body { content_type, is_required, form }, schema)))
+}
+
+/// The order of preference of a media type. A merge patch is a part of the resource, and a JSON patch is a program that changes it.
+fn rank(media: &str) -> usize {
+    let best = ["application/json", "application/merge-patch+json"];
+    let essence = media::essence(media);
+    let worst = usize::from(essence == "application/json-patch+json");
+    best.iter().position(|other| *other == essence).unwrap_or(best.len() + worst)
 }
 
 fn is_plain_text(media: &str) -> bool {

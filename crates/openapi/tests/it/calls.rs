@@ -122,6 +122,14 @@ async fn plain_json_is_preferred_to_other_media_types() {
 }
 
 #[tokio::test]
+async fn merge_patch_is_preferred_to_json_patch() {
+    let body = json!({ "application/json-patch+json": {}, "application/merge-patch+json": {}, "application/x.patch+json": {} });
+    let session = Session::of(&one_operation("patch", "/a", json!([]), body)).await;
+    let requests = session.requests("act", json!({ "body": { "a": 1 } })).await;
+    assert_eq!(requests, [r#"PATCH /a content-type: application/merge-patch+json {"a":1}"#]);
+}
+
+#[tokio::test]
 async fn parameters_of_one_name_are_two_arguments() {
     let parameters = json!([{ "name": "id", "in": "query" }, { "name": "id", "in": "path" }, { "name": "$top", "in": "query" }]);
     let session = Session::of(&one_operation("get", "/{id}", parameters, Value::Null)).await;
