@@ -14,7 +14,8 @@ use crate::{
 /// The scopes of an operation.
 ///
 /// Deputy sends the user's access token as a bearer token, so an alternative of OAuth 2, OpenID Connect or bearer tokens is
-/// served. One that names scopes is preferred. Without scopes, the curation has to decide.
+/// served. So is an API key in the header `Authorization`: it is how Swagger 2.0 describes a bearer token, and many documents
+/// still do. An alternative that names scopes is preferred. Without scopes, the curation has to decide.
 pub(crate) fn scopes(document: &Document, place: &Place<'_>) -> Result<Vec<String>, Refusal> {
     if let Some(own) = place.own_scopes()? {
         return checked(own);
@@ -52,6 +53,10 @@ fn alternative_scopes(document: &Document, alternative: &Value) -> Result<Vec<St
             }
             Some("http")
                 if text_of(scheme, "scheme").is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")) => {}
+            Some("apiKey")
+                if text_of(scheme, "in") == Some("header")
+                    && text_of(scheme, "name")
+                        .is_some_and(|name| name.eq_ignore_ascii_case("authorization")) => {}
             _ => return Err(Refusal::Security(shorten(name))),
         }
     }
@@ -104,7 +109,8 @@ mod tests {
             "components": { "securitySchemes": {
                 "oauth": { "type": "oauth2", "flows": { "authorizationCode": { "scopes": { "read": "See\nthings" } } } },
                 "oidc": { "type": "openIdConnect" }, "bearer": { "type": "http", "scheme": "Bearer" },
-                "basic": { "type": "http", "scheme": "basic" }, "key": { "type": "apiKey" },
+                "basic": { "type": "http", "scheme": "basic" }, "key": { "type": "apiKey", "in": "query", "name": "Authorization" },
+                "swagger": { "type": "apiKey", "in": "header", "name": "Authorization" },
             } },
         });
         document.as_object_mut().unwrap().extend(root.as_object().unwrap().clone());
@@ -134,6 +140,7 @@ mod tests {
             json!([]),
             json!([{}]),
             json!([{ "bearer": [] }]),
+            json!([{ "swagger": [] }]),
             json!([{ "oauth": [] }]),
             json!([{ "key": [] }, {}]),
         ] {
