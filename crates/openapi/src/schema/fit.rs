@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Direction, Schema, is_of_type};
+use super::{Direction, FOREIGN, Schema, is_of_type};
 use crate::document::{Object, shorten};
 
 /// The place at which a value does not fit its schema, and the reason.
@@ -171,6 +171,9 @@ impl Fitting<'_> {
         depth: usize,
         lenient: bool,
     ) -> Result<(), Mismatch> {
+        if let Some(foreign) = schema.get(FOREIGN).and_then(Value::as_array) {
+            members.retain(|name, _| !foreign.iter().any(|other| other == name));
+        }
         let properties = schema.get("properties").and_then(Value::as_object);
         let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         let mut nulls = Vec::new();

@@ -271,9 +271,10 @@ impl<'a> Writer<'a> {
     }
 
     fn members(&mut self, schema: &Object, written: &mut Object) -> Result<(), Unwritable> {
-        let mut properties = Object::new();
+        let (mut properties, mut foreign) = (Object::new(), Vec::new());
         for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             if self.belongs_elsewhere(property)? {
+                foreign.extend(property.is_object().then_some(name.as_str()));
                 continue;
             }
             properties.insert(name.clone(), self.write(property)?);
@@ -295,6 +296,9 @@ impl<'a> Writer<'a> {
         }
         if !properties.is_empty() {
             written.insert("properties".to_owned(), Value::Object(properties));
+        }
+        if !foreign.is_empty() {
+            written.insert(FOREIGN.to_owned(), json!(foreign));
         }
         Ok(())
     }
@@ -377,6 +381,9 @@ const ANNOTATIONS: [&str; 14] = [
     "type",
     "writeOnly",
 ];
+
+/// The names of the members that the other direction alone has. Values lose them. Clients do not see this keyword.
+const FOREIGN: &str = "x-deputy-foreign";
 
 /// References from one schema to the next.
 const MAX_ALIASES: usize = 16;

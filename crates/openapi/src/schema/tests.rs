@@ -83,9 +83,13 @@ fn members_of_the_other_direction_are_left_out() {
         json!({
             "type": "object", "required": ["name", "secret"], "additionalProperties": false,
             "properties": { "name": { "type": "string" }, "secret": { "type": "string", "minLength": 8 } },
+            "x-deputy-foreign": ["id"],
         })
     );
-    let expected = json!({ "type": "object", "properties": { "id": { "type": "string" }, "name": { "type": "string" } } });
+    let expected = json!({
+        "type": "object", "properties": { "id": { "type": "string" }, "name": { "type": "string" } },
+        "x-deputy-foreign": ["secret"],
+    });
     assert_eq!(response(&schema), expected);
 }
 

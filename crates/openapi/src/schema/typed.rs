@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-/// The schema with a type at each place. A place without one accepts every value.
+use super::FOREIGN;
+
+/// The schema with a type at each place, and without the keyword of this crate. A place without a type accepts every value.
 pub(crate) fn with_types(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else { return };
+    members.remove(FOREIGN);
     for name in ["items", "properties", "$defs", "anyOf", "allOf"] {
         match members.get_mut(name) {
             Some(Value::Array(schemas)) => schemas.iter_mut().for_each(with_types),

@@ -122,6 +122,29 @@ async fn plain_json_is_preferred_to_other_media_types() {
 }
 
 #[tokio::test]
+async fn members_of_the_other_direction_are_not_passed_on() {
+    let properties = json!({
+        "id": { "type": "string", "readOnly": true }, "name": { "type": "string" },
+        "secret": { "type": "string", "writeOnly": true },
+    });
+    let schema = json!({ "type": "object", "properties": properties, "required": ["id", "name"] });
+    let body = json!({ "application/json": { "schema": schema } });
+    let mut document: Value =
+        serde_json::from_str(&one_operation("post", "/a", json!([]), body.clone())).unwrap();
+    document["paths"]["/a"]["post"]["responses"] = json!({ "200": { "content": body } });
+    let session = Session::of(&document.to_string()).await;
+    assert!(!serde_json::to_string(&session.tools().await).unwrap().contains("x-deputy"));
+    session.api.respond(200, "application/json", r#"{"id":"1","name":"a","secret":"b","more":1}"#);
+    let result =
+        session.call("act", json!({ "body": { "id": "1", "name": "a", "secret": "b", "more": 1 } })).await;
+    assert_eq!(
+        session.api.requests(),
+        [r#"POST /a content-type: application/json {"more":1,"name":"a","secret":"b"}"#]
+    );
+    assert_eq!(result.structured_content, Some(json!({ "id": "1", "name": "a", "more": 1 })));
+}
+
+#[tokio::test]
 async fn merge_patch_is_preferred_to_json_patch() {
     let body = json!({ "application/json-patch+json": {}, "application/merge-patch+json": {}, "application/x.patch+json": {} });
     let session = Session::of(&one_operation("patch", "/a", json!([]), body)).await;
