@@ -11,6 +11,14 @@ need_packaging() {
   case " ${names:-image} " in
     *" image "*) command -v buildah >/dev/null || apt_install buildah || lack buildah "apt-get install buildah" ;;
   esac
+  [ "${1:-}" != --test ] || need_emulator
+}
+
+# The tests run the programs of the other architecture too.
+need_emulator() {
+  local emulator=qemu-aarch64
+  [ "$(uname -m)" != aarch64 ] || emulator=qemu-x86_64
+  command -v $emulator >/dev/null || apt_install qemu-user || lack $emulator "apt-get install qemu-user"
 }
 
 # Makes the packages $@, or all of them, their checksums, and the list of their components. With --test before them, tests the
@@ -35,7 +43,7 @@ package() {
 
 # Tests the packages from their files alone. The Worker of the npm package has the simulated PingOne and the Todo API around it.
 test_packages() {
-  cargo build --quiet --locked -p pingone-sim && build_workers todo-api &&
+  install_wrangler && cargo build --quiet --locked -p pingone-sim && build_workers todo-api &&
     "$worker_node" --test --test-reporter=spec tests/packages/*.test.js
 }
 
@@ -55,7 +63,13 @@ package_npm() {
   done
   sed "s/\"version\": \".*\"/\"version\": \"$version\"/" $source/create/package.json >"$folder/package.json" &&
     sed "s/<version>/$wrangler/" $source/create/template/package.json >"$folder/template/package.json" &&
-    worker_configuration >"$folder/template/wrangler.jsonc" && (cd "$out" && npm pack --silent ./create-deputy)
+    worker_configuration >"$folder/template/wrangler.jsonc" && name_repository "$folder" &&
+    (cd "$out" && npm pack --silent ./create-deputy)
+}
+
+# Adds the repository of the workflow to the package in the folder $1: npm verifies the provenance of a package with it.
+name_repository() {
+  [ -z "${GITHUB_REPOSITORY:-}" ] || (cd "$1" && npm pkg set "repository.url=git+$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git")
 }
 
 # Prints wrangler.jsonc with the main module and the document of the package.
@@ -124,13 +138,22 @@ Description: MCP server that lets AI agents call an API on behalf of a user
 EOF
 }
 
-# An OCI image in an archive. Its only layers are the program and the certificates of this computer.
+# An OCI image of each architecture, and their index, in an archive. The only layers are the program and the certificates of this
+# computer.
 package_image() {
-  local context="$out/image" image="deputy:$version"
-  rm -rf "$context" && mkdir -p "$context/data" && cp "$(static_program x86_64-unknown-linux-musl)" "$context/deputy" &&
-    cp /etc/ssl/certs/ca-certificates.crt "$context" || return 1
-  buildah --storage-driver vfs build --quiet --isolation chroot --timestamp 0 --tag "$image" \
-    --build-arg SOURCE=release --file deploy/Containerfile "$context" >/dev/null &&
-    rm -f "$out/deputy-$version-image.tar" &&
-    buildah --storage-driver vfs push --quiet "$image" "oci-archive:$out/deputy-$version-image.tar:$image" && rm -rf "$context"
+  local context="$out/image" image="deputy:$version" target
+  rm -rf "$out/image" "$out/images" && mkdir -p "$context/data" && cp /etc/ssl/certs/ca-certificates.crt "$context" || return 1
+  for target in $static_targets; do
+    cp "$(static_program "${target%:*}")" "$context/deputy" &&
+      build_images build --quiet --isolation chroot --timestamp 0 --platform "linux/${target#*:}" --manifest "$image" \
+        --build-arg SOURCE=release --file deploy/Containerfile "$context" >/dev/null || return 1
+  done
+  rm -f "$out/deputy-$version-image.tar" &&
+    build_images manifest push --quiet --all "$image" "oci-archive:$out/deputy-$version-image.tar:$image" &&
+    rm -rf "$context" "$out/images"
+}
+
+# buildah, with images in a folder of their own.
+build_images() {
+  buildah --storage-driver vfs --root "$out/images" --runroot "$out/images/run" "$@"
 }
