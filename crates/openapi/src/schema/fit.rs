@@ -17,11 +17,13 @@ pub(crate) struct Mismatch {
     /// The path of names and indexes, from the inside to the outside.
     path: Vec<String>,
     reason: String,
+    /// Whether the value is none of an enumeration. Of alternatives, it is often the one that is not meant.
+    is_choice: bool,
 }
 
 impl Mismatch {
     fn new(reason: impl Into<String>) -> Self {
-        Self { path: Vec::new(), reason: reason.into() }
+        Self { path: Vec::new(), reason: reason.into(), is_choice: false }
     }
 
     fn within(mut self, step: impl ToString) -> Self {
@@ -106,7 +108,8 @@ impl Fitting<'_> {
             && !values.contains(value)
         {
             let all = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            return Err(Mismatch::new(format!("must be one of {}", shorten(&all))));
+            let mismatch = Mismatch::new(format!("must be one of {}", shorten(&all)));
+            return Err(Mismatch { is_choice: true, ..mismatch });
         }
         for every in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             self.fit(value, every, depth + 1, lenient)?;
@@ -142,7 +145,7 @@ impl Fitting<'_> {
         depth: usize,
         lenient: bool,
     ) -> Result<(), Mismatch> {
-        let mut first = None;
+        let mut first: Option<Mismatch> = None;
         let copied = size(value);
         for lenient in [false, true].into_iter().take(if lenient { 2 } else { 1 }) {
             for branch in branches {
@@ -155,9 +158,12 @@ impl Fitting<'_> {
                         return Ok(());
                     }
                     Err(_) if self.steps == 0 => return Err(too_complex()),
-                    Err(mismatch) => {
-                        first.get_or_insert(mismatch);
+                    Err(mismatch)
+                        if first.as_ref().is_none_or(|first| first.is_choice && !mismatch.is_choice) =>
+                    {
+                        first = Some(mismatch);
                     }
+                    Err(_) => {}
                 }
             }
         }
@@ -310,6 +316,18 @@ mod tests {
         ] {
             assert_eq!(input(value, &person), Err(error.to_owned()));
         }
+    }
+
+    #[test]
+    fn mismatch_is_that_of_the_alternative_that_is_meant() {
+        let book = json!({ "type": "object", "properties": { "kind": { "enum": ["book"] } } });
+        let issue = json!({ "type": "integer" });
+        let magazine =
+            json!({ "type": "object", "properties": { "kind": { "enum": ["magazine"] }, "issue": issue } });
+        let either = json!({ "anyOf": [book, magazine] });
+        let value = json!({ "kind": "magazine", "issue": "x" });
+        assert_eq!(input(value, &either), Err("issue must be an integer".to_owned()));
+        assert_eq!(input(json!({ "kind": "x" }), &either), Err("kind must be one of \"book\"".to_owned()));
     }
 
     #[test]
