@@ -116,6 +116,10 @@ pub(crate) fn read(
                 parameters.left_out.push(which);
                 continue;
             }
+            Err(Unwritable::Refused(Refusal::FreeParameters(name))) if !is_required => {
+                parameters.left_out.push(format!("the query `{name}`, whose members are not declared"));
+                continue;
+            }
             read => read?,
         };
         let is_required = is_required || location == Location::Path;

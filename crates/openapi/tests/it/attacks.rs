@@ -122,7 +122,7 @@ fn operation_that_cannot_be_sent_safely_is_refused() {
         ("/a", json!([{ "name": "Host", "in": "header", "required": true }]), Value::Null),
         ("/a", json!([{ "name": "X-HTTP-Method-Override", "in": "header", "required": true }]), Value::Null),
         ("/a", json!([{ "name": "a\nb", "in": "header", "required": true }]), Value::Null),
-        ("/a", json!([{ "name": "filter", "in": "query", "schema": free }]), Value::Null),
+        ("/a", json!([{ "name": "filter", "in": "query", "schema": free, "required": true }]), Value::Null),
         ("/a", json!([{ "name": "a", "in": "query", "style": "simple" }]), Value::Null),
         ("/a", json!([{ "$ref": "https://evil.example/p.json" }]), Value::Null),
         ("/a", json!([{ "$ref": "file:///etc/passwd" }]), Value::Null),

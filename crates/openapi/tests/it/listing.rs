@@ -214,6 +214,20 @@ fn optional_parameter_of_another_form_is_left_out() {
     assert_eq!(left_out(&required), None);
 }
 
+#[tokio::test]
+async fn optional_object_without_declared_members_is_left_out() {
+    let free = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let parameters =
+        json!([{ "name": "filter", "in": "query", "schema": free }, { "name": "q", "in": "query" }]);
+    let document = one_operation("get", "/a", parameters, Value::Null);
+    let left_out = Catalog::read(&document).unwrap().operations[0].left_out.clone();
+    assert_eq!(left_out, ["the query `filter`, whose members are not declared"]);
+    let session = Session::of(&document).await;
+    assert_eq!(session.requests("act", json!({ "q": "a" })).await, ["GET /a?q=a"]);
+    let error = session.error("act", json!({ "filter": { "q": "b" } })).await;
+    assert_eq!(error, "The arguments cannot be used: filter is not an argument.");
+}
+
 #[test]
 fn scopes_and_their_words_come_from_the_document() {
     let catalog = Catalog::read(INVOICES).unwrap();
