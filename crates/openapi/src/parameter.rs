@@ -9,7 +9,7 @@ use crate::{
     names,
     refusal::Refusal,
     request::Path,
-    schema::{Unwritable, Writer, resolved},
+    schema::{Direction, Unwritable, Writer, resolved, write},
     style::Style,
 };
 
@@ -196,9 +196,12 @@ fn encoding(
         .filter(|_| fits)
         .ok_or(Refusal::Malformed("a parameter has a style of another place"))?;
     let explode = object.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form);
-    let declared = declared(&written);
+    // Without references, if that is possible: the target of a reference need not be an object.
+    let inline =
+        if accepts_objects(&written) { write(document, Direction::Request, own)?.schema } else { json!({}) };
+    let declared = declared(&inline);
     let is_exploded_object =
-        location == Location::Query && explode && style != Style::DeepObject && accepts_objects(&written);
+        location == Location::Query && explode && style != Style::DeepObject && accepts_objects(&inline);
     if is_exploded_object && declared.is_empty() {
         return Err(Refusal::FreeParameters(shorten(name)).into());
     }

@@ -228,6 +228,20 @@ async fn optional_object_without_declared_members_is_left_out() {
     assert_eq!(error, "The arguments cannot be used: filter is not an argument.");
 }
 
+#[tokio::test]
+async fn reference_beside_a_recursive_body_need_not_be_an_object() {
+    let parameters = json!([{ "name": "level", "in": "query", "schema": { "anyOf": [{ "type": "integer" }, { "$ref": "#/components/schemas/Level" }] } }]);
+    let tree =
+        json!({ "type": "object", "properties": { "child": { "$ref": "#/components/schemas/Tree" } } });
+    let body = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Tree" } } });
+    let mut document: Value = serde_json::from_str(&one_operation("post", "/a", parameters, body)).unwrap();
+    document["components"] =
+        json!({ "schemas": { "Level": { "type": "string", "enum": ["all"] }, "Tree": tree } });
+    let session = Session::of(&document.to_string()).await;
+    let sent = session.requests("act", json!({ "level": "all", "body": {} })).await;
+    assert_eq!(sent, ["POST /a?level=all content-type: application/json {}"]);
+}
+
 #[test]
 fn scopes_and_their_words_come_from_the_document() {
     let catalog = Catalog::read(INVOICES).unwrap();
