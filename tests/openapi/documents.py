@@ -22,6 +22,18 @@ import urllib.request
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "deputy" / "openapi-documents"
 
+# Tests of generators and of readers.
+SPECTACULAR = "github:tfranzel/drf-spectacular@d8679422975c68bc3a2c97c278957ec043d915c1"
+SAMCHON = "github:samchon/openapi@cc2aab4424e320590de436eecdf43d2ac9d19f89"
+SMITHY = "github:smithy-lang/smithy@0f7323128b0606a1b94b1ac482c94d3800a22708"
+SMITHY_FOLDER = "smithy-openapi/src/test/resources/software/amazon/smithy/openapi/fromsmithy"
+SPRING = "github:springdoc/springdoc-openapi@64d512824d8e01f8ec4d8fa3510a6ecd8d40aa57"
+SPRING_FOLDER = "springdoc-openapi-tests/springdoc-openapi-{}-tests/src/test/resources/results"
+SWASHBUCKLE = "github:domaindrivendev/Swashbuckle.AspNetCore@eedf1357c30cf6f3b9b7a8fe2444b675cfc3b350"
+SWASHBUCKLE_FOLDER = "test/Swashbuckle.AspNetCore.IntegrationTests/snapshots/10_0/VerifyTests"
+TYPESPEC = "github:microsoft/typespec@a791115b05f626d8fcc88943ebcd38b15a6aa162"
+TYPESPEC_FOLDER = "packages/samples/test/output/{}/@typespec/openapi3/openapi.yaml"
+
 ADYEN = "github:Adyen/adyen-openapi@aa014f0cbdb58ff5c44a2ff9d5fe734642210aff"
 PAYPAL = "github:paypal/paypal-rest-api-specifications@ec4d8f36a6ab0abcc3865e1072aaddc85ea14d5c"
 XERO = "github:XeroAPI/Xero-OpenAPI@e952d0bda3628facbf7afc5990ad6a0e7e77bd1e"
@@ -65,6 +77,52 @@ DOCUMENTS = [
     ("Twilio", "github:twilio/twilio-oai@d50069b44ea8cd23141385bdb6db48f16ff75bb5", "spec/yaml/twilio_api_v2010.yaml"),
     ("Xero, accounting", XERO, "xero_accounting.yaml"),
     ("Xero, payroll", XERO, "xero-payroll-uk.yaml"),
+    ("Asana", "github:Asana/openapi@fc9f8dcf224efa8e06bfc955d91dd95aac7a398d", "defs/asana_oas.yaml"),
+    ("Discord", "github:discord/discord-api-spec@74fda0fad044407ea280043a03ffc9bc64c4e49e", "specs/openapi.json"),
+    (
+        "Elasticsearch, serverless",
+        "github:elastic/elasticsearch-specification@9d9b9a521cc1070c1c9eb6c77d91c3a5fb09730d",
+        "output/openapi/elasticsearch-serverless-openapi.json",
+    ),
+    ("NestJS, test", "github:nestjs/swagger@e0055355d71d20438fc3bf3622a088deec04ddab", "e2e/api-spec.json"),
+    ("PokéAPI", "github:PokeAPI/pokeapi@bbef3d99ddfa8277f726414c89b471267aef8a8e", "openapi.yml"),
+    ("Qdrant", "github:qdrant/qdrant@74f3e85b9473c62560006c043e13737ce6b48412", "docs/redoc/master/openapi.json"),
+    ("Radarr", "github:Radarr/Radarr@1b9662d58823ff02b7162282e84e4aed95db0126", "src/Radarr.Api.V3/openapi.json"),
+    ("ClickHouse", SAMCHON, "test/examples/v3.0/clickhouse.json"),
+    ("Damoa", SAMCHON, "test/examples/v3.0/damoa.json"),
+    ("Fireblocks", SAMCHON, "test/examples/v3.0/fireblocks.json"),
+    ("Shopping (Nestia)", SAMCHON, "test/examples/v3.1/shopping.json"),
+    ("Wanted", SAMCHON, "test/examples/v3.1/wanted.json"),
+    ("Django, GIS", SPECTACULAR, "tests/contrib/test_rest_framework_gis.yml"),
+    ("Django, nested routers", SPECTACULAR, "tests/contrib/test_drf_nested_routers.yml"),
+    ("Django, polymorphic", SPECTACULAR, "tests/contrib/test_rest_polymorphic.yml"),
+    ("Django, views", SPECTACULAR, "tests/test_extend_schema_view.yml"),
+    ("Smithy, all protocols", SMITHY, f"{SMITHY_FOLDER}/test-service-integer.openapi.json"),
+    ("Smithy, other methods", SMITHY, f"{SMITHY_FOLDER}/unsupported-http-method.openapi.json"),
+    ("Spring, data REST, 3.0", SPRING, f"{SPRING_FOLDER.format('data-rest')}/3.0.1/app25.json"),
+    ("Spring, data REST, 3.1", SPRING, f"{SPRING_FOLDER.format('data-rest')}/3.1.0/app34.json"),
+    ("Spring, Groovy", SPRING, f"{SPRING_FOLDER.format('groovy')}/3.0.1/app1.json"),
+    ("Spring, Javadoc", SPRING, f"{SPRING_FOLDER.format('javadoc')}/3.0.1/app2.json"),
+    (
+        "ASP.NET Core, 3.0",
+        SWASHBUCKLE,
+        f"{SWASHBUCKLE_FOLDER}.SwaggerEndpoint_ReturnsValidSwaggerJson_startupType=Basic.Startup_swaggerRequestUri=v1.verified.txt",
+    ),
+    (
+        "ASP.NET Core, 3.1",
+        SWASHBUCKLE,
+        f"{SWASHBUCKLE_FOLDER}.SwaggerEndpoint_ReturnsValidSwaggerJson_startupType=Basic.Startup_swaggerRequestUri=3.1.verified.txt",
+    ),
+    ("ASP.NET Core, types", SWASHBUCKLE, f"{SWASHBUCKLE_FOLDER}.TypesAreRenderedCorrectly.verified.txt"),
+    (
+        "ASP.NET Core, minimal API",
+        SWASHBUCKLE,
+        f"{SWASHBUCKLE_FOLDER}.Swagger_IsValidJson_No_Startup_entryPointType=WebApi.Program_swaggerRequestUri=v1.verified.txt",
+    ),
+    ("TypeSpec, petstore", TYPESPEC, TYPESPEC_FOLDER.format("rest/petstore")),
+    ("TypeSpec, kiosk", TYPESPEC, TYPESPEC_FOLDER.format("grpc-kiosk-example")),
+    ("TypeSpec, to-do list", TYPESPEC, TYPESPEC_FOLDER.format("todoApp")),
+    ("TypeSpec, visibility", TYPESPEC, TYPESPEC_FOLDER.format("visibility")),
     ("Petstore, Swagger 2.0", "npm:@readme/oas-examples@8.2.2", "package/2.0/json/petstore.json"),
 ]
 
@@ -174,7 +232,8 @@ def main(deputy, *chosen):
         print("| API | Package | Size | Served | Listed | Not served | Invalid schemas | Time | Memory | Reasons |")
         print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
         for name, package, document, printed, error, seconds, memory in runs:
-            head = f"| {name} | `{package}` | {document.stat().st_size / 1e6:.2f} MB"
+            short = re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}$", r"@\1", package)
+            head = f"| {name} | `{short}` | {document.stat().st_size / 1e6:.2f} MB"
             cost = f"{seconds * 1000:.0f} ms | {memory:.0f} MB"
             if printed.stat().st_size == 0:
                 print(f"{head} | 0 | – | all | 0 | {cost} | {error.split('used: ')[-1].strip()} |")
