@@ -61,7 +61,8 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     let scopes = security::scopes(document, place)?;
     let (is_read_only, is_destructive) = (place.is_read_only()?, place.is_destructive()?);
     let ((parameters, body), definitions) = with_writer(document, Direction::Request, |writer| {
-        Ok((parameter::read(document, place, &path, writer)?, body::read(document, place, writer)?))
+        let parameters = parameter::read(document, place, &path, is_read_only, writer)?;
+        Ok((parameters, body::read(document, place, writer)?))
     })?;
     let (mut properties, mut required) = (Object::new(), Vec::new());
     let mut sent = Vec::new();

@@ -60,6 +60,7 @@ pub(crate) fn read(
     document: &Document,
     place: &Place<'_>,
     path: &Path,
+    is_read_only: bool,
     writer: &mut Writer<'_>,
 ) -> Result<Parameters, Unwritable> {
     let mut objects: Vec<(&str, &str, &Object)> = Vec::new();
@@ -116,7 +117,8 @@ pub(crate) fn read(
                 parameters.left_out.push(which);
                 continue;
             }
-            Err(Unwritable::Refused(Refusal::FreeParameters(name))) if !is_required => {
+            // Without a filter, an operation that writes could change everything.
+            Err(Unwritable::Refused(Refusal::FreeParameters(name))) if !is_required && is_read_only => {
                 parameters.left_out.push(format!("the query `{name}`, whose members are not declared"));
                 continue;
             }

@@ -53,8 +53,10 @@ fn alternative_scopes(document: &Document, alternative: &Value) -> Result<Vec<St
             }
             Some("http")
                 if text_of(scheme, "scheme").is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")) => {}
+            // Beside another scheme it would be another value than the user's token.
             Some("apiKey")
-                if text_of(scheme, "in") == Some("header")
+                if schemes.len() == 1
+                    && text_of(scheme, "in") == Some("header")
                     && text_of(scheme, "name")
                         .is_some_and(|name| name.eq_ignore_ascii_case("authorization")) => {}
             _ => return Err(Refusal::Security(shorten(name))),

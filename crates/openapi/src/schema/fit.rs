@@ -177,10 +177,16 @@ impl Fitting<'_> {
         depth: usize,
         lenient: bool,
     ) -> Result<(), Mismatch> {
-        if let Some(foreign) = schema.get(FOREIGN).and_then(Value::as_array) {
-            members.retain(|name, _| !foreign.iter().any(|other| other == name));
-        }
         let properties = schema.get("properties").and_then(Value::as_object);
+        if let Some(foreign) = schema.get(FOREIGN).and_then(Value::as_array) {
+            // Some APIs read names without their case.
+            let is_declared = |name: &str| properties.is_some_and(|properties| properties.contains_key(name));
+            let is_foreign = |name: &str| {
+                let mut others = foreign.iter().filter_map(Value::as_str);
+                others.any(|other| other == name || !is_declared(name) && other.eq_ignore_ascii_case(name))
+            };
+            members.retain(|name, _| !is_foreign(name));
+        }
         let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         let mut nulls = Vec::new();
         for (name, value) in members.iter_mut() {

@@ -135,8 +135,9 @@ async fn members_of_the_other_direction_are_not_passed_on() {
     let session = Session::of(&document.to_string()).await;
     assert!(!serde_json::to_string(&session.tools().await).unwrap().contains("x-deputy"));
     session.api.respond(200, "application/json", r#"{"id":"1","name":"a","secret":"b","more":1}"#);
-    let result =
-        session.call("act", json!({ "body": { "id": "1", "name": "a", "secret": "b", "more": 1 } })).await;
+    let result = session
+        .call("act", json!({ "body": { "id": "1", "Id": "2", "name": "a", "secret": "b", "more": 1 } }))
+        .await;
     assert_eq!(
         session.api.requests(),
         [r#"POST /a content-type: application/json {"more":1,"name":"a","secret":"b"}"#]

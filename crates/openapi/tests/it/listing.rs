@@ -228,6 +228,38 @@ async fn optional_object_without_declared_members_is_left_out() {
     assert_eq!(error, "The arguments cannot be used: filter is not an argument.");
 }
 
+#[test]
+fn change_without_its_optional_filter_is_not_served() {
+    let free = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let parameters = json!([{ "name": "filter", "in": "query", "schema": free }]);
+    for method in ["delete", "patch", "post", "put"] {
+        let catalog = Catalog::read(&one_operation(method, "/a", parameters.clone(), Value::Null)).unwrap();
+        assert_eq!(catalog.operations.len(), 0, "{method}");
+    }
+}
+
+#[test]
+fn key_in_authorization_is_the_token_if_it_is_the_only_credential() {
+    let served = |security: Value| {
+        let mut document: Value =
+            serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
+        document["components"]["securitySchemes"]["key"] =
+            json!({ "type": "apiKey", "in": "header", "name": "authorization" });
+        document["components"]["securitySchemes"]["oauth"] = json!({ "type": "oauth2", "flows": {} });
+        document["paths"]["/a"]["get"]["security"] = security;
+        document["paths"]["/a"]["get"].as_object_mut().unwrap().remove("x-deputy-scopes");
+        Catalog::read(&document.to_string())
+            .unwrap()
+            .refused
+            .first()
+            .map(|refused| refused.refusal.to_string())
+    };
+    let refused = served(json!([{ "oauth": ["read"], "key": [] }])).expect("a refusal");
+    assert!(refused.contains("key"), "{refused}");
+    let undecided = served(json!([{ "key": [] }])).expect("a decision about scopes is missing");
+    assert!(undecided.contains("scopes"), "{undecided}");
+}
+
 #[tokio::test]
 async fn reference_beside_a_recursive_body_need_not_be_an_object() {
     let parameters = json!([{ "name": "level", "in": "query", "schema": { "anyOf": [{ "type": "integer" }, { "$ref": "#/components/schemas/Level" }] } }]);
