@@ -38,7 +38,10 @@ fn stays_in_place(operation: &Operation, arguments: Map<String, Value>) {
     let path = path.split(['?', '#']).next().expect("a path");
     let uri = request.uri();
     assert!(uri.authority().is_none() && uri.scheme().is_none(), "{uri}");
-    assert_eq!(uri.path().split('/').count(), path.split('/').count(), "{uri} {path}");
+    let (sent, declared) = (uri.path().split('/').count(), path.split('/').count());
+    // The source of an operation with a long path has the beginning of it.
+    let is_whole = !path.ends_with('…');
+    assert!(sent == declared || !is_whole && sent > declared, "{uri} {path}");
     let whole = format!("https://api.example{uri}");
     let url = Url::parse(&whole).expect("a URL");
     assert_eq!((url.as_str(), url.host_str()), (whole.as_str(), Some("api.example")));
