@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { dev } from "./wrangler.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const repository = join(here, "../..");
+const repository = resolve(here, "../..");
 const programs = process.env.DEPUTY_PROGRAMS ?? join(repository, "target/debug");
 // The folder of the Worker's wrangler.jsonc. A Worker with other tools has a folder of its own.
 const deputy = resolve(process.env.DEPUTY_WORKER_FOLDER ?? repository);
@@ -115,7 +115,9 @@ async function freePort() {
 async function startWorker(root, data, port, variables, path) {
   // The native program reads LOG too, as a filter. wrangler only knows levels.
   const log = process.env.LOG ? "log" : "error";
-  const { command, args, ...where } = dev({ root, port, data: join(folder, data), variables, log });
+  // A folder of the tests may have more than one Worker.
+  const beside = root === repository ? [] : readdirSync(root).filter((name) => /^wrangler\..+\.jsonc$/.test(name));
+  const { command, args, ...where } = dev({ root, beside, port, data: join(folder, data), variables, log });
   const worker = start(command, args, { ...where, stdout: "pipe" });
   worker.stdout.on("data", (chunk) => /\S/.test(chunk) && process.stderr.write(chunk));
   while (worker.exitCode === null) {

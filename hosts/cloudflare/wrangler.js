@@ -15,10 +15,10 @@ export function node() {
 export const wrangler = join(here, "node_modules/wrangler/bin/wrangler.js");
 
 /**
- * The command that runs the Worker of `root`/wrangler.jsonc on `port`, with those of `root`/wrangler.*.jsonc beside it. Its data are in the folder `data`, which no
- * other runtime may use at the same time. `log` is the lowest level that wrangler prints.
+ * The command that runs the Worker of `root`/wrangler.jsonc on `port`, with those of the files `beside` it. Its data are in the folder `data`, which no other runtime
+ * may use at the same time. `log` is the lowest level that wrangler prints.
  */
-export function dev({ root, port, data, variables, log }) {
+export function dev({ root, beside = [], port, data, variables, log }) {
   // Other users of this computer have no access.
   mkdirSync(data, { recursive: true, mode: 0o700 });
   chmodSync(data, 0o700);
@@ -29,8 +29,7 @@ export function dev({ root, port, data, variables, log }) {
   writeFileSync(file, "", { mode: 0o600 });
   chmodSync(file, 0o600);
   writeFileSync(file, lines.join(""));
-  const others = readdirSync(root).filter((name) => /^wrangler\..+\.jsonc$/.test(name));
-  const configs = ["wrangler.jsonc", ...others].flatMap((name) => ["--config", join(root, name)]);
+  const configs = ["wrangler.jsonc", ...beside].flatMap((name) => ["--config", join(root, name)]);
   return {
     command: node(),
     args: [
