@@ -49,6 +49,19 @@ async fn invalid_registration_is_refused_with_its_error_code() {
     }
 }
 
+/// Gemini CLI, when it lacks a scope or its login has ended. It shows the text to its user.
+#[tokio::test]
+async fn client_without_redirect_uri_is_told_to_connect_again() {
+    let metadata = json!({
+        "client_name": "Gemini CLI (Stored OAuth)", "redirect_uris": [], "grant_types": [], "response_types": [],
+        "token_endpoint_auth_method": "none",
+    });
+    let refused = World::new().post_json("/register", &metadata).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.json()["error"], "invalid_redirect_uri");
+    assert!(refused.text.contains("connect this server again in the application"), "{}", refused.text);
+}
+
 #[tokio::test]
 async fn malformed_or_oversized_registration_body_is_refused() {
     let world = World::new();

@@ -126,6 +126,7 @@ impl ClientMetadata {
                 let uris = uris.iter().filter_map(Value::as_str).filter(|uri| !uri.is_empty());
                 usable_redirect_uris(uris, policy)?
             }
+            Some(Value::Array(_)) => return Err(MetadataError::RedirectUris(NO_REDIRECT_URI)),
             _ => {
                 let problem = "redirect_uris must be a list of at least one redirect URI";
                 return Err(MetadataError::RedirectUris(problem));
@@ -215,6 +216,11 @@ pub(super) fn usable_redirect_uris<'a>(
 fn is_within_limits(uris: &[RedirectUri]) -> bool {
     uris.len() <= MAX_URIS && uris.iter().map(|uri| uri.as_str().len()).sum::<usize>() <= MAX_URI_BYTES
 }
+
+/// The error of an empty list of redirect URIs. A program that needs a login, but cannot start one, registers with such a list and
+/// shows this text to its user.
+const NO_REDIRECT_URI: &str = "redirect_uris is empty, so this client cannot ask its user to log in: \
+                               connect this server again in the application, and approve it there";
 
 /// Number of redirect URIs of one client.
 const MAX_URIS: usize = 16;
