@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     authorization_code::redemption,
     client_assertion::{post_signed, rsa_jwk, serve_key, signed_by},
-    world::{ADMIN_TOKEN, CALLBACK, Tokens, World},
+    world::{ADMIN_TOKEN, CALLBACK, Tokens, World, code_at_client},
 };
 
 const CLIENT: &str = "client-mastra";
@@ -81,6 +81,31 @@ async fn configured_public_client_connects() {
     let elsewhere = world.authorize_path(CLIENT, &[("redirect_uri", "https://evil.example/cb")]);
     let refused = world.get(&elsewhere).await;
     assert_eq!((refused.status, refused.header("location")), (StatusCode::BAD_REQUEST, String::new()));
+}
+
+/// The two ways to name a client that does not register itself, as docs/clients.md shows them.
+#[tokio::test]
+async fn documented_client_connects_in_either_way() {
+    let document = include_str!("../../docs/clients.md");
+    let example = |before: &str, after: &str| {
+        let rest = document.split_once(before).expect("an example").1;
+        rest.split_once(after).expect("an end").0
+    };
+    let world = World::with(&[("CLIENTS", example("```json\n", "```"))]);
+    let metadata = serde_json::from_str(example("--json '", "'\n")).expect("JSON");
+    let registered = world.register(&metadata).await["client_id"].as_str().expect("an id").to_owned();
+    let redirect_uri = ("redirect_uri", "https://app.example.com/oauth/callback");
+    for client in [CLIENT, &registered] {
+        let url = world.authorize_url(client, &[redirect_uri]);
+        let page = world.log_in(&mut world.browser(), "alice", &url).await;
+        let code = code_at_client(&page).unwrap_or_else(|| panic!("{client}: {}", page.text));
+        let mut form = redemption(client, &code);
+        form.retain(|(name, _)| *name != "redirect_uri");
+        let response = world.post_form("/token", &form).await;
+        assert_eq!(response.status, StatusCode::OK, "{client}: {}", response.text);
+        let access = Tokens::of(client, &response).access;
+        assert_eq!(world.call(&access, "who_am_i", json!({})).await.status, StatusCode::OK, "{client}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use http::StatusCode;
 use pingone_sim::Failure;
 use serde_json::{Value, json};
 
-use crate::world::{API, FORM, JSON, PINGONE, Tokens, World, claims, create_call};
+use crate::world::{API, FORM, HOUR, JSON, PINGONE, Tokens, World, claims, create_call};
 
 #[tokio::test]
 async fn tokens_survive_a_restart_and_key_rotation() {
@@ -20,6 +20,22 @@ async fn tokens_survive_a_restart_and_key_rotation() {
         StatusCode::OK,
         "made with the new key"
     );
+}
+
+/// A program that does not store the expiry of its token logs in anew each time the token expires.
+#[tokio::test]
+async fn access_token_lasts_a_working_day_by_default() {
+    let world = World::with(&[("ACCESS_TOKEN_LIFETIME", "")]);
+    let (kept, revoked) = (world.connected().await, world.connected().await);
+    assert_eq!(kept.response["expires_in"], 8 * HOUR);
+    let status = async |tokens: &Tokens| world.call(&tokens.access, "who_am_i", json!({})).await.status;
+    world.host.advance(8 * HOUR - 1);
+    assert_eq!((status(&kept).await, status(&revoked).await), (StatusCode::OK, StatusCode::OK));
+    let form = [("token", revoked.refresh.as_str()), ("client_id", &revoked.client)];
+    assert_eq!(world.post_form("/revoke", &form).await.status, StatusCode::OK);
+    assert_eq!((status(&kept).await, status(&revoked).await), (StatusCode::OK, StatusCode::UNAUTHORIZED));
+    world.host.advance(1);
+    assert_eq!(status(&kept).await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
