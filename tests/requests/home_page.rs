@@ -16,13 +16,13 @@ async fn home_page_says_how_to_connect_and_disconnect() {
     let page = World::new().get("/").await;
     assert_eq!(page.status, StatusCode::OK);
     for text in [
-        "use your to-do list on your behalf",
+        "<h1>Let AI agents use your to-do list</h1>",
         "Get my todo list <span class=\"soft\">(only reads)</span>",
         "<li>Delete a todo</li>",
-        "claude mcp add --transport http deputy https://deputy.example/mcp",
-        "codex mcp add deputy --url https://deputy.example/mcp",
+        "claude mcp add <span>--transport</span> http deputy https://deputy.example/mcp",
+        "codex mcp add deputy <span>--url</span> https://deputy.example/mcp",
         r#"{"mcpServers":{"deputy":{"url":"https://deputy.example/mcp"}}}"#,
-        "code --add-mcp",
+        "code <span>--add-mcp</span>",
         "<a href=\"/agents\">",
     ] {
         assert!(page.text.contains(text), "{text}: {}", page.text);
@@ -51,7 +51,7 @@ async fn brand_and_links_are_on_every_page() {
         }
     }
     let home = world.get("/").await.text;
-    assert!(home.contains("claude mcp add --transport http example-to-dos "), "{home}");
+    assert!(home.contains("claude mcp add <span>--transport</span> http example-to-dos "), "{home}");
 }
 
 #[tokio::test]

@@ -32,5 +32,6 @@ struct HomeTemplate<'a> {
 
 /// Renders the home page.
 pub(crate) fn home(brand: &Brand, page: &HomePage<'_>, words: &Wording) -> Response<Body> {
-    render(StatusCode::OK, None, &HomeTemplate { frame: Frame::new(brand, &brand.name), words, page })
+    let title = format!("Let AI agents use {}", words.api);
+    render(StatusCode::OK, None, &HomeTemplate { frame: Frame::new(brand, &title), words, page })
 }
