@@ -33,7 +33,6 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  Claude Code     claude mcp add --transport http todos {mcp}")?;
         writeln!(f, "                  claude mcp login todos")?;
         writeln!(f, "  Codex           codex mcp add todos --url {mcp}")?;
-        writeln!(f, "                  codex mcp login todos")?;
         writeln!(
             f,
             "  VS Code         code --add-mcp '{{\"name\":\"todos\",\"type\":\"http\",\"url\":\"{mcp}\"}}'"
