@@ -39,10 +39,13 @@ const { values: options } = parseArgs({
 
 const API_IDENTIFIER = options["api-identifier"];
 const API_SCOPES = options.scopes;
-// The settings that the environment may change.
-const SETTINGS =
-  "ACCESS_TOKEN_LIFETIME ADMIN_TOKEN CLIENT_APPROVAL REFRESH_TOKEN_LIFETIME SUBREQUESTS UNCONFIRMED_TOOLS WHO_AM_I_TOKEN".split(" ");
-const settings = Object.fromEntries(SETTINGS.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
+// The settings that the environment may change, as for the native program: not those of PingOne, the API, the key and the public URL.
+const shared = [...readFileSync(join(repository, ".env.example"), "utf8").matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name);
+const names = [...shared, "SUBREQUESTS"];
+const own = /^(API_|PINGONE_|PUBLIC_URL$|SERVER_KEY$)/;
+const settings = Object.fromEntries(
+  names.filter((name) => process.env[name] && !own.test(name)).map((name) => [name, process.env[name]]),
+);
 
 const folder = resolve(options["data-dir"]);
 // Other users of this computer have no access, as on the native host.

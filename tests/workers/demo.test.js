@@ -13,7 +13,7 @@ import { callTool } from "../clients/node/mcp.js";
 
 describe("demo on workerd", { timeout: 60_000 }, () => {
   let demo;
-  before(async () => (demo = await Demo.start({ empty: false })));
+  before(async () => (demo = await Demo.start({ empty: false, env: { BRAND_NAME: "Todos of this test" } })));
   after(() => demo?.stop());
 
   test("user begins with todos, and deleted ones stay deleted", async () => {
@@ -29,6 +29,10 @@ describe("demo on workerd", { timeout: 60_000 }, () => {
       assert.equal(response.status, 200);
     }
     assert.deepEqual(await list(), []);
+  });
+
+  test("environment changes a setting", async () => {
+    assert.match(await (await fetch(demo.at("/"))).text(), />Todos of this test<\/p>/);
   });
 
   test("process arguments contain no secret", async () => {
