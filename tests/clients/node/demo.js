@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -92,9 +92,18 @@ export class Demo {
     return response;
   }
 
-  /** Ends the process and starts another with the same folder. */
-  async restart() {
+  /**
+   * Ends the process and starts another with the same folder. With `rotate`, its server keys are those that `rotate` returns for the
+   * former ones.
+   */
+  async restart(rotate) {
     await this.end();
+    if (rotate) {
+      // Deputy has a folder of its own on the native host only.
+      const own = join(this.folder, "deputy");
+      const file = join(existsSync(own) ? own : this.folder, "cookie-encryption-key");
+      await writeFile(file, rotate(await readFile(file, "utf8")));
+    }
     await this.#run();
   }
 

@@ -1,5 +1,5 @@
 // A model that calls the tools it was told to call, for agents that need one. It speaks OpenAI's chat completions and
-// responses, and Gemini's generateContent, as far as the programs of these tests use them.
+// responses, Anthropic's messages, and Gemini's generateContent, as far as the programs of these tests use them.
 
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,11 +7,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** As slow as a fast model: some agents are not connected to their MCP servers before. */
 const THINKS = 800;
 
+/** The tool of Claude Code that waits until its servers are connected. */
+const WAIT = "WaitForMcpServers";
+
 export class Model {
   #server;
-  /** The tools to call, by the number of the task. */
   #tasks = [];
-  #results = [];
   #ids = 0;
 
   static async start() {
@@ -30,15 +31,14 @@ export class Model {
     this.#server.close();
   }
 
-  /** A prompt. The agent that sends it is told to make these calls, pairs of a tool and its arguments, one after the other. */
+  /**
+   * A task: `calls` are pairs of a tool and its arguments. The agent that sends its `prompt` is told to make these calls, one after
+   * the other. `results` are what the tools returned so far, as text.
+   */
   task(calls) {
-    this.#results.push([]);
-    return `Do task ${this.#tasks.push(calls)}.`;
-  }
-
-  /** The results of the tools of the last task, as text. */
-  get results() {
-    return this.#results.at(-1);
+    const task = { calls, results: [], prompt: `Do task ${this.#tasks.length + 1}.` };
+    this.#tasks.push(task);
+    return task;
   }
 
   async #respond(request, response) {
@@ -60,13 +60,13 @@ export class Model {
   #act({ turns, tools }) {
     const last = turns.findLastIndex(({ user }) => /\btask (\d+)\./.test(user ?? ""));
     if (last < 0) return { text: "Nothing to do." };
-    const task = Number(turns[last].user.match(/\btask (\d+)\./)[1]) - 1;
-    const results = turns.slice(last).flatMap(({ result }) => (result === undefined ? [] : [result]));
-    this.#results[task] = results;
-    const next = this.#tasks[task][results.length];
+    const task = this.#tasks[Number(turns[last].user.match(/\btask (\d+)\./)[1]) - 1];
+    task.results = turns.slice(last).flatMap(({ result }) => (result === undefined ? [] : [result]));
+    const next = task.calls[task.results.length];
     if (next === undefined) return { text: "done" };
     const [name, input] = next;
     const tool = tools.find((tool) => tool.endsWith(name));
+    if (tool === undefined && tools.includes(WAIT)) return { tool: WAIT, input: {} };
     return tool === undefined ? { text: `no tool ${name} among ${tools.join(", ")}` } : { tool, input };
   }
 }
@@ -125,6 +125,41 @@ const formats = [
     },
   },
   {
+    // https://platform.claude.com/docs/en/api/messages
+    path: /\/messages$/,
+    read({ messages, tools = [] }) {
+      const parts = messages.flatMap(({ role, content }) =>
+        (typeof content === "string" ? [{ type: "text", text: content }] : content).map((part) => ({ role, ...part })),
+      );
+      return {
+        turns: parts.map(({ role, type, text, content, tool_use_id }) => {
+          if (type !== "tool_result") return turn(role, text ?? "");
+          return tool_use_id.startsWith(WAIT) ? {} : turn("result", plain(content));
+        }),
+        tools: tools.map(({ name }) => name),
+      };
+    },
+    write(response, { model, stream }, { text, tool, input }, id) {
+      const block = tool
+        ? { type: "tool_use", id: `${tool === WAIT ? WAIT : ""}${id()}`, name: tool, input }
+        : { type: "text", text };
+      const end = { stop_reason: tool ? "tool_use" : "end_turn", stop_sequence: null };
+      const whole = { id: id(), type: "message", role: "assistant", model, content: [block], ...end, usage: messagesUsage };
+      if (!stream) return sendJson(response, 200, whole);
+      const delta = tool
+        ? { type: "input_json_delta", partial_json: JSON.stringify(input) }
+        : { type: "text_delta", text };
+      sendEvents(response, [
+        { type: "message_start", message: { ...whole, content: [], stop_reason: null } },
+        { type: "content_block_start", index: 0, content_block: tool ? { ...block, input: {} } : { ...block, text: "" } },
+        { type: "content_block_delta", index: 0, delta },
+        { type: "content_block_stop", index: 0 },
+        { type: "message_delta", delta: end, usage: { output_tokens: 1 } },
+        { type: "message_stop" },
+      ]);
+    },
+  },
+  {
     // https://ai.google.dev/api/generate-content
     path: /:(stream)?generateContent$/i,
     read: ({ contents = [], tools = [] }) => ({
@@ -145,6 +180,7 @@ const formats = [
   },
 ];
 
+const messagesUsage = { input_tokens: 1, output_tokens: 1 };
 const chatUsage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
 
 /** A turn of the conversation: what the user wrote, or what a tool returned. */

@@ -14,9 +14,12 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 const modules = fileURLToPath(new URL("node_modules/", import.meta.url));
 
 /**
- * Each program has a name, that of the package that ships it, and three functions. `configure(place)` names the server to it. `logIn(place)`
- * makes it open a browser. `call(place, calls)` makes it call tools, and returns their results as text. `showsRefusals` is false if it
- * shows nothing of what the server says about a missing scope.
+ * Each program has a name, that of the package that ships it, and three functions. `configure(place)` names the server to it.
+ * `logIn(place)` makes it open a browser. `call(place, calls)` makes it call tools, and returns their results as text.
+ * `keepsExpiry` is false if a new process logs in again, because it does not know that its access token has expired.
+ * `keepsScopes` is true if it asks for the scopes of its last login until `logIn`.
+ * `isAlone` is true if no copy of it uses its login at the same time.
+ * `shows` matches its own words about a missing scope, if it shows nothing of what the server says about that.
  *
  * A place has the `url` of the server, a folder `home`, the variables `env`, and a `model`.
  */
@@ -42,7 +45,7 @@ export const programs = [
   },
   {
     name: "@openai/codex",
-    showsRefusals: false,
+    shows: /Insufficient scope/,
     configure: (place) =>
       write(place, ".codex/config.toml", [
         'model = "scripted"',
@@ -57,11 +60,11 @@ export const programs = [
         `url = "${place.url}"`,
       ]),
     logIn: (place) => run(place, "codex", ["mcp", "login", "todos"]),
-    call: (place, calls) => agent(place, calls, "codex", (task) => ["exec", "--skip-git-repo-check", task]),
+    call: (place, calls) => agent(place, calls, "codex", (prompt) => ["exec", "--skip-git-repo-check", prompt]),
   },
   {
     name: "opencode-ai",
-    showsRefusals: false,
+    shows: /403 after trying upscoping/,
     configure: (place) =>
       write(place, "opencode.json", {
         autoupdate: false,
@@ -79,11 +82,13 @@ export const programs = [
         mcp: { todos: { type: "remote", url: place.url } },
       }),
     logIn: (place) => terminal(place, "opencode mcp auth todos"),
-    call: (place, calls) => agent(place, calls, "opencode", (task) => ["run", task]),
+    call: (place, calls) => agent(place, calls, "opencode", (prompt) => ["run", prompt]),
   },
   {
     name: "@google/gemini-cli",
-    showsRefusals: false,
+    // It refreshes an access token that is valid for some minutes yet: here, before each request. For a copy, that would be a replay.
+    isAlone: true,
+    shows: /connect this server again in the application/,
     configure: (place) =>
       write(place, ".gemini/settings.json", {
         security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
@@ -97,11 +102,13 @@ export const programs = [
         ["Do you want to continue?", ""],
       ]),
     call: (place, calls) =>
-      agent(withGemini(place), calls, "gemini", (task) => ["-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", task]),
+      agent(withGemini(place), calls, "gemini", (prompt) => ["-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-p", prompt]),
   },
   {
     name: "@qwen-code/qwen-code",
-    showsRefusals: false,
+    // It refreshes an access token that is valid for some minutes yet: here, before each request. For a copy, that would be a replay.
+    isAlone: true,
+    shows: /may have completed/,
     configure: (place) =>
       write(place, ".qwen/settings.json", {
         security: { auth: { selectedType: "openai" }, folderTrust: { enabled: false } },
@@ -118,12 +125,14 @@ export const programs = [
     call(place, calls) {
       // It keeps the tools of servers behind a tool of its own.
       const behind = calls.map(([tool, input]) => ["tool_call", { name: `mcp__todos__${tool}`, arguments: input }]);
-      return agent(withQwen(place), behind, "qwen", (task) => ["--approval-mode", "yolo", "-p", task]);
+      return agent(withQwen(place), behind, "qwen", (prompt) => ["--approval-mode", "yolo", "-p", prompt]);
     },
   },
   {
     name: "@github/copilot",
-    showsRefusals: false,
+    // It refuses a copy of its folder.
+    isAlone: true,
+    shows: /Re-authentication required/,
     configure: (place) => run(place, "copilot", ["mcp", "add", "--transport", "http", "todos", place.url]),
     // It logs in by itself the first time.
     logIn: (place) =>
@@ -133,13 +142,38 @@ export const programs = [
       ]),
     call: (place, calls) => agent(withCopilot(place), calls, "copilot", copilotFlags),
   },
-  library("fastmcp", { name: "fastmcp" }),
-  // In a new process it does not know when its access token expires, so it does not refresh it and logs in again.
-  library("sdk1", { name: "python-sdk-1", distribution: "mcp", refreshes: false }),
+  {
+    name: "@anthropic-ai/claude-code",
+    // It refreshes an access token that is valid for some minutes yet: here, before each request. For a copy, that would be a replay.
+    isAlone: true,
+    shows: /needs additional permissions/,
+    configure: (place) => run(place, "claude", ["mcp", "add", "--transport", "http", "todos", place.url]),
+    logIn: (place) => terminal(withClaude(place), "claude mcp login todos"),
+    call: (place, calls) =>
+      agent(withClaude(place), calls, "claude", (prompt) => ["-p", "--allowedTools", "mcp__todos", "--", prompt]),
+  },
+  {
+    name: "@modelcontextprotocol/inspector",
+    shows: /auth\(\) returned AUTHORIZED/,
+    keepsScopes: true,
+    configure: async () => {},
+    logIn: (place) => inspect(place, ["--relogin", "--method", "tools/list"]),
+    async call(place, calls) {
+      const results = [];
+      for (const [tool, input] of calls) {
+        const pairs = Object.entries(input).flatMap(([name, value]) => ["--tool-arg", `${name}=${value}`]);
+        results.push(await inspect(place, ["--method", "tools/call", "--tool-name", tool, ...pairs]));
+      }
+      return results;
+    },
+  },
+  // Its store names its files by their whole paths.
+  library("fastmcp", { name: "fastmcp", isAlone: true }),
+  library("sdk1", { name: "python-sdk-1", distribution: "mcp", keepsExpiry: false }),
 ];
 
 /** A Python library, used by the script in python/ with this name. */
-function library(script, { name, distribution = name, refreshes = true }) {
+function library(script, { name, distribution = name, ...rest }) {
   const call = async (place, calls) => {
     const env = { ...place.env, CALLBACK_PORT: "33419" };
     const folder = fileURLToPath(new URL("python/", import.meta.url));
@@ -150,7 +184,7 @@ function library(script, { name, distribution = name, refreshes = true }) {
   const requirements = readFileSync(new URL(`python/${script}.txt`, import.meta.url), "utf8");
   const version = requirements.match(new RegExp(`^${distribution}==(.*)$`, "m"))[1];
   // It logs in when it connects.
-  return { name, version, refreshes, configure: async () => {}, logIn: (place) => call(place, []), call };
+  return { name, version, ...rest, configure: async () => {}, logIn: (place) => call(place, []), call };
 }
 
 /** The version of a program. */
@@ -178,13 +212,30 @@ const withCopilot = (place) => ({
   },
 });
 
-const copilotFlags = (task) => ["--allow-all-tools", "-p", task];
+const withClaude = (place) => ({
+  ...place,
+  env: {
+    ...place.env,
+    ANTHROPIC_API_KEY: "sk-ant-none-00000000000000000000",
+    ANTHROPIC_BASE_URL: place.model.url,
+    ENABLE_TOOL_SEARCH: "false",
+  },
+});
+
+const copilotFlags = (prompt) => ["--allow-all-tools", "-p", prompt];
+
+/** Runs the command line of MCP Inspector, which keeps its tokens in a file. */
+function inspect(place, flags) {
+  const env = { ...place.env, MCP_AUTO_OPEN_ENABLED: "true", MCP_INSPECTOR_SECRET_STORE: "file" };
+  return run({ ...place, env }, "mcp-inspector", ["--cli", place.url, "--transport", "http", ...flags]);
+}
 
 /** Makes an agent call tools, and returns what they returned. */
 async function agent(place, calls, program, flags) {
-  const output = await run(place, program, flags(place.model.task(calls)));
-  if (place.model.results.length < calls.length) throw new Error(`${program} made not every call:\n${output}`);
-  return place.model.results;
+  const task = place.model.task(calls);
+  const output = await run(place, program, flags(task.prompt));
+  if (task.results.length < calls.length) throw new Error(`${program} made not every call:\n${output}`);
+  return task.results;
 }
 
 /** Calls tools through mcp-remote, which is an MCP server on its standard streams. */
@@ -227,12 +278,15 @@ async function terminal({ home, env, person }, command, replies = []) {
   await tmux("new-session", "-d", "-x", "150", "-y", "50", [bin(program), ...rest].join(" "));
   let screen = "";
   try {
-    const open = new Map(replies);
+    let [open, quiet] = [new Map(replies), 0];
     for (const end = Date.now() + PATIENCE; person.logins.length < logins; await sleep(1000)) {
       if (Date.now() > end) throw new Error(`${command} opened no browser`);
+      // A slow program may have lost a line that it was not ready for.
+      if ((quiet += 1) > 30) [open, quiet] = [new Map(replies), 0];
       ({ stdout: screen } = await tmux("capture-pane", "-p"));
       const text = [...open.keys()].find((text) => screen.includes(text));
       if (text === undefined) continue;
+      quiet = 0;
       // A program that has just shown a text may not read keys yet.
       await sleep(2000);
       await tmux("send-keys", ...[open.get(text)].flat());

@@ -1,7 +1,8 @@
 // Programs that people use, from the first login to one after a revocation.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { cp, lstat, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -12,8 +13,8 @@ import { Model } from "./model.js";
 import { Person } from "./person.js";
 import { programs, versionOf } from "./programs.js";
 
-/** Seconds for which an access token is valid. */
-const LIFETIME = 60;
+/** Seconds for which an access token is valid. Some programs refresh it in its last minute. */
+const LIFETIME = 90;
 const LIST = [["get_my_todo_list", {}]];
 
 /** Parts of the names of the programs to try, with a space between them. */
@@ -21,23 +22,29 @@ const chosen = process.env.DEPUTY_CLIENTS?.split(" ");
 const selected = programs.filter(({ name }) => chosen?.some((wanted) => name.includes(wanted)) ?? true);
 if (selected.length === 0) throw new Error(`no program has a name with ${chosen.join(" or ")}`);
 
-describe("programs", { concurrency: 2 }, () => {
+describe("programs", { concurrency: 3 }, () => {
   for (const program of selected) {
     test(`${program.name} ${versionOf(program)} stays connected`, { timeout: 900_000 }, (context) => tryOut(program, context));
   }
 });
 
 async function tryOut(program, context) {
+  const { isAlone = false, keepsExpiry = true, keepsScopes = false, shows = /todo:write[^]*\/agents/ } = program;
   const demo = await Demo.start({ env: { ACCESS_TOKEN_LIFETIME: `${LIFETIME}`, LOG: "info" } });
-  const home = await mkdtemp(join(tmpdir(), "deputy-program-"));
+  const [home, copy] = await Promise.all([1, 2].map(() => mkdtemp(join(tmpdir(), "deputy-program-"))));
   const [person, model] = [await Person.start(alice), await Model.start()];
   const env = { HOME: home, TERM: "xterm", LANG: "C.UTF-8", CODEX_HOME: join(home, ".codex"), ...(await person.environment(home)) };
   const place = { url: demo.mcp, home, env, person, model };
-  const lists = async () => assert.match((await program.call(place, LIST))[0], /try every client/);
-  const logInAgain = async () => {
+  const lists = async (where) => assert.match((await program.call(where, LIST))[0], /try every client/);
+  let logins = 0;
+  const connects = async (where = place) => {
+    await lists(where);
+    assert.equal(person.logins.length, logins, "a login that was not needed");
+  };
+  const logInAgain = async (byItself = true) => {
     const { length } = person.logins;
     await person.disconnectAll(demo.at("/agents"));
-    await program.call(place, LIST).catch(() => {});
+    if (byItself) await program.call(place, LIST).catch(() => {});
     if (person.logins.length === length) await program.logIn(place);
     await person.hasLoggedIn(length + 1);
   };
@@ -49,27 +56,34 @@ async function tryOut(program, context) {
     context.diagnostic("logged in");
 
     await program.call(place, [["create_new_todo", { text: "try every client" }]]);
-    await lists();
-    let logins = person.logins.length;
+    logins = person.logins.length;
+    await connects();
+
+    const key = randomBytes(32).toString("base64");
+    await demo.restart((former) => `${key},${former}`);
+    await connects();
+    context.diagnostic("connected after a restart with a new server key beside the former one");
 
     const refreshed = await refreshes(demo);
+    const places = [place];
+    if (keepsExpiry && !isAlone) places.push(await onAnotherComputer(place, copy));
     await sleep((LIFETIME + 2) * 1000);
-    await lists();
-    if (program.refreshes ?? true) {
+    if (keepsExpiry) {
+      await Promise.all(places.map((where) => connects(where)));
       assert.ok((await refreshes(demo)) > refreshed, "the tokens were not refreshed");
-      context.diagnostic("refreshed its tokens");
+      context.diagnostic(places.length > 1 ? "refreshed its tokens, on two computers at once" : "refreshed its tokens");
     } else {
-      assert.equal(person.logins.length, (logins += 1));
+      logins += 1;
+      await connects();
       context.diagnostic("logged in again when its access token had expired");
     }
 
-    await demo.restart();
-    await lists();
-    assert.equal(person.logins.length, logins, "a login that was not needed");
-    context.diagnostic("connected after a restart");
+    await demo.restart(() => key);
+    for (const where of places) await connects(where);
+    context.diagnostic("connected after a restart without the former server key");
 
     await logInAgain();
-    await lists();
+    await lists(place);
     context.diagnostic("logged in again after the user had disconnected it");
 
     // The program gets fewer scopes than its next call needs.
@@ -84,8 +98,8 @@ async function tryOut(program, context) {
     } else {
       const told = refused.join("\n");
       context.diagnostic(`needs a further scope, and says: ${told.slice(0, 1500)}`);
-      if (program.showsRefusals ?? true) assert.match(told, /todo:write[^]*\/agents/);
-      await logInAgain();
+      assert.match(told, shows);
+      await logInAgain(!keepsScopes);
     }
     await program.call(place, create);
     assert.match((await program.call(place, LIST))[0], /with every scope/);
@@ -95,8 +109,16 @@ async function tryOut(program, context) {
     person.stop();
     model.stop();
     await demo.stop();
-    await rm(home, { recursive: true, force: true });
+    for (const folder of [home, copy]) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The same program on another computer of the user, who has copied the folder `home` with the login there, to `copy`. */
+async function onAnotherComputer(place, copy) {
+  // Sockets are left behind by programs that have ended.
+  const filter = async (path) => !(await lstat(path)).isSocket();
+  await cp(place.home, copy, { recursive: true, filter });
+  return { ...place, env: { ...place.env, HOME: copy, CODEX_HOME: join(copy, ".codex") } };
 }
 
 /** The number of refreshes so far: audit events, in a file natively, and in the log on Workers. */
