@@ -61,8 +61,8 @@ fn admin_router(server: &Server, port: u16) -> Router {
     only_loopback_hosts(server.admin_router(), port)
 }
 
-/// Reads files with values again, and replaces the values that have changed. Deputy logs a value that it cannot use, and keeps
-/// the previous one.
+/// Reads files with values again, and replaces the values that have changed, all at once: a key and a client secret that an
+/// orchestrator replaces together are used together. If one of them cannot be used, Deputy logs it, and keeps all previous ones.
 pub(crate) struct Rotation<P> {
     pub(crate) served: ServedConfig,
     pub(crate) store: Arc<dyn NativeStore>,
@@ -75,13 +75,13 @@ pub(crate) struct Rotation<P> {
     pub(crate) parse: P,
 }
 
-/// A file that is watched.
+/// The files that are watched.
 struct Watched {
-    secret: SecretFile,
-    last_read: Content,
-    /// Its content that was used or refused last. `None`: a refused one is to be checked again.
-    applied: Option<Content>,
-    /// Whether that content was refused.
+    files: Vec<SecretFile>,
+    last_read: Vec<Content>,
+    /// The contents that were used or refused last. `None`: refused ones are to be checked again.
+    applied: Option<Vec<Content>>,
+    /// Whether those contents were refused.
     is_refused: bool,
 }
 
@@ -89,118 +89,130 @@ struct Watched {
 type Content = Result<String, String>;
 
 impl Watched {
-    fn differs(&self, content: &Content) -> bool {
-        self.applied.as_ref() != Some(content)
+    fn differ(&self, contents: &[Content]) -> bool {
+        self.applied.as_deref() != Some(contents)
     }
 
-    /// Notes what a read has found, and whether a change counts: the read before has found the same.
-    fn has_changed_to(&mut self, content: Content) -> bool {
-        let counts = self.differs(&content) && content == self.last_read;
-        self.last_read = content;
-        counts
+    /// Notes what a read has found, and whether a change counts: the read before has found the same in every file. So the
+    /// contents of a folder that is replaced between the reads of two files do not count.
+    fn have_changed_to(&mut self, contents: Vec<Content>) -> bool {
+        let count = self.differ(&contents) && contents == self.last_read;
+        self.last_read = contents;
+        count
     }
 
-    /// Notes what the first read at a hangup has found, so that the second one checks a refused value again.
-    fn recheck(&mut self, content: Content) {
-        self.last_read = content;
+    /// Notes what the first read at a hangup has found, so that the second one checks refused values again.
+    fn recheck(&mut self, contents: Vec<Content>) {
+        self.last_read = contents;
         if self.is_refused {
             self.applied = None;
         }
+    }
+
+    /// The contents of the files. `None`: reading them panicked, which is in the log.
+    async fn read(&self) -> Option<Vec<Content>> {
+        let files = self.files.clone();
+        let content = |secret: &SecretFile| secret.read().map_err(|error| error.to_string());
+        // A file system that hangs holds up no request.
+        spawn_blocking(move || files.iter().map(content).collect()).await.ok()
     }
 }
 
 impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
     /// Reads the files every few seconds, and twice at each `hangup`. A change counts when two reads have found the same content:
-    /// a program may still be writing the file at the first. A hangup also checks refused values again.
+    /// a program may still be writing a file at the first. A hangup also checks refused values again.
     pub(crate) async fn run(mut self, files: SecretFiles, hangup: Arc<Notify>) {
-        let mut watched: Vec<_> = files.0.into_iter().map(|secret| self.watch(secret)).collect();
+        let mut watched = self.watch(files);
         loop {
             let is_hangup = tokio::select! {
                 () = hangup.notified() => true,
                 () = sleep(POLL_INTERVAL) => false,
             };
             if is_hangup {
-                let Some(contents) = read(&watched).await else { continue };
-                for (watched, content) in watched.iter_mut().zip(contents) {
-                    watched.recheck(content);
-                }
+                let Some(contents) = watched.read().await else { continue };
+                watched.recheck(contents);
                 sleep(WRITE_TIME).await;
             }
-            let Some(contents) = read(&watched).await else { continue };
-            let mut changed = false;
-            for (watched, content) in watched.iter_mut().zip(contents) {
-                changed |= watched.differs(&content);
-                if watched.has_changed_to(content) {
-                    watched.is_refused = !self.apply_change(&watched.secret, &watched.last_read);
-                    watched.applied = Some(watched.last_read.clone());
-                }
+            let Some(contents) = watched.read().await else { continue };
+            let differ = watched.differ(&contents);
+            if watched.have_changed_to(contents) {
+                watched.is_refused = !self.apply_changes(&watched);
+                watched.applied = Some(watched.last_read.clone());
             }
-            if is_hangup && !changed {
+            if is_hangup && !differ {
                 tracing::info!("no file with a value has changed");
             }
         }
     }
 
-    fn watch(&self, secret: SecretFile) -> Watched {
-        let used: Content = Ok(self.file.get(&secret.name).unwrap_or_default().to_owned());
-        Watched { secret, last_read: used.clone(), applied: Some(used), is_refused: false }
+    fn watch(&self, SecretFiles(files): SecretFiles) -> Watched {
+        let used = |secret: &SecretFile| Ok(self.file.get(&secret.name).unwrap_or_default().to_owned());
+        let used: Vec<Content> = files.iter().map(used).collect();
+        Watched { files, last_read: used.clone(), applied: Some(used), is_refused: false }
     }
 
-    /// Replaces a value. `false`: it cannot be used.
-    fn apply_change(&mut self, secret: &SecretFile, content: &Content) -> bool {
-        let SecretFile { name, path } = secret;
-        let path = path.display();
-        let used = match content {
-            Ok(value) if self.file.get(name) == Some(value) => return true,
-            Ok(value) => self.replace(name, value),
-            Err(reason) => Err(reason.clone()),
-        };
+    /// Replaces the values that have changed. `false`: one of them cannot be used, and all are as before.
+    fn apply_changes(&mut self, watched: &Watched) -> bool {
+        let contents = watched.files.iter().zip(&watched.last_read);
+        let changed: Vec<_> = contents
+            .filter(|(secret, content)| content.as_deref().ok() != self.file.get(&secret.name))
+            .collect();
+        let used = if changed.is_empty() { Ok(()) } else { self.replace(&changed) };
         match &used {
-            Ok(()) => tracing::info!(variable = name, %path, "a value has changed, and new requests use it"),
-            Err(reason) => tracing::error!(
-                variable = name,
-                %path,
-                reason,
-                "a value has changed and cannot be used; Deputy keeps the previous one. Correct the file"
-            ),
+            Ok(()) => {
+                for (SecretFile { name, path }, _) in changed {
+                    tracing::info!(variable = name, path = %path.display(), "a value has changed, and new requests use it");
+                }
+            }
+            Err(reason) => {
+                let place =
+                    |(secret, _): &(&SecretFile, _)| format!("{} ({})", secret.name, secret.path.display());
+                let changed = changed.iter().map(place).collect::<Vec<_>>().join(", ");
+                tracing::error!(
+                    changed,
+                    reason,
+                    "a changed value cannot be used; Deputy keeps the previous value of each changed file. Correct the file"
+                );
+            }
         }
         used.is_ok()
     }
 
-    fn replace(&mut self, name: &str, value: &str) -> Result<(), String> {
+    /// Replaces these values, or none of them.
+    fn replace(&mut self, changed: &[(&SecretFile, &Content)]) -> Result<(), String> {
         let mut file = self.file.clone();
-        file.insert(name.to_owned(), value.to_owned());
-        if name == "STORE_URL" {
-            let Ok(url) = value.parse::<StoreUrl>();
-            self.store.use_url(&url).map_err(|error| error.to_string())?;
-        } else {
-            let config = (self.parse)(&file).map_err(|errors| {
-                let errors = errors.0.iter().map(ToString::to_string).collect::<Vec<_>>();
-                errors.join("; ")
-            })?;
-            if !config.keys.accepts_tokens_of(&self.keys) {
-                return Err(LOST_KEY.to_owned());
+        let mut unreadable = Vec::new();
+        for (secret, content) in changed {
+            match content {
+                Ok(value) => file.insert(secret.name.clone(), value.clone()),
+                Err(reason) => unreadable.push(reason.as_str()),
             }
-            if !config.keys.has_each_of(&self.keys) {
-                tracing::warn!(RETIRED_KEY);
-            }
-            self.keys = config.keys.clone();
-            if let Some(audit) = &self.audit {
-                audit.use_keys(&config.keys);
-            }
-            self.served.replace(config);
         }
+        if !unreadable.is_empty() {
+            return Err(unreadable.join("; "));
+        }
+        let config = (self.parse)(&file).map_err(|errors| {
+            let errors = errors.0.iter().map(ToString::to_string).collect::<Vec<_>>();
+            errors.join("; ")
+        })?;
+        if !config.keys.accepts_tokens_of(&self.keys) {
+            return Err(LOST_KEY.to_owned());
+        }
+        if let Some((_, Ok(url))) = changed.iter().find(|(secret, _)| secret.name == "STORE_URL") {
+            let Ok(url) = url.parse::<StoreUrl>();
+            self.store.use_url(&url).map_err(|error| error.to_string())?;
+        }
+        if !config.keys.has_each_of(&self.keys) {
+            tracing::warn!(RETIRED_KEY);
+        }
+        self.keys = config.keys.clone();
+        if let Some(audit) = &self.audit {
+            audit.use_keys(&config.keys);
+        }
+        self.served.replace(config);
         self.file = file;
         Ok(())
     }
-}
-
-/// The contents of the files. `None`: reading them panicked, which is in the log.
-async fn read(watched: &[Watched]) -> Option<Vec<Content>> {
-    let files: Vec<_> = watched.iter().map(|watched| watched.secret.clone()).collect();
-    let content = |secret: &SecretFile| secret.read().map_err(|error| error.to_string());
-    // A file system that hangs holds up no request.
-    spawn_blocking(move || files.iter().map(content).collect()).await.ok()
 }
 
 /// Time between two reads.
@@ -209,7 +221,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Time between the two reads at a hangup.
 const WRITE_TIME: Duration = Duration::from_millis(200);
 
-const LOST_KEY: &str = "it does not contain the server key in use, so every login would end. Set the new key, a comma, and \
+const LOST_KEY: &str = "SERVER_KEY does not contain the key in use, so every login would end. Set the new key, a comma, and \
                         the key in use; or restart Deputy to end every login";
 
 const RETIRED_KEY: &str =
@@ -219,22 +231,41 @@ const RETIRED_KEY: &str =
 mod tests {
     use super::*;
 
+    fn watched(values: [&str; 2]) -> Watched {
+        let secret = |name: &str| SecretFile { name: name.to_owned(), path: name.into() };
+        let used = contents(values);
+        let files = vec![secret("ADMIN_TOKEN"), secret("SERVER_KEY")];
+        Watched { files, last_read: used.clone(), applied: Some(used), is_refused: false }
+    }
+
+    fn contents(values: [&str; 2]) -> Vec<Content> {
+        values.map(|value| Ok(value.to_owned())).to_vec()
+    }
+
     #[test]
-    fn value_counts_when_two_reads_have_found_it() {
-        let content = |value: &str| -> Content { Ok(value.to_owned()) };
-        let secret = SecretFile { name: "ADMIN_TOKEN".to_owned(), path: "token".into() };
-        let used = content("one");
-        let mut watched = Watched { secret, last_read: used.clone(), applied: Some(used), is_refused: false };
-        let mut reads = |value: &str| watched.has_changed_to(content(value));
+    fn values_count_when_two_reads_have_found_them() {
+        let mut watched = watched(["one", "1"]);
+        let mut reads = |token: &str| watched.have_changed_to(contents([token, "1"]));
         assert!(!reads("one"), "it is in use");
         assert!(!reads("tw") && !reads("two"), "it was still written");
         assert!(reads("two"));
-        watched.applied = Some(content("two"));
-        assert!(!watched.has_changed_to(content("two")));
+        watched.applied = Some(contents(["two", "1"]));
+        assert!(!watched.have_changed_to(contents(["two", "1"])));
         watched.is_refused = true;
-        watched.recheck(content("two"));
-        assert!(watched.has_changed_to(content("two")), "a hangup checks a refused value again");
-        watched.recheck(content("thr"));
-        assert!(!watched.has_changed_to(content("three")), "it was still written at the hangup");
+        watched.recheck(contents(["two", "1"]));
+        assert!(watched.have_changed_to(contents(["two", "1"])), "a hangup checks a refused value again");
+        watched.recheck(contents(["thr", "1"]));
+        assert!(!watched.have_changed_to(contents(["three", "1"])), "it was still written at the hangup");
+    }
+
+    #[test]
+    fn values_of_a_folder_that_is_being_replaced_do_not_count() {
+        let mut watched = watched(["one", "1"]);
+        assert!(
+            !watched.have_changed_to(contents(["one", "2"])),
+            "the first was read before the replacement"
+        );
+        assert!(!watched.have_changed_to(contents(["two", "2"])));
+        assert!(watched.have_changed_to(contents(["two", "2"])));
     }
 }

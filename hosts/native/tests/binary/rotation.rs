@@ -1,6 +1,6 @@
 //! Secrets that are replaced in their files while `deputy serve` runs.
 
-use std::{fs, path::Path, process::Command, thread, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command, thread, time::Duration};
 
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ const SECOND: &str = "second-operator-0123456789abcdef-operator";
 const OLD_KEY: &str = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
 const NEW_KEY: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
 
-const REFUSED: &str = "cannot be used; Deputy keeps the previous one";
+const REFUSED: &str = "a changed value cannot be used; Deputy keeps the previous value of each changed file";
 const USED: &str = "a value has changed, and new requests use it";
 
 /// `deputy serve` with its key and the token of its operator in the files `key` and `token`.
@@ -28,10 +28,22 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [port, admin] = free_ports();
         let (key, token) = (folder.path().join("key"), folder.path().join("token"));
         fs::write(&key, OLD_KEY).unwrap();
         fs::write(&token, FIRST).unwrap();
+        Self::start_with(folder, &key, &token)
+    }
+
+    /// The same, with its files in a folder that [`replace_all`] replaces.
+    fn start_with_a_folder() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        replace_all(folder.path(), OLD_KEY, FIRST);
+        let secrets = folder.path().join("secrets");
+        Self::start_with(folder, &secrets.join("key"), &secrets.join("token"))
+    }
+
+    fn start_with(folder: tempfile::TempDir, key: &Path, token: &Path) -> Self {
+        let [port, admin] = free_ports();
         let mut command = serve(folder.path(), port);
         command.env_remove("COOKIE_ENCRYPTION_KEY").env("SERVER_KEY_FILE", key);
         command.env("ADMIN_TOKEN_FILE", token).env("ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
@@ -76,6 +88,16 @@ impl Server {
         }
         log
     }
+}
+
+/// Replaces the key and the token at once, as Kubernetes does it: `secrets` becomes a link to another folder.
+fn replace_all(folder: &Path, key: &str, token: &str) {
+    let next = (1..10).map(|number| folder.join(number.to_string())).find(|path| !path.exists()).unwrap();
+    fs::create_dir(&next).unwrap();
+    fs::write(next.join("key"), key).unwrap();
+    fs::write(next.join("token"), token).unwrap();
+    symlink(&next, folder.join("link")).unwrap();
+    fs::rename(folder.join("link"), folder.join("secrets")).unwrap();
 }
 
 /// Waits until `condition` holds.
@@ -151,6 +173,31 @@ fn key_is_replaced_while_clients_of_both_are_known() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let log = server.log();
     assert_eq!(log.matches("one key less").count(), 1, "{log}");
+}
+
+#[test]
+fn folder_with_one_broken_secret_replaces_none_of_them() {
+    let server = Server::start_with_a_folder();
+    let client = register(server.port);
+    // The token is too short.
+    replace_all(server.folder.path(), &format!("{NEW_KEY},{OLD_KEY}"), "short");
+    server.running.logs(REFUSED, 1);
+    assert!(server.accepts(FIRST));
+    let later = register(server.port);
+    // The new key was not in use, or this would be a retired one.
+    replace_all(server.folder.path(), OLD_KEY, SECOND);
+    server.running.logs(USED, 1);
+    assert!(server.accepts(SECOND) && !server.accepts(FIRST));
+    assert!(server.knows(&client) && server.knows(&later));
+    replace_all(server.folder.path(), &format!("{NEW_KEY},{OLD_KEY}"), FIRST);
+    server.running.logs(USED, 3);
+    assert!(server.accepts(FIRST) && server.knows(&client));
+    let log = server.log();
+    let refused = log.lines().find(|line| line.contains(REFUSED)).unwrap();
+    for part in ["ADMIN_TOKEN (", "SERVER_KEY (", "secrets/token", "secrets/key"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(!log.contains("one key less"), "{log}");
 }
 
 #[test]
