@@ -13,6 +13,7 @@
 //! `scenarios::native` do not run on workerd.
 
 mod api;
+mod database;
 mod deputy;
 mod pingone;
 mod proxy;

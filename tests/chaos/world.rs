@@ -15,7 +15,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use harness::{ports::free_port, postgres::Cluster};
+use harness::ports::free_port;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     api::Api,
+    database::Database,
     deputy::{Deputy, Log, deputy, is_worker},
     pingone::{PingOne, Simulator},
     proxy::Proxy,
@@ -43,7 +44,7 @@ pub(crate) struct World {
     /// The URL at which clients reach Deputy.
     pub(crate) url: String,
     /// The database of the replicas.
-    pub(crate) database: Option<Arc<Cluster>>,
+    pub(crate) database: Option<Database>,
     _proxy: Option<Proxy>,
     _simulator: Option<Simulator>,
     folder: TempDir,
@@ -87,10 +88,15 @@ impl World {
 
     /// Starts a world with replicas that run this program.
     pub(crate) async fn start_replicas_of(program: &Path, users: usize) -> Self {
-        Self::start_on(program, Log::File, users, Some(Arc::new(Cluster::start()))).await
+        Self::start_on(program, Log::File, users, Some(Database::start(false))).await
     }
 
-    async fn start_on(program: &Path, log: Log, users: usize, database: Option<Arc<Cluster>>) -> Self {
+    /// The same as [`Self::start_replicas`], with a standby of the database.
+    pub(crate) async fn start_replicas_with_a_standby(users: usize) -> Self {
+        Self::start_on(&deputy(), Log::File, users, Some(Database::start(true))).await
+    }
+
+    async fn start_on(program: &Path, log: Log, users: usize, database: Option<Database>) -> Self {
         // reqwest needs a provider even without TLS. This fails if there is one already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A kept connection would break when Deputy is killed.
@@ -106,7 +112,7 @@ impl World {
             (vec![Deputy::worker(folder.path(), port, pingone_port, &api.url())], None)
         } else {
             let simulator = Simulator::start(pingone_port, &url, AUDIENCE, WEBHOOK_SECRET);
-            let store_url = database.as_ref().map(|cluster| cluster.schema());
+            let store_url = database.as_ref().map(Database::url);
             let secret = |name: &str| folder.path().join(name).display().to_string();
             let own = [
                 ("API_IDENTIFIER", AUDIENCE),

@@ -1,12 +1,13 @@
 //! Three replicas behind HAProxy on one PostgreSQL database. For the native host only.
 
-use std::{env, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, iter, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{join, task::spawn_blocking, time::sleep};
 
 use crate::{
+    database::Database,
     deputy::deputy,
     user::{Outcome, User},
     world::{Load, Price, World, outage, users},
@@ -70,6 +71,52 @@ async fn races_across_replicas_use_nothing_twice() {
     world.finish("replicas: after 200 equal requests at once", load, price).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL and HAProxy"]
+async fn kill_of_a_replica_during_races_uses_nothing_twice() {
+    let mut world = World::start_replicas(3).await;
+    world.pingone.configure(json!({ "refresh_grace_seconds": 120 })).await;
+    world.pingone.fail(json!({ "token_response_after": 1_500 })).await;
+    // PingOne's tokens are refreshed after two seconds.
+    sleep(Duration::from_secs(3)).await;
+    let World { deputy, others, users, pingone, http, url, .. } = &mut world;
+    // A code in a race, too: its one success may be a response that is lost.
+    let mut codes = Vec::new();
+    for number in 0..3 {
+        codes.push(User::authorized(http, url, pingone, &format!("racer-{number}")).await);
+    }
+    let deputies = iter::once(deputy).chain(others);
+    for ((deputy, user), (racer, code)) in deputies.zip(&mut *users).zip(codes) {
+        let before = pingone.refreshes().await;
+        let kill = async {
+            while pingone.refreshes().await == before {
+                sleep(Duration::from_millis(5)).await;
+            }
+            deputy.kill();
+        };
+        let redeemed = race(&racer, async |racer: &mut User| racer.redeem(&code).await);
+        let refreshed = race(user, async |racer: &mut User| racer.refresh().await);
+        let (redeemed, refreshed, ()) = join!(redeemed, refreshed, kill);
+        assert!(redeemed.iter().filter(|(_, outcome)| *outcome == Outcome::Ok).count() <= 1);
+        let lost = refreshed.iter().find(|(_, outcome)| matches!(outcome, Outcome::Lost(_)));
+        assert!(lost.is_none(), "{:?}", lost.map(|(_, outcome)| outcome));
+        let mut answered = refreshed.into_iter().filter(|(_, outcome)| *outcome == Outcome::Ok);
+        if let Some((first, _)) = answered.next() {
+            assert!(answered.all(|(other, _)| other.has_tokens_of(&first)), "a refresh token was used twice");
+            *user = first;
+        }
+        deputy.start(http).await;
+        // The proxy finds it.
+        sleep(Duration::from_secs(1)).await;
+    }
+    world.pingone.heal().await;
+    let load = world.load().await;
+    load.during(outage()).await;
+    // The results of the copies are not counted.
+    let price = Price { unaudited: true, uncounted: true, ..Price::default() };
+    world.finish("replicas: kill -9 during 200 equal requests, grace of 120 s", load, price).await;
+}
+
 /// Starts the load, and waits until a refresh at PingOne is under way.
 async fn load_with_refreshes_under_way(world: &mut World) -> Load {
     world.pingone.fail(json!({ "token_response_after": 1_500 })).await;
@@ -104,7 +151,7 @@ async fn rolling_restart_of_replicas_fails_no_request() {
     let mut world = World::start_replicas_of(&previous, users()).await;
     let load = load_with_refreshes_under_way(&mut world).await;
     world.pingone.heal().await;
-    for deputy in std::iter::once(&mut world.deputy).chain(&mut world.others) {
+    for deputy in iter::once(&mut world.deputy).chain(&mut world.others) {
         deputy.stop().await;
         deputy.update();
         deputy.start(&world.http).await;
@@ -123,8 +170,8 @@ async fn crash_of_the_database_loses_no_grant() {
     let mut world = World::start_replicas(users()).await;
     let load = load_with_refreshes_under_way(&mut world).await;
     for mode in ["immediate", "fast"] {
-        let database = world.database.clone().unwrap();
-        let (stopped, resumed) = (Arc::clone(&database), database);
+        let database = world.database.as_ref().unwrap();
+        let (stopped, resumed) = (Arc::clone(&database.primary), Arc::clone(&database.primary));
         spawn_blocking(move || stopped.stop(mode)).await.unwrap();
         load.during(outage()).await;
         spawn_blocking(move || resumed.resume()).await.unwrap();
@@ -132,6 +179,23 @@ async fn crash_of_the_database_loses_no_grant() {
     }
     world.pingone.heal().await;
     world.finish("replicas: crash and restart of PostgreSQL, no grace", load, Price::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL and HAProxy"]
+async fn failover_of_the_database_loses_no_grant() {
+    let mut world = World::start_replicas_with_a_standby(users()).await;
+    let load = load_with_refreshes_under_way(&mut world).await;
+    let Database { primary, standby } = world.database.clone().unwrap();
+    let failover = move || {
+        primary.stop("immediate");
+        standby.unwrap().become_primary();
+    };
+    spawn_blocking(failover).await.unwrap();
+    load.during(outage()).await;
+    world.pingone.heal().await;
+    load.during(2).await;
+    world.finish("replicas: failover to a synchronous standby, no grace", load, Price::default()).await;
 }
 
 /// Equal requests at once.
