@@ -139,18 +139,19 @@ EOF
 }
 
 # An OCI image of each architecture, and their index, in an archive. The only layers are the program and the certificates of this
-# computer.
+# computer. The context stays, with the program for this computer, for Compose.
 package_image() {
   local context="$out/image" image="deputy:$version" target
-  rm -rf "$out/image" "$out/images" && mkdir -p "$context/data" && cp /etc/ssl/certs/ca-certificates.crt "$context" || return 1
+  rm -rf "$context" "$out/images" && mkdir -p "$context/data" &&
+    cp /etc/ssl/certs/ca-certificates.crt deploy/Containerfile "$context" || return 1
   for target in $static_targets; do
     cp "$(static_program "${target%:*}")" "$context/deputy" &&
       build_images build --quiet --isolation chroot --timestamp 0 --platform "linux/${target#*:}" --manifest "$image" \
-        --build-arg SOURCE=release --file deploy/Containerfile "$context" >/dev/null || return 1
+        "$context" >/dev/null || return 1
   done
   rm -f "$out/deputy-$version-image.tar" &&
     build_images manifest push --quiet --all "$image" "oci-archive:$out/deputy-$version-image.tar:$image" &&
-    rm -rf "$context" "$out/images"
+    rm -rf "$out/images" && cp "$(static_program "$(uname -m)-unknown-linux-musl")" "$context/deputy"
 }
 
 # buildah, with images in a folder of their own.

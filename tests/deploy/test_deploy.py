@@ -142,8 +142,10 @@ class Documents(unittest.TestCase):
                     self.assertIn(source, compose["volumes"], name)
             for secret in service.get("secrets", []):
                 self.assertIn(secret, compose["secrets"], name)
+        # `./dev package image` makes this folder.
         build = compose["services"]["deputy"]["build"]
-        self.assertTrue((COMPOSE / build["context"] / build["dockerfile"]).exists())
+        self.assertEqual((COMPOSE / build["context"]).resolve(), ROOT / "target/package/image")
+        self.assertTrue((ROOT / "deploy" / build["dockerfile"]).exists())
 
     def test_job_of_nomad_is_read(self):
         text = (ROOT / "docs/replicas.md").read_text().split("```hcl")[1].split("```")[0]
