@@ -14,7 +14,7 @@ CHART = ROOT / "deploy/helm/deputy"
 COMPOSE = ROOT / "deploy/compose"
 KUBERNETES = ["1.27", "1.33"]
 EVERYTHING = {
-    "autoscaling": {"enabled": True, "podMetrics": [{"name": "deputy_tool_calls_per_second", "averageValue": "150"}]},
+    "autoscaling": {"enabled": True, "podMetrics": [{"name": "deputy_tool_calls_in_progress", "averageValue": "200"}]},
     "audit": {"enabled": False},
     "ingress": {"enabled": True, "annotations": {"example.com/a": "b"}},
     "imagePullSecrets": [{"name": "registry"}],
@@ -106,6 +106,12 @@ class Chart(unittest.TestCase):
             if not name.endswith("_FILE"):
                 with self.assertRaisesRegex(Exception, f"the chart sets {name} itself"):
                     rendered({"config": {name: "x"}})
+
+    def test_empty_peers_admit_no_pod(self):
+        policy = rendered({"networkPolicy": {"metricsFrom": []}})["NetworkPolicy"]
+        self.assertEqual([[port["port"] for port in rule["ports"]] for rule in policy["spec"]["ingress"]], [["http"]])
+        with self.assertRaisesRegex(Exception, "would admit every pod"):
+            rendered({"networkPolicy": {"ingressFrom": []}})
 
     def test_secrets_are_files_of_the_secret(self):
         variables = rendered({"secrets": ["SERVER_KEY", "PINGONE_CLIENT_KEY", "STORE_URL"]})["ConfigMap"]["data"]
