@@ -104,6 +104,13 @@ need_systemd() {
   [ "$(uname)" != Linux ] || command -v systemd-analyze >/dev/null || apt_install systemd || true
 }
 
+# The Compose file is brought up where it can be: on Linux, as root.
+need_podman() {
+  [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] || return 0
+  { command -v podman && command -v /usr/lib/podman/aardvark-dns; } >/dev/null || apt_install podman aardvark-dns netavark runc ||
+    lack Podman "apt-get install podman aardvark-dns netavark runc"
+}
+
 need_terminal() {
   command -v tmux >/dev/null || apt_install tmux || lack tmux "apt-get install tmux, or brew install tmux"
   command -v curl >/dev/null || apt_install curl || lack curl "apt-get install curl"
