@@ -1,4 +1,7 @@
-//! Moving records between SQLite and PostgreSQL. `./dev test` runs this, since it needs PostgreSQL.
+//! Moving records between SQLite and PostgreSQL. `./dev test` runs this, since it needs PostgreSQL. `DEPUTY_LOGINS` of the grants
+//! have tokens, 40 by default.
+
+use std::env;
 
 use deputy::host::{GrantId, RecordKey, Store as _};
 use http::StatusCode;
@@ -10,14 +13,20 @@ use crate::world::{Tokens, World};
 #[ignore = "needs PostgreSQL"]
 async fn copied_grants_keep_their_tokens_there_and_back() {
     let mut world = World::in_a_folder();
+    let count = env::var("DEPUTY_LOGINS").map_or(40, |count| count.parse().unwrap());
     let mut logins = Vec::new();
-    for _ in 0..LOGINS {
-        logins.push(world.connected().await);
+    for number in 0..count {
+        // A user has up to 100 grants.
+        let user = format!("user-{}", number / 50);
+        if number % 50 == 0 {
+            world.pingone.add_user(&user, &format!("User-{}-demo-1", number / 50));
+        }
+        logins.push(world.connected_as(&user, &[]).await);
     }
     // More records of the same size. Tokens exist only for the logins.
     let file = world.native().file();
     let until = world.host.now().plus(3600);
-    for number in 0..(GRANTS - LOGINS) as u64 {
+    for number in 0..(GRANTS - count) as u64 {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&number.to_be_bytes());
         file.put(&RecordKey::Grant(GrantId(id)), vec![b'x'; 3000], until).await.unwrap();
@@ -37,7 +46,5 @@ async fn copied_grants_keep_their_tokens_there_and_back() {
         }
     }
 }
-
-const LOGINS: usize = 40;
 
 const GRANTS: usize = 10_000;
