@@ -27,7 +27,7 @@ export class Demo {
   /**
    * Starts the demo and waits until it is ready. `env` is added to its environment. With `apiUrl`, that API replaces the
    * Todo API. With `apiPath`, the tools call the Todo API at that path; `scopes` are those of its tokens. `deputy` is the
-   * program. Lists of todos are empty at the start, unless `empty` is false.
+   * program. Lists of todos are empty at the start, unless `empty` is false. Data are in the subfolder `data`.
    */
   static async start(options = {}) {
     const demo = new Demo();
@@ -94,10 +94,11 @@ export class Demo {
 
   /**
    * Ends the process and starts another with the same folder. With `rotate`, its server keys are those that `rotate` returns for the
-   * former ones.
+   * former ones. The other members replace options.
    */
-  async restart(rotate) {
+  async restart({ rotate, ...changes } = {}) {
     await this.end();
+    this.#options = { ...this.#options, ...changes };
     if (rotate) {
       // Deputy has a folder of its own on the native host only.
       const own = join(this.folder, "deputy");
@@ -122,7 +123,7 @@ export class Demo {
   }
 
   async #run() {
-    const { apiPath, apiUrl, empty = true, env, scopes } = this.#options;
+    const { apiPath, apiUrl, data = ".", empty = true, env, scopes } = this.#options;
     const binary = this.#options.deputy ?? process.env.DEPUTY ?? join(repository, "target/debug/deputy");
     if (!existsSync(binary)) {
       throw new Error(`${binary} does not exist; build it with: cargo build -p deputy-native`);
@@ -132,7 +133,7 @@ export class Demo {
     const url = apiUrl ?? (apiPath && `http://localhost:${this.todoApiPort}${apiPath}`);
     const own = [...(url ? ["--api-url", url] : []), ...(scopes ? ["--scopes", scopes] : [])];
     if (empty) own.push("--empty");
-    const deputy = spawnGroup(binary, ["demo", ...flags, ...own, "--data-dir", this.folder], {
+    const deputy = spawnGroup(binary, ["demo", ...flags, ...own, "--data-dir", join(this.folder, data)], {
       env: { ...process.env, ...env },
     });
     this.#process = deputy;

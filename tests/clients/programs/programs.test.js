@@ -60,7 +60,7 @@ async function tryOut(program, context) {
     await connects();
 
     const key = randomBytes(32).toString("base64");
-    await demo.restart((former) => `${key},${former}`);
+    await demo.restart({ rotate: (former) => `${key},${former}` });
     await connects();
     context.diagnostic("connected after a restart with a new server key beside the former one");
 
@@ -78,7 +78,7 @@ async function tryOut(program, context) {
       context.diagnostic("logged in again when its access token had expired");
     }
 
-    await demo.restart(() => key);
+    await demo.restart({ rotate: () => key });
     for (const where of places) await connects(where);
     context.diagnostic("connected after a restart without the former server key");
 
