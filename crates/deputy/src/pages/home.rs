@@ -26,12 +26,11 @@ pub(crate) struct HomeTool<'a> {
 #[template(path = "home.html")]
 struct HomeTemplate<'a> {
     frame: Frame<'a>,
-    words: &'a Wording,
     page: &'a HomePage<'a>,
 }
 
 /// Renders the home page.
 pub(crate) fn home(brand: &Brand, page: &HomePage<'_>, words: &Wording) -> Response<Body> {
     let title = format!("Let AI agents use {}", words.api);
-    render(StatusCode::OK, None, &HomeTemplate { frame: Frame::new(brand, &title), words, page })
+    render(StatusCode::OK, None, &HomeTemplate { frame: Frame::new(brand, &title), page })
 }
