@@ -55,7 +55,10 @@ class Compose(unittest.TestCase):
         cls.folder = Path(folder.name)
         shutil.copytree(ROOT / "deploy", cls.folder / "deploy")
         cls.compose = cls.folder / "deploy/compose"
-        cls.env = {**os.environ, **cls.podman_settings()}
+        # Containers of this computer, and no others.
+        remote = ("CONTAINER_CONNECTION", "CONTAINER_HOST")
+        cls.env = {name: value for name, value in os.environ.items() if name not in remote} | cls.podman_settings()
+        cls.skip_where_no_container_runs()
         cls.deputy, cls.prometheus = free_port(), free_port()
         cls.write_context()
         cls.write_secrets()
@@ -63,6 +66,20 @@ class Compose(unittest.TestCase):
         cls.build_images()
         cls.addClassCleanup(cls.clean_up)
         cls.podman_compose("up", "--detach", "--build", "--scale", "deputy=3")
+
+    @classmethod
+    def skip_where_no_container_runs(cls):
+        """A computer that is a container itself may have no rights to run another, in a network of its own."""
+        network = f"{cls.folder.name}_trial"
+        create = ["podman", "network", "create", "--subnet", SUBNET, network]
+        run = ["podman", "run", "--rm", "--network", network, "--rootfs", "/:O", "/bin/true"]
+        for command in create, run:
+            done = subprocess.run(command, env=cls.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode != 0:
+                break
+        subprocess.run(["podman", "network", "rm", "--force", network], env=cls.env, stdout=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise unittest.SkipTest(f"no container runs here: {done.stdout[-500:]}")
 
     @classmethod
     def clean_up(cls):
