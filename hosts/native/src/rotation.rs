@@ -1,6 +1,6 @@
 //! Values in files that change while the server runs: secrets, and the list of clients.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::Router;
 use deputy::{
@@ -61,8 +61,9 @@ fn admin_router(server: &Server, port: u16) -> Router {
     only_loopback_hosts(server.admin_router(), port)
 }
 
-/// Reads files with values again, and replaces the values that have changed, all at once: a key and a client secret that an
-/// orchestrator replaces together are used together. If one of them cannot be used, Deputy logs it, and keeps all previous ones.
+/// Reads files with values again, and replaces the values that have changed, those of one folder all at once: a key and a client
+/// secret that an orchestrator replaces together are used together. If one of them cannot be used, Deputy logs it, and keeps the
+/// previous ones of that folder.
 pub(crate) struct Rotation<P> {
     pub(crate) served: ServedConfig,
     pub(crate) store: Arc<dyn NativeStore>,
@@ -75,37 +76,77 @@ pub(crate) struct Rotation<P> {
     pub(crate) parse: P,
 }
 
-/// The files that are watched.
+/// The files that are watched. Each list has an entry for each file.
 struct Watched {
     files: Vec<SecretFile>,
     last_read: Vec<Content>,
-    /// The contents that were used or refused last. `None`: refused ones are to be checked again.
-    applied: Option<Vec<Content>>,
-    /// Whether those contents were refused.
-    is_refused: bool,
+    /// The contents that were used or refused last. `None`: they are to be checked again.
+    decided: Vec<Option<Content>>,
+    is_refused: Vec<bool>,
 }
 
 /// The value in a file, or the reason that it has none.
 type Content = Result<String, String>;
 
+/// Files of one folder, by their place in the lists of [`Watched`].
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Changes {
+    changed: Vec<usize>,
+    /// Those that were refused before, and have not changed since.
+    refused: Vec<usize>,
+}
+
 impl Watched {
-    fn differ(&self, contents: &[Content]) -> bool {
-        self.applied.as_deref() != Some(contents)
+    /// Files whose contents are in use.
+    fn new(files: Vec<SecretFile>, used: Vec<Content>) -> Self {
+        let is_refused = vec![false; files.len()];
+        Self { files, last_read: used.clone(), decided: used.into_iter().map(Some).collect(), is_refused }
     }
 
-    /// Notes what a read has found, and whether a change counts: the read before has found the same in every file. So the
-    /// contents of a folder that is replaced between the reads of two files do not count.
-    fn have_changed_to(&mut self, contents: Vec<Content>) -> bool {
-        let count = self.differ(&contents) && contents == self.last_read;
+    fn differ(&self, contents: &[Content]) -> bool {
+        self.decided.iter().zip(contents).any(|(decided, content)| decided.as_ref() != Some(content))
+    }
+
+    /// Notes what a read has found, and returns the changes in folders that the read before has found the same in every file. So
+    /// the contents of a folder that is replaced between the reads of two files do not count.
+    fn changes(&mut self, contents: Vec<Content>) -> Vec<Changes> {
+        let mut folders = BTreeMap::<_, Vec<usize>>::new();
+        for (at, SecretFile { path, .. }) in self.files.iter().enumerate() {
+            folders.entry(path.parent()).or_default().push(at);
+        }
+        let is_settled = |files: &Vec<usize>| files.iter().all(|at| contents[*at] == self.last_read[*at]);
+        let mut all = Vec::new();
+        for files in folders.into_values().filter(is_settled) {
+            let mut changes = Changes::default();
+            for at in files {
+                if self.decided[at].as_ref() != Some(&contents[at]) {
+                    changes.changed.push(at);
+                } else if self.is_refused[at] {
+                    changes.refused.push(at);
+                }
+            }
+            if !changes.changed.is_empty() {
+                all.push(changes);
+            }
+        }
         self.last_read = contents;
-        count
+        all
+    }
+
+    fn decide(&mut self, files: &[usize], is_used: bool) {
+        for at in files {
+            self.decided[*at] = Some(self.last_read[*at].clone());
+            self.is_refused[*at] = !is_used;
+        }
     }
 
     /// Notes what the first read at a hangup has found, so that the second one checks refused values again.
     fn recheck(&mut self, contents: Vec<Content>) {
         self.last_read = contents;
-        if self.is_refused {
-            self.applied = None;
+        for (decided, is_refused) in self.decided.iter_mut().zip(&self.is_refused) {
+            if *is_refused {
+                *decided = None;
+            }
         }
     }
 
@@ -135,9 +176,21 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
             }
             let Some(contents) = watched.read().await else { continue };
             let differ = watched.differ(&contents);
-            if watched.have_changed_to(contents) {
-                watched.is_refused = !self.apply_changes(&watched);
-                watched.applied = Some(watched.last_read.clone());
+            for Changes { changed, refused } in watched.changes(contents) {
+                let all = [changed.as_slice(), &refused].concat();
+                let used = if self.apply_changes(&watched, &all) {
+                    Some(all)
+                } else {
+                    // A file that was refused before does not keep a secret that is urgent.
+                    Some(&changed)
+                        .filter(|_| !refused.is_empty())
+                        .filter(|some| self.apply_changes(&watched, some))
+                        .cloned()
+                };
+                match used {
+                    Some(used) => watched.decide(&used, true),
+                    None => watched.decide(&changed, false),
+                }
             }
             if is_hangup && !differ {
                 tracing::info!("no file with a value has changed");
@@ -148,12 +201,12 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
     fn watch(&self, SecretFiles(files): SecretFiles) -> Watched {
         let used = |secret: &SecretFile| Ok(self.file.get(&secret.name).unwrap_or_default().to_owned());
         let used: Vec<Content> = files.iter().map(used).collect();
-        Watched { files, last_read: used.clone(), applied: Some(used), is_refused: false }
+        Watched::new(files, used)
     }
 
-    /// Replaces the values that have changed. `false`: one of them cannot be used, and all are as before.
-    fn apply_changes(&mut self, watched: &Watched) -> bool {
-        let contents = watched.files.iter().zip(&watched.last_read);
+    /// Replaces the values of these files. `false`: one of them cannot be used, and all are as before.
+    fn apply_changes(&mut self, watched: &Watched, files: &[usize]) -> bool {
+        let contents = files.iter().map(|at| (&watched.files[*at], &watched.last_read[*at]));
         let changed: Vec<_> = contents
             .filter(|(secret, content)| content.as_deref().ok() != self.file.get(&secret.name))
             .collect();
@@ -231,41 +284,67 @@ const RETIRED_KEY: &str =
 mod tests {
     use super::*;
 
-    fn watched(values: [&str; 2]) -> Watched {
-        let secret = |name: &str| SecretFile { name: name.to_owned(), path: name.into() };
-        let used = contents(values);
-        let files = vec![secret("ADMIN_TOKEN"), secret("SERVER_KEY")];
-        Watched { files, last_read: used.clone(), applied: Some(used), is_refused: false }
+    /// Two files in one folder, and one in another.
+    fn watched() -> Watched {
+        let secret = |path: &str| SecretFile { name: path.to_owned(), path: path.into() };
+        Watched::new(["a/admin", "a/key", "b/clients"].map(secret).to_vec(), contents(["one", "1", "x"]))
     }
 
-    fn contents(values: [&str; 2]) -> Vec<Content> {
+    fn contents(values: [&str; 3]) -> Vec<Content> {
         values.map(|value| Ok(value.to_owned())).to_vec()
+    }
+
+    fn changed(files: &[usize]) -> Vec<Changes> {
+        vec![Changes { changed: files.to_vec(), refused: Vec::new() }]
     }
 
     #[test]
     fn values_count_when_two_reads_have_found_them() {
-        let mut watched = watched(["one", "1"]);
-        let mut reads = |token: &str| watched.have_changed_to(contents([token, "1"]));
-        assert!(!reads("one"), "it is in use");
-        assert!(!reads("tw") && !reads("two"), "it was still written");
-        assert!(reads("two"));
-        watched.applied = Some(contents(["two", "1"]));
-        assert!(!watched.have_changed_to(contents(["two", "1"])));
-        watched.is_refused = true;
-        watched.recheck(contents(["two", "1"]));
-        assert!(watched.have_changed_to(contents(["two", "1"])), "a hangup checks a refused value again");
-        watched.recheck(contents(["thr", "1"]));
-        assert!(!watched.have_changed_to(contents(["three", "1"])), "it was still written at the hangup");
+        let mut watched = watched();
+        let mut reads = |token: &str| watched.changes(contents([token, "1", "x"]));
+        assert_eq!(reads("one"), [], "it is in use");
+        assert_eq!((reads("tw"), reads("two")), (vec![], vec![]), "it was still written");
+        assert_eq!(reads("two"), changed(&[0]));
+        watched.decide(&[0], true);
+        assert_eq!(watched.changes(contents(["two", "1", "x"])), []);
+    }
+
+    #[test]
+    fn refused_value_is_checked_again_at_a_hangup() {
+        let mut watched = watched();
+        let two = || contents(["two", "1", "x"]);
+        watched.last_read = two();
+        watched.decide(&[0], false);
+        assert_eq!(watched.changes(two()), []);
+        watched.recheck(two());
+        assert_eq!(watched.changes(two()), changed(&[0]));
+        watched.recheck(contents(["thr", "1", "x"]));
+        assert_eq!(watched.changes(contents(["three", "1", "x"])), [], "it was still written at the hangup");
     }
 
     #[test]
     fn values_of_a_folder_that_is_being_replaced_do_not_count() {
-        let mut watched = watched(["one", "1"]);
-        assert!(
-            !watched.have_changed_to(contents(["one", "2"])),
-            "the first was read before the replacement"
-        );
-        assert!(!watched.have_changed_to(contents(["two", "2"])));
-        assert!(watched.have_changed_to(contents(["two", "2"])));
+        let mut watched = watched();
+        let first = watched.changes(contents(["one", "2", "x"]));
+        assert_eq!(first, [], "the first was read before the replacement");
+        assert_eq!(watched.changes(contents(["two", "2", "x"])), []);
+        assert_eq!(watched.changes(contents(["two", "2", "x"])), changed(&[0, 1]));
+    }
+
+    #[test]
+    fn file_that_differs_at_every_read_keeps_its_folder_only() {
+        let mut watched = watched();
+        assert_eq!(watched.changes(contents(["two", "1", "y"])), []);
+        assert_eq!(watched.changes(contents(["two", "1", "z"])), changed(&[0]));
+    }
+
+    #[test]
+    fn refused_value_is_tried_with_the_next_change_of_its_folder() {
+        let mut watched = watched();
+        watched.last_read = contents(["one", "broken", "x"]);
+        watched.decide(&[1], false);
+        let two = || contents(["two", "broken", "x"]);
+        assert_eq!(watched.changes(two()), []);
+        assert_eq!(watched.changes(two()), [Changes { changed: vec![0], refused: vec![1] }]);
     }
 }

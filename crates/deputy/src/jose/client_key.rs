@@ -38,7 +38,9 @@ impl ClientKey {
         let jwk: Value =
             serde_json::from_str(text).map_err(|_| "is not a JSON Web Key; make one with: deputy keys")?;
         if jwk.get("keys").is_some() {
-            return Err("is a set of keys; it must be the new private key alone, and PingOne gets the public keys of both");
+            return Err(
+                "is a set of keys; it must be the new private key alone, and PingOne gets the public keys of both",
+            );
         }
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let is_for = |algorithm: &str| text("alg").is_none_or(|alg| alg == algorithm);

@@ -321,9 +321,9 @@ A secret can be in a file of its own, whose path is in a variable with `_FILE` a
 not start. `CLIENTS_FILE` names a file with the list `CLIENTS` in the same way, on as many lines as you like.
 
 `deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. That includes the list in
-`CLIENTS_FILE`. Requests that have begun finish with the values that they began with. Files that change at once, as when Kubernetes replaces
-the folder of a Secret, count at once. If one of the values cannot be used, Deputy names it in the log, and keeps the previous value of every
-changed file until the file is corrected. It also refuses a `SERVER_KEY` without the key in use, and a `STORE_URL` of another database:
+`CLIENTS_FILE`. Requests that have begun finish with the values that they began with. Files of one folder that change at once, as when
+Kubernetes replaces the folder of a Secret, count at once. If one of the values cannot be used, Deputy names it in the log, and keeps the
+previous values of them all until the file is corrected; a later change of another file counts. It also refuses a `SERVER_KEY` without the key in use, and a `STORE_URL` of another database:
 restart Deputy for these.
 ";
 
