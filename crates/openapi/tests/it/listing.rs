@@ -239,7 +239,7 @@ fn change_without_its_optional_filter_is_not_served() {
 }
 
 #[test]
-fn key_in_authorization_is_the_token_if_it_is_the_only_credential() {
+fn key_in_authorization_counts_as_the_token_if_it_is_alone() {
     let served = |security: Value| {
         let mut document: Value =
             serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
