@@ -133,7 +133,7 @@ impl Watched {
         all
     }
 
-    fn decide(&mut self, files: &[usize], is_used: bool) {
+    fn settle(&mut self, files: &[usize], is_used: bool) {
         for at in files {
             self.decided[*at] = Some(self.last_read[*at].clone());
             self.is_refused[*at] = !is_used;
@@ -188,8 +188,8 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
                         .cloned()
                 };
                 match used {
-                    Some(used) => watched.decide(&used, true),
-                    None => watched.decide(&changed, false),
+                    Some(used) => watched.settle(&used, true),
+                    None => watched.settle(&changed, false),
                 }
             }
             if is_hangup && !differ {
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(reads("one"), [], "it is in use");
         assert_eq!((reads("tw"), reads("two")), (vec![], vec![]), "it was still written");
         assert_eq!(reads("two"), changed(&[0]));
-        watched.decide(&[0], true);
+        watched.settle(&[0], true);
         assert_eq!(watched.changes(contents(["two", "1", "x"])), []);
     }
 
@@ -314,7 +314,7 @@ mod tests {
         let mut watched = watched();
         let two = || contents(["two", "1", "x"]);
         watched.last_read = two();
-        watched.decide(&[0], false);
+        watched.settle(&[0], false);
         assert_eq!(watched.changes(two()), []);
         watched.recheck(two());
         assert_eq!(watched.changes(two()), changed(&[0]));
@@ -342,7 +342,7 @@ mod tests {
     fn refused_value_is_tried_with_the_next_change_of_its_folder() {
         let mut watched = watched();
         watched.last_read = contents(["one", "broken", "x"]);
-        watched.decide(&[1], false);
+        watched.settle(&[1], false);
         let two = || contents(["two", "broken", "x"]);
         assert_eq!(watched.changes(two()), []);
         assert_eq!(watched.changes(two()), [Changes { changed: vec![0], refused: vec![1] }]);
