@@ -87,10 +87,9 @@ class Module(unittest.TestCase):
                 self.assertIn(f'"{value}"', code, name)
         required = (ROOT / "hosts/native/src/management/required.rs").read_text()
         self.assertIn(f"const GRACE: u64 = {options['refresh_token_rolling_grace_period_duration']};", required)
-        webhook = (ROOT / "hosts/native/src/provision/webhook.rs").read_text()
-        events = set()
-        for code, name in [(required, "NEEDED_EVENTS"), (webhook, "MORE_EVENTS")]:
-            events |= set(re.findall(r'"([A-Z_]+\.[A-Z_]+)"', re.search(rf"const {name}\b[^=]*=([^;]*);", code)[1]))
+        # Those of passwords are for a Deputy with PINGONE_PASSWORD_EVENTS.
+        code = (ROOT / "crates/deputy/src/host/audit.rs").read_text()
+        events = {event for event in re.findall(r'strum\(serialize = "([A-Z_.]+)"\)', code) if not event.startswith("PASSWORD.")}
         (webhook,) = [body for kind, _, body in blocks("resource") if kind == "pingone_webhook"]
         self.assertEqual(set(webhook["filter_options"]["included_action_types"]), events)
 
