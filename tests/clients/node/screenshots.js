@@ -32,17 +32,17 @@ try {
   const context = await browser.newContext({ viewport: DESKTOP });
   const page = await context.newPage();
   // Nothing responds at the addresses of the applications.
-  page.on("request", (request) => isArrival(request) && (arrival = new URL(request.url())));
+  context.on("request", (request) => isArrival(request) && (arrival = new URL(request.url())));
 
   await page.goto(demo.at("/"));
   await picture(page, "home");
 
-  const code = await connect(page, "Claude Code", LOOPBACK);
+  const code = await connect(context, "Claude Code", LOOPBACK);
   await call(await tokens(code), "get_my_todo_list", {});
   const notes = await register("Notes assistant", HOSTED);
   await page.goto(authorization(notes, HOSTED));
   await picture(page, "approval");
-  const second = await connect(page, "Notes assistant", HOSTED, notes);
+  const second = await connect(context, "Notes assistant", HOSTED, notes);
   await call(await tokens(second), "create_new_todo", { text: "Buy milk" });
 
   await page.goto(demo.at("/agents"));
@@ -97,15 +97,17 @@ function authorization(client_id, redirect_uri) {
   return demo.at(`/authorize?${new URLSearchParams(query)}`);
 }
 
-/** Connects an application as Alice would. Returns the token request. */
-async function connect(page, name, redirect_uri, client_id) {
+/** Connects an application as Alice would, in a page of its own. Returns the token request. */
+async function connect(context, name, redirect_uri, client_id) {
   client_id ??= await register(name, redirect_uri);
+  const page = await context.newPage();
   await page.goto(authorization(client_id, redirect_uri));
   // The page ignores a click that comes at once.
   await page.waitForTimeout(1000);
   arrival = null;
   await press(page, "approve");
   await signOn(page);
+  await page.close();
   const code = arrival.searchParams.get("code");
   return { grant_type: "authorization_code", client_id, code, code_verifier: VERIFIER, redirect_uri };
 }
