@@ -1,6 +1,7 @@
 //! Windows in which every endpoint of PingOne fails while all tokens expire.
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::world::{Price, World, outage, users};
 
@@ -65,6 +66,7 @@ impl Fault {
         let during = pingone.refreshes().await - start;
         pingone.heal().await;
         let before = Counts::of(&world).await;
+        let healed = Instant::now();
         // One request in each pause probes whether PingOne works again.
         let mut seconds = 0;
         while is_paused(&world).await {
@@ -73,7 +75,7 @@ impl Fault {
             seconds += 1;
         }
         load.during(2 * outage()).await;
-        seconds += 2 * outage();
+        let seconds = healed.elapsed().as_secs();
         let after = Counts::of(&world).await.since(&before);
         let then = if kill { ", and Deputy is killed meanwhile" } else { "" };
         let scenario = format!("PingOne: all endpoints {} at once{then}", self.name);
