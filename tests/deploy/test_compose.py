@@ -211,7 +211,12 @@ class Compose(unittest.TestCase):
             time.sleep(0.3)
 
     def prometheus_reports(self, path, condition):
-        deadline = time.monotonic() + 45
+        """Waits for what Prometheus reports.
+
+        Prometheus resolves the name of the replicas each 30 seconds and takes new addresses each 5 seconds.
+        Its first request to a new address can wait for an interval of 15 seconds.
+        """
+        deadline = time.monotonic() + 150
         while True:
             data = json.loads(self.get(self.prometheus, f"/api/v1/{path}"))["data"]
             if condition(data):
