@@ -141,8 +141,8 @@ pub(crate) async fn end(
     page: Page,
     now: Timestamp,
 ) -> Result<Part<GrantId>, RecordError> {
-    // Those of logins under way are in no index yet.
-    if let Some(sub) = selection.all_of_user() {
+    // Those of logins under way are in no index yet. The first part ends them.
+    if let Some(sub) = selection.all_of_user().filter(|_| page.after.is_none()) {
         let logins = (LoginsEnd::before(now), EndsLogins::Operator);
         records::end_logins(app.host(), &app.config, sub, logins, now).await?;
     }
