@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use deputy::host::{
-    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, GrantEntry,
+    AuditEvent, AuditLog, BoxFuture, Capacity, Clock, EndpointKind, FetchError, FetchLimits, GrantEntry,
     GrantFilter, GrantId, GrantIndex, Host, HttpClient, Meter, Operation, Outcome, Page, RateLimiter, Reach,
     Record, RecordKey, RetryAfter, SecureRandom, Source, Store, StoreError, Tasks, Timestamp, Version,
     is_public,
@@ -37,7 +37,7 @@ struct Inner {
     now: AtomicU64,
     network: Network,
     fetches: Mutex<Vec<(http::Uri, FetchLimits)>>,
-    requests: Mutex<HashMap<(Endpoint, Source, u64), u32>>,
+    requests: Mutex<HashMap<(EndpointKind, Source, u64), u32>>,
     capacity: Mutex<Capacity>,
     audited: Mutex<Vec<AuditEvent>>,
     stopping: watch::Sender<bool>,
@@ -195,7 +195,7 @@ impl HttpClient for MemoryHost {
 impl RateLimiter for MemoryHost {
     fn admit(
         &self,
-        endpoint: Endpoint,
+        endpoint: EndpointKind,
         source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {

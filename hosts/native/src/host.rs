@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, GrantIndex, Host, HttpClient, Meter,
+    BoxFuture, Capacity, Clock, EndpointKind, FetchError, FetchLimits, GrantIndex, Host, HttpClient, Meter,
     NoAuditLog, RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
 use deputy::trace::TRACEPARENT;
@@ -145,7 +145,7 @@ impl HttpClient for NativeHost {
 impl RateLimiter for NativeHost {
     fn admit(
         &self,
-        endpoint: Endpoint,
+        endpoint: EndpointKind,
         source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {

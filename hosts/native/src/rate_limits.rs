@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use deputy::host::{Endpoint, RetryAfter, Source};
+use deputy::host::{EndpointKind, RetryAfter, Source};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock, Reference as _},
@@ -26,13 +26,13 @@ type Moment<C> = <C as Clock>::Instant;
 #[derive(Default)]
 pub(crate) struct RateLimits(Mutex<Counters>);
 
-type Counters = HashMap<(Endpoint, NonZeroU32), Arc<Counter<DefaultClock>>>;
+type Counters = HashMap<(EndpointKind, NonZeroU32), Arc<Counter<DefaultClock>>>;
 
 impl RateLimits {
     /// Counts a request, and admits `per_minute` of them, in a burst or evenly.
     pub(crate) fn admit(
         &self,
-        endpoint: Endpoint,
+        endpoint: EndpointKind,
         source: Source,
         per_minute: NonZeroU32,
     ) -> Result<(), RetryAfter> {
@@ -123,12 +123,12 @@ mod tests {
         let (limits, three) = (RateLimits::default(), NonZeroU32::new(3).unwrap());
         let admit = |endpoint, address: &str| limits.admit(endpoint, program(address), three);
         for _ in 0..3 {
-            assert_eq!(admit(Endpoint::Register, "192.0.2.1"), Ok(()));
+            assert_eq!(admit(EndpointKind::Register, "192.0.2.1"), Ok(()));
         }
-        let RetryAfter(seconds) = admit(Endpoint::Register, "192.0.2.1").expect_err("a fourth request");
+        let RetryAfter(seconds) = admit(EndpointKind::Register, "192.0.2.1").expect_err("a fourth request");
         assert!((1..=21).contains(&seconds), "{seconds}");
-        assert_eq!(admit(Endpoint::Register, "192.0.2.2"), Ok(()));
-        assert_eq!(admit(Endpoint::Token, "192.0.2.1"), Ok(()));
+        assert_eq!(admit(EndpointKind::Register, "192.0.2.2"), Ok(()));
+        assert_eq!(admit(EndpointKind::Token, "192.0.2.1"), Ok(()));
     }
 
     #[test]

@@ -3,17 +3,17 @@
 use std::num::NonZeroU32;
 
 use super::variable::{DefaultValue, Syntax, Variable};
-use crate::host::Endpoint;
+use crate::host::EndpointKind;
 
 /// `RATE_LIMITS`: requests a minute from one address, which may be that of a company, or of a hosted client with all of its
 /// users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
-    /// To the endpoints of [`Endpoint::Authorize`].
+    /// To the endpoints of [`EndpointKind::Authorize`].
     pub authorize: NonZeroU32,
-    /// To the endpoint of [`Endpoint::Register`].
+    /// To the endpoint of [`EndpointKind::Register`].
     pub register: NonZeroU32,
-    /// To the endpoints of [`Endpoint::Token`].
+    /// To the endpoints of [`EndpointKind::Token`].
     pub token: NonZeroU32,
 }
 
@@ -21,15 +21,15 @@ impl RateLimits {
     /// Requests a minute to `endpoint`.
     ///
     /// ```
-    /// use deputy::{config::RateLimits, host::Endpoint};
+    /// use deputy::{config::RateLimits, host::EndpointKind};
     ///
-    /// assert_eq!(RateLimits::default().of(Endpoint::Token).get(), 600);
+    /// assert_eq!(RateLimits::default().of(EndpointKind::Token).get(), 600);
     /// ```
-    pub const fn of(&self, endpoint: Endpoint) -> NonZeroU32 {
+    pub const fn of(&self, endpoint: EndpointKind) -> NonZeroU32 {
         match endpoint {
-            Endpoint::Authorize => self.authorize,
-            Endpoint::Register => self.register,
-            Endpoint::Token => self.token,
+            EndpointKind::Authorize => self.authorize,
+            EndpointKind::Register => self.register,
+            EndpointKind::Token => self.token,
         }
     }
 }

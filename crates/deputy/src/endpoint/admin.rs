@@ -18,7 +18,7 @@ use crate::{
         manage,
         operate::{self, Part, Selection, StoredRecord},
     },
-    host::{EndedBy, Endpoint, GrantId, Page, Timestamp},
+    host::{EndedBy, EndpointKind, GrantId, Page, Timestamp},
     http::{Response, error, has_media_type, json as json_response, list},
     oauth::{ErrorCode, Grant, Params, displayable},
     paths,
@@ -107,7 +107,7 @@ pub(crate) async fn any(State(app): State<Arc<App>>, request: Request) -> Respon
 
 async fn serve(app: &App, request: Request) -> Result<Response, AdminError> {
     // Every request counts, so that guesses of the token do.
-    let (head, body) = receive(app, request, Endpoint::Token).await?;
+    let (head, body) = receive(app, request, EndpointKind::Token).await?;
     authenticate(app, &head.headers)?;
     let path = head.uri.path().strip_prefix(paths::ADMIN).ok_or(AdminError::Path)?;
     let action = match (path.strip_prefix("grants/"), &head.method) {

@@ -16,7 +16,7 @@ use crate::{
     config::ClientApproval,
     encoding::base64url_encode,
     grants::{Failure, login},
-    host::{Decision, Endpoint, GrantId, LoginStep, RetryAfter, Timestamp},
+    host::{Decision, EndpointKind, GrantId, LoginStep, RetryAfter, Timestamp},
     http::{Initiator, Response, cookies, is_in_background, set_cookie},
     limits::remote_source,
     mcp::ToolSummary,
@@ -177,7 +177,7 @@ async fn authorize(
     if is_in_background(headers) {
         return Err(AuthorizationRefusal::Background);
     }
-    admit(app, head, Endpoint::Authorize).await.map_err(AuthorizationRefusal::RateLimit)?;
+    admit(app, head, EndpointKind::Authorize).await.map_err(AuthorizationRefusal::RateLimit)?;
     let query = head.uri.query().unwrap_or_default();
     if query.len() > LONGEST_QUERY {
         return Err(AuthorizationRefusal::TooLong);

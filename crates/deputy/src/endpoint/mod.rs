@@ -26,7 +26,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use crate::{
     app::{App, Trail},
     clients::AuthenticationError,
-    host::{Endpoint, RetryAfter},
+    host::{EndpointKind, RetryAfter},
     http::{BodyError, Initiator, Response, error, read_body, with_retry_after},
     limits,
     metrics::Stopwatch,
@@ -119,7 +119,7 @@ pub(crate) async fn respond_in_login<E: Refusal>(
 }
 
 /// Counts a request for its remote address.
-pub(crate) async fn admit(app: &App, head: &Parts, endpoint: Endpoint) -> Result<(), RetryAfter> {
+pub(crate) async fn admit(app: &App, head: &Parts, endpoint: EndpointKind) -> Result<(), RetryAfter> {
     limits::admit(app.host(), app.config.rate_limits, head, endpoint).await
 }
 
@@ -127,7 +127,7 @@ pub(crate) async fn admit(app: &App, head: &Parts, endpoint: Endpoint) -> Result
 pub(crate) async fn receive(
     app: &App,
     request: Request,
-    endpoint: Endpoint,
+    endpoint: EndpointKind,
 ) -> Result<(Parts, Bytes), ReceiveError> {
     let (head, body) = request.into_parts();
     admit(app, &head, endpoint).await.map_err(ReceiveError::RateLimit)?;

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     config::Webhook,
     grants::ended_logins::{self, Allowance, Ended, PER_EVENT, PER_GRANT},
-    host::{Endpoint, PingOneEvent, RetryAfter, Timestamp},
+    host::{EndpointKind, PingOneEvent, RetryAfter, Timestamp},
     http::{Response, error, json as json_response, list, read_body, with_retry_after},
     metrics,
     oauth::{ErrorCode, LoginsEnd},
@@ -101,7 +101,7 @@ async fn receive_events(app: &App, webhook: &Webhook, request: Request) -> Resul
     let (head, body) = request.into_parts();
     // A request without the secret is refused before its body is read.
     if !is_authenticated(webhook, &head.headers) {
-        let counted = admit(app, &head, Endpoint::Token).await;
+        let counted = admit(app, &head, EndpointKind::Token).await;
         return Err(counted.err().map_or(EventsError::Unauthorized, EventsError::RateLimit));
     }
     if head.method != Method::POST {

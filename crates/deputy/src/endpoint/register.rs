@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::{About, Fault, ReceiveError, Refusal, internal_failure, receive, respond};
 use crate::{
     app::App,
-    host::Endpoint,
+    host::EndpointKind,
     http::{Response, error, has_media_type, json_text},
     oauth::{ErrorCode, MetadataError, RegistrationParams, register},
     records::{self, RecordError},
@@ -70,7 +70,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 async fn register_client(app: &App, request: Request) -> Result<Response, RegisterError> {
-    let (head, body) = receive(app, request, Endpoint::Register).await?;
+    let (head, body) = receive(app, request, EndpointKind::Register).await?;
     let (now, config) = (app.now(), &app.config);
     if !config.admission.registration {
         return Err(RegisterError::Off);

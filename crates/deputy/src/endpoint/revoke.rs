@@ -13,7 +13,7 @@ use crate::{
         manage::{self, revoke_ended_grant_with},
         revoke::revoke_at_pingone,
     },
-    host::{EndedBy, Endpoint, Timestamp},
+    host::{EndedBy, EndpointKind, Timestamp},
     http::{Response, empty, error, has_media_type},
     oauth::{Client, ErrorCode, Params, ReferenceToken, TokenKind},
     records::{self, RecordError},
@@ -68,7 +68,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 async fn revoke(app: &Arc<App>, request: Request) -> Result<Response, RevocationError> {
-    let (head, form) = receive(app, request, Endpoint::Token).await?;
+    let (head, form) = receive(app, request, EndpointKind::Token).await?;
     let now = app.now();
     let params = Params::decode(&form);
     let is_form = has_media_type(&head.headers, "application/x-www-form-urlencoded");

@@ -14,7 +14,7 @@ use crate::{
         manage::{self, revoke_ended_grant},
         refresh::current_tokens,
     },
-    host::{AuditedAccess, Decision, EndedBy, Endpoint, GrantId, LoginStep, Timestamp},
+    host::{AuditedAccess, Decision, EndedBy, EndpointKind, GrantId, LoginStep, Timestamp},
     http::{Response, error, has_media_type, json as json_response},
     mcp::ApiError,
     metrics,
@@ -98,7 +98,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 async fn exchange(app: &Arc<App>, trail: &Trail, request: Request) -> Result<Response, TokenError> {
-    let (head, form) = receive(app, request, Endpoint::Token).await?;
+    let (head, form) = receive(app, request, EndpointKind::Token).await?;
     let now = app.now();
     if !has_media_type(&head.headers, "application/x-www-form-urlencoded") {
         return Err(TokenError::MediaType);

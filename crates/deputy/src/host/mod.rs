@@ -48,7 +48,7 @@ pub use audit::{
 };
 pub use grant_index::{GrantEntry, GrantFilter, GrantIndex, Page};
 pub use http_client::{FetchError, FetchLimits, HttpClient, Meter, Reach};
-pub use rate_limiter::{ClientAddress, Endpoint, RateLimiter, RetryAfter, Source};
+pub use rate_limiter::{ClientAddress, EndpointKind, RateLimiter, RetryAfter, Source};
 pub use store::{Digest, GrantId, Operation, Outcome, Record, RecordKey, Store, StoreError, Version};
 pub(crate) use time::DAY;
 pub use time::Timestamp;
@@ -151,7 +151,7 @@ impl Host {
     /// See [`RateLimiter::admit`].
     pub fn admit(
         &self,
-        endpoint: Endpoint,
+        endpoint: EndpointKind,
         source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {

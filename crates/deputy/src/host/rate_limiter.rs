@@ -14,15 +14,15 @@ pub trait RateLimiter: Send + Sync {
     /// lost its counts admits.
     fn admit(
         &self,
-        endpoint: Endpoint,
+        endpoint: EndpointKind,
         source: Source,
         per_minute: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>>;
 }
 
-/// The endpoints with a rate limit, which those of one kind share.
+/// The kinds of endpoints that have a rate limit. Those of one kind share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
+pub enum EndpointKind {
     /// `GET /authorize` and `/agents`, which both begin logins.
     Authorize,
     /// `POST /register`

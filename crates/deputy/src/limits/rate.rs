@@ -6,7 +6,7 @@ use http::{Extensions, HeaderMap, request::Parts};
 
 use crate::{
     config::RateLimits,
-    host::{ClientAddress, Endpoint, Host, RetryAfter, Source},
+    host::{ClientAddress, EndpointKind, Host, RetryAfter, Source},
     http::Initiator,
 };
 
@@ -15,7 +15,7 @@ pub(crate) async fn admit(
     host: &Host,
     limits: Option<RateLimits>,
     head: &Parts,
-    endpoint: Endpoint,
+    endpoint: EndpointKind,
 ) -> Result<(), RetryAfter> {
     let (Some(limits), Some(source)) = (limits, counted(&head.headers, &head.extensions)) else {
         return Ok(());

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Capacity, Clock, Endpoint, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
+    BoxFuture, Capacity, Clock, EndpointKind, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
     SecureRandom, Source, Tasks, Timestamp,
 };
 use worker::{Env, send::SendFuture};
@@ -71,7 +71,7 @@ impl Tasks for WorkersRuntime {
 impl RateLimiter for RateLimits {
     fn admit(
         &self,
-        endpoint: Endpoint,
+        endpoint: EndpointKind,
         source: Source,
         _: NonZeroU32,
     ) -> BoxFuture<'_, Result<(), RetryAfter>> {

@@ -1,6 +1,6 @@
 //! Rate limits by remote address. The runtime counts the requests.
 
-use deputy::host::{Endpoint, RetryAfter, Source};
+use deputy::host::{EndpointKind, RetryAfter, Source};
 use wasm_bindgen::prelude::*;
 use worker::{
     Env,
@@ -31,11 +31,11 @@ impl RateLimits {
     }
 
     /// Counts a request of `source`, and rejects it beyond the limit of `endpoint`.
-    pub async fn admit(&self, endpoint: Endpoint, source: Source) -> Result<(), RetryAfter> {
+    pub async fn admit(&self, endpoint: EndpointKind, source: Source) -> Result<(), RetryAfter> {
         let limiter = match endpoint {
-            Endpoint::Authorize => &self.authorize,
-            Endpoint::Register => &self.register,
-            Endpoint::Token => &self.token,
+            EndpointKind::Authorize => &self.authorize,
+            EndpointKind::Register => &self.register,
+            EndpointKind::Token => &self.token,
         };
         let admitted =
             SendFuture::new(async move { Completion::of(&admit(limiter, &source.to_string())?).await });

@@ -23,7 +23,7 @@ use crate::{
         Failure,
         manage::{self, ConnectedAgent, NarrowError},
     },
-    host::{EndedBy, Endpoint, GrantId, RetryAfter, Timestamp},
+    host::{EndedBy, EndpointKind, GrantId, RetryAfter, Timestamp},
     http::{BodyError, Response, cookies, is_in_background, read_body},
     oauth::{ApprovedClients, Params, UserSession},
     pages::{self, AgentCard, AgentsPage, Notice},
@@ -120,7 +120,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, request: Request) -> Respon
 pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let result = async {
-        admit(&app, &head, Endpoint::Authorize).await.map_err(AgentsRefusal::RateLimit)?;
+        admit(&app, &head, EndpointKind::Authorize).await.map_err(AgentsRefusal::RateLimit)?;
         let form = read_body(app.host(), body, LONGEST_BODY).await?;
         act(&app, &head.headers, form).await
     };
@@ -135,7 +135,7 @@ async fn show(app: &App, head: &Parts) -> Result<Response, AgentsRefusal> {
         return Err(AgentsRefusal::Background);
     }
     // Together with authorization requests, since both can begin a login.
-    admit(app, head, Endpoint::Authorize).await.map_err(AgentsRefusal::RateLimit)?;
+    admit(app, head, EndpointKind::Authorize).await.map_err(AgentsRefusal::RateLimit)?;
     let now = app.now();
     match session(app, &head.headers, now).await? {
         Some((session, index)) => agents_page(app, &session, &index, None, now).await,
