@@ -111,6 +111,7 @@ mod router;
 pub mod seal;
 pub mod secret;
 mod server;
+mod sync;
 pub mod testing;
 pub mod trace;
 pub mod types;

@@ -5,10 +5,12 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use crate::sync::lock;
 
 use http::{HeaderMap, HeaderName};
 
@@ -60,7 +62,7 @@ impl LogContext {
 pub(crate) fn note(name: &'static str, value: impl Into<String>) {
     with_current(|current| {
         if let Some(LogContext(fields)) = current {
-            let mut fields = fields.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut fields = lock(&fields);
             if fields.iter().all(|(known, _)| *known != name) {
                 fields.push((name, value.into()));
             }
@@ -80,7 +82,7 @@ pub(crate) fn note_client(id: impl Into<String>, name: Option<&str>) {
 pub fn for_each_field(mut each: impl FnMut(&'static str, &str)) {
     with_current(|current| {
         if let Some(LogContext(fields)) = current {
-            for (name, value) in fields.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (name, value) in lock(&fields).iter() {
                 each(name, value);
             }
         }
@@ -112,7 +114,7 @@ pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 pub(crate) fn with_copied_fields<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let context = CURRENT.with_borrow(|current| {
         let LogContext(fields) = current.as_deref()?;
-        let fields = fields.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fields = lock(&fields).clone();
         Some(Arc::new(LogContext(Mutex::new(fields))))
     });
     within_optional(context, work)

@@ -1,7 +1,7 @@
 //! Whether this process can serve, for health checks.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     host::{Host, Timestamp},
     pingone::PingOneClient,
+    sync::lock,
 };
 
 /// The results of the last probes. Health checks need no authentication, so all requests together probe storage at most
@@ -118,7 +119,7 @@ impl Probe {
     }
 
     fn probes(&self) -> MutexGuard<'_, Probes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Access to the API on behalf of a user.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use crate::{
     retry,
     seal::SealingKey,
     secret::Secret,
+    sync::lock,
     trace,
 };
 
@@ -121,7 +122,7 @@ impl ApiClient {
     /// The tokens of the grant as it was read for authorization, if they need no refresh. Saves most API calls a second
     /// read.
     fn admitted_tokens(&self) -> Option<CurrentTokens> {
-        let (grant, at) = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let (grant, at) = lock(&self.admitted).take()?;
         let now = self.app.now();
         if grant.pingone.due(RefreshReason::Expiring, now) != Due::Nothing {
             return None;

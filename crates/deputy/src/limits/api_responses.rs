@@ -1,14 +1,14 @@
 //! The bytes of the API's responses, counted for the user whose request causes them.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
 
 use super::in_flight::{Claim, InFlight};
-use crate::host::Meter;
+use crate::{host::Meter, sync::lock};
 
 /// The responses of the API that one request causes. A tool's result that is made of them waits to be sent, so the
 /// bytes stay counted until the request is over. Later responses of the request use the same share again.
@@ -34,7 +34,7 @@ impl ApiResponses {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

@@ -3,10 +3,12 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use crate::sync::lock;
 
 /// The concurrent fetches of this process, per remote address that caused them. A server may respond slowly on purpose,
 /// so one address gets a share only.
@@ -29,7 +31,7 @@ impl DocumentFetches {
 
     /// A permit for a fetch that `source` caused. `None`: there are too many. Dropping the permit ends it.
     pub(crate) fn begin(&self, source: Option<IpAddr>) -> Option<FetchPermit> {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = lock(&self.sources);
         let same = source.map_or(0, |_| sources.iter().filter(|other| **other == source).count());
         (sources.len() < AT_A_TIME && same < OF_ONE_SOURCE).then(|| {
             sources.push(source);
@@ -45,7 +47,7 @@ pub(crate) struct FetchPermit {
 
 impl Drop for FetchPermit {
     fn drop(&mut self) {
-        let mut sources = self.all.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = lock(&self.all.sources);
         if let Some(place) = sources.iter().position(|source| *source == self.source) {
             sources.swap_remove(place);
         }

@@ -2,10 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
-use crate::host::Capacity;
+use crate::{host::Capacity, sync::lock};
 
 /// The concurrent requests to the MCP endpoint of this process, per user and in total.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl UserConcurrency {
     }
 
     pub(super) fn loads(&self) -> MutexGuard<'_, AllInFlight> {
-        self.0.loads.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.loads)
     }
 }
 

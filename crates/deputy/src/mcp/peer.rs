@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::Waker,
 };
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{RequestGrant, RpcError, request_grant::can_be_asked};
-use crate::host::BoxFuture;
+use crate::{host::BoxFuture, sync::lock};
 
 /// Takes the messages that a handler sends before its result: progress, log entries, questions to the client. Cheap to
 /// clone.
@@ -92,7 +92,7 @@ impl Peer {
 
     /// `false`: too many messages wait already.
     fn send(&self, message: &Value) -> bool {
-        let mut messages = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = lock(&self.0.messages);
         // A handler that sends without end must not fill the memory while its client does not read.
         let fits = messages.len() < MOST_WAITING;
         if fits {
@@ -110,7 +110,7 @@ impl Peer {
 
     /// The messages that were sent since the last call.
     pub(super) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.0.messages))
     }
 
     /// Wakes `waker` at the next message.

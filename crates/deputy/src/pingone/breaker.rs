@@ -3,9 +3,9 @@
 //! Each grant pauses after its own failure. While the endpoint fails for all users, the requests of all grants together
 //! would still be many, and each costs two writes.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use crate::{host::Timestamp, metrics, retry};
+use crate::{host::Timestamp, metrics, retry, sync::lock};
 
 /// Closed while the endpoint works. Open after some failures in a row, or after one response with `Retry-After`: then
 /// one request in each pause probes whether the endpoint works again.
@@ -30,7 +30,7 @@ pub(super) enum Outcome {
 impl Breaker {
     /// Lets a request pass, or says in how many seconds to try again.
     pub(super) fn admit(&self, now: Timestamp) -> Result<(), u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         if state.failures < TRIPS {
             return Ok(());
         }
@@ -44,7 +44,7 @@ impl Breaker {
 
     /// Records the outcome of a request.
     pub(super) fn record(&self, outcome: Outcome, now: Timestamp, random: crate::seal::Random<'_>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         let Outcome::Fails { retry_after } = outcome else {
             *state = State::default();
             metrics::refreshes_are_paused(false);

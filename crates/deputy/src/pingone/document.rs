@@ -1,7 +1,7 @@
 //! A document that `PingOne` publishes, cached in this process.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -9,6 +9,7 @@ use super::PingOneError;
 use crate::{
     host::{FetchError, Host, Timestamp},
     retry,
+    sync::lock,
 };
 
 /// A cached document. One request fetches it at a time. Other requests poll until it is there, since on Workers a
@@ -135,8 +136,7 @@ impl<T> Published<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        // The state is consistent at every moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,10 +1,9 @@
 //! The use of grants: the last tool call, and the calls of a day. A process counts in memory, and adds its counts of a
 //! grant to the index of the user's grants at most once in ten minutes.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Mutex};
+
+use crate::sync::lock;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +73,7 @@ impl UnwrittenActivity {
     /// Counts a call. Returns the counts of the grant for the caller to write, if this process has written none for
     /// [`PAUSE`] seconds.
     pub(crate) fn note(&self, id: GrantId, tool: &str, now: Timestamp) -> Option<Activity> {
-        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut grants = lock(&self.0);
         if grants.len() >= MOST_GRANTS && !grants.contains_key(&id) {
             // The counts of all grants are lost. The next call of each grant writes at once.
             grants.clear();
@@ -92,7 +91,7 @@ impl UnwrittenActivity {
 
     /// The counts of a grant that are not written yet.
     pub(crate) fn of(&self, id: GrantId) -> Activity {
-        let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let grants = lock(&self.0);
         grants.get(&id).map(|unwritten| unwritten.activity.clone()).unwrap_or_default()
     }
 }

@@ -6,7 +6,7 @@
 use std::{
     mem,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
@@ -17,7 +17,7 @@ use http::{StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-use crate::{app::App, host::BodyReadByHost, http::TIME};
+use crate::{app::App, host::BodyReadByHost, http::TIME, sync::lock};
 
 /// Makes the response, and reads the rest of the request body before it returns it, so that the client gets the response.
 pub(super) async fn respond_and_read_rest<F>(
@@ -35,7 +35,7 @@ where
     let left = Arc::new(Mutex::new(Unread::default()));
     let watched = |body| Body::new(TrackedBody { body, begun: false, left: Arc::clone(&left) });
     let response = respond(request.map(watched)).await;
-    let Unread { body, begun } = mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+    let Unread { body, begun } = mem::take(&mut *lock(&left));
     // With `Expect: 100-continue`, a client sends no body once it has a final response (RFC 9110 §10.1.1).
     let is_complete = body.is_end_stream() || asks_first && !begun;
     if is_complete || response.status() == StatusCode::REQUEST_TIMEOUT {
@@ -76,7 +76,7 @@ struct TrackedBody {
 impl Drop for TrackedBody {
     fn drop(&mut self) {
         let left = Unread { body: mem::take(&mut self.body), begun: self.begun };
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+        *lock(&self.left) = left;
     }
 }
 

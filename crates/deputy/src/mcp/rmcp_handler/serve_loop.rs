@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::Context,
 };
 
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     host::BoxFuture,
     mcp::{Call, Era, Peer, RpcError, peer::NotificationFilter},
+    sync::lock,
 };
 
 /// The serve loop beside one request.
@@ -121,12 +122,12 @@ struct PendingQuestions {
 
 impl PendingQuestions {
     fn push(&self, reply: BoxFuture<'static, RxJsonRpcMessage<RoleServer>>) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
+        lock(&self.waiting).push(reply);
     }
 
     /// Passes the replies that have come to the loop.
     fn poll(&self, cx: &mut Context<'_>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         while let std::task::Poll::Ready(Some(reply)) = waiting.poll_next_unpin(cx) {
             // The loop ends after the handler.
             let _ = self.replies.unbounded_send(reply);
