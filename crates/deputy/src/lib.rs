@@ -56,7 +56,7 @@
 //!
 //! Beyond storage, clock, randomness and HTTP the seam has [`Host::detach`](host::Host::detach): PingOne rotates refresh
 //! tokens, so a refresh that has begun must finish even when the client that caused it hangs up. And it has
-//! [`Host::admit`](host::Host::admit): requests are limited by remote address, and only a host knows the address, and where
+//! [`RateLimiter::admit`](host::RateLimiter::admit): requests are limited by remote address, and only a host knows the address, and where
 //! counting is cheap.
 //!
 //! Tokens of `PingOne` are verified by `jsonwebtoken` with the provider of cryptography that the host installed: its feature

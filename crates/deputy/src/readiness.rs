@@ -40,11 +40,11 @@ impl Readiness {
         pingone: &PingOneClient,
         config: &Config,
     ) -> Result<(), NotReady> {
-        if host.is_draining() {
+        if host.tasks.is_draining() {
             return Err(NotReady::Stopping);
         }
         self.storage(host).await?;
-        if pingone.has_documents(host.now()) {
+        if pingone.has_documents(host.clock.now()) {
             return Ok(());
         }
         let read = async |_| {
@@ -58,7 +58,7 @@ impl Readiness {
     /// Whether records can be written and read.
     pub(crate) async fn storage(&self, host: &Host) -> Result<(), NotReady> {
         let probe = async |now| {
-            host.store().probe(now).await.map_err(|error| {
+            host.store.probe(now).await.map_err(|error| {
                 tracing::error!(%error, "storage does not work");
                 NotReady::Storage
             })
@@ -88,11 +88,11 @@ impl Probe {
         probe: impl AsyncFnOnce(Timestamp) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
         let now = loop {
-            let now = host.now();
+            let now = host.clock.now();
             match self.begin(period, now) {
                 Begin::Probe => break now,
                 Begin::Known(result) => return result,
-                Begin::Wait => host.sleep(POLL_INTERVAL).await,
+                Begin::Wait => host.clock.sleep(POLL_INTERVAL).await,
             }
         };
         let running = RunningProbe(self);

@@ -63,7 +63,7 @@ impl App {
         let (rules, tools) = (rules(&config, &*handler), handler.tools());
         let catalog = Catalog::of(&*handler);
         let mut first_id = [0; 8];
-        host.fill_random(&mut first_id);
+        host.random.fill(&mut first_id);
         Self {
             config,
             pingone: Arc::default(),
@@ -93,7 +93,7 @@ impl App {
 
     /// The wall clock. A handler reads it once, and again after it has waited.
     pub(crate) fn now(&self) -> Timestamp {
-        self.host.now()
+        self.host.clock.now()
     }
 
     pub(crate) fn name_build(&self, build: Build) {
@@ -108,7 +108,7 @@ impl App {
 
     /// The host's randomness, as the pure modules take it.
     pub(crate) fn random(&self) -> impl Fn(&mut [u8]) + Sync + '_ {
-        |buffer| self.host.fill_random(buffer)
+        |buffer| self.host.random.fill(buffer)
     }
 
     /// The name of a new login, and of the grant that it ends in.

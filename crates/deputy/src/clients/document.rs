@@ -71,7 +71,7 @@ async fn get(
         .header(header::ACCEPT, "application/json")
         .body(Bytes::new())
         .map_err(|_| DocumentFetchError::Response)?;
-    let response = app.host().fetch(request, limits).await.map_err(|error| {
+    let response = app.host().http.fetch(request, limits).await.map_err(|error| {
         let is_out_of_reach = matches!(error, FetchError::Connection(_) | FetchError::Deadline);
         // A stranger can name an address that does not respond, so this is a warning until one has responded.
         if is_out_of_reach && !app.document_fetches.has_response() {

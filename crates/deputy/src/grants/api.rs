@@ -145,7 +145,7 @@ impl ApiClient {
         let url = || uri.to_string().split('?').next().unwrap_or_default().to_owned();
         let (stopwatch, begun) = (Stopwatch::start(), self.app.host().clock.monotonic());
         let span = trace::outgoing("api", "", &request);
-        let response = self.app.host().fetch(request, API_LIMITS).instrument(span.clone()).await;
+        let response = self.app.host().http.fetch(request, API_LIMITS).instrument(span.clone()).await;
         stopwatch.api_request(outcome(&response));
         let ms = u64::try_from(self.app.host().clock.monotonic().saturating_sub(begun).as_millis())
             .unwrap_or(u64::MAX);

@@ -110,7 +110,7 @@ pub(crate) async fn export(
         records.extend(blocked.map(|(key, record)| StoredRecord { key, record }));
     }
     for some in others.chunks(AT_A_TIME) {
-        let read = some.iter().map(|key| app.host().store().get(key, now));
+        let read = some.iter().map(|key| app.host().store.get(key, now));
         let found = some.iter().zip(try_join_all(read).await?);
         records.extend(
             found.filter_map(|(key, record)| Some(StoredRecord { key: key.clone(), record: record? })),

@@ -52,7 +52,7 @@ pub(crate) async fn current_tokens(
             Step::Refresh => {}
             Step::Use => return Ok(CurrentTokens { tokens, generation }),
             Step::Wait => {
-                app.host().sleep(pause).await;
+                app.host().clock.sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
@@ -263,7 +263,7 @@ async fn update_grant(
             Err(error) if app.now() >= until => return Err(error),
             Err(error) => {
                 tracing::warn!(grant = ?id, %error, "a grant could not be written yet");
-                app.host().sleep(pause).await;
+                app.host().clock.sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }

@@ -60,7 +60,9 @@ impl RequestGrant for StoredGrant {
                     Err(error) => tracing::warn!(%error, "a client's reply could not be read yet"),
                 }
                 // The client gets an error before the server closes its connection.
-                if let Either::Right(_) = select(app.host().sleep(pause), app.host().stopping()).await {
+                if let Either::Right(_) =
+                    select(app.host().clock.sleep(pause), app.host().tasks.stopping()).await
+                {
                     return None;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -91,7 +93,7 @@ impl RequestGrant for StoredGrant {
                     return Err(error);
                 }
                 tracing::warn!(%error, "a client's reply could not be kept yet");
-                host.sleep(RETRY_PAUSE * tries).await;
+                host.clock.sleep(RETRY_PAUSE * tries).await;
             }
             Ok(false)
         })
@@ -122,8 +124,8 @@ impl RequestGrant for StoredGrant {
                 if now >= until || watch.look(now).await.is_some() {
                     return;
                 }
-                let pause = app.host().sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN));
-                if let Either::Right(_) = select(pause, app.host().stopping()).await {
+                let pause = app.host().clock.sleep(Duration::from_secs(until.since(now)).min(LOOK_AGAIN));
+                if let Either::Right(_) = select(pause, app.host().tasks.stopping()).await {
                     return;
                 }
             }
@@ -135,7 +137,7 @@ impl RequestGrant for StoredGrant {
         watch.call = call.map(|call| digest_of_call(&call));
         Box::pin(async move {
             loop {
-                app.host().sleep(LOOK_AGAIN).await;
+                app.host().clock.sleep(LOOK_AGAIN).await;
                 if let Some(withdrawn) = watch.look(app.now()).await {
                     return withdrawn;
                 }

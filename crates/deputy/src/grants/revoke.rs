@@ -16,7 +16,7 @@ pub(crate) fn revoke_at_pingone(app: &Arc<App>, refresh_token: Option<Secret<Str
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(%error, "a refresh token could not be revoked at PingOne yet");
-                    app.host().sleep(Duration::from_secs(pause)).await;
+                    app.host().clock.sleep(Duration::from_secs(pause)).await;
                 }
             }
         }

@@ -34,9 +34,8 @@ mod rate_limiter;
 mod store;
 mod time;
 
-use std::{fmt, future::Future, num::NonZeroU32, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
 use crate::log_context;
@@ -124,61 +123,12 @@ impl fmt::Debug for Host {
 }
 
 impl Host {
-    /// See [`Clock::now`].
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// See [`Clock::sleep`].
-    pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.clock.sleep(duration)
-    }
-
-    /// See [`SecureRandom::fill`].
-    pub fn fill_random(&self, buffer: &mut [u8]) {
-        self.random.fill(buffer);
-    }
-
-    /// See [`HttpClient::fetch`].
-    pub fn fetch(
-        &self,
-        request: http::Request<Bytes>,
-        limits: FetchLimits,
-    ) -> BoxFuture<'_, Result<http::Response<Bytes>, FetchError>> {
-        self.http.fetch(request, limits)
-    }
-
-    /// See [`RateLimiter::admit`].
-    pub fn admit(
-        &self,
-        endpoint: EndpointKind,
-        source: Source,
-        per_minute: NonZeroU32,
-    ) -> BoxFuture<'_, Result<(), RetryAfter>> {
-        self.rate_limiter.admit(endpoint, source, per_minute)
-    }
-
-    /// See [`Tasks::detach`].
+    /// Runs `work` as [`Tasks::detach`] does.
     pub fn detach(&self, work: BoxFuture<'static, ()>) {
         // The work belongs to the request, in the log and in its trace.
         let work = Box::pin(log_context::carried(work));
         let span = Span::current();
         self.tasks.detach(if span.is_none() { work } else { Box::pin(work.instrument(span)) });
-    }
-
-    /// See [`Tasks::stopping`].
-    pub fn stopping(&self) -> BoxFuture<'static, ()> {
-        self.tasks.stopping()
-    }
-
-    /// See [`Tasks::is_draining`].
-    pub fn is_draining(&self) -> bool {
-        self.tasks.is_draining()
-    }
-
-    /// The records.
-    pub fn store(&self) -> &dyn Store {
-        &*self.store
     }
 }
 

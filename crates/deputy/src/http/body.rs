@@ -30,7 +30,7 @@ pub(crate) async fn read_counted_body(
     if let Some(read) = whole.as_mut().now_or_never() {
         return read;
     }
-    match select(whole, host.sleep(TIME)).await {
+    match select(whole, host.clock.sleep(TIME)).await {
         Either::Left((read, _)) => read,
         Either::Right(_) => Err(BodyError::Late),
     }

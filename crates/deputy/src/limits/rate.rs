@@ -20,7 +20,7 @@ pub(crate) async fn admit(
     let (Some(limits), Some(source)) = (limits, counted(&head.headers, &head.extensions)) else {
         return Ok(());
     };
-    let admitted = host.admit(endpoint, source, limits.of(endpoint)).await;
+    let admitted = host.rate_limiter.admit(endpoint, source, limits.of(endpoint)).await;
     if admitted.is_err() {
         tracing::warn!(?endpoint, %source, "too many requests from one address");
     }

@@ -121,7 +121,7 @@ impl PingOneClient {
         let discovery = self.discovery(host, config).await?;
         let callback = config.public_url.callback();
         let (endpoint, random) = (&discovery.token_endpoint, random(host));
-        let proof = Proof { now: host.now(), random: &random };
+        let proof = Proof { now: host.clock.now(), random: &random };
         let request = code_request(endpoint, &config.pingone, code, code_verifier, &callback, proof);
         let response = self.fetch(host, Purpose::Code, request, TOKEN_LIMITS).await;
         let tokens =
@@ -199,13 +199,13 @@ impl PingOneClient {
         let result = async {
             let endpoint = &self.discovery(host, config).await?.token_endpoint;
             let random = random(host);
-            let proof = Proof { now: host.now(), random: &random };
+            let proof = Proof { now: host.clock.now(), random: &random };
             let request = refresh_request(endpoint, &config.pingone, refresh_token.expose(), proof);
             self.fetch(host, Purpose::Refresh, request, REFRESH_LIMITS).await
         };
         let result = result.await;
         let response = result.as_ref().ok();
-        let retry_after = response.and_then(|response| retry::retry_after(response, host.now()));
+        let retry_after = response.and_then(|response| retry::retry_after(response, host.clock.now()));
         let tokens = result
             .as_ref()
             .map_err(PingOneError::clone)
@@ -228,7 +228,7 @@ impl PingOneClient {
         let discovery = self.discovery(host, config).await?;
         let Some(endpoint) = &discovery.revocation_endpoint else { return Ok(()) };
         let random = random(host);
-        let proof = Proof { now: host.now(), random: &random };
+        let proof = Proof { now: host.clock.now(), random: &random };
         let request = revocation_request(endpoint, &config.pingone, refresh_token.expose(), proof);
         let status = self.fetch(host, Purpose::Revocation, request, TOKEN_LIMITS).await?.status();
         if status == StatusCode::UNAUTHORIZED {
@@ -282,7 +282,7 @@ impl PingOneClient {
         verify: impl Fn(&KeySet) -> Result<T, E>,
         other_keys_may_help: impl Fn(&E) -> bool,
     ) -> Result<Result<T, E>, PingOneError> {
-        let known = match self.keys.fresh(host.now()) {
+        let known = match self.keys.fresh(host.clock.now()) {
             Some(known) => known,
             None => self.keys.get(host, Need::Fresh, self.published_keys(host, config)).await?,
         };
@@ -308,7 +308,7 @@ impl PingOneClient {
             }
             Err(_) => Outcome::Fails { retry_after },
         };
-        self.breaker.record(outcome, host.now(), &|buffer| host.fill_random(buffer));
+        self.breaker.record(outcome, host.clock.now(), &|buffer| host.random.fill(buffer));
     }
 
     async fn published_keys(&self, host: &Host, config: &Config) -> Result<KeySet, PingOneError> {
@@ -329,14 +329,14 @@ impl PingOneClient {
         let url = request.uri().to_string().split('?').next().unwrap_or_default().to_owned();
         let stopwatch = Stopwatch::start();
         let span = trace::outgoing("pingone", purpose.into(), &request);
-        let response = host.fetch(request, limits).instrument(span.clone()).await;
+        let response = host.http.fetch(request, limits).instrument(span.clone()).await;
         stopwatch.pingone_request(purpose.into(), outcome(&response));
         trace::fetched(&span, &response);
         let response = response.map_err(|error| {
             tracing::warn!(%method, url, %error, "a request to PingOne failed");
             PingOneError::Fetch(error)
         })?;
-        let (status, now) = (response.status(), host.now());
+        let (status, now) = (response.status(), host.clock.now());
         // The date of a cached response is in the past (RFC 9111 §5.1).
         let dated =
             response.headers().get(header::DATE).filter(|_| !response.headers().contains_key(header::AGE));
@@ -366,7 +366,7 @@ impl PingOneClient {
 
 /// The randomness of `host`, as the pure modules take it.
 pub(super) fn random(host: &Host) -> impl Fn(&mut [u8]) + Sync + '_ {
-    |buffer| host.fill_random(buffer)
+    |buffer| host.random.fill(buffer)
 }
 
 /// A login may send six requests, one after the other, while the user waits.

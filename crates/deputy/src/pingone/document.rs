@@ -119,7 +119,7 @@ impl<T> Published<T> {
     ) -> Result<Edition<T>, PingOneError> {
         let begun = self.state().fetched;
         for _ in 0..LOOKS {
-            let step = self.state().step(need, begun, host.now());
+            let step = self.state().step(need, begun, host.clock.now());
             match step {
                 Step::Fail(error) => return Err(error),
                 Step::Fetch => {
@@ -129,7 +129,7 @@ impl<T> Published<T> {
                     return edition;
                 }
                 Step::Use(edition) => return Ok(edition),
-                Step::Wait => host.sleep(LOOK_AGAIN).await,
+                Step::Wait => host.clock.sleep(LOOK_AGAIN).await,
             }
         }
         Err(PingOneError::Fetch(FetchError::Deadline))
@@ -170,7 +170,7 @@ impl<T> State<T> {
         result: Result<T, PingOneError>,
         host: &Host,
     ) -> Result<Edition<T>, PingOneError> {
-        let now = host.now();
+        let now = host.clock.now();
         self.fetched += 1;
         match result {
             Ok(value) => {
@@ -182,7 +182,7 @@ impl<T> State<T> {
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 let pause = match self.held {
-                    Some(_) => retry::backoff(self.failures, &|buffer| host.fill_random(buffer)),
+                    Some(_) => retry::backoff(self.failures, &|buffer| host.random.fill(buffer)),
                     // Logins need it: without a pause, the first login after an outage succeeds. Refreshes have their
                     // own pause.
                     None => 0,

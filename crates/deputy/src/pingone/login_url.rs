@@ -33,7 +33,7 @@ impl PingOneClient {
             return Ok(LoginUrl { url: request.url(&discovery, config), is_pushed: false });
         };
         let random = random(host);
-        let proof = Proof { now: host.now(), random: &random };
+        let proof = Proof { now: host.clock.now(), random: &random };
         let pushed = RequestUri::request(endpoint, request, config, proof);
         let response = self.fetch(host, Purpose::PushedRequest, pushed, LIMITS).await?;
         let uri = RequestUri::read(&response).map_err(PingOneError::PushedRequest)?;

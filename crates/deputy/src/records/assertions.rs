@@ -13,5 +13,5 @@ pub(crate) async fn use_assertion(
     now: Timestamp,
 ) -> Result<bool, RecordError> {
     let key = RecordKey::Assertion(assertion.name);
-    Ok(host.store().replace(&key, None, Vec::new(), assertion.until, now).await?)
+    Ok(host.store.replace(&key, None, Vec::new(), assertion.until, now).await?)
 }

@@ -80,13 +80,13 @@ pub(crate) async fn change_blocklist(
     change: impl Fn(&mut Blocklist) -> bool,
 ) -> Result<bool, RecordError> {
     for _ in 0..MOST_RACES {
-        let record = host.store().get(&blocklist_key(), now).await?;
+        let record = host.store.get(&blocklist_key(), now).await?;
         let version = record.as_ref().map(|record| record.version);
         let mut list = list_in(record)?;
         if !change(&mut list) {
             return Ok(false);
         }
-        if host.store().replace(&blocklist_key(), version, encode(&list)?, until(&list, now), now).await? {
+        if host.store.replace(&blocklist_key(), version, encode(&list)?, until(&list, now), now).await? {
             copy_blocklist(host, now).await?;
             return Ok(true);
         }
@@ -96,12 +96,12 @@ pub(crate) async fn change_blocklist(
 
 /// Writes the copy until it is that of the last list: another change may have been written meanwhile.
 async fn copy_blocklist(host: &Host, now: Timestamp) -> Result<(), RecordError> {
-    let mut record = host.store().get(&blocklist_key(), now).await?;
+    let mut record = host.store.get(&blocklist_key(), now).await?;
     for _ in 0..MOST_RACES {
         let version = record.as_ref().map(|record| record.version);
         let list = list_in(record)?;
-        host.store().put(&copy_key(), encode(&list)?, until(&list, now)).await?;
-        record = host.store().get(&blocklist_key(), now).await?;
+        host.store.put(&copy_key(), encode(&list)?, until(&list, now)).await?;
+        record = host.store.get(&blocklist_key(), now).await?;
         if record.as_ref().map(|record| record.version) == version {
             return Ok(());
         }
@@ -123,7 +123,7 @@ pub(crate) async fn blocklist_records(
     host: &Host,
     now: Timestamp,
 ) -> Result<Vec<(RecordKey, Record)>, RecordError> {
-    let Some(record) = host.store().get(&blocklist_key(), now).await? else { return Ok(Vec::new()) };
+    let Some(record) = host.store.get(&blocklist_key(), now).await? else { return Ok(Vec::new()) };
     Ok([blocklist_key(), copy_key()].map(|key| (key, record.clone())).into())
 }
 

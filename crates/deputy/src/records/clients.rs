@@ -49,7 +49,7 @@ pub(crate) async fn registered_client(
         }
         None => {
             let key = registration_key(client_id);
-            let Some(record) = host.store().get(&key, now).await? else { return Ok(None) };
+            let Some(record) = host.store.get(&key, now).await? else { return Ok(None) };
             Ok(Some((decode(&record.value)?, MetadataSource::Stored(key, record.expires_at))))
         }
     }
@@ -89,7 +89,7 @@ pub(crate) async fn keep_client(
     match source {
         MetadataSource::Document(url) => keep_fetched::<Document>(host, &url, now).await,
         MetadataSource::Retiring(key) => {
-            let stored = host.store().get(&key, now).await?;
+            let stored = host.store.get(&key, now).await?;
             prolong(host, key, client, stored.map_or(now, |record| record.expires_at), lifetime, now).await
         }
         MetadataSource::NotStored => Ok(()),
@@ -111,7 +111,7 @@ async fn prolong(
     if expires_at.plus(DAY) > now.plus(lifetime) {
         return Ok(());
     }
-    Ok(host.store().put(&key, encode(client)?, now.plus(lifetime)).await?)
+    Ok(host.store.put(&key, encode(client)?, now.plus(lifetime)).await?)
 }
 
 /// The key of a stored registration. Earlier versions issued a `client_id` without a dot, which was the key.

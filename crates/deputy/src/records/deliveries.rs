@@ -35,7 +35,7 @@ pub(crate) async fn put_progress(
     progress: &Progress,
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    Ok(host.store().put(&key(body), encode(progress)?, now.plus(DAY)).await?)
+    Ok(host.store.put(&key(body), encode(progress)?, now.plus(DAY)).await?)
 }
 
 fn key(body: &[u8]) -> RecordKey {

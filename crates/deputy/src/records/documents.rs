@@ -84,7 +84,7 @@ pub(crate) async fn put_fetched<T: Fetched>(
     document: &T,
     until: Timestamp,
 ) -> Result<(), RecordError> {
-    Ok(host.store().put(&T::key(url), encode(document)?, until).await?)
+    Ok(host.store.put(&T::key(url), encode(document)?, until).await?)
 }
 
 /// Stores a document for as long as it may be used stale, since the client got tokens with it. Writes once.
@@ -93,7 +93,7 @@ pub(super) async fn keep_fetched<T: Fetched>(
     url: &ClientIdUrl,
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    let Some(record) = host.store().get(&T::key(url), now).await? else { return Ok(()) };
+    let Some(record) = host.store.get(&T::key(url), now).await? else { return Ok(()) };
     let document: T = decode(&record.value)?;
     if record.expires_at >= document.stale_until() {
         return Ok(());
@@ -107,6 +107,6 @@ pub(crate) async fn forget_fetched<T: Fetched>(
     url: &ClientIdUrl,
     now: Timestamp,
 ) -> Result<(), RecordError> {
-    host.store().take(&T::key(url), now).await?;
+    host.store.take(&T::key(url), now).await?;
     Ok(())
 }

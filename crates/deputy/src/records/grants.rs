@@ -27,7 +27,7 @@ pub(crate) async fn stored_grant(
     id: GrantId,
     now: Timestamp,
 ) -> Result<Option<(Grant, Version)>, RecordError> {
-    let record = host.store().get(&RecordKey::Grant(id), now).await?;
+    let record = host.store.get(&RecordKey::Grant(id), now).await?;
     record.map(|Record { value, version, .. }| Ok((decode(&value)?, version))).transpose()
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn grant_record(
     id: GrantId,
     now: Timestamp,
 ) -> Result<Option<(Record, Option<RecordKey>)>, RecordError> {
-    let Some(record) = host.store().get(&RecordKey::Grant(id), now).await? else { return Ok(None) };
+    let Some(record) = host.store.get(&RecordKey::Grant(id), now).await? else { return Ok(None) };
     let user = decode::<Grant>(&record.value).ok().map(|grant| user_key(config, &grant.user.sub));
     Ok(Some((record, user)))
 }
@@ -51,12 +51,12 @@ pub(crate) async fn replace_grant(
     now: Timestamp,
 ) -> Result<bool, RecordError> {
     let value = encode(grant)?;
-    Ok(host.store().replace(&RecordKey::Grant(grant.id), version, value, grant.expires_at, now).await?)
+    Ok(host.store.replace(&RecordKey::Grant(grant.id), version, value, grant.expires_at, now).await?)
 }
 
 /// Removes a grant: from now on none of its tokens is valid. `false`: it was removed before.
 pub(crate) async fn remove_grant(host: &Host, id: GrantId, now: Timestamp) -> Result<bool, RecordError> {
-    Ok(host.store().take(&RecordKey::Grant(id), now).await?.is_some())
+    Ok(host.store.take(&RecordKey::Grant(id), now).await?.is_some())
 }
 
 /// Enters a grant into the index of all grants.

@@ -66,7 +66,7 @@ async fn read<T: DeserializeOwned>(
     key: &RecordKey,
     now: Timestamp,
 ) -> Result<Option<T>, RecordError> {
-    host.store().get(key, now).await?.map(|record| decode(&record.value)).transpose()
+    host.store.get(key, now).await?.map(|record| decode(&record.value)).transpose()
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {

@@ -40,20 +40,20 @@ pub(crate) async fn put_reply(
         *plain = encode(&serde_json::json!({ "error": { "code": -32603, "message": text } }))?;
     }
     let sealed = {
-        let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
+        let random: Random<'_> = &|buffer: &mut [u8]| host.random.fill(buffer);
         key.subkey(REPLY).seal(question.as_bytes(), &plain, random)
     };
     let (place, until) = (reply_key(key, question), now.plus(REPLY_LIFETIME));
-    if host.store().replace(&place, None, sealed.0.clone(), until, now).await? {
+    if host.store.replace(&place, None, sealed.0.clone(), until, now).await? {
         return Ok(true);
     }
-    let Some(there) = host.store().get(&place, now).await? else { return Ok(false) };
+    let Some(there) = host.store.get(&place, now).await? else { return Ok(false) };
     let (version, waits_since) = (there.version, REPLY_LIFETIME.saturating_sub(there.expires_at.since(now)));
     if open_reply(key, question, there).is_some() {
         return Ok(true);
     }
     // A waiter polls every second, so this reply has been abandoned.
-    Ok(waits_since > UNCLAIMED && host.store().replace(&place, Some(version), sealed.0, until, now).await?)
+    Ok(waits_since > UNCLAIMED && host.store.replace(&place, Some(version), sealed.0, until, now).await?)
 }
 
 /// Takes the reply to `question`, if it has come.
@@ -64,11 +64,11 @@ pub(crate) async fn take_reply(
     now: Timestamp,
 ) -> Result<Option<serde_json::Value>, RecordError> {
     let place = reply_key(key, question);
-    let Some(record) = host.store().get(&place, now).await? else { return Ok(None) };
+    let Some(record) = host.store.get(&place, now).await? else { return Ok(None) };
     // A reply to another question stays for the request that asked it.
     let Some(plain) = open_reply(key, question, record) else { return Ok(None) };
     // If this fails, the reply expires.
-    let _ = host.store().take(&place, now).await;
+    let _ = host.store.take(&place, now).await;
     decode(&plain).map(Some)
 }
 

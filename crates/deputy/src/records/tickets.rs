@@ -60,7 +60,7 @@ impl Ticket for Login {
 
 /// A new handle for the record `id`.
 pub(crate) fn new_handle<T: Ticket>(host: &Host, id: GrantId, keys: &Keys, now: Timestamp) -> Handle {
-    Handle::generate(T::KIND, id, now, keys, &|buffer: &mut [u8]| host.fill_random(buffer))
+    Handle::generate(T::KIND, id, now, keys, &|buffer: &mut [u8]| host.random.fill(buffer))
 }
 
 /// Stores a ticket under its handle.
@@ -72,10 +72,10 @@ pub(crate) async fn put_ticket<T: Ticket>(
 ) -> Result<(), RecordError> {
     let sealed = {
         let plain = zeroize::Zeroizing::new(encode(ticket)?);
-        let random: Random<'_> = &|buffer: &mut [u8]| host.fill_random(buffer);
+        let random: Random<'_> = &|buffer: &mut [u8]| host.random.fill(buffer);
         ticket_seal::<T>(handle).seal(T::PURPOSE.as_bytes(), &plain, random)
     };
-    Ok(host.store().put(&T::key(handle.id()), sealed.0, now.plus(Handle::LIFETIME)).await?)
+    Ok(host.store.put(&T::key(handle.id()), sealed.0, now.plus(Handle::LIFETIME)).await?)
 }
 
 /// Why a ticket is not taken.
@@ -118,10 +118,10 @@ pub(crate) async fn take_ticket<T: Ticket>(
     let key = T::key(handle.id());
     if !is_bound {
         // A browser loses the cookie when it uses the handle.
-        let is_stored = host.store().get(&key, now).await?.is_some();
+        let is_stored = host.store.get(&key, now).await?.is_some();
         return Err(if is_stored { TicketError::OtherBrowser } else { TicketError::Used });
     }
-    let record = host.store().take(&key, now).await?.ok_or(TicketError::Used)?;
+    let record = host.store.take(&key, now).await?.ok_or(TicketError::Used)?;
     let plain = ticket_seal::<T>(handle).open(T::PURPOSE.as_bytes(), &Sealed(record.value));
     Ok(decode(&plain.ok_or(TicketError::Unknown)?)?)
 }

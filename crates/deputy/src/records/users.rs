@@ -281,7 +281,7 @@ async fn update_index_if(
     let key = user_key(config, sub);
     // The loser of a race was beaten by a writer that made progress.
     for _ in 0..MOST_RACES {
-        let record = host.store().get(&key, now).await?;
+        let record = host.store.get(&key, now).await?;
         let version = record.as_ref().map(|record| record.version);
         let mut index: UserGrants =
             record.map(|record| decode(&record.value)).transpose()?.unwrap_or_default();
@@ -294,7 +294,7 @@ async fn update_index_if(
         let ends = ends.chain(index.signed_out.iter().map(|entry| entry.until));
         let ends = ends.chain(index.ended.iter().map(|entry| entry.until));
         let until = ends.max().unwrap_or(now.plus(1));
-        if host.store().replace(&key, version, encode(&index)?, until, now).await? {
+        if host.store.replace(&key, version, encode(&index)?, until, now).await? {
             return Ok(());
         }
     }

@@ -44,7 +44,7 @@ where
     // Read less from rate-limited clients.
     let most = if response.status() == StatusCode::TOO_MANY_REQUESTS { LEAST } else { MOST };
     if body.size_hint().lower() <= most {
-        select(pin!(read_rest(body, most)), app.host().sleep(TIME)).await;
+        select(pin!(read_rest(body, most)), app.host().clock.sleep(TIME)).await;
     }
     response
 }
