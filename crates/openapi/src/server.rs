@@ -32,7 +32,8 @@ pub fn deputy(catalog: &Arc<Catalog>, config: Config, host: Host) -> Server {
     }
     let descriptions: Vec<(&str, &str)> =
         catalog.scope_descriptions.iter().map(|(scope, words)| (scope.as_str(), words.as_str())).collect();
-    Server::new(config, host, Arc::new(tools), Wording::new(&catalog.api, &descriptions))
+    let wording = Wording::new(&catalog.api, &descriptions).without_profile();
+    Server::new(config, host, Arc::new(tools), wording)
 }
 
 /// An rmcp server with a tool for each operation. It has no state. Only [`Caller`] comes from Deputy.

@@ -52,13 +52,22 @@ pub struct Wording {
     pub api: String,
     /// Each scope, and what it allows.
     pub scopes: Vec<(String, String)>,
+    /// Whether a tool shows the client the name, username or e-mail address that `PingOne` gives for the user. The approval page
+    /// says so.
+    pub shares_profile: bool,
 }
 
 impl Wording {
-    /// The words for `api`, and for what each scope allows.
+    /// The words for `api`, and for what each scope allows, of tools that may show the client who the user is.
     pub fn new(api: &str, scopes: &[(&str, &str)]) -> Self {
         let scopes = scopes.iter().map(|(scope, words)| ((*scope).to_owned(), (*words).to_owned())).collect();
-        Self { api: api.to_owned(), scopes }
+        Self { api: api.to_owned(), scopes, shares_profile: true }
+    }
+
+    /// The same for tools that do not read the user's profile.
+    #[must_use]
+    pub fn without_profile(self) -> Self {
+        Self { shares_profile: false, ..self }
     }
 
     /// The words of a scope; empty if it has no description.
