@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     curation::Place,
     document::{Document, Object, clean, text_of},
+    keys,
     names::{distinguished, name},
     operation::{self, Operation},
     refusal::{DocumentError, Refusal},
@@ -60,6 +61,7 @@ impl Catalog {
 
     pub(crate) fn of(document: &Document) -> Result<Self, DocumentError> {
         let root = document.root().as_object().ok_or(DocumentError::NotOpenApi)?;
+        keys::check(root)?;
         let empty = Map::new();
         let paths = root.get("paths").and_then(Value::as_object).unwrap_or(&empty);
         let mut places = Vec::new();
@@ -112,11 +114,11 @@ impl Catalog {
             }
         }
         let info = root.get("info").and_then(Value::as_object).unwrap_or(&empty);
-        let title = text_of(root, "x-deputy-api").or_else(|| text_of(info, "title")).unwrap_or("your API");
+        let title = text_of(root, keys::API).or_else(|| text_of(info, "title")).unwrap_or("your API");
         Ok(Self {
             api: clean(title, 100),
             version: info.get("version").map(version).unwrap_or_default(),
-            instructions: text_of(root, "x-deputy-instructions").map(|text| clean(text, 2000)),
+            instructions: text_of(root, keys::INSTRUCTIONS).map(|text| clean(text, 2000)),
             operations: served,
             refused,
             scope_descriptions: security::descriptions(root),
@@ -211,6 +213,6 @@ fn base_path(root: &Object) -> Option<String> {
 }
 
 /// The fields of a path item that are operations.
-const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
+pub(crate) const METHODS: [&str; 8] = ["delete", "get", "head", "options", "patch", "post", "put", "trace"];
 
 const MAX_OPERATIONS: usize = 5000;

@@ -89,11 +89,27 @@ impl<'a> Place<'a> {
         Ok(fixed)
     }
 
-    /// The members of the response to keep, and those to drop, as paths such as `items.id`.
-    pub(crate) fn fields(&self) -> Result<(Option<Vec<String>>, Vec<String>), Refusal> {
-        let keep = self.operation.get(FIELDS).map(|value| texts(value, FIELDS)).transpose()?;
-        let drop = self.operation.get(DROP).map(|value| texts(value, DROP)).transpose()?;
-        Ok((keep, drop.unwrap_or_default()))
+    /// The members of the response to keep, as paths such as `items.id`.
+    pub(crate) fn kept(&self) -> Result<Option<Vec<String>>, Refusal> {
+        self.operation.get(FIELDS).map(|value| texts(value, FIELDS)).transpose()
+    }
+
+    /// The members of the response to drop, as paths such as `items.id`: those that the operation, its path or the document
+    /// names.
+    pub(crate) fn dropped(&self) -> Result<Vec<String>, Refusal> {
+        let lists = [self.operation, self.item, self.root].into_iter().filter_map(|object| object.get(DROP));
+        let lists = lists.map(|value| texts(value, DROP)).collect::<Result<Vec<_>, _>>()?;
+        Ok(lists.concat())
+    }
+
+    /// The members of the response that the operation itself names, each with its key.
+    pub(crate) fn own_fields(&self) -> Result<Vec<(&'static str, String)>, Refusal> {
+        let mut fields = Vec::new();
+        for key in [FIELDS, DROP] {
+            let texts = self.operation.get(key).map(|value| texts(value, key)).transpose()?;
+            fields.extend(texts.into_iter().flatten().map(|text| (key, text)));
+        }
+        Ok(fields)
     }
 
     /// Whether the operation or its path has servers that are not those of the document.
@@ -122,12 +138,12 @@ fn texts(value: &Value, key: &'static str) -> Result<Vec<String>, Refusal> {
     texts.ok_or(Refusal::Curation(key))
 }
 
-const DESTRUCTIVE: &str = "x-deputy-destructive";
-const DROP: &str = "x-deputy-drop";
-const FIELDS: &str = "x-deputy-fields";
-const FIXED: &str = "x-deputy-fixed";
-const HIDE: &str = "x-deputy-hide";
-const NAME: &str = "x-deputy-name";
-const PREFIX: &str = "x-deputy-prefix";
-const READ_ONLY: &str = "x-deputy-read-only";
-const SCOPES: &str = "x-deputy-scopes";
+pub(crate) const DESTRUCTIVE: &str = "x-deputy-destructive";
+pub(crate) const DROP: &str = "x-deputy-drop";
+pub(crate) const FIELDS: &str = "x-deputy-fields";
+pub(crate) const FIXED: &str = "x-deputy-fixed";
+pub(crate) const HIDE: &str = "x-deputy-hide";
+pub(crate) const NAME: &str = "x-deputy-name";
+pub(crate) const PREFIX: &str = "x-deputy-prefix";
+pub(crate) const READ_ONLY: &str = "x-deputy-read-only";
+pub(crate) const SCOPES: &str = "x-deputy-scopes";

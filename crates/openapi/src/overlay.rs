@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    catalog::METHODS,
     document::{Object, shorten, text_of},
     json_path::{JsonPath, Place},
     refusal::DocumentError,
@@ -34,6 +35,12 @@ pub(crate) fn apply(overlay: &str, document: &mut Value) -> Result<(), DocumentE
             return Err(named("selects nothing"));
         }
         left = left.checked_sub(places.len()).ok_or_else(|| named("selects too much"))?;
+        if let Some(unknown) = unknown_member(action, &places) {
+            let unknown = shorten(unknown);
+            return Err(named(&format!(
+                "has no member `{unknown}` in OpenAPI. A text with a comma needs quotes"
+            )));
+        }
         change(action, document, &places).ok_or_else(|| named("cannot be changed so"))?;
     }
     Ok(())
@@ -54,6 +61,21 @@ fn change(action: &Object, document: &mut Value, places: &[Place]) -> Option<()>
         }
     }
     Some(())
+}
+
+/// A member of an update that OpenAPI does not define for an operation, a path or a document.
+fn unknown_member<'a>(action: &'a Object, places: &[Place]) -> Option<&'a str> {
+    let update = action.get("update")?.as_object()?;
+    places.iter().find_map(|place| {
+        let known: &[&str] = match &place[..] {
+            [] => &DOCUMENT,
+            [paths, _] if paths == "paths" => &PATH_ITEM,
+            [paths, _, method] if paths == "paths" && METHODS.contains(&method.as_str()) => &OPERATION,
+            _ => return None,
+        };
+        let is_unknown = |name: &&String| !known.contains(&name.as_str()) && !name.starts_with("x-");
+        update.keys().find(is_unknown).map(String::as_str)
+    })
 }
 
 fn at<'a>(document: &'a mut Value, place: &[String]) -> Option<&'a mut Value> {
@@ -94,6 +116,53 @@ fn merge(target: &mut Value, update: &Value) {
         (target, update) => *target = update.clone(),
     }
 }
+
+/// The members of a document (OpenAPI Object).
+const DOCUMENT: [&str; 10] = [
+    "components",
+    "externalDocs",
+    "info",
+    "jsonSchemaDialect",
+    "openapi",
+    "paths",
+    "security",
+    "servers",
+    "tags",
+    "webhooks",
+];
+
+/// The members of a path (Path Item Object).
+const PATH_ITEM: [&str; 13] = [
+    "$ref",
+    "delete",
+    "description",
+    "get",
+    "head",
+    "options",
+    "parameters",
+    "patch",
+    "post",
+    "put",
+    "servers",
+    "summary",
+    "trace",
+];
+
+/// The members of an operation (Operation Object).
+const OPERATION: [&str; 12] = [
+    "callbacks",
+    "deprecated",
+    "description",
+    "externalDocs",
+    "operationId",
+    "parameters",
+    "requestBody",
+    "responses",
+    "security",
+    "servers",
+    "summary",
+    "tags",
+];
 
 /// Places that all actions together may change.
 const MAX_CHANGES: usize = 50_000;
@@ -142,6 +211,14 @@ mod tests {
             (json!({ "target": "$.info" }), "action 1: $.info cannot be changed so"),
             (json!({ "target": "$.info", "update": 5 }), "action 1: $.info cannot be changed so"),
             (json!({ "target": "$", "remove": true }), "action 1: $ cannot be changed so"),
+            (
+                json!({ "target": "$.paths.*.get", "update": { "description": "Returns length", "depth": null } }),
+                "action 1: $.paths.*.get has no member `depth` in OpenAPI. A text with a comma needs quotes",
+            ),
+            (
+                json!({ "target": "$", "update": { "title": "B" } }),
+                "action 1: $ has no member `title` in OpenAPI. A text with a comma needs quotes",
+            ),
             (json!({}), "action 1: it has no target"),
             (json!(5), "action 1: it is not an object"),
         ] {

@@ -3,6 +3,9 @@
 /// Why a document cannot be used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
+    /// A key `x-deputy-*` does not exist, or is at a place to which it does not belong.
+    #[error("it has a key that would have no effect: {0}")]
+    Key(String),
     /// The text is not an OpenAPI document.
     #[error("it is not an OpenAPI document: it has no `openapi` with a version such as 3.1.0")]
     NotOpenApi,

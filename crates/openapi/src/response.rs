@@ -11,6 +11,7 @@ use crate::{
     media,
     refusal::Refusal,
     schema::{Direction, Schema, fit_output, write},
+    selection::{self, Selection},
 };
 
 /// The responses of an operation as the output of its tool.
@@ -18,9 +19,10 @@ use crate::{
 pub(crate) struct Output {
     /// The schema of `structuredContent`, if the document has one.
     pub(crate) schema: Option<Schema>,
-    /// The members of the response to keep, and those to drop.
-    keep: Option<Vec<Vec<String>>>,
-    drop: Vec<Vec<String>>,
+    /// The members of the response that are passed on.
+    selection: Selection,
+    /// The members that the operation's keys name and that its responses do not declare, each with its key.
+    pub(crate) unknown_fields: Vec<String>,
     /// Whether the operation changes nothing, so that a tool that failed can be called again.
     is_read_only: bool,
 }
@@ -60,21 +62,18 @@ pub(crate) fn read(
     if !binary.is_empty() && !json && !text {
         return Err(Refusal::Response(shorten(&binary.join(", "))));
     }
-    let (keep, drop) = place.fields()?;
-    let split = |paths: Vec<String>| {
-        paths.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect::<Vec<_>>()
-    };
-    let (keep, drop) = (keep.map(split), split(drop));
+    let selection = Selection::of(place)?;
     schemas.dedup();
     let schema = match &schemas[..] {
         [schema] if !without_json => object_schema(document, schema),
         _ => None,
     };
-    let mut output = Output { schema: None, keep, drop, is_read_only };
-    output.schema = schema.map(|mut schema| {
-        output.select(&mut schema.schema, true);
+    let schema = schema.map(|mut schema| {
+        selection.apply_to_schema(&mut schema.schema);
         schema
     });
+    let unknown_fields = selection::unknown(document, place, &schemas)?;
+    let output = Output { schema, selection, unknown_fields, is_read_only };
     let accept = match (json, text) {
         (true, false) => "application/json",
         (false, true) => "text/plain, text/*;q=0.9, */*;q=0.1",
@@ -138,7 +137,7 @@ impl Output {
     }
 
     fn structured(&self, mut value: Value) -> CallToolResult {
-        self.select(&mut value, false);
+        self.selection.apply(&mut value);
         if let Some(schema) = &self.schema
             && let Err(mismatch) = fit_output(&mut value, schema)
         {
@@ -160,61 +159,6 @@ impl Output {
         let done = if self.is_read_only { "" } else { "The API has done this; do not repeat the call. " };
         error(format!("{done}Its response {reason}."))
     }
-
-    /// Removes the members that the curation leaves out, from a value or from its schema.
-    fn select(&self, value: &mut Value, is_schema: bool) {
-        if let Some(keep) = &self.keep {
-            let paths: Vec<&[String]> = keep.iter().map(Vec::as_slice).collect();
-            retain(value, &paths, is_schema);
-        }
-        for path in &self.drop {
-            remove(value, path, is_schema);
-        }
-    }
-}
-
-/// The members of an object, or those that its schema declares. A list, or the schema of one, stands for each of its items.
-fn for_each_object(value: &mut Value, is_schema: bool, change: &mut dyn FnMut(&mut Object)) {
-    match value {
-        Value::Array(items) if !is_schema => {
-            for item in items {
-                for_each_object(item, is_schema, change);
-            }
-        }
-        Value::Object(schema) if is_schema => {
-            if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-                change(properties);
-            } else if let Some(items) = schema.get_mut("items") {
-                for_each_object(items, is_schema, change);
-            }
-        }
-        Value::Object(members) => change(members),
-        _ => {}
-    }
-}
-
-fn retain(value: &mut Value, paths: &[&[String]], is_schema: bool) {
-    for_each_object(value, is_schema, &mut |members| {
-        members.retain(|name, _| paths.iter().any(|path| path.first() == Some(name)));
-        for (name, value) in members.iter_mut() {
-            let inner: Vec<&[String]> =
-                paths.iter().filter(|path| path.first() == Some(name)).map(|path| &path[1..]).collect();
-            if inner.iter().all(|path| !path.is_empty()) {
-                retain(value, &inner, is_schema);
-            }
-        }
-    });
-}
-
-fn remove(value: &mut Value, path: &[String], is_schema: bool) {
-    let Some((name, rest)) = path.split_first() else { return };
-    for_each_object(value, is_schema, &mut |members| {
-        if rest.is_empty() {
-            members.remove(name);
-        } else if let Some(inner) = members.get_mut(name) {
-            remove(inner, rest, is_schema);
-        }
-    });
 }
 
 /// The text for a response that is no success. The API's own text is shown only if it explains what is wrong with the request.

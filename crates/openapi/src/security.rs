@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     curation::Place,
     document::{Document, Object, clean, shorten, text_of},
+    keys,
     refusal::Refusal,
 };
 
@@ -86,7 +87,7 @@ pub(crate) fn descriptions(root: &Object) -> BTreeMap<String, String> {
     let schemes = schemes.and_then(Value::as_object).into_iter().flatten();
     let flows = schemes.filter_map(|(_, scheme)| scheme.get("flows")?.as_object()).flatten();
     let of_flows = flows.filter_map(|(_, flow)| flow.get("scopes")?.as_object());
-    let curated = root.get("x-deputy-scope-descriptions").and_then(Value::as_object);
+    let curated = root.get(keys::SCOPE_DESCRIPTIONS).and_then(Value::as_object);
     let mut descriptions = BTreeMap::new();
     // The last one counts.
     for (scope, words) in of_flows.chain(curated).flatten() {

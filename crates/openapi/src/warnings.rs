@@ -93,6 +93,9 @@ fn of_operation(operation: &Operation) -> Vec<String> {
             "the document does not declare the parameter `{name}` of its path, which takes every text"
         ));
     }
+    for field in &operation.output.unknown_fields {
+        warnings.push(format!("{field} is no member of its response"));
+    }
     if !operation.left_out.is_empty() {
         warnings.push(format!("it is called without {}", operation.left_out.join(", ")));
     }
