@@ -118,6 +118,72 @@ class Chart(unittest.TestCase):
         files = {name for name in variables if name.endswith("_FILE")}
         self.assertEqual(files, {"SERVER_KEY_FILE", "PINGONE_CLIENT_KEY_FILE", "STORE_URL_FILE"})
 
+    def test_numbers_and_switches_keep_their_form(self):
+        # As Helm reads a file of values: numbers become floating-point ones, `on` and `off` booleans.
+        values = """
+            audit: { maxMegabytes: 1000000, size: 50000000000 }
+            autoscaling: { enabled: false, maxReplicas: 3000000 }
+            config:
+              REFRESH_TOKEN_LIFETIME: 2592000
+              MAX_CONNECTIONS: "100000"
+              PINGONE_SEND_RESOURCE: off
+              CLIENT_ID_METADATA_DOCUMENTS: on
+              CLIENTS: [{ client_name: A, redirect_uris: [https://a.example/callback] }]
+            podDisruptionBudget: { maxUnavailable: 25% }
+            replicas: 2000000
+            resources: { limits: { memory: 1000000000 } }
+            storeConnections: 1000
+        """
+        resources = rendered(yaml.safe_load(values))
+        variables = resources["ConfigMap"]["data"]
+        expected = {
+            "AUDIT_MAX_MB": "1000000",
+            "CLIENTS": '[{"client_name":"A","redirect_uris":["https://a.example/callback"]}]',
+            "CLIENT_ID_METADATA_DOCUMENTS": "on",
+            "MAX_CONNECTIONS": "100000",
+            "PINGONE_SEND_RESOURCE": "off",
+            "REFRESH_TOKEN_LIFETIME": "2592000",
+            "STORE_CONNECTIONS": "1000",
+        }
+        self.assertEqual({name: variables[name] for name in expected}, expected)
+        workload = resources["StatefulSet"]["spec"]
+        self.assertEqual(workload["replicas"], 2000000)
+        self.assertEqual(workload["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"], 50000000000)
+        self.assertEqual(pod(resources)["containers"][0]["resources"]["limits"]["memory"], 1000000000)
+        self.assertEqual(resources["PodDisruptionBudget"]["spec"]["maxUnavailable"], "25%")
+        autoscaling = {"enabled": True, "maxReplicas": 3000000, "podMetrics": [{"name": "a", "averageValue": 4000000}]}
+        scaler = rendered({"autoscaling": autoscaling})["HorizontalPodAutoscaler"]["spec"]
+        self.assertEqual((scaler["maxReplicas"], scaler["metrics"][1]["pods"]["target"]["averageValue"]), (3000000, "4000000"))
+
+    def test_no_template_writes_a_number_as_it_is(self):
+        numbers = []
+
+        def collect(values, path):
+            for name, value in values.items():
+                if isinstance(value, dict):
+                    collect(value, f"{path}.{name}")
+                elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                    numbers.append(f"{path}.{name}")
+
+        collect(yaml.safe_load((CHART / "values.yaml").read_text()), ".Values")
+        self.assertIn(".Values.audit.maxMegabytes", numbers)
+        templates = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+        for name in numbers:
+            for written in re.findall(rf"{{{{[^}}]*{re.escape(name)}\b[^}}]*}}}}", templates):
+                self.assertRegex(written, r"\bint64\b|deputy\.text|\badd\b", name)
+
+    def test_identifiers_that_are_numbers_are_refused(self):
+        for text in ("00000000000000000000000000000000", "12345678901234567890123456789012", "12345678901234567890123456e+05"):
+            for name in ("PINGONE_DV_POLICY_ID", "PINGONE_CLIENT_ID"):
+                value = float(text)
+                with self.assertRaisesRegex(Exception, f"config.{name} is a number, .* Write it in quotes"):
+                    rendered({"config": {name: value}})
+                self.assertEqual(rendered({"config": {name: text}})["ConfigMap"]["data"][name], text)
+        with self.assertRaisesRegex(Exception, "config.ANY is a number"):
+            rendered({"config": {"ANY": 12345678901234567}})
+        with self.assertRaisesRegex(Exception, "image.tag is a number"):
+            rendered({"image": {"tag": 1.10}})
+
     def test_pods_stop_later_than_deputy(self):
         resources = rendered({"drainSeconds": 30})
         self.assertEqual(resources["ConfigMap"]["data"]["DRAIN_SECONDS"], "30")

@@ -31,3 +31,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /*
+A value as the text of a variable. Helm reads a number of YAML as a floating-point one, and `on` and `off` as booleans: a number with
+many digits and the zeros before a number are lost by then, so an identifier has to be a text.
+*/ -}}
+{{- define "deputy.text" -}}
+{{- if or (kindIs "float64" .value) (kindIs "int64" .value) (kindIs "int" .value) -}}
+{{- if or (regexMatch "(_ID|_IDENTIFIER|tag)$" .name) (ge (float64 .value) 9007199254740992.0) -}}
+{{- fail (printf "%s is a number, whose digits YAML does not keep. Write it in quotes: %s: \"…\"" .name (last (splitList "." .name))) -}}
+{{- end -}}
+{{- if eq (float64 .value) (floor .value) -}}{{- int64 .value -}}{{- else -}}{{- .value -}}{{- end -}}
+{{- else if kindIs "bool" .value -}}
+{{- ternary "on" "off" .value -}}
+{{- else if kindIs "string" .value -}}
+{{- .value -}}
+{{- else -}}
+{{- toJson .value -}}
+{{- end -}}
+{{- end -}}
