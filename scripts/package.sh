@@ -120,7 +120,8 @@ package_deb() {
 }
 
 systemd_unit() {
-  sed -n '/^```ini$/,/^```$/p' docs/native.md | sed -e '/^```/d' -e 's|/usr/local/bin/deputy|/usr/bin/deputy|'
+  # The first of the page, before a drop-in.
+  sed -n '/^```ini$/,/^```$/ { /^```$/q; /^```/d; s|/usr/local/bin/deputy|/usr/bin/deputy|; p; }' docs/native.md
 }
 
 deb_control() {

@@ -319,6 +319,7 @@ A secret can be in a file of its own, whose path is in a variable with `_FILE` a
 `PINGONE_CLIENT_KEY_FILE`, `PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for
 `deputy doctor` and `deputy provision`. A line break at the end of the file does not count. If the variable itself is set too, Deputy does
 not start. `CLIENTS_FILE` names a file with the list `CLIENTS` in the same way, on as many lines as you like.
+[native.md](native.md#files-that-variables-name) says where a service of systemd finds such files, and documents of `OPENAPI`.
 
 `deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. That includes the list in
 `CLIENTS_FILE`. Requests that have begun finish with the values that they began with. Files of one folder that change at once, as when
@@ -367,5 +368,7 @@ const OPTIONAL_BINDINGS: [(&str, &str); 2] = [
 
 const EXAMPLE_FILE: &str = "\
 # Variables of `deputy serve`. docs/configuration.md has more about each, docs/pingone.md says where in PingOne its value is.
+# Those of the native host, such as LISTEN and OPENAPI, are in docs/configuration.md. docs/native.md says where the files belong that
+# variables name.
 # This file is generated: UPDATE_DOCS=1 cargo test -p deputy-native --test binary
 ";
