@@ -146,6 +146,9 @@ class Compose(unittest.TestCase):
         cls.run_command("sh", "-e", input="\n".join(commands))
         lines = (cls.compose / "deputy.env").read_text().splitlines()
         filled = [line + values[line[:-1]] if line.endswith("=") else line for line in lines]
+        filled = [line.removeprefix("#") if line.startswith("#OPENAPI") else line for line in filled]
+        for name in ("openapi.yaml", "overlay.yaml"):
+            shutil.copy(ROOT / "examples/invoices" / name, cls.compose / "api")
         (cls.compose / "deputy.env").write_text("\n".join(filled) + "\n")
 
     @classmethod
@@ -229,11 +232,23 @@ class Compose(unittest.TestCase):
         metadata = json.loads(self.get(self.deputy, "/.well-known/oauth-authorization-server"))
         self.assertEqual(metadata["issuer"], "http://localhost:8787")
         self.get(self.deputy, "/health")
+        self.get(self.deputy, "/readyz")
+
+    def test_tools_are_those_of_the_document(self):
+        self.assertIn("use your invoices", self.get(self.deputy, "/").decode())
+
+    def test_admin_interface_is_reached_in_a_container(self):
+        self.prometheus_reports("targets", all_are_up)
+        listed = self.podman_compose("exec", "-T", "deputy", "deputy", "grants", "list", "--json")
+        self.assertIn('"grants":[]', listed.replace(" ", ""))
 
     def test_prometheus_scrapes_every_replica(self):
-        up = lambda data: [target["health"] for target in data["activeTargets"]] == ["up"] * 3
-        self.prometheus_reports("targets", up)
+        self.prometheus_reports("targets", all_are_up)
         self.prometheus_reports("rules", lambda data: sum(len(group["rules"]) for group in data["groups"]) > 5)
+
+
+def all_are_up(targets):
+    return [target["health"] for target in targets["activeTargets"]] == ["up"] * 3
 
 
 PINGONE = "auth.pingone.eu"

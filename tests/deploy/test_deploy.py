@@ -20,8 +20,10 @@ EVERYTHING = {
     "imagePullSecrets": [{"name": "registry"}],
     "metrics": {"podMonitor": True},
     "networkPolicy": {"extraEgress": [{"ports": [{"port": 8080}]}]},
+    "openapi": {"configMap": "deputy-api", "overlay": "overlay.yaml"},
     "nodeSelector": {"kubernetes.io/arch": "amd64"},
     "podAnnotations": {"example.com/c": "d"},
+    "secrets": ["SERVER_KEY", "PINGONE_CLIENT_SECRET", "STORE_URL", "ADMIN_TOKEN"],
     "tolerations": [{"key": "dedicated", "operator": "Exists"}],
 }
 NOTHING = {"metrics": {"enabled": False}, "networkPolicy": {"enabled": False}}
@@ -101,7 +103,8 @@ class Chart(unittest.TestCase):
                 rendered({"config": {name: "hunter2"}})
 
     def test_config_with_a_variable_of_the_chart_is_refused(self):
-        own = set(rendered()["ConfigMap"]["data"]) - set(yaml.safe_load((CHART / "values.yaml").read_text())["config"])
+        own = set(rendered(EVERYTHING)["ConfigMap"]["data"]) | set(rendered()["ConfigMap"]["data"])
+        own -= set(yaml.safe_load((CHART / "values.yaml").read_text())["config"])
         for name in own:
             if not name.endswith("_FILE"):
                 with self.assertRaisesRegex(Exception, f"the chart sets {name} itself"):
@@ -184,6 +187,38 @@ class Chart(unittest.TestCase):
         with self.assertRaisesRegex(Exception, "image.tag is a number"):
             rendered({"image": {"tag": 1.10}})
 
+    def test_documented_values_are_rendered(self):
+        section = (ROOT / "docs/replicas.md").read_text().split("## In Kubernetes")[1]
+        resources = rendered(yaml.safe_load(section.split("```yaml\n")[1].split("```")[0]))
+        variables = resources["ConfigMap"]["data"]
+        self.assertEqual(variables["PINGONE_CLIENT_ID"], "00000000-0000-4000-8000-000000000001")
+        self.assertEqual(variables["CLIENT_ADDRESS_HEADER"], "x-forwarded-for")
+        self.assertIn("Ingress", resources)
+        # Its secrets and its ConfigMap are those that the commands make.
+        for name in (name for name in variables if name.endswith("_FILE")):
+            self.assertRegex(section, rf"--from-(literal|file)={name.removesuffix('_FILE')}=")
+        (volume,) = (volume for volume in pod(resources)["volumes"] if volume["name"] == "openapi")
+        files = {variables[name].removeprefix("/etc/deputy/") for name in ("OPENAPI", "OPENAPI_OVERLAY")}
+        made = re.search(rf"kubectl create configmap {volume['configMap']['name']} (.*)", section)[1]
+        self.assertEqual(files, set(re.findall(r"--from-file=(\S+)", made)))
+
+    def test_document_is_a_file_of_the_pods(self):
+        self.assertNotIn("OPENAPI", rendered()["ConfigMap"]["data"])
+        resources = rendered({"openapi": {"configMap": "api", "document": "api.json"}})
+        variables = resources["ConfigMap"]["data"]
+        self.assertEqual((variables["OPENAPI"], variables.get("OPENAPI_OVERLAY")), ("/etc/deputy/api.json", None))
+        (container,) = pod(resources)["containers"]
+        self.assertIn({"name": "openapi", "mountPath": "/etc/deputy", "readOnly": True}, container["volumeMounts"])
+        self.assertIn({"name": "openapi", "configMap": {"name": "api"}}, pod(resources)["volumes"])
+        with self.assertRaisesRegex(Exception, "openapi.overlay is a key of openapi.configMap"):
+            rendered({"openapi": {"overlay": "overlay.yaml"}})
+
+    def test_admin_interface_is_for_commands_in_the_pod(self):
+        self.assertNotIn("ADMIN_LISTEN", rendered()["ConfigMap"]["data"])
+        variables = rendered({"secrets": ["SERVER_KEY", "STORE_URL", "ADMIN_TOKEN"]})["ConfigMap"]["data"]
+        self.assertEqual(variables["ADMIN_LISTEN"], "127.0.0.1:8790")
+        self.assertEqual(variables["ADMIN_TOKEN_FILE"], "/run/secrets/deputy/ADMIN_TOKEN")
+
     def test_pods_stop_later_than_deputy(self):
         resources = rendered({"drainSeconds": 30})
         self.assertEqual(resources["ConfigMap"]["data"]["DRAIN_SECONDS"], "30")
@@ -195,7 +230,7 @@ class Documents(unittest.TestCase):
     def test_variables_exist(self):
         known = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
         set_by = {
-            "chart": rendered()["ConfigMap"]["data"],
+            "chart": rendered(EVERYTHING)["ConfigMap"]["data"],
             "compose": yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["deputy"]["environment"],
             "example": re.findall(r"^([A-Z_]+)=", (COMPOSE / "deputy.env.example").read_text(), re.MULTILINE),
         }

@@ -25,7 +25,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- fail (printf "config.%s is a secret, and a ConfigMap keeps none. Put it into the Secret %s, and its name into secrets" . $.Values.existingSecret) -}}
 {{- end -}}
 {{- end -}}
-{{- range list "AUDIT" "AUDIT_MAX_MB" "DATA_DIR" "DRAIN_SECONDS" "LISTEN" "LOG_FORMAT" "METRICS_LISTEN" "STORE_CONNECTIONS" -}}
+{{- range list "ADMIN_LISTEN" "AUDIT" "AUDIT_MAX_MB" "DATA_DIR" "DRAIN_SECONDS" "LISTEN" "LOG_FORMAT" "METRICS_LISTEN" "OPENAPI" "OPENAPI_OVERLAY" "STORE_CONNECTIONS" -}}
 {{- if hasKey $.Values.config . -}}
 {{- fail (printf "the chart sets %s itself; remove config.%s, and look for a value of the chart instead" . .) -}}
 {{- end -}}
