@@ -28,6 +28,8 @@ package() {
   [ "${1:-}" != --test ] || { tested=yes; shift; }
   out="${CARGO_TARGET_DIR:-$PWD/target}/package"
   version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)"
+  # The modes of the files in the packages.
+  umask 022
   mkdir -p "$out" || return 1
   [ $# -gt 0 ] || set -- npm binary deb image
   for made in "$@"; do
@@ -83,19 +85,23 @@ worker_configuration() {
 # The targets of the native program, each with Debian's name of its architecture.
 static_targets="x86_64-unknown-linux-musl:amd64 aarch64-unknown-linux-musl:arm64"
 
-# Static programs for Linux, in archives. Zig is their C compiler and linker, for it has musl for every architecture.
+# Static programs for Linux, in archives with the documents. Zig is their C compiler and linker, for it has musl for every architecture.
 package_binary() {
-  local target folder
+  local target
   install_python_packages scripts/package.txt || return 1
   for target in $static_targets; do
     target="${target%:*}"
     rustup --quiet target add "$target" || return 1
     PATH="$(dirname "$python"):$PATH" CARGO_PROFILE_RELEASE_STRIP=symbols \
       cargo zigbuild --quiet --release --locked -p deputy-native --target "$target" || return 1
-    folder="$out/deputy-$version-$target"
-    rm -rf "$folder" && mkdir -p "$folder" && cp "$(static_program "$target")" README.md LICENSE-* .env.example "$folder" &&
-      tar -czf "$folder.tar.gz" --owner=0 --group=0 -C "$out" "$(basename "$folder")" && rm -rf "$folder" || return 1
+    archive "$target" || return 1
   done
+}
+
+archive() {
+  local folder="$out/deputy-$version-$1"
+  rm -rf "$folder" && mkdir -p "$folder" && cp "$(static_program "$1")" "$folder" && node scripts/documents.js "$folder" "$version" &&
+    tar -czf "$folder.tar.gz" --owner=0 --group=0 -C "$out" "$(basename "$folder")" && rm -rf "$folder"
 }
 
 static_program() {
@@ -104,24 +110,55 @@ static_program() {
   echo "$program"
 }
 
-# Debian packages with the unit of docs/native.md.
+# Debian packages with the unit of docs/native.md, the documents, and scripts as Debian's packages of services have them.
 package_deb() {
-  local target root architecture
+  local target root architecture script
   for target in $static_targets; do
     architecture="${target#*:}"
     root="$out/deb-$architecture"
     rm -rf "$root" && mkdir -p "$root/DEBIAN" "$root/usr/bin" "$root/lib/systemd/system" "$root/usr/share/doc/deputy" "$root/etc/deputy" &&
-      cp "$(static_program "${target%:*}")" "$root/usr/bin/deputy" && cp LICENSE-* .env.example README.md "$root/usr/share/doc/deputy" &&
-      systemd_unit >"$root/lib/systemd/system/deputy.service" && deb_control "$architecture" >"$root/DEBIAN/control" &&
-      printf '#!/bin/sh\nset -e\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n' >"$root/DEBIAN/postinst" &&
-      chmod 755 "$root/DEBIAN/postinst" && chmod 700 "$root/etc/deputy" &&
-      dpkg-deb --root-owner-group --build "$root" "$out/deputy_${version}_$architecture.deb" >/dev/null && rm -rf "$root" || return 1
+      cp "$(static_program "${target%:*}")" "$root/usr/bin/deputy" && node scripts/documents.js "$root/usr/share/doc/deputy" "$version" &&
+      systemd_unit >"$root/lib/systemd/system/deputy.service" && deb_control "$architecture" >"$root/DEBIAN/control" || return 1
+    for script in postinst prerm postrm; do
+      { printf '#!/bin/sh\nset -e\n' && "deb_$script"; } >"$root/DEBIAN/$script" && chmod 755 "$root/DEBIAN/$script" || return 1
+    done
+    dpkg-deb --root-owner-group --build "$root" "$out/deputy_${version}_$architecture.deb" >/dev/null && rm -rf "$root" || return 1
   done
 }
 
 systemd_unit() {
   # The first of the page, before a drop-in.
   sed -n '/^```ini$/,/^```$/ { /^```$/q; /^```/d; s|/usr/local/bin/deputy|/usr/bin/deputy|; p; }' docs/native.md
+}
+
+# A new service is not started: it needs /etc/deputy/env. One that runs is restarted with a new version.
+deb_postinst() {
+  cat <<'EOF'
+if [ "$1" = configure ] && [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+  [ -z "$2" ] || systemctl try-restart deputy.service
+fi
+EOF
+}
+
+deb_prerm() {
+  cat <<'EOF'
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+  systemctl stop deputy.service
+fi
+EOF
+}
+
+# The configuration in /etc/deputy and the data in /var/lib/private/deputy are the operator's, and remain.
+deb_postrm() {
+  cat <<'EOF'
+if [ "$1" = purge ]; then
+  rm -f /etc/systemd/system/multi-user.target.wants/deputy.service
+fi
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+fi
+EOF
 }
 
 deb_control() {

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,6 +33,17 @@ function run(command, ...args) {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", env: { PATH: process.env.PATH } });
   assert.equal(status, 0, `${command}: ${error ?? stderr}`);
   return stdout;
+}
+
+/** The pages in `folder`, and those of their links that lead to no file. */
+function linksOfPages(folder) {
+  const pages = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".md"));
+  const lost = pages.flatMap((page) => {
+    const links = [...readFileSync(join(folder, page), "utf8").matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
+    const paths = links.filter((target) => !/^(#|[a-z]+:)/.test(target)).map((target) => target.split("#")[0]);
+    return paths.filter((path) => !existsSync(join(folder, dirname(page), path))).map((path) => `${page}: ${path}`);
+  });
+  return { pages, lost };
 }
 
 async function stop(child) {
@@ -118,6 +129,14 @@ for (const [machine, architecture, own] of ARCHITECTURES) {
       assert.match(runs(program, "tools", "--openapi", invoices), /^Invoices: 6 tools/);
     });
 
+    test("have the documents and the examples", () => {
+      const { pages, lost } = linksOfPages(root);
+      for (const page of ["README.md", "docs/native.md", "docs/replicas.md"]) assert.ok(pages.includes(page), page);
+      assert.deepEqual(lost, []);
+      assert.ok(existsSync(join(root, "deploy/helm/deputy/Chart.yaml")));
+      assert.match(runs(program, "tools", "--openapi", join(root, "examples/invoices/openapi.yaml")), /^Invoices: 6 tools/);
+    });
+
     test("have a program that serves a document", { timeout: 300_000 }, () =>
       serve([...emulator, program], root, async (deputy) => {
         const { access_token } = await logIn(deputy, await register(deputy.at("/register")), alice);
@@ -135,13 +154,32 @@ for (const [machine, architecture, own] of ARCHITECTURES) {
       const listed = run("dpkg-deb", "--contents", file);
       for (const path of ["./usr/bin/deputy", "./lib/systemd/system/deputy.service", "./usr/share/doc/deputy/LICENSE-MIT"])
         assert.ok(listed.includes(path), path);
-      assert.match(listed, /drwx------ root\/root .* \.\/etc\/deputy\/\n/);
+      // The user of the service reads documents there.
+      assert.match(listed, /drwxr-xr-x root\/root .* \.\/etc\/deputy\/\n/);
       const folder = join(root, "deb");
       mkdirSync(folder);
       run("dpkg-deb", "--extract", file, folder);
       const unit = readFileSync(join(folder, "lib/systemd/system/deputy.service"), "utf8");
       assert.match(unit, /^\[Unit\]\n[^]*^ExecStart=\/usr\/bin\/deputy serve$/m);
       runs(join(folder, "usr/bin/deputy"), "--version");
+      const { pages, lost } = linksOfPages(join(folder, "usr/share/doc/deputy"));
+      assert.ok(pages.includes("docs/native.md"));
+      assert.deepEqual(lost, []);
+    });
+
+    test("stop the service before Debian removes it", () => {
+      const folder = join(root, "control");
+      run("dpkg-deb", "--control", named(new RegExp(`_${architecture}\\.deb$`)), folder);
+      for (const [script, command] of [
+        ["postinst", "try-restart deputy.service"],
+        ["prerm", "stop deputy.service"],
+        ["postrm", "daemon-reload"],
+      ]) {
+        const text = readFileSync(join(folder, script), "utf8");
+        assert.match(text, new RegExp(`\\[ -d /run/systemd/system \\].*\\n[^]*systemctl ${command}\\n`), script);
+        run("sh", "-n", join(folder, script));
+        assert.equal(statSync(join(folder, script)).mode & 0o777, 0o755);
+      }
     });
 
     test("have an image that starts the program", () => {
