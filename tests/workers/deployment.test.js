@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 
 import { dev, node, wrangler } from "../../hosts/cloudflare/wrangler.js";
 import { freePorts, repository, spawnGroup } from "../clients/node/demo.js";
@@ -70,6 +71,16 @@ describe("Worker with wrong variables", { timeout: 60_000 }, () => {
     }
     for (const value of ["hunter2", "a-secret-of-the-client"]) assert.ok(!log.includes(value), `${value} in ${log}`);
   });
+});
+
+test("modules are as small as the document says", async () => {
+  const document = await readFile(join(repository, "docs/deploy.md"), "utf8");
+  const sizes = document.match(/The module is smaller than ([\d.]+) MB after gzip, and that for OpenAPI documents smaller than ([\d.]+) MB/);
+  for (const [index, name] of ["worker", "openapi"].entries()) {
+    const module = await readFile(join(repository, "hosts/cloudflare", name, "build/index_bg.wasm"));
+    const size = gzipSync(module, { level: 9 }).length;
+    assert.ok(size < Number(sizes[index + 1]) * 1e6, `${name}: ${size} bytes`);
+  }
 });
 
 test("Workers of the tests refuse to be deployed", { timeout: 60_000 }, async () => {
