@@ -77,16 +77,20 @@ impl Catalog {
                     continue;
                 }
             };
+            if has_members_beside_reference(item) {
+                refuse(clean(path, 200), Refusal::BesideReference("its path"));
+                continue;
+            }
             for method in METHODS {
                 let source = || source(method, path);
+                let Some(operation) = target.get(method) else { continue };
                 // Some documents have references to operations, which OpenAPI does not define.
-                match target.get(method).map(|operation| document.object(operation)) {
-                    Some(Ok(operation)) => places.push(Place { path, method, root, item: target, operation }),
-                    Some(Err(refusal)) => refuse(source(), refusal),
-                    None => {}
-                }
-                if item.get("$ref").is_some() && item.get(method).is_some() {
-                    refuse(source(), Refusal::Malformed("an operation is beside the `$ref` of its path"));
+                match document.object(operation) {
+                    _ if has_members_beside_reference(operation) => {
+                        refuse(source(), Refusal::BesideReference("the operation"));
+                    }
+                    Ok(operation) => places.push(Place { path, method, root, item: target, operation }),
+                    Err(refusal) => refuse(source(), refusal),
                 }
             }
         }
@@ -158,6 +162,14 @@ impl Catalog {
         };
         Config::parse(|name| if name == "API_SCOPES" { Some(scopes.clone()) } else { variable(name) })
     }
+}
+
+/// Whether a part of the document says something beside its `$ref`. The target alone would count, and a decision of the curation
+/// beside the reference would have no effect.
+fn has_members_beside_reference(value: &Value) -> bool {
+    let without_effect = |name: &str| !["$ref", "description", "summary"].contains(&name);
+    value.get("$ref").is_some()
+        && value.as_object().is_some_and(|object| object.keys().any(|name| without_effect(name)))
 }
 
 /// The method and the path of an operation, for messages.

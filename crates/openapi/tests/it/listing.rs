@@ -177,25 +177,32 @@ fn operation_that_is_lost_in_the_document_is_named() {
             "/d": { "post": { "requestBody": { "content": {} } } },
             "/e": { "get": { "$ref": "e.yaml" }, "put": { "$ref": "#/components/x-put" } },
             "/f": { "get": { "parameters": { "$ref": "#/components/parameters" } } },
+            "/g": { "$ref": "#/components/pathItems/A", "x-deputy-hide": true },
+            "/h": { "get": { "$ref": "#/components/x-put", "x-deputy-scopes": ["a"] }, "put": { "$ref": "#/components/x-put" } },
+            "/i": { "$ref": "#/components/pathItems/A", "summary": "A." },
+            "/j": { "$ref": null, "get": {} },
         },
         "components": { "pathItems": { "A": { "get": { "operationId": "a" } } }, "x-put": {} },
         "webhooks": { "made": { "post": {} } },
     });
     let catalog = Catalog::read(&document.to_string()).unwrap();
     let served: Vec<_> = catalog.operations.iter().map(|operation| operation.source.as_str()).collect();
-    assert_eq!((served, catalog.version.as_str()), (vec!["GET /a", "PUT /e"], "1.5"));
+    assert_eq!((served, catalog.version.as_str()), (vec!["PUT /e", "PUT /h", "GET /i"], "1.5"));
     let mut refused: Vec<_> =
         catalog.refused.iter().map(|refused| format!("{}: {}", refused.source, refused.refusal)).collect();
     refused.sort_unstable();
     assert_eq!(
         refused,
         [
+            "/a: its path is a reference with members beside it, which would have no effect; they belong to its target",
+            "/g: its path is a reference with members beside it, which would have no effect; they belong to its target",
+            "/j: its path is a reference with members beside it, which would have no effect; they belong to its target",
             "GET /b: the document is malformed: an object is missing",
             "GET /c: its response is text/event-stream; JSON and text are passed on",
             "GET /e: it refers to another document: e.yaml",
             "GET /f: the document is malformed: the parameters are not a list",
+            "GET /h: the operation is a reference with members beside it, which would have no effect; they belong to its target",
             "POST /d: its request body is of no media type; JSON, forms and plain text can be sent",
-            "PUT /a: the document is malformed: an operation is beside the `$ref` of its path",
         ]
     );
 }
