@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     host::{DAY, Digest},
     jose::ClientKeys,
-    types::{ClientId, ConfiguredId, RedirectUri},
+    types::{ClientId, ConfiguredId, RedirectUri, is_invisible},
 };
 
 /// A client that registered (RFC 7591), whose metadata document was fetched, or that the operator configured. A client
@@ -84,12 +84,7 @@ impl Client {
 /// The part of a name that pages can show: at most 100 characters, with single spaces, without control characters and
 /// without characters that reverse, hide or overprint text. `None` if nothing is left.
 pub(crate) fn displayable(name: &str) -> Option<String> {
-    let visible = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-                | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-    };
+    let visible = |c: &char| !c.is_control() && !is_invisible(*c);
     let spaced: String =
         name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(visible).collect();
     let name: String = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
