@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use deputy::mcp::Confirmation;
+use deputy::{mcp::Confirmation, types::is_invisible};
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
     InputRequiredResult, InputResponses,
 };
 use serde_json::Value;
 
-use crate::{
-    document::{Object, clean},
-    operation::Operation,
-};
+use crate::{document::Object, operation::Operation};
 
 /// Whether an operation may go ahead.
 pub(crate) enum Answer {
@@ -59,7 +56,7 @@ fn message(operation: &Operation, arguments: &Object) -> Option<String> {
     let mut message = format!("{}?", title.trim_end_matches(['.', '?', '!']));
     let mut words = Vec::new();
     for (name, value) in arguments {
-        in_words(name, value, &mut words)?;
+        in_words(&name_in_words(name), value, &mut words)?;
     }
     if words.len() > MAX_ARGUMENTS {
         return None;
@@ -74,9 +71,9 @@ fn message(operation: &Operation, arguments: &Object) -> Option<String> {
 /// A line for each value. Texts are in quotes, so that they cannot imitate a line. `None` for a text that is too long.
 fn in_words(name: &str, value: &Value, words: &mut Vec<String>) -> Option<()> {
     match value {
-        Value::Object(members) if !members.is_empty() => {
-            members.iter().try_for_each(|(member, value)| in_words(&format!("{name}.{member}"), value, words))
-        }
+        Value::Object(members) if !members.is_empty() => members.iter().try_for_each(|(member, value)| {
+            in_words(&format!("{name}.{}", name_in_words(member)), value, words)
+        }),
         Value::Array(items) if !items.is_empty() => {
             let mut items = items.iter().enumerate();
             items.try_for_each(|(index, value)| in_words(&format!("{name}.{index}"), value, words))
@@ -85,12 +82,38 @@ fn in_words(name: &str, value: &Value, words: &mut Vec<String>) -> Option<()> {
             let fits = |text: &str, most| text.chars().count() <= most;
             let written = match value {
                 Value::String(text) if !fits(text, MAX_TEXT) => return None,
-                Value::String(text) => Value::from(clean(text, MAX_TEXT)).to_string(),
+                Value::String(text) => quoted(text),
                 value => value.to_string(),
             };
-            fits(name, MAX_NAME).then(|| words.push(format!("{}: {written}", clean(name, MAX_NAME))))
+            fits(name, MAX_NAME).then(|| words.push(format!("{name}: {written}")))
         }
     }
+}
+
+/// A text in quotes. Characters that a user could not see, or not tell apart, are escaped, and each space after another one.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    let mut after_space = false;
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted += "\\n",
+            ' ' if !after_space => quoted.push(c),
+            c if c.is_control() || c.is_whitespace() || is_invisible(c) => {
+                quoted.extend(c.escape_unicode());
+            }
+            c => quoted.push(c),
+        }
+        after_space = c == ' ';
+    }
+    quoted + "\""
+}
+
+/// The name of a member: in quotes, unless it is a plain word.
+fn name_in_words(name: &str) -> String {
+    let is_plain =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if is_plain { name.to_owned() } else { quoted(name) }
 }
 
 fn question(message: String) -> InputRequiredResult {
@@ -171,6 +194,20 @@ mod tests {
                 panic!("{action}")
             };
             assert_eq!(refusal, text, "{action}");
+        }
+    }
+
+    #[test]
+    fn question_shows_names_and_texts_as_they_are() {
+        for (value, line) in [
+            (json!({ "id": "a  b" }), r#"id: "a \u{20}b""#),
+            (json!({ "id": "a\u{200b}\tb\n\"c\"" }), r#"id: "a\u{200b}\u{9}b\n\"c\"""#),
+            (json!({ "id": { "a.b": 1 } }), r#"id."a.b": 1"#),
+            (json!({ "id": { "x: 1\nreal": 5 } }), r#"id."x: 1\nreal": 5"#),
+            (json!({ "id": "" }), r#"id: """#),
+        ] {
+            let question = question_about(&value);
+            assert!(question.lines().any(|shown| shown == line), "{line}\n{question}");
         }
     }
 
