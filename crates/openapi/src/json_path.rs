@@ -41,8 +41,8 @@ impl JsonPath {
         (selectors.len() <= MAX_SELECTORS).then_some(Self(selectors))
     }
 
-    /// The places that it selects, at most `most`.
-    pub(crate) fn select(&self, root: &Value, most: usize) -> Vec<Place> {
+    /// The places that it selects. `None` if there are more than `most`, also of the places on the way to them.
+    pub(crate) fn select(&self, root: &Value, most: usize) -> Option<Vec<Place>> {
         let mut selected: Vec<(Place, &Value)> = vec![(Vec::new(), root)];
         for selector in &self.0 {
             let children = selected.iter().flat_map(|(place, value)| {
@@ -54,9 +54,12 @@ impl JsonPath {
                     (inner, child)
                 })
             });
-            selected = children.take(most).collect();
+            selected = children.take(most + 1).collect();
+            if selected.len() > most {
+                return None;
+            }
         }
-        selected.into_iter().map(|(place, _)| place).collect()
+        Some(selected.into_iter().map(|(place, _)| place).collect())
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
             "paths": { "/a": { "get": { "operationId": "x", "deprecated": true }, "post": {} }, "/b'c": { "get": { "operationId": "y" } } },
             "list": [{ "in": "query" }, { "in": "path" }],
         });
-        let places = JsonPath::parse(path)?.select(&root, 100);
+        let places = JsonPath::parse(path)?.select(&root, 100)?;
         Some(places.iter().map(|place| place.join(" ")).collect())
     }
 

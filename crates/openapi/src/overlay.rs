@@ -1,6 +1,6 @@
 //! Changes to a document before it is read (OpenAPI Overlay 1.0).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     catalog::METHODS,
@@ -21,16 +21,24 @@ pub(crate) fn apply(overlay: &str, document: &mut Value) -> Result<(), DocumentE
     if !version.is_some_and(|version| version == "1.0" || version.starts_with("1.0.")) {
         return Err(DocumentError::Overlay("it has no `overlay: 1.0.0`".to_owned()));
     }
-    let actions = overlay.get("actions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let without_actions = || DocumentError::Overlay("it has no list of `actions`".to_owned());
+    let actions = overlay.get("actions").and_then(Value::as_array).filter(|actions| !actions.is_empty());
+    let actions = actions.ok_or_else(without_actions)?;
+    if let Some(unknown) = other_member(&overlay, &["overlay", "info", "extends", "actions"]) {
+        return Err(DocumentError::Overlay(format!("it has the unknown member `{unknown}`")));
+    }
     let mut left = MAX_CHANGES;
     for (index, action) in actions.iter().enumerate() {
         let refused = |reason: &str| DocumentError::Overlay(format!("action {}: {reason}", index + 1));
         let action = action.as_object().ok_or_else(|| refused("it is not an object"))?;
+        if let Some(unknown) = other_member(&json!(action), &["target", "description", "update", "remove"]) {
+            return Err(refused(&format!("it has the unknown member `{unknown}`")));
+        }
         let target = text_of(action, "target").ok_or_else(|| refused("it has no target"))?;
         let named = |reason: &str| refused(&format!("{} {reason}", shorten(target)));
         let path = JsonPath::parse(target)
             .ok_or_else(|| named("is not a target that docs/your-api.md describes"))?;
-        let places = path.select(document, left + 1);
+        let places = path.select(document, left).ok_or_else(|| named("selects too much"))?;
         if places.is_empty() {
             return Err(named("selects nothing"));
         }
@@ -52,7 +60,7 @@ fn change(action: &Object, document: &mut Value, places: &[Place]) -> Option<()>
         // Items of a list are removed from its end.
         return places.iter().rev().try_for_each(|place| remove(document, place));
     }
-    let update = action.get("update")?;
+    let update = action.get("update").filter(|update| **update != json!({}))?;
     for place in places {
         match (at(document, place)?, update) {
             (Value::Array(items), update) => items.push(update.clone()),
@@ -76,6 +84,12 @@ fn unknown_member<'a>(action: &'a Object, places: &[Place]) -> Option<&'a str> {
         let is_unknown = |name: &&String| !known.contains(&name.as_str()) && !name.starts_with("x-");
         update.keys().find(is_unknown).map(String::as_str)
     })
+}
+
+/// A member with a name of its own, for a message.
+fn other_member(value: &Value, known: &[&str]) -> Option<String> {
+    let mut names = value.as_object()?.keys();
+    names.find(|name| !known.contains(&name.as_str()) && !name.starts_with("x-")).map(|name| shorten(name))
 }
 
 fn at<'a>(document: &'a mut Value, place: &[String]) -> Option<&'a mut Value> {
@@ -169,8 +183,6 @@ const MAX_CHANGES: usize = 50_000;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn applied(actions: &Value) -> Result<Value, DocumentError> {
@@ -209,6 +221,11 @@ mod tests {
                 "action 1: $..x is not a target that docs/your-api.md describes",
             ),
             (json!({ "target": "$.info" }), "action 1: $.info cannot be changed so"),
+            (json!({ "target": "$.info", "update": {} }), "action 1: $.info cannot be changed so"),
+            (
+                json!({ "target": "$.info", "updates": { "title": "B" } }),
+                "action 1: it has the unknown member `updates`",
+            ),
             (json!({ "target": "$.info", "update": 5 }), "action 1: $.info cannot be changed so"),
             (json!({ "target": "$", "remove": true }), "action 1: $ cannot be changed so"),
             (
@@ -224,6 +241,24 @@ mod tests {
         ] {
             assert_eq!(applied(&json!([action])), Err(DocumentError::Overlay(reason.to_owned())));
         }
+        for (overlay, reason) in [
+            (json!({ "overlay": "1.0.0" }), "it has no list of `actions`"),
+            (json!({ "overlay": "1.0.0", "actions": {} }), "it has no list of `actions`"),
+            (json!({ "overlay": "1.0.0", "actions": [] }), "it has no list of `actions`"),
+            (
+                json!({ "overlay": "1.0.0", "actions": [{}], "action": [] }),
+                "it has the unknown member `action`",
+            ),
+        ] {
+            let refused = apply(&overlay.to_string(), &mut json!({}));
+            assert_eq!(refused, Err(DocumentError::Overlay(reason.to_owned())), "{overlay}");
+        }
+        let many: Object = (0..=MAX_CHANGES).map(|n| (format!("/{n}"), json!({}))).collect();
+        let overlay =
+            json!({ "overlay": "1.0.0", "actions": [{ "target": "$.paths.*[?@.tags]", "remove": true }] });
+        let refused = apply(&overlay.to_string(), &mut json!({ "paths": many }));
+        let reason = "action 1: $.paths.*[?@.tags] selects too much".to_owned();
+        assert_eq!(refused, Err(DocumentError::Overlay(reason)));
         let other = apply("overlay: 2.0.0\nactions: []\n", &mut json!({}));
         assert_eq!(other, Err(DocumentError::Overlay("it has no `overlay: 1.0.0`".to_owned())));
     }
