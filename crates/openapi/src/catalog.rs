@@ -125,7 +125,7 @@ impl Catalog {
             instructions: text_of(root, keys::INSTRUCTIONS).map(|text| clean(text, 2000)),
             operations: served,
             refused,
-            scope_descriptions: security::descriptions(root),
+            scope_descriptions: security::descriptions(document, root),
             base_path: base_path(root),
         })
     }
@@ -173,7 +173,7 @@ fn has_members_beside_reference(value: &Value) -> bool {
 }
 
 /// The method and the path of an operation, for messages.
-fn source(method: &str, path: &str) -> String {
+pub(crate) fn source(method: &str, path: &str) -> String {
     format!("{} {}", method.to_ascii_uppercase(), clean(path, 200))
 }
 

@@ -22,13 +22,19 @@ pub(crate) fn scopes(document: &Document, place: &Place<'_>) -> Result<Vec<Strin
         return checked(own);
     }
     let security = place.operation.get("security").or_else(|| place.root.get("security"));
-    let alternatives = security.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let alternatives = match security {
+        None => &[][..],
+        Some(Value::Array(alternatives)) => alternatives,
+        Some(_) => return Err(Refusal::Malformed("`security` is not a list")),
+    };
     let mut is_served = alternatives.is_empty();
     let mut refused = None;
     for alternative in alternatives {
         match alternative_scopes(document, alternative) {
             Ok(scopes) if scopes.is_empty() => is_served = true,
             Ok(scopes) => return checked(scopes),
+            // It may be meant to need scopes.
+            Err(malformed @ Refusal::Malformed(_)) => return Err(malformed),
             Err(refusal) => refused = Some(refusal),
         }
     }
@@ -43,14 +49,18 @@ fn alternative_scopes(document: &Document, alternative: &Value) -> Result<Vec<St
         alternative.as_object().ok_or(Refusal::Malformed("a security requirement is not an object"))?;
     let mut scopes = Vec::new();
     for (name, needed) in schemes {
+        let needed: Option<Vec<&str>> =
+            needed.as_array().and_then(|scopes| scopes.iter().map(Value::as_str).collect());
+        let needed =
+            needed.ok_or(Refusal::Malformed("the scopes of a security requirement are not texts"))?;
         let scheme =
             document.root().pointer("/components/securitySchemes").and_then(|schemes| schemes.get(name));
         let scheme = document.object(scheme.ok_or_else(|| Refusal::Security(shorten(name)))?)?;
         match text_of(scheme, "type") {
             Some("oauth2" | "openIdConnect") => {
-                let needed = needed.as_array().into_iter().flatten().filter_map(Value::as_str);
                 // These are PingOne's own, and no scopes of an API.
-                scopes.extend(needed.filter(|scope| !OPENID.contains(scope)).map(str::to_owned));
+                let needed = needed.into_iter().filter(|scope| !OPENID.contains(scope));
+                scopes.extend(needed.map(str::to_owned));
             }
             Some("http")
                 if text_of(scheme, "scheme").is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")) => {}
@@ -82,10 +92,11 @@ fn checked(mut scopes: Vec<String>) -> Result<Vec<String>, Refusal> {
 }
 
 /// Each scope that the document describes, in words.
-pub(crate) fn descriptions(root: &Object) -> BTreeMap<String, String> {
+pub(crate) fn descriptions(document: &Document, root: &Object) -> BTreeMap<String, String> {
     let schemes = root.get("components").and_then(|components| components.get("securitySchemes"));
     let schemes = schemes.and_then(Value::as_object).into_iter().flatten();
-    let flows = schemes.filter_map(|(_, scheme)| scheme.get("flows")?.as_object()).flatten();
+    let schemes = schemes.filter_map(|(_, scheme)| document.object(scheme).ok());
+    let flows = schemes.filter_map(|scheme| scheme.get("flows")?.as_object()).flatten();
     let of_flows = flows.filter_map(|(_, flow)| flow.get("scopes")?.as_object());
     let curated = root.get(keys::SCOPE_DESCRIPTIONS).and_then(Value::as_object);
     let mut descriptions = BTreeMap::new();
@@ -172,12 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn malformed_requirement_opens_no_tool() {
+        for security in [
+            json!(null),
+            json!("oauth"),
+            json!({}),
+            json!(["oauth"]),
+            json!([{ "oauth": "write" }]),
+            json!([{ "oauth": null }]),
+            json!([{ "oauth": ["read", 2026] }]),
+            json!([{}, { "bearer": null }]),
+        ] {
+            let decided = of(security.clone(), json!({}), json!({ "x-deputy-scopes": [] }));
+            assert!(matches!(decided, Err(Refusal::Malformed(_))), "{security} {decided:?}");
+        }
+    }
+
+    #[test]
     fn curated_description_of_scope_wins() {
-        let root = json!({
-            "components": { "securitySchemes": { "a": { "flows": { "implicit": { "scopes": { "read": "See\nthings", "x": "" } } } } } },
+        let document = Document::new(json!({
+            "openapi": "3.0.0", "x-scheme": { "flows": { "implicit": { "scopes": { "read": "See\nthings", "x": "" } } } },
+            "components": { "securitySchemes": { "a": { "$ref": "#/x-scheme" } } },
             "x-deputy-scope-descriptions": { "write": "Change things" },
-        });
-        let descriptions = descriptions(root.as_object().unwrap());
+        }))
+        .unwrap();
+        let descriptions = descriptions(&document, document.root().as_object().unwrap());
         let expected = [("read", "See things"), ("write", "Change things")];
         assert!(descriptions.iter().map(|(scope, words)| (scope.as_str(), words.as_str())).eq(expected));
     }
