@@ -36,7 +36,11 @@ impl<'a> Place<'a> {
         if is_hidden == Some(true) {
             return Err(Refusal::Hidden);
         }
-        let is_deprecated = self.operation.get("deprecated") == Some(&Value::Bool(true));
+        // Such as `deprecated: yes` in YAML, which is a text.
+        let is_deprecated = self
+            .operation
+            .get("deprecated")
+            .is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)));
         if is_deprecated && own != Some(false) { Err(Refusal::Deprecated) } else { Ok(()) }
     }
 

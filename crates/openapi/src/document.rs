@@ -1,5 +1,6 @@
 //! An OpenAPI document as JSON, and the references inside it.
 
+use deputy::types::is_invisible;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -41,7 +42,7 @@ impl Document {
         let minor = version.split('.').take(2).collect::<Vec<_>>();
         match minor[..] {
             ["3", "0" | "1"] => Ok(Self { root }),
-            _ => Err(DocumentError::Version(version.chars().take(20).collect())),
+            _ => Err(DocumentError::Version(clean(&version, 20))),
         }
     }
 
@@ -91,20 +92,16 @@ pub(crate) fn shorten(text: &str) -> String {
     clean(text, 100)
 }
 
-/// One line of at most `most` characters: each run of white space and control characters is one space.
+/// One line of at most `most` characters: each run of white space and control characters is one space, and there are no invisible
+/// characters.
 pub(crate) fn clean(text: &str, most: usize) -> String {
-    let visible = |c: char| if c.is_control() || is_bidirectional(c) { ' ' } else { c };
-    let words: String = text.chars().take(most * 8).map(visible).collect();
+    let spaced = |c: char| if c.is_control() || c.is_whitespace() { ' ' } else { c };
+    let words: String = text.chars().take(most * 8).map(spaced).filter(|c| !is_invisible(*c)).collect();
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= most {
         return line;
     }
     line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// Characters that change the direction of the text around them.
-const fn is_bidirectional(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// References from one object to the next.
@@ -149,7 +146,7 @@ mod tests {
 
     #[test]
     fn cleaned_text_is_one_bounded_line() {
-        assert_eq!(clean(" a\n\tb\u{202e}c ", 10), "a b c");
+        assert_eq!(clean(" a\n\tb \u{202e}c\u{e0041}\u{200b} ", 10), "a b c");
         assert_eq!(clean("abcdef", 4), "abc…");
     }
 }

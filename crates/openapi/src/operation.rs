@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::{
     body,
+    catalog::source,
     curation::Place,
-    document::{Document, Object, clean},
+    document::{Document, Object, clean, shorten},
     parameter,
     refusal::Refusal,
     request::{Path, Plan},
@@ -81,6 +82,11 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
         body
     });
     let fixed = fix(place, &mut properties, &mut required, &definitions)?;
+    // Which of two parameters of one name is fixed, only the names of their arguments would say.
+    let is_fixed = |name: &str| fixed.iter().any(|(fixed, _)| fixed.eq_ignore_ascii_case(name));
+    if let Some(other) = sent.iter().find(|other| other.argument != other.name && is_fixed(&other.name)) {
+        return Err(Refusal::AmbiguousArgument(shorten(&other.name)));
+    }
     let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if !required.is_empty() {
         required.sort_unstable();
@@ -93,7 +99,7 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     }
     let (output, accept) = response::read(document, place, is_read_only)?;
     let tool = tool(place, name, input, &output, is_read_only, is_destructive);
-    let source = format!("{method} {}", place.path);
+    let source = source(place.method, place.path);
     let plan = Plan { method, path, parameters: sent, body, accept, fixed, arguments };
     let (left_out, undeclared) = (parameters.left_out, parameters.undeclared);
     let has_other_servers = place.has_other_servers();

@@ -265,12 +265,27 @@ fn check_declared(parameters: &[(Parameter, Value)], path: &Path) -> Result<(), 
             Encoding::Json | Encoding::Style { .. } => false,
         };
         let own = path.query_names().find(|name| *name == parameter.name || is_member(name));
-        let other = in_query().map(|(other, _)| other.name.as_str()).find(|name| is_member(name));
+        let others = in_query().filter(|(other, _)| other.argument != parameter.argument);
+        let other =
+            others.flat_map(|(other, schema)| names_in_query(other, schema)).find(|name| is_member(name));
         if let Some(name) = own.or(other) {
-            return Err(Refusal::AmbiguousArgument(name.to_owned()));
+            return Err(Refusal::AmbiguousArgument(shorten(name)));
         }
     }
     Ok(())
+}
+
+/// The names that a parameter can have in the query: its own, and those of the members of an exploded object.
+fn names_in_query<'a>(parameter: &'a Parameter, schema: &Value) -> impl Iterator<Item = &'a str> {
+    let members = match &parameter.encoding {
+        Encoding::Style { style, explode: true, declared }
+            if *style != Style::DeepObject && accepts_objects(schema) =>
+        {
+            declared.as_slice()
+        }
+        Encoding::Json | Encoding::Style { .. } => &[],
+    };
+    std::iter::once(parameter.name.as_str()).chain(members.iter().map(String::as_str))
 }
 
 /// Whether a client may choose the value of a header: not if it concerns the connection, the host, credentials, or the way to
@@ -281,11 +296,23 @@ fn may_be_sent(name: &str) -> bool {
     let prefixes = [
         "access-control-",
         "cf-",
+        "fastly-",
         "proxy-",
         "sec-",
+        "x-accel-",
+        "x-amzn-oidc-",
+        "x-appengine-",
+        "x-auth-request-",
+        "x-azure-",
+        "x-envoy-",
         "x-forwarded",
+        "x-goog-authenticated-",
+        "x-goog-iap-",
         "x-http-method",
+        "x-ms-client-principal",
         "x-original-",
+        "x-originating-",
+        "x-remote-",
         "x-rewrite-",
     ];
     HeaderName::try_from(&name).is_ok()
@@ -297,9 +324,10 @@ fn may_be_sent(name: &str) -> bool {
 /// Headers that a parameter cannot describe (OpenAPI §4.8.12.2, `name`). Deputy sends its own.
 const IGNORED_HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
 
-const REFUSED_HEADERS: [&str; 28] = [
+const REFUSED_HEADERS: [&str; 33] = [
     "accept-encoding",
     "cdn-loop",
+    "client-ip",
     "connection",
     "content-encoding",
     "content-length",
@@ -313,6 +341,9 @@ const REFUSED_HEADERS: [&str; 28] = [
     "max-forwards",
     "origin",
     "referer",
+    "remote-user",
+    "set-cookie",
+    "set-cookie2",
     "te",
     "trailer",
     "traceparent",
@@ -326,6 +357,7 @@ const REFUSED_HEADERS: [&str; 28] = [
     "x-host",
     "x-method-override",
     "x-real-ip",
+    "x-sendfile",
 ];
 
 const MAX_PARAMETERS: usize = 100;
@@ -344,6 +376,12 @@ mod tests {
             "X_Forwarded_For",
             "Content_Type",
             "Proxy-Authorization",
+            "X-Remote-IP",
+            "X-Envoy-Original-Path",
+            "X-MS-CLIENT-PRINCIPAL-ID",
+            "Remote_User",
+            "X-Accel-Redirect",
+            "Set-Cookie",
             "a b",
             "a:b",
             "",

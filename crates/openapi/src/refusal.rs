@@ -36,7 +36,9 @@ pub enum Refusal {
     #[error("two of its parameters would be the argument `{0}`")]
     AmbiguousArgument(String),
     /// A path or an operation is a reference with other members beside it.
-    #[error("{0} is a reference with members beside it, which would have no effect; they belong to its target")]
+    #[error(
+        "{0} is a reference with members beside it, which would have no effect; they belong to its target"
+    )]
     BesideReference(&'static str),
     /// The request body has no media type that can be sent.
     #[error("its request body is {0}; JSON, forms and plain text can be sent")]

@@ -162,10 +162,13 @@ impl Plan {
                     query.push(format!("{}={}", encode(&parameter.name), encode(&value.to_string())));
                 }
                 (Location::Query, Encoding::Style { style, explode, declared }) => {
-                    query.extend(
-                        in_query(&parameter.name, value, *style, *explode, Some(declared))
-                            .map_err(unplaced)?,
-                    );
+                    let pairs = in_query(&parameter.name, value, *style, *explode, Some(declared))
+                        .map_err(unplaced)?;
+                    // A change of all that an empty list selects would be a change of everything.
+                    if pairs.is_empty() && (parameter.is_required || self.method != Method::GET) {
+                        return Err(unplaced(StyleError::Empty));
+                    }
+                    query.extend(pairs);
                 }
                 (Location::Header, encoding) => {
                     let text = match encoding {
@@ -225,6 +228,8 @@ impl Plan {
                     Part::Literal(literal) => text += literal,
                     Part::Parameter(name) => {
                         let (named, written) = self.in_path(name, arguments)?;
+                        check_key(segment, &text, &written)
+                            .map_err(|error| ArgumentError::Place(named.to_owned(), error))?;
                         argument = Some(named);
                         text += &written;
                     }
@@ -251,6 +256,23 @@ impl Plan {
         };
         let argument = parameter.argument.as_str();
         written.map(|text| (argument, text)).map_err(|error| ArgumentError::Place(argument.to_owned(), error))
+    }
+}
+
+/// Refuses a value in a segment such as `Items('{id}')` or `report(user={user})` (OData URL conventions §4.3) that could end its
+/// place there. Servers decode such a segment before they read its parts.
+fn check_key(segment: &[Part], before: &str, written: &str) -> Result<(), StyleError> {
+    let has = |text: &str| {
+        segment.iter().any(|part| matches!(part, Part::Literal(literal) if literal.contains(text)))
+    };
+    let delimiters: &[char] = match (has("("), has("%27")) {
+        (true, _) if !before.ends_with("%27") => &['\'', '(', ')', ',', '='],
+        (true, _) | (_, true) => &['\''],
+        (false, false) => &[],
+    };
+    match delimiters.iter().find(|c| written.contains(&encode(&c.to_string()))) {
+        Some(delimiter) => Err(StyleError::Separator(*delimiter)),
+        None => Ok(()),
     }
 }
 

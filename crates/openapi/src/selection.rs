@@ -13,13 +13,26 @@ use crate::{
 pub(crate) struct Selection {
     keep: Option<Vec<Vec<String>>>,
     drop: Vec<Vec<String>>,
+    /// Whether the operation itself has such a key.
+    is_own: bool,
 }
 
 impl Selection {
     /// The members that the keys at `place` select.
     pub(crate) fn of(place: &Place<'_>) -> Result<Self, Refusal> {
         let split = |paths: Vec<String>| paths.iter().map(|path| steps(path)).collect();
-        Ok(Self { keep: place.kept()?.map(split), drop: split(place.dropped()?) })
+        let is_own = !place.own_fields()?.is_empty();
+        Ok(Self { keep: place.kept()?.map(split), drop: split(place.dropped()?), is_own })
+    }
+
+    /// Whether some members are left out.
+    pub(crate) const fn leaves_out(&self) -> bool {
+        self.keep.is_some() || !self.drop.is_empty()
+    }
+
+    /// Whether a response without members, such as a text, is refused: the operation itself says which members to leave out.
+    pub(crate) const fn needs_members(&self) -> bool {
+        self.is_own
     }
 
     /// Removes what is not selected from a response.

@@ -40,6 +40,10 @@ impl Style {
 pub(crate) enum StyleError {
     #[error("must not contain a comma inside an item")]
     Comma,
+    #[error("must not contain `{0}`, which separates the items of this list")]
+    Delimiter(char),
+    #[error("must not be empty, since the request would be made without it")]
+    Empty,
     #[error("must be visible ASCII characters, without white space around them")]
     Header,
     #[error("must not be nested: this place takes texts, numbers and lists of them")]
@@ -129,6 +133,9 @@ pub(crate) fn in_path(
         Some(separator) => Err(StyleError::Separator(separator)),
         None => Ok(encode(text)),
     })?;
+    if style == Style::Label && explode {
+        without_delimiter(&flat, '.', ".")?;
+    }
     Ok(match style {
         Style::Label => format!(".{}", flat.joined(if explode { "." } else { "," }, explode)),
         Style::Matrix => match &flat {
@@ -147,7 +154,9 @@ pub(crate) fn in_path(
 /// Refuses a segment that a server could remove or take for another one. `segment` is encoded.
 pub(crate) fn check_segment(segment: &str) -> Result<(), StyleError> {
     let decoded = percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned();
-    if ["", ".", ".."].contains(&decoded.trim()) { Err(StyleError::Segment) } else { Ok(()) }
+    // Some servers remove the parameters of a segment (RFC 3986 §3.3) before they resolve `..`.
+    let name = decoded.split(';').next().unwrap_or_default().trim();
+    if decoded.trim().is_empty() || [".", ".."].contains(&name) { Err(StyleError::Segment) } else { Ok(()) }
 }
 
 /// The pairs of a value in a query, or in a form. An exploded object may have the members `declared` alone, since each is a
@@ -178,9 +187,26 @@ pub(crate) fn in_query(
                 Style::SpaceDelimited => "%20",
                 _ => ",",
             };
+            match style {
+                Style::PipeDelimited => without_delimiter(flat, '|', separator)?,
+                Style::SpaceDelimited => without_delimiter(flat, ' ', separator)?,
+                _ => {}
+            }
             vec![format!("{name}={}", flat.joined(separator, false))]
         }
     })
+}
+
+/// Refuses an item with the delimiter, which is encoded alike.
+fn without_delimiter(flat: &Flat, delimiter: char, encoded: &str) -> Result<(), StyleError> {
+    let has_delimiter = match flat {
+        Flat::Text(_) => false,
+        Flat::List(items) => items.iter().any(|item| item.contains(encoded)),
+        Flat::Members(members) => {
+            members.iter().any(|(name, value)| name.contains(encoded) || value.contains(encoded))
+        }
+    };
+    if has_delimiter { Err(StyleError::Delimiter(delimiter)) } else { Ok(()) }
 }
 
 /// `member=value`; a list is the member several times.
@@ -319,10 +345,18 @@ mod tests {
             in_path("id", &json!("ä @:&=+"), Style::Simple, false, &[]).unwrap(),
             "%C3%A4%20%40%3A%26%3D%2B"
         );
-        for segment in ["", ".", "..", "%2e%2E", "%20..", " "] {
+        for segment in ["", ".", "..", "%2e%2E", "%20..", " ", "..;", ".;a", "%2e.%3bv=1"] {
             assert_eq!(check_segment(segment), Err(StyleError::Segment), "{segment:?}");
         }
-        assert_eq!(check_segment("..."), Ok(()));
+        for segment in ["...", ";v=1", "a;..", "..a;b"] {
+            assert_eq!(check_segment(segment), Ok(()), "{segment:?}");
+        }
+        let listed = |style, item| in_query("q", &json!([item, "c"]), style, false, None);
+        assert_eq!(listed(Style::PipeDelimited, "a|b"), Err(StyleError::Delimiter('|')));
+        assert_eq!(listed(Style::SpaceDelimited, "a b"), Err(StyleError::Delimiter(' ')));
+        assert_eq!(listed(Style::SpaceDelimited, "a|b").unwrap(), ["q=a%7Cb%20c"]);
+        let label = |explode| in_path("q", &json!(["a.b", "c"]), Style::Label, explode, &[]);
+        assert_eq!((label(true), label(false)), (Err(StyleError::Delimiter('.')), Ok(".a.b,c".to_owned())));
         let pairs = in_query("q", &json!("a&admin=1#x=?/ +"), Style::Form, true, None).unwrap();
         assert_eq!(pairs, ["q=a%26admin%3D1%23x%3D%3F%2F%20%2B"]);
         let page = in_query("q", &json!({ "page": 1, "sort": ["a", "b"] }), Style::Form, true, None).unwrap();

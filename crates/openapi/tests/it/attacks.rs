@@ -187,6 +187,92 @@ fn text_of_the_document_is_cleaned_for_pages_and_models() {
     });
     let catalog = Catalog::read(&document.to_string()).unwrap();
     let tool = &catalog.operations[0].tool;
-    assert_eq!((catalog.api.as_str(), tool.title.as_deref()), ("A PI", Some("Do it")));
+    assert_eq!((catalog.api.as_str(), tool.title.as_deref()), ("API", Some("Do it")));
     assert_eq!(tool.description.as_ref().unwrap().chars().count(), 1024);
+}
+
+#[test]
+fn fixed_argument_cannot_be_sent_beside_another() {
+    let tenant = json!({ "type": "object", "properties": { "tenant": { "type": "string" } } });
+    let objects = json!([{ "name": "a", "in": "query", "schema": tenant }, { "name": "b", "in": "query", "schema": tenant }]);
+    assert_eq!(
+        refusal(&one_operation("get", "/a", objects, Value::Null)),
+        Refusal::AmbiguousArgument("tenant".to_owned())
+    );
+    let parameters = json!([{ "name": "Tenant", "in": "header" }, { "name": "Tenant", "in": "query" }]);
+    let mut document: Value =
+        serde_json::from_str(&one_operation("get", "/a", parameters, Value::Null)).unwrap();
+    document["paths"]["/a"]["get"]["x-deputy-fixed"] = json!({ "Tenant": "acme" });
+    assert_eq!(refusal(&document.to_string()), Refusal::AmbiguousArgument("Tenant".to_owned()));
+}
+
+#[tokio::test]
+async fn change_of_an_empty_selection_is_not_sent() {
+    let list = json!({ "type": "array", "items": { "type": "string" } });
+    let object = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let parameters = json!([
+        { "name": "ids", "in": "query", "schema": list },
+        { "name": "where", "in": "query", "style": "deepObject", "explode": true, "schema": object },
+    ]);
+    let session = Session::of(&one_operation("delete", "/a", parameters.clone(), Value::Null)).await;
+    for arguments in [json!({ "ids": [] }), json!({ "where": {} })] {
+        let error = session.error("act", arguments).await;
+        assert!(
+            error.contains("it must not be empty, since the request would be made without it"),
+            "{error}"
+        );
+    }
+    assert_eq!(session.api.requests(), [""; 0]);
+    let reading = Session::of(&one_operation("get", "/a", parameters, Value::Null)).await;
+    assert_eq!(reading.requests("act", json!({ "ids": [] })).await, ["GET /a"]);
+}
+
+#[tokio::test]
+async fn argument_cannot_leave_a_key_in_a_path() {
+    for (path, value, is_sent) in [
+        ("/report(user='{id}')", "bob',all='true", false),
+        ("/report(user='{id}')", "O(1), a=b", true),
+        ("/report(user={id})", "1,all=true", false),
+        ("/report(user={id})", "1)", false),
+        ("/report(user={id})", "1", true),
+        ("/a/{id};raw", "..", false),
+        ("/a/{id};raw", "b", true),
+        ("/a/'{id}'", "b'c", false),
+        ("/a/{id}", "b'c(1,2)", true),
+    ] {
+        let session = Session::of(&one_operation("get", path, json!([]), Value::Null)).await;
+        let result = session.call("act", json!({ "id": value })).await;
+        assert_eq!(result.is_error != Some(true), is_sent, "{path} {value}");
+        assert_eq!(session.api.requests().len(), usize::from(is_sent), "{path} {value}");
+    }
+}
+
+#[tokio::test]
+async fn dropped_member_does_not_reach_the_model_as_text() {
+    let mut document: Value =
+        serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
+    document["paths"]["/a"]["get"]["x-deputy-drop"] = json!(["ssn"]);
+    let session = Session::of(&document.to_string()).await;
+    let people = r#"[{"id":"1","ssn":"S"}]"#;
+    let with_mark = format!("\u{feff}{people}");
+    for (media, body) in
+        [("text/plain", people), ("text/html", people), ("", &with_mark), ("application/json", &with_mark)]
+    {
+        session.api.respond(200, media, body.to_owned());
+        let result = session.call("act", json!({})).await;
+        assert_eq!(crate::session::text(&result), r#"[{"id":"1"}]"#, "{media}");
+    }
+    for (status, media, body) in [(200, "text/csv", "id,ssn\n1,Secret"), (422, "application/json", people)] {
+        session.api.respond(status, media, body);
+        let error = session.error("act", json!({})).await;
+        assert!(!error.contains("Secret") && !error.contains("ssn"), "{error}");
+    }
+}
+
+#[test]
+fn text_of_a_document_cannot_forge_a_line() {
+    let path = "/a#\u{1b}[31m\nfake (GET /x; no scope)";
+    let catalog = Catalog::read(&one_operation("get", path, json!([]), Value::Null)).unwrap();
+    let listing = catalog.listing();
+    assert!(!listing.contains(['\u{1b}']) && !listing.contains("\nfake"), "{listing}");
 }

@@ -219,7 +219,11 @@ async fn result_that_cannot_be_passed_on_is_an_error_with_reason() {
     let large = format!("{{\"id\":\"{}\"}}", "x".repeat(300 * 1024));
     for (media, body, reason) in [
         ("application/json", large.as_str(), "Its response has 300 KiB, and at most 256 KiB are passed on."),
-        ("application/json", "{", "Its response is not valid JSON."),
+        (
+            "application/json",
+            "{",
+            "Its response is JSON that cannot be passed on (EOF while parsing an object at line 1 column 1).",
+        ),
         ("application/pdf", "%PDF", "Its response is application/pdf, and not JSON."),
         ("text/html", "<html>", "Its response is text/html, and not JSON."),
         ("application/json", "", "Its response is empty."),
@@ -236,7 +240,7 @@ async fn result_that_cannot_be_passed_on_is_an_error_with_reason() {
     }
     session.api.respond(200, "application/octet-stream", &b"\xff\xfe"[..]);
     let error = session.error("sendInvoice", json!({ "id": "1" })).await;
-    let expected = "The API has done this; do not repeat the call. Its response is application/octet-stream, and JSON and text are passed on.";
+    let expected = "The API has done this; do not repeat the call. Its response is application/octet-stream, and JSON and text in UTF-8 are passed on.";
     assert_eq!(error, expected);
 }
 
