@@ -14,6 +14,7 @@ use deputy::host::{
     NoAuditLog, RateLimiter, Reach, RetryAfter, SecureRandom, Source, Store, Tasks, Timestamp, is_public,
 };
 use deputy::trace::TRACEPARENT;
+use http::{HeaderValue, Method, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -125,6 +126,12 @@ impl HttpClient for NativeHost {
                 && let Some(parent) = traces::current().and_then(|parent| parent.to_string().parse().ok())
             {
                 request.headers_mut().insert(TRACEPARENT, parent);
+            }
+            // RFC 9110 §8.6. Some servers and proxies refuse such a request without it (411).
+            if request.body().is_empty()
+                && [Method::PATCH, Method::POST, Method::PUT].contains(request.method())
+            {
+                request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
             let request = reqwest::Request::try_from(request).map_err(connection)?;
             let client = match limits.reach {

@@ -45,6 +45,12 @@ async fn remote() -> String {
                 (StatusCode::FOUND, headers, "elsewhere")
             }),
         )
+        .route(
+            "/length",
+            any(async |headers: HeaderMap| {
+                headers.get(header::CONTENT_LENGTH).map_or("", |length| length.to_str().unwrap()).to_owned()
+            }),
+        )
         .route("/exact", any(async || "x".repeat(1000)))
         .route("/large", any(async || "x".repeat(1001)))
         .route(
@@ -79,6 +85,15 @@ async fn request_is_sent_unchanged_and_its_response_read_whole() {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
     assert_eq!(response.body(), "PATCH Some(\"1\") None body");
+}
+
+#[tokio::test]
+async fn change_without_content_has_a_content_length() {
+    let (host, remote) = (host(), remote().await);
+    for (method, length) in [("POST", "0"), ("PUT", "0"), ("PATCH", "0"), ("DELETE", ""), ("GET", "")] {
+        let request = Request::builder().method(method).uri(format!("{remote}/length")).body(Bytes::new());
+        assert_eq!(host.fetch(request.unwrap(), LIMITS).await.unwrap().body(), length, "{method}");
+    }
 }
 
 #[tokio::test]
