@@ -33,6 +33,8 @@ pub struct Catalog {
     pub refused: Vec<RefusedOperation>,
     /// The words for each scope that the document describes.
     pub scope_descriptions: BTreeMap<String, String>,
+    /// The keys of Deputy at paths and operations that the document itself has, beside those of an overlay.
+    pub keys_beside_overlay: Vec<String>,
     /// The path of the first of `servers`, which `API_URL` should have. The rest of `servers` is not read.
     pub base_path: Option<String>,
 }
@@ -63,7 +65,11 @@ impl Catalog {
         let root = document.root().as_object().ok_or(DocumentError::NotOpenApi)?;
         keys::check(root)?;
         let empty = Map::new();
-        let paths = root.get("paths").and_then(Value::as_object).unwrap_or(&empty);
+        let paths = match root.get("paths") {
+            None => &empty,
+            Some(Value::Object(paths)) => paths,
+            Some(_) => return Err(DocumentError::Syntax("its `paths` are not an object".to_owned())),
+        };
         let mut places = Vec::new();
         let mut refused = Vec::new();
         for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
@@ -80,6 +86,12 @@ impl Catalog {
             if has_members_beside_reference(item) {
                 refuse(clean(path, 200), Refusal::BesideReference("its path"));
                 continue;
+            }
+            let is_capitalized =
+                |name: &&String| METHODS.iter().any(|method| name.eq_ignore_ascii_case(method));
+            for name in target.keys().filter(is_capitalized).filter(|name| !METHODS.contains(&name.as_str()))
+            {
+                refuse(source(name, path), Refusal::Malformed("its method is not in lower case"));
             }
             for method in METHODS {
                 let source = || source(method, path);
@@ -126,6 +138,7 @@ impl Catalog {
             operations: served,
             refused,
             scope_descriptions: security::descriptions(document, root),
+            keys_beside_overlay: document.own_keys().to_vec(),
             base_path: base_path(root),
         })
     }

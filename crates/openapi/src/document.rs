@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::{
-    overlay,
+    keys, overlay,
     refusal::{DocumentError, Refusal},
     text,
 };
@@ -17,16 +17,18 @@ pub(crate) type Object = Map<String, Value>;
 /// that contain it and no other.
 pub(crate) struct Document {
     root: Value,
+    /// The keys of Deputy that decide about operations and that the document itself has, beside those of an overlay.
+    own_keys: Vec<String>,
 }
 
 impl Document {
     /// Parses a document, and applies an overlay to it.
     pub(crate) fn parse(text: &str, overlay: Option<&str>) -> Result<Self, DocumentError> {
         let mut root = text::parse(text)?;
-        if let Some(overlay) = overlay {
-            overlay::apply(overlay, &mut root)?;
-        }
-        Self::new(root)
+        let Some(overlay) = overlay else { return Self::new(root) };
+        let own_keys = keys::of_operations(&root);
+        overlay::apply(overlay, &mut root)?;
+        Ok(Self { own_keys, ..Self::new(root)? })
     }
 
     pub(crate) fn new(root: Value) -> Result<Self, DocumentError> {
@@ -41,13 +43,17 @@ impl Document {
         };
         let minor = version.split('.').take(2).collect::<Vec<_>>();
         match minor[..] {
-            ["3", "0" | "1"] => Ok(Self { root }),
+            ["3", "0" | "1"] => Ok(Self { root, own_keys: Vec::new() }),
             _ => Err(DocumentError::Version(clean(&version, 20))),
         }
     }
 
     pub(crate) fn root(&self) -> &Value {
         &self.root
+    }
+
+    pub(crate) fn own_keys(&self) -> &[String] {
+        &self.own_keys
     }
 
     /// The object that `value` is or refers to (Reference Object).

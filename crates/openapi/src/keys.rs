@@ -57,6 +57,23 @@ pub(crate) fn check(root: &Object) -> Result<(), DocumentError> {
     Ok(())
 }
 
+/// The keys that paths and operations have, each with its place.
+pub(crate) fn of_operations(root: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    let items = root.get("paths").and_then(Value::as_object);
+    for (path, item) in items.into_iter().flatten() {
+        let Some(item) = item.as_object() else { continue };
+        let operations = METHODS
+            .iter()
+            .filter_map(|method| Some((format!("{method} {path}"), item.get(*method)?.as_object()?)));
+        for (place, object) in std::iter::once((path.clone(), item)).chain(operations) {
+            let names = object.keys().filter(|name| name.starts_with(PREFIX_OF_KEYS));
+            keys.extend(names.map(|name| format!("{} at {}", shorten(name), shorten(&place))));
+        }
+    }
+    keys
+}
+
 fn check_items(name: &str, items: &Object) -> Result<(), DocumentError> {
     check_members(items, None, name)?;
     for (path, item) in items {

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use crate::{catalog::Catalog, operation::Operation};
+use crate::{
+    catalog::{Catalog, RefusedOperation},
+    operation::Operation,
+    refusal::Refusal,
+};
 
 impl Catalog {
     /// The tools as agents see them, the scopes as the approval page shows them, the operations that are not served, and what
@@ -28,6 +32,12 @@ impl Catalog {
         }
         for refused in &self.refused {
             lines.push(format!("  {}: {}", refused.source, refused.refusal));
+        }
+        let without_scopes = |refused: &&RefusedOperation| refused.refusal == Refusal::NoScopes;
+        if self.refused.iter().filter(without_scopes).count() > 1 {
+            let hint = "To decide for all operations without scopes at once, set x-deputy-scopes at the document (target: $), such as \
+                        [api.use], or [] if every signed-in user may use them.";
+            lines.extend([String::new(), hint.to_owned()]);
         }
         if !warnings.is_empty() {
             lines.extend([String::new(), format!("{}:", count(warnings.len(), "warning"))]);

@@ -101,7 +101,10 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     let tool = tool(place, name, input, &output, is_read_only, is_destructive);
     let source = source(place.method, place.path);
     let plan = Plan { method, path, parameters: sent, body, accept, fixed, arguments };
-    let (left_out, undeclared) = (parameters.left_out, parameters.undeclared);
+    let (mut left_out, undeclared) = (parameters.left_out, parameters.undeclared);
+    if place.method == "get" && place.operation.contains_key("requestBody") {
+        left_out.push("the body of a GET request".to_owned());
+    }
     let has_other_servers = place.has_other_servers();
     Ok(Operation {
         tool,

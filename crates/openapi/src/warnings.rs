@@ -27,6 +27,12 @@ impl Catalog {
                 Scopes::MOST
             ));
         }
+        if let Some(first) = self.keys_beside_overlay.first() {
+            warnings.push(format!(
+                "keys of Deputy in the document itself, {} of them, are nearer to operations than keys of the overlay can be; the first: {first}",
+                self.keys_beside_overlay.len()
+            ));
+        }
         for scope in self.scopes().iter().filter(|scope| !self.scope_descriptions.contains_key(*scope)) {
             warnings.push(format!(
                 "the scope {scope} has no description for the approval page; x-deputy-scope-descriptions can give it one"
@@ -159,6 +165,20 @@ mod tests {
             ]
         );
         assert_eq!(secret_in("the prefix ghp_ of tokens"), None);
+    }
+
+    #[test]
+    fn keys_of_the_document_beside_an_overlay_are_a_warning() {
+        let operation = json!({ "summary": "Finds the thing that is asked for", "x-deputy-hide": false });
+        let document =
+            json!({ "openapi": "3.0.0", "x-deputy-scopes": [], "paths": { "/a": { "get": operation } } });
+        let overlay =
+            r#"{ "overlay": "1.0.0", "actions": [{ "target": "$", "update": { "x-deputy-hide": true } }] }"#;
+        let warnings = Catalog::curated(&document.to_string(), overlay).unwrap().warnings();
+        let expected = "keys of Deputy in the document itself, 1 of them, are nearer to operations than keys of the overlay can be; the \
+                        first: x-deputy-hide at get /a";
+        assert_eq!(warnings, [expected]);
+        assert_eq!(Catalog::read(&document.to_string()).unwrap().warnings(), [""; 0]);
     }
 
     #[test]
