@@ -24,6 +24,7 @@ mod overlay;
 mod parameter;
 mod question;
 mod refusal;
+mod report;
 mod request;
 mod response;
 mod schema;

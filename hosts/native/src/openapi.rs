@@ -13,7 +13,7 @@ use deputy::{
     config::{Config, ConfigErrors},
     host::Host,
 };
-use deputy_openapi::{Catalog, DocumentError, Operation, Refusal};
+use deputy_openapi::{Catalog, DocumentError};
 use serde_json::json;
 
 use crate::{Tools, error::StartError};
@@ -131,17 +131,12 @@ pub(crate) fn list(options: &ToolsOptions) -> Result<(), StartError> {
     let catalog = read(path, openapi_overlay.as_deref())?;
     if let Some(old) = &options.diff {
         let old = read(old, openapi_overlay.as_deref())?;
-        let changes = changes(&old, &catalog);
+        let changes = catalog.changes_since(&old);
         let text = if options.json { json!({ "changes": changes }).to_string() } else { changes.join("\n") };
         return print(if changes.is_empty() && !options.json { "no tool differs" } else { &text });
     }
-    let warnings = catalog.warnings();
-    print(&if options.json { as_json(&catalog, &warnings) } else { catalog.listing() })?;
-    let undecided = catalog
-        .refused
-        .iter()
-        .filter(|refused| !matches!(refused.refusal, Refusal::Hidden | Refusal::Deprecated));
-    match warnings.len() + undecided.count() {
+    print(&if options.json { catalog.json().to_string() } else { catalog.listing() })?;
+    match catalog.problems() {
         problems @ 1.. if options.check => Err(OpenApiError::Warnings(problems).into()),
         _ => Ok(()),
     }
@@ -155,73 +150,4 @@ fn print(text: &str) -> Result<(), StartError> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(|error| OpenApiError::Print(error).into()),
     }
-}
-
-fn as_json(catalog: &Catalog, warnings: &[String]) -> String {
-    let tools: Vec<_> = catalog
-        .operations
-        .iter()
-        .map(|Operation { tool, scopes, is_destructive, source, .. }| {
-            json!({ "tool": tool, "operation": source, "scopes": scopes, "asksUser": is_destructive })
-        })
-        .collect();
-    let refused: Vec<_> = catalog
-        .refused
-        .iter()
-        .map(|refused| {
-            json!({ "operation": refused.source, "operationId": refused.operation_id, "reason": refused.refusal.to_string() })
-        })
-        .collect();
-    let Catalog { api, scope_descriptions, .. } = catalog;
-    let scopes = catalog.scopes();
-    json!({
-        "api": api, "scopes": scopes, "scopeDescriptions": scope_descriptions, "tools": tools, "refused": refused,
-        "warnings": warnings,
-    })
-    .to_string()
-}
-
-fn find<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a Operation> {
-    catalog.operations.iter().find(|operation| operation.tool.name == name)
-}
-
-/// The differences that clients and users notice, one sentence each.
-fn changes(old: &Catalog, new: &Catalog) -> Vec<String> {
-    let mut changes = Vec::new();
-    for operation in &old.operations {
-        let name = &operation.tool.name;
-        if find(new, name).is_none() {
-            changes.push(format!("- {name}: clients that use it get an error"));
-        }
-    }
-    for operation in &new.operations {
-        let name = &operation.tool.name;
-        let asks = "applications that users approved before need a new approval to use it";
-        let Some(before) = find(old, name) else {
-            changes.push(format!("+ {name} ({}): {asks}", operation.scopes.join(" ")));
-            continue;
-        };
-        if before.scopes != operation.scopes {
-            let (from, to) = (before.scopes.join(" "), operation.scopes.join(" "));
-            let is_opened = !before.scopes.iter().all(|scope| operation.scopes.contains(scope));
-            let effect = if is_opened {
-                "applications that could not use it before need a new approval"
-            } else {
-                "applications have to ask for the further scopes"
-            };
-            changes.push(format!("~ {name} needs `{to}` instead of `{from}`: {effect}"));
-        }
-        if before.is_read_only() && !operation.is_read_only() {
-            changes.push(format!("~ {name} may change data now: {asks}"));
-        }
-        if before.is_destructive != operation.is_destructive {
-            let now =
-                if operation.is_destructive { "asks the user first" } else { "no longer asks the user" };
-            changes.push(format!("~ {name} {now}"));
-        }
-        if before.tool.input_schema != operation.tool.input_schema {
-            changes.push(format!("~ {name} has other arguments"));
-        }
-    }
-    changes
 }
