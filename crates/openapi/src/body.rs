@@ -18,14 +18,14 @@ use crate::{
 pub(crate) const ARGUMENT: &str = "body";
 
 /// The body of an operation's requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) content_type: HeaderValue,
     pub(crate) is_required: bool,
     form: Form,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Json,
     /// The encoding of each member that has one.
@@ -34,7 +34,7 @@ enum Form {
 }
 
 /// The encoding of a member of a form (Encoding Object).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Encoding {
     Json,
     Style {

@@ -12,6 +12,7 @@
 
 mod body;
 mod catalog;
+mod changes;
 mod curation;
 mod document;
 mod json_path;

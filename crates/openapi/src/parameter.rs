@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A parameter, as a value is sent in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parameter {
     /// The name of the tool's argument.
     pub(crate) argument: String,
@@ -34,7 +34,7 @@ pub(crate) enum Location {
 }
 
 /// The way in which a value is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// As JSON (`content`).
     Json,

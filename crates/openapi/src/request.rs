@@ -206,6 +206,13 @@ impl Plan {
         request.body(bytes).map_err(|_| ArgumentError::TooLong)
     }
 
+    /// Whether the same arguments make the same requests.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let Self { method, path, parameters, body, accept, fixed, arguments: _ } = self;
+        (method, path, parameters, body, accept, fixed)
+            == (&other.method, &other.path, &other.parameters, &other.body, &other.accept, &other.fixed)
+    }
+
     /// The arguments of a client, checked and corrected, and the fixed ones.
     pub(crate) fn fit(&self, mut arguments: Object) -> Result<Object, ArgumentError> {
         // Some models send `null` for an argument that they leave out.

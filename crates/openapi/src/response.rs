@@ -20,7 +20,7 @@ pub(crate) struct Output {
     /// The schema of `structuredContent`, if the document has one.
     pub(crate) schema: Option<Schema>,
     /// The members of the response that are passed on.
-    selection: Selection,
+    pub(crate) selection: Selection,
     /// The members that the operation's keys name and that its responses do not declare, each with its key.
     pub(crate) unknown_fields: Vec<String>,
     /// Whether the operation changes nothing, so that a tool that failed can be called again.

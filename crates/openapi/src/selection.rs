@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Paths of members, such as `items.id`. An item of a list has no name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     keep: Option<Vec<Vec<String>>>,
     drop: Vec<Vec<String>>,

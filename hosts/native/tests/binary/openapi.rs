@@ -95,7 +95,7 @@ fn diff_of_tools_says_which_approvals_are_asked_again() {
         [
             "- get_2: clients that use it get an error",
             "~ delete_1 no longer asks the user",
-            "~ get_1 needs `b` instead of `a`: applications that could not use it before need a new approval",
+            "~ get_1 needs `b` instead of `a`: applications without `b`, and those that could not use it before, need a new approval",
             "~ post_3 may change data now: applications that users approved before need a new approval to use it",
             "~ post_3 has other arguments",
             "+ get_4 (a): applications that users approved before need a new approval to use it",
