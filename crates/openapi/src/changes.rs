@@ -16,12 +16,11 @@ impl Catalog {
         let mut changes: Vec<_> =
             gone.map(|name| format!("- {name}: clients that use it get an error")).collect();
         for operation in &self.operations {
-            match before.get(&*operation.tool.name) {
-                Some(before) => changes.extend(of_operation(before, operation)),
-                None => {
-                    let Operation { tool, scopes, .. } = operation;
-                    changes.push(format!("+ {} ({}): {NEW_APPROVAL}", tool.name, scopes.join(" ")));
-                }
+            if let Some(before) = before.get(&*operation.tool.name) {
+                changes.extend(of_operation(before, operation));
+            } else {
+                let Operation { tool, scopes, .. } = operation;
+                changes.push(format!("+ {} ({}): {NEW_APPROVAL}", tool.name, scopes.join(" ")));
             }
         }
         for scope in self.scopes() {

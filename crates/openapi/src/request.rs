@@ -266,7 +266,7 @@ impl Plan {
     }
 }
 
-/// Refuses a value in a segment such as `Items('{id}')` or `report(user={user})` (OData URL conventions §4.3) that could end its
+/// Refuses a value in a segment such as `Items('{id}')` or `report(user={user})` (`OData` URL Conventions §4.3) that could end its
 /// place there. Servers decode such a segment before they read its parts.
 fn check_key(segment: &[Part], before: &str, written: &str) -> Result<(), StyleError> {
     let has = |text: &str| {
