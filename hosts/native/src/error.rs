@@ -150,6 +150,8 @@ impl StartError {
                 PostgresError::Elsewhere(_)
                 | PostgresError::Encoding(..)
                 | PostgresError::Newer(..)
+                | PostgresError::NotYet(..)
+                | PostgresError::OtherTables(_)
                 | PostgresError::Unusable(..),
             )
             | Self::Signals(_)

@@ -11,14 +11,14 @@ use deputy::{
 use tokio::{
     sync::{Notify, watch},
     task::spawn_blocking,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
     audit::AuditFiles,
     env_file::EnvFile,
     secret_files::{SecretFile, SecretFiles},
-    store::{NativeStore, StoreUrl},
+    store::{NativeStore, PostgresError, StoreUrl},
 };
 
 /// The server that responds to new requests, and its routers.
@@ -63,7 +63,7 @@ fn admin_router(server: &Server, port: u16) -> Router {
 
 /// Reads files with values again, and replaces the values that have changed, those of one folder all at once: a key and a client
 /// secret that an orchestrator replaces together are used together. If one of them cannot be used, Deputy logs it, and keeps the
-/// previous ones of that folder.
+/// previous ones of that folder. A URL of the store is used after a connection with it; until then, it is tried again and again.
 pub(crate) struct Rotation<P> {
     pub(crate) served: ServedConfig,
     pub(crate) store: Arc<dyn NativeStore>,
@@ -83,6 +83,27 @@ struct Watched {
     /// The contents that were used or refused last. `None`: they are to be checked again.
     decided: Vec<Option<Content>>,
     is_refused: Vec<bool>,
+    /// The time at which refused values are checked again.
+    recheck_at: Option<Instant>,
+}
+
+/// Why changed values are not used.
+struct Refusal {
+    reason: String,
+    /// The same values may be used later.
+    passes: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { reason, passes: false }
+    }
+}
+
+impl From<PostgresError> for Refusal {
+    fn from(error: PostgresError) -> Self {
+        Self { reason: error.to_string(), passes: matches!(error, PostgresError::NotYet(..)) }
+    }
 }
 
 /// The value in a file, or the reason that it has none.
@@ -100,7 +121,8 @@ impl Watched {
     /// Files whose contents are in use.
     fn new(files: Vec<SecretFile>, used: Vec<Content>) -> Self {
         let is_refused = vec![false; files.len()];
-        Self { files, last_read: used.clone(), decided: used.into_iter().map(Some).collect(), is_refused }
+        let decided = used.iter().cloned().map(Some).collect();
+        Self { files, last_read: used, decided, is_refused, recheck_at: None }
     }
 
     fn differ(&self, contents: &[Content]) -> bool {
@@ -140,8 +162,14 @@ impl Watched {
         }
     }
 
-    /// Notes what the first read at a hangup has found, so that the second one checks refused values again.
+    /// Whether a value was refused that may be used by now.
+    fn is_recheck_due(&self) -> bool {
+        self.recheck_at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Notes what a first read has found, so that the second one checks refused values again.
     fn recheck(&mut self, contents: Vec<Content>) {
+        self.recheck_at = None;
         self.last_read = contents;
         for (decided, is_refused) in self.decided.iter_mut().zip(&self.is_refused) {
             if *is_refused {
@@ -161,7 +189,8 @@ impl Watched {
 
 impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
     /// Reads the files every few seconds, and twice at each `hangup`. A change counts when two reads have found the same content:
-    /// a program may still be writing a file at the first. A hangup also checks refused values again.
+    /// a program may still be writing a file at the first. A hangup also checks refused values again, and so does a value that
+    /// the database did not accept, after a while.
     pub(crate) async fn run(mut self, files: SecretFiles, hangup: Arc<Notify>) {
         let mut watched = self.watch(files);
         loop {
@@ -169,7 +198,7 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
                 () = hangup.notified() => true,
                 () = sleep(POLL_INTERVAL) => false,
             };
-            if is_hangup {
+            if is_hangup || watched.is_recheck_due() {
                 let Some(contents) = watched.read().await else { continue };
                 watched.recheck(contents);
                 sleep(WRITE_TIME).await;
@@ -178,18 +207,19 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
             let differ = watched.differ(&contents);
             for Changes { changed, refused } in watched.changes(contents) {
                 let all = [changed.as_slice(), &refused].concat();
-                let used = if self.apply_changes(&watched, &all) {
-                    Some(all)
-                } else {
-                    // A file that was refused before does not keep a secret that is urgent.
-                    Some(&changed)
-                        .filter(|_| !refused.is_empty())
-                        .filter(|some| self.apply_changes(&watched, some))
-                        .cloned()
-                };
-                match used {
-                    Some(used) => watched.settle(&used, true),
-                    None => watched.settle(&changed, false),
+                let mut result = self.apply_changes(&watched, &all).await.map(|()| &all);
+                // A file that was refused before does not keep a secret that is urgent.
+                if result.is_err() && !refused.is_empty() {
+                    result = self.apply_changes(&watched, &changed).await.map(|()| &changed);
+                }
+                match result {
+                    Ok(used) => watched.settle(used, true),
+                    Err(refusal) => {
+                        watched.settle(&changed, false);
+                        if refusal.passes {
+                            watched.recheck_at = Some(Instant::now() + RETRY_INTERVAL);
+                        }
+                    }
                 }
             }
             if is_hangup && !differ {
@@ -204,20 +234,20 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
         Watched::new(files, used)
     }
 
-    /// Replaces the values of these files. `false`: one of them cannot be used, and all are as before.
-    fn apply_changes(&mut self, watched: &Watched, files: &[usize]) -> bool {
+    /// Replaces the values of these files. If one of them cannot be used, all are as before.
+    async fn apply_changes(&mut self, watched: &Watched, files: &[usize]) -> Result<(), Refusal> {
         let contents = files.iter().map(|at| (&watched.files[*at], &watched.last_read[*at]));
         let changed: Vec<_> = contents
             .filter(|(secret, content)| content.as_deref().ok() != self.file.get(&secret.name))
             .collect();
-        let used = if changed.is_empty() { Ok(()) } else { self.replace(&changed) };
+        let used = if changed.is_empty() { Ok(()) } else { self.replace(&changed).await };
         match &used {
             Ok(()) => {
                 for (SecretFile { name, path }, _) in changed {
                     tracing::info!(variable = name, path = %path.display(), "a value has changed, and new requests use it");
                 }
             }
-            Err(reason) => {
+            Err(Refusal { reason, .. }) => {
                 let place =
                     |(secret, _): &(&SecretFile, _)| format!("{} ({})", secret.name, secret.path.display());
                 let changed = changed.iter().map(place).collect::<Vec<_>>().join(", ");
@@ -228,11 +258,11 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
                 );
             }
         }
-        used.is_ok()
+        used
     }
 
     /// Replaces these values, or none of them.
-    fn replace(&mut self, changed: &[(&SecretFile, &Content)]) -> Result<(), String> {
+    async fn replace(&mut self, changed: &[(&SecretFile, &Content)]) -> Result<(), Refusal> {
         let mut file = self.file.clone();
         let mut unreadable = Vec::new();
         for (secret, content) in changed {
@@ -242,18 +272,18 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
             }
         }
         if !unreadable.is_empty() {
-            return Err(unreadable.join("; "));
+            return Err(unreadable.join("; ").into());
         }
         let config = (self.parse)(&file).map_err(|errors| {
             let errors = errors.0.iter().map(ToString::to_string).collect::<Vec<_>>();
             errors.join("; ")
         })?;
         if !config.keys.accepts_tokens_of(&self.keys) {
-            return Err(LOST_KEY.to_owned());
+            return Err(LOST_KEY.to_owned().into());
         }
         if let Some((_, Ok(url))) = changed.iter().find(|(secret, _)| secret.name == "STORE_URL") {
             let Ok(url) = url.parse::<StoreUrl>();
-            self.store.use_url(&url).map_err(|error| error.to_string())?;
+            self.store.use_url(&url).await?;
         }
         if !config.keys.has_each_of(&self.keys) {
             tracing::warn!(RETIRED_KEY);
@@ -270,6 +300,9 @@ impl<P: Fn(&EnvFile) -> Result<Config, ConfigErrors>> Rotation<P> {
 
 /// Time between two reads.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Time until a value that the database did not accept is checked again.
+pub(crate) const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Time between the two reads at a hangup.
 const WRITE_TIME: Duration = Duration::from_millis(200);

@@ -28,9 +28,10 @@ pub(crate) trait NativeStore: Store {
     /// The number of records of a kind that have not expired.
     fn count(&self, kind: &'static str, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Opens further connections with the user and the password of `url`. A store in a file has none.
-    fn use_url(&self, _url: &StoreUrl) -> Result<(), PostgresError> {
-        Ok(())
+    /// Opens further connections with the user and the password of `url`, after a first one has shown that they can be used. A
+    /// store in a file has none.
+    fn use_url<'a>(&'a self, _url: &'a StoreUrl) -> BoxFuture<'a, Result<(), PostgresError>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// Looks for a loss of what is stored, and logs it.

@@ -324,8 +324,9 @@ not start. `CLIENTS_FILE` names a file with the list `CLIENTS` in the same way, 
 `deputy serve` reads these files again when they change, within a few seconds, and at once on SIGHUP. That includes the list in
 `CLIENTS_FILE`. Requests that have begun finish with the values that they began with. Files of one folder that change at once, as when
 Kubernetes replaces the folder of a Secret, count at once. If one of the values cannot be used, Deputy names it in the log, and keeps the
-previous values of them all until the file is corrected; a later change of another file counts. It also refuses a `SERVER_KEY` without the key in use, and a `STORE_URL` of another database:
-restart Deputy for these.
+previous values of them all until the file is corrected; a later change of another file counts. Deputy uses a changed `STORE_URL` only after
+it has opened a connection with it. If that fails, it keeps the previous values too, and tries again every ten seconds. It also refuses a
+`SERVER_KEY` without the key in use, and a `STORE_URL` of another database or other tables: restart Deputy for these.
 ";
 
 const DOCTOR: &str = "\

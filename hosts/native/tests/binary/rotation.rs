@@ -31,7 +31,17 @@ impl Server {
         let (key, token) = (folder.path().join("key"), folder.path().join("token"));
         fs::write(&key, OLD_KEY).unwrap();
         fs::write(&token, FIRST).unwrap();
-        Self::start_with(folder, &key, &token)
+        Self::start_with(folder, &key, &token, &[])
+    }
+
+    /// The same, with the URL of its database in the file `url`.
+    fn start_with_url(url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [key, token, file] = ["key", "token", "url"].map(|name| folder.path().join(name));
+        for (path, content) in [(&key, OLD_KEY), (&token, FIRST), (&file, url)] {
+            fs::write(path, content).unwrap();
+        }
+        Self::start_with(folder, &key, &token, &[("STORE_URL_FILE", &file)])
     }
 
     /// The same, with its files in a folder that [`replace_all`] replaces.
@@ -39,13 +49,14 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         replace_all(folder.path(), OLD_KEY, FIRST);
         let secrets = folder.path().join("secrets");
-        Self::start_with(folder, &secrets.join("key"), &secrets.join("token"))
+        Self::start_with(folder, &secrets.join("key"), &secrets.join("token"), &[])
     }
 
-    fn start_with(folder: tempfile::TempDir, key: &Path, token: &Path) -> Self {
+    fn start_with(folder: tempfile::TempDir, key: &Path, token: &Path, others: &[(&str, &Path)]) -> Self {
         let [port, admin] = free_ports();
         let mut command = serve(folder.path(), port);
         command.env_remove("COOKIE_ENCRYPTION_KEY").env("SERVER_KEY_FILE", key);
+        command.envs(others.iter().copied());
         command.env("ADMIN_TOKEN_FILE", token).env("ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
         let running = Running::start(with_default_sighup(&command), READY);
         Self { folder, running, port, admin }
@@ -226,38 +237,92 @@ mod on_postgres {
 
     use super::*;
 
+    /// The URL of a new database of the role `name` with the password `one`, for other passwords.
+    fn database_of(name: &str) -> impl Fn(&str) -> String {
+        cluster().sql("postgres", &format!("CREATE ROLE {name} LOGIN PASSWORD 'one'"));
+        cluster().sql("postgres", &format!("CREATE DATABASE {name} OWNER {name}"));
+        let certificate = cluster().certificate().display().to_string();
+        let place = format!("{}/{name}?sslrootcert={certificate}", cluster().tcp());
+        let name = name.to_owned();
+        move |password| format!("postgres://{name}:{password}@{place}")
+    }
+
+    /// Ends the connections of a role.
+    fn disconnect(name: &str) {
+        let connections = format!("FROM pg_stat_activity WHERE usename = '{name}'");
+        cluster().sql("postgres", &format!("SELECT pg_terminate_backend(pid) {connections}"));
+    }
+
+    fn is_healthy(server: &Server) -> bool {
+        get(server.port, "/health").starts_with("HTTP/1.1 200 ")
+    }
+
     #[test]
     #[ignore = "needs PostgreSQL"]
     fn replaced_password_of_the_database_counts_for_new_connections() {
-        let folder = tempfile::tempdir().unwrap();
-        let (cluster, [port]) = (cluster(), free_ports());
-        cluster.sql("postgres", "CREATE ROLE rotating LOGIN PASSWORD 'one'");
-        cluster.sql("postgres", "CREATE DATABASE rotating OWNER rotating");
-        let url = |password: &str, database: &str| {
-            let certificate = cluster.certificate().display().to_string();
-            format!("postgres://rotating:{password}@{}/{database}?sslrootcert={certificate}", cluster.tcp())
-        };
-        let file = folder.path().join("url");
-        fs::write(&file, url("one", "rotating")).unwrap();
-        let mut command = serve(folder.path(), port);
-        command.env("STORE_URL_FILE", &file);
-        let mut running = Running::start(with_default_sighup(&command), READY);
-        let is_healthy = || get(port, "/health").starts_with("HTTP/1.1 200 ");
-        assert!(is_healthy());
-        cluster.sql("postgres", "ALTER ROLE rotating PASSWORD 'two'");
-        let disconnect = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotating'";
-        cluster.sql("postgres", disconnect);
-        eventually(|| !is_healthy());
-        fs::write(&file, url("two", "rotating")).unwrap();
-        running.signal("HUP");
-        eventually(is_healthy);
-        fs::write(&file, url("two", "postgres")).unwrap();
-        running.signal("HUP");
-        running.logs("another database than before", 1);
-        cluster.sql("postgres", disconnect);
-        eventually(is_healthy);
-        running.signal("TERM");
-        let log = running.ended().2;
+        let url = database_of("rotating");
+        let server = Server::start_with_url(&url("one"));
+        assert!(is_healthy(&server));
+        cluster().sql("postgres", "ALTER ROLE rotating PASSWORD 'two'");
+        disconnect("rotating");
+        eventually(|| !is_healthy(&server));
+        server.write("url", &url("two"));
+        server.running.signal("HUP");
+        eventually(|| is_healthy(&server));
+        server.write("url", &url("two").replace("/rotating?", "/postgres?"));
+        server.running.signal("HUP");
+        server.running.logs("another database than before", 1);
+        disconnect("rotating");
+        eventually(|| is_healthy(&server));
+        let log = server.log();
         assert!(!log.contains("two@") && !log.contains("rotating:two"), "{log}");
+    }
+
+    #[test]
+    #[ignore = "needs PostgreSQL"]
+    fn password_that_the_database_refuses_is_not_used() {
+        let url = database_of("mistaken");
+        let server = Server::start_with_url(&url("one"));
+        server.write("url", &url("two"));
+        server.write("token", SECOND);
+        server.running.signal("HUP");
+        server.running.logs("password authentication failed", 1);
+        disconnect("mistaken");
+        eventually(|| is_healthy(&server));
+        assert!(server.accepts(FIRST) && !server.accepts(SECOND), "the files were changed at once");
+        // No file changes from now on.
+        cluster().sql("postgres", "ALTER ROLE mistaken PASSWORD 'two'");
+        server.running.logs(USED, 2);
+        disconnect("mistaken");
+        eventually(|| is_healthy(&server));
+        assert!(server.accepts(SECOND));
+        let log = server.log();
+        assert!(log.contains(REFUSED) && log.contains("tries again") && !log.contains("two@"), "{log}");
+    }
+
+    #[test]
+    #[ignore = "needs PostgreSQL"]
+    fn url_with_other_tables_or_without_rights_is_not_used() {
+        let url = database_of("misled");
+        let server = Server::start_with_url(&url("one"));
+        cluster().sql(
+            "misled",
+            "CREATE ROLE powerless LOGIN PASSWORD 'one'; CREATE SCHEMA other AUTHORIZATION misled",
+        );
+        let mut refusals = 0;
+        for (wrong, reason) in [
+            (format!("{}&options=-c%20search_path%3Dother", url("one")), "other tables"),
+            (url("one").replace("misled:", "powerless:"), "may not read and write"),
+        ] {
+            server.write("url", &wrong);
+            server.running.signal("HUP");
+            server.running.logs(reason, 1);
+            refusals += 1;
+            disconnect("misled");
+            eventually(|| is_healthy(&server));
+        }
+        server.write("url", &url("one"));
+        let log = server.log();
+        assert!(log.matches(REFUSED).count() >= refusals && !log.contains(USED), "{log}");
     }
 }

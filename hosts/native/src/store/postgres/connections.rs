@@ -4,7 +4,7 @@ use std::{
     error::Error as _,
     fmt::Write as _,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, error::SqlSta
 
 use super::{
     PostgresError,
+    schema::Access,
     url::{PostgresUrl, Tls},
 };
 use crate::sync::lock;
@@ -34,12 +35,15 @@ pub(super) struct Connections {
     tls: Tls,
     /// The parameters of further connections.
     latest: Arc<Mutex<Config>>,
+    connect: Arc<dyn Connect>,
+    /// The schema with Deputy's tables, once it is known.
+    pub(super) schema: Arc<OnceLock<String>>,
 }
 
 /// Connects with the latest parameters.
 struct Latest {
     parameters: Arc<Mutex<Config>>,
-    connect: Box<dyn Connect>,
+    connect: Arc<dyn Connect>,
 }
 
 impl Connect for Latest {
@@ -71,7 +75,7 @@ impl Connections {
     pub(super) fn new(url: PostgresUrl, most: usize) -> Result<Self, PostgresError> {
         let PostgresUrl { config, tls, place, is_local } = url;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let connect: Box<dyn Connect> = match &tls {
+        let connect: Arc<dyn Connect> = match &tls {
             Tls::Off => {
                 if !is_local {
                     tracing::warn!(
@@ -80,7 +84,7 @@ impl Connections {
                          you trust every computer on the way"
                     );
                 }
-                Box::new(ConfigConnectImpl { tls: NoTls })
+                Arc::new(ConfigConnectImpl { tls: NoTls })
             }
             Tls::VerifyFull { roots } => {
                 let tls = match roots {
@@ -88,12 +92,12 @@ impl Connections {
                     None => config_platform_verifier().map_err(|error| error.to_string()),
                 };
                 let tls = tls.map_err(PostgresError::Authorities)?;
-                Box::new(ConfigConnectImpl { tls: MakeRustlsConnect::new(tls) })
+                Arc::new(ConfigConnectImpl { tls: MakeRustlsConnect::new(tls) })
             }
         };
         let latest = Arc::new(Mutex::new(config.clone()));
-        let connect = Latest { parameters: Arc::clone(&latest), connect };
-        let manager = Manager::from_connect(config, connect, recycling);
+        let latest_connect = Latest { parameters: Arc::clone(&latest), connect: Arc::clone(&connect) };
+        let manager = Manager::from_connect(config, latest_connect, recycling);
         let limit = Some(CONNECTION_TIMEOUT);
         let pool = Pool::builder(manager)
             .max_size(most)
@@ -106,21 +110,42 @@ impl Connections {
             }))
             .build()
             .map_err(|error| PostgresError::Unusable(place.clone(), error.to_string()))?;
-        Ok(Self { pool, place, tls, latest })
+        Ok(Self { pool, place, tls, latest, connect, schema: Arc::default() })
     }
 
-    /// Opens further connections as `url` says, which names the same database. Open connections stay.
-    pub(super) fn use_url(&self, url: PostgresUrl) -> Result<(), PostgresError> {
+    /// Opens further connections as `url` says, which names the same database, after one connection has shown that they can be
+    /// used. Open connections stay.
+    pub(super) async fn use_url(&self, url: PostgresUrl) -> Result<(), PostgresError> {
         let PostgresUrl { mut config, tls, place, .. } = url;
         if (&place, &tls) != (&self.place, &self.tls) {
             return Err(PostgresError::Elsewhere(place));
         }
-        let mut latest = lock(&self.latest);
-        if let Some(name) = latest.get_application_name() {
+        if let Some(name) = lock(&self.latest).get_application_name() {
             config.application_name(name);
         }
-        *latest = config;
-        Ok(())
+        let access = timeout(CONNECTION_TIMEOUT, self.access_with(&config)).await;
+        let access = access.unwrap_or_else(|_| Err("PostgreSQL does not respond".to_owned()));
+        match access.map_err(|cause| PostgresError::NotYet(place.clone(), cause))? {
+            Some(Access { schema, .. }) if self.schema.get().is_some_and(|used| *used != schema) => {
+                Err(PostgresError::OtherTables(place))
+            }
+            None => Err(PostgresError::OtherTables(place)),
+            Some(Access { is_sufficient: false, .. }) => Err(PostgresError::NotYet(
+                place,
+                "the user may not read and write Deputy's tables".to_owned(),
+            )),
+            Some(_) => {
+                *lock(&self.latest) = config;
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens a connection with these parameters, and looks for the tables with it.
+    async fn access_with(&self, config: &Config) -> Result<Option<Access>, String> {
+        // The connection ends with the client.
+        let (client, _) = self.connect.connect(config).await.map_err(|error| cause(&error))?;
+        Access::find(&client).await.map_err(|error| cause(&error))
     }
 
     /// Executes a statement and returns its rows. Waits a little while the server restarts. A statement that may have been

@@ -21,7 +21,7 @@ use tokio_postgres::{Row, types::ToSql};
 pub(super) use self::connections::cause;
 use self::connections::{Connections, Failure};
 use super::{NativeStore, SWEEP, integer, swept};
-use crate::host::fill_random;
+use crate::{host::fill_random, rotation::RETRY_INTERVAL};
 
 pub use grant_index::PostgresGrantIndex;
 pub use url::{StoreUrl, StoreUrlError};
@@ -52,6 +52,15 @@ pub enum PostgresError {
         newest = schema::NEWEST
     )]
     Newer(String, i32),
+    /// No connection with a changed URL can be used at the moment.
+    #[error(
+        "the database {0} cannot be used with the changed STORE_URL: {1}. Deputy tries again every {retry} seconds",
+        retry = RETRY_INTERVAL.as_secs()
+    )]
+    NotYet(String, String),
+    /// A changed URL whose user or parameters lead to another schema.
+    #[error("STORE_URL leads to other tables in {0} than before, or to none. Restart Deputy to use it")]
+    OtherTables(String),
     /// The database cannot be reached, or refuses what Deputy needs.
     #[error(
         "the database {0} cannot be used: {1}. Check STORE_URL, that PostgreSQL runs, and that the user may create tables"
@@ -212,8 +221,8 @@ impl NativeStore for PostgresStore {
         Arc::new(Self::grant_index(self))
     }
 
-    fn use_url(&self, url: &StoreUrl) -> Result<(), PostgresError> {
-        self.connections.use_url(url.parse()?)
+    fn use_url<'a>(&'a self, url: &'a StoreUrl) -> BoxFuture<'a, Result<(), PostgresError>> {
+        Box::pin(async move { self.connections.use_url(url.parse()?).await })
     }
 
     fn waiting(&self) -> u32 {

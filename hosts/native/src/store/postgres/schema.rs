@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Object;
 use deputy::host::StoreError;
-use tokio_postgres::{Error, types::FromSql};
+use tokio_postgres::{Client, Error, Row, types::FromSql};
 
 use super::{
     PostgresError,
@@ -12,15 +12,34 @@ use super::{
 /// Migrates the database to the newest schema, while other replicas wait.
 pub(super) async fn migrate(connections: &Connections) -> Result<(), PostgresError> {
     let (mut client, applied) = look(connections).await?;
-    // The user needs no right to create tables once they exist.
-    if applied == Some(NEWEST) {
-        return Ok(());
-    }
     let place = &connections.place;
-    apply(&mut client)
-        .await
-        .map_err(|error| unusable(place, &error))?
-        .map_err(|newer| newer_than(place, newer))
+    // The user needs no right to create tables once they exist.
+    if applied != Some(NEWEST) {
+        let applied = apply(&mut client).await.map_err(|error| unusable(place, &error))?;
+        applied.map_err(|newer| newer_than(place, newer))?;
+    }
+    if let Some(access) = Access::find(&client).await.map_err(|error| unusable(place, &error))? {
+        // A later migration finds the same schema.
+        let _ = connections.schema.set(access.schema);
+    }
+    Ok(())
+}
+
+/// The rights of a connection.
+pub(super) struct Access {
+    /// The schema with Deputy's tables.
+    pub(super) schema: String,
+    /// Whether the user may read and write them.
+    pub(super) is_sufficient: bool,
+}
+
+impl Access {
+    /// `None`: the connection sees no tables of Deputy.
+    pub(super) async fn find(client: &Client) -> Result<Option<Self>, Error> {
+        let rows = client.query(ACCESS, &[]).await?;
+        let parse = |row: &Row| Ok(Self { schema: row.try_get(0)?, is_sufficient: row.try_get(1)? });
+        rows.first().map(parse).transpose()
+    }
 }
 
 /// A connection, and the number of migrations that were applied to the database. `None`: it has no tables of Deputy.
@@ -85,6 +104,12 @@ const ENCODING: &str = "SELECT current_setting('server_encoding')";
 const HAS_TABLES: &str = "SELECT to_regclass('deputy_schema') IS NOT NULL";
 
 const APPLIED: &str = "SELECT version FROM deputy_schema";
+
+const ACCESS: &str = "
+    SELECT nspname, has_table_privilege(deputy.oid, 'SELECT') AND has_table_privilege(deputy.oid, 'INSERT')
+        AND has_table_privilege(deputy.oid, 'UPDATE') AND has_table_privilege(deputy.oid, 'DELETE')
+    FROM pg_class AS deputy JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE deputy.oid = to_regclass('deputy_record')";
 
 /// Waits until no other replica migrates. The lock is "Dpty", so that no other program has the same one, and is released at
 /// the end of the transaction.
