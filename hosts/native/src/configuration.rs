@@ -44,9 +44,9 @@ fn config_with(
     tools.config(|name| variable(file, name).or_else(|| default(name)).or_else(|| address(name)))
 }
 
-/// The keys of the server, without the rest of the configuration.
-pub(crate) fn keys(file: &EnvFile) -> Result<Keys, ConfigErrors> {
-    Keys::read(|name| variable(file, name))
+/// The keys of the server and earlier ones, without the rest of the configuration.
+pub(crate) fn keys_for_verification(file: &EnvFile) -> Result<Keys, ConfigErrors> {
+    Keys::read_for_verification(|name| variable(file, name))
 }
 
 /// A variable of the environment or of the file.

@@ -22,6 +22,8 @@ pub(crate) enum StartError {
     Audit(#[from] AuditError),
     #[error("the audit log was changed")]
     AuditChanged,
+    #[error("lines of the audit log cannot be verified: a SERVER_KEY is missing, or the lines were changed")]
+    AuditKeyMissing,
     #[error(
         "ADMIN_LISTEN needs ADMIN_TOKEN, the secret of the admin interface; make one with: openssl rand -base64 32"
     )]
@@ -134,6 +136,7 @@ impl StartError {
             | Self::Wrangler(..) => ExitCode::from(2),
             Self::Audit(_)
             | Self::AuditChanged
+            | Self::AuditKeyMissing
             | Self::NoAuditLog(_)
             | Self::Backup(_)
             | Self::Bind(_)

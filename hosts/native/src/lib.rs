@@ -108,7 +108,9 @@ fn run_command(
         Command::Tools(options) => openapi::list(&options),
         Command::Clients(options) => serving(Box::pin(admin::clients(options, file, output.clone()))),
         Command::Grants(options) => serving(Box::pin(admin::grants(options, file, output.clone()))),
-        Command::Audit(options) => audit::run(&options, || configuration::keys(&file), output),
+        Command::Audit(options) => {
+            audit::run(&options, || configuration::keys_for_verification(&file), output)
+        }
         Command::Logins(options) => audit::list_logins(&options),
         Command::Backup(options) => backup::back_up(&options, output),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),

@@ -53,14 +53,23 @@ impl Keys {
         )
     }
 
-    /// Reads the keys through `lookup`, and no other variable.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+    /// Reads the keys through `lookup`, and no other variable, for a verification: any number of earlier keys may follow.
+    pub fn read_for_verification(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let vars = Vars { lookup: &lookup, errors: RefCell::default() };
-        vars.read(&SERVER_KEY, Self::parse).ok_or_else(|| ConfigErrors(vars.errors.into_inner()))
+        let read = vars.read(&SERVER_KEY, Self::parse_any_number);
+        read.ok_or_else(|| ConfigErrors(vars.errors.into_inner()))
     }
 
     /// Parses the value of `SERVER_KEY`. The error is for the operator.
     pub fn parse(value: &str) -> Result<Self, &'static str> {
+        let keys = Self::parse_any_number(value)?;
+        if keys.0.len() > 2 {
+            return Err("takes two values at most: the new one first, then the one it replaces");
+        }
+        Ok(keys)
+    }
+
+    fn parse_any_number(value: &str) -> Result<Self, &'static str> {
         let secrets: Vec<Zeroizing<Vec<u8>>> = value
             .split([',', ' '])
             .filter(|part| !part.is_empty())
@@ -76,9 +85,6 @@ impl Keys {
             .collect::<Result<_, _>>()?;
         if secrets.is_empty() || secrets.iter().any(|secret| secret.len() < 32) {
             return Err("must be at least 32 bytes in base64; make one with: openssl rand -base64 32");
-        }
-        if secrets.len() > 2 {
-            return Err("takes two values at most: the new one first, then the one it replaces");
         }
         Ok(Self::derive(&secrets))
     }

@@ -5,6 +5,7 @@ use std::io::{Seek as _, SeekFrom};
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    mem,
     path::{Path, PathBuf},
 };
 
@@ -77,6 +78,11 @@ pub(super) fn encoded(mac: Mac) -> String {
     URL_SAFE_NO_PAD.encode(mac)
 }
 
+/// A name for a key, which does not reveal it.
+pub(super) fn key_id(key: &SealingKey) -> String {
+    encoded(key.mac(&[b"audit key"]))
+}
+
 /// An event of the log itself.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -90,6 +96,11 @@ pub(super) enum LogEvent {
     },
     /// `audit.head` was missing or changed when Deputy started, so that lines may be missing at the end.
     HeadMissing,
+    /// This line and the next ones are written with another key than the lines before.
+    KeyChanged {
+        /// The key of the lines before, as [`key_id`] names it.
+        before: String,
+    },
     /// Lines at the end were missing when Deputy started.
     LinesMissing {
         /// The number of the last line that was written.
@@ -145,11 +156,16 @@ impl Chain {
                 );
                 chain.append(&LogEvent::LinesMissing { written: written.seq }.json()?)?;
             }
-            Some(written) if is_head(written, last, folder, keys)? => {}
             None if last == Link::START && !had_head => chain.write_head()?,
-            Some(_) | None => {
-                tracing::error!("audit.head of the audit log was missing or changed");
-                chain.append(&LogEvent::HeadMissing.json()?)?;
+            written => {
+                if let Some(before) =
+                    written.map(|head| key_of(head, last, folder, keys)).transpose()?.flatten()
+                {
+                    chain.note_key_change(before)?;
+                } else {
+                    tracing::error!("audit.head of the audit log was missing or changed");
+                    chain.append(&LogEvent::HeadMissing.json()?)?;
+                }
             }
         }
         Ok(chain)
@@ -165,8 +181,20 @@ impl Chain {
 
     /// Continues with the newest of `keys`.
     pub(super) fn use_keys(&mut self, keys: &Keys) -> io::Result<()> {
-        self.key = keys.newest().audit.clone();
-        self.write_head()
+        let before = mem::replace(&mut self.key, keys.newest().audit.clone());
+        self.note_key_change(&before)
+    }
+
+    /// Records that the lines from now on have another key, if they do.
+    fn note_key_change(&mut self, before: &SealingKey) -> io::Result<()> {
+        let before = key_id(before);
+        if before == key_id(&self.key) {
+            return Ok(());
+        }
+        if self.last == Link::START {
+            return self.write_head();
+        }
+        self.append(&LogEvent::KeyChanged { before }.json()?)
     }
 
     fn write(&mut self, event: &[u8]) -> io::Result<()> {
@@ -237,21 +265,23 @@ fn open_lines(path: &Path) -> io::Result<File> {
     private().append(true).open(path)
 }
 
-/// Whether this is the head of the last line or, if the process ended before it wrote that, of the line before.
-fn is_head(head: Head, last: Link, folder: &Path, keys: &Keys) -> io::Result<bool> {
-    let is_of = |link| keys.iter().any(|keys| Head::of(link, &keys.audit) == head);
-    if is_of(last) || (head.seq == 0 && last.seq == 1 && is_of(Link::START)) {
-        return Ok(true);
+/// The key of the head, if it is that of the last line or, if the process ended before it wrote that, of the line before.
+fn key_of<'a>(head: Head, last: Link, folder: &Path, keys: &'a Keys) -> io::Result<Option<&'a SealingKey>> {
+    let key_at = |link| keys.iter().map(|keys| &keys.audit).find(|key| Head::of(link, key) == head);
+    let before_the_first = || (head.seq == 0 && last.seq == 1).then(|| key_at(Link::START)).flatten();
+    if let Some(key) = key_at(last).or_else(before_the_first) {
+        return Ok(Some(key));
     }
     if head.seq + 1 != last.seq {
-        return Ok(false);
+        return Ok(None);
     }
     for line in files::lines(files::list(folder)?) {
-        if Link::read(&line?.1).is_some_and(|(link, _)| link.seq == head.seq && is_of(link)) {
-            return Ok(true);
+        let place = Link::read(&line?.1).map(|(link, _)| link).filter(|link| link.seq == head.seq);
+        if let Some(key) = place.and_then(key_at) {
+            return Ok(Some(key));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// The member with the MAC, which is the last of a line.

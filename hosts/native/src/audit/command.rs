@@ -25,7 +25,8 @@ pub(crate) struct AuditOptions {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuditAction {
-    /// Checks that no line was changed, moved, inserted or removed. Needs the key of the server, and exits with 1 if one was
+    /// Checks that no line was changed, moved, inserted or removed, and exits with 1 if one was. Needs the key of the server, and
+    /// earlier ones while the log has lines under them: SERVER_KEY=new,old
     Verify,
     /// Prints the lines
     Export,
@@ -47,7 +48,11 @@ pub(crate) fn run(
         AuditAction::Verify => {
             let report = verify(&folder, &keys()?).map_err(failed)?;
             output.print(&report.to_string());
-            if report.faults.is_empty() { Ok(()) } else { Err(StartError::AuditChanged) }
+            match report.faults.as_slice() {
+                [] => Ok(()),
+                _ if report.lacks_a_key() => Err(StartError::AuditKeyMissing),
+                _ => Err(StartError::AuditChanged),
+            }
         }
         AuditAction::Export => match export(&folder, options.since) {
             // The reader of the pipe, such as `head`, has closed it.

@@ -52,7 +52,7 @@ impl AuditFiles {
     /// Continues the chain with the newest of `keys`.
     pub(crate) fn use_keys(&self, keys: &Keys) {
         if let Err(error) = lock(&self.0).use_keys(keys) {
-            tracing::error!(%error, "audit.head could not be written with the new key");
+            tracing::error!(%error, "the audit log could not record the new key");
         }
     }
 

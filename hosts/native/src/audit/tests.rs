@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{
     AuditFiles, files,
-    verify::{Fault, verify},
+    verify::{Fault, LISTED, verify},
 };
 
 const MANY: u64 = 1 << 40;
@@ -180,19 +180,94 @@ fn log_of_a_process_that_ended_before_the_head_is_intact() {
 
 #[test]
 fn log_written_with_another_key_is_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let other = Keys::parse("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap();
-    AuditFiles::open(folder.path(), &other, MANY).unwrap().record(&event(1));
-    assert_eq!(faults(&folder), [broken(1, 0), Fault::Head]);
+    let folder = log(1);
+    let report = verify(folder.path(), &newer("")).unwrap();
+    assert_eq!(report.faults, [Fault::Head, broken(1, 0)]);
+    assert_eq!(report.unverified_until, Some(1));
+    let many = log(200);
+    let report = verify(many.path(), &newer("")).unwrap();
+    assert_eq!((report.faults.len(), report.unlisted), (LISTED, 200 + 1 - LISTED as u64));
+    let text = report.to_string();
+    assert_eq!(text.lines().count(), LISTED + 3, "{text}");
+    assert!(text.contains("is SERVER_KEY the right one?") && text.ends_with("201 faults"), "{text}");
+}
+
+/// The key after [`keys`], and before it `earlier` ones.
+fn newer(earlier: &str) -> Keys {
+    Keys::parse(&format!("YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=,{earlier}")).unwrap()
+}
+
+/// The newer key and that of [`keys`].
+fn both() -> Keys {
+    newer("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+}
+
+/// A log of five lines with the older key, one about the change, and two with the newer key. A restart or a reload changes it.
+fn rotated() -> [TempDir; 2] {
+    let restarted = log(5);
+    let log_after = AuditFiles::open(restarted.path(), &both(), MANY).unwrap();
+    (6..=7).for_each(|time| log_after.record(&event(time)));
+    let reloaded = tempfile::tempdir().unwrap();
+    let log = AuditFiles::open(reloaded.path(), &keys(), MANY).unwrap();
+    (1..=5).for_each(|time| log.record(&event(time)));
+    log.use_keys(&both());
+    log.use_keys(&newer(""));
+    (6..=7).for_each(|time| log.record(&event(time)));
+    [restarted, reloaded]
 }
 
 #[test]
 fn key_rotation_continues_the_chain() {
-    let folder = log(2);
-    let both = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=,MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-    let both = Keys::parse(both).unwrap();
-    AuditFiles::open(folder.path(), &both, MANY).unwrap().record(&event(3));
-    assert_eq!(verify(folder.path(), &both).unwrap().faults, []);
+    for folder in rotated() {
+        let report = verify(folder.path(), &both()).unwrap();
+        assert_eq!((report.faults, report.lines), (vec![], 8));
+    }
+}
+
+#[test]
+fn missing_earlier_key_is_one_fault() {
+    for folder in rotated() {
+        let report = verify(folder.path(), &newer("")).unwrap();
+        assert_eq!(report.faults, [Fault::EarlierKey { first: 1, last: 5 }]);
+        assert!(report.lacks_a_key());
+        assert!(report.to_string().contains("lines 1 to 5 cannot be verified"), "{report}");
+        // Its next start knows the newer key alone.
+        AuditFiles::open(folder.path(), &newer(""), MANY).unwrap().record(&event(8));
+        assert_eq!(verify(folder.path(), &both()).unwrap().faults, []);
+    }
+}
+
+#[test]
+fn changes_around_a_key_rotation_are_found() {
+    let edit = |lines: &mut Vec<String>, seq: u64| {
+        let line = lines.iter_mut().find(|line| line.contains(&format!("\"seq\":{seq},"))).unwrap();
+        *line = line.replace("denied", "granted");
+    };
+    for folder in rotated() {
+        change(&folder, |lines| edit(lines, 5));
+        assert_eq!(verify(folder.path(), &both()).unwrap().faults, [broken(5, 4)], "its key is known");
+        change(&folder, |lines| edit(lines, 7));
+        let earlier = Fault::EarlierKey { first: 1, last: 5 };
+        let report = verify(folder.path(), &newer("")).unwrap();
+        assert_eq!(report.faults, [earlier, broken(7, 6)]);
+        assert!(!report.lacks_a_key());
+        change(&folder, |lines| drop(lines.remove(2)));
+        let earlier = Fault::EarlierKey { first: 1, last: 5 };
+        assert_eq!(verify(folder.path(), &newer("")).unwrap().faults, [broken(4, 2), earlier, broken(7, 6)]);
+        change(&folder, |lines| lines.retain(|line| !line.contains("key_changed")));
+        let report = verify(folder.path(), &newer("")).unwrap();
+        assert!(report.faults.contains(&broken(7, 5)) && !report.lacks_a_key(), "{report}");
+    }
+}
+
+#[test]
+fn only_lines_before_a_place_that_fail_may_lack_a_key() {
+    let folder = log(5);
+    change(&folder, |lines| lines[0] = lines[0].replace("denied", "granted"));
+    let report = verify(folder.path(), &keys()).unwrap();
+    assert_eq!((report.faults.as_slice(), report.unverified_until), (&[broken(1, 0)][..], Some(1)));
+    change(&folder, |lines| lines[3] = lines[3].replace("denied", "granted"));
+    assert_eq!(verify(folder.path(), &keys()).unwrap().unverified_until, None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use deputy::{config::Keys, seal::SealingKey};
 
 use super::{
-    chain::{Head, Link, LogEvent, Mac, encoded},
+    chain::{Head, Link, LogEvent, Mac, encoded, key_id},
     files,
 };
 
@@ -16,7 +16,12 @@ pub(super) struct Report {
     pub(super) lines: u64,
     /// The last line.
     pub(super) last: Option<Link>,
+    /// The first of them, [`LISTED`] at most.
     pub(super) faults: Vec<Fault>,
+    /// The number of further faults.
+    pub(super) unlisted: u64,
+    /// The only lines that no key verifies are all lines up to this one.
+    pub(super) unverified_until: Option<u64>,
 }
 
 /// A sign that a log was changed.
@@ -24,6 +29,8 @@ pub(super) struct Report {
 pub(super) enum Fault {
     /// A line was not written by Deputy, or does not follow the line that it was written after.
     Broken { file: String, seq: Option<u64>, after: u64 },
+    /// Lines were written with a key that was not given.
+    EarlierKey { first: u64, last: u64 },
     /// Lines at the beginning were removed, but not by Deputy.
     BeginningMissing { first: u64 },
     /// Lines at the end were removed.
@@ -48,6 +55,11 @@ impl fmt::Display for Fault {
             Self::Broken { file, seq: None, after } => {
                 write!(f, "{file}: the text after line {after} is not a line of the log")
             }
+            Self::EarlierKey { first, last } => write!(
+                f,
+                "lines {first} to {last} cannot be verified: they were written with an earlier SERVER_KEY, which was not given. \
+                 {GIVE_EARLIER_KEYS}"
+            ),
             Self::BeginningMissing { first } => {
                 write!(f, "the lines before {first} were removed, but not by Deputy")
             }
@@ -72,6 +84,51 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Consecutive lines, each numbered after the one before, that no key verifies.
+struct Run {
+    first: u64,
+    last: u64,
+    count: u64,
+    /// The first of them.
+    faults: Vec<Fault>,
+    /// The log begins with them.
+    is_leading: bool,
+}
+
+impl Report {
+    /// Whether the log may be intact, and a key is missing.
+    pub(super) fn lacks_a_key(&self) -> bool {
+        let is_of_a_key = |fault: &Fault| matches!(fault, Fault::EarlierKey { .. });
+        self.unverified_until.is_some() || (self.unlisted == 0 && self.faults.iter().all(is_of_a_key))
+    }
+
+    fn add(&mut self, fault: Fault) {
+        if let Fault::Broken { .. } = fault {
+            self.unverified_until = None;
+        }
+        if self.faults.len() < LISTED {
+            self.faults.push(fault);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Adds lines after which the log goes on with `next`, if it does, a line that is verified.
+    fn add_run(&mut self, run: Run, next: Option<&LogEvent>, keys: &[&SealingKey]) {
+        let is_known = |id: &String| keys.iter().any(|key| key_id(key) == *id);
+        if let Some(LogEvent::KeyChanged { before }) = next
+            && !is_known(before)
+        {
+            self.add(Fault::EarlierKey { first: run.first, last: run.last });
+            return;
+        }
+        let is_only = !self.faults.iter().any(|fault| matches!(fault, Fault::Broken { .. }));
+        self.unlisted += run.count - run.faults.len() as u64;
+        run.faults.into_iter().for_each(|fault| self.add(fault));
+        self.unverified_until = (run.is_leading && is_only).then_some(run.last);
+    }
+}
+
 /// Verifies the log in `folder`. Each line may be written with any of the keys. Deputy may be running.
 pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
     let keys: Vec<&SealingKey> = keys.iter().map(|keys| &keys.audit).collect();
@@ -81,45 +138,65 @@ pub(super) fn verify(folder: &Path, keys: &Keys) -> io::Result<Report> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let mut report = Report { lines: 0, last: None, faults: Vec::new() };
+    let mut report = Report { lines: 0, last: None, faults: Vec::new(), unlisted: 0, unverified_until: None };
     let beginning = beginning(folder)?;
     let mut before = beginning.unwrap_or(Link::START);
+    let mut run: Option<Run> = None;
     for line in files::lines(files::list(folder)?) {
         let (path, line) = line?;
-        let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let broken = |seq| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Fault::Broken { file, seq, after: before.seq }
+        };
         let Some((place, body)) = Link::read(&line) else {
-            report.faults.push(Fault::Broken { file: file(), seq: None, after: before.seq });
+            report.add(broken(None));
             continue;
         };
         let is_first = report.lines == 0;
         report.lines += 1;
-        let continues = keys.iter().any(|key| before.after(body.as_bytes(), key) == place);
-        if !continues && is_first && place.seq > 1 && beginning.is_none() {
-            report.faults.push(Fault::BeginningMissing { first: place.seq });
-        } else if !continues {
-            report.faults.push(Fault::Broken { file: file(), seq: Some(place.seq), after: before.seq });
-        }
-        match serde_json::from_str(&line) {
-            Ok(LogEvent::LinesMissing { written }) => {
-                report.faults.push(Fault::LinesMissing { found: before.seq, written });
+        let event = serde_json::from_str(&line).ok();
+        if keys.iter().any(|key| before.after(body.as_bytes(), key) == place) {
+            if let Some(run) = run.take() {
+                report.add_run(run, event.as_ref(), &keys);
             }
-            Ok(LogEvent::HeadMissing) => report.faults.push(Fault::HeadMissing { found: before.seq }),
-            Ok(LogEvent::FilesRemoved { .. }) | Err(_) => {}
+        } else if is_first && place.seq > 1 && beginning.is_none() {
+            report.add(Fault::BeginningMissing { first: place.seq });
+        } else if place.seq == before.seq + 1 {
+            let new =
+                || Run { first: place.seq, last: 0, count: 0, faults: Vec::new(), is_leading: is_first };
+            let run = run.get_or_insert_with(new);
+            (run.last, run.count) = (place.seq, run.count + 1);
+            if run.faults.len() < LISTED {
+                run.faults.push(broken(Some(place.seq)));
+            }
+        } else {
+            // Another key does not explain it.
+            report.add(broken(Some(place.seq)));
+        }
+        match event {
+            Some(LogEvent::LinesMissing { written }) => {
+                report.add(Fault::LinesMissing { found: before.seq, written });
+            }
+            Some(LogEvent::HeadMissing) => report.add(Fault::HeadMissing { found: before.seq }),
+            Some(LogEvent::FilesRemoved { .. } | LogEvent::KeyChanged { .. }) | None => {}
         }
         let is_head = |head: &Head| keys.iter().any(|key| Head::of(place, key) == *head);
         if head.is_some_and(|head| head.seq == place.seq && !is_head(&head)) {
-            report.faults.push(Fault::Head);
+            report.add(Fault::Head);
         }
         before = place;
         report.last = Some(place);
     }
+    if let Some(run) = run {
+        report.add_run(run, None, &keys);
+    }
     let last = report.last.map_or(0, |last| last.seq);
     match head {
         Some(head) if head.seq > last => {
-            report.faults.push(Fault::EndMissing { last, written: head.seq });
+            report.add(Fault::EndMissing { last, written: head.seq });
         }
         Some(_) => {}
-        None => report.faults.push(Fault::Head),
+        None => report.add(Fault::Head),
     }
     Ok(report)
 }
@@ -150,11 +227,26 @@ impl fmt::Display for Report {
         for fault in &self.faults {
             writeln!(f, "FAULT: {fault}")?;
         }
+        if self.unlisted > 0 {
+            writeln!(f, "FAULT: and {} more", self.unlisted)?;
+        }
+        let last_seq = self.last.map(|last| last.seq);
+        match self.unverified_until {
+            Some(_) if self.unverified_until == last_seq => {
+                writeln!(f, "No line was written with a key that was given: is SERVER_KEY the right one?")?;
+            }
+            Some(until) => writeln!(
+                f,
+                "Every line after {until} was written with a key that was given, and no line before. If SERVER_KEY was replaced \
+                 then, the earlier one is missing. {GIVE_EARLIER_KEYS}"
+            )?,
+            None => {}
+        }
         let last = self.last.map_or_else(
             || "there is no line".to_owned(),
             |last| format!("the last is {} with the MAC {}", last.seq, encoded(last.mac)),
         );
-        let found = match self.faults.len() {
+        let found = match self.faults.len() as u64 + self.unlisted {
             0 => "nothing was changed".to_owned(),
             1 => "1 fault".to_owned(),
             faults => format!("{faults} faults"),
@@ -162,3 +254,8 @@ impl fmt::Display for Report {
         write!(f, "{} lines, {last}: {found}", self.lines)
     }
 }
+
+/// Faults that are listed. A log can have millions of lines.
+pub(super) const LISTED: usize = 20;
+
+const GIVE_EARLIER_KEYS: &str = "Set SERVER_KEY for this command to the current key, a comma and the earlier one, and so on for each earlier key";

@@ -177,11 +177,17 @@ fn key_is_replaced_while_clients_of_both_are_known() {
     server.running.signal("HUP");
     eventually(|| !server.knows(&client));
     assert!(server.knows(&later), "it was registered with the new key");
-    let folder = server.folder.path().to_owned();
-    let mut verify = deputy(&folder, &["audit", "verify"]);
-    verify.env("SERVER_KEY", format!("{NEW_KEY},{OLD_KEY}"));
-    let verified = run(verify);
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let verify = |keys: &str| {
+        let mut verify = deputy(server.folder.path(), &["audit", "verify"]);
+        verify.env("SERVER_KEY", keys);
+        let verified = run(verify);
+        (verified.status.code(), String::from_utf8_lossy(&verified.stdout).into_owned())
+    };
+    // More keys than a server takes.
+    let all = verify(&format!("{NEW_KEY},{OLD_KEY},YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="));
+    assert_eq!(all.0, Some(0), "{}", all.1);
+    let newest = verify(NEW_KEY);
+    assert!(newest.0 == Some(1) && newest.1.contains("an earlier SERVER_KEY"), "{newest:?}");
     let log = server.log();
     assert_eq!(log.matches("one key less").count(), 1, "{log}");
 }
