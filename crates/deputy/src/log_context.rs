@@ -62,7 +62,7 @@ impl LogContext {
 pub(crate) fn note(name: &'static str, value: impl Into<String>) {
     with_current(|current| {
         if let Some(LogContext(fields)) = current {
-            let mut fields = lock(&fields);
+            let mut fields = lock(fields);
             if fields.iter().all(|(known, _)| *known != name) {
                 fields.push((name, value.into()));
             }
@@ -82,7 +82,7 @@ pub(crate) fn note_client(id: impl Into<String>, name: Option<&str>) {
 pub fn for_each_field(mut each: impl FnMut(&'static str, &str)) {
     with_current(|current| {
         if let Some(LogContext(fields)) = current {
-            for (name, value) in lock(&fields).iter() {
+            for (name, value) in lock(fields).iter() {
                 each(name, value);
             }
         }
@@ -114,7 +114,7 @@ pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 pub(crate) fn with_copied_fields<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let context = CURRENT.with_borrow(|current| {
         let LogContext(fields) = current.as_deref()?;
-        let fields = lock(&fields).clone();
+        let fields = lock(fields).clone();
         Some(Arc::new(LogContext(Mutex::new(fields))))
     });
     within_optional(context, work)
