@@ -173,15 +173,20 @@ impl Connections {
         }
     }
 
-    /// Executes a statement that changes nothing, and once more if the connection was lost meanwhile.
+    /// Executes a statement that changes nothing, and again if the connection was lost meanwhile. When the server restarts,
+    /// every connection is lost, and the pool may not know it yet.
     pub(super) async fn read(
         &self,
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        match self.query(sql, params).await {
-            Err(Failure::Unknown(_)) => self.query(sql, params).await.map_err(Failure::into_error),
-            done => done.map_err(Failure::into_error),
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let is_last = Instant::now() >= until;
+            match self.query(sql, params).await {
+                Err(Failure::Unknown(_)) if !is_last => sleep(FIRST_PAUSE).await,
+                done => return done.map_err(Failure::into_error),
+            }
         }
     }
 

@@ -20,7 +20,7 @@ impl GrantIndex for PostgresGrantIndex {
             let after = after.map(|id| RecordKey::Grant(id).name()).unwrap_or_default();
             let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
                 [&after, &integer(now.0), &integer(limit as u64)];
-            let rows = self.0.read(LIST, &params).await.map_err(logged)?;
+            let rows = self.0.read(LIST, &params).await.map_err(|error| logged("list", "grant", error))?;
             Ok(rows.iter().filter_map(|row| GrantId::from_hex(row.try_get(0).ok()?)).collect())
         })
     }

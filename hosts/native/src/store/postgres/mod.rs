@@ -125,6 +125,7 @@ impl PostgresStore {
     /// Executes a write with a version of its own. `true`: it was written. If the response was lost, the record tells.
     async fn write(
         &self,
+        operation: &'static str,
         key: (&str, &str),
         sql: &str,
         version: i64,
@@ -132,16 +133,16 @@ impl PostgresStore {
     ) -> Result<bool, StoreError> {
         match self.connections.query(sql, params).await {
             Ok(rows) => Ok(!rows.is_empty()),
-            Err(Failure::NotExecuted(error)) => Err(logged(error)),
+            Err(Failure::NotExecuted(error)) => Err(logged(operation, key.0, error)),
             Err(Failure::Unknown(error)) => {
                 let found = self.connections.read(VERSION, &[&key.0, &key.1]).await;
                 let found = found.ok().and_then(|rows| rows.first()?.try_get::<_, i64>(0).ok());
                 if found == Some(version) {
-                    tracing::warn!(%error, "the response to a write was lost; the record was written");
+                    tracing::warn!(operation, kind = key.0, %error, "the response to a write was lost; the record was written");
                     return Ok(true);
                 }
                 // Another process may have written over it. The caller reads again.
-                Err(logged(error))
+                Err(logged(operation, key.0, error))
             }
         }
     }
@@ -155,31 +156,33 @@ impl Store for PostgresStore {
     ) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move {
             let (kind, name, version) = (key.kind(), key.name(), new_version());
+            let failed = |operation| move |error| logged(operation, kind, error);
             let written = match operation {
                 Operation::Get { now } => {
                     let rows = self.connections.read(GET, &[&kind, &name, &integer(now.0)]).await;
-                    return rows.and_then(|rows| record(&rows)).map_err(logged);
+                    return rows.and_then(|rows| record(&rows)).map_err(failed("get"));
                 }
                 Operation::Take { now } => {
                     let rows = self.connections.query(TAKE, &[&kind, &name, &integer(now.0)]).await;
                     // After a lost response nothing tells whether this process took the record.
-                    return rows.map_err(Failure::into_error).and_then(|rows| record(&rows)).map_err(logged);
+                    let taken = rows.map_err(Failure::into_error).and_then(|rows| record(&rows));
+                    return taken.map_err(failed("take"));
                 }
                 Operation::Put { value, expires_at } => {
                     let params: [&(dyn ToSql + Sync); 5] =
                         [&kind, &name, &value, &version, &integer(expires_at.0)];
-                    self.write((kind, &name), PUT, version, &params).await
+                    self.write("put", (kind, &name), PUT, version, &params).await
                 }
                 Operation::Replace { expected: None, value, expires_at, now } => {
                     let params: [&(dyn ToSql + Sync); 6] =
                         [&kind, &name, &value, &version, &integer(expires_at.0), &integer(now.0)];
-                    self.write((kind, &name), CREATE, version, &params).await
+                    self.write("create", (kind, &name), CREATE, version, &params).await
                 }
                 Operation::Replace { expected: Some(expected), value, expires_at, now } => {
                     let expected = integer(expected.0);
                     let params: [&(dyn ToSql + Sync); 7] =
                         [&kind, &name, &value, &version, &integer(expires_at.0), &integer(now.0), &expected];
-                    self.write((kind, &name), REPLACE, version, &params).await
+                    self.write("replace", (kind, &name), REPLACE, version, &params).await
                 }
             };
             written.map(Outcome::Written)
@@ -191,7 +194,7 @@ impl Store for PostgresStore {
         Box::pin(async move {
             let params: [&(dyn ToSql + Sync); 2] = [&integer(now.0), &integer(SWEEP as u64)];
             let rows = self.connections.query(SWEEP_EXPIRED, &params).await;
-            let rows = rows.map_err(|failure| logged(failure.into_error()))?;
+            let rows = rows.map_err(|failure| logged("sweep", "of any kind", failure.into_error()))?;
             for row in &rows {
                 if let (Ok(kind), Ok(name)) = (row.try_get(0), row.try_get(1)) {
                     swept::log(kind, name);
@@ -201,7 +204,7 @@ impl Store for PostgresStore {
         })
     }
 
-    /// Writes its own record and reads it within two seconds.
+    /// Writes its own record. Waits for a server that restarts, for almost as long as other requests.
     fn probe(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let expires_at = integer(now.plus(PROBE_LIFETIME).0);
@@ -238,9 +241,9 @@ impl NativeStore for PostgresStore {
     }
 }
 
-/// Logs the error of an operation.
-fn logged(error: StoreError) -> StoreError {
-    tracing::error!(error = %error.0, "an operation of the database failed");
+/// Logs the error of an operation on records of this kind.
+fn logged(operation: &'static str, kind: &str, error: StoreError) -> StoreError {
+    tracing::error!(operation, kind, error = %error.0, "an operation of the database failed");
     error
 }
 
@@ -270,8 +273,8 @@ pub(super) const APPLICATION: &str = "deputy";
 /// Seconds.
 const PROBE_LIFETIME: u64 = 60;
 
-/// Time for a probe. Health checks commonly wait for a few seconds.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a probe. It is longer than most restarts, so that a proxy does not turn away from replicas whose requests succeed.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 const GET: &str = "
     SELECT value, version, expires_at FROM deputy_record WHERE kind = $1 AND name = $2 AND expires_at > $3";

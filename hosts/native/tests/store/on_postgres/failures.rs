@@ -10,6 +10,7 @@ use std::{
 };
 
 use deputy::host::Store as _;
+use futures_util::future::join_all;
 use harness::postgres::{Cluster, cluster};
 use tokio::time::sleep;
 
@@ -74,6 +75,21 @@ async fn read_whose_response_was_lost_is_repeated() {
     assert!(store.get(&grant(0), NOW).await.unwrap().is_some());
 }
 
+/// As when the server restarts: every connection in the pool breaks.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn read_is_repeated_while_connections_of_the_pool_break() {
+    let (proxy, store) = behind_a_proxy().await;
+    let key = grant(0);
+    for _ in 0..2 {
+        // On connections of their own.
+        let gets = join_all((0..6).map(|_| store.get(&key, NOW))).await;
+        assert!(gets.iter().all(|record| matches!(record, Ok(Some(_)))));
+    }
+    proxy.lose_responses(4);
+    assert!(store.get(&key, NOW).await.unwrap().is_some());
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn operation_behind_a_lock_fails_in_time() {
@@ -82,7 +98,7 @@ async fn operation_behind_a_lock_fails_in_time() {
     store.put(&grant(1), Vec::new(), LATER).await.unwrap();
     let (locking, watched) = (url.clone(), url);
     let locked = thread::spawn(move || {
-        cluster().sql_at(&locking, "BEGIN; LOCK TABLE deputy_record; SELECT pg_sleep(8); COMMIT");
+        cluster().sql_at(&locking, "BEGIN; LOCK TABLE deputy_record; SELECT pg_sleep(12); COMMIT");
     });
     let locks = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = \
                  'deputy_record'::regclass";

@@ -1,10 +1,10 @@
-//! A proxy that loses a response of PostgreSQL.
+//! A proxy that loses responses of PostgreSQL.
 
 use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -16,7 +16,7 @@ use tokio::{
 /// A proxy on a loopback address, in front of a server on a Unix socket.
 pub(super) struct Proxy {
     port: u16,
-    loses: Arc<AtomicBool>,
+    loses: Arc<AtomicU32>,
 }
 
 impl Proxy {
@@ -25,7 +25,7 @@ impl Proxy {
         let parameter = |name: &str| url.split(['?', '&']).find_map(|part| part.strip_prefix(name)).unwrap();
         let socket = PathBuf::from(parameter("host=")).join(format!(".s.PGSQL.{}", parameter("port=")));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (port, loses) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));
+        let (port, loses) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU32::new(0)));
         let lost = Arc::clone(&loses);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -46,11 +46,16 @@ impl Proxy {
 
     /// Closes the next connection on which the server responds, after the server has responded.
     pub(super) fn lose_a_response(&self) {
-        self.loses.store(true, Ordering::SeqCst);
+        self.lose_responses(1);
+    }
+
+    /// Does so with the next connections.
+    pub(super) fn lose_responses(&self, count: u32) {
+        self.loses.store(count, Ordering::SeqCst);
     }
 }
 
-async fn pass(mut client: TcpStream, mut server: UnixStream, loses: Arc<AtomicBool>) {
+async fn pass(mut client: TcpStream, mut server: UnixStream, loses: Arc<AtomicU32>) {
     let (mut request, mut response) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         let passed = tokio::select! {
@@ -59,7 +64,7 @@ async fn pass(mut client: TcpStream, mut server: UnixStream, loses: Arc<AtomicBo
                 _ => return,
             },
             read = server.read(&mut response) => match read {
-                Ok(length) if length > 0 && !loses.swap(false, Ordering::SeqCst) => {
+                Ok(length) if length > 0 && !is_to_be_lost(&loses) => {
                     client.write_all(&response[..length]).await
                 }
                 _ => return,
@@ -69,4 +74,9 @@ async fn pass(mut client: TcpStream, mut server: UnixStream, loses: Arc<AtomicBo
             return;
         }
     }
+}
+
+fn is_to_be_lost(loses: &AtomicU32) -> bool {
+    let one_less = |count: u32| count.checked_sub(1);
+    loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
 }
