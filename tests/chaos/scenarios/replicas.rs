@@ -1,6 +1,6 @@
 //! Three replicas behind HAProxy on one PostgreSQL database. For the native host only.
 
-use std::{env, iter, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, iter, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -187,6 +187,36 @@ async fn crash_of_the_database_loses_no_grant() {
     }
     world.pingone.heal().await;
     world.finish("replicas: crash and restart of PostgreSQL, no grace", load, Price::default()).await;
+}
+
+/// The database is away for less than the four seconds for which requests wait, and so do the checks of the proxy. New calls
+/// come meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL and HAProxy"]
+async fn short_restart_of_the_database_fails_no_call() {
+    let mut world = World::start_replicas(3).await;
+    let database = Arc::clone(&world.database.as_ref().unwrap().primary);
+    let restart = spawn_blocking(move || {
+        thread::sleep(Duration::from_millis(500));
+        database.stop("fast");
+        thread::sleep(Duration::from_millis(1_500));
+        database.resume();
+    });
+    let mut calls = Vec::new();
+    while !restart.is_finished() {
+        let mut user = world.users[calls.len() % 3].clone();
+        calls.push(tokio::spawn(async move { user.call().await }));
+        sleep(Duration::from_millis(20)).await;
+    }
+    restart.await.unwrap();
+    let outcomes: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| **outcome != Outcome::Ok).collect();
+    assert!(failed.is_empty(), "{} of {}: {:?}", failed.len(), outcomes.len(), failed.first());
+    let load = world.load().await;
+    load.during(1).await;
+    // The results of the copies are not counted.
+    let price = Price { unaudited: true, uncounted: true, ..Price::default() };
+    world.finish("replicas: after a short restart of PostgreSQL", load, price).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
