@@ -30,7 +30,7 @@ impl Connection {
         let is_health_check = server.health_paths.contains(&request.uri().path());
         let is_quiet = is_health_check || server.quiet_paths.contains(&request.uri().path());
         let logged = LoggedRequest::of(&request, is_quiet);
-        let address = self.client_address(request.headers());
+        let address = self.client_address(request.headers(), is_health_check);
         (server.attribute)(request.extensions_mut(), address);
         if server.client_address_header.is_none() {
             // The client could choose it.
@@ -62,10 +62,14 @@ impl Connection {
         }))
     }
 
-    fn client_address(&self, headers: &HeaderMap) -> ClientAddress {
+    /// The address of the client. Warns of a header that does not fit, but not at a health check, which a proxy sends itself.
+    fn client_address(&self, headers: &HeaderMap, is_health_check: bool) -> ClientAddress {
         let Running { server, warned, .. } = &*self.running;
         let header = server.client_address_header.as_ref();
         let address = client_address(self.peer, headers, header);
+        if is_health_check {
+            return ClientAddress(address);
+        }
         if header.is_none() && is_unconfigured_proxy(self.peer, headers) {
             warned.unconfigured_proxy.call_once(|| {
                 tracing::warn!(
@@ -81,8 +85,8 @@ impl Connection {
             warned.missing_client_address.call_once(|| {
                 tracing::warn!(
                     server = server.name,
-                    "a request has no client address in the header that {} names; all such requests are counted together. \
-                     Check how the proxy sets that header",
+                    "a request has no client address in the header that {} names, or one of this computer; all such requests are \
+                     counted together, as from 0.0.0.0. Check how the proxy sets that header",
                     server.client_address_setting
                 );
             });

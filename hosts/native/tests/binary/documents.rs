@@ -311,9 +311,10 @@ const NATIVE: &str = "\
 Each of these variables is also a flag. A flag wins over the environment, the environment over the file, and the file over the default.
 
 Behind a proxy, set `CLIENT_ADDRESS_HEADER` to the header in which the proxy sends the client's address, usually `x-forwarded-for`;
-`forwarded` is read as RFC 7239 specifies it. Requests without a usable address in the header share one rate limit. Only the proxy may reach
-Deputy's port, since anyone else could forge the header. Without `CLIENT_ADDRESS_HEADER`, requests from this computer are not limited,
-and every other address has at most a quarter of the connections. [native.md](native.md) has examples for nginx and Caddy.
+`forwarded` is read as RFC 7239 specifies it. Requests without a usable address in the header share one rate limit, and have the address
+`0.0.0.0` in the log. An address of this computer, such as `127.0.0.1`, is not usable, since it would be exempt from rate limits. Only the
+proxy may reach Deputy's port, since anyone else could forge the header. Without `CLIENT_ADDRESS_HEADER`, requests from this computer are
+not limited, and every other address has at most a quarter of the connections. [native.md](native.md) has examples for nginx and Caddy.
 
 A secret can be in a file of its own, whose path is in a variable with `_FILE` at its end: `SERVER_KEY_FILE`, `PINGONE_CLIENT_SECRET_FILE`,
 `PINGONE_CLIENT_KEY_FILE`, `PINGONE_WEBHOOK_SECRET_FILE`, `ADMIN_TOKEN_FILE`, `STORE_URL_FILE`, and `PINGONE_WORKER_CLIENT_SECRET_FILE` for

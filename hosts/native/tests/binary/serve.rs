@@ -176,3 +176,21 @@ fn proxy_without_client_addresses_is_warned_about() {
     assert!(!warning(&[("CLIENT_ADDRESS_HEADER", "x-real-ip")]));
     assert!(!warning(&[("RATE_LIMITS", "off")]));
 }
+
+#[test]
+fn health_check_of_a_proxy_needs_no_client_address() {
+    let warned = |requests: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let [port] = free_ports();
+        let mut command = serve(folder.path(), port);
+        command.env("CLIENT_ADDRESS_HEADER", "x-forwarded-for");
+        let mut running = Running::start(command, READY);
+        for path in requests {
+            get(port, path);
+        }
+        running.signal("TERM");
+        running.ended().2.contains("has no client address")
+    };
+    assert!(!warned(&["/health", "/healthz", "/readyz"]));
+    assert!(warned(&["/readyz", "/"]));
+}
