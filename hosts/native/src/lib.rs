@@ -111,7 +111,10 @@ fn run_command(
         Command::Audit(options) => {
             audit::run(&options, || configuration::keys_for_verification(&file), output)
         }
-        Command::Logins(options) => audit::list_logins(&options),
+        Command::Logins(options) => {
+            let is_set = |name| configuration::variable(&file, name).is_some();
+            audit::list_logins(&options, ["STORE_URL", "STORE_URL_FILE"].into_iter().any(is_set))
+        }
         Command::Backup(options) => backup::back_up(&options, output),
         Command::Demo(options) => serving(Box::pin(demo::run(options, tools, output.clone()))),
         Command::Doctor(options) => serving(Box::pin(doctor::run(*options, file, tools, output.clone()))),

@@ -32,6 +32,8 @@ pub struct Login {
     pub cause: Option<String>,
     /// A way to mend it.
     pub fix: Option<&'static str>,
+    /// Whether a step is missing before a later one: the log of another replica has it, or it was removed.
+    pub lacks_steps: bool,
 }
 
 /// The state of a login.
@@ -84,6 +86,28 @@ enum Kind {
     SignedIn,
 }
 
+impl Kind {
+    /// The place of the event in a login, also among those of one second. A refusal has the place after its step: an odd number.
+    const fn place(&self) -> u8 {
+        match self {
+            Self::LoginBegun => 0,
+            Self::LoginRefused { at: LoginStep::Authorize, .. } => 1,
+            Self::LoginApproved { .. } | Self::LoginDenied => 2,
+            Self::LoginRefused { at: LoginStep::Approval, .. } => 3,
+            Self::LoginSent => 4,
+            Self::LoginRefused { at: LoginStep::Pingone, .. } => 5,
+            Self::LoginReturned => 6,
+            Self::LoginRefused { at: LoginStep::Callback, .. } => 7,
+            Self::GrantIssued { .. } => 8,
+            Self::CodeRedeemed | Self::SignedIn => 10,
+            Self::LoginRefused { at: LoginStep::Redemption | LoginStep::Refresh, .. } => 11,
+        }
+    }
+}
+
+/// The places of the steps of a login that succeeds.
+const STEPS: [u8; 6] = [0, 2, 4, 6, 8, 10];
+
 /// A line of Workers Logs, or of `deputy audit export`.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -92,8 +116,8 @@ enum Line {
     Plain(Event),
 }
 
-/// The logins in the lines of an audit log, the latest first, as of `now`. A line that is not an event of a login is
-/// skipped.
+/// The logins in the lines of audit logs, the latest first, as of `now`. The logs of several replicas may follow one another.
+/// A line that is not an event of a login is skipped.
 pub fn logins(lines: impl IntoIterator<Item = impl AsRef<str>>, now: u64) -> Vec<Login> {
     let mut events: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for line in lines {
@@ -101,6 +125,9 @@ pub fn logins(lines: impl IntoIterator<Item = impl AsRef<str>>, now: u64) -> Vec
         {
             events.entry(event.reference.clone()).or_default().push(event);
         }
+    }
+    for events in events.values_mut() {
+        events.sort_by_key(|event| (event.time, event.kind.place()));
     }
     let was_sent = |events: &Vec<Event>| events.iter().any(|event| matches!(event.kind, Kind::LoginSent));
     let returned = |event: &Event| {
@@ -156,7 +183,15 @@ fn login(events: &[Event], none_returned: bool, now: u64) -> Option<Login> {
     };
     let (client_id, client_name) = client.map_or((None, None), |client| (Some(client.id), client.name));
     let (reference, began) = (first.reference.clone(), first.time);
-    Some(Login { reference, began, user, client_id, client_name, steps, state, at, cause, fix })
+    // A sign-in to Your agents has no client, and begins on the way to PingOne.
+    let first_step = if client_id.is_some() { &Kind::LoginBegun } else { &Kind::LoginSent }.place();
+    let has = |place| events.iter().any(|event| event.kind.place() == place);
+    let furthest = events.iter().map(|event| event.kind.place()).filter(|place| STEPS.contains(place)).max();
+    let lacks_steps = STEPS
+        .into_iter()
+        .filter(|place| *place >= first_step && furthest.is_some_and(|furthest| *place < furthest))
+        .any(|place| !has(place));
+    Some(Login { reference, began, user, client_id, client_name, steps, state, at, cause, fix, lacks_steps })
 }
 
 fn words(kind: &Kind) -> String {

@@ -37,41 +37,54 @@ pub(crate) struct LoginsOptions {
     /// One JSON object for each login
     #[arg(long, env = "LOGINS_JSON")]
     pub(crate) json: bool,
-    /// File with lines of Workers Logs or of `deputy audit export`, or `-` for the standard input, instead of the data folder
+    /// Data folder of a replica, file with lines of Workers Logs or of `deputy audit export`, or `-` for the standard input, instead of the data folder. Once for each replica
     #[arg(long, env = "LOGINS_FROM", value_name = "FILE")]
-    pub(crate) from: Option<PathBuf>,
+    pub(crate) from: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataOptions,
 }
 
-/// Runs `deputy logins`.
-pub(crate) fn run(options: &LoginsOptions) -> Result<(), StartError> {
-    let folder = folder(&options.data.data_dir);
-    let source = options.from.as_deref().unwrap_or(&folder);
+/// Runs `deputy logins`. `is_shared`: other replicas may use the records, too.
+pub(crate) fn run(options: &LoginsOptions, is_shared: bool) -> Result<(), StartError> {
+    let own = [options.data.data_dir.clone()];
+    let sources = if options.from.is_empty() { &own[..] } else { &options.from };
     let now = wall_clock().0;
-    let failed = |cause| StartError::Audit(AuditError { path: source.to_owned(), cause });
-    let lines = match &options.from {
-        Some(file) => read_file(file),
-        None if !folder.is_dir() => return Err(StartError::NoAuditLog(folder)),
-        None => files::list(&folder)
-            .map(|files| -> Lines { Box::new(files::lines(files).map(|line| line.map(|(_, line)| line))) }),
-    };
     let mut failure = None;
-    let lines = lines.map_err(failed)?.map_while(|line| line.map_err(|cause| failure = Some(cause)).ok());
+    let mut lines: Vec<Lines> = Vec::new();
+    for source in sources {
+        let failed = |cause| StartError::Audit(AuditError { path: source.clone(), cause });
+        let read =
+            if options.from.is_empty() || source.is_dir() { read_folder(source)? } else { read_file(source) };
+        lines.push(read.map_err(failed)?);
+    }
+    let lines = sources.iter().zip(lines).flat_map(|(source, lines)| lines.map(move |line| (source, line)));
+    let lines = lines.map_while(|(source, line)| line.map_err(|cause| failure = Some((source, cause))).ok());
     let logins = history::logins(lines, now);
     // The logins of a part of the lines would mislead.
-    if let Some(cause) = failure {
-        return Err(failed(cause));
+    if let Some((source, cause)) = failure {
+        return Err(StartError::Audit(AuditError { path: source.clone(), cause }));
     }
+    let is_partial = options.from.is_empty() && is_shared
+        || sources.len() == 1 && logins.iter().any(|login| login.lacks_steps);
     let chosen = logins.iter().filter(|login| options.chooses(login));
-    match print(chosen, options.json) {
+    match print(chosen, options.json, is_partial) {
         // The reader of the pipe, such as `head`, has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(failed),
+        result => result.map_err(|cause| StartError::Audit(AuditError { path: own[0].clone(), cause })),
     }
 }
 
 type Lines = Box<dyn Iterator<Item = io::Result<String>>>;
+
+/// The lines of the audit log in a data folder.
+fn read_folder(data: &Path) -> Result<io::Result<Lines>, StartError> {
+    let folder = folder(data);
+    if !folder.is_dir() {
+        return Err(StartError::NoAuditLog(folder));
+    }
+    let lines = |files| -> Lines { Box::new(files::lines(files).map(|line| line.map(|(_, line)| line))) };
+    Ok(files::list(&folder).map(lines))
+}
 
 fn read_file(file: &Path) -> io::Result<Lines> {
     if file == Path::new("-") {
@@ -97,20 +110,21 @@ impl LoginsOptions {
     }
 }
 
-fn print<'a>(logins: impl Iterator<Item = &'a Login>, json: bool) -> io::Result<()> {
+/// `is_partial`: the lines are probably those of one replica among several.
+fn print<'a>(logins: impl Iterator<Item = &'a Login>, json: bool, is_partial: bool) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for login in logins {
         if json {
             writeln!(out, "{}", serde_json::to_string(login)?)?;
         } else {
-            write!(out, "{}", in_words(login))?;
+            write!(out, "{}", in_words(login, is_partial))?;
         }
     }
     out.flush()
 }
 
 /// A login for people. Control characters in texts of clients do not reach the terminal.
-fn in_words(login: &Login) -> String {
+fn in_words(login: &Login, is_partial: bool) -> String {
     let state = match login.state {
         State::Finished => "finished".to_owned(),
         State::Denied => "denied by the user".to_owned(),
@@ -130,11 +144,17 @@ fn in_words(login: &Login) -> String {
         login.reference
     )];
     lines.extend(login.steps.iter().map(|(at, step)| format!("  {}  {step}", time(*at, "%H:%M:%S"))));
+    if is_partial && matches!(login.state, State::GivenUp | State::UnderWay) {
+        lines.push(format!("  {ELSEWHERE}"));
+    }
     lines.extend(login.cause.iter().map(|cause| format!("  Likely cause: {cause}")));
     lines.extend(login.fix.iter().map(|fix| format!("  Remedy: {fix}")));
     let lines = lines.iter().map(|line| line.replace(char::is_control, "\u{fffd}"));
     lines.fold(String::new(), |text, line| text + &line + "\n") + "\n"
 }
+
+const ELSEWHERE: &str = "The login may have gone on at another replica, whose audit log was not read: give the data folder of each \
+                         with --from, or the output of `deputy audit export` there";
 
 fn time(seconds: u64, format: &str) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);

@@ -62,3 +62,55 @@ fn workers_log_is_read_without_control_characters() {
     let output = run(deputy(folder.path(), &["logins", "--from", unreadable.to_str().unwrap()]));
     assert_eq!(output.status.code(), Some(1), "the logins of a part of the lines would mislead");
 }
+
+/// The steps of one login, which went from one replica to another and back. Some are of the same second.
+#[test]
+fn logins_are_merged_from_the_logs_of_several_replicas() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |time: u64, event: &str, more: &str| {
+        format!(r#"{{"time":{time},"event":"{event}","client":{{"id":"c"}},"reference":"7KQ2-M4XD"{more}}}"#)
+    };
+    let begun = line(1_700_000_000, "login_begun", r#","scopes":"a""#);
+    let approved = line(1_700_000_009, "login_approved", r#","scopes":"a","remembered":false"#);
+    let sent = line(1_700_000_009, "login_sent", "");
+    let returned = line(1_700_000_020, "login_returned", "");
+    let issued = line(1_700_000_021, "grant_issued", r#","scopes":"a""#);
+    let redeemed = line(1_700_000_021, "code_redeemed", "");
+    for (replica, lines) in
+        [("1", vec![&redeemed, &sent]), ("2", vec![&begun, &approved, &returned, &issued])]
+    {
+        let log = folder.path().join(replica).join("audit");
+        std::fs::create_dir_all(&log).unwrap();
+        let lines: String = lines.into_iter().map(|line| line.clone() + "\n").collect();
+        std::fs::write(log.join("audit-00000000000000000001.jsonl"), lines).unwrap();
+    }
+    let logins = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = deputy(folder.path(), &[&["logins"], arguments].concat());
+        command.envs(variables.iter().copied());
+        let output = run(command);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let both = logins(&["--from", "1", "--from", "2"], &[]);
+    assert!(both.contains("finished") && !both.contains("another replica"), "{both}");
+    let steps = [
+        "request accepted",
+        "approved",
+        "sent to PingOne",
+        "back from PingOne",
+        "code sent",
+        "code redeemed",
+    ];
+    let places = steps.map(|step| both.find(step).unwrap_or_else(|| panic!("{step}: {both}")));
+    assert!(places.is_sorted(), "{both}");
+    let one = logins(&["--from", "2"], &[]);
+    assert!(one.contains("given up at redemption") && one.contains("gone on at another replica"), "{one}");
+    // A login whose first steps are all in this log.
+    let started = folder.path().join("started");
+    std::fs::create_dir_all(started.join("audit")).unwrap();
+    std::fs::write(started.join("audit/audit-00000000000000000001.jsonl"), begun + "\n").unwrap();
+    let alone = logins(&["--data-dir", "started"], &[]);
+    assert!(alone.contains("given up at approval") && !alone.contains("another replica"), "{alone}");
+    let shared = logins(&["--data-dir", "started"], &[("STORE_URL_FILE", "/nowhere")]);
+    assert!(shared.contains("gone on at another replica"), "{shared}");
+}
