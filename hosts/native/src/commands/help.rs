@@ -57,6 +57,7 @@ docs/audit.md describes the lines. Deputy may be running.";
 pub(super) const LOGINS_HELP: &str = "\
 The logins are those of the audit log; docs/operating.md explains the steps. Deputy may be running.
 
+Of several replicas: deputy logins --from /var/lib/deputy-1 --from /var/lib/deputy-2
 For Workers, give the lines of the log: npx wrangler tail --format json | jq -r '.logs[].message[]' | deputy logins --from -";
 
 pub(super) const ADMIN_HELP: &str = "\
@@ -64,7 +65,8 @@ ADMIN_TOKEN is the secret of the Deputy that the command is for. docs/admin.md d
 
 pub(super) const DOCTOR_HELP: &str = "\
 Each line has a verdict, an observation, the remedy, and its place in PingOne. Deputy may be running. PingOne gets a few requests
-that fail, which its audit shows as errors, and a pushed authorization request that nothing uses. No line contains a secret. docs/doctor.md lists what is looked at.
+that fail, which its audit shows as errors, and a pushed authorization request that nothing uses. No line contains a secret.
+docs/doctor.md lists what is looked at.
 
 With PINGONE_WORKER_CLIENT_ID and PINGONE_WORKER_CLIENT_SECRET, a worker application with the role Configuration Read Only, the tenant
 is looked at too. Flow and connector need DaVinci Admin Read Only, if PingOne offers that for workers.
@@ -90,13 +92,14 @@ Exit status: 0; 1 after a failure, and for verify with a difference; 2 for a wro
 console to you.";
 
 pub(super) const COPY_HELP: &str = "\
+Users stay logged in, as long as SERVER_KEY and PUBLIC_URL stay the same. docs/moving.md describes the moves.
+
     deputy store copy ./data STORE_URL      from SQLite to PostgreSQL
     deputy store copy STORE_URL ./data      and back
     deputy store copy https://deputy.example.workers.dev ./data
                                             from a Worker, with its ADMIN_TOKEN
 
-The word STORE_URL keeps the password out of the command line. Users stay logged in, as long as SERVER_KEY and PUBLIC_URL stay
-the same. docs/replicas.md describes the moves.";
+The word STORE_URL keeps the password out of the command line.";
 
 pub(super) const KEYS_HELP: &str = "\
 The file gets PINGONE_CLIENT_AUTH and PINGONE_CLIENT_KEY, for the environment, a .env file or the secrets of a Worker. Standard output
@@ -123,9 +126,9 @@ const NAMES: usize = 29;
 const WIDTH: usize = 120;
 
 pub(super) const DEMO_HELP: &str = "\
-The demo listens on loopback addresses only, and calls nothing outside this computer unless you set an API. Variables of `deputy serve` in the
-environment count, except those about PingOne, the API, the keys and the public URL: ACCESS_TOKEN_LIFETIME=60 deputy demo.
-It ignores .env files.
+The demo listens on loopback addresses only, and calls nothing outside this computer unless you set an API. Variables of
+`deputy serve` in the environment count, except those about PingOne, the API, the keys and the public URL:
+ACCESS_TOKEN_LIFETIME=60 deputy demo. It ignores .env files.
 
 To try your own tools: deputy demo --scopes \"calendar.read\" --api-url http://localhost:3000 --api-identifier https://calendar.example
 To try your document: deputy demo --openapi openapi.yaml --api-url http://localhost:3000 --api-identifier https://calendar.example";

@@ -294,6 +294,33 @@ mod tests {
     }
 
     #[test]
+    fn page_that_help_names_is_about_the_command() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let mut named = 0;
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            for page in help.split("docs/").skip(1).map(|rest| rest.split_inclusive(".md").next().unwrap()) {
+                let text = std::fs::read_to_string(docs.join(page)).unwrap_or_else(|_| panic!("docs/{page}"));
+                let call = format!("deputy {}", command.get_name());
+                assert!(text.contains(&call), "docs/{page} does not mention `{call}`");
+                named += 1;
+            }
+        }
+        assert!(named >= 10, "{named} pages");
+    }
+
+    #[test]
+    fn example_lines_of_help_are_indented() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            let examples = help.lines().filter(|line| line.trim_start().starts_with("deputy "));
+            for example in examples {
+                assert!(example.starts_with("    "), "{}: {example}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
     fn flag_wins_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
