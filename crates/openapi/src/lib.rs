@@ -18,6 +18,7 @@ mod document;
 mod json_path;
 mod keys;
 mod listing;
+mod markdown;
 mod media;
 mod names;
 mod operation;

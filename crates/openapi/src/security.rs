@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::{
     curation::Place,
-    document::{Document, Object, clean, shorten, text_of},
+    document::{Document, Object, shorten, text_of},
     keys,
+    markdown::unmarked,
     refusal::Refusal,
 };
 
@@ -102,7 +103,9 @@ pub(crate) fn descriptions(document: &Document, root: &Object) -> BTreeMap<Strin
     let mut descriptions = BTreeMap::new();
     // The last one counts.
     for (scope, words) in of_flows.chain(curated).flatten() {
-        if let Some(words) = words.as_str().map(|words| clean(words, 200)).filter(|words| !words.is_empty()) {
+        if let Some(words) =
+            words.as_str().map(|words| unmarked(words, 200)).filter(|words| !words.is_empty())
+        {
             descriptions.insert(scope.clone(), words);
         }
     }
@@ -202,7 +205,7 @@ mod tests {
     #[test]
     fn curated_description_of_scope_wins() {
         let document = Document::new(json!({
-            "openapi": "3.0.0", "x-scheme": { "flows": { "implicit": { "scopes": { "read": "See\nthings", "x": "" } } } },
+            "openapi": "3.0.0", "x-scheme": { "flows": { "implicit": { "scopes": { "read": "**See**\nthings", "x": "" } } } },
             "components": { "securitySchemes": { "a": { "$ref": "#/x-scheme" } } },
             "x-deputy-scope-descriptions": { "write": "Change things" },
         }))
