@@ -160,12 +160,26 @@ fn link(value: &str) -> Result<Option<Url>, &'static str> {
     Ok(Some(url))
 }
 
+/// A name that every application accepts for a server: lower-case letters, digits and hyphens.
+pub fn short_name(name: &str) -> String {
+    let letters = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
+    let words: String = letters.collect();
+    let short = words.split_whitespace().collect::<Vec<_>>().join("-");
+    if short.is_empty() { "deputy".to_owned() } else { short }
+}
+
 /// Bytes of a logo.
 const LONGEST_LOGO: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_name_has_only_letters_digits_and_hyphens() {
+        assert_eq!(short_name("Example's To-Dos; 2"), "example-s-to-dos-2");
+        assert_eq!(short_name("待办"), "deputy");
+    }
 
     #[test]
     fn logo_of_another_format_or_place_is_refused() {

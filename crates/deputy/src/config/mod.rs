@@ -24,7 +24,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 pub use crate::jose::ClientKey;
 pub use admin::AdminToken;
 pub use api::Api;
-pub use brand::{Brand, Logo, LogoType};
+pub use brand::{Brand, Logo, LogoType, short_name};
 pub use clients::{Admission, ClientApproval, ClientHosts, ConfiguredClient, RedirectPolicy};
 #[cfg(test)]
 pub(crate) use keys::test_keys;

@@ -6,6 +6,7 @@ use axum::extract::State;
 
 use crate::{
     app::App,
+    config::short_name,
     http::Response,
     pages::{self, HomePage, HomeTool},
 };
@@ -24,23 +25,4 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
 /// `GET /icon` and `GET /favicon.ico`.
 pub(crate) async fn icon(State(app): State<Arc<App>>) -> Response {
     pages::icon(&app.config.brand)
-}
-
-/// A name that every application accepts for a server: lower-case letters, digits and hyphens.
-fn short_name(name: &str) -> String {
-    let letters = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
-    let words: String = letters.collect();
-    let short = words.split_whitespace().collect::<Vec<_>>().join("-");
-    if short.is_empty() { "deputy".to_owned() } else { short }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_name_has_only_letters_digits_and_hyphens() {
-        assert_eq!(short_name("Example's To-Dos; 2"), "example-s-to-dos-2");
-        assert_eq!(short_name("待办"), "deputy");
-    }
 }
