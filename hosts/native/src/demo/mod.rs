@@ -30,7 +30,7 @@ use crate::{
     shutdown::Stop,
     store::Place,
 };
-use banner::Banner;
+use banner::{Banner, Verification};
 use pingone::{PingOne, User};
 use state::State;
 
@@ -92,6 +92,10 @@ pub(crate) async fn run(options: DemoOptions, tools: Tools, output: Output) -> R
         mcp: &mcp,
         api: &api_url,
         document: tools.catalog().map(|catalog| catalog.api.as_str()),
+        verification: options
+            .api_url
+            .is_some()
+            .then_some(Verification { issuer: &pingone.issuer, audience: &options.api_identifier }),
         pingone: &pingone_url,
         users,
         data_dir: &options.data_dir,

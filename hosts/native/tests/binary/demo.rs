@@ -41,6 +41,7 @@ fn demo_prints_instructions_and_serves_all_three_ports() {
     let ports = free_ports();
     let running = Running::start(demo(folder.path(), ports), READY);
     let [port, todo_api, pingone] = ports;
+    assert!(running.printed.contains("\nLogins and todos are kept in"), "{}", running.printed);
     for text in [&format!("http://localhost:{port}/mcp"), "claude mcp add", "code --add-mcp", "password "] {
         assert!(running.printed.contains(text), "{text} in {}", running.printed);
     }
@@ -60,7 +61,20 @@ fn demo_serves_another_api_with_scopes_of_its_own() {
     // Those for a real PingOne have no effect.
     command.env("PINGONE_CLIENT_AUTH", "client_secret_post").env("API_SCOPES", "other");
     let running = Running::start(command, READY);
-    assert!(running.printed.contains("API          http://localhost:3000"), "{}", running.printed);
+    let issuer = format!("http://localhost:{}/", ports[2]);
+    for text in [
+        "API          http://localhost:3000",
+        &issuer,
+        "/as/jwks\n",
+        "aud          https://notes.example\n",
+        "\nLogins are kept in",
+    ] {
+        assert!(running.printed.contains(text), "{text} in {}", running.printed);
+    }
+    let key_set =
+        running.printed.lines().find_map(|line| line.trim().strip_prefix("key set")).unwrap().trim();
+    let path = key_set.strip_prefix(issuer.trim_end_matches('/')).unwrap();
+    assert!(json(&get(ports[2], path))["keys"].is_array(), "{path}");
     let metadata = json(&get(ports[0], "/.well-known/oauth-authorization-server"));
     assert_eq!(
         metadata["scopes_supported"],
@@ -144,7 +158,15 @@ fn demo_serves_invoices_document_with_its_scopes() {
     command.args(["--openapi", INVOICES]);
     let running = Running::start(command, READY);
     let url = format!("http://localhost:{}/v1", ports[1]);
-    for text in [format!("API          {url}"), "ask for something of Invoices".to_owned()] {
+    let mcp = format!("http://localhost:{}/mcp", ports[0]);
+    for text in [
+        format!("API          {url}"),
+        "ask for something of Invoices".to_owned(),
+        format!("claude mcp add --transport http invoices {mcp}"),
+        format!("codex mcp add invoices --url {mcp}"),
+        "\nLogins and the data of the API are kept in".to_owned(),
+    ] {
+        assert!(!running.printed.contains("todos"), "{}", running.printed);
         assert!(running.printed.contains(&text), "{text} in {}", running.printed);
     }
     let metadata = json(&get(ports[0], "/.well-known/oauth-authorization-server"));
