@@ -1,4 +1,4 @@
-//! The tools of a catalog for the operator's programs: as JSON, and their problems.
+//! The tools of a catalog for the operator's programs: as JSON, their problems, and a path to try.
 
 use serde_json::{Value, json};
 
@@ -32,5 +32,16 @@ impl Catalog {
     pub fn problems(&self) -> usize {
         let is_undecided = |refusal: &Refusal| !matches!(refusal, Refusal::Hidden | Refusal::Deprecated);
         self.warnings().len() + self.refused.iter().filter(|refused| is_undecided(&refused.refusal)).count()
+    }
+
+    /// The path of an operation that reads, needs a scope and takes no arguments, if there is one.
+    pub fn path_without_arguments(&self) -> Option<&str> {
+        let paths =
+            self.operations.iter().filter(|operation| !operation.scopes.is_empty()).filter_map(|operation| {
+                let is_required = operation.tool.input_schema.get("required").and_then(Value::as_array);
+                let has_required = is_required.is_some_and(|names| !names.is_empty());
+                operation.source.strip_prefix("GET ").filter(|path| !has_required && !path.contains('{'))
+            });
+        paths.min_by_key(|path| path.len())
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Api<'a> {
     pub(super) probe: &'a Probe,
     pub(super) config: &'a Config,
     pub(super) path: Option<&'a str>,
+    /// A path that probably needs one, to propose.
+    pub(super) example: Option<&'a str>,
 }
 
 impl Api<'_> {
@@ -43,10 +45,15 @@ impl Api<'_> {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Seen::ok(seen),
             status if status.is_server_error() => Seen::failure(seen, "look at the log of the API"),
-            _ if self.path.is_none() => Seen::warning(
-                seen,
-                "name a path that needs a token with --api-path (DOCTOR_API_PATH), such as /api/todos, and check again",
-            ),
+            _ if self.path.is_none() => {
+                let example = self.example.map(|path| format!(", such as {path}")).unwrap_or_default();
+                Seen::warning(
+                    seen,
+                    format!(
+                        "name a path that needs a token with --api-path (DOCTOR_API_PATH){example}, and check again"
+                    ),
+                )
+            }
             status if status.is_success() => {
                 Seen::failure(seen, "protect this path: the API must require a token of PingOne")
             }

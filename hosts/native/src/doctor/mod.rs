@@ -21,6 +21,7 @@ use std::{
 
 use clap::{Args, builder::BoolishValueParser};
 use deputy::config::Config;
+use deputy_openapi::Catalog;
 use tokio::join;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -102,7 +103,10 @@ pub(crate) async fn run(
     let mut findings = configuration::findings(&config);
     findings.extend(tools.catalog().map(|catalog| configuration::document(catalog, &config.api.url)));
     findings.extend(data_folder(&options, &file));
-    let (database, others) = join!(database(&options), Box::pin(look(&options, &config, &file, &output)));
+    // Without a document, the tools are those of the Todo API.
+    let example = tools.catalog().map_or(Some("/api/todos"), Catalog::path_without_arguments);
+    let (database, others) =
+        join!(database(&options), Box::pin(look(&options, &config, example, &file, &output)));
     findings.extend(database);
     findings.extend(others);
     print(&findings, &options, &output);
@@ -113,10 +117,16 @@ pub(crate) async fn run(
 }
 
 /// The findings of the groups that send requests.
-async fn look(options: &DoctorOptions, config: &Config, file: &EnvFile, output: &Output) -> Vec<Finding> {
+async fn look(
+    options: &DoctorOptions,
+    config: &Config,
+    example: Option<&str>,
+    file: &EnvFile,
+    output: &Output,
+) -> Vec<Finding> {
     let never = CancellationToken::new();
     let probe = Probe::within(Arc::new(NativeHost::new(1, never.clone(), never)), ALL);
-    let api = Api { probe: &probe, config, path: options.api_path.as_deref() };
+    let api = Api { probe: &probe, config, path: options.api_path.as_deref(), example };
     let pingone = async {
         let documents = Documents::read(&probe, config).await;
         let (client, tenant) = join!(

@@ -1,6 +1,11 @@
 //! Tools from an OpenAPI document.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    path::Path,
+    process::Output,
+};
 
 use serde_json::{Value, json};
 
@@ -159,4 +164,33 @@ fn check_compares_the_path_of_the_document_with_api_url() {
     assert!(other.contains("warning  OpenAPI document: 6 tools, 3 operations not served; its first server has the path /v1, and API_URL has /api"), "{other}");
     let same = check("http://localhost:9/v1");
     assert!(same.contains("ok       OpenAPI document: 6 tools, 3 operations not served\n"), "{same}");
+}
+
+#[test]
+fn doctor_proposes_a_path_of_the_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}", api.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for connection in api.incoming() {
+            let mut connection = connection.unwrap();
+            // The head of a request fits into one segment on this computer.
+            let _ = connection.read(&mut [0; 4096]).unwrap();
+            connection
+                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
+        }
+    });
+    let paths = r#"{"/berths/{id}": {"get": {}}, "/berths": {"post": {}}, "/boats": {"get": {}}, "/": {"get": {"x-deputy-scopes": []}}}"#;
+    let document = format!(r#"{{"openapi": "3.1.0", "x-deputy-scopes": ["berths.read"], "paths": {paths}}}"#);
+    let document = file(folder.path(), "berths.json", &document);
+    let doctor = |arguments: &[&str]| {
+        let mut command = deputy(folder.path(), &[&["doctor"], arguments].concat());
+        command.envs(GOOD).env("API_URL", &url);
+        stdout(&run(command))
+    };
+    let with_document = doctor(&["--openapi", &document]);
+    assert!(with_document.contains("--api-path (DOCTOR_API_PATH), such as /boats, and"), "{with_document}");
+    let without = doctor(&[]);
+    assert!(without.contains("(DOCTOR_API_PATH), such as /api/todos, and"), "{without}");
 }
