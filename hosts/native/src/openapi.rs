@@ -29,6 +29,15 @@ pub(crate) struct OpenApiOptions {
     pub(crate) openapi_overlay: Option<PathBuf>,
 }
 
+impl OpenApiOptions {
+    /// The variables of these options, and the files that they name.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let Self { openapi, openapi_overlay } = self;
+        let files = [("OPENAPI", openapi), ("OPENAPI_OVERLAY", openapi_overlay)];
+        files.into_iter().filter_map(|(name, file)| Some((name, file.as_deref()?)))
+    }
+}
+
 /// Options of `deputy tools`.
 #[derive(Args, Debug)]
 pub(crate) struct ToolsOptions {

@@ -332,11 +332,20 @@ fn write(
         return Ok(());
     };
     let mut variables = Variables::read(file, options.wrangler.is_none());
+    for (name, document) in options.document.variables() {
+        variables
+            .set_path(name, document)
+            .map_err(|cause| ProvisionError::Output { path: path.clone(), cause })?;
+    }
     variables.set("PINGONE_CLIENT_ID", made.client_id.clone());
     let mut new = Vec::new();
     if given(file, "SERVER_KEY").is_none() {
         new.push("SERVER_KEY");
         variables.set("SERVER_KEY", wanted.server_key.expose().clone());
+    }
+    // PingOne has the URL with this port.
+    if given(file, "PUBLIC_URL").is_none() {
+        variables.set("LISTEN", options.listen.to_string());
     }
     if let Some(secret) = made.client_secret {
         variables.set("PINGONE_CLIENT_SECRET", secret.expose().clone());

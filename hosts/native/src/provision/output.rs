@@ -46,6 +46,16 @@ impl Variables {
         }
     }
 
+    /// Sets a variable that names a file. Fails if the path is not UTF-8, which the file with variables is.
+    pub(super) fn set_path(&mut self, name: &str, path: &Path) -> io::Result<()> {
+        let text = path.to_str().ok_or_else(|| {
+            let problem = format!("{name} is {}, which is not UTF-8", path.display());
+            io::Error::new(io::ErrorKind::InvalidInput, problem)
+        })?;
+        self.set(name, text.to_owned());
+        Ok(())
+    }
+
     /// Lines of `NAME=value`.
     pub(super) fn env_file(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new("# Written by deputy provision\n".to_owned());

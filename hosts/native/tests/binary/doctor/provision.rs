@@ -106,6 +106,39 @@ fn provisioned_environment_causes_no_alarm() {
 }
 
 #[test]
+fn written_variables_name_the_document() {
+    let start = Start::new();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/invoices");
+    for name in ["openapi.yaml", "overlay.yaml"] {
+        std::fs::copy(examples.join(name), start.folder().join(name)).unwrap();
+    }
+    let document = ["--openapi", "openapi.yaml", "--openapi-overlay", "overlay.yaml"];
+    let apply = ["apply", "--env-file", "start.env", "--output", "deputy.env"];
+    let applied = start.provision(&[&apply[..], &document].concat());
+    assert!(applied.status.success(), "{}{}", stdout(&applied), stderr(&applied));
+    let written = std::fs::read_to_string(start.folder().join("deputy.env")).unwrap();
+    assert!(written.contains("OPENAPI=openapi.yaml\nOPENAPI_OVERLAY=overlay.yaml\n"), "{written}");
+    // The scopes are those of the document.
+    let verified = start.provision(&["verify", "--env-file", "deputy.env"]);
+    assert!(verified.status.success(), "{}{}", stdout(&verified), stderr(&verified));
+    let mut doctor = deputy(start.folder(), &["doctor", "--env-file", "deputy.env"]);
+    let doctor = doctor.env("LOG", "off").output().unwrap();
+    assert!(stdout(&doctor).contains("OpenAPI document: 7 tools"), "{}", stdout(&doctor));
+}
+
+#[test]
+fn written_variables_have_the_address_of_the_url() {
+    let start = Start::new();
+    let file = std::fs::read_to_string(start.folder().join("start.env")).unwrap();
+    write(start.folder(), "start.env", &file.replace("LISTEN=", "#"));
+    let apply = ["apply", "--env-file", "start.env", "--listen", "127.0.0.1:9000", "--output", "deputy.env"];
+    let applied = start.provision(&apply);
+    assert!(applied.status.success(), "{}{}", stdout(&applied), stderr(&applied));
+    let verified = start.provision(&["verify", "--env-file", "deputy.env"]);
+    assert!(verified.status.success(), "{}{}", stdout(&verified), stderr(&verified));
+}
+
+#[test]
 fn nothing_is_written_while_a_step_is_left_to_the_operator() {
     let start = Start::new();
     let file = std::fs::read_to_string(start.folder().join("start.env")).unwrap();
