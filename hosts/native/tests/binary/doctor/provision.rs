@@ -174,7 +174,9 @@ fn secrets_of_a_worker_are_written_for_wrangler() {
     let start = Start::new();
     let variables = std::fs::read_to_string(start.folder().join("start.env")).unwrap();
     let variables = EnvFile::parse(&variables).unwrap();
-    let mut vars = json!({ "PUBLIC_URL": "https://deputy.example.com" });
+    // This one is not filled in.
+    let client_id = "<client id of Deputy's application in PingOne>";
+    let mut vars = json!({ "PUBLIC_URL": "https://deputy.example.com", "PINGONE_CLIENT_ID": client_id });
     for name in ["PINGONE_ISSUER", "PINGONE_DV_POLICY_ID", "API_IDENTIFIER", "API_URL"] {
         vars[name] = json!(variables.get(name).unwrap());
     }
