@@ -47,6 +47,7 @@ pub(super) async fn ensure(
             }
             Ok(())
         },
+        detail: String::new(),
         body: json!({
             "name": name,
             "description": description,

@@ -221,6 +221,7 @@ pub(super) fn reference(id: &str) -> Value {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "unset".to_owned(),
+        Value::String(text) if text.is_empty() => "unset".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(" "),
         Value::Object(object) if object.contains_key("id") => shown(&object["id"]),

@@ -47,6 +47,7 @@ pub(super) async fn ensure(
                     collection: collection(application),
                     is_it: &|item| item["resource"]["id"] == *resource.held.id,
                     check: &|_| Ok(()),
+                    detail: String::new(),
                     body: json!({ "resource": reference(&resource.held.id) }),
                     properties: &|_| vec![granted(resource, &scopes)],
                     is_unique: true,

@@ -18,6 +18,7 @@ mod tests;
 mod webhook;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     path::PathBuf,
     sync::Arc,
@@ -162,6 +163,8 @@ struct RequiredSetup {
     config: Config,
     application_name: String,
     resource_name: String,
+    /// The words for each scope that the OpenAPI document describes.
+    scope_descriptions: BTreeMap<String, String>,
     /// `PINGONE_CLIENT_ID` and `PINGONE_DV_POLICY_ID`, if they are set.
     client_id: Option<String>,
     policy_id: Option<String>,
@@ -208,6 +211,10 @@ impl RequiredSetup {
             config,
             application_name: options.application_name.clone(),
             resource_name: options.resource_name.clone(),
+            scope_descriptions: tools
+                .catalog()
+                .map(|catalog| catalog.scope_descriptions.clone())
+                .unwrap_or_default(),
             client_id: set("PINGONE_CLIENT_ID"),
             policy_id: set("PINGONE_DV_POLICY_ID"),
             client_secret: set("PINGONE_CLIENT_SECRET").map(Secret::new),
@@ -239,8 +246,8 @@ async fn sign_in(
 
 /// Compares every object, in the order in which they need each other. `None`: the application does not exist.
 async fn reconcile(run: &mut Run<'_>, wanted: &RequiredSetup) -> Result<Option<Made>, ProvisionError> {
-    let RequiredSetup { config, application_name, resource_name, .. } = wanted;
-    let resource = resource::ensure(run, config, resource_name).await?;
+    let RequiredSetup { config, application_name, resource_name, scope_descriptions, .. } = wanted;
+    let resource = resource::ensure(run, config, resource_name, scope_descriptions).await?;
     let application = application::ensure(run, config, application_name, wanted.client_id.as_deref()).await?;
     grants::ensure(run, config, application.as_ref(), resource.as_ref()).await?;
     policy::ensure(run, config, application.as_ref(), wanted.policy_id.as_deref()).await?;

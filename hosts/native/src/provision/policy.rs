@@ -112,6 +112,7 @@ async fn assign(run: &mut Run<'_>, application: &Held, id: &str, label: &str) ->
         collection,
         is_it: &|item| item["flowPolicy"]["id"] == id,
         check: &|_| Ok(()),
+        detail: String::new(),
         body: json!({ "flowPolicy": reference(id), "priority": 1 }),
         properties: &|_| Vec::new(),
         is_unique: true,

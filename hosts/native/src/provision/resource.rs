@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use deputy::config::Config;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
+    compare::Property,
     error::ProvisionError,
     report::Verb,
     run::{Held, RequiredObject, Run},
@@ -19,11 +20,12 @@ pub(super) struct Resource {
 }
 
 /// The resource whose audience is `API_IDENTIFIER`, with every scope of `API_SCOPES`. Other scopes of it stay: other
-/// applications may use them.
+/// applications may use them. A scope without a description gets that of `descriptions`.
 pub(super) async fn ensure(
     run: &mut Run<'_>,
     config: &Config,
     name: &str,
+    descriptions: &BTreeMap<String, String>,
 ) -> Result<Option<Resource>, ProvisionError> {
     let audience = config.api.identifier.as_str();
     let collection = ("/resources".to_owned(), "resources");
@@ -47,6 +49,7 @@ pub(super) async fn ensure(
         collection,
         is_it: &|item| item["audience"] == audience,
         check: &|_| Ok(()),
+        detail: String::new(),
         body: json!({
             "name": name,
             "description": "The API that Deputy's tools call",
@@ -59,11 +62,11 @@ pub(super) async fn ensure(
     let held = run.ensure(&required, found.first().map(|found| (*found).clone())).await?;
     let Some(held) = held else {
         for scope in config.api.scopes.iter() {
-            run.note(Verb::Create, &label(scope), "");
+            run.note(Verb::Create, &label(scope), words_of(scope, descriptions));
         }
         return Ok(None);
     };
-    let scopes = scopes(run, config, &held).await?;
+    let scopes = scopes(run, config, &held, descriptions).await?;
     Ok(Some(Resource { held, scopes }))
 }
 
@@ -73,7 +76,7 @@ pub(super) async fn openid(run: &Run<'_>) -> Result<Resource, ProvisionError> {
     let found = items.into_iter().find(|item| item["type"] == "OPENID_CONNECT");
     let value = found.ok_or(ProvisionError::NotPingOne("resource of OpenID Connect"))?;
     let held = Held::new(value)?;
-    let scopes = named(run, &held).await?;
+    let scopes = by_name(&run.list(&(format!("/resources/{}/scopes", held.id), "scopes")).await?);
     Ok(Resource { held, scopes })
 }
 
@@ -81,34 +84,49 @@ async fn scopes(
     run: &mut Run<'_>,
     config: &Config,
     resource: &Held,
+    descriptions: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ProvisionError> {
-    let mut scopes = named(run, resource).await?;
+    let collection = (format!("/resources/{}/scopes", resource.id), "scopes");
+    let items = run.list(&collection).await?;
+    let mut scopes = by_name(&items);
     for name in config.api.scopes.iter() {
-        if scopes.contains_key(name) {
-            run.note(Verb::Ok, &label(name), "");
+        let words = words_of(name, descriptions);
+        let found = items.iter().find(|item| item["name"] == name);
+        let held = found.map_or("", |scope| scope["description"].as_str().unwrap_or_default());
+        if !words.is_empty() && !held.is_empty() && held != words {
+            // Users read it on the consent page, so an administrator may have chosen other words.
+            run.note(Verb::Ok, &label(name), format!("PingOne has another description, which stays: {held}"));
             continue;
         }
+        let properties = |_: Option<&Value>| {
+            (!words.is_empty()).then(|| Property::is(&["description"], words)).into_iter().collect()
+        };
         let required = RequiredObject {
             object: label(name),
-            collection: (format!("/resources/{}/scopes", resource.id), "scopes"),
+            collection: collection.clone(),
             is_it: &|item| item["name"] == name,
             check: &|_| Ok(()),
+            detail: words.to_owned(),
             body: json!({ "name": name }),
-            properties: &|_| Vec::new(),
+            properties: &properties,
             is_unique: true,
         };
-        if let Some(scope) = run.ensure(&required, None).await? {
+        if let Some(scope) = run.ensure(&required, found.cloned()).await? {
             scopes.insert(name.to_owned(), scope.id);
         }
     }
     Ok(scopes)
 }
 
-/// The scopes of a resource.
-async fn named(run: &Run<'_>, resource: &Held) -> Result<BTreeMap<String, String>, ProvisionError> {
-    let items = run.list(&(format!("/resources/{}/scopes", resource.id), "scopes")).await?;
-    let pair = |member: &serde_json::Value| member.as_str().map(str::to_owned);
-    Ok(items.iter().filter_map(|scope| Some((pair(&scope["name"])?, pair(&scope["id"])?))).collect())
+/// The ids of scopes by their names.
+fn by_name(items: &[Value]) -> BTreeMap<String, String> {
+    let text = |member: &Value| member.as_str().map(str::to_owned);
+    items.iter().filter_map(|scope| Some((text(&scope["name"])?, text(&scope["id"])?))).collect()
+}
+
+/// The description of a scope; empty if there is none.
+fn words_of<'a>(scope: &str, descriptions: &'a BTreeMap<String, String>) -> &'a str {
+    descriptions.get(scope).map_or("", String::as_str)
 }
 
 fn label(scope: &str) -> String {

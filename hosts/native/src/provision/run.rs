@@ -31,6 +31,8 @@ pub(super) struct RequiredObject<'a> {
     pub(super) is_it: &'a (dyn Fn(&Value) -> bool + Sync),
     /// Refuses an object that was found and must not be changed.
     pub(super) check: &'a (dyn Fn(&Value) -> Result<(), ProvisionError> + Sync),
+    /// The detail of the line that says that it is created.
+    pub(super) detail: String,
     /// Members of a new object that are not compared later.
     pub(super) body: Value,
     /// The properties of a new object, or of one that exists.
@@ -84,7 +86,7 @@ impl Run<'_> {
         let held = if let Some(value) = found {
             Held::new(value)?
         } else {
-            self.note(Verb::Create, &required.object, "");
+            self.note(Verb::Create, &required.object, required.detail.as_str());
             if !self.applies {
                 return Ok(None);
             }

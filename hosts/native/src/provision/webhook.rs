@@ -64,6 +64,7 @@ pub(super) async fn ensure(
         collection,
         is_it: &|item| item["httpEndpoint"]["url"] == url.as_str(),
         check: &|_| Ok(()),
+        detail: String::new(),
         body: json!({ "name": "Deputy", "httpEndpoint": { "url": url } }),
         properties: &|found| {
             // An operator may have left out the events of locked users and of sessions.

@@ -23,6 +23,7 @@ enum Object {
     Application,
     ApiGrant,
     OpenIdGrant,
+    Scope,
     Webhook,
 }
 
@@ -71,6 +72,12 @@ const DRIFTS: &[Drift] = &[
     application("absolute limit of a day", |app| app["refreshTokenRollingDuration"] = json!(86_400), KEEP),
     Drift { name: "no scope of the API", object: Object::ApiGrant, change: no_scopes, verbs: CHANGE },
     Drift { name: "no OpenID scope", object: Object::OpenIdGrant, change: no_scopes, verbs: CHANGE },
+    Drift {
+        name: "scope without a description",
+        object: Object::Scope,
+        change: |scope| scope["description"] = json!(""),
+        verbs: CHANGE,
+    },
     webhook("suspended webhook", |webhook| webhook["enabled"] = json!(false), CHANGE),
     webhook("webhook in another format", |webhook| webhook["format"] = json!("SPLUNK"), CHANGE),
     webhook("webhook without TLS", |webhook| webhook["verifyTlsCertificates"] = json!(false), CHANGE),
@@ -128,6 +135,9 @@ impl Drift {
             Object::OpenIdGrant => {
                 world.edit(&grants, |item| item["resource"]["id"] == openid, self.change).await;
             }
+            Object::Scope => {
+                world.edit(&world.scopes().await, |item| item["name"] == "todo:read", self.change).await;
+            }
             Object::Webhook => world.edit("/subscriptions", |_| true, self.change).await,
         }
     }
@@ -181,6 +191,20 @@ async fn every_drift_is_told_and_ended() {
         assert_eq!(differences(&verified.lines), [], "{}: {:?}", drift.name, verified.lines);
     }
     document(&table);
+}
+
+#[tokio::test]
+async fn description_of_an_administrator_stays() {
+    let world = World::new();
+    world.run(Mode::Apply, &[]).await;
+    let change = |scope: &mut Value| scope["description"] = json!("Look at the list");
+    world.edit(&world.scopes().await, |item| item["name"] == "todo:read", change).await;
+    for mode in [Mode::Prune, Mode::Verify] {
+        let ran = world.run(mode, &[]).await;
+        assert_eq!(differences(&ran.lines), [], "{:?}", ran.lines);
+        let line = ran.lines.iter().find(|line| line.object == "scope todo:read").unwrap();
+        assert_eq!(line.detail, "PingOne has another description, which stays: Look at the list");
+    }
 }
 
 #[tokio::test]

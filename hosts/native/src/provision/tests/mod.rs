@@ -43,6 +43,20 @@ async fn application_of_the_run_lets_users_log_in() {
 }
 
 #[tokio::test]
+async fn new_scopes_get_the_descriptions_of_the_document() {
+    let world = World::new();
+    let planned = world.run(Mode::Plan, &[]).await;
+    world.run(Mode::Apply, &[]).await;
+    let scopes = world.management().await.list(&world.scopes().await, "scopes").await.unwrap();
+    for (scope, words) in world::DESCRIPTIONS {
+        let made = scopes.iter().find(|made| made["name"] == scope).unwrap();
+        assert_eq!(made["description"], words, "{made}");
+        let line = planned.lines.iter().find(|line| line.object == format!("scope {scope}")).unwrap();
+        assert_eq!((line.verb, line.detail.as_str()), (Verb::Create, words));
+    }
+}
+
+#[tokio::test]
 async fn missing_flow_policy_is_left_to_the_operator() {
     let world = World::new();
     let applied = world.run(Mode::Apply, &[("PINGONE_DV_POLICY_ID", "")]).await;

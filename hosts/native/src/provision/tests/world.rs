@@ -37,6 +37,10 @@ use crate::{
 /// The audience of the API.
 pub(super) const API: &str = "https://todo.example.com";
 
+/// The scopes of the API, and their words in the document.
+pub(super) const DESCRIPTIONS: [(&str, &str); 2] =
+    [("todo:read", "See your to-do list"), ("todo:write", "Change it")];
+
 /// The role with which the worker of a run also reads the flow.
 pub(super) const READS_FLOWS: &str = "DaVinci Admin Read Only";
 
@@ -146,6 +150,9 @@ impl World {
             config,
             application_name: "Deputy".to_owned(),
             resource_name: "Deputy API".to_owned(),
+            scope_descriptions: DESCRIPTIONS
+                .map(|(scope, words)| (scope.to_owned(), words.to_owned()))
+                .into(),
             client_id: given("PINGONE_CLIENT_ID"),
             policy_id: given("PINGONE_DV_POLICY_ID"),
             client_secret: given("PINGONE_CLIENT_SECRET").map(Secret::new),
@@ -224,6 +231,13 @@ impl World {
             }
         }
         objects
+    }
+
+    /// The path of the scopes of the API.
+    pub(super) async fn scopes(&self) -> String {
+        let resources = self.management().await.list("/resources", "resources").await.unwrap();
+        let api = resources.iter().find(|resource| resource["audience"] == API).unwrap();
+        format!("/resources/{}/scopes", api["id"].as_str().unwrap())
     }
 
     /// Changes the object of a collection that `is_it` selects, as an administrator does in the console.

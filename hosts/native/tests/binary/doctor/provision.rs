@@ -116,6 +116,11 @@ fn written_variables_name_the_document() {
     let apply = ["apply", "--env-file", "start.env", "--output", "deputy.env"];
     let applied = start.provision(&[&apply[..], &document].concat());
     assert!(applied.status.success(), "{}{}", stdout(&applied), stderr(&applied));
+    assert!(
+        stdout(&applied).contains("create   scope invoice.read: See your invoices\n"),
+        "{}",
+        stdout(&applied)
+    );
     let written = std::fs::read_to_string(start.folder().join("deputy.env")).unwrap();
     assert!(written.contains("OPENAPI=openapi.yaml\nOPENAPI_OVERLAY=overlay.yaml\n"), "{written}");
     // The scopes are those of the document.
