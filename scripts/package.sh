@@ -59,7 +59,7 @@ package_npm() {
   build_workers openapi || return 1
   wrangler="$(node -p "require('./$workers/package.json').devDependencies.wrangler")" || return 1
   rm -rf "$folder" && mkdir -p "$folder" && cp -R $source/create/. "$folder" && cp LICENSE-* "$folder" &&
-    mkdir "$folder/deputy" && cp $source/src/tools.js "$folder/deputy" || return 1
+    mkdir "$folder/deputy" && cp $source/src/node.js $source/src/tools.js "$folder/deputy" || return 1
   for file in entry.js grant_index_object.js index.js index_bg.wasm module.js record_object.js; do
     cp "$source/build/$file" "$folder/deputy" || return 1
   done

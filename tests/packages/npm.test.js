@@ -19,8 +19,18 @@ describe("create-deputy", () => {
   const project = join(root, "My Invoices");
   // Neither cargo nor npm is here.
   const env = { PATH: dirname(process.execPath) };
-  const create = (...options) =>
-    spawnSync(process.execPath, [join(root, "package/create.js"), ...options], { cwd: root, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const run = (cwd, ...command) => spawnSync(process.execPath, command, { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const create = (...options) => run(root, join(root, "package/create.js"), ...options);
+  // As the script `tools` of the folder, with options behind `--`.
+  const tools = (folder, ...options) => {
+    const [node, ...command] = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).scripts.tools.split(" ");
+    assert.equal(node, "node");
+    return run(folder, ...command, ...options);
+  };
+  const written = (name, document) => {
+    writeFileSync(join(root, name), JSON.stringify({ openapi: "3.1.0", info: { title: "Berths" }, ...document }));
+    return name;
+  };
 
   before(() => {
     const tarball = readdirSync(packages).find((name) => /^create-deputy-.*\.tgz$/.test(name));
@@ -37,6 +47,7 @@ describe("create-deputy", () => {
     assert.match(stdout, /^your invoices: 7 tools\n[^]*sendInvoice \(POST \/invoices\/\{id\}\/send; invoice\.write; asks the user first\)/);
     assert.match(stdout, /Fill in wrangler\.jsonc: PUBLIC_URL, PINGONE_CLIENT_ID, PINGONE_DV_POLICY_ID, API_IDENTIFIER\./);
     const configuration = readFileSync(join(project, "wrangler.jsonc"), "utf8");
+    assert.ok(configuration.includes("https://my-invoices.<your subdomain>.workers.dev"), "the address has the name of the Worker");
     for (const line of ['"name": "my-invoices"', '"main": "index.js"', '"PINGONE_ISSUER": "https://auth.pingone.eu/$&/as"', '"PUBLIC_URL": "<'])
       assert.ok(configuration.includes(line), line);
     assert.ok(!/"build"|hosts\/cloudflare/.test(configuration));
@@ -56,8 +67,81 @@ describe("create-deputy", () => {
     assert.ok(!existsSync(join(project, "deputy/old.js")));
   });
 
-  test("refuses a folder with other files, and a missing document", () => {
+  test("refuses options that would have no effect in its folder", () => {
+    writeFileSync(join(project, "deputy", "old.js"), "");
+    for (const options of [["--openapi", "missing.yaml"], ["--overlay", "x", "--api-url", "https://api.example"]]) {
+      const { status, stdout, stderr } = create(project, ...options);
+      assert.equal(status, 1, stdout);
+      assert.ok(stderr.includes(options.filter((option) => option.startsWith("--")).join(" ")), stderr);
+      assert.match(stderr, /would have no effect\. Change the files of the folder/);
+    }
+    assert.ok(existsSync(join(project, "deputy/old.js")), "the Worker was replaced");
+  });
+
+  test("prints the tools, checks them, and says how they differ", () => {
+    const listed = tools(project);
+    assert.equal(listed.status, 0, listed.stderr);
+    assert.match(listed.stdout, /^your invoices: 7 tools\n/);
+    assert.equal(JSON.parse(tools(project, "--json").stdout).tools.length, 7);
+    assert.equal(tools(project, "--check").status, 0);
+    assert.equal(tools(project, "--diff", "openapi.yaml").stdout, "no tool differs\n");
+    const document = readFileSync(join(project, "openapi.yaml"), "utf8");
+    writeFileSync(join(project, "old.yaml"), document.replaceAll("deleteInvoice", "removeInvoice"));
+    assert.match(tools(project, "--diff", "old.yaml").stdout, /^- removeInvoice: [^]*\n\+ deleteInvoice \(invoice\.write\): /);
+    rmSync(join(project, "old.yaml"));
+    const overlay = readFileSync(join(project, "overlay.yaml"), "utf8");
+    writeFileSync(join(project, "overlay.yaml"), "overlay: 1.0.0\ninfo: { title: none, version: 1.0.0 }\nactions: []\n");
+    const checked = tools(project, "--check");
+    writeFileSync(join(project, "overlay.yaml"), overlay);
+    assert.equal(checked.status, 1, checked.stdout);
+    assert.match(checked.stderr, /^problems found: \d+\n$/);
+    assert.match(checked.stdout, /^Invoices: 6 tools\n/);
+  });
+
+  test("refuses unknown options of the list of tools", () => {
     for (const [options, reason] of [
+      [["--nonsense"], /Unknown option '--nonsense'/],
+      [["third.yaml"], /^usage: /],
+      [["--check", "--diff", "openapi.yaml"], /cannot be used together/],
+      [["--diff", "missing.yaml"], /missing\.yaml cannot be read/],
+    ]) {
+      const { status, stdout, stderr } = tools(project, ...options);
+      assert.equal(status, 2, stdout);
+      assert.equal(stdout, "");
+      assert.match(stderr, reason);
+    }
+  });
+
+  test("refuses values that the Worker would refuse, and writes nothing", () => {
+    const values = ["--public-url", "my.example", "--pingone-issuer", "https://auth.pingone.eu/x/as", "--api-url", "ftp://api.example"];
+    const { status, stderr } = create("new", "--openapi", join(invoices, "openapi.yaml"), ...values);
+    assert.equal(status, 1);
+    assert.match(stderr, /--public-url: PUBLIC_URL: .*\n  --api-url: API_URL: /);
+    assert.ok(!stderr.includes("PINGONE_ISSUER"), stderr);
+    assert.ok(!existsSync(join(root, "new")));
+  });
+
+  test("prints every tool that cannot be served, and fails", () => {
+    const document = written("bearer.json", { paths: { "/berths": { get: { operationId: "listBerths", responses: {} } } } });
+    const { status, stdout, stderr } = create("bearer", "--openapi", document);
+    assert.equal(status, 1);
+    assert.match(stdout, /^Berths: 0 tools\n\n1 operation not served:\n  GET \/berths: /);
+    assert.match(stderr, /no operation of the document can be served.*Decide with overlay\.yaml/);
+    assert.ok(stdout.startsWith(tools(join(root, "bearer")).stdout.trimEnd()));
+    const unscoped = written("unscoped.json", { "x-deputy-scopes": [], paths: { "/berths": { get: { responses: {} } } } });
+    assert.match(create("unscoped", "--openapi", unscoped).stdout, /Add API_SCOPES to the vars of wrangler\.jsonc: it is not set, and no tool/);
+  });
+
+  test("says in its README what it is", () => {
+    assert.match(readFileSync(join(root, "package/README.md"), "utf8"), /^# create-deputy\n[^]*npm run tools/);
+  });
+
+  test("refuses a folder with other files, and a missing document", () => {
+    writeFileSync(join(root, "latin1.yaml"), Buffer.from("openapi: 3.0.0\ninfo: { title: B\xfccher }\n", "latin1"));
+    for (const [options, reason] of [
+      [["new", "another", "--openapi", join(invoices, "openapi.yaml")], /one folder is expected, and not also another/],
+      [["new", "--openapi", "latin1.yaml"], /latin1\.yaml is not UTF-8/],
+      [["new", "--openapi", written("swagger.json", { openapi: undefined, swagger: "2.0" })], /swagger\.json cannot be used: it is Swagger 2\.0/],
       [[root, "--openapi", join(invoices, "openapi.yaml")], /is not empty/],
       [["new"], /--openapi names no file/],
       [["new", "--openapi", "missing.yaml"], /--openapi names no file/],

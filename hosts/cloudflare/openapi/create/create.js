@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Makes a folder with a ready-built Deputy, an OpenAPI document, and the configuration of both.
 
-import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, extname, join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -10,9 +9,9 @@ import { parseArgs } from "node:util";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-/** The variables that every deployment needs, each with its option and its question. */
-const VARIABLES = [
-  ["PUBLIC_URL", "public-url", "URL of the Worker, such as https://deputy.<your subdomain>.workers.dev"],
+/** The variables that every deployment needs, each with its option and its question, for a Worker with a name. */
+const variables = (name) => [
+  ["PUBLIC_URL", "public-url", `URL of the Worker, such as https://${name}.<your subdomain>.workers.dev`],
   ["PINGONE_ISSUER", "pingone-issuer", "PingOne's issuer, https://auth.pingone.<region>/<environment id>/as"],
   ["PINGONE_CLIENT_ID", "pingone-client-id", "Client id of Deputy's application in PingOne"],
   ["PINGONE_DV_POLICY_ID", "pingone-dv-policy-id", "Id of the DaVinci flow policy"],
@@ -27,7 +26,7 @@ it replaces the Worker by that of this version, and nothing else.
 
   --openapi <file>               OpenAPI 3.0 or 3.1 document, JSON or YAML
   --overlay <file>               OpenAPI Overlay with what agents get of it
-${VARIABLES.map(([, option, words]) => `  --${option.padEnd(28)} ${words}`).join("\n")}
+${variables("<folder>").map(([, option, words]) => `  --${option.padEnd(28)} ${words}`).join("\n")}
 
 It asks for values that are missing, if it runs on a terminal. Otherwise wrangler.jsonc says what is missing.`;
 
@@ -36,11 +35,11 @@ function fail(message) {
   process.exit(1);
 }
 
-const names = ["openapi", "overlay", ...VARIABLES.map(([, option]) => option)];
+const options = ["openapi", "overlay", ...variables("").map(([, option]) => option)];
 const { values, positionals } = (() => {
   try {
-    const options = Object.fromEntries(names.map((name) => [name, { type: "string" }]));
-    return parseArgs({ allowPositionals: true, options: { ...options, help: { type: "boolean" } } });
+    const texts = Object.fromEntries(options.map((option) => [option, { type: "string" }]));
+    return parseArgs({ allowPositionals: true, options: { ...texts, help: { type: "boolean" } } });
   } catch (error) {
     return fail(`${error.message}\n\n${HELP}`);
   }
@@ -49,8 +48,11 @@ if (values.help) {
   console.log(HELP);
   process.exit(0);
 }
+if (positionals.length > 1) fail(`one folder is expected, and not also ${positionals.slice(1).join(" ")}\n\n${HELP}`);
 
 const folder = resolve(positionals[0] ?? "deputy");
+/** The name of the Worker. */
+const name = basename(folder).toLowerCase().replace(/[^a-z0-9-]+/g, "-").replace(/^-+|-+$/g, "") || "deputy";
 
 /** Puts the ready-built Worker into the folder, in place of an earlier one. */
 function installWorker() {
@@ -62,23 +64,53 @@ function installWorker() {
 }
 
 if (existsSync(join(folder, "deputy", "module.js"))) {
+  const given = options.filter((option) => values[option] !== undefined).map((option) => `--${option}`);
+  if (given.length > 0) {
+    const stays = `${folder} has a Deputy already, whose document and configuration stay, so ${given.join(" ")} would have no effect`;
+    fail(`${stays}. Change the files of the folder, or leave the options out to replace the Worker by that of this version`);
+  }
   installWorker();
   console.log(`The Worker in ${folder} is that of this version. Deploy it with: npx wrangler deploy`);
   process.exit(0);
 }
 if (existsSync(folder) && readdirSync(folder).length > 0) fail(`the folder ${folder} is not empty`);
 
-// Answers, from the options or from the terminal.
+const { readText, readTools, variableError } = await import("./deputy/node.js");
+
+// Answers, from the options or from the terminal. Nothing is written before all of them are right.
 const terminal = process.stdin.isTTY ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
-async function ask(option, words) {
-  return values[option] ?? (await terminal?.question(`${words}: `))?.trim();
+/** The value of an option, or else an answer without a problem. */
+async function ask(option, words, problem) {
+  if (values[option] !== undefined || !terminal) return values[option];
+  for (;;) {
+    const answer = (await terminal.question(`${words}: `)).trim();
+    const found = problem(answer);
+    if (!found) return answer;
+    console.log(found);
+  }
 }
-const openapi = await ask("openapi", "File with the OpenAPI document");
-if (!openapi || !existsSync(openapi)) fail("--openapi names no file with an OpenAPI document");
-const overlay = values.overlay;
-if (overlay && !existsSync(overlay)) fail("--overlay names no file");
+const NO_DOCUMENT = "names no file with an OpenAPI document";
+const noFile = (file) => (existsSync(file) ? undefined : `"${file}" ${NO_DOCUMENT}`);
+const wrongValue = (variable) => (value) => {
+  const error = value && variableError(variable, value);
+  return error ? `${variable}: ${error}` : undefined;
+};
+const wrong = variables(name).map(([variable, option]) => [option, wrongValue(variable)(values[option])]);
+const refused = wrong.filter(([, error]) => error).map(([option, error]) => `\n  --${option}: ${error}`);
+if (refused.length > 0) fail(`the Worker would refuse these values:${refused.join("")}`);
+const openapi = await ask("openapi", "File with the OpenAPI document", noFile);
+if (!openapi || noFile(openapi)) fail(`--openapi ${NO_DOCUMENT}`);
+const { overlay } = values;
+if (overlay !== undefined && !existsSync(overlay)) fail("--overlay names no file");
+const tools = (() => {
+  try {
+    return readTools(openapi, overlay && readText(overlay));
+  } catch (error) {
+    return fail(error.message);
+  }
+})();
 const answers = {};
-for (const [name, option, words] of VARIABLES) answers[name] = await ask(option, words);
+for (const [variable, option, words] of variables(name)) answers[variable] = await ask(option, words, wrongValue(variable));
 terminal?.close();
 
 mkdirSync(folder, { recursive: true });
@@ -96,31 +128,32 @@ function edit(file, replacements) {
   for (const [old, replacement] of replacements) text = text.replaceAll(old, () => replacement);
   writeFileSync(join(folder, file), text);
 }
-const name = basename(folder).toLowerCase().replace(/[^a-z0-9-]+/g, "-").replace(/^-+|-+$/g, "") || "deputy";
 edit("index.js", [["openapi.yaml", document]]);
 edit("package.json", [["\"name\": \"deputy\"", `"name": ${JSON.stringify(name)}`], ["openapi.yaml", document]]);
-edit("wrangler.jsonc", [["\"name\": \"deputy\"", `"name": ${JSON.stringify(name)}`]]);
+edit("wrangler.jsonc", [
+  ["\"name\": \"deputy\"", `"name": ${JSON.stringify(name)}`],
+  ["https://deputy.<your subdomain>", `https://${name}.<your subdomain>`],
+]);
 const unset = [];
-for (const [variable] of VARIABLES) {
+for (const [variable] of variables(name)) {
   if (!answers[variable]) unset.push(variable);
   else edit("wrangler.jsonc", [[new RegExp(`(?<="${variable}": )"<.*>"`, "g"), JSON.stringify(answers[variable])]]);
 }
 
-const listed = spawnSync(process.execPath, [join(folder, "deputy", "tools.js"), join(folder, document), join(folder, "overlay.yaml")], {
-  encoding: "utf8",
-});
-if (listed.status !== 0) {
-  const repair = `Mend it in ${folder}, and print the tools with: npm run tools`;
-  console.error(`create-deputy: the document cannot be served as it is: ${listed.stderr.trim()}. ${repair}`);
+console.log(`${tools.listing()}\n`);
+const isServed = tools.count() > 0;
+if (!isServed) {
+  const reasons = "the list above has the reason of each operation";
+  console.error(`create-deputy: no operation of the document can be served: ${reasons}. Decide with overlay.yaml in ${folder}`);
   process.exitCode = 1;
 }
-console.log(`${listed.stdout}
-${folder} has your Deputy. ${listed.status === 0 ? "The tools are above. " : ""}Change the tools with overlay.yaml, and print them again with: npm run tools
-${unset.length > 0 ? `\nFill in wrangler.jsonc: ${unset.join(", ")}.\n` : ""}
+const scopes = isServed && tools.scopes_error();
+console.log(`${folder} has your Deputy. The tools are above. Change the tools with overlay.yaml, and print them again with: npm run tools
+${unset.length > 0 ? `\nFill in wrangler.jsonc: ${unset.join(", ")}.\n` : ""}${scopes ? `\nAdd API_SCOPES to the vars of wrangler.jsonc: it ${scopes}.\n` : ""}
   cd ${JSON.stringify(folder)}
   npm install
   npx wrangler deploy
   npx wrangler secret put PINGONE_CLIENT_SECRET
   npx wrangler secret put SERVER_KEY     (make it with: openssl rand -base64 32)
 
-Clients connect to ${answers.PUBLIC_URL ?? "<PUBLIC_URL>"}/mcp.`);
+Clients connect to ${answers.PUBLIC_URL || "<PUBLIC_URL>"}/mcp.`);

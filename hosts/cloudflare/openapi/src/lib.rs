@@ -1,6 +1,8 @@
 //! Deputy as a Cloudflare Worker with the tools of an OpenAPI document. The document is beside the Worker: `index.js` passes
 //! its text when the Worker starts, so no request waits for it.
 
+mod operator;
+
 use std::sync::Arc;
 
 use deputy::{
@@ -8,7 +10,7 @@ use deputy::{
     config::{Config, ConfigErrors},
     host::Host,
 };
-use deputy_openapi::Catalog;
+use deputy_openapi::{Catalog, DocumentError};
 use deputy_workers::Tools;
 use wasm_bindgen::prelude::*;
 use worker::{Env, web_sys::Request};
@@ -27,10 +29,7 @@ impl OpenApi {
     /// Reads the text of a document, after the changes of an overlay if there is one. Fails if no operation can be served.
     #[wasm_bindgen(constructor)]
     pub fn new(document: &str, overlay: Option<String>) -> Result<Self, JsError> {
-        let catalog = match overlay {
-            Some(overlay) => Catalog::curated(document, &overlay),
-            None => Catalog::read(document),
-        };
+        let catalog = read(document, overlay.as_deref());
         let catalog = catalog.map_err(|error| JsError::new(&format!("the OpenAPI document: {error}")))?;
         let (tools, refused) = (catalog.operations.len(), catalog.refused.len());
         tracing::info!(tools, refused, "the tools are those of the OpenAPI document");
@@ -43,14 +42,16 @@ impl OpenApi {
         }
     }
 
-    /// The tools as agents see them, for the operator.
-    pub fn listing(&self) -> String {
-        self.0.0.listing()
-    }
-
     /// Responds to a request.
     pub fn respond(&self, request: Request, env: Env) -> JsValue {
         deputy_workers::serve(request, env, self.0.clone())
+    }
+}
+
+fn read(document: &str, overlay: Option<&str>) -> Result<Catalog, DocumentError> {
+    match overlay {
+        Some(overlay) => Catalog::curated(document, overlay),
+        None => Catalog::read(document),
     }
 }
 

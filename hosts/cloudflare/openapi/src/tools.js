@@ -1,38 +1,53 @@
-// Prints the tools of a document as agents would see them: node deputy/tools.js openapi.yaml overlay.yaml
+// Prints the tools of a document as agents would see them, as `deputy tools` does.
 
-import { existsSync, readFileSync } from "node:fs";
-import { registerHooks } from "node:module";
+import { parseArgs } from "node:util";
 
-const [document, overlay] = process.argv.slice(2);
-if (!document || !existsSync(document)) {
-  console.error("usage: node deputy/tools.js <OpenAPI document> [<overlay>]");
+import { readTools, readText } from "./node.js";
+
+const USAGE = `usage: node deputy/tools.js <OpenAPI document> [<overlay>] [--check | --diff <earlier document>] [--json]
+
+Prints the tools of the document as agents would see them, and what could be better about them.
+
+  --check         fail if there is a warning, or an operation that is left out by no decision of yours
+  --diff <file>   earlier version of the document, to which the same overlay is applied: print which tools differ
+  --json          print one JSON document, with the schemas that agents see`;
+
+function fail(message) {
+  console.error(message);
   process.exit(2);
 }
 
-// The module is that of the Worker. Node.js needs stand-ins for the runtime's own modules.
-globalThis.addEventListener ??= () => {};
-const standIns = (url) => {
-  if (url === "cloudflare:workers") return "export class WorkerEntrypoint {}\nexport function waitUntil() {}";
-  const bytes = `readFileSync(new URL(${JSON.stringify(url)}))`;
-  if (url.endsWith(".wasm")) return `import { readFileSync } from "node:fs";\nexport default new WebAssembly.Module(${bytes});`;
-};
-registerHooks({
-  resolve: (name, context, next) =>
-    name === "cloudflare:workers" ? { url: name, format: "module", shortCircuit: true } : next(name, context),
-  load: (url, context, next) => {
-    const standIn = standIns(url);
-    return standIn ? { format: "module", source: standIn, shortCircuit: true } : next(url, context);
-  },
-});
+const { values, positionals } = (() => {
+  const options = { check: { type: "boolean" }, diff: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean" } };
+  try {
+    return parseArgs({ allowPositionals: true, options });
+  } catch (error) {
+    return fail(`${error.message}\n\n${USAGE}`);
+  }
+})();
+const { check, diff, json, help } = values;
+const [document, overlay] = positionals;
+if (help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+if (!document || positionals.length > 2) fail(USAGE);
+if (check && diff !== undefined) fail(`--check and --diff cannot be used together\n\n${USAGE}`);
 
-const { OpenApi } = await import("./module.js");
-const text = (file) => file && readFileSync(file, "utf8");
-// The Worker logs that it read the document.
-const print = console.log;
-console.log = () => {};
 try {
-  print(new OpenApi(text(document), text(overlay)).listing());
+  const overlayText = overlay && readText(overlay);
+  const tools = readTools(document, overlayText);
+  if (diff === undefined) {
+    console.log(json ? tools.json() : tools.listing());
+    const problems = tools.problems();
+    if (check && problems > 0) {
+      console.error(`problems found: ${problems}`);
+      process.exitCode = 1;
+    }
+  } else {
+    const changes = tools.changes_since(readTools(diff, overlayText));
+    console.log(json ? JSON.stringify({ changes }) : changes.join("\n") || "no tool differs");
+  }
 } catch (error) {
-  console.error(error.message);
-  process.exit(2);
+  fail(error.message);
 }
