@@ -90,7 +90,7 @@ describe("create-deputy", () => {
     assert.match(tools(project, "--diff", "old.yaml").stdout, /^- removeInvoice: [^]*\n\+ deleteInvoice \(invoice\.write\): /);
     rmSync(join(project, "old.yaml"));
     const overlay = readFileSync(join(project, "overlay.yaml"), "utf8");
-    writeFileSync(join(project, "overlay.yaml"), "overlay: 1.0.0\ninfo: { title: none, version: 1.0.0 }\nactions: []\n");
+    writeFileSync(join(project, "overlay.yaml"), readFileSync(join(root, "package/template/overlay.yaml")));
     const checked = tools(project, "--check");
     writeFileSync(join(project, "overlay.yaml"), overlay);
     assert.equal(checked.status, 1, checked.stdout);
@@ -127,7 +127,9 @@ describe("create-deputy", () => {
     assert.equal(status, 1);
     assert.match(stdout, /^Berths: 0 tools\n\n1 operation not served:\n  GET \/berths: /);
     assert.match(stderr, /no operation of the document can be served.*Decide with overlay\.yaml/);
-    assert.ok(stdout.startsWith(tools(join(root, "bearer")).stdout.trimEnd()));
+    const listed = tools(join(root, "bearer"));
+    assert.equal(listed.status, 0, listed.stderr);
+    assert.ok(stdout.startsWith(listed.stdout));
     const unscoped = written("unscoped.json", { "x-deputy-scopes": [], paths: { "/berths": { get: { responses: {} } } } });
     assert.match(create("unscoped", "--openapi", unscoped).stdout, /Add API_SCOPES to the vars of wrangler\.jsonc: it is not set, and no tool/);
   });

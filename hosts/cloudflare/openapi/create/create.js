@@ -100,11 +100,11 @@ const refused = wrong.filter(([, error]) => error).map(([option, error]) => `\n 
 if (refused.length > 0) fail(`the Worker would refuse these values:${refused.join("")}`);
 const openapi = await ask("openapi", "File with the OpenAPI document", noFile);
 if (!openapi || noFile(openapi)) fail(`--openapi ${NO_DOCUMENT}`);
-const { overlay } = values;
-if (overlay !== undefined && !existsSync(overlay)) fail("--overlay names no file");
+const overlay = values.overlay ?? join(here, "template", "overlay.yaml");
+if (!existsSync(overlay)) fail("--overlay names no file");
 const tools = (() => {
   try {
-    return readTools(openapi, overlay && readText(overlay));
+    return readTools(openapi, readText(overlay));
   } catch (error) {
     return fail(error.message);
   }
@@ -120,7 +120,7 @@ renameSync(join(folder, "gitignore"), join(folder, ".gitignore"));
 installWorker();
 const document = extname(openapi) === ".json" ? "openapi.json" : "openapi.yaml";
 copyFileSync(openapi, join(folder, document));
-if (overlay) copyFileSync(overlay, join(folder, "overlay.yaml"));
+copyFileSync(overlay, join(folder, "overlay.yaml"));
 
 /** Replaces texts in a file of the folder. */
 function edit(file, replacements) {
