@@ -43,8 +43,8 @@ function packed(page, text) {
 }
 
 for (const file of files) {
-  const copy = join(folder, file);
-  mkdirSync(dirname(copy), { recursive: true });
-  if (file.endsWith(".md")) writeFileSync(copy, packed(file, readFileSync(join(root, file), "utf8")));
-  else copyFileSync(join(root, file), copy);
+  const packedFile = join(folder, file);
+  mkdirSync(dirname(packedFile), { recursive: true });
+  if (file.endsWith(".md")) writeFileSync(packedFile, packed(file, readFileSync(join(root, file), "utf8")));
+  else copyFileSync(join(root, file), packedFile);
 }

@@ -76,11 +76,11 @@ pub(crate) fn read(
     });
     let unknown_fields = selection::unknown(document, place, &schemas)?;
     let output = Output { schema, selection, unknown_fields, is_read_only };
-    Ok((output, accept(&json, text)))
+    Ok((output, accepted_types(&json, text)))
 }
 
 /// The `Accept` header for responses of these types of JSON, and of text.
-fn accept(json: &[String], text: bool) -> HeaderValue {
+fn accepted_types(json: &[String], text: bool) -> HeaderValue {
     let any = HeaderValue::from_static("application/json, text/plain;q=0.9, */*;q=0.1");
     match (json, text) {
         ([], true) => HeaderValue::from_static("text/plain, text/*;q=0.9, */*;q=0.1"),
