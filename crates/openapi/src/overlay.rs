@@ -22,8 +22,8 @@ pub(crate) fn apply(overlay: &str, document: &mut Value) -> Result<(), DocumentE
         return Err(DocumentError::Overlay("it has no `overlay: 1.0.0`".to_owned()));
     }
     let without_actions = || DocumentError::Overlay("it has no list of `actions`".to_owned());
-    let actions = overlay.get("actions").and_then(Value::as_array).filter(|actions| !actions.is_empty());
-    let actions = actions.ok_or_else(without_actions)?;
+    // An empty list is one that is still to be written.
+    let actions = overlay.get("actions").and_then(Value::as_array).ok_or_else(without_actions)?;
     if let Some(unknown) = other_member(&overlay, &["overlay", "info", "extends", "actions"]) {
         return Err(DocumentError::Overlay(format!("it has the unknown member `{unknown}`")));
     }
@@ -244,7 +244,6 @@ mod tests {
         for (overlay, reason) in [
             (json!({ "overlay": "1.0.0" }), "it has no list of `actions`"),
             (json!({ "overlay": "1.0.0", "actions": {} }), "it has no list of `actions`"),
-            (json!({ "overlay": "1.0.0", "actions": [] }), "it has no list of `actions`"),
             (
                 json!({ "overlay": "1.0.0", "actions": [{}], "action": [] }),
                 "it has the unknown member `action`",

@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use deputy::host::{
-    BoxFuture, Capacity, Clock, EndpointKind, FetchError, FetchLimits, Host, HttpClient, RateLimiter, RetryAfter,
-    SecureRandom, Source, Tasks, Timestamp,
+    BoxFuture, Capacity, Clock, EndpointKind, FetchError, FetchLimits, Host, HttpClient, RateLimiter,
+    RetryAfter, SecureRandom, Source, Tasks, Timestamp,
 };
 use worker::{Env, send::SendFuture};
 
