@@ -26,7 +26,7 @@ pub(crate) struct AuditOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuditAction {
     /// Checks that no line was changed, moved, inserted or removed, and exits with 1 if one was. Needs the key of the server, and
-    /// earlier ones while the log has lines under them: SERVER_KEY=new,old
+    /// earlier ones while the log has lines under them: `SERVER_KEY=new,old`
     Verify,
     /// Prints the lines
     Export,
