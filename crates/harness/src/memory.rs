@@ -179,6 +179,9 @@ impl HttpClient for MemoryHost {
             if limits.reach == Reach::PublicInternet && address.is_some_and(|address| !is_public(address)) {
                 return Err(FetchError::NotPublic);
             }
+            if self.shared.network.is_stalled(request.uri()) {
+                return Err(FetchError::Deadline);
+            }
             let response = self.shared.network.send(request).await.map_err(FetchError::Connection)?;
             let bytes = response.body().len();
             if bytes > limits.max_bytes {

@@ -1,7 +1,7 @@
 //! A network without sockets: a router for each origin.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,6 +17,7 @@ pub struct Network(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     routers: BTreeMap<String, Router>,
+    stalled: BTreeSet<String>,
     exchanges: Vec<Exchange>,
 }
 
@@ -38,6 +39,17 @@ impl Network {
     /// Stops serving `origin`. Further requests to it fail.
     pub fn unplug(&self, origin: &str) {
         self.with(|inner| inner.routers.remove(origin));
+    }
+
+    /// Makes a host in memory find no response of `origin` in time.
+    pub fn stall(&self, origin: &str) {
+        self.with(|inner| inner.stalled.insert(origin.to_owned()));
+    }
+
+    /// Whether the origin of a URI gives no response in time.
+    pub(crate) fn is_stalled(&self, uri: &http::Uri) -> bool {
+        let uri = uri.to_string();
+        self.with(|inner| inner.stalled.iter().any(|origin| uri.starts_with(origin)))
     }
 
     /// All exchanges so far, in the order of their responses.

@@ -117,6 +117,10 @@ impl ServerHandler for OpenApiServer {
         Ok(match caller.fetch(request).await {
             Ok(response) => operation.output.result(&response),
             Err(ApiError::NotTheApi) => error("The request cannot be made with these arguments."),
+            // The document knows better than the method.
+            Err(ApiError::Timeout { .. }) => {
+                error(ApiError::Timeout { may_change: !operation.is_read_only() }.to_string())
+            }
             // Deputy's texts are for models.
             Err(failed) => error(failed.to_string()),
         }

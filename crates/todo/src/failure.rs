@@ -40,7 +40,10 @@ impl fmt::Display for Failure {
             Self::Api(error) => match error {
                 ApiError::InsufficientScope { scopes } if !scopes.is_empty() => scope(f, &scopes.join(" ")),
                 ApiError::NotTheApi | ApiError::TooLarge => Self::Unexpected.fmt(f),
-                ApiError::Timeout => f.write_str(
+                ApiError::Timeout { may_change: false } => {
+                    f.write_str("The Todo API did not respond in time. Try again later.")
+                }
+                ApiError::Timeout { may_change: true } => f.write_str(
                     "The Todo API did not respond in time. The change may have been made: call get_my_todo_list before \
                      you try again.",
                 ),

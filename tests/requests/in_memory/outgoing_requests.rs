@@ -7,7 +7,7 @@ use bytes::Bytes;
 use deputy::host::{FetchError, FetchLimits, HttpClient as _, Reach};
 use harness::{memory::MemoryHost, network::Network};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{API, CALLBACK, PINGONE, Tokens, World, list_todos, with_expiring_token};
 
@@ -63,6 +63,34 @@ async fn refresh_revocation_and_api_calls_have_deadlines() {
     assert_eq!(limits(&world, PINGONE, "/token"), asked);
     assert_eq!(limits(&world, PINGONE, "/revoke"), [within(10, 256 * 1024, Reach::Anywhere)]);
     assert_eq!(limits(&world, API, ""), [within(15, 4 * 1024 * 1024, Reach::Anywhere)]);
+}
+
+#[tokio::test]
+async fn api_that_is_late_may_have_made_a_change_but_no_read() {
+    let text = async |world: World, tool: &str, arguments| {
+        let token = world.connected().await.access;
+        world.network.stall(API);
+        let response = world.call(&token, tool, arguments).await;
+        response.json()["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+    };
+    for (world, tool, arguments, may_change) in [
+        (World::new(), "get_my_todo_list", json!({}), false),
+        (World::new(), "create_new_todo", json!({ "text": "x" }), true),
+        (World::of_invoices(), "listInvoices", json!({}), false),
+        (World::of_invoices(), "createInvoice", invoice(), true),
+    ] {
+        let text = text(world, tool, arguments).await;
+        assert!(text.contains("did not respond in time"), "{tool}: {text}");
+        assert_eq!(
+            (text.contains("made"), text.contains("Try again later")),
+            (may_change, !may_change),
+            "{text}"
+        );
+    }
+}
+
+fn invoice() -> Value {
+    json!({ "body": { "customer": "A", "lines": [{ "text": "Advice", "cents": 5000 }] } })
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ impl ApiClient {
         let claims = AccessTokenClaims::from_stored(tokens.access_token.expose(), self.app.now());
         let claims = claims.map_err(|error| {
             tracing::error!(%error, "the access token cannot be read");
-            ApiError::Unavailable
+            ApiError::Storage
         })?;
         Ok(ApiToken {
             issuer: config.pingone.issuer.clone(),
@@ -156,7 +156,7 @@ impl ApiClient {
                 FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {
                     ApiError::Unavailable
                 }
-                FetchError::Deadline => ApiError::Timeout,
+                FetchError::Deadline => ApiError::Timeout { may_change: !method.is_safe() },
                 FetchError::TooLarge => ApiError::TooLarge,
             }
         })?;

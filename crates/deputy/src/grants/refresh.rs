@@ -287,7 +287,7 @@ async fn try_update_grant(
 
 pub(super) fn internal(error: RecordError) -> ApiError {
     tracing::error!(%error, "internal failure");
-    ApiError::Unavailable
+    ApiError::Storage
 }
 
 pub(super) const ENDED: ApiError = ApiError::LoginRequired;

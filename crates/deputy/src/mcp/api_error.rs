@@ -29,8 +29,13 @@ pub enum ApiError {
     /// The API responds with `401` to a token that `PingOne` has just issued. The login has not ended: the API has a
     /// problem, or is configured for other tokens.
     Refused,
+    /// Deputy could not read or write its own records, so it did not send the request. Trying again later may help.
+    Storage,
     /// The API did not respond in time.
-    Timeout,
+    Timeout {
+        /// Whether the request may have changed something: its method is not safe (RFC 9110 §9.2.1).
+        may_change: bool,
+    },
     /// The access token has expired, and `PingOne` issues no new one at the moment.
     TokenUnavailable {
         /// Seconds after which to try again.
@@ -68,7 +73,15 @@ impl fmt::Display for ApiError {
                 "The API refuses the user's token, although PingOne has just issued it. The user need not log in again: \
                  try again later, and tell the operator of the API if this lasts.",
             ),
-            Self::Timeout => f.write_str("The API did not respond in time. It may have made the change."),
+            Self::Storage => f.write_str(
+                "This server has a problem with its own storage at the moment, so the API was not asked. Try again later.",
+            ),
+            Self::Timeout { may_change: true } => {
+                f.write_str("The API did not respond in time. It may have made the change.")
+            }
+            Self::Timeout { may_change: false } => {
+                f.write_str("The API did not respond in time. Try again later.")
+            }
             Self::TokenUnavailable { retry_after } => write!(
                 f,
                 "PingOne issues no new token for the user at the moment. Try again in {retry_after} seconds. If this \

@@ -164,8 +164,10 @@ async fn unexpected_response_is_not_shown() {
 #[tokio::test]
 async fn failed_api_request_is_explained() {
     let login = "The user's login at PingOne has ended. The user has to log in again.";
-    let timeout = "The Todo API did not respond in time. The change may have been made: call get_my_todo_list \
+    let changed = "The Todo API did not respond in time. The change may have been made: call get_my_todo_list \
                    before you try again.";
+    let timeout = "The Todo API did not respond in time. Try again later.";
+    let storage = "This server has a problem with its own storage at the moment, so the API was not asked. Try again later.";
     let refused = "The API refuses the user's token, although PingOne has just issued it. The user need not log in again: \
                    try again later, and tell the operator of the API if this lasts.";
     let later = "PingOne issues no new token for the user at the moment. Try again in 7 seconds. If this lasts, the user \
@@ -176,7 +178,9 @@ async fn failed_api_request_is_explained() {
         (ApiError::LoginRequired, login),
         (ApiError::NotTheApi, UNEXPECTED),
         (ApiError::Refused, refused),
-        (ApiError::Timeout, timeout),
+        (ApiError::Storage, storage),
+        (ApiError::Timeout { may_change: false }, timeout),
+        (ApiError::Timeout { may_change: true }, changed),
         (ApiError::TokenUnavailable { retry_after: 7 }, later),
         (ApiError::TooLarge, UNEXPECTED),
         (ApiError::Unavailable, unavailable),

@@ -112,6 +112,10 @@ async fn refreshed(run: &mut Run<'_>, request: GrantRequest) -> End {
         run.refresh(&tokens);
     }
     let end = run.run_to_end();
+    for outcome in run.outcomes("call") {
+        let text = outcome.json.to_string();
+        assert!(!text.contains("API cannot be reached"), "the API is well: {text}");
+    }
     let answered = run.issued("refresh", &tokens.client);
     // The lease of the crashed process expires.
     run.world.host.advance(61);
