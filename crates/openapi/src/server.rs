@@ -118,8 +118,11 @@ impl ServerHandler for OpenApiServer {
             Ok(response) => operation.output.result(&response),
             Err(ApiError::NotTheApi) => error("The request cannot be made with these arguments."),
             // The document knows better than the method.
-            Err(ApiError::Timeout { .. }) => {
-                error(ApiError::Timeout { may_change: !operation.is_read_only() }.to_string())
+            Err(ApiError::NoResponse { .. }) => {
+                error(ApiError::NoResponse { may_change: !operation.is_read_only() }.to_string())
+            }
+            Err(ApiError::TooLarge) if !operation.is_read_only() => {
+                error("The response of the API is too large. It may have made the change.")
             }
             // Deputy's texts are for models.
             Err(failed) => error(failed.to_string()),

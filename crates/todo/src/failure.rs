@@ -40,11 +40,11 @@ impl fmt::Display for Failure {
             Self::Api(error) => match error {
                 ApiError::InsufficientScope { scopes } if !scopes.is_empty() => scope(f, &scopes.join(" ")),
                 ApiError::NotTheApi | ApiError::TooLarge => Self::Unexpected.fmt(f),
-                ApiError::Timeout { may_change: false } => {
-                    f.write_str("The Todo API did not respond in time. Try again later.")
+                ApiError::NoResponse { may_change: false } => {
+                    f.write_str("The response of the Todo API did not arrive. Try again later.")
                 }
-                ApiError::Timeout { may_change: true } => f.write_str(
-                    "The Todo API did not respond in time. The change may have been made: call get_my_todo_list before \
+                ApiError::NoResponse { may_change: true } => f.write_str(
+                    "The response of the Todo API did not arrive. The change may have been made: call get_my_todo_list before \
                      you try again.",
                 ),
                 ApiError::Unavailable => {

@@ -232,6 +232,7 @@ struct NotPublic;
 
 /// The error with all its causes, because the first says little; without the URL, because its query may hold a secret.
 fn connection(error: reqwest::Error) -> FetchError {
+    let may_be_sent = !(error.is_connect() || error.is_builder());
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -243,7 +244,7 @@ fn connection(error: reqwest::Error) -> FetchError {
         let _ = write!(text, ": {error}");
         cause = error.source();
     }
-    FetchError::Connection(text)
+    if may_be_sent { FetchError::Interrupted(text) } else { FetchError::Connection(text) }
 }
 
 pub(crate) fn client(with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {

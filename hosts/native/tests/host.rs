@@ -20,6 +20,7 @@ use deputy_native::{
 };
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const LIMITS: FetchLimits =
     FetchLimits { deadline: Duration::from_secs(20), max_bytes: 1000, reach: Reach::Anywhere };
@@ -152,6 +153,23 @@ async fn failed_connection_is_explained_without_the_url() {
     let FetchError::Connection(text) = error else { panic!("{error}") };
     assert!(text.contains("refused"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("/path"), "{text}");
+}
+
+#[tokio::test]
+async fn connection_that_breaks_after_the_request_is_told_apart() {
+    for sent in ["", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut received = [0; 1024];
+            let _ = socket.read(&mut received).await;
+            socket.write_all(sent.as_bytes()).await.unwrap();
+        });
+        let request = Request::post(url).body(Bytes::from_static(b"x")).unwrap();
+        let response = host().fetch(request, LIMITS).await;
+        assert!(matches!(response, Err(FetchError::Interrupted(_))), "{response:?}");
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,8 @@ async fn get(
         .body(Bytes::new())
         .map_err(|_| DocumentFetchError::Response)?;
     let response = app.host().http.fetch(request, limits).await.map_err(|error| {
-        let is_out_of_reach = matches!(error, FetchError::Connection(_) | FetchError::Deadline);
+        let is_out_of_reach =
+            matches!(error, FetchError::Connection(_) | FetchError::Deadline | FetchError::Interrupted(_));
         // A stranger can name an address that does not respond, so this is a warning until one has responded.
         if is_out_of_reach && !app.document_fetches.has_response() {
             tracing::warn!(url = url.as_str(), %error, "{NO_WAY_OUT}");

@@ -153,16 +153,16 @@ impl ApiClient {
         let response = response.map_err(|error| {
             tracing::warn!(%method, url = url(), ms, %error, "a request to the API failed");
             match error {
-                FetchError::Connection(_) | FetchError::NotPublic | FetchError::TooMany => {
-                    ApiError::Unavailable
+                FetchError::Connection(_) | FetchError::NotPublic => ApiError::Unavailable,
+                FetchError::Deadline | FetchError::Interrupted(_) | FetchError::TooMany => {
+                    ApiError::NoResponse { may_change: !method.is_safe() }
                 }
-                FetchError::Deadline => ApiError::Timeout { may_change: !method.is_safe() },
                 FetchError::TooLarge => ApiError::TooLarge,
             }
         })?;
         let Some(response) = counted.keep(response) else {
             tracing::warn!(%method, ms, "a response of the API was dropped: too many large ones at a time");
-            return Err(ApiError::Unavailable);
+            return Err(ApiError::NoResponse { may_change: !method.is_safe() });
         };
         let status = response.status();
         // A tool call that fails is a `200` of the MCP endpoint, so the log has the response of the API.

@@ -42,12 +42,16 @@ pub enum Reach {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum FetchError {
-    /// No connection, or it broke. The text is for the log and contains no secret.
+    /// There is no connection, so nothing was sent. The text is for the log and contains no secret.
     #[error("connection failed: {0}")]
     Connection(String),
     /// The response was not complete at the deadline.
     #[error("no whole answer before the deadline")]
     Deadline,
+    /// The connection broke before the whole response had arrived, or the platform does not say whether there was one. The request may
+    /// have been processed. The text is for the log and contains no secret.
+    #[error("connection broke: {0}")]
+    Interrupted(String),
     /// The host has an address that is not public. No connection was made.
     #[error("the host is not on the public Internet")]
     NotPublic,

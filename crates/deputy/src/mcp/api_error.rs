@@ -31,8 +31,8 @@ pub enum ApiError {
     Refused,
     /// Deputy could not read or write its own records, so it did not send the request. Trying again later may help.
     Storage,
-    /// The API did not respond in time.
-    Timeout {
+    /// The response of the API did not arrive in time, or not whole.
+    NoResponse {
         /// Whether the request may have changed something: its method is not safe (RFC 9110 §9.2.1).
         may_change: bool,
     },
@@ -76,11 +76,11 @@ impl fmt::Display for ApiError {
             Self::Storage => f.write_str(
                 "This server has a problem with its own storage at the moment, so the API was not asked. Try again later.",
             ),
-            Self::Timeout { may_change: true } => {
-                f.write_str("The API did not respond in time. It may have made the change.")
+            Self::NoResponse { may_change: true } => {
+                f.write_str("The response of the API did not arrive. The API may have made the change.")
             }
-            Self::Timeout { may_change: false } => {
-                f.write_str("The API did not respond in time. Try again later.")
+            Self::NoResponse { may_change: false } => {
+                f.write_str("The response of the API did not arrive. Try again later.")
             }
             Self::TokenUnavailable { retry_after } => write!(
                 f,

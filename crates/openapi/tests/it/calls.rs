@@ -271,16 +271,16 @@ async fn error_of_the_api_is_an_error_for_the_model() {
     let error = session.error("getInvoice", json!({ "id": "1" })).await;
     assert_eq!(error, "The API cannot be reached at the moment. Try again later.");
     for (tool, arguments, expected) in [
-        ("getInvoice", json!({ "id": "1" }), "The API did not respond in time. Try again later."),
+        ("getInvoice", json!({ "id": "1" }), "The response of the API did not arrive. Try again later."),
         (
             "setNote",
             json!({ "id": "1", "body": "x" }),
-            "The API did not respond in time. It may have made the change.",
+            "The response of the API did not arrive. The API may have made the change.",
         ),
     ] {
         // The document decides, and not the method.
         for may_change in [false, true] {
-            session.api.fail(Err(ApiError::Timeout { may_change }));
+            session.api.fail(Err(ApiError::NoResponse { may_change }));
             assert_eq!(session.error(tool, arguments.clone()).await, expected);
         }
     }

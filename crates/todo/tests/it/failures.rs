@@ -164,9 +164,9 @@ async fn unexpected_response_is_not_shown() {
 #[tokio::test]
 async fn failed_api_request_is_explained() {
     let login = "The user's login at PingOne has ended. The user has to log in again.";
-    let changed = "The Todo API did not respond in time. The change may have been made: call get_my_todo_list \
+    let changed = "The response of the Todo API did not arrive. The change may have been made: call get_my_todo_list \
                    before you try again.";
-    let timeout = "The Todo API did not respond in time. Try again later.";
+    let timeout = "The response of the Todo API did not arrive. Try again later.";
     let storage = "This server has a problem with its own storage at the moment, so the API was not asked. Try again later.";
     let refused = "The API refuses the user's token, although PingOne has just issued it. The user need not log in again: \
                    try again later, and tell the operator of the API if this lasts.";
@@ -179,8 +179,8 @@ async fn failed_api_request_is_explained() {
         (ApiError::NotTheApi, UNEXPECTED),
         (ApiError::Refused, refused),
         (ApiError::Storage, storage),
-        (ApiError::Timeout { may_change: false }, timeout),
-        (ApiError::Timeout { may_change: true }, changed),
+        (ApiError::NoResponse { may_change: false }, timeout),
+        (ApiError::NoResponse { may_change: true }, changed),
         (ApiError::TokenUnavailable { retry_after: 7 }, later),
         (ApiError::TooLarge, UNEXPECTED),
         (ApiError::Unavailable, unavailable),

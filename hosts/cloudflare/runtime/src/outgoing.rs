@@ -60,14 +60,14 @@ fn response(parts: &Array) -> Result<http::Response<Bytes>, FetchError> {
     let mut response = http::Response::new(Bytes::from(bridge::bytes(&parts.get(1))));
     *response.status_mut() = status
         .parse()
-        .map_err(|_| FetchError::Connection("the status of the response is not valid".to_owned()))?;
+        .map_err(|_| FetchError::Interrupted("the status of the response is not valid".to_owned()))?;
     *response.headers_mut() = bridge::parse_headers(lines);
     Ok(response)
 }
 
-/// The runtime's message may name the host. It never contains the query.
+/// The runtime does not say whether the request was sent. Its message may name the host. It never contains the query.
 fn connection_error(error: JsValue) -> FetchError {
-    FetchError::Connection(bridge::exception_message(&error))
+    FetchError::Interrupted(bridge::exception_message(&error))
 }
 
 /// Aborts the request when the future that waits for its response is dropped.
