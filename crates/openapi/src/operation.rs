@@ -61,7 +61,7 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
     let path = Path::parse(place.path)?;
     let scopes = security::scopes(document, place)?;
     let (is_read_only, is_destructive) = (place.is_read_only()?, place.is_destructive()?);
-    let ((parameters, body), definitions) = with_writer(document, Direction::Request, |writer| {
+    let ((parameters, body), definitions, foreign) = with_writer(document, Direction::Request, |writer| {
         let parameters = parameter::read(document, place, &path, is_read_only, writer)?;
         Ok((parameters, body::read(document, place, writer)?))
     })?;
@@ -81,18 +81,18 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
         }
         body
     });
-    let fixed = fix(place, &mut properties, &mut required, &definitions)?;
+    let mut arguments = Schema { schema: Value::Null, definitions, foreign };
+    let fixed = fix(place, &mut properties, &mut required, &arguments)?;
     // Which of two parameters of one name is fixed, only the names of their arguments would say.
     let is_fixed = |name: &str| fixed.iter().any(|(fixed, _)| fixed.eq_ignore_ascii_case(name));
     if let Some(other) = sent.iter().find(|other| other.argument != other.name && is_fixed(&other.name)) {
         return Err(Refusal::AmbiguousArgument(shorten(&other.name)));
     }
-    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    arguments.schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if !required.is_empty() {
         required.sort_unstable();
-        schema["required"] = json!(required);
+        arguments.schema["required"] = json!(required);
     }
-    let arguments = Schema { schema, definitions };
     let input = for_clients(&arguments);
     if Value::Object(input.clone()).to_string().len() > MAX_BYTES {
         return Err(Refusal::LargeInput(MAX_BYTES));
@@ -135,7 +135,7 @@ fn fix(
     place: &Place<'_>,
     properties: &mut Object,
     required: &mut Vec<String>,
-    definitions: &Object,
+    arguments: &Schema,
 ) -> Result<Vec<(String, Value)>, Refusal> {
     let mut fixed = Vec::new();
     for (name, value, is_own) in place.fixed()? {
@@ -145,7 +145,7 @@ fn fix(
             }
             continue;
         };
-        let schema = Schema { schema, definitions: definitions.clone() };
+        let schema = Schema { schema, ..arguments.clone() };
         let mut value = value.clone();
         fit_input(&mut value, &schema).map_err(|_| Refusal::Curation("x-deputy-fixed"))?;
         required.retain(|other| other != name);

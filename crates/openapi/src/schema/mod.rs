@@ -6,11 +6,16 @@
 //! References are replaced by their targets. A schema that is recursive or large has them in `$defs` instead.
 
 mod fit;
+mod foreign;
 mod keywords;
 mod merge;
 mod typed;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use serde_json::{Value, json};
 
@@ -19,6 +24,8 @@ use crate::{
     refusal::Refusal,
 };
 pub(crate) use fit::{Mismatch, fit_input, fit_output};
+use foreign::Place;
+pub(crate) use foreign::Foreign;
 use keywords::{
     MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, types,
 };
@@ -36,9 +43,11 @@ pub(crate) enum Direction {
 
 /// A schema, and the definitions to which it refers.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "the schema, beside its definitions")]
 pub(crate) struct Schema {
     pub(crate) schema: Value,
     pub(crate) definitions: Object,
+    pub(crate) foreign: Foreign,
 }
 
 /// Writes one schema for several schemas of a document, with common definitions.
@@ -47,13 +56,19 @@ pub(crate) struct Writer<'a> {
     direction: Direction,
     /// References stay references.
     refers: bool,
+    /// The members that values lose, and the place in a value whose schema is being written.
+    foreign: Foreign,
+    place: Place,
     /// The references that are being written, and the texts of schemas with `allOf`.
     within: Vec<String>,
-    /// The name of the definition of each reference or text.
-    names: BTreeMap<String, String>,
+    /// The name of the definition of each reference or text, at each place.
+    names: BTreeMap<(String, Place), String>,
+    /// The names of the definitions, and how many began with the same name.
+    taken: BTreeSet<String>,
+    counts: BTreeMap<String, usize>,
     definitions: Object,
     /// Definitions that are still to be written.
-    pending: Vec<(String, Cow<'a, Value>)>,
+    pending: Vec<(String, Cow<'a, Value>, Place)>,
     written: usize,
 }
 
@@ -77,11 +92,11 @@ pub(crate) fn with_writer<T>(
     document: &Document,
     direction: Direction,
     mut write: impl FnMut(&mut Writer<'_>) -> Result<T, Unwritable>,
-) -> Result<(T, Object), Refusal> {
+) -> Result<(T, Object, Foreign), Refusal> {
     for refers in [false, true] {
         let mut writer = Writer::new(document, direction, refers);
-        match write(&mut writer).and_then(|written| Ok((written, writer.definitions()?))) {
-            Ok(written) => return Ok(written),
+        match write(&mut writer).and_then(|written| writer.define().map(|()| written)) {
+            Ok(written) => return Ok((written, writer.definitions, writer.foreign)),
             Err(Unwritable::NeedsReferences) => {}
             Err(Unwritable::Refused(refusal)) => return Err(refusal),
         }
@@ -92,8 +107,8 @@ pub(crate) fn with_writer<T>(
 /// Writes one schema. It is in its place, and no reference to a definition.
 pub(crate) fn write(document: &Document, direction: Direction, schema: &Value) -> Result<Schema, Refusal> {
     let schema = resolved(document, schema)?;
-    let (schema, definitions) = with_writer(document, direction, |writer| writer.write(schema))?;
-    Ok(Schema { schema, definitions })
+    let (schema, definitions, foreign) = with_writer(document, direction, |writer| writer.write(schema))?;
+    Ok(Schema { schema, definitions, foreign })
 }
 
 /// The schema that `schema` is, or stands for.
@@ -114,25 +129,46 @@ impl<'a> Writer<'a> {
             document,
             direction,
             refers,
+            foreign: Foreign::default(),
+            place: Place::new(),
             within: Vec::new(),
             names: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            counts: BTreeMap::new(),
             definitions: Object::new(),
             pending: Vec::new(),
             written: 0,
         }
     }
 
-    /// The definitions of the references that were written.
-    fn definitions(mut self) -> Result<Object, Unwritable> {
-        while let Some((name, target)) = self.pending.pop() {
-            let written = self.write(&target)?;
+    /// Writes the definitions of the references that were written.
+    fn define(&mut self) -> Result<(), Unwritable> {
+        while let Some((name, target, place)) = self.pending.pop() {
+            let written = self.at(place, &target)?;
             self.definitions.insert(name, written);
         }
-        Ok(self.definitions)
+        Ok(())
     }
 
-    /// The schema in the subset.
+    /// The schema in the subset, with the place of its values.
     pub(crate) fn write(&mut self, schema: &Value) -> Result<Value, Unwritable> {
+        let place = self.foreign.add(self.document, self.direction, schema)?;
+        let mut written = self.at(place.clone(), schema)?;
+        if let Some(written) = written.as_object_mut().filter(|_| !place.is_empty()) {
+            written.insert(FOREIGN.to_owned(), json!(place));
+        }
+        Ok(written)
+    }
+
+    /// The schema of the values at a place.
+    fn at(&mut self, place: Place, schema: &Value) -> Result<Value, Unwritable> {
+        let outer = mem::replace(&mut self.place, place);
+        let written = self.schema(schema);
+        self.place = outer;
+        written
+    }
+
+    fn schema(&mut self, schema: &Value) -> Result<Value, Unwritable> {
         self.written += 1;
         if self.written > if self.refers { MAX_NODES } else { MAX_INLINE_NODES } {
             return Err(Unwritable::NeedsReferences);
@@ -171,7 +207,7 @@ impl<'a> Writer<'a> {
                 return Err(Unwritable::NeedsReferences);
             }
             self.within.push(reference.to_owned());
-            let written = self.write(target);
+            let written = self.schema(target);
             self.within.pop();
             return written;
         }
@@ -181,29 +217,32 @@ impl<'a> Writer<'a> {
 
     /// A reference to the definition of `target`, whose key is a reference or a text.
     fn refer(&mut self, key: &str, name: &str, target: Cow<'a, Value>) -> Value {
-        let known = self.names.get(key).cloned();
+        let key = (key.to_owned(), self.place.clone());
+        let known = self.names.get(&key).cloned();
         let name = known.unwrap_or_else(|| {
             let name = self.name(name);
-            self.names.insert(key.to_owned(), name.clone());
-            self.pending.push((name.clone(), target));
+            self.pending.push((name.clone(), target, key.1.clone()));
+            self.names.insert(key, name.clone());
             name
         });
         json!({ "$ref": format!("#/$defs/{name}") })
     }
 
     /// A name for a definition, unique in this schema.
-    fn name(&self, name: &str) -> String {
-        let name: String = name
+    fn name(&mut self, name: &str) -> String {
+        let base: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
             .take(60)
             .collect();
-        let taken = |name: &String| self.names.values().any(|other| other == name);
-        if !name.is_empty() && !taken(&name) {
-            return name;
+        let count = self.counts.entry(base.clone()).or_default();
+        let mut name = base.clone();
+        while name.is_empty() || self.taken.contains(&name) {
+            *count += 1;
+            name = format!("{base}_{}", *count + 1);
         }
-        let numbered = (2..).map(|number| format!("{name}_{number}"));
-        numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
+        self.taken.insert(name.clone());
+        name
     }
 
     fn object(&mut self, schema: &Object) -> Result<Value, Unwritable> {
@@ -255,7 +294,9 @@ impl<'a> Writer<'a> {
             Some("object") => self.members(schema, &mut written)?,
             Some("array") => {
                 let items = match schema.get("items") {
-                    Some(items @ (Value::Object(_) | Value::Bool(_))) => self.write(items)?,
+                    Some(items @ (Value::Object(_) | Value::Bool(_))) => {
+                        self.at(self.foreign.item(&self.place), items)?
+                    }
                     _ => json!({}),
                 };
                 written.insert("items".to_owned(), items);
@@ -271,13 +312,13 @@ impl<'a> Writer<'a> {
     }
 
     fn members(&mut self, schema: &Object, written: &mut Object) -> Result<(), Unwritable> {
-        let (mut properties, mut foreign) = (Object::new(), Vec::new());
+        let mut properties = Object::new();
         for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            if self.belongs_elsewhere(property)? {
-                foreign.extend(property.is_object().then_some(name.as_str()));
+            if property == &Value::Bool(false) || self.foreign.has(&self.place, name) {
                 continue;
             }
-            properties.insert(name.clone(), self.write(property)?);
+            let written = self.at(self.foreign.member(&self.place, name), property)?;
+            properties.insert(name.clone(), written);
         }
         if self.direction == Direction::Request {
             let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
@@ -297,24 +338,7 @@ impl<'a> Writer<'a> {
         if !properties.is_empty() {
             written.insert("properties".to_owned(), Value::Object(properties));
         }
-        if !foreign.is_empty() {
-            written.insert(FOREIGN.to_owned(), json!(foreign));
-        }
         Ok(())
-    }
-
-    /// Whether a property is in the other direction only.
-    fn belongs_elsewhere(&self, property: &Value) -> Result<bool, Refusal> {
-        if property.is_boolean() {
-            return Ok(property == &Value::Bool(false));
-        }
-        let own = property.as_object().ok_or(Refusal::Malformed("a property is not an object"))?;
-        let foreign = match self.direction {
-            Direction::Request => "readOnly",
-            Direction::Response => "writeOnly",
-        };
-        let target = resolved(self.document, property)?.as_object();
-        Ok(is_true(own, foreign) || target.is_some_and(|target| is_true(target, foreign)))
     }
 
     /// `oneOf` and `anyOf`, both as `anyOf`.
@@ -326,7 +350,7 @@ impl<'a> Writer<'a> {
             };
             let mut branches = Vec::new();
             for part in parts {
-                let branch = self.write(part)?;
+                let branch = self.schema(part)?;
                 if !branches.contains(&branch) {
                     branches.push(branch);
                 }
@@ -382,7 +406,7 @@ const ANNOTATIONS: [&str; 14] = [
     "writeOnly",
 ];
 
-/// The names of the members that the other direction alone has. Values lose them. Clients do not see this keyword.
+/// The place of a value in [`Foreign`]. Clients do not see this keyword.
 const FOREIGN: &str = "x-deputy-foreign";
 
 /// References from one schema to the next.

@@ -12,6 +12,12 @@ fn response(schema: &Value) -> Value {
     write(&document(&json!({})), Direction::Response, schema).unwrap().schema
 }
 
+/// A schema without the place of its values.
+fn listed(mut schema: Value) -> Value {
+    schema.as_object_mut().unwrap().remove(FOREIGN);
+    schema
+}
+
 #[test]
 fn schema_is_written_in_the_subset() {
     for (schema, written) in [
@@ -79,18 +85,16 @@ fn members_of_the_other_direction_are_left_out() {
         },
     });
     assert_eq!(
-        request(&schema),
+        listed(request(&schema)),
         json!({
             "type": "object", "required": ["name", "secret"], "additionalProperties": false,
             "properties": { "name": { "type": "string" }, "secret": { "type": "string", "minLength": 8 } },
-            "x-deputy-foreign": ["id"],
         })
     );
     let expected = json!({
         "type": "object", "properties": { "id": { "type": "string" }, "name": { "type": "string" } },
-        "x-deputy-foreign": ["secret"],
     });
-    assert_eq!(response(&schema), expected);
+    assert_eq!(listed(response(&schema)), expected);
 }
 
 #[test]

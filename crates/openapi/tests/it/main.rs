@@ -3,5 +3,6 @@
 mod attacks;
 mod calls;
 mod confirmation;
+mod foreign;
 mod listing;
 mod session;

@@ -43,20 +43,16 @@ impl fmt::Display for Mismatch {
 
 /// Checks an argument, and corrects its type where that is unambiguous.
 pub(crate) fn fit_input(value: &mut Value, schema: &Schema) -> Result<(), Mismatch> {
-    let mut fitting =
-        Fitting { definitions: &schema.definitions, direction: Direction::Request, steps: MAX_STEPS };
-    fitting.fit(value, &schema.schema, 0, true)
+    Fitting::new(schema, Direction::Request).whole(value)
 }
 
 /// Checks a part of a response, and removes members that are `null` and may not be.
 pub(crate) fn fit_output(value: &mut Value, schema: &Schema) -> Result<(), Mismatch> {
-    let mut fitting =
-        Fitting { definitions: &schema.definitions, direction: Direction::Response, steps: MAX_STEPS };
-    fitting.fit(value, &schema.schema, 0, true)
+    Fitting::new(schema, Direction::Response).whole(value)
 }
 
 struct Fitting<'a> {
-    definitions: &'a Object,
+    schema: &'a Schema,
     direction: Direction,
     /// Steps that are left: alternatives inside alternatives multiply.
     steps: usize,
@@ -73,7 +69,60 @@ fn size(value: &Value) -> usize {
     size_of::<Value>() + content
 }
 
-impl Fitting<'_> {
+impl<'a> Fitting<'a> {
+    const fn new(schema: &'a Schema, direction: Direction) -> Self {
+        Self { schema, direction, steps: MAX_STEPS }
+    }
+
+    fn whole(&mut self, value: &mut Value) -> Result<(), Mismatch> {
+        // Before, since the schema may have no other members; and after, since a text may be an object in JSON.
+        self.lose_foreign(value)?;
+        self.fit(value, &self.schema.schema, 0, true)?;
+        self.lose_foreign(value)
+    }
+
+    /// Removes the members that belong to the other direction. The place of a value is in its schema, or in those of the arguments.
+    fn lose_foreign(&mut self, value: &mut Value) -> Result<(), Mismatch> {
+        let place = |schema: &Value| -> Option<Vec<usize>> {
+            let place = schema.get(FOREIGN)?.as_array()?.iter().filter_map(Value::as_u64);
+            Some(place.filter_map(|id| usize::try_from(id).ok()).collect())
+        };
+        if let Some(place) = place(&self.schema.schema) {
+            return self.lose_foreign_at(value, &place);
+        }
+        let arguments = self.schema.schema.get("properties");
+        for (name, value) in value.as_object_mut().into_iter().flatten() {
+            if let Some(place) = arguments.and_then(|arguments| place(arguments.get(name)?)) {
+                self.lose_foreign_at(value, &place).map_err(|mismatch| mismatch.within(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_foreign_at(&mut self, value: &mut Value, place: &[usize]) -> Result<(), Mismatch> {
+        let foreign = &self.schema.foreign;
+        match value {
+            Value::Array(items) => {
+                let place = foreign.item(place);
+                for item in items.iter_mut().filter(|_| !place.is_empty()) {
+                    self.lose_foreign_at(item, &place)?;
+                }
+            }
+            Value::Object(members) => {
+                self.take(members.len().saturating_mul(place.len()))?;
+                members.retain(|name, _| !foreign.has(place, name));
+                for (name, value) in members {
+                    let place = foreign.member(place, name);
+                    if !place.is_empty() {
+                        self.lose_foreign_at(value, &place)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.take(1)
+    }
+
     fn fit(
         &mut self,
         value: &mut Value,
@@ -85,7 +134,7 @@ impl Fitting<'_> {
         let Some(schema) = schema.as_object() else { return Ok(()) };
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let name = reference.strip_prefix("#/$defs/").unwrap_or_default();
-            let definitions = self.definitions;
+            let definitions = &self.schema.definitions;
             return definitions
                 .get(name)
                 .map_or(Ok(()), |schema| self.fit(value, schema, depth + 1, lenient));
@@ -178,15 +227,6 @@ impl Fitting<'_> {
         lenient: bool,
     ) -> Result<(), Mismatch> {
         let properties = schema.get("properties").and_then(Value::as_object);
-        if let Some(foreign) = schema.get(FOREIGN).and_then(Value::as_array) {
-            // Some APIs read names without their case.
-            let is_declared = |name: &str| properties.is_some_and(|properties| properties.contains_key(name));
-            let is_foreign = |name: &str| {
-                let mut others = foreign.iter().filter_map(Value::as_str);
-                others.any(|other| other == name || !is_declared(name) && other.eq_ignore_ascii_case(name))
-            };
-            members.retain(|name, _| !is_foreign(name));
-        }
         let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         let mut nulls = Vec::new();
         for (name, value) in members.iter_mut() {

@@ -5,7 +5,7 @@ use super::*;
 fn schema(schema: Value) -> Schema {
     let definitions =
         json!({ "node": { "type": "object", "properties": { "next": { "$ref": "#/$defs/node" } } } });
-    Schema { schema, definitions: definitions.as_object().unwrap().clone() }
+    Schema { schema, definitions: definitions.as_object().unwrap().clone(), ..Schema::default() }
 }
 
 fn input(mut value: Value, of: &Value) -> Result<Value, String> {
@@ -97,13 +97,13 @@ fn copies_of_large_values_count_as_many_steps() {
     let schema = Schema {
         schema: json!({ "$ref": "#/$defs/deep" }),
         definitions: definitions.as_object().unwrap().clone(),
+        ..Schema::default()
     };
     let mut value = json!(["x".repeat(1024 * 1024)]);
     for _ in 0..10 {
         value = json!([value]);
     }
-    let mut fitting =
-        Fitting { definitions: &schema.definitions, direction: Direction::Request, steps: MAX_STEPS };
+    let mut fitting = Fitting::new(&schema, Direction::Request);
     let error = fitting.fit(&mut value, &schema.schema, 0, true).unwrap_err();
     assert!(error.to_string().ends_with("is too complex"), "{error}");
     assert_eq!(fitting.steps, 0);
@@ -131,6 +131,7 @@ fn alternatives_inside_alternatives_are_bounded() {
         let schema = Schema {
             schema: json!({ "$ref": format!("#/$defs/{start}") }),
             definitions: definitions.clone(),
+            ..Schema::default()
         };
         let error = fit_input(&mut value.clone(), &schema).unwrap_err();
         assert!(error.to_string().ends_with("is too complex"), "{error}");
