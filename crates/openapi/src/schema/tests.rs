@@ -159,6 +159,26 @@ fn schema_that_is_recursive_through_all_of_has_definitions() {
 }
 
 #[test]
+fn reference_that_is_no_text_is_malformed() {
+    let malformed = Err(Refusal::Malformed("a `$ref` is not a text"));
+    for reference in [Value::Null, json!(5), json!({}), json!(["#/components/schemas/A"]), json!(true)] {
+        let schema = json!({ "$ref": reference });
+        for schema in [
+            schema.clone(),
+            json!({ "allOf": [schema] }),
+            json!({ "allOf": [{ "allOf": [schema, {}] }, {}] }),
+            json!({ "properties": { "a": schema } }),
+            json!({ "type": "array", "items": { "anyOf": [schema] } }),
+        ] {
+            let written = write(&document(&json!({ "A": schema })), Direction::Request, &schema);
+            assert_eq!(written, malformed, "{schema}");
+            let of = json!({ "$ref": "#/components/schemas/A", "description": "It." });
+            assert_eq!(write(&document(&json!({ "A": schema })), Direction::Response, &of), malformed);
+        }
+    }
+}
+
+#[test]
 fn keywords_beside_a_reference_count() {
     let document = document(&json!({
         "Base": { "type": "object", "required": ["id"], "properties": { "id": { "type": "integer" } } },
