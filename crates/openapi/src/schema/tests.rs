@@ -179,6 +179,19 @@ fn reference_that_is_no_text_is_malformed() {
 }
 
 #[test]
+fn references_of_one_last_segment_have_names_of_their_own() {
+    let chain = |to: usize| json!({ "properties": { "id": { "$ref": format!("#/components/schemas/s{to}/properties/id") } } });
+    let components: Object =
+        (0..1200).map(|n| (format!("s{n}"), json!({ "properties": { "id": chain(n + 1) } }))).collect();
+    let mut components = Value::Object(components);
+    components["s1200"] = json!({ "properties": { "id": { "type": "string" } } });
+    let written = write(&document(&components), Direction::Request, &chain(0)).unwrap();
+    let names: Vec<_> = (2..=1201).map(|n| format!("id_{n}")).chain(["id".to_owned()]).collect();
+    assert_eq!(written.definitions.len(), names.len());
+    assert!(names.iter().all(|name| written.definitions.contains_key(name)));
+}
+
+#[test]
 fn keywords_beside_a_reference_count() {
     let document = document(&json!({
         "Base": { "type": "object", "required": ["id"], "properties": { "id": { "type": "integer" } } },
