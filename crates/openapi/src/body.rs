@@ -1,5 +1,7 @@
 //! The body of a request (OpenAPI §4.8.13, Request Body Object).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::{Value, json};
@@ -7,10 +9,9 @@ use serde_json::{Value, json};
 use crate::{
     curation::Place,
     document::{Document, Object, clean, is_true, shorten, text_of},
-    media,
-    parameter::declared,
+    media, parameter,
     refusal::Refusal,
-    schema::{Unwritable, Writer},
+    schema::{Unwritable, Writer, declared, folded},
     style::{Style, StyleError, encode, in_query},
 };
 
@@ -23,6 +24,8 @@ pub(crate) struct Body {
     pub(crate) content_type: HeaderValue,
     pub(crate) is_required: bool,
     form: Form,
+    /// The names of the members that the document declares.
+    declared: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +94,15 @@ pub(crate) fn read(
     {
         return Err(Refusal::Body("a form that is not an object".to_owned()).into());
     }
+    let declared =
+        details.get("schema").map(|schema| declared(document, schema)).transpose()?.unwrap_or_default();
     if let Form::Pairs(encodings) = &mut form {
-        declare(encodings, &schema);
+        declare(encodings, &schema, &declared);
     }
     if let (Some(description), Some(members)) = (text_of(body, "description"), schema.as_object_mut()) {
         members.entry("description").or_insert_with(|| clean(description, 500).into());
     }
-    Ok(Some((Body { content_type, is_required, form }, schema)))
+    Ok(Some((Body { content_type, is_required, form, declared }, schema)))
 }
 
 /// The order of preference of a media type. A merge patch is a part of the resource, and a JSON patch is a program that changes it.
@@ -137,13 +142,12 @@ fn encodings(details: &Object) -> Result<Vec<(String, Encoding)>, Refusal> {
     Ok(encodings)
 }
 
-/// Adds the members of exploded objects that `schema`, of the form, declares.
-fn declare(encodings: &mut [(String, Encoding)], schema: &Value) {
-    let own = declared(schema);
+/// Adds the members of exploded objects that `schema`, of the form, declares. `own` are the form's own members.
+fn declare(encodings: &mut [(String, Encoding)], schema: &Value, own: &BTreeSet<String>) {
     for (name, encoding) in encodings {
         let Encoding::Style { declared: members, .. } = encoding else { continue };
         let member = schema.get("properties").and_then(|members| members.get(name.as_str()));
-        *members = member.map(declared).unwrap_or_default();
+        *members = member.map(parameter::declared).unwrap_or_default();
         members.retain(|member| !own.contains(member));
     }
 }
@@ -151,6 +155,10 @@ fn declare(encodings: &mut [(String, Encoding)], schema: &Value) {
 impl Body {
     /// The bytes of a value that fits the schema.
     pub(crate) fn write(&self, value: &Value) -> Result<Bytes, StyleError> {
+        let mut names = value.as_object().into_iter().flatten().map(|(name, _)| name);
+        if let Some(name) = names.find(|name| !self.declared.contains(*name) && self.has_meaning(name)) {
+            return Err(StyleError::Undeclared(name.clone()));
+        }
         match &self.form {
             Form::Json => Ok(value.to_string().into()),
             Form::Text => Ok(value.as_str().ok_or(StyleError::Nested)?.to_owned().into()),
@@ -163,6 +171,15 @@ impl Body {
                 Ok(pairs.join("&").into())
             }
         }
+    }
+}
+
+impl Body {
+    /// Whether the name of a member has a meaning for frameworks: `_method` replaces the method of the request, and `a[b]` or
+    /// `a.b` in a form is the member `b` of `a`.
+    fn has_meaning(&self, name: &str) -> bool {
+        let is_method = folded(name) == "method" && !name.starts_with(char::is_alphanumeric);
+        is_method || matches!(self.form, Form::Pairs(_)) && name.contains(['[', ']', '.'])
     }
 }
 

@@ -38,6 +38,8 @@ impl Style {
 /// Why a value cannot be written in its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StyleError {
+    #[error("must not have a member with a bracket in its name")]
+    Bracket,
     #[error("must not contain a comma inside an item")]
     Comma,
     #[error("must not contain `{0}`, which separates the items of this list")]
@@ -229,6 +231,10 @@ fn deep(name: &str, value: &Value, pairs: &mut Vec<String>) -> Result<(), StyleE
     match value {
         Value::Object(members) => {
             for (member, value) in members {
+                // `a[b][c]` is the member `c` of `b`.
+                if member.contains(['[', ']']) {
+                    return Err(StyleError::Bracket);
+                }
                 deep(&format!("{name}%5B{}%5D", encode(member)), value, pairs)?;
             }
         }

@@ -115,10 +115,18 @@ impl Foreign {
 
 /// A name without case and separators. Some APIs read `isAdmin`, `is_admin` and `ISADMIN` as one name. The case of letters is
 /// that of Unicode: some read `ſ` as `s`, and the Kelvin sign as `k`. Some end a name at a NUL character.
-fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     let letters = name.chars().take_while(|c| *c != '\0');
     let letters = letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     letters.filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// The names of the members that a schema declares, in itself, its parts and its alternatives.
+pub(crate) fn declared(document: &Document, schema: &Value) -> Result<BTreeSet<String>, Refusal> {
+    let schemas = Schemas::read(document, Direction::Request, schema)?;
+    let closure = schemas.closure(0);
+    let properties = closure.into_iter().flat_map(|id| &schemas.read[id].properties);
+    Ok(properties.map(|(name, _)| (*name).to_owned()).collect())
 }
 
 /// The schemas that a schema leads to. The first one is the schema itself.

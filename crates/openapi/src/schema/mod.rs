@@ -25,7 +25,7 @@ use crate::{
 };
 pub(crate) use fit::{Mismatch, fit_input, fit_output};
 use foreign::Place;
-pub(crate) use foreign::Foreign;
+pub(crate) use foreign::{Foreign, declared, folded};
 use keywords::{
     MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, types,
 };

@@ -171,3 +171,61 @@ async fn read_only_member_by_another_spelling_is_not_sent() {
         assert_eq!(requests, [format!("POST /a content-type: application/json {sent}")], "{name:?}");
     }
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn undeclared_name_that_frameworks_read_otherwise_is_not_sent() {
+    let user = json!({ "type": "object", "properties": { "role": { "readOnly": true } } });
+    let schema = json!({ "type": "object", "properties": { "user": user, "role": { "readOnly": true }, "tags[]": {}, "a.b": {} } });
+    let declared = json!({ "type": "object", "properties": { "_method": { "enum": ["PATCH"] } } });
+    for (media, schema, name, is_sent) in [
+        (FORM, &schema, "user[role]", false),
+        (FORM, &schema, "other[]", false),
+        (FORM, &schema, "user.role", false),
+        (FORM, &schema, "[other", false),
+        (FORM, &schema, "other", true),
+        (FORM, &schema, "tags[]", true),
+        (FORM, &schema, "a.b", true),
+        (FORM, &schema, "_method", false),
+        (FORM, &schema, "_METHOD", false),
+        (FORM, &schema, " _method", false),
+        (FORM, &schema, "method", true),
+        (FORM, &json!({}), "_method", false),
+        ("application/json", &schema, "_Method", false),
+        ("application/json", &json!({}), "_method", false),
+        ("application/json", &schema, "user.role", true),
+        (FORM, &declared, "_method", true),
+        ("application/json", &declared, "_method", true),
+    ] {
+        let session = Session::of(&document(schema, media, &components())).await;
+        let requests = session.requests("act", json!({ "body": { name: "PATCH" } })).await;
+        assert_eq!(requests.len(), usize::from(is_sent), "{media} {name:?} {requests:?}");
+    }
+}
+
+#[tokio::test]
+async fn bracket_in_a_deep_object_makes_no_other_member() {
+    let parameters =
+        json!([{ "name": "filter", "in": "query", "style": "deepObject", "schema": { "type": "object" } }]);
+    let session = Session::of(&one_operation("get", "/a", parameters, Value::Null)).await;
+    for filter in [json!({ "user][role": "admin" }), json!({ "a": { "b]": 1 } }), json!({ "[a": 1 })] {
+        let error = session.error("act", json!({ "filter": filter })).await;
+        assert!(error.contains("must not have a member with a bracket in its name"), "{error}");
+    }
+    assert_eq!(session.requests("act", json!({ "filter": { "a": 1 } })).await, ["GET /a?filter%5Ba%5D=1"]);
+}
+
+#[tokio::test]
+async fn member_of_an_object_in_a_form_is_not_a_read_only_one() {
+    let meta = json!({ "type": "object", "properties": { "role": {}, "note": {} } });
+    let schema = json!({ "type": "object", "properties": { "meta": meta, "role": { "readOnly": true } } });
+    let mut document: Value = serde_json::from_str(&document(&schema, FORM, &components())).unwrap();
+    document["paths"]["/a"]["post"]["requestBody"]["content"][FORM]["encoding"] =
+        json!({ "meta": { "style": "form" } });
+    let session = Session::of(&document.to_string()).await;
+    let sent = session.requests("act", json!({ "body": { "meta": { "note": "a" } } })).await;
+    assert_eq!(sent, [format!("POST /a content-type: {FORM} note=a")]);
+    let error = session.error("act", json!({ "body": { "meta": { "role": "admin" } } })).await;
+    assert!(error.contains("the member `role`, which is not declared"), "{error}");
+}
