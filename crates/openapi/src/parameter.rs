@@ -72,7 +72,8 @@ pub(crate) fn read(
         };
         for parameter in listed {
             let parameter = document.object(parameter)?;
-            let name = text_of(parameter, "name").ok_or(Refusal::Malformed("a parameter has no name"))?;
+            let name = text_of(parameter, "name").filter(|name| !name.is_empty());
+            let name = name.ok_or(Refusal::Malformed("a parameter has no name"))?;
             let location = text_of(parameter, "in").ok_or(Refusal::Malformed("a parameter has no `in`"))?;
             // A parameter of the operation replaces that of its path. Names of headers have no case.
             let is_same = |other: &str| {
@@ -210,23 +211,22 @@ fn encoding(
     Ok((Encoding::Style { style, explode, declared }, written))
 }
 
-/// The names of the declared members of a schema, also those of its alternatives.
+/// The names of the declared members of a written schema, also those of its alternatives.
 pub(crate) fn declared(schema: &Value) -> Vec<String> {
-    let branches = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
-    let properties =
-        |schema: &Value| schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    let names = std::iter::once(schema)
-        .chain(branches)
-        .flat_map(|schema| properties(schema).into_iter().map(|(name, _)| name));
-    names.collect()
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let own = properties.map(|(name, _)| name.clone());
+    own.chain(alternatives(schema).flat_map(declared)).collect()
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["anyOf", "allOf"].into_iter().filter_map(|name| schema.get(name)?.as_array());
+    lists.flatten()
 }
 
 fn accepts_objects(schema: &Value) -> bool {
-    let mut branches = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
-    let is_object = |schema: &Value| {
-        schema.get("type").is_some_and(|kind| kind == "object") || schema.get("$ref").is_some()
-    };
-    is_object(schema) || branches.any(is_object)
+    schema.get("type").is_some_and(|kind| kind == "object")
+        || schema.get("$ref").is_some()
+        || alternatives(schema).any(accepts_objects)
 }
 
 /// Gives each argument a name of its own: a parameter of the path keeps its name, others get their place as a suffix.

@@ -58,7 +58,10 @@ pub(super) fn constraints(
         _ => &[],
     };
     for name in names {
-        if let Some(bound) = schema.get(*name).filter(|bound| bound.is_number()) {
+        // A length is a whole number, and not negative.
+        let is_bound =
+            |bound: &Value| if name.ends_with("imum") { bound.is_number() } else { bound.is_u64() };
+        if let Some(bound) = schema.get(*name).filter(|bound| is_bound(bound)) {
             written.insert((*name).to_owned(), bound.clone());
         }
     }

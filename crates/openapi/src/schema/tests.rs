@@ -192,6 +192,18 @@ fn references_of_one_last_segment_have_names_of_their_own() {
 }
 
 #[test]
+fn length_that_is_no_length_is_left_out() {
+    for bound in [json!(-1), json!(1.5), json!("1"), json!(1e300), Value::Null] {
+        let text = json!({ "type": "string", "minLength": bound, "maxLength": bound });
+        assert_eq!(request(&text), json!({ "type": "string" }));
+        let list = json!({ "type": "array", "minItems": bound, "maxItems": bound });
+        assert_eq!(request(&list), json!({ "type": "array", "items": {} }));
+    }
+    let number = json!({ "type": "number", "minimum": -1, "maximum": 1.5 });
+    assert_eq!(request(&number), number);
+}
+
+#[test]
 fn keywords_beside_a_reference_count() {
     let document = document(&json!({
         "Base": { "type": "object", "required": ["id"], "properties": { "id": { "type": "integer" } } },

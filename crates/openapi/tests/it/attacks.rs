@@ -139,6 +139,24 @@ fn operation_that_cannot_be_sent_safely_is_refused() {
 }
 
 #[test]
+fn parameter_without_a_name_is_refused() {
+    let refusal = refusal(&one_operation("get", "/a", json!([{ "name": "", "in": "query" }]), Value::Null));
+    assert_eq!(refusal, Refusal::Malformed("a parameter has no name"));
+}
+
+#[tokio::test]
+async fn nested_alternatives_of_a_query_are_sent_or_not_listed() {
+    let page = json!({ "type": "object", "properties": { "page": { "type": "integer" } } });
+    let nested = json!({ "anyOf": [{ "oneOf": [page, { "type": "string" }] }, { "type": "integer" }] });
+    let parameters = json!([{ "name": "p", "in": "query", "schema": nested }]);
+    let session = Session::of(&one_operation("get", "/a", parameters, Value::Null)).await;
+    assert_eq!(session.requests("act", json!({ "p": { "page": 1 } })).await, ["GET /a?page=1"]);
+    assert_eq!(session.requests("act", json!({ "p": "x" })).await, ["GET /a?p=x"]);
+    let error = session.error("act", json!({ "p": { "admin": "1" } })).await;
+    assert!(error.contains("the member `admin`, which is not declared"), "{error}");
+}
+
+#[test]
 fn servers_of_the_document_are_ignored() {
     let mut document: Value =
         serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
