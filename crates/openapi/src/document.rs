@@ -111,7 +111,7 @@ pub(crate) fn clean(text: &str, most: usize) -> String {
 }
 
 /// References from one object to the next.
-const MAX_HOPS: usize = 16;
+const MAX_HOPS: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -43,8 +43,8 @@ pub enum Refusal {
     /// The request body has no media type that can be sent.
     #[error("its request body is {0}; JSON, forms and plain text can be sent")]
     Body(String),
-    /// References form a cycle.
-    #[error("references of the document form a circle")]
+    /// References form a cycle, or a long chain.
+    #[error("references of the document form a circle, or a chain of more than 100")]
     Cycle,
     /// The operation is deprecated.
     #[error("it is deprecated; x-deputy-hide: false serves it")]

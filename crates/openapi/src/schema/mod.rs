@@ -410,7 +410,7 @@ const ANNOTATIONS: [&str; 14] = [
 const FOREIGN: &str = "x-deputy-foreign";
 
 /// References from one schema to the next.
-const MAX_ALIASES: usize = 16;
+const MAX_ALIASES: usize = 100;
 /// Schemas inside a schema without references.
 const MAX_INLINE_NODES: usize = 300;
 /// Schemas inside a schema with references.

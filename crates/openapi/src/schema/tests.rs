@@ -192,6 +192,20 @@ fn references_of_one_last_segment_have_names_of_their_own() {
 }
 
 #[test]
+fn chain_of_references_is_followed_to_its_end() {
+    let chain = |length: usize| {
+        let hop = |n: usize| (format!("A{n}"), json!({ "$ref": format!("#/components/schemas/A{}", n + 1) }));
+        let mut components: Object = (0..length).map(hop).collect();
+        components.insert(format!("A{length}"), json!({ "type": "string" }));
+        let schema = json!({ "properties": { "a": { "$ref": "#/components/schemas/A0" } } });
+        write(&document(&Value::Object(components)), Direction::Request, &schema)
+    };
+    assert_eq!(chain(17).unwrap().schema["properties"]["a"], json!({ "type": "string" }));
+    assert!(chain(90).is_ok());
+    assert_eq!(chain(120), Err(Refusal::Cycle));
+}
+
+#[test]
 fn length_that_is_no_length_is_left_out() {
     for bound in [json!(-1), json!(1.5), json!("1"), json!(1e300), Value::Null] {
         let text = json!({ "type": "string", "minLength": bound, "maxLength": bound });
