@@ -43,7 +43,8 @@ impl fmt::Display for Mismatch {
 
 /// Checks an argument, and corrects its type where that is unambiguous.
 pub(crate) fn fit_input(value: &mut Value, schema: &Schema) -> Result<(), Mismatch> {
-    Fitting::new(schema, Direction::Request).whole(value)
+    Fitting::new(schema, Direction::Request).whole(value)?;
+    check_exact(value)
 }
 
 /// Checks a part of a response, and removes members that are `null` and may not be.
@@ -148,9 +149,6 @@ impl<'a> Fitting<'a> {
             }
             if kind == "integer" && self.direction == Direction::Request {
                 without_fraction(value);
-                if !is_exact(value) {
-                    return Err(Mismatch::new("has too many digits to be exact"));
-                }
             }
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array)
@@ -278,6 +276,21 @@ fn without_fraction(value: &mut Value) {
         let integer = number as i64;
         *value = integer.into();
     }
+}
+
+/// Refuses a value with a number that lost digits when it was read, at any place: it would be that of another thing.
+fn check_exact(value: &Value) -> Result<(), Mismatch> {
+    let inner = match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| check_exact(item).err().map(|mismatch| mismatch.within(index))),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, value)| check_exact(value).err().map(|mismatch| mismatch.within(name))),
+        value => (!is_exact(value)).then(|| Mismatch::new("has too many digits to be exact")),
+    };
+    inner.map_or(Ok(()), Err)
 }
 
 /// Whether a number is the one that was written, and none of the numbers beside it.
