@@ -308,7 +308,7 @@ fn too_complex() -> Mismatch {
 }
 
 /// Schemas that one value is compared with.
-const MAX_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 1_000_000;
 const MAX_DEPTH: usize = 200;
 /// Integers below it are exact as a floating-point number (2^53).
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
