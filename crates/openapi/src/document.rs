@@ -1,5 +1,7 @@
 //! An OpenAPI document as JSON, and the references inside it.
 
+use std::cell::Cell;
+
 use deputy::types::is_invisible;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -19,6 +21,8 @@ pub(crate) struct Document {
     root: Value,
     /// The keys of Deputy that decide about operations and that the document itself has, beside those of an overlay.
     own_keys: Vec<String>,
+    /// Bytes that are left for the schemas of its operations.
+    left: Cell<usize>,
 }
 
 impl Document {
@@ -43,13 +47,20 @@ impl Document {
         };
         let minor = version.split('.').take(2).collect::<Vec<_>>();
         match minor[..] {
-            ["3", "0" | "1"] => Ok(Self { root, own_keys: Vec::new() }),
+            ["3", "0" | "1"] => Ok(Self { root, own_keys: Vec::new(), left: Cell::new(MAX_SCHEMAS) }),
             _ => Err(DocumentError::Version(clean(&version, 20))),
         }
     }
 
     pub(crate) fn root(&self) -> &Value {
         &self.root
+    }
+
+    /// Takes the bytes of a schema that is read, copied or kept. Operations that share a schema each have a copy of it, so that a
+    /// small document could fill the memory.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), Refusal> {
+        self.left.set(self.left.get().saturating_sub(bytes));
+        if self.left.get() == 0 { Err(Refusal::Schemas(MAX_SCHEMAS)) } else { Ok(()) }
     }
 
     pub(crate) fn own_keys(&self) -> &[String] {
@@ -93,6 +104,17 @@ pub(crate) fn is_true(object: &Object, name: &str) -> bool {
     object.get(name) == Some(&Value::Bool(true))
 }
 
+/// Bytes that a copy of a value takes, roughly.
+pub(crate) fn size(value: &Value) -> usize {
+    let content = match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        Value::String(text) => text.len(),
+        Value::Bool(_) | Value::Null | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + content
+}
+
 /// One line of at most 100 characters, for messages.
 pub(crate) fn shorten(text: &str) -> String {
     clean(text, 100)
@@ -110,6 +132,9 @@ pub(crate) fn clean(text: &str, most: usize) -> String {
     line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Bytes of the schemas of all operations together, in memory. Of the public documents that were tried, that of Elasticsearch
+/// takes the most: 200 MB.
+const MAX_SCHEMAS: usize = 256 * 1024 * 1024;
 /// References from one object to the next.
 const MAX_HOPS: usize = 100;
 

@@ -98,6 +98,7 @@ pub(crate) fn read(document: &Document, place: &Place<'_>, name: String) -> Resu
         return Err(Refusal::LargeInput(MAX_BYTES));
     }
     let (output, accept) = response::read(document, place, is_read_only)?;
+    document.take(KEPT * (arguments.size() + output.schema.as_ref().map_or(0, Schema::size)))?;
     let tool = tool(place, name, input, &output, is_read_only, is_destructive);
     let source = source(place.method, place.path);
     let plan = Plan { method, path, parameters: sent, body, accept, fixed, arguments };
@@ -202,6 +203,8 @@ fn tool(
     tool
 }
 
+/// Copies of a schema that are kept, for clients and for arguments, and the space that they take beside their content.
+const KEPT: usize = 8;
 /// Characters of a title.
 const MAX_TITLE: usize = 100;
 /// Characters of a description: the most that OpenAI accepts.

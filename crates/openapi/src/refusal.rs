@@ -88,6 +88,9 @@ pub enum Refusal {
     /// All successful responses are binary.
     #[error("its response is {0}; JSON and text are passed on")]
     Response(String),
+    /// The schemas of the operations before it fill the bound of a document.
+    #[error("the schemas of the document's operations, with a copy for each, are larger than {} MiB; hide some operations", .0 >> 20)]
+    Schemas(usize),
     /// A scope cannot be requested.
     #[error("its scope `{0}` cannot be requested")]
     Scope(String),

@@ -178,7 +178,9 @@ impl<'a> Schemas<'a> {
             }
             let Some(object) = schema.as_object() else { continue };
             let id = schemas.id(schema);
+            let known = schemas.read.len();
             let read = schemas.keywords(document, object);
+            document.take((1 + schemas.read.len() - known) * size_of::<Read<'_>>())?;
             schemas.read[id] = read;
             schemas.marked[id] = is_true(object, keyword);
         }

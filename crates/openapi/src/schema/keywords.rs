@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::document::{Object, clean, is_true, text_of};
+use crate::document::{Object, clean, is_true, size, text_of};
 
 /// The types of a schema, without `null`, and whether it accepts `null`. A schema without `type` has the type that its keywords
 /// imply.
@@ -16,8 +16,10 @@ pub(super) fn types(schema: &Object) -> (Vec<&str>, bool) {
     is_nullable |= types.contains(&"null");
     let values = schema.get("enum").and_then(Value::as_array);
     is_nullable |= !schema.contains_key("type") && values.is_some_and(|values| values.contains(&Value::Null));
-    types.retain(|kind| TYPES.contains(kind));
-    types.dedup();
+    let mut known = TYPES.to_vec();
+    types.retain(|kind| {
+        known.iter().position(|other| other == kind).map(|index| known.remove(index)).is_some()
+    });
     if types.is_empty() && !schema.contains_key("type") {
         if schema.contains_key("properties") || schema.contains_key("additionalProperties") {
             types.push("object");
@@ -26,6 +28,17 @@ pub(super) fn types(schema: &Object) -> (Vec<&str>, bool) {
         }
     }
     (types, is_nullable)
+}
+
+/// Bytes of the keywords of a schema, without the schemas in it.
+pub(super) fn own_size(schema: &Object) -> usize {
+    let own = schema.iter().map(|(name, value)| match (name.as_str(), value) {
+        ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(schemas)) => schemas.len(),
+        ("discriminator", value) | (_, value @ (Value::Array(_) | Value::String(_))) => size(value),
+        (_, Value::Object(members)) => members.len(),
+        _ => 0,
+    });
+    size_of::<Value>() * (schema.len() + 1) + own.sum::<usize>()
 }
 
 pub(super) fn or_null(mut schema: Value) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    document::{Document, Object},
+    document::{Document, Object, size},
     refusal::Refusal,
 };
 
@@ -26,6 +26,7 @@ fn add(document: &Document, merged: &mut Object, schema: &Object, left: &mut usi
             ("$ref" | "allOf" | "nullable", _, _) => {}
             ("properties", Some(Value::Object(properties)), Value::Object(more)) => {
                 for (name, property) in more {
+                    document.take(size(property))?;
                     properties.entry(name.clone()).or_insert_with(|| property.clone());
                 }
             }
@@ -33,6 +34,7 @@ fn add(document: &Document, merged: &mut Object, schema: &Object, left: &mut usi
                 names.extend(more.iter().cloned());
             }
             (_, None, _) => {
+                document.take(size(value))?;
                 merged.insert(name.clone(), value.clone());
             }
             _ => {}

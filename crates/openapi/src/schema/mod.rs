@@ -20,14 +20,14 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    document::{Document, Object, clean, is_true, text_of},
+    document::{Document, Object, clean, is_true, size, text_of},
     refusal::Refusal,
 };
 pub(crate) use fit::{Mismatch, fit_input, fit_output};
 use foreign::Place;
 pub(crate) use foreign::{Foreign, declared, folded};
 use keywords::{
-    MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, types,
+    MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, own_size, types,
 };
 use merge::merged;
 pub(crate) use typed::with_types;
@@ -48,6 +48,13 @@ pub(crate) struct Schema {
     pub(crate) schema: Value,
     pub(crate) definitions: Object,
     pub(crate) foreign: Foreign,
+}
+
+impl Schema {
+    /// Bytes in memory, roughly.
+    pub(crate) fn size(&self) -> usize {
+        size(&self.schema) + self.definitions.values().map(size).sum::<usize>()
+    }
 }
 
 /// Writes one schema for several schemas of a document, with common definitions.
@@ -275,6 +282,7 @@ impl<'a> Writer<'a> {
     }
 
     fn one_type(&mut self, schema: &Object, kind: Option<&str>) -> Result<Value, Unwritable> {
+        self.document.take(own_size(schema))?;
         let mut written = Object::new();
         let mut hints = Vec::new();
         if let Some(kind) = kind {
@@ -348,10 +356,10 @@ impl<'a> Writer<'a> {
             else {
                 continue;
             };
-            let mut branches = Vec::new();
+            let (mut branches, mut texts) = (Vec::new(), BTreeSet::new());
             for part in parts {
                 let branch = self.schema(part)?;
-                if !branches.contains(&branch) {
+                if texts.insert(branch.to_string()) {
                     branches.push(branch);
                 }
             }

@@ -1,7 +1,7 @@
 //! Arguments and documents that try to send another request than the document describes.
 
 use deputy_openapi::{Catalog, DocumentError, Refusal};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::session::{Session, one_operation};
 
@@ -135,6 +135,35 @@ fn operation_that_cannot_be_sent_safely_is_refused() {
     ] {
         let refusal = refusal(&one_operation("post", path, parameters.clone(), body));
         assert!(!refusal.to_string().is_empty(), "{path} {parameters}");
+    }
+}
+
+#[test]
+fn small_document_with_large_copies_of_a_schema_is_bounded() {
+    let members: Map<String, Value> = (0..450)
+        .map(|n| (format!("p{n}"), json!({ "type": "string", "description": "d".repeat(60) })))
+        .collect();
+    let body = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/S" } } });
+    let mut document: Value = serde_json::from_str(&one_operation("post", "/a", json!([]), body)).unwrap();
+    let item = document["paths"]["/a"].take();
+    document["paths"] = (0..400).map(|n| (format!("/a{n}"), item.clone())).collect();
+    document["components"] = json!({ "schemas": { "S": { "type": "object", "properties": members } } });
+    let catalog = Catalog::read(&document.to_string()).unwrap();
+    assert!(catalog.operations.len() > 100 && catalog.refused.len() > 100);
+    assert!(catalog.refused.iter().all(|refused| matches!(refused.refusal, Refusal::Schemas(_))));
+}
+
+#[test]
+fn large_list_of_alternatives_or_parts_is_bounded() {
+    let members: Map<String, Value> =
+        (0..20_000).map(|n| (format!("p{n}"), json!({ "readOnly": true }))).collect();
+    let all = json!({ "allOf": [{ "properties": members }, {}] });
+    let any = json!({ "anyOf": (0..20_000).map(|n| json!({ "const": n.to_string() })).collect::<Vec<_>>() });
+    let kinds = json!({ "type": (0..20_000).map(|n| ["string", "integer"][n % 2]).collect::<Vec<_>>() });
+    for (schema, is_served) in [(all, true), (any, false), (kinds, true)] {
+        let body = json!({ "application/json": { "schema": schema } });
+        let catalog = Catalog::read(&one_operation("post", "/a", json!([]), body)).unwrap();
+        assert_eq!(catalog.operations.len() == 1, is_served);
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Direction, FOREIGN, Schema, is_of_type};
-use crate::document::{Object, shorten};
+use crate::document::{Object, shorten, size};
 
 /// The place at which a value does not fit its schema, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +57,6 @@ struct Fitting<'a> {
     direction: Direction,
     /// Steps that are left: alternatives inside alternatives multiply.
     steps: usize,
-}
-
-/// Bytes that a copy of a value takes, roughly.
-fn size(value: &Value) -> usize {
-    let content = match value {
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(members) => members.iter().map(|(name, value)| name.len() + size(value)).sum(),
-        Value::String(text) => text.len(),
-        Value::Bool(_) | Value::Null | Value::Number(_) => 0,
-    };
-    size_of::<Value>() + content
 }
 
 impl<'a> Fitting<'a> {
