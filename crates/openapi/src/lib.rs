@@ -14,6 +14,7 @@ mod body;
 mod catalog;
 mod changes;
 mod curation;
+mod digits;
 mod document;
 mod json_path;
 mod keys;

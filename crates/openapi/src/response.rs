@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     curation::Place,
+    digits,
     document::{Document, Object, shorten},
     media,
     refusal::Refusal,
@@ -137,7 +138,21 @@ impl Output {
         let leaves_out = self.selection.leaves_out();
         let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         match serde_json::from_slice::<Value>(json) {
-            Ok(value) if media.is_empty() || media::is_json(media) || leaves_out => self.structured(value),
+            Ok(value) if media.is_empty() || media::is_json(media) || leaves_out => {
+                match str::from_utf8(json).ok().and_then(digits::lost) {
+                    Some(number) if leaves_out || self.schema.is_some() => {
+                        let number = shorten(number);
+                        self.unreadable(&format!(
+                            "has the number {number}, which has too many digits to be exact"
+                        ))
+                    }
+                    // As text, it keeps its digits.
+                    Some(_) => {
+                        CallToolResult::success(vec![ContentBlock::text(String::from_utf8_lossy(json))])
+                    }
+                    None => self.structured(value),
+                }
+            }
             _ if self.selection.needs_members() => {
                 self.unreadable("is not JSON, of which members are to be left out")
             }

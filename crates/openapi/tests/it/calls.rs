@@ -375,3 +375,23 @@ async fn fields_of_results_are_chosen_by_the_curation() {
         assert!(!json!(schema).to_string().contains("iban"), "{schema:?}");
     }
 }
+
+#[tokio::test]
+async fn number_of_a_response_keeps_its_digits_or_is_refused() {
+    let mut document: Value =
+        serde_json::from_str(&one_operation("get", "/a", json!([]), Value::Null)).unwrap();
+    let response = r#"{"id":123456789012345678901234}"#;
+    let session = Session::of(&document.to_string()).await;
+    session.api.respond(200, "application/json", response);
+    assert_eq!(text(&session.call("act", json!({})).await), response);
+    let schema = json!({ "type": "object", "properties": { "id": { "type": "number" } } });
+    document["paths"]["/a"]["get"]["responses"] =
+        json!({ "200": { "content": { "application/json": { "schema": schema } } } });
+    let session = Session::of(&document.to_string()).await;
+    session.api.respond(200, "application/json", response);
+    let error = session.error("act", json!({})).await;
+    assert_eq!(
+        error,
+        "Its response has the number 123456789012345678901234, which has too many digits to be exact."
+    );
+}

@@ -9,7 +9,10 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Direction, FOREIGN, Schema, is_of_type};
-use crate::document::{Object, shorten, size};
+use crate::{
+    digits::MAX_EXACT,
+    document::{Object, shorten, size},
+};
 
 /// The place at which a value does not fit its schema, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -299,8 +302,6 @@ fn too_complex() -> Mismatch {
 /// Schemas that one value is compared with.
 const MAX_STEPS: usize = 1_000_000;
 const MAX_DEPTH: usize = 200;
-/// Integers below it are exact as a floating-point number (2^53).
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 /// Bytes that one step copies.
 const BYTES_OF_STEP: usize = 256;
 /// Bytes of a text that is read as another value.
