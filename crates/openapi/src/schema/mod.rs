@@ -9,6 +9,7 @@ mod fit;
 mod foreign;
 mod keywords;
 mod merge;
+mod reference;
 mod typed;
 
 use std::{
@@ -30,6 +31,8 @@ use keywords::{
     MAX_DESCRIPTION, constraints, described, discriminator, enumeration, is_of_type, or_null, own_size, types,
 };
 use merge::merged;
+use reference::alias;
+pub(crate) use reference::resolved;
 pub(crate) use typed::with_types;
 
 /// The direction of a value. Members that the other direction alone has are left out.
@@ -116,18 +119,6 @@ pub(crate) fn write(document: &Document, direction: Direction, schema: &Value) -
     let schema = resolved(document, schema)?;
     let (schema, definitions, foreign) = with_writer(document, direction, |writer| writer.write(schema))?;
     Ok(Schema { schema, definitions, foreign })
-}
-
-/// The schema that `schema` is, or stands for.
-pub(crate) fn resolved<'a>(document: &'a Document, schema: &'a Value) -> Result<&'a Value, Refusal> {
-    let mut schema = schema;
-    for _ in 0..MAX_ALIASES {
-        match schema.as_object().and_then(alias) {
-            Some(reference) => schema = document.target(reference)?,
-            None => return Ok(schema),
-        }
-    }
-    Err(Refusal::Cycle)
 }
 
 impl<'a> Writer<'a> {
@@ -383,42 +374,9 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The reference that a schema stands for: `$ref`, or the only part of `allOf`, with annotations beside it.
-fn alias(schema: &Object) -> Option<&str> {
-    let own = schema.get("$ref");
-    let parts = schema.get("allOf").and_then(Value::as_array);
-    let reference = match (own, parts.map(Vec::as_slice)) {
-        (Some(reference), None) => reference,
-        (None, Some([Value::Object(part)])) if part.len() == 1 => part.get("$ref")?,
-        _ => return None,
-    };
-    let is_annotation = |name: &String| ANNOTATIONS.contains(&name.as_str()) || name.starts_with("x-");
-    reference.as_str().filter(|_| schema.keys().all(is_annotation))
-}
-
-/// Keywords beside a reference that leave its schema as it is. A `type` repeats that of the schema.
-const ANNOTATIONS: [&str; 14] = [
-    "$comment",
-    "$ref",
-    "allOf",
-    "default",
-    "deprecated",
-    "description",
-    "example",
-    "examples",
-    "externalDocs",
-    "nullable",
-    "readOnly",
-    "title",
-    "type",
-    "writeOnly",
-];
-
 /// The place of a value in [`Foreign`]. Clients do not see this keyword.
 const FOREIGN: &str = "x-deputy-foreign";
 
-/// References from one schema to the next.
-const MAX_ALIASES: usize = 100;
 /// Schemas inside a schema without references.
 const MAX_INLINE_NODES: usize = 300;
 /// Schemas inside a schema with references.
