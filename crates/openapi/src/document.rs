@@ -132,9 +132,9 @@ pub(crate) fn clean(text: &str, most: usize) -> String {
     line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Bytes of the schemas of all operations together, in memory. Of the public documents that were tried, that of Elasticsearch
-/// takes the most: 200 MB.
-const MAX_SCHEMAS: usize = 256 * 1024 * 1024;
+/// Bytes of the schemas of all operations together, with the copies that reading them takes. Of the public documents that were
+/// tried, that of Elasticsearch takes the most: 400 MB.
+const MAX_SCHEMAS: usize = 512 * 1024 * 1024;
 /// References from one object to the next.
 const MAX_HOPS: usize = 100;
 

@@ -203,8 +203,8 @@ fn tool(
     tool
 }
 
-/// Copies of a schema that are kept, for clients and for arguments, and the space that they take beside their content.
-const KEPT: usize = 8;
+/// Weight of a schema that is kept, for clients and for arguments, beside those that are read once.
+const KEPT: usize = 16;
 /// Characters of a title.
 const MAX_TITLE: usize = 100;
 /// Characters of a description: the most that OpenAI accepts.

@@ -89,7 +89,7 @@ pub enum Refusal {
     #[error("its response is {0}; JSON and text are passed on")]
     Response(String),
     /// The schemas of the operations before it fill the bound of a document.
-    #[error("the schemas of the document's operations, with a copy for each, are larger than {} MiB; hide some operations", .0 >> 20)]
+    #[error("the schemas of the document's operations take more than {} MiB, with a copy for each operation; hide some of them", .0 >> 20)]
     Schemas(usize),
     /// A scope cannot be requested.
     #[error("its scope `{0}` cannot be requested")]
