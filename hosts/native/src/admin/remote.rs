@@ -36,7 +36,7 @@ pub(crate) enum AdminError {
     #[error(
         "{url} cannot be reached: {error}. Is Deputy running, and is this the address of its admin interface?"
     )]
-    Unreachable { url: Url, error: FetchError },
+    Unreachable { url: Box<Url>, error: FetchError },
     #[error("{0} responded with something else than the admin interface of Deputy does")]
     Unexpected(Url),
     #[error(
@@ -134,7 +134,7 @@ impl Remote {
             .map_err(|_| AdminError::Url)?;
         let response = self.host.fetch(request, LIMITS).await;
         let base = || self.base.clone();
-        let response = response.map_err(|error| AdminError::Unreachable { url: base(), error })?;
+        let response = response.map_err(|error| AdminError::Unreachable { url: Box::new(base()), error })?;
         let body: Option<Value> = serde_json::from_slice(response.body()).ok();
         let said = body.as_ref().and_then(|body| body["error_description"].as_str());
         match response.status() {
