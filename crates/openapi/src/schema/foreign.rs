@@ -5,6 +5,7 @@
 //! values lose it. An alternative that does not declare it would accept it otherwise.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     ptr,
 };
@@ -222,10 +223,21 @@ impl<'a> Schemas<'a> {
         let properties = named("properties");
         let patterns = named("patternProperties").into_iter().map(|(_, id)| id).collect();
         same.extend(named("dependentSchemas").into_iter().map(|(_, id)| id));
+        // Those that a discriminator names are alternatives too, if only they refer to this schema.
+        let named =
+            schema.get("discriminator").and_then(|discriminator| discriminator.get("mapping")?.as_object());
+        let named = named.into_iter().flatten().filter_map(|(_, schema)| schema.as_str()).map(|schema| {
+            if schema.contains('#') {
+                Cow::Borrowed(schema)
+            } else {
+                Cow::Owned(format!("#/components/schemas/{schema}"))
+            }
+        });
+        let reference = schema.get("$ref").and_then(Value::as_str).map(Cow::Borrowed);
         // The writer refuses a reference that leads nowhere.
-        let reference = schema.get("$ref").and_then(Value::as_str);
-        let target = reference.and_then(|reference| document.target(reference).ok());
-        same.extend(target.map(|target| self.id(target)));
+        let targets =
+            reference.into_iter().chain(named).filter_map(|reference| document.target(&reference).ok());
+        same.extend(targets.map(|target| self.id(target)));
         Read { same, properties, patterns, others, items }
     }
 
