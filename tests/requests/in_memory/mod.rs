@@ -13,6 +13,7 @@ mod outgoing_requests;
 mod secrets;
 mod simulation;
 mod source;
+mod storage_outage;
 mod store;
 mod transcript;
 mod unreadable_records;

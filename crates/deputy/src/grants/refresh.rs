@@ -4,7 +4,10 @@
 //! or another configuration. Then the grant keeps the refresh token that `PingOne` has issued, the access token is not
 //! used, and the next refresh waits a little.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_channel::oneshot;
 
@@ -20,6 +23,7 @@ use crate::{
     pingone::PingOneError,
     records::{self, RecordError},
     seal::{SealingKey, random_bytes},
+    sync::lock,
 };
 
 /// The tokens of `PingOne` in a grant, and the number of refreshes before.
@@ -38,7 +42,7 @@ pub(crate) async fn current_tokens(
     reason: RefreshReason,
 ) -> Result<CurrentTokens, ApiError> {
     let mut pause = LOOK_AGAIN;
-    let mut refreshed = false;
+    let (mut refreshed, mut has_waited) = (false, false);
     for _ in 0..LOOKS {
         let now = app.now();
         let (grant, version) = records::grant(app.host(), id, now).await.map_err(internal)?.ok_or(ENDED)?;
@@ -49,6 +53,11 @@ pub(crate) async fn current_tokens(
         let may_refresh = || if refreshed { Err(LATER) } else { app.pingone.admits_refresh(now) };
         match next_step(due, reason, usable, may_refresh, now) {
             Step::Fail(error) => return Err(error),
+            Step::Refresh if grant.pingone.has_lease() && !has_waited => {
+                has_waited = true;
+                app.host().clock.sleep(TAKEOVER).await;
+                continue;
+            }
             Step::Refresh => {}
             Step::Use => return Ok(CurrentTokens { tokens, generation }),
             Step::Wait => {
@@ -63,9 +72,10 @@ pub(crate) async fn current_tokens(
             continue;
         }
         let again = usable.then(|| grant.open_pingone_tokens(key)).flatten();
-        let refresh =
-            Refresh { app: Arc::clone(app), grant: id, key: key.clone(), lease, begun: now, reason };
-        let done = refresh.begin(tokens);
+        let (waiting, done) = oneshot::channel();
+        let waiting = Mutex::new(Some(waiting));
+        let app = Arc::clone(app);
+        Refresh { app, grant: id, key: key.clone(), lease, begun: now, reason, waiting }.begin(tokens);
         if let Some(tokens) = again {
             return Ok(CurrentTokens { tokens, generation });
         }
@@ -123,12 +133,13 @@ struct Refresh {
     /// The time at which the lease was taken.
     begun: Timestamp,
     reason: RefreshReason,
+    /// The request that waits for the result.
+    waiting: Mutex<Option<oneshot::Sender<Result<(), ApiError>>>>,
 }
 
 impl Refresh {
     /// Refreshes to the end even if this request is dropped, since `PingOne` rotates the refresh token.
-    fn begin(self, old: PingOneTokens) -> oneshot::Receiver<Result<(), ApiError>> {
-        let (done, wait) = oneshot::channel();
+    fn begin(self, old: PingOneTokens) {
         let app = Arc::clone(&self.app);
         app.host().detach(Box::pin(async move {
             let result = self.run(old).await;
@@ -137,18 +148,26 @@ impl Refresh {
                 Err(ApiError::LoginRequired) => "ended",
                 Err(_) => "failed",
             });
-            // The request that waits may have been dropped.
-            let _ = done.send(result);
+            self.report(result);
         }));
-        wait
+    }
+
+    /// Reports the result to the request that waits, unless it has one.
+    fn report(&self, result: Result<(), ApiError>) {
+        if let Some(waiting) = lock(&self.waiting).take() {
+            // The request may have been dropped.
+            let _ = waiting.send(result);
+        }
     }
 
     async fn run(&self, old: PingOneTokens) -> Result<(), ApiError> {
         let (app, refresh_token) = (&self.app, old.refresh_token.as_ref().ok_or(ENDED)?);
         let (host, config) = (app.host(), &app.config);
         // A computer that was asleep meanwhile has lost the lease, or will before PingOne responds.
-        if app.now().since(self.begun) > LATEST {
-            return self.fail(&old, None).await;
+        match app.now().since(self.begun) {
+            0..=LATEST => {}
+            LEASE.. => return Err(ApiError::TokenUnavailable { retry_after: LATER }),
+            _ => return self.fail(&old, None).await,
         }
         match app.pingone.refresh(host, config, refresh_token).await {
             Ok(response) => self.verify(response, old).await,
@@ -225,12 +244,38 @@ impl Refresh {
     ) -> Result<(), ApiError> {
         let random = self.app.random();
         let transition = |grant: Grant| then(grant.keep_tokens(self.lease, tokens, &self.key, &random)?);
-        if update_grant(&self.app, self.grant, transition).await.map_err(internal)? {
+        if self.update_grant(transition).await.map_err(internal)? {
             return Ok(());
         }
         // The grant was revoked meanwhile, and its old refresh token had been used by then.
         revoke_at_pingone(&self.app, tokens.refresh_token.clone());
         Err(ENDED)
+    }
+
+    /// Applies a transition to the grant. It repeats after concurrent writes, and while storage fails: `PingOne` has rotated the
+    /// refresh token, and a token that is not written is lost. The request that waits gets an error sooner. `false`: there is no such
+    /// grant any more.
+    async fn update_grant(
+        &self,
+        transition: impl Fn(Grant) -> Option<Grant> + Send + Sync,
+    ) -> Result<bool, RecordError> {
+        let (begun, mut pause) = (self.app.now(), LOOK_AGAIN);
+        for _ in 0..MOST_WRITES {
+            match try_update_grant(&self.app, self.grant, &transition).await {
+                Ok(Some(exists)) => return Ok(exists),
+                Ok(None) => {}
+                Err(error) if self.app.now().since(begun) >= LONGEST_OUTAGE => return Err(error),
+                Err(error) => {
+                    tracing::warn!(grant = ?self.grant, %error, "a grant could not be written yet");
+                    if self.app.now().since(begun) >= LONGEST_STORAGE_WAIT {
+                        self.report(Err(ApiError::Storage));
+                    }
+                    self.app.host().clock.sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_WRITE_PAUSE);
+                }
+            }
+        }
+        Err(RecordError::Contended("grant"))
     }
 
     async fn end(&self) -> Result<(), ApiError> {
@@ -244,31 +289,6 @@ impl Refresh {
         }
         Err(ENDED)
     }
-}
-
-/// Applies a transition to the grant. It repeats after concurrent writes, and while storage fails for as long as the
-/// lease: `PingOne` has rotated the refresh token, and a token that is not written is lost. `false`: there is no such
-/// grant any more.
-async fn update_grant(
-    app: &Arc<App>,
-    id: GrantId,
-    transition: impl Fn(Grant) -> Option<Grant> + Send + Sync,
-) -> Result<bool, RecordError> {
-    let until = app.now().plus(LEASE);
-    let mut pause = LOOK_AGAIN;
-    for _ in 0..records::MOST_RACES {
-        match try_update_grant(app, id, &transition).await {
-            Ok(Some(exists)) => return Ok(exists),
-            Ok(None) => {}
-            Err(error) if app.now() >= until => return Err(error),
-            Err(error) => {
-                tracing::warn!(grant = ?id, %error, "a grant could not be written yet");
-                app.host().clock.sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        }
-    }
-    Err(RecordError::Contended("grant"))
 }
 
 /// One attempt. `None`: another request wrote the grant first.
@@ -297,5 +317,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 50;
 /// Seconds from the lease to the request, at most.
 const LATEST: u64 = 10;
+/// Seconds for which new tokens wait for storage that fails.
+const LONGEST_OUTAGE: u64 = 600;
+/// Attempts to write them.
+const MOST_WRITES: usize = 2_500;
+/// Time between two of them. It is shorter than [`TAKEOVER`].
+const LONGEST_WRITE_PAUSE: Duration = Duration::from_millis(250);
+/// Time after which a request takes over a lease that has expired. Storage may have failed for as long as the lease, and the process
+/// with the lease has new tokens, which it writes as soon as storage is back.
+const TAKEOVER: Duration = Duration::from_secs(2);
+/// Seconds for which a request waits for them.
+const LONGEST_STORAGE_WAIT: u64 = 15;
 /// Seconds until the next attempt, if nothing better is known.
 const LATER: u64 = 5;

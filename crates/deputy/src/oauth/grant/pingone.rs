@@ -141,6 +141,11 @@ impl SealedPingOneTokens {
         self.refreshable
     }
 
+    /// Whether there is a lease, also one that has expired.
+    pub const fn has_lease(&self) -> bool {
+        self.lease.is_some()
+    }
+
     /// Whether a request holds the lease.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.until.is_awaited(now, LEASE))
