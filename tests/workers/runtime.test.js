@@ -111,7 +111,7 @@ describe("outgoing requests", () => {
 
   test("connection error contains no address", async () => {
     const text = await outcome("/reset");
-    assert.match(text, /^connection failed: /);
+    assert.match(text, /^connection broke: /);
     assert.doesNotMatch(text, /127\.0\.0\.1/);
   });
 });
