@@ -70,7 +70,7 @@ fn of_operation(before: &Operation, after: &Operation) -> Vec<String> {
     }
     if before.tool.input_schema != after.tool.input_schema {
         change("has other arguments".to_owned());
-    } else if before.source == after.source && !before.plan.is_alike(&after.plan) {
+    } else if before.source == after.source && before.plan != after.plan {
         change("sends the same arguments in another way, or other fixed values".to_owned());
     }
     if before.tool.output_schema != after.tool.output_schema

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The requests of one operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) method: Method,
     pub(crate) path: Path,
@@ -204,13 +204,6 @@ impl Plan {
         }
         // The URI was made of encoded parts.
         request.body(bytes).map_err(|_| ArgumentError::TooLong)
-    }
-
-    /// Whether the same arguments make the same requests.
-    pub(crate) fn is_alike(&self, other: &Self) -> bool {
-        let Self { method, path, parameters, body, accept, fixed, arguments: _ } = self;
-        (method, path, parameters, body, accept, fixed)
-            == (&other.method, &other.path, &other.parameters, &other.body, &other.accept, &other.fixed)
     }
 
     /// The arguments of a client, checked and corrected, and the fixed ones.
