@@ -266,7 +266,9 @@ impl Refresh {
                 Ok(None) => {}
                 Err(error) if self.app.now().since(begun) >= LONGEST_OUTAGE => return Err(error),
                 Err(error) => {
-                    tracing::warn!(grant = ?self.grant, %error, "a grant could not be written yet");
+                    if pause == LOOK_AGAIN {
+                        tracing::warn!(grant = ?self.grant, %error, "a grant could not be written yet");
+                    }
                     if self.app.now().since(begun) >= LONGEST_STORAGE_WAIT {
                         self.report(Err(ApiError::Storage));
                     }
