@@ -205,7 +205,7 @@ class Compose(unittest.TestCase):
     def get(self, port, path):
         """The response of a service of this name, once there is one."""
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost:8787"})
-        deadline = time.monotonic() + 45
+        deadline = time.monotonic() + 120
         while True:
             with contextlib.suppress(urllib.error.HTTPError, OSError), urllib.request.urlopen(request, timeout=5) as response:
                 return response.read()
