@@ -140,17 +140,17 @@ describe("create-deputy", () => {
 
   test("refuses a folder with other files, and a missing document", () => {
     writeFileSync(join(root, "latin1.yaml"), Buffer.from("openapi: 3.0.0\ninfo: { title: B\xfccher }\n", "latin1"));
-    for (const [options, reason] of [
-      [["new", "another", "--openapi", join(invoices, "openapi.yaml")], /one folder is expected, and not also another/],
+    for (const [options, reason, code = 1] of [
+      [["new", "another", "--openapi", join(invoices, "openapi.yaml")], /one folder is expected, and not also another/, 2],
       [["new", "--openapi", "latin1.yaml"], /latin1\.yaml is not UTF-8/],
       [["new", "--openapi", written("swagger.json", { openapi: undefined, swagger: "2.0" })], /swagger\.json cannot be used: it is Swagger 2\.0/],
       [[root, "--openapi", join(invoices, "openapi.yaml")], /is not empty/],
       [["new"], /--openapi names no file/],
       [["new", "--openapi", "missing.yaml"], /--openapi names no file/],
-      [["new", "--opnapi", "x"], /Unknown option '--opnapi'/],
+      [["new", "--opnapi", "x"], /Unknown option '--opnapi'/, 2],
     ]) {
       const { status, stderr } = create(...options);
-      assert.equal(status, 1);
+      assert.equal(status, code);
       assert.match(stderr, reason);
     }
     assert.ok(!existsSync(join(root, "new")));

@@ -30,10 +30,13 @@ ${variables("<folder>").map(([, option, words]) => `  --${option.padEnd(28)} ${w
 
 It asks for values that are missing, if it runs on a terminal. Otherwise wrangler.jsonc says what is missing.`;
 
-function fail(message) {
+function fail(message, status = 1) {
   console.error(`create-deputy: ${message}`);
-  process.exit(1);
+  process.exit(status);
 }
+
+/** Ends for a command line that cannot be understood, with the status that `deputy` has then. */
+const misused = (message) => fail(`${message}\n\n${HELP}`, 2);
 
 const options = ["openapi", "overlay", ...variables("").map(([, option]) => option)];
 const { values, positionals } = (() => {
@@ -41,14 +44,14 @@ const { values, positionals } = (() => {
     const texts = Object.fromEntries(options.map((option) => [option, { type: "string" }]));
     return parseArgs({ allowPositionals: true, options: { ...texts, help: { type: "boolean" } } });
   } catch (error) {
-    return fail(`${error.message}\n\n${HELP}`);
+    return misused(error.message);
   }
 })();
 if (values.help) {
   console.log(HELP);
   process.exit(0);
 }
-if (positionals.length > 1) fail(`one folder is expected, and not also ${positionals.slice(1).join(" ")}\n\n${HELP}`);
+if (positionals.length > 1) misused(`one folder is expected, and not also ${positionals.slice(1).join(" ")}`);
 
 const folder = resolve(positionals[0] ?? "deputy");
 /** The name of the Worker. */
