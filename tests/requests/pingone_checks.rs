@@ -60,6 +60,7 @@ async fn check_that_fails_ends_nothing() {
         for _ in 0..3 {
             world.host.advance(PAUSE);
             checked(&world, &tokens).await;
+            assert_eq!(status(&world, &tokens).await, StatusCode::OK, "in the pause");
         }
         world.pingone.clear_failures();
         world.host.advance(PAUSE);
