@@ -4,11 +4,21 @@
 # environment of the build does not reach the tests.
 build_workers() (
   use_wasm_tools || exit 1
+  name_build
   for folder in "$@"; do
     (cd "$workers/$folder" && worker-build --release) && add_entry "$workers/$folder" &&
       add_objects "$workers/$folder" || exit 1
   done
 )
+
+# Names the commit of the source, as hosts/native/build.rs does, and the profile and the platform.
+name_build() {
+  local archived
+  archived="$(grep -xE '[0-9a-f]+' hosts/native/commit)"
+  DEPUTY_COMMIT="${DEPUTY_COMMIT:-${archived:-$(git rev-parse --short=12 HEAD 2>/dev/null)}}"
+  [ -z "$DEPUTY_COMMIT" ] && unset DEPUTY_COMMIT || export DEPUTY_COMMIT
+  export DEPUTY_BUILD="release $wasm_target"
+}
 
 # Adds the main module to the Worker in the folder $1: its own src/index.js, or else that of most Workers.
 add_entry() {

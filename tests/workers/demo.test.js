@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 
-import { Demo, alice } from "../clients/node/demo.js";
+import { Demo, alice, repository } from "../clients/node/demo.js";
 import { logIn, register } from "../clients/node/login.js";
 import { callTool } from "../clients/node/mcp.js";
 
@@ -33,6 +33,18 @@ describe("demo on workerd", { timeout: 60_000 }, () => {
 
   test("environment changes a setting", async () => {
     assert.match(await (await fetch(demo.at("/"))).text(), />Todos of this test<\/p>/);
+  });
+
+  test("health check tells the version, the commit and the build", async () => {
+    const health = await (await fetch(demo.at("/healthz"))).json();
+    const { stdout } = await promisify(execFile)(join(repository, "target/debug/deputy"), ["--version"]);
+    const [, version, commit] = stdout.match(/^deputy (\S+) \(commit ([0-9a-f]+|unknown)/);
+    assert.deepEqual(health, {
+      status: "ok",
+      version,
+      commit: commit === "unknown" ? null : commit,
+      build: "release wasm32-unknown-unknown",
+    });
   });
 
   test("process arguments contain no secret", async () => {

@@ -21,7 +21,7 @@ use std::cell::RefCell;
 
 use axum::Router;
 use deputy::{
-    Server,
+    Build, Server,
     config::{self, Config, ConfigError, ConfigErrors, Names},
     host::{Capacity, Host},
 };
@@ -90,10 +90,17 @@ fn router(env: &Env, tools: &impl Tools) -> Result<Router, String> {
     let host =
         host::host(env, operations).map_err(|error| format!("a binding is missing or wrong: {error}"))?;
     metrics::enable(env);
-    let router = tools.server(config, host).router_with_admin();
+    let router = tools.server(config, host).with_build(BUILD).router_with_admin();
     ROUTER.with_borrow_mut(|slot| *slot = Some(router.clone()));
     Ok(router)
 }
+
+/// The build of this Worker. `scripts/workers.sh` names the commit.
+const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    commit: option_env!("DEPUTY_COMMIT"),
+    target: option_env!("DEPUTY_BUILD"),
+};
 
 /// The text of a variable or of a secret. A variable that is JSON, such as a number or a list, counts as its JSON text.
 fn variable(env: &Env, name: &str) -> Option<String> {
