@@ -57,6 +57,10 @@ impl Stream {
 
     /// The next JSON-RPC message.
     pub(crate) async fn next(&mut self) -> Value {
+        tokio::time::timeout(PATIENCE, self.message()).await.expect("a message in time")
+    }
+
+    async fn message(&mut self) -> Value {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let rest = self.text.split_off(end + 2);
@@ -72,3 +76,6 @@ impl Stream {
         }
     }
 }
+
+/// Time after which a message is missing. The comments of a stream would go on for as long as its call waits.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);

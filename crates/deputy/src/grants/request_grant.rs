@@ -305,9 +305,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const REVOCATION_CHECK: Duration = Duration::from_secs(15);
 /// The pause before the second look for a reply. It doubles up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// Attempts to store a reply. They take longer than `LONGEST_PAUSE`, after which a waiting request has taken its reply
-/// and freed the place.
-const MOST_TRIES: u32 = 6;
+/// Attempts to store a reply. They take 6.6 seconds: longer than `LONGEST_PAUSE`, after which a waiting request has taken its
+/// reply and freed the place, and longer than an abandoned reply keeps it.
+const MOST_TRIES: u32 = 12;
 /// The pause after a failed write of a reply, times the number of attempts.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two looks for a reply.
