@@ -78,4 +78,4 @@ impl Stream {
 }
 
 /// Time after which a message is missing. The comments of a stream would go on for as long as its call waits.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
